@@ -1,0 +1,24 @@
+import type { Config } from 'jest';
+
+/** Node strips the types itself, so the tests run the source: no transform, no build. */
+const project = { extensionsToTreatAsEsm: ['.ts'], transform: {} };
+
+const config: Config = {
+  projects: [
+    {
+      ...project,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/packages/*/test/**/*.test.ts'],
+      testPathIgnorePatterns: ['packages/(suites|tidy)/'],
+    },
+    { ...project, displayName: 'tidy', testMatch: ['<rootDir>/packages/tidy/test/**/*.test.ts'] },
+    {
+      ...project,
+      displayName: 'infrastructure',
+      testMatch: ['<rootDir>/packages/suites/test/**/*.test.ts'],
+      testTimeout: 120_000,
+    },
+  ],
+};
+
+export default config;

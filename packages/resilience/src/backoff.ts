@@ -1,0 +1,80 @@
+import type { Random } from './chance.ts';
+import { type Rule, integer, number, readOptions } from './options.ts';
+
+/**
+ * How long to wait before each further attempt, as a value: the schedule can be listed without a clock.
+ */
+export interface Backoff {
+  /** The endless sequence of delays in milliseconds; each call begins anew. */
+  delays(random: Random): Iterator<number, never>;
+}
+
+export interface ExponentialBackoffOptions {
+  /** Delay before the second attempt, in milliseconds. Default 1 000. */
+  initialDelayMs?: number;
+  /** No delay is longer, jitter included. Default 30 000. */
+  maxDelayMs?: number;
+  /** Each delay is this many times the one before. Default 2. */
+  backoffMultiplier?: number;
+  /** Share of the delay drawn at random around it, 0 to 1: 0.1 gives 90 % to 110 %. Default 0.1. */
+  jitterFactor?: number;
+}
+
+const delayMs = (fallback: number): Rule<number> =>
+  integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: fallback });
+
+const exponentialShape = {
+  initialDelayMs: delayMs(1_000),
+  maxDelayMs: delayMs(30_000),
+  backoffMultiplier: number({ min: 1, max: 100, default: 2 }),
+  jitterFactor: number({ min: 0, max: 1, default: 0.1 }),
+};
+
+/**
+ * Delays that grow by a constant factor up to a ceiling, each spread by jitter.
+ * @throws InvalidOptionError
+ */
+export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff {
+  const settled = readOptions('exponentialBackoff', exponentialShape, options);
+  const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor } = settled;
+  return {
+    *delays(random) {
+      let nominalMs = initialDelayMs;
+      while (true) {
+        const jitter = 1 + jitterFactor * (2 * random() - 1);
+        yield Math.min(maxDelayMs, Math.round(nominalMs * jitter));
+        nominalMs = Math.min(maxDelayMs, nominalMs * backoffMultiplier);
+      }
+    },
+  };
+}
+
+export interface DecorrelatedBackoffOptions {
+  /** The shortest delay, in milliseconds. Default 1 000. */
+  initialDelayMs?: number;
+  /** No delay is longer. Default 30 000. */
+  maxDelayMs?: number;
+}
+
+const decorrelatedShape = { initialDelayMs: delayMs(1_000), maxDelayMs: delayMs(30_000) };
+
+/**
+ * Decorrelated jitter: each delay is drawn between the shortest one and three times the one before, so
+ * that callers who failed together do not come back together.
+ * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * @throws InvalidOptionError
+ */
+export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backoff {
+  const settled = readOptions('decorrelatedBackoff', decorrelatedShape, options);
+  const { initialDelayMs, maxDelayMs } = settled;
+  return {
+    *delays(random) {
+      let previousMs = initialDelayMs;
+      while (true) {
+        const drawnMs = initialDelayMs + random() * (previousMs * 3 - initialDelayMs);
+        previousMs = Math.min(maxDelayMs, Math.round(drawnMs));
+        yield previousMs;
+      }
+    },
+  };
+}

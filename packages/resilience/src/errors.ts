@@ -1,0 +1,70 @@
+/** What is known about the effect of a call that failed. */
+export type Outcome = 'not-applied' | 'unknown' | 'applied';
+
+export interface HoldfastErrorDetails {
+  /** The failure underneath, as it was caught. */
+  cause?: unknown;
+  /** Whether the same call may succeed later. */
+  retryable?: boolean;
+  /** Whether the call took effect. */
+  outcome?: Outcome;
+  /** When it is worth calling again, in milliseconds from the throw. */
+  retryAfterMs?: number;
+}
+
+const brand = Symbol.for('holdfast.error');
+
+/** Every error Holdfast throws itself. Callers switch on `code`, which is a literal of each class. */
+export abstract class HoldfastError extends Error {
+  abstract readonly code: string;
+  readonly retryable: boolean;
+  readonly outcome?: Outcome;
+  readonly retryAfterMs?: number;
+
+  constructor(message: string, details: HoldfastErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    this.name = new.target.name;
+    this.retryable = details.retryable ?? false;
+    if (details.outcome !== undefined) this.outcome = details.outcome;
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** Recognises a Holdfast error of any realm and any installed copy, which `instanceof` does not. */
+export function isHoldfastError(value: unknown): value is HoldfastError {
+  return typeof value === 'object' && value !== null && brand in value;
+}
+
+/** An option or argument is out of its range; nothing was started. */
+export class InvalidOptionError extends HoldfastError {
+  readonly code = 'INVALID_OPTION';
+  /** Path of the field, such as `circuitBreaker.failureThreshold`. */
+  readonly field: string;
+  /** What was given. */
+  readonly value: unknown;
+  /** What would have been accepted, in words. */
+  readonly permitted: string;
+
+  /** @param owner the function that was called, such as `createQueueAdapter`. */
+  constructor(owner: string, field: string, value: unknown, permitted: string) {
+    super(`${owner}: ${field} must be ${permitted}, but is ${describe(value)}`, {
+      outcome: 'not-applied',
+    });
+    this.field = field;
+    this.value = value;
+    this.permitted = permitted;
+  }
+}
+
+/** A value as a short piece of an error message, never its whole content. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  }
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'bigint') return `${value}n`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return String(value);
+}

@@ -1,0 +1,173 @@
+import { InvalidOptionError, describe } from './errors.ts';
+
+/** How one option is read: what it accepts, in words and in code, and what stands when it is absent. */
+export interface Rule<T> {
+  readonly permitted: string;
+  accepts(value: unknown, field: string, owner: string): T;
+  readonly absent?: (field: string, owner: string) => T;
+}
+
+type Rules = Readonly<Record<string, Rule<unknown>>>;
+
+/** One rule for every option of `Options`. */
+export type Shape<Options> = {
+  readonly [Key in keyof Required<Options>]: Rule<unknown>;
+};
+
+/** What {@link readOptions} makes of a shape: every field present, defaults filled in. */
+export type Settled<S> = {
+  readonly [Key in keyof S]: S[Key] extends Rule<infer T> ? T : never;
+};
+
+/**
+ * Validates `given` against `shape` and fills in defaults. Unknown keys are refused.
+ * @param owner the public function on whose behalf it reads; opens the error's message.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function readOptions<S extends Rules>(
+  owner: string,
+  shape: S,
+  given: unknown,
+  path?: string,
+): Settled<S>;
+export function readOptions(
+  owner: string,
+  shape: Rules,
+  given: unknown,
+  path = '',
+): Record<string, unknown> {
+  if (given !== undefined && !isRecord(given)) {
+    throw new InvalidOptionError(owner, path === '' ? 'options' : path, given, 'an object');
+  }
+  const source = given ?? {};
+  for (const key of Object.keys(source)) {
+    if (!Object.hasOwn(shape, key)) {
+      const known = `one of the known options (${Object.keys(shape).join(', ')})`;
+      throw new InvalidOptionError(owner, join(path, key), source[key], known);
+    }
+  }
+  const settled: Record<string, unknown> = {};
+  for (const [key, option] of Object.entries(shape)) {
+    const field = join(path, key);
+    const value = source[key];
+    if (value !== undefined) settled[key] = option.accepts(value, field, owner);
+    else if (option.absent !== undefined) settled[key] = option.absent(field, owner);
+    else throw new InvalidOptionError(owner, field, value, option.permitted);
+  }
+  return settled;
+}
+
+/** A number from `min` to `max`, both included. Without `default` the option is required. */
+export function number(range: { min: number; max: number; default?: number }): Rule<number> {
+  return numeric('a number', Number.isFinite, range);
+}
+
+/** A whole number from `min` to `max`, both included. Without `default` the option is required. */
+export function integer(range: { min: number; max: number; default?: number }): Rule<number> {
+  return numeric('a whole number', Number.isSafeInteger, range);
+}
+
+export function flag(absent: boolean): Rule<boolean> {
+  return rule(
+    'true or false',
+    (value): value is boolean => typeof value === 'boolean',
+    () => absent,
+  );
+}
+
+export function text(limits: {
+  minLength?: number;
+  maxLength: number;
+  default?: string;
+}): Rule<string> {
+  const { minLength = 1, maxLength } = limits;
+  const fallback = limits.default;
+  return rule(
+    `a string of ${minLength} to ${maxLength} characters`,
+    (value): value is string =>
+      typeof value === 'string' && value.length >= minLength && value.length <= maxLength,
+    fallback === undefined ? undefined : () => fallback,
+  );
+}
+
+export function oneOf<const T extends string>(values: readonly T[], absent?: NoInfer<T>): Rule<T> {
+  return rule(
+    `one of ${values.map((value) => describe(value)).join(', ')}`,
+    (value): value is T => values.some((known) => known === value),
+    absent === undefined ? undefined : () => absent,
+  );
+}
+
+/** A function; its arguments are the caller's affair. Without `absent` the option is required. */
+export function callback<F>(absent?: F): Rule<F> {
+  return rule(
+    'a function',
+    (value): value is F => typeof value === 'function',
+    absent === undefined ? undefined : () => absent,
+  );
+}
+
+/** An object with the named methods, such as a `Clock`. Without `absent` the option is required. */
+export function having<T>(methods: readonly (keyof T & string)[], absent?: T): Rule<T> {
+  return rule(
+    `an object with ${methods.join(', ')}`,
+    (value): value is T =>
+      typeof value === 'object' && value !== null && methods.every((method) => method in value),
+    absent === undefined ? undefined : () => absent,
+  );
+}
+
+/** Options inside options; errors name the whole path. Absent, its own defaults stand. */
+export function nested<S extends Rules>(shape: S): Rule<Settled<S>> {
+  return {
+    permitted: 'an object',
+    accepts: (value, field, owner) => readOptions(owner, shape, value, field),
+    absent: (field, owner) => readOptions(owner, shape, {}, field),
+  };
+}
+
+/** The same rule for an option that may be left out, and then stays `undefined`. */
+export function optional<T>(inner: Rule<T>): Rule<T | undefined> {
+  return {
+    permitted: inner.permitted,
+    accepts: (value, field, owner) => inner.accepts(value, field, owner),
+    absent: () => undefined,
+  };
+}
+
+function numeric(
+  kind: string,
+  isKind: (value: number) => boolean,
+  range: { min: number; max: number; default?: number },
+): Rule<number> {
+  const fallback = range.default;
+  return rule(
+    `${kind} from ${range.min} to ${range.max}`,
+    (value): value is number =>
+      typeof value === 'number' && isKind(value) && value >= range.min && value <= range.max,
+    fallback === undefined ? undefined : () => fallback,
+  );
+}
+
+function rule<T>(
+  permitted: string,
+  holds: (value: unknown) => value is T,
+  absent?: () => T,
+): Rule<T> {
+  return {
+    permitted,
+    accepts: (value, field, owner) => {
+      if (!holds(value)) throw new InvalidOptionError(owner, field, value, permitted);
+      return value;
+    },
+    ...(absent === undefined ? {} : { absent }),
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}

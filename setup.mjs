@@ -1,0 +1,70 @@
+/**
+ * Makes a fresh clone ready: installs what the lockfile names when it is not there yet. Everything else
+ * (the workspace's own Node included) comes from that. Runs before `npm start` and `npm test` on any
+ * Node >= 20 and takes a few milliseconds when there is nothing to do.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PNPM = 'pnpm@12.21.0';
+const NODE_FLOOR = [22, 22];
+
+const root = dirname(fileURLToPath(import.meta.url));
+const stamp = join(root, 'node_modules', '.holdfast-setup');
+
+/** What the installed tree depends on; any change to it makes the next run install again. */
+function fingerprint() {
+  const packages = readdirSync(join(root, 'packages')).map(
+    (name) => `packages/${name}/package.json`,
+  );
+  const inputs = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', ...packages.toSorted()];
+  const hash = createHash('sha256');
+  for (const input of inputs) {
+    const path = join(root, input);
+    if (existsSync(path)) hash.update(input).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+function isInstalled(wanted) {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+}
+
+function install() {
+  process.stderr.write('holdfast: installing what the lockfile names…\n');
+  const args = ['--yes', PNPM, 'install', '--frozen-lockfile'];
+  const { status, error } = spawnSync('npx', args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (error) throw error;
+  if (status !== 0) {
+    process.stderr.write(
+      `holdfast: 'npx ${PNPM} install --frozen-lockfile' ended with ${status}; see above\n`,
+    );
+    process.exit(status ?? 1);
+  }
+}
+
+/** The workspace's own Node serves on Linux; elsewhere the machine's must be new enough. */
+function checkNode() {
+  if (existsSync(join(root, 'node_modules', '.bin', 'node'))) return;
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > NODE_FLOOR[0] || (major === NODE_FLOOR[0] && minor >= NODE_FLOOR[1])) return;
+  process.stderr.write(
+    `holdfast: this platform brings no Node of its own; install Node >= ${NODE_FLOOR.join('.')} ` +
+      `(this is ${process.versions.node})\n`,
+  );
+  process.exit(1);
+}
+
+const wanted = fingerprint();
+if (!isInstalled(wanted)) {
+  install();
+  writeFileSync(stamp, wanted);
+}
+checkNode();
