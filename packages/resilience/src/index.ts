@@ -34,3 +34,29 @@ export {
   readOptions,
   text,
 } from './options.ts';
+export {
+  BulkheadClearedError,
+  BulkheadClosedError,
+  BulkheadFullError,
+  BulkheadTimeoutError,
+} from './bulkhead-errors.ts';
+export {
+  type AcquireOptions,
+  type Bulkhead,
+  type BulkheadEvents,
+  type BulkheadOptions,
+  type BulkheadStats,
+  type Priority,
+  type Release,
+  createBulkhead,
+} from './bulkhead.ts';
+export { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
+export {
+  type Quota,
+  type RateLimiter,
+  type RateLimiterEvents,
+  type RateLimiterOptions,
+  type RateLimiterStats,
+  type TokenOptions,
+  createRateLimiter,
+} from './rate-limiter.ts';

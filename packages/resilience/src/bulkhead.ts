@@ -1,0 +1,310 @@
+import {
+  BulkheadClearedError,
+  BulkheadClosedError,
+  BulkheadFullError,
+  BulkheadTimeoutError,
+} from './bulkhead-errors.ts';
+import { type Clock, type Timer, systemClock } from './clock.ts';
+import { type Listen, createAnnouncer } from './events.ts';
+import { having, integer, oneOf, readOptions, text } from './options.ts';
+import { WaitingLine } from './waiting-line.ts';
+
+/** Who is served first when calls wait; within one class, first come, first served. */
+export type Priority = 'high' | 'normal' | 'low';
+
+/** Gives the slot back; calling it again does nothing. */
+export type Release = () => void;
+
+export interface BulkheadOptions {
+  /** Appears in errors and events. Default `bulkhead`. */
+  name?: string;
+  /** How many calls run at a time. Default 10. */
+  maxConcurrent?: number;
+  /** How many calls wait for a slot; further ones are refused. 0 refuses at once. Default 100. */
+  maxQueueSize?: number;
+  /** How long a call waits for a slot, in milliseconds. Default 5 000. */
+  queueTimeoutMs?: number;
+  clock?: Clock;
+}
+
+export interface AcquireOptions {
+  /** Leaves the queue at once when aborted, with the signal's own reason. */
+  signal?: AbortSignal | undefined;
+  /** Default `normal`. */
+  priority?: Priority | undefined;
+}
+
+export interface BulkheadStats {
+  readonly activeCount: number;
+  readonly queuedCount: number;
+  /** Calls refused since the start because there was no room, the shed ones included. */
+  readonly rejectedCount: number;
+  /** Calls that waited in vain for `queueTimeoutMs`. */
+  readonly timedOutCount: number;
+  /** Slots given back since the start. */
+  readonly completedCount: number;
+  /** How long a slot is held: exponential moving average, the last call weighing a tenth. */
+  readonly avgExecutionMs: number;
+  readonly maxConcurrent: number;
+  readonly maxQueueSize: number;
+}
+
+export interface BulkheadEvents {
+  rejected: { name: string; reason: 'full' | 'timeout' | 'cleared' | 'closed' };
+}
+
+/**
+ * Limits how many calls run at a time, so that one slow dependency cannot take every resource.
+ *
+ *            a slot is free, nobody waits
+ *   arrival ------------------------------> running --release--> done
+ *      | all slots taken                      ^
+ *      v                   next in line       |
+ *   waiting ----------------------------------+
+ *      | abort, timeout, clear, shed by a more urgent call
+ *      v
+ *   refused (the function was never called)
+ *
+ * A slot that comes free goes straight to the next in line, within the release itself, so that no
+ * newcomer finds it free. Capacity counts held slots: it comes back when the work has really settled.
+ */
+export interface Bulkhead {
+  readonly name: string;
+  /** A slot, if one is free now. */
+  tryAcquire(): Release | undefined;
+  /**
+   * A slot, after waiting in line if need be.
+   * @throws BulkheadFullError, BulkheadTimeoutError, BulkheadClearedError, BulkheadClosedError, or the
+   * signal's own reason.
+   */
+  acquire(options?: AcquireOptions): Promise<Release>;
+  /** Calls `fn` in a slot, which is given back when what `fn` returned has settled. Throws as `acquire`. */
+  execute<T>(
+    fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
+    options?: AcquireOptions,
+  ): Promise<T>;
+  getStats(): BulkheadStats;
+  readonly on: Listen<BulkheadEvents>;
+  /** Refuses every waiting call with BulkheadClearedError; running ones go on. */
+  clear(): void;
+  /** Clears the queue and refuses every further call; running ones go on. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+interface Waiter {
+  readonly deadlineMs: number;
+  admit(release: Release): void;
+  refuse(error: unknown): void;
+}
+
+const priorities = ['high', 'normal', 'low'] as const satisfies readonly Priority[];
+const priorityRule = oneOf(priorities, 'normal');
+
+/** Far above any sensible setting: only there so that no bound is infinite. */
+const COUNT_MAX = 1_000_000;
+
+/** Weight of the latest duration in the moving average. */
+const LATEST_WEIGHT = 0.1;
+
+const shape = {
+  name: text({ maxLength: 200, default: 'bulkhead' }),
+  maxConcurrent: integer({ min: 1, max: COUNT_MAX, default: 10 }),
+  maxQueueSize: integer({ min: 0, max: COUNT_MAX, default: 100 }),
+  queueTimeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 5_000 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** @throws InvalidOptionError */
+export function createBulkhead(options?: BulkheadOptions): Bulkhead {
+  const settled = readOptions('createBulkhead', shape, options);
+  const { name, maxConcurrent, maxQueueSize, queueTimeoutMs, clock } = settled;
+  const announcer = createAnnouncer<BulkheadEvents>('holdfast:bulkhead');
+
+  const lines = {
+    high: new WaitingLine<Waiter>(),
+    normal: new WaitingLine<Waiter>(),
+    low: new WaitingLine<Waiter>(),
+  };
+  let active = 0;
+  let queued = 0;
+  let rejected = 0;
+  let timedOut = 0;
+  let completed = 0;
+  let avgExecutionMs = 0;
+  let closed = false;
+  let expiry: Timer | undefined;
+
+  const announceRejected = (reason: BulkheadEvents['rejected']['reason']): void => {
+    if (announcer.heard('rejected')) announcer.announce('rejected', { name, reason });
+  };
+
+  const hold = (): Release => {
+    active += 1;
+    const startedMs = clock.now();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      active -= 1;
+      completed += 1;
+      const tookMs = clock.now() - startedMs;
+      avgExecutionMs += completed === 1 ? tookMs : (tookMs - avgExecutionMs) * LATEST_WEIGHT;
+      if (queued > 0) admitNext();
+    };
+  };
+
+  const admitNext = (): void => {
+    const waiter = lines.high.takeFirst() ?? lines.normal.takeFirst() ?? lines.low.takeFirst();
+    if (waiter === undefined) return;
+    left();
+    waiter.admit(hold());
+  };
+
+  /** After each departure from a line: an empty queue keeps no timer. */
+  const left = (): void => {
+    queued -= 1;
+    if (queued > 0) return;
+    expiry?.cancel();
+    expiry = undefined;
+  };
+
+  // One timer for the whole queue: every call waits equally long, so the first in each line is due first.
+  const armExpiry = (): void => {
+    if (expiry !== undefined) return;
+    let dueMs = Infinity;
+    for (const priority of priorities) {
+      dueMs = Math.min(dueMs, lines[priority].first?.deadlineMs ?? Infinity);
+    }
+    if (dueMs === Infinity) return;
+    expiry = clock.schedule(Math.max(0, dueMs - clock.now()), expire, { holdsProcess: false });
+  };
+
+  const expire = (): void => {
+    expiry = undefined;
+    const nowMs = clock.now();
+    for (const priority of priorities) {
+      const line = lines[priority];
+      while ((line.first?.deadlineMs ?? Infinity) <= nowMs) {
+        const waiter = line.takeFirst();
+        left();
+        timedOut += 1;
+        announceRejected('timeout');
+        waiter?.refuse(new BulkheadTimeoutError(name, queueTimeoutMs, retryAfterMs()));
+      }
+    }
+    armExpiry();
+  };
+
+  /** When the queue of this moment will have been worked off, as far as past calls tell. */
+  const retryAfterMs = (): number | undefined =>
+    completed === 0 ? undefined : Math.ceil((avgExecutionMs * (queued + 1)) / maxConcurrent);
+
+  const full = (): BulkheadFullError => {
+    rejected += 1;
+    announceRejected('full');
+    const seen = `${active} of ${maxConcurrent} slots taken, ${queued} of ${maxQueueSize} places in the queue`;
+    return new BulkheadFullError(name, seen, retryAfterMs());
+  };
+
+  /** Whose place a more urgent call takes: the last to come of the least urgent class. */
+  const victimLine = (priority: Priority): WaitingLine<Waiter> | undefined => {
+    const leastUrgent = lines.low.length > 0 ? 'low' : 'normal';
+    const outranked = priorities.indexOf(leastUrgent) > priorities.indexOf(priority);
+    return outranked && lines[leastUrgent].length > 0 ? lines[leastUrgent] : undefined;
+  };
+
+  const wait = (priority: Priority, signal: AbortSignal | undefined): Promise<Release> =>
+    new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        if (lines[priority].leave(place)) left();
+        reject(signal?.reason);
+      };
+      const place = lines[priority].join({
+        deadlineMs: clock.now() + queueTimeoutMs,
+        admit(release) {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(release);
+        },
+        refuse(error) {
+          signal?.removeEventListener('abort', onAbort);
+          reject(error);
+        },
+      });
+      queued += 1;
+      signal?.addEventListener('abort', onAbort, { once: true });
+      armExpiry();
+    });
+
+  const tryAcquire = (): Release | undefined =>
+    active < maxConcurrent && !closed ? hold() : undefined;
+
+  const acquire = async (given: AcquireOptions = {}): Promise<Release> => {
+    const { signal } = given;
+    const priority =
+      given.priority === undefined
+        ? 'normal'
+        : priorityRule.accepts(given.priority, 'priority', 'bulkhead.acquire');
+    signal?.throwIfAborted();
+    if (closed) {
+      announceRejected('closed');
+      throw new BulkheadClosedError(name);
+    }
+    if (active < maxConcurrent) return hold();
+    if (queued < maxQueueSize) return wait(priority, signal);
+    const victim = victimLine(priority)?.takeLast();
+    if (victim === undefined) throw full();
+    queued -= 1;
+    const admission = wait(priority, signal);
+    victim.refuse(full());
+    return admission;
+  };
+
+  const clear = (): void => {
+    for (const priority of priorities) {
+      const line = lines[priority];
+      for (let waiter = line.takeFirst(); waiter !== undefined; waiter = line.takeFirst()) {
+        left();
+        announceRejected('cleared');
+        waiter.refuse(new BulkheadClearedError(name));
+      }
+    }
+  };
+
+  const close = async (): Promise<void> => {
+    closed = true;
+    clear();
+  };
+
+  return {
+    name,
+    tryAcquire,
+    acquire,
+    async execute(fn, given) {
+      const signal = given?.signal;
+      signal?.throwIfAborted();
+      const release = tryAcquire() ?? (await acquire(given));
+      try {
+        // The abort may have come between the admission and this moment.
+        signal?.throwIfAborted();
+        return await fn(signal);
+      } finally {
+        release();
+      }
+    },
+    getStats: () => ({
+      activeCount: active,
+      queuedCount: queued,
+      rejectedCount: rejected,
+      timedOutCount: timedOut,
+      completedCount: completed,
+      avgExecutionMs,
+      maxConcurrent,
+      maxQueueSize,
+    }),
+    on: announcer.on,
+    clear,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
