@@ -60,3 +60,36 @@ export {
   type TokenOptions,
   createRateLimiter,
 } from './rate-limiter.ts';
+export {
+  type Budget,
+  type RetryBudget,
+  type RetryBudgetOptions,
+  type RetryBudgetStats,
+  createRetryBudget,
+} from './budget.ts';
+export {
+  type ErrorKind,
+  classifyError,
+  classifyStatus,
+  errorKinds,
+  isRefusal,
+} from './classify.ts';
+export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
+export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
+export { type RetryOptions, type RetryableTest } from './retry-options.ts';
+export {
+  type RetriedWork,
+  type Retry,
+  type RetryEvents,
+  type RetryStats,
+  createRetry,
+  retry,
+} from './retry.ts';
+export {
+  type Timeout,
+  type TimeoutCallOptions,
+  TimeoutError,
+  type TimeoutOptions,
+  createTimeout,
+  withTimeout,
+} from './timeout.ts';

@@ -1,0 +1,130 @@
+import type { Clock, Timer } from './clock.ts';
+import type { Deadline } from './deadlines.ts';
+
+/** Where a call's deadline is kept: a shared list, or a timer of its own. */
+export interface DeadlineKeeper {
+  add(deadline: Deadline): void;
+  remove(deadline: Deadline): void;
+}
+
+export interface GuardOptions {
+  /** The caller's own signal. */
+  readonly signal: AbortSignal | undefined;
+  /** Absent: the call has no deadline. */
+  readonly deadlines: DeadlineKeeper | undefined;
+  /** Makes the error that the caller and the work get when the deadline passes. */
+  readonly timedOut: () => unknown;
+  /** Called once, when the work itself has settled. */
+  readonly onSettled: (() => void) | undefined;
+}
+
+/**
+ * Runs `work` between the caller's signal and a deadline. Whichever of the three comes first settles the
+ * promise; the other two are forgotten. The work gets a signal of its own, so that one call's end never
+ * reaches another and nothing is aborted after success.
+ */
+export function runGuarded<T>(
+  work: (signal: AbortSignal) => T | PromiseLike<T>,
+  options: GuardOptions,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (options.signal?.aborted === true) {
+      options.onSettled?.();
+      reject(options.signal.reason);
+      return;
+    }
+    new GuardedCall(options, resolve, reject).start(work);
+  });
+}
+
+/** Keeps the deadline of one single call by a timer of its own, which does not hold the process. */
+export function ownDeadline(clock: Clock, timeoutMs: number): DeadlineKeeper {
+  let timer: Timer | undefined;
+  return {
+    add: (deadline) => {
+      timer = clock.schedule(timeoutMs, () => deadline.expire(), { holdsProcess: false });
+    },
+    remove: () => timer?.cancel(),
+  };
+}
+
+class GuardedCall<T> implements Deadline {
+  dueMs = Infinity;
+  earlier: Deadline | undefined = undefined;
+  later: Deadline | undefined = undefined;
+
+  readonly #controller = new AbortController();
+  readonly #options: GuardOptions;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  #ring: (() => void) | undefined;
+  #waiting = true;
+
+  constructor(
+    options: GuardOptions,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(work: (signal: AbortSignal) => T | PromiseLike<T>): void {
+    const { signal, deadlines } = this.#options;
+    signal?.addEventListener('abort', this, { once: true });
+    if (deadlines !== undefined) {
+      // The shared timer fires in the context of whoever armed it; a promise brings the expiry, and the
+      // listeners it runs, back into the context of this call.
+      const rung = new Promise<void>((ring) => {
+        this.#ring = ring;
+      });
+      void rung.then(() => this.#end(this.#options.timedOut()));
+      deadlines.add(this);
+    }
+    let pending: T | PromiseLike<T>;
+    try {
+      pending = work(this.#controller.signal);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    Promise.resolve(pending).then(
+      (value) => this.#succeeded(value),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  expire(): void {
+    this.#ring?.();
+  }
+
+  handleEvent(): void {
+    this.#end(this.#options.signal?.reason);
+  }
+
+  #end(reason: unknown): void {
+    if (!this.#forget()) return;
+    this.#reject(reason);
+    this.#controller.abort(reason);
+  }
+
+  #succeeded(value: T): void {
+    this.#options.onSettled?.();
+    if (this.#forget()) this.#resolve(value);
+  }
+
+  #failed(error: unknown): void {
+    this.#options.onSettled?.();
+    if (this.#forget()) this.#reject(error);
+  }
+
+  /** Leaves no listener and no deadline behind; `false` when that was done before. */
+  #forget(): boolean {
+    if (!this.#waiting) return false;
+    this.#waiting = false;
+    this.#options.signal?.removeEventListener('abort', this);
+    this.#options.deadlines?.remove(this);
+    return true;
+  }
+}
