@@ -1,0 +1,16 @@
+import { HoldfastError } from '@holdfast/resilience';
+
+/** A scenario could not be written down, so the report would miss it. */
+export class RecordNotWrittenError extends HoldfastError {
+  readonly code = 'RECORD_NOT_WRITTEN';
+}
+
+/** A run's files could not be written; its result was still printed. */
+export class ReportNotWrittenError extends HoldfastError {
+  readonly code = 'REPORT_NOT_WRITTEN';
+}
+
+/** A `run.json` is missing or is not one. */
+export class RunNotReadableError extends HoldfastError {
+  readonly code = 'RUN_NOT_READABLE';
+}

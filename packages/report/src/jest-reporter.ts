@@ -1,0 +1,114 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import type { AggregatedResult, Reporter, TestContext } from '@jest/reporters';
+import { readOptions, systemClock, text } from '@holdfast/resilience';
+import { ReportNotWrittenError } from './errors.ts';
+import { gatherRecords, gatherRun } from './gather.ts';
+import { renderPage } from './html.ts';
+import { renderJunit } from './junit.ts';
+import { RECORDS_VARIABLE } from './record.ts';
+import type { RunReport } from './report.ts';
+import { renderScenarios, renderTotals } from './terminal.ts';
+
+export interface JestReporterOptions {
+  /** Where the report is written, from Jest's root; made when it is missing. Default `reports`. */
+  outputDirectory?: string;
+}
+
+const shape = { outputDirectory: text({ maxLength: 4_096, default: 'reports' }) };
+const RECORDS_PREFIX = 'records-';
+
+/**
+ * Writes `index.html`, `junit.xml` and `run.json`, and prints the scenarios and the totals to the
+ * standard output. For Jest's configuration: `['@holdfast/report/jest', { outputDirectory }]`.
+ */
+export default class HoldfastReporter implements Reporter {
+  readonly #directory: string;
+  readonly #rootDirectory: string;
+  readonly #records: string;
+
+  /** @throws InvalidOptionError */
+  constructor(jest: { rootDir: string }, options?: JestReporterOptions) {
+    const { outputDirectory } = readOptions('HoldfastReporter', shape, options);
+    this.#rootDirectory = jest.rootDir;
+    this.#directory = resolve(jest.rootDir, outputDirectory);
+    this.#records = join(this.#directory, `${RECORDS_PREFIX}${process.pid}`);
+  }
+
+  /** Jest calls this before it starts a test process: they inherit the variable. */
+  onRunStart(): void {
+    mkdirSync(this.#directory, { recursive: true });
+    removeAbandonedRecords(this.#directory);
+    rmSync(this.#records, { recursive: true, force: true });
+    mkdirSync(this.#records);
+    process.env[RECORDS_VARIABLE] = this.#records;
+  }
+
+  /** @throws ReportNotWrittenError after the result was printed all the same */
+  onRunComplete(_contexts: Set<TestContext>, results: AggregatedResult): void {
+    delete process.env[RECORDS_VARIABLE];
+    const { scenarios, unreadable } = gatherRecords(this.#records);
+    const run = gatherRun(results, {
+      rootDirectory: this.#rootDirectory,
+      endedAtMs: systemClock.epochMs(),
+      scenarios,
+      unreadableRecords: unreadable,
+    });
+    const failure = this.#write(run);
+    this.#print(run, failure === undefined);
+    if (failure !== undefined) throw failure;
+  }
+
+  #write(run: RunReport): ReportNotWrittenError | undefined {
+    try {
+      writeFileSync(join(this.#directory, 'index.html'), renderPage(run));
+      writeFileSync(join(this.#directory, 'junit.xml'), renderJunit(run));
+      writeFileSync(join(this.#directory, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
+      rmSync(this.#records, { recursive: true, force: true });
+      return undefined;
+    } catch (error) {
+      return new ReportNotWrittenError(
+        `the report could not be written to ${this.#directory}; the result is printed above, the ` +
+          `scenarios stay in ${this.#records}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #print(run: RunReport, written: boolean): void {
+    const { isTTY, columns } = process.stdout;
+    const table = renderScenarios(run, {
+      columns: isTTY ? columns : Infinity,
+      colour: isTTY && process.env['NO_COLOR'] === undefined,
+    });
+    const lines = [
+      ...(table.length > 0 ? ['', ...table, ''] : []),
+      ...(run.unreadableRecords > 0
+        ? [`${run.unreadableRecords} scenario records could not be read`]
+        : []),
+      ...(run.interrupted ? ['the run was stopped before its end'] : []),
+      ...(written ? [`report: ${relative('', join(this.#directory, 'index.html'))}`] : []),
+      renderTotals(run.totals),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  }
+}
+
+/** Removes what a run that was killed left behind; a run that is still going on keeps its own. */
+function removeAbandonedRecords(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(RECORDS_PREFIX) || isAlive(Number(name.slice(RECORDS_PREFIX.length)))) {
+      continue;
+    }
+    rmSync(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
