@@ -93,3 +93,35 @@ export {
   createTimeout,
   withTimeout,
 } from './timeout.ts';
+export {
+  type CircuitBreaker,
+  type CircuitBreakerEvents,
+  type CircuitBreakerStats,
+  type CallOptions,
+  type CircuitPermit,
+  type CircuitStateChange,
+  type PermitRefusal,
+} from './breaker/circuit-breaker.ts';
+export { createCircuitBreaker } from './breaker/calling-circuit.ts';
+export { CircuitOpenError, type RefusingState } from './breaker/circuit-open-error.ts';
+export {
+  type CircuitBreakerOptions,
+  type Judgement,
+  type Opening,
+} from './breaker/circuit-options.ts';
+export { type CircuitSnapshot } from './breaker/circuit-snapshot.ts';
+export { type CircuitState } from './breaker/circuit-state.ts';
+export {
+  type KeyedCircuitBreakers,
+  type KeyedCircuitBreakersOptions,
+  type KeyedCircuitBreakersStats,
+  createKeyedCircuitBreakers,
+} from './breaker/keyed-circuit-breakers.ts';
+export {
+  type Aborted,
+  type Execution,
+  type Failed,
+  type Refused,
+  type RefusingPolicy,
+  type Succeeded,
+} from './execution.ts';

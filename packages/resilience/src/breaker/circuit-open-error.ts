@@ -1,0 +1,55 @@
+import { HoldfastError } from '../errors.ts';
+
+/** Why a circuit refuses: it is open, its probes are still out, or it was isolated by hand. */
+export type RefusingState = 'open' | 'half-open' | 'isolated';
+
+export interface CircuitRefusal {
+  readonly name: string;
+  readonly key: string | undefined;
+  readonly state: RefusingState;
+  /** Absent for an isolated circuit: it stays so until it is reset. */
+  readonly retryAfterMs: number | undefined;
+  /** The failure that opened the circuit. */
+  readonly cause: unknown;
+}
+
+/**
+ * The circuit refused the call; nothing was sent. Carries no stack, because under load refusals are many
+ * and always thrown from the same place.
+ */
+export class CircuitOpenError extends HoldfastError {
+  readonly code = 'CIRCUIT_OPEN';
+  readonly circuit: string;
+  readonly key?: string;
+  readonly state: RefusingState;
+
+  constructor(refusal: CircuitRefusal) {
+    const { name, key, state, retryAfterMs, cause } = refusal;
+    const circuit = key === undefined ? name : `${name} ${key}`;
+    super(`circuit breaker ${circuit} is ${state}; the call was not started${hint(retryAfterMs)}`, {
+      ...(cause === undefined ? {} : { cause }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true }),
+      outcome: 'not-applied',
+    });
+    this.circuit = name;
+    if (key !== undefined) this.key = key;
+    this.state = state;
+  }
+}
+
+/** Makes the error without the cost of a stack. */
+export function circuitOpenError(refusal: CircuitRefusal): CircuitOpenError {
+  const limit = Error.stackTraceLimit;
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  try {
+    return new CircuitOpenError(refusal);
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit);
+  }
+}
+
+function hint(retryAfterMs: number | undefined): string {
+  return retryAfterMs === undefined
+    ? ' and none will be until it is reset'
+    : `; worth another try in ${retryAfterMs} ms`;
+}

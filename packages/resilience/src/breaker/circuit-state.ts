@@ -1,0 +1,150 @@
+/**
+ * Where a circuit stands, with only what that state needs.
+ *
+ * ```
+ *              trip                    half-open (first call after untilMs)
+ *   ┌────────┐ ──────────> ┌──────┐ ───────────────────> ┌───────────┐
+ *   │ closed │             │ open │                      │ half-open │
+ *   └────────┘             └──────┘ <─────────────────── └───────────┘
+ *       ^                            relapse                   │
+ *       └──────────────────────────────────────────────────────┘
+ *                                    recover
+ *
+ *   from any state:  reset -> closed    force-open -> open    isolate -> isolated
+ *                    observe -> metrics-only    restore -> what was exported
+ * ```
+ *
+ * `isolated` refuses and `metrics-only` admits, both until told otherwise; results are counted in both,
+ * but move nothing.
+ */
+export type CircuitState =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'open'; readonly untilMs: number; readonly openings: number }
+  | { readonly kind: 'half-open'; readonly openings: number; readonly trial: Trial }
+  | { readonly kind: 'isolated' }
+  | { readonly kind: 'metrics-only' };
+
+/** What can happen to a circuit. Times are monotonic. */
+export type CircuitMove =
+  | { readonly kind: 'trip'; readonly untilMs: number }
+  | { readonly kind: 'half-open'; readonly trial: Trial }
+  | { readonly kind: 'relapse'; readonly untilMs: number }
+  | { readonly kind: 'recover' }
+  | { readonly kind: 'force-open'; readonly untilMs: number }
+  | { readonly kind: 'isolate' }
+  | { readonly kind: 'observe' }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'restore'; readonly state: CircuitState };
+
+/** The state every circuit begins in; one object for all, so that an idle circuit costs little. */
+export const closed: CircuitState = { kind: 'closed' };
+const isolated: CircuitState = { kind: 'isolated' };
+const metricsOnly: CircuitState = { kind: 'metrics-only' };
+
+/** The state after a move; the same object when the move means nothing in that state. */
+export function transition(state: CircuitState, move: CircuitMove): CircuitState {
+  switch (move.kind) {
+    case 'trip':
+      if (state.kind !== 'closed') return state;
+      return { kind: 'open', untilMs: move.untilMs, openings: 1 };
+    case 'half-open':
+      if (state.kind !== 'open') return state;
+      return { kind: 'half-open', openings: state.openings, trial: move.trial };
+    case 'relapse':
+      if (state.kind !== 'half-open') return state;
+      return { kind: 'open', untilMs: move.untilMs, openings: state.openings + 1 };
+    case 'recover':
+      return state.kind === 'half-open' ? closed : state;
+    case 'force-open':
+      return { kind: 'open', untilMs: move.untilMs, openings: openingsOf(state) + 1 };
+    case 'isolate':
+      return isolated;
+    case 'observe':
+      return metricsOnly;
+    case 'restore':
+      return move.state;
+    case 'reset':
+    default:
+      return closed;
+  }
+}
+
+/** How many times in a row a circuit has opened without closing in between. */
+export function openingsOf(state: CircuitState): number {
+  return state.kind === 'open' || state.kind === 'half-open' ? state.openings : 0;
+}
+
+export interface TrialRules {
+  /** How many probes are let through, and how many results decide. */
+  readonly maxCalls: number;
+  /** This many failures among them open the circuit again. */
+  readonly failuresToReopen: number;
+  /** This many slow calls among them open the circuit again. */
+  readonly slowCallsToReopen: number;
+  /** A probe that has not come back after this long is lost. */
+  readonly probeTimeoutMs: number;
+}
+
+export type Verdict = 'recover' | 'relapse' | undefined;
+
+/**
+ * The probes of one half-open generation. A probe that is let go without a result gives its place back;
+ * one that never comes back counts as a failure once its time is over.
+ */
+export class Trial {
+  readonly #rules: TrialRules;
+  #running = 0;
+  #results = 0;
+  #failures = 0;
+  #slowCalls = 0;
+  #lostAtMs = Infinity;
+
+  constructor(rules: TrialRules) {
+    this.#rules = rules;
+  }
+
+  /** Probes admitted and not let go: never more than `maxCalls`. */
+  get places(): number {
+    return this.#running + this.#results;
+  }
+
+  /** When the running probes are given up, on the monotonic clock. */
+  get lostAtMs(): number {
+    return this.#running === 0 ? Infinity : this.#lostAtMs;
+  }
+
+  tryAdmit(nowMs: number): boolean {
+    if (this.places >= this.#rules.maxCalls) return false;
+    this.#running += 1;
+    this.#lostAtMs = nowMs + this.#rules.probeTimeoutMs;
+    return true;
+  }
+
+  letGo(): void {
+    this.#running -= 1;
+  }
+
+  count(failed: boolean, slow: boolean): Verdict {
+    this.#running -= 1;
+    this.#results += 1;
+    if (failed) this.#failures += 1;
+    if (slow) this.#slowCalls += 1;
+    return this.#verdict();
+  }
+
+  /** Takes every running probe for failed. */
+  giveUp(): Verdict {
+    this.#results += this.#running;
+    this.#failures += this.#running;
+    this.#running = 0;
+    return this.#verdict();
+  }
+
+  #verdict(): Verdict {
+    const { maxCalls, failuresToReopen, slowCallsToReopen } = this.#rules;
+    if (this.#failures >= failuresToReopen || this.#slowCalls >= slowCallsToReopen) {
+      return 'relapse';
+    }
+    return this.#results >= maxCalls ? 'recover' : undefined;
+  }
+}

@@ -1,0 +1,308 @@
+import type { Refused } from '../execution.ts';
+import { integer, readOptions } from '../options.ts';
+import type { CircuitBreakerStats, CircuitStateChange } from './circuit-breaker.ts';
+import {
+  type CircuitOpenError,
+  type RefusingState,
+  circuitOpenError,
+} from './circuit-open-error.ts';
+import type { CircuitRules } from './circuit-options.ts';
+import { type CircuitSnapshot, readSnapshot, takeSnapshot } from './circuit-snapshot.ts';
+import {
+  type CircuitMove,
+  type CircuitState,
+  Trial,
+  type Verdict,
+  closed,
+  openingsOf,
+  transition,
+} from './circuit-state.ts';
+import type { ResultWindow } from './result-window.ts';
+
+/** What {@link Circuit.admit} answers instead of a generation. */
+export const REFUSED = -1;
+
+const forceOpenShape = { durationMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }) };
+
+/**
+ * One circuit. `admit` gives a call the number of the current generation; each change of state begins a
+ * new one, and a result that brings an older number is counted as late and moves nothing.
+ */
+export abstract class Circuit {
+  readonly key: string | undefined;
+  readonly #rules: CircuitRules;
+  #state: CircuitState = closed;
+  #generation = 0;
+  #consecutiveFailures = 0;
+  #window: ResultWindow | undefined = undefined;
+  #sinceEpochMs: number;
+  /** What opened the circuit; kept until it closes. */
+  #opener: unknown = undefined;
+  #successes = 0;
+  #failures = 0;
+  #slowCalls = 0;
+  #refusals = 0;
+  #neutral = 0;
+  #late = 0;
+
+  constructor(rules: CircuitRules, key?: string) {
+    this.#rules = rules;
+    this.key = key;
+    this.#sinceEpochMs = rules.clock.epochMs();
+  }
+
+  get name(): string {
+    return this.#rules.name;
+  }
+
+  get state(): CircuitState['kind'] {
+    return this.#state.kind;
+  }
+
+  /** Tells the world; called when the change is complete. */
+  protected abstract stateChanged(change: CircuitStateChange): void;
+
+  /** The generation that the call belongs to, or {@link REFUSED}. To be answered by exactly one result. */
+  admit(): number {
+    const { kind } = this.#state;
+    if (kind === 'closed' || kind === 'metrics-only') return this.#generation;
+    return this.#admitProbe();
+  }
+
+  succeeded(generation: number, durationMs = 0): void {
+    this.#count(generation, false, durationMs, undefined);
+  }
+
+  failed(generation: number, error: unknown, durationMs = 0): void {
+    this.#count(generation, true, durationMs, error);
+  }
+
+  /** The call said nothing about the dependency. */
+  released(generation: number): void {
+    if (generation !== this.#generation) {
+      this.#late += 1;
+      return;
+    }
+    this.#neutral += 1;
+    if (this.#state.kind === 'half-open') this.#state.trial.letGo();
+  }
+
+  /** Counts an error by what it says about the dependency. */
+  judged(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
+    const judgement = aborted ? 'neutral' : this.#rules.judge(error);
+    if (judgement === 'neutral') this.released(generation);
+    else if (judgement === 'success') this.succeeded(generation, durationMs);
+    else this.failed(generation, error, durationMs);
+  }
+
+  /** When the call that is about to be made began; not read unless calls can be slow. */
+  startMs(): number {
+    return this.#rules.slowCallMs === Infinity ? 0 : this.#rules.clock.now();
+  }
+
+  elapsedMs(startMs: number): number {
+    return this.#rules.slowCallMs === Infinity ? 0 : this.#rules.clock.now() - startMs;
+  }
+
+  /** The error for a call that `admit` has refused. */
+  openError(): CircuitOpenError {
+    const { state, retryAfterMs } = this.refusal();
+    const { name } = this.#rules;
+    return circuitOpenError({ name, key: this.key, state, retryAfterMs, cause: this.#opener });
+  }
+
+  /** The outcome of a call that `admit` has refused. */
+  refused(): Refused {
+    const { retryAfterMs } = this.refusal();
+    return retryAfterMs === undefined
+      ? { kind: 'refused', by: 'circuit-breaker' }
+      : { kind: 'refused', by: 'circuit-breaker', retryAfterMs };
+  }
+
+  isolate(): void {
+    this.#move({ kind: 'isolate' });
+  }
+
+  forceOpen(durationMs?: number): void {
+    const openings = openingsOf(this.#state) + 1;
+    const chosenMs =
+      durationMs === undefined
+        ? this.#rules.openDurationMs({ openings, error: undefined })
+        : readOptions('circuitBreaker.forceOpen', forceOpenShape, { durationMs }).durationMs;
+    this.#move({ kind: 'force-open', untilMs: this.#rules.clock.now() + chosenMs });
+  }
+
+  observe(): void {
+    this.#move({ kind: 'observe' });
+  }
+
+  reset(): void {
+    this.#move({ kind: 'reset' });
+  }
+
+  exportState(): CircuitSnapshot {
+    const { clock } = this.#rules;
+    return takeSnapshot(this.#state, this.#sinceEpochMs, this.#consecutiveFailures, clock);
+  }
+
+  hydrate(snapshot: CircuitSnapshot): void {
+    const { clock, maxOpenDurationMs } = this.#rules;
+    const restored = readSnapshot(snapshot, clock, maxOpenDurationMs);
+    this.#move({ kind: 'restore', state: restored.state });
+    this.#sinceEpochMs = restored.sinceEpochMs;
+    this.#consecutiveFailures = restored.consecutiveFailures;
+  }
+
+  getStats(): CircuitBreakerStats {
+    const state = this.#state;
+    const { clock } = this.#rules;
+    const retryAfterMs =
+      state.kind === 'open' ? Math.max(0, Math.ceil(state.untilMs - clock.now())) : undefined;
+    return {
+      name: this.#rules.name,
+      ...(this.key === undefined ? {} : { key: this.key }),
+      state: state.kind,
+      consecutiveFailures: this.#consecutiveFailures,
+      lastStateChange: this.#sinceEpochMs,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      openings: openingsOf(state),
+      window: this.#window?.totals(clock.now()) ?? { calls: 0, failures: 0, slowCalls: 0 },
+      successCount: this.#successes,
+      failureCount: this.#failures,
+      slowCount: this.#slowCalls,
+      rejectedCount: this.#refusals,
+      neutralCount: this.#neutral,
+      lateCount: this.#late,
+    };
+  }
+
+  #admitProbe(): number {
+    const nowMs = this.#rules.clock.now();
+    this.#giveUpLostProbes(nowMs);
+    if (this.#state.kind === 'open' && nowMs >= this.#state.untilMs) {
+      this.#move({ kind: 'half-open', trial: new Trial(this.#rules.trial) });
+    }
+    const state = this.#state;
+    // A listener may have moved the circuit on in the meantime.
+    const admits =
+      state.kind === 'half-open'
+        ? state.trial.tryAdmit(nowMs)
+        : state.kind === 'closed' || state.kind === 'metrics-only';
+    if (admits) return this.#generation;
+    this.#refusals += 1;
+    return REFUSED;
+  }
+
+  #giveUpLostProbes(nowMs: number): void {
+    if (this.#state.kind !== 'half-open') return;
+    const { trial } = this.#state;
+    const { lostAtMs } = trial;
+    if (nowMs >= lostAtMs) this.#decide(trial.giveUp(), lostAtMs, undefined);
+  }
+
+  #count(generation: number, failed: boolean, durationMs: number, error: unknown): void {
+    if (generation !== this.#generation) {
+      this.#late += 1;
+      return;
+    }
+    const slow = durationMs >= this.#rules.slowCallMs;
+    if (slow) this.#slowCalls += 1;
+    if (failed) {
+      this.#failures += 1;
+      this.#consecutiveFailures += 1;
+    } else {
+      this.#successes += 1;
+      this.#consecutiveFailures = 0;
+    }
+    if (this.#state.kind === 'half-open') {
+      const verdict = this.#state.trial.count(failed, slow);
+      if (verdict !== undefined) this.#decide(verdict, this.#rules.clock.now(), error);
+    } else if (failed || this.#rules.createWindow !== undefined) {
+      this.#weigh(failed, slow, error);
+    }
+  }
+
+  /** Adds a result to what the closed circuit has seen, and opens it when that is too much. */
+  #weigh(failed: boolean, slow: boolean, error: unknown): void {
+    const { clock, createWindow, failureThreshold } = this.#rules;
+    const nowMs = clock.now();
+    let tooMany = this.#consecutiveFailures >= failureThreshold;
+    if (createWindow !== undefined) {
+      this.#window ??= createWindow();
+      this.#window.record(nowMs, failed, slow);
+      tooMany ||= this.#overThreshold(this.#window, nowMs);
+    }
+    if (!tooMany || this.#state.kind !== 'closed') return;
+    const untilMs = nowMs + this.#rules.openDurationMs({ openings: 1, error });
+    this.#opener = error;
+    this.#move({ kind: 'trip', untilMs });
+  }
+
+  #overThreshold(window: ResultWindow, nowMs: number): boolean {
+    const { minimumCalls, failureRateThreshold, slowCallMs, slowCallRateThreshold } = this.#rules;
+    const { calls, failures, slowCalls } = window.totals(nowMs);
+    if (calls < minimumCalls) return false;
+    if (failures >= failureRateThreshold * calls) return true;
+    return slowCallMs !== Infinity && slowCalls >= slowCallRateThreshold * calls;
+  }
+
+  #decide(verdict: Verdict, atMs: number, error: unknown): void {
+    if (verdict === 'recover') {
+      this.#move({ kind: 'recover' });
+    } else if (verdict === 'relapse') {
+      const openings = openingsOf(this.#state) + 1;
+      const untilMs = atMs + this.#rules.openDurationMs({ openings, error });
+      this.#opener = error ?? this.#opener;
+      this.#move({ kind: 'relapse', untilMs });
+    }
+  }
+
+  #move(move: CircuitMove): void {
+    const from = this.#state;
+    const to = transition(from, move);
+    if (to === from && move.kind !== 'reset') return;
+    this.#state = to;
+    this.#generation += 1;
+    this.#window = undefined;
+    if (to.kind === 'closed') {
+      this.#consecutiveFailures = 0;
+      this.#opener = undefined;
+    }
+    if (to === from) return;
+    const { name, clock } = this.#rules;
+    this.#sinceEpochMs = clock.epochMs();
+    this.stateChanged({
+      name,
+      ...(this.key === undefined ? {} : { key: this.key }),
+      from: from.kind,
+      to: to.kind,
+      atEpochMs: this.#sinceEpochMs,
+      ...(this.#opener === undefined ? {} : { error: this.#opener }),
+      ...(to.kind === 'open' ? { openDurationMs: Math.max(0, to.untilMs - clock.now()) } : {}),
+    });
+  }
+
+  /** Why `admit` has refused, and until when. */
+  refusal(): { state: RefusingState; retryAfterMs: number | undefined } {
+    const state = this.#state;
+    const nowMs = this.#rules.clock.now();
+    switch (state.kind) {
+      case 'open':
+        return { state: 'open', retryAfterMs: Math.max(0, Math.ceil(state.untilMs - nowMs)) };
+      case 'half-open': {
+        // The next verdict is due when the probes come back, at the latest when they are given up.
+        const lostMs = Math.max(0, Math.ceil(state.trial.lostAtMs - nowMs));
+        return { state: 'half-open', retryAfterMs: Math.min(lostMs, HALF_OPEN_HINT_MS) };
+      }
+      case 'isolated':
+        return { state: 'isolated', retryAfterMs: undefined };
+      case 'closed':
+      case 'metrics-only':
+      default:
+        return { state: 'open', retryAfterMs: 0 };
+    }
+  }
+}
+
+/** How soon to come back while probes are out: nobody knows, and it costs nothing to ask again. */
+const HALF_OPEN_HINT_MS = 1_000;

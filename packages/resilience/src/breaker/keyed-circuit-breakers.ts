@@ -1,0 +1,150 @@
+import { type Announcer, type Listen, createAnnouncer } from '../events.ts';
+import { integer, readOptions } from '../options.ts';
+import { CallingCircuit, type CircuitHost } from './calling-circuit.ts';
+import type {
+  CircuitBreaker,
+  CircuitBreakerEvents,
+  CircuitStateChange,
+} from './circuit-breaker.ts';
+import {
+  type CircuitBreakerOptions,
+  type CircuitRules,
+  readCircuitOptions,
+} from './circuit-options.ts';
+
+export interface KeyedCircuitBreakersOptions extends CircuitBreakerOptions {
+  /** How many circuits are kept at most. Default 10 000. */
+  maxKeys?: number;
+}
+
+export interface KeyedCircuitBreakersStats {
+  /** Circuits kept now. */
+  readonly keys: number;
+  /** Those among them that are not closed. */
+  readonly notClosed: number;
+  /** Closed circuits that had to make room. */
+  readonly evictedCount: number;
+  /** Circuits handed out but not kept, because all that are kept were not closed. */
+  readonly untrackedCount: number;
+}
+
+/** A circuit for each key, made on its first use. All of them share their options and listeners. */
+export interface KeyedCircuitBreakers {
+  readonly on: Listen<CircuitBreakerEvents>;
+  /**
+   * The circuit of a key. When `maxKeys` are kept, the closed circuit that was not asked for the longest
+   * makes room; one that is not closed never does. Should none be closed, the caller gets a circuit of
+   * its own that is not kept: no key is refused for the failures of others.
+   */
+  get(key: string): CircuitBreaker;
+  /** The circuits that are not closed, for a health check. */
+  notClosed(): readonly CircuitBreaker[];
+  /** Closes every circuit and forgets them all. */
+  reset(): void;
+  getStats(): KeyedCircuitBreakersStats;
+}
+
+const shape = { maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }) };
+
+/** @throws InvalidOptionError */
+export function createKeyedCircuitBreakers(
+  options: KeyedCircuitBreakersOptions = {},
+): KeyedCircuitBreakers {
+  const { maxKeys, ...given } = options;
+  const settled = readOptions('createKeyedCircuitBreakers', shape, { maxKeys });
+  const rules = readCircuitOptions('createKeyedCircuitBreakers', given);
+  return new CircuitsByKey(rules, settled.maxKeys);
+}
+
+/** The circuits of a keyed set; typed as what a fused stack needs of them. */
+export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
+  readonly on: Listen<CircuitBreakerEvents>;
+  readonly #rules: CircuitRules;
+  readonly #maxKeys: number;
+  readonly #announcer: Announcer<CircuitBreakerEvents> = createAnnouncer(
+    'holdfast:circuit-breaker',
+  );
+  /** In the order of their last use, the oldest first. */
+  readonly #closed = new Map<string, CallingCircuit>();
+  /** Kept out of that order, so that making room never has to look for a closed one. */
+  readonly #notClosed = new Map<string, CallingCircuit>();
+  #latest: CallingCircuit | undefined;
+  #evicted = 0;
+  #untracked = 0;
+
+  constructor(rules: CircuitRules, maxKeys: number) {
+    this.#rules = rules;
+    this.#maxKeys = maxKeys;
+    this.on = this.#announcer.on;
+  }
+
+  get(key: string): CallingCircuit {
+    if (this.#latest?.key === key) return this.#latest;
+    const circuit = this.#notClosed.get(key) ?? this.#touch(key) ?? this.#create(key);
+    this.#latest = circuit;
+    return circuit;
+  }
+
+  notClosed(): readonly CallingCircuit[] {
+    return [...this.#notClosed.values()];
+  }
+
+  reset(): void {
+    for (const circuit of this.notClosed()) circuit.reset();
+    this.#closed.clear();
+    this.#latest = undefined;
+  }
+
+  getStats(): KeyedCircuitBreakersStats {
+    return {
+      keys: this.#closed.size + this.#notClosed.size,
+      notClosed: this.#notClosed.size,
+      evictedCount: this.#evicted,
+      untrackedCount: this.#untracked,
+    };
+  }
+
+  stateChanged(circuit: CallingCircuit, change: CircuitStateChange): void {
+    if (circuit.key !== undefined) this.#sort(circuit, circuit.key);
+    this.#announcer.announce('stateChanged', change);
+  }
+
+  /** Puts a circuit whose state has changed among its like, also one that had made room before. */
+  #sort(circuit: CallingCircuit, key: string): void {
+    const kept = this.#closed.get(key) ?? this.#notClosed.get(key);
+    if (kept !== undefined && kept !== circuit) return;
+    this.#closed.delete(key);
+    this.#notClosed.delete(key);
+    if (this.#notClosed.size >= this.#maxKeys) return;
+    this.#makeRoom();
+    (circuit.state === 'closed' ? this.#closed : this.#notClosed).set(key, circuit);
+  }
+
+  #touch(key: string): CallingCircuit | undefined {
+    const circuit = this.#closed.get(key);
+    if (circuit === undefined) return undefined;
+    this.#closed.delete(key);
+    this.#closed.set(key, circuit);
+    return circuit;
+  }
+
+  #create(key: string): CallingCircuit {
+    const circuit = new CallingCircuit(this.#rules, this, key);
+    if (this.#notClosed.size >= this.#maxKeys) {
+      this.#untracked += 1;
+      return circuit;
+    }
+    this.#makeRoom();
+    this.#closed.set(key, circuit);
+    return circuit;
+  }
+
+  #makeRoom(): void {
+    if (this.#closed.size + this.#notClosed.size < this.#maxKeys) return;
+    for (const oldest of this.#closed.keys()) {
+      this.#closed.delete(oldest);
+      this.#evicted += 1;
+      return;
+    }
+  }
+}
