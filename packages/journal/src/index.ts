@@ -1,2 +1,27 @@
-/** Being built. */
-export type {} from 'node:fs';
+/**
+ * Keeps what must not be lost. Nothing here is acknowledged before it is kept, dropped without being named,
+ * or written by two processes at once.
+ */
+export {
+  JournalClosedError,
+  JournalCorruptError,
+  JournalFullError,
+  type JournalLimit,
+  JournalLockedError,
+  JournalReadError,
+  JournalRecordTooLargeError,
+  JournalUnavailableError,
+  JournalWriteError,
+} from './errors.ts';
+export { type FileStatus, type FileSystem, type OpenFile, nodeFileSystem } from './file-system.ts';
+export type { JournalLimitOptions, JournalOptions } from './journal-options.ts';
+export type {
+  Journal,
+  JournalEvents,
+  JournalRecord,
+  JournalRecovery,
+  JournalStats,
+  ReadLimits,
+} from './journal.ts';
+export { createMemoryJournal } from './memory-journal.ts';
+export { openJournal } from './open-journal.ts';

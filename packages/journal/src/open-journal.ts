@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { type Announcer, createAnnouncer } from '@holdfast/resilience';
+import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './checkpoint.ts';
+import { quarantine } from './damage.ts';
+import { createDiskJournal } from './disk-journal.ts';
+import {
+  JournalFullError,
+  type JournalLockedError,
+  JournalUnavailableError,
+  errnoOf,
+  isOutOfSpace,
+} from './errors.ts';
+import type { FileSystem } from './file-system.ts';
+import { type DiskSettings, type JournalOptions, readDiskOptions } from './journal-options.ts';
+import type { Journal, JournalEvents, JournalRecovery } from './journal.ts';
+import { type Ownership, takeOwnership } from './ownership.ts';
+import { type Findings, findRecords } from './recovery.ts';
+import { epochOfSpare } from './segment-supply.ts';
+import { recordsFrom } from './segment.ts';
+import { indexDistance } from './segment-log.ts';
+
+/**
+ * Opens the journal of a directory, taking the directory over from an owner that is gone.
+ * @throws InvalidOptionError, JournalUnavailableError, JournalLockedError, JournalFullError when the disk has
+ * no room for the owner's name, JournalCorruptError with `onCorruption: 'refuse'`
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const settings = readDiskOptions(options);
+  const { directory, files, signal } = settings;
+  signal?.throwIfAborted();
+  const announcer = createAnnouncer<JournalEvents>('holdfast:journal');
+  const onLost: { tell?: (error: JournalLockedError) => void } = {};
+  let ownership: Ownership | undefined;
+  try {
+    if (await files.makeDirectory(directory)) await files.syncDirectory(join(directory, '..'));
+    ownership = await takeOwnership({ ...settings, onLost: (error) => onLost.tell?.(error) });
+    return await openOwned(settings, ownership, announcer, onLost);
+  } catch (error) {
+    await Promise.allSettled([ownership?.release()]);
+    if (errnoOf(error)?.startsWith('E') !== true) throw error;
+    throw explain(directory, error);
+  }
+}
+
+async function openOwned(
+  settings: DiskSettings,
+  ownership: Ownership,
+  announcer: Announcer<JournalEvents>,
+  onLost: { tell?: (error: JournalLockedError) => void },
+): Promise<Journal> {
+  const { directory, files, segmentBytes } = settings;
+  const path = join(directory, CHECKPOINT_NAME);
+  const checkpoint = await readCheckpoint(files, path);
+  const findings = await findRecords(
+    files,
+    directory,
+    checkpoint.found,
+    indexDistance(segmentBytes),
+  );
+  const refused = findings.damages.find((damage) => damage.acknowledged);
+  if (settings.onCorruption === 'refuse' && refused !== undefined) throw refused;
+  settings.signal?.throwIfAborted();
+
+  for (const damaged of findings.damagedPaths) await quarantine(files, damaged);
+  await cutTail(files, findings);
+  await removeStraySpares(files, directory);
+  const id = findings.id ?? randomUUID();
+  const file = await openCheckpoint(files, directory, path, checkpoint.found);
+  try {
+    // Durable before anything below the mark is deleted, or an append makes the identity matter.
+    await file.write({ id, released: findings.released, next: findings.next });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  announceFindings(announcer, findings);
+  const recovery = describeFindings(findings, checkpoint.damaged);
+  const journal = createDiskJournal({
+    settings,
+    ownership,
+    announcer,
+    id,
+    findings,
+    recovery,
+    checkpoint: file,
+  });
+  onLost.tell = journal.lose;
+  return journal.journal;
+}
+
+async function cutTail(files: FileSystem, { unused }: Findings): Promise<void> {
+  if (unused === undefined) return;
+  const file = await files.open(unused.path, 'write');
+  try {
+    await file.truncate(unused.offset);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The owner is alone here: whatever was prepared by another is nobody's. */
+async function removeStraySpares(files: FileSystem, directory: string): Promise<void> {
+  for (const name of await files.list(directory)) {
+    if (epochOfSpare(name) !== undefined) await files.remove(join(directory, name));
+  }
+}
+
+function announceFindings(announcer: Announcer<JournalEvents>, findings: Findings): void {
+  for (const damage of findings.damages) announcer.announce('quarantined', damage);
+  if (findings.torn === undefined) return;
+  const { path, offset, bytes, firstSequence } = findings.torn;
+  announcer.announce('truncated', { file: path, offset, bytes, firstSequence });
+}
+
+function describeFindings(findings: Findings, checkpointLost: boolean): JournalRecovery {
+  const { segments, released, torn, damages } = findings;
+  return {
+    records: segments.reduce((sum, segment) => sum + recordsFrom(segment, released + 1), 0),
+    truncatedBytes: torn?.bytes ?? 0,
+    ...(torn === undefined ? {} : { truncatedFrom: torn.firstSequence }),
+    checkpointLost,
+    quarantined: damages,
+  };
+}
+
+const cures: Readonly<Record<string, string>> = {
+  ENOENT: 'its parent folder does not exist: create that, or mount the volume it belongs to',
+  ENOTDIR: 'something on its path is a file: name a directory',
+  EACCES: 'this user may not write there: give it the directory, or run as its owner',
+  EPERM: 'this user may not write there: give it the directory, or run as its owner',
+  EROFS: 'the file system is mounted read-only: mount it writable, or name another directory',
+};
+
+function explain(directory: string, cause: unknown): Error {
+  const errno = errnoOf(cause) ?? 'no code';
+  if (isOutOfSpace(cause)) {
+    const message = `journal: ${directory} could not be opened, its disk has no room (${errno}); free some and open it again`;
+    return new JournalFullError('disk', message, { current: 0, cause });
+  }
+  const cure = cures[errno] ?? 'see the cause, and open it again';
+  const message = `journal: ${directory} could not be opened (${errno}): ${cure}`;
+  return new JournalUnavailableError(directory, message, cause);
+}
