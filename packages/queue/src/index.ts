@@ -1,2 +1,29 @@
-/** Being built. */
-export type {} from 'node:fs';
+/**
+ * Jobs that are accepted through a Redis outage. It refuses to acknowledge what is neither in Redis nor in
+ * the fallback, and to let the caller wait for a server that is away.
+ */
+export { createQueueAdapter } from './adapter.ts';
+export type { ErrorClass } from './backend.ts';
+export {
+  BackendError,
+  PayloadTooLargeError,
+  QueueClosedError,
+  QueueFullError,
+  UndrainedJobsError,
+} from './errors.ts';
+export type { JournalFallbackOptions, QueueOptions } from './options.ts';
+export type {
+  Accepted,
+  Acceptor,
+  Consumer,
+  ConsumerStats,
+  EnqueueOptions,
+  Handler,
+  Job,
+  ProcessOptions,
+  Queue,
+  QueueEvents,
+  QueueStats,
+} from './queue.ts';
+export type { RedisConnector } from './redis/connector.ts';
+export type { QueueState } from './state.ts';

@@ -1,0 +1,112 @@
+/**
+ * What a store of jobs has to offer so that the adapter can stand on it: order, deduplication by
+ * (owner epoch, origin epoch, sequence), leases, and errors sorted into what can be done about them.
+ */
+export interface QueueBackend {
+  /** Starts reaching for the server and keeps at it until closed; reports to `listener`. */
+  open(listener: LinkListener): void;
+  /** Resolves once the server can be asked; rejects with the signal's own reason. */
+  whenUp(signal: AbortSignal): Promise<void>;
+  /**
+   * Adds the jobs of one topic in order, skipping those the store has already, in one atomic step.
+   * @throws BackendError
+   */
+  publish(publication: Publication): Promise<PublishReceipt>;
+  /**
+   * Reaches for one topic as a consumer.
+   * @param leaseMs how long a delivery belongs to a silent consumer.
+   */
+  subscribe(topic: string, leaseMs: number): Subscription;
+  close(): Promise<void>;
+}
+
+/** What can be done about a failure of the store. */
+export type ErrorClass =
+  /** The server will take it later (LOADING, OOM, MISCONF, ...): wait. */
+  | 'busy'
+  /** Nobody answered, or the wrong one did (deadline, closed, READONLY, ...): connect anew. */
+  | 'unreachable'
+  /** Somebody has to act (NOAUTH, NOPERM, an unknown refusal): keep everything and raise an alarm. */
+  | 'denied'
+  /** Another process has taken over this producer's journal: this one must not send any more. */
+  | 'fenced';
+
+/** Hears how the link to the store fares. */
+export interface LinkListener {
+  connected(event: { attempt: number }): void;
+  attemptFailed(event: { attempt: number; delayMs: number; error: BackendFailure }): void;
+  disconnected(event: { error: BackendFailure }): void;
+}
+
+/** A sorted failure: what can be done about it, and what was seen. */
+export interface BackendFailure {
+  readonly errorClass: ErrorClass;
+  readonly message: string;
+}
+
+export interface Publication {
+  readonly topic: string;
+  /** Who sends: the journal's own identity, the same over restarts. */
+  readonly producer: string;
+  /** The sending process's place in the line of the journal's owners; an older owner is refused. */
+  readonly ownerEpoch: number;
+  /** The owner whose numbering the jobs carry: an earlier one's when its backlog is drained. */
+  readonly originEpoch: number;
+  /** Everything up to here is settled for the producer; the store's mark is raised to it. */
+  readonly floor: number;
+  readonly jobs: readonly PublishedJob[];
+}
+
+export interface PublishedJob {
+  /** The job's place among the producer's jobs of this topic and origin epoch; rising, gaps allowed. */
+  readonly sequence: number;
+  readonly id: string;
+  /** The caller chose the id: later jobs with it are skipped. */
+  readonly unique: boolean;
+  readonly enqueuedAtMs: number;
+  /** JSON. */
+  readonly payload: string;
+}
+
+export interface PublishReceipt {
+  /** The highest sequence of this origin epoch the store knew before; below `floor` it has forgotten. */
+  readonly remembered: number;
+  /** How many jobs were skipped because their sequence was known. */
+  readonly alreadyApplied: number;
+  /** Ids skipped because the caller's id was known. */
+  readonly duplicates: readonly string[];
+}
+
+/** One consumer's view of a topic. */
+export interface Subscription {
+  /** Resolves once the server can be asked; rejects with the signal's own reason. */
+  whenUp(signal: AbortSignal): Promise<void>;
+  /** Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. */
+  fetch(max: number): Promise<Delivery[]>;
+  /**
+   * Renews the leases of the deliveries in `held`, and takes over what nobody alive works on: deliveries
+   * that never reached this consumer, and those of silent ones.
+   */
+  recover(held: readonly string[], max: number): Promise<Recovery>;
+  /** Removes handled jobs; those of another consumer by now are left alone. */
+  acknowledge(deliveries: readonly string[]): Promise<void>;
+  /** Moves a job that failed for good to the dead letters, in one atomic step. */
+  bury(delivery: Delivery, reason: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Delivery {
+  /** Names this delivery to the store. */
+  readonly handle: string;
+  readonly id: string;
+  /** How often the store has handed it out, this time included. */
+  readonly deliveries: number;
+  readonly enqueuedAtMs: number;
+  readonly payload: string;
+}
+
+export interface Recovery {
+  readonly deliveries: readonly Delivery[];
+  /** Handles of `held` whose lease has gone to another consumer. */
+  readonly lost: readonly string[];
+}

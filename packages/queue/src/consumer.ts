@@ -1,0 +1,235 @@
+import {
+  type Announcer,
+  type Clock,
+  type Random,
+  type Timer,
+  exponentialBackoff,
+  sleep,
+} from '@holdfast/resilience';
+import type { Delivery, Subscription } from './backend.ts';
+import type { ConsumerTuning } from './options.ts';
+import type { Consumer, ConsumerStats, Handler, QueueEvents } from './queue.ts';
+import { Settlement } from './settlement.ts';
+
+export interface ConsumerParts {
+  readonly topic: string;
+  readonly subscription: Subscription;
+  readonly handler: Handler;
+  readonly tuning: ConsumerTuning;
+  readonly announcer: Announcer<QueueEvents>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onClosed: () => void;
+}
+
+/** How often, at least, jobs that nobody alive works on are looked for. */
+const RECOVER_EVERY_MS = 1_000;
+
+/**
+ * Takes jobs of one topic, runs the handler on each, and tells the store what became of them.
+ *
+ *     fetched or recovered ──▶ running ──▶ handled ──▶ acknowledged   (kept until the store confirms it)
+ *                                 │  ▲
+ *                          failed ▼  │ after a delay, while attempts remain
+ *                               waiting ──────▶ dead letter
+ *
+ * The lease of everything from `running` to the confirmation is renewed; a job whose lease went to another
+ * consumer has its signal aborted and is not acknowledged.
+ */
+export class TopicConsumer implements Consumer {
+  readonly topic: string;
+  readonly #parts: ConsumerParts;
+  readonly #running = new Map<string, AbortController>();
+  readonly #settlement: Settlement;
+  readonly #closing = new AbortController();
+  readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0 };
+  readonly #loop: Promise<void>;
+  #onFreeSlot: () => void = () => undefined;
+  #lastRecoveryMs = -Infinity;
+  #heartbeat: Timer;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: ConsumerParts) {
+    this.topic = parts.topic;
+    this.#parts = parts;
+    this.#settlement = new Settlement(parts);
+    this.#heartbeat = this.#scheduleHeartbeat();
+    this.#loop = this.#takeJobs();
+  }
+
+  getStats(): ConsumerStats {
+    return {
+      running: this.#running.size,
+      unconfirmed: this.#settlement.size,
+      ...this.#counts,
+    };
+  }
+
+  close({ deadlineMs = 30_000 }: { deadlineMs?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(deadlineMs);
+    return this.#closed;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    const { clock, subscription, onClosed } = this.#parts;
+    this.#closing.abort();
+    this.#onFreeSlot();
+    const giveUp = new AbortController();
+    const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
+    giveUp.signal.addEventListener('abort', () => {
+      for (const run of this.#running.values())
+        run.abort(new Error(`${this.topic}: the consumer is closing`));
+    });
+    await this.#loop;
+    await this.#untilIdle(giveUp.signal);
+    await this.#settlement.finish(giveUp.signal);
+    deadline.cancel();
+    this.#heartbeat.cancel();
+    await subscription.close();
+    onClosed();
+  }
+
+  /** Resolves once no handler runs, or the signal says not to wait for them. */
+  async #untilIdle(signal: AbortSignal): Promise<void> {
+    while (this.#running.size > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onFreeSlot = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+
+  async #takeJobs(): Promise<void> {
+    const { subscription, tuning, clock, random } = this.#parts;
+    const { signal } = this.#closing;
+    const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
+    let delays = backoff.delays(random);
+    while (!signal.aborted) {
+      try {
+        await subscription.whenUp(signal);
+        const free = tuning.concurrency - this.#running.size;
+        if (free > 0) await this.#takeUpTo(free);
+        else await this.#untilFreeSlot();
+        delays = backoff.delays(random);
+      } catch {
+        // What the store's failures mean is told by the link's events; here they only mean: later.
+        this.#lastRecoveryMs = -Infinity;
+        await sleep(clock, delays.next().value, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #takeUpTo(free: number): Promise<void> {
+    const { subscription, clock, topic, announcer } = this.#parts;
+    const isRecoveryDue = clock.now() - this.#lastRecoveryMs >= RECOVER_EVERY_MS;
+    if (!isRecoveryDue) {
+      for (const delivery of await subscription.fetch(free)) this.#start(delivery);
+      return;
+    }
+    const { deliveries, lost } = await subscription.recover(this.#held(), free);
+    this.#lastRecoveryMs = clock.now();
+    this.#giveUpLost(lost);
+    for (const delivery of deliveries) {
+      if (this.#running.has(delivery.handle) || this.#settlement.has(delivery.handle)) continue;
+      this.#counts.recovered += 1;
+      const { id, deliveries: attempt } = delivery;
+      announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });
+      this.#start(delivery);
+    }
+  }
+
+  #untilFreeSlot(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onFreeSlot = resolve;
+    });
+  }
+
+  #start(delivery: Delivery): void {
+    const run = new AbortController();
+    this.#running.set(delivery.handle, run);
+    void this.#handle(delivery, run.signal).finally(() => {
+      this.#running.delete(delivery.handle);
+      this.#onFreeSlot();
+    });
+  }
+
+  /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
+  async #handle(delivery: Delivery, signal: AbortSignal): Promise<void> {
+    const { handler, tuning, clock, random, topic, announcer } = this.#parts;
+    const delays = exponentialBackoff({
+      initialDelayMs: tuning.retryDelayMs,
+      maxDelayMs: Math.max(tuning.retryDelayMs, 60_000),
+    }).delays(random);
+    let attempt = delivery.deliveries;
+    while (true) {
+      try {
+        const payload: unknown = JSON.parse(delivery.payload);
+        const { id, enqueuedAtMs } = delivery;
+        await handler({ id, topic, payload, attempt, enqueuedAtMs }, { signal });
+        this.#counts.handled += 1;
+        this.#settlement.acknowledge(delivery.handle);
+        return;
+      } catch (error) {
+        this.#counts.failed += 1;
+        if (signal.aborted) return;
+        if (attempt >= tuning.maxAttempts) {
+          const reason = String(error);
+          this.#counts.deadLettered += 1;
+          this.#settlement.bury(delivery, reason);
+          const atMs = clock.now();
+          announcer.announce('dead-lettered', {
+            topic,
+            id: delivery.id,
+            attempts: attempt,
+            reason,
+            atMs,
+          });
+          return;
+        }
+        attempt += 1;
+        const waited = sleep(
+          clock,
+          delays.next().value,
+          AbortSignal.any([signal, this.#closing.signal]),
+        );
+        // A closing consumer leaves what it has not managed to the next one.
+        if (
+          !(await waited.then(
+            () => true,
+            () => false,
+          ))
+        )
+          return;
+      }
+    }
+  }
+
+  #held(): string[] {
+    return [...this.#running.keys(), ...this.#settlement.handles()];
+  }
+
+  #giveUpLost(lost: readonly string[]): void {
+    for (const handle of lost) {
+      this.#running
+        .get(handle)
+        ?.abort(new Error(`${this.topic}: the lease went to another consumer`));
+      this.#settlement.forget(handle);
+    }
+  }
+
+  #scheduleHeartbeat(): Timer {
+    const { clock, subscription, tuning } = this.#parts;
+    const beat = async (): Promise<void> => {
+      const held = this.#held();
+      if (held.length > 0) {
+        await subscription.recover(held, 0).then(
+          ({ lost }) => this.#giveUpLost(lost),
+          () => undefined,
+        );
+      }
+      if (this.#closed === undefined || this.#running.size > 0)
+        this.#heartbeat = this.#scheduleHeartbeat();
+    };
+    return clock.schedule(tuning.leaseMs / 3, () => void beat(), { holdsProcess: false });
+  }
+}

@@ -1,0 +1,282 @@
+import type { Journal } from '@holdfast/journal';
+import { type Announcer, type Clock, type Random, isHoldfastError } from '@holdfast/resilience';
+import type {
+  BackendFailure,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+} from './backend.ts';
+import { QueueClosedError, QueueFullError } from './errors.ts';
+import { Lane } from './lane.ts';
+import { PendingJob, type Submission } from './pending-job.ts';
+import type { Accepted, Acceptor, QueueEvents } from './queue.ts';
+import { decodeJob, encodeJob } from './record.ts';
+import { type Inflow, Recovery, failureOf } from './recovery.ts';
+import { Standing } from './standing.ts';
+
+export interface DispatcherParts {
+  readonly backend: QueueBackend;
+  readonly journal: Journal;
+  readonly fallback: Exclude<Acceptor, 'redis'>;
+  readonly announcer: Announcer<QueueEvents>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly maxTopics: number;
+  readonly maxPendingJobs: number;
+}
+
+/**
+ * Routes each job to Redis or to the fallback, in order.
+ *
+ *                            direct
+ *     submit ──▶ lane ───────────────────▶ Redis ──▶ accepted: 'redis'
+ *                 │  ▲ batch failed          ▲
+ *                 │  └───────────────────────┤
+ *                 │ otherwise                │ recovery, oldest first
+ *                 └────────▶ journal ────────┘ ──▶ accepted: 'journal'
+ */
+export class Dispatcher implements Inflow {
+  readonly standing: Standing;
+  readonly counts = {
+    acceptedByRedis: 0,
+    acceptedByFallback: 0,
+    drained: 0,
+    alreadyApplied: 0,
+    pending: 0,
+  };
+  readonly forgot = { times: 0, jobs: 0 };
+  readonly #parts: DispatcherParts;
+  readonly #recovery: Recovery;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #spills = new Set<Promise<void>>();
+  readonly #awaitingProgress = new Set<() => void>();
+  /** When the oldest job of the backlog was enqueued, by the wall clock. */
+  #backlogSinceMs: number | undefined;
+  #isHeldBack = false;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    this.standing = new Standing(parts.announcer, parts.clock);
+    this.#recovery = new Recovery({ ...parts, standing: this.standing, inflow: this });
+  }
+
+  /** How long the oldest job of the backlog has been waiting. */
+  get oldestAgeMs(): number | undefined {
+    const { clock, journal } = this.#parts;
+    if (this.#backlogSinceMs === undefined || journal.first === journal.next) return undefined;
+    return Math.max(0, clock.epochMs() - this.#backlogSinceMs);
+  }
+
+  /** Learns how old the backlog of an earlier owner is. */
+  async open(): Promise<void> {
+    const { journal } = this.#parts;
+    const [oldest] = await journal.read(journal.first, { maxRecords: 1 });
+    if (oldest !== undefined) this.#backlogSinceMs = decodeJob(oldest.payload).enqueuedAtMs;
+  }
+
+  /** Redis can be asked. */
+  linkUp(): void {
+    this.#recovery.start();
+  }
+
+  /** Redis cannot be reached, or refuses. */
+  linkFailed(failure: BackendFailure): void {
+    this.standing.fail(failure);
+    this.holdBack(false);
+    this.#recovery.start();
+  }
+
+  /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */
+  async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
+    const { maxPendingJobs } = this.#parts;
+    if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
+    if (this.counts.pending >= maxPendingJobs) {
+      throw new QueueFullError(
+        'maxPendingJobs',
+        `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
+      );
+    }
+    const lane = this.#laneOf(submission.topic);
+    this.counts.pending += 1;
+    const onSettled = (): void => {
+      this.counts.pending -= 1;
+      if (this.counts.pending === 0) this.#tellProgress();
+    };
+    const job = new PendingJob(submission, lane.nextSequence(), onSettled, signal);
+    lane.add(job);
+    this.#pump(lane);
+    return job.outcome;
+  }
+
+  /** Resolves once nothing is on its way and, with `drained`, the fallback is empty. */
+  async settle(drained: boolean, signal: AbortSignal): Promise<void> {
+    const { journal } = this.#parts;
+    const isBusy = (): boolean =>
+      this.counts.pending > 0 || (drained && journal.first < journal.next);
+    while (isBusy()) {
+      await new Promise<void>((resolve, reject) => {
+        const onAbort = (): void => {
+          this.#awaitingProgress.delete(onProgress);
+          reject(signal.reason);
+        };
+        const onProgress = (): void => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        };
+        this.#awaitingProgress.add(onProgress);
+        signal.addEventListener('abort', onAbort, { once: true });
+        if (signal.aborted) onAbort();
+      });
+    }
+  }
+
+  /** Refuses what is still on its way and stops draining. */
+  async close(): Promise<void> {
+    this.standing.move({ kind: 'closed' });
+    this.#pumpAll();
+    await this.#recovery.close();
+    await this.spilling();
+  }
+
+  markQueries(): Publication[] {
+    const asked = [...this.#lanes.values()].filter((lane) => lane.confirmed > 0 && !lane.isSending);
+    return asked.map((lane) => this.#publication(lane, lane.confirmed, []));
+  }
+
+  published(publication: Publication, receipt: PublishReceipt): void {
+    const [first] = publication.jobs;
+    if (first !== undefined) {
+      this.counts.drained += publication.jobs.length;
+      this.counts.alreadyApplied += receipt.alreadyApplied;
+      this.#backlogSinceMs = first.enqueuedAtMs;
+    }
+    if (publication.originEpoch === this.#parts.journal.epoch) {
+      const through = publication.jobs.at(-1)?.sequence ?? publication.floor;
+      this.#confirm(this.#laneOf(publication.topic), receipt, through);
+    }
+    this.#tellProgress();
+  }
+
+  holdBack(isHeld: boolean): void {
+    this.#isHeldBack = isHeld;
+    if (!isHeld) this.#pumpAll();
+  }
+
+  spilling(): Promise<unknown> | undefined {
+    return this.#spills.size === 0 ? undefined : Promise.all(this.#spills);
+  }
+
+  #laneOf(topic: string): Lane {
+    const known = this.#lanes.get(topic);
+    if (known !== undefined) return known;
+    const { maxTopics } = this.#parts;
+    if (this.#lanes.size >= maxTopics) {
+      throw new QueueFullError('maxTopics', `${maxTopics} topics (maxTopics) are in use already`);
+    }
+    const lane = new Lane(topic);
+    this.#lanes.set(topic, lane);
+    return lane;
+  }
+
+  #pumpAll(): void {
+    for (const lane of this.#lanes.values()) this.#pump(lane);
+  }
+
+  #pump(lane: Lane): void {
+    const { at } = this.standing;
+    const mustWait = lane.isSending || lane.isEmpty || at === 'opening';
+    if (mustWait || (at === 'draining' && this.#isHeldBack)) return;
+    if (at === 'direct') {
+      lane.isSending = true;
+      // A turn later, so that what is enqueued together travels together.
+      queueMicrotask(() => void this.#send(lane));
+    } else if (at === 'closed') {
+      for (const job of lane.takeAll()) {
+        job.refused(new QueueClosedError('enqueue', job.wasSent ? 'unknown' : 'not-applied'));
+      }
+    } else {
+      this.#spill(lane);
+    }
+  }
+
+  async #send(lane: Lane): Promise<void> {
+    const { backend, announcer, clock } = this.#parts;
+    const batch = lane.take();
+    const [first, last] = [batch[0], batch.at(-1)];
+    try {
+      if (first === undefined || last === undefined) return;
+      for (const job of batch) job.wasSent = true;
+      const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
+      const receipt = await backend.publish(this.#publication(lane, first.sequence - 1, jobs));
+      this.#confirm(lane, receipt, last.sequence);
+      this.counts.acceptedByRedis += batch.length;
+      const duplicates = new Set(receipt.duplicates);
+      for (const job of batch) job.accepted('redis', duplicates.has(job.submission.id));
+    } catch (error) {
+      lane.putBack(batch);
+      announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
+      this.linkFailed(failureOf(error));
+    } finally {
+      lane.isSending = false;
+      this.#pump(lane);
+    }
+  }
+
+  #publication({ topic }: Lane, floor: number, jobs: readonly PublishedJob[]): Publication {
+    const { id, epoch } = this.#parts.journal;
+    return { topic, producer: id, ownerEpoch: epoch, originEpoch: epoch, floor, jobs };
+  }
+
+  /** Moves everything that waits in a lane to the fallback. */
+  #spill(lane: Lane): void {
+    while (!lane.isEmpty) {
+      const batch = lane.take();
+      if (batch.length === 0) continue;
+      const spill = this.#append(batch).finally(() => this.#spills.delete(spill));
+      this.#spills.add(spill);
+    }
+  }
+
+  async #append(batch: readonly PendingJob[]): Promise<void> {
+    const { journal, fallback } = this.#parts;
+    try {
+      await journal.appendAll(
+        batch.map(({ submission, sequence }) =>
+          encodeJob({ ...submission, sequence, originEpoch: journal.epoch }),
+        ),
+      );
+      if (journal.next - journal.first === batch.length) {
+        this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
+      }
+      this.counts.acceptedByFallback += batch.length;
+      for (const job of batch) job.accepted(fallback);
+    } catch (error) {
+      for (const job of batch) job.refused(refusalOf(error, job.wasSent));
+    }
+  }
+
+  #confirm(lane: Lane, receipt: PublishReceipt, through: number): void {
+    const { announcer, clock } = this.#parts;
+    const jobs = lane.confirmed - receipt.remembered;
+    if (jobs > 0) {
+      this.forgot.times += 1;
+      this.forgot.jobs += jobs;
+      announcer.announce('forgot', { topic: lane.topic, jobs, atMs: clock.now() });
+    }
+    lane.confirmed = Math.max(lane.confirmed, through);
+  }
+
+  #tellProgress(): void {
+    for (const onProgress of this.#awaitingProgress) onProgress();
+    this.#awaitingProgress.clear();
+  }
+}
+
+function refusalOf(error: unknown, wasSent: boolean): unknown {
+  if (!isHoldfastError(error) || error.code !== 'JOURNAL_FULL') return error;
+  return new QueueFullError('fallback', `Redis takes no jobs and ${error.message}`, {
+    cause: error,
+    outcome: wasSent ? 'unknown' : 'not-applied',
+  });
+}

@@ -1,0 +1,72 @@
+import { HoldfastError, type HoldfastErrorDetails, type Outcome } from '@holdfast/resilience';
+import type { BackendFailure, ErrorClass } from './backend.ts';
+
+/** The store behind the queue failed; sorted by what can be done about it. */
+export class BackendError extends HoldfastError implements BackendFailure {
+  readonly code = 'QUEUE_BACKEND_FAILED';
+  readonly errorClass: ErrorClass;
+
+  constructor(errorClass: ErrorClass, message: string, cause?: unknown) {
+    super(message, { cause, retryable: errorClass !== 'fenced', outcome: 'unknown' });
+    this.errorClass = errorClass;
+  }
+}
+
+/** The queue is closed; the job was not accepted. */
+export class QueueClosedError extends HoldfastError {
+  readonly code = 'QUEUE_CLOSED';
+
+  /** @param outcome `unknown` for a job that was on its way to Redis when the queue was closed. */
+  constructor(tried: string, outcome: Outcome = 'not-applied') {
+    super(`${tried}: the queue is closed; create a new one`, { outcome });
+  }
+}
+
+/** A bound is met, in memory or in the fallback; the job was not accepted. */
+export class QueueFullError extends HoldfastError {
+  readonly code = 'QUEUE_FULL';
+  /** Which bound: an option's name, or `fallback` for the bounds of the journal (see `cause`). */
+  readonly limit: 'maxPendingJobs' | 'maxTopics' | 'fallback';
+
+  constructor(limit: QueueFullError['limit'], seen: string, details: HoldfastErrorDetails = {}) {
+    super(`enqueue: ${seen}; call again later, or raise the bound`, {
+      outcome: 'not-applied',
+      ...details,
+      retryable: true,
+      retryAfterMs: 1_000,
+    });
+    this.limit = limit;
+  }
+}
+
+/** The payload's JSON is longer than `maxPayloadBytes`; nothing was accepted. */
+export class PayloadTooLargeError extends HoldfastError {
+  readonly code = 'QUEUE_PAYLOAD_TOO_LARGE';
+  readonly field = 'payload';
+  readonly bytes: number;
+  readonly maxPayloadBytes: number;
+
+  constructor(topic: string, bytes: number, maxPayloadBytes: number) {
+    super(
+      `enqueue to ${topic}: payload must be at most ${maxPayloadBytes} bytes of JSON, but is ${bytes}; ` +
+        'store the content elsewhere and enqueue its address, or raise maxPayloadBytes',
+      { outcome: 'not-applied' },
+    );
+    this.bytes = bytes;
+    this.maxPayloadBytes = maxPayloadBytes;
+  }
+}
+
+/** The memory fallback still held jobs when the queue was closed: they are gone. */
+export class UndrainedJobsError extends HoldfastError {
+  readonly code = 'QUEUE_UNDRAINED';
+  readonly jobs: number;
+
+  constructor(jobs: number, deadlineMs: number) {
+    super(
+      `close: Redis did not take ${jobs} jobs from the memory fallback within ${deadlineMs} ms; ` +
+        'use a journal directory as fallback where they must survive',
+    );
+    this.jobs = jobs;
+  }
+}

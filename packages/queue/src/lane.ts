@@ -1,0 +1,64 @@
+import type { PendingJob } from './pending-job.ts';
+
+/** Most jobs, and most characters of payload, that travel to Redis or the journal in one step. */
+export const MAX_BATCH_JOBS = 500;
+export const MAX_BATCH_CHARACTERS = 262_144;
+
+/** One topic's jobs on their way, in order: at most one batch is in flight to Redis at a time. */
+export class Lane {
+  readonly topic: string;
+  /** A batch is in flight; everything else of the topic waits behind it. */
+  isSending = false;
+  /** The highest sequence Redis has confirmed in this process's life. */
+  confirmed = 0;
+  #lastSequence = 0;
+  #waiting: PendingJob[] = [];
+
+  constructor(topic: string) {
+    this.topic = topic;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  nextSequence(): number {
+    this.#lastSequence += 1;
+    return this.#lastSequence;
+  }
+
+  add(job: PendingJob): void {
+    this.#waiting.push(job);
+  }
+
+  /** Puts a batch that did not get through back in front. */
+  putBack(batch: readonly PendingJob[]): void {
+    this.#waiting = [...batch, ...this.#waiting];
+  }
+
+  /** Takes the next batch, in order, without the jobs nobody waits for any more. */
+  take(): PendingJob[] {
+    const batch: PendingJob[] = [];
+    let characters = 0;
+    let taken = 0;
+    for (const job of this.#waiting) {
+      const length = job.submission.payload.length;
+      const isFull =
+        batch.length === MAX_BATCH_JOBS ||
+        (batch.length > 0 && characters + length > MAX_BATCH_CHARACTERS);
+      if (isFull) break;
+      taken += 1;
+      if (job.isSettled) continue;
+      characters += length;
+      batch.push(job);
+    }
+    this.#waiting.splice(0, taken);
+    return batch;
+  }
+
+  takeAll(): PendingJob[] {
+    const all = this.#waiting;
+    this.#waiting = [];
+    return all;
+  }
+}

@@ -1,0 +1,199 @@
+import {
+  type Clock,
+  type Random,
+  type Rule,
+  InvalidOptionError,
+  callback,
+  having,
+  integer,
+  nested,
+  oneOf,
+  optional,
+  readOptions,
+  systemClock,
+  systemRandom,
+  text,
+} from '@holdfast/resilience';
+import type { ProcessOptions } from './queue.ts';
+import type { RedisConnector } from './redis/connector.ts';
+
+/** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
+export interface QueueOptions {
+  /** How Redis is reached: its address, or a function that makes an ioredis client. */
+  redis: { url: string } | { connect: RedisConnector };
+  /** Where jobs wait while Redis is away. `'memory'` does not survive the process. Default `'memory'`. */
+  fallback?: 'memory' | { journal: JournalFallbackOptions };
+  /** What the keys in Redis begin with. Default `holdfast`. */
+  prefix?: string;
+  /** Longest payload, as JSON. Default 1 MiB. */
+  maxPayloadBytes?: number;
+  /** Jobs that may wait in memory for an answer of Redis or the journal. Default 10 000. */
+  maxPendingJobs?: number;
+  /** Topics one adapter may enqueue to. Default 1 000. */
+  maxTopics?: number;
+  /** Bounds of the fallback, in memory or on disk. Defaults 1 000 000 jobs and 256 MiB. */
+  maxBacklogJobs?: number;
+  maxBacklogBytes?: number;
+  /** No answer of Redis within this time means it is gone. Default 1 000. */
+  commandTimeoutMs?: number;
+  /** A connection that is not usable within this time is given up. Default 1 500. */
+  connectTimeoutMs?: number;
+  /** Idle links are probed this often. Default 1 000. */
+  pingIntervalMs?: number;
+  /** Delays between connection attempts grow twofold from the first to the longest. Defaults 25 and 500. */
+  reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
+  /** How long the `jobId` of an applied job is remembered. Default one day. */
+  jobIdTtlMs?: number;
+  /** How long a silent producer's mark is remembered. Default seven days. */
+  markTtlMs?: number;
+  clock?: Clock;
+  random?: Random;
+}
+
+export interface JournalFallbackOptions {
+  /** A directory of its own, made when absent; one process owns it at a time. */
+  directory: string;
+  /** When an accepted job is durable; see the journal. Default `'commit'`. */
+  durability?: 'commit' | 'batch-ms' | 'os';
+}
+
+const DAY_MS = 86_400_000;
+const MIB = 1_048_576;
+const OWNER = 'createQueueAdapter';
+
+const milliseconds = (fallback: number): Rule<number> =>
+  integer({ min: 1, max: 365 * DAY_MS, default: fallback });
+
+/** The adapter's tuning with every default filled in. */
+export type QueueTuning = Readonly<
+  Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect'>> & {
+    reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
+  }
+>;
+
+/** A consumer's options with every default filled in. */
+export type ConsumerTuning = Readonly<Required<ProcessOptions>>;
+
+type RulesOf<T> = { readonly [Key in keyof T]: Rule<T[Key]> };
+
+const tuningShape: RulesOf<QueueTuning> = {
+  prefix: text({ maxLength: 100, default: 'holdfast' }),
+  maxPayloadBytes: integer({ min: 1, max: 64 * MIB, default: MIB }),
+  maxPendingJobs: integer({ min: 1, max: 10_000_000, default: 10_000 }),
+  maxTopics: integer({ min: 1, max: 1_000_000, default: 1_000 }),
+  maxBacklogJobs: integer({ min: 1, max: 1_000_000_000, default: 1_000_000 }),
+  maxBacklogBytes: integer({ min: 4_096, max: Number.MAX_SAFE_INTEGER, default: 256 * MIB }),
+  commandTimeoutMs: milliseconds(1_000),
+  connectTimeoutMs: milliseconds(1_500),
+  pingIntervalMs: milliseconds(1_000),
+  reconnect: nested({ initialDelayMs: milliseconds(25), maxDelayMs: milliseconds(500) }),
+  jobIdTtlMs: milliseconds(DAY_MS),
+  markTtlMs: milliseconds(7 * DAY_MS),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+};
+
+const redisShape = {
+  url: optional(text({ maxLength: 2_000 })),
+  connect: optional(callback<RedisConnector>()),
+};
+
+const journalShape = {
+  directory: text({ maxLength: 4_000 }),
+  durability: optional(oneOf(['commit', 'batch-ms', 'os'])),
+};
+
+const enqueueShape = {
+  jobId: optional(text({ maxLength: 200 })),
+  signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
+};
+
+const consumerShape: RulesOf<ConsumerTuning> = {
+  concurrency: integer({ min: 1, max: 10_000, default: 10 }),
+  maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
+  retryDelayMs: milliseconds(1_000),
+  leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
+};
+
+const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
+
+/** The options of `enqueue`. @throws InvalidOptionError */
+export function readEnqueueOptions(given: unknown): {
+  jobId: string | undefined;
+  signal: AbortSignal | undefined;
+} {
+  return readOptions('enqueue', enqueueShape, given);
+}
+
+/** The options of `process`. @throws InvalidOptionError */
+export function readProcessOptions(given: unknown): ConsumerTuning {
+  return readOptions('process', consumerShape, given);
+}
+
+/** How long `close` may take, in milliseconds. @throws InvalidOptionError */
+export function readCloseDeadlineMs(given: unknown): number {
+  return readOptions('close', closeShape, given).deadlineMs;
+}
+
+/** Everything `createQueueAdapter` was told, checked. */
+export interface SettledQueueOptions {
+  readonly redis: { readonly url: string } | { readonly connect: RedisConnector };
+  readonly fallback: 'memory' | { readonly journal: JournalFallbackOptions };
+  readonly tuning: QueueTuning;
+}
+
+/** @throws InvalidOptionError naming field, value and permitted range. */
+export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
+  const shape = {
+    ...tuningShape,
+    redis: anything('{ url } or { connect }'),
+    fallback: fallbackRule(),
+  };
+  const { redis, fallback, ...tuning } = readOptions(OWNER, shape, given);
+  if (tuning.reconnect.initialDelayMs > tuning.reconnect.maxDelayMs) {
+    const permitted = `at most reconnect.maxDelayMs (${tuning.reconnect.maxDelayMs})`;
+    throw new InvalidOptionError(
+      OWNER,
+      'reconnect.initialDelayMs',
+      tuning.reconnect.initialDelayMs,
+      permitted,
+    );
+  }
+  return { redis: readRedis(redis), fallback, tuning };
+}
+
+function readRedis(given: unknown): SettledQueueOptions['redis'] {
+  const { url, connect } = readOptions(OWNER, redisShape, given, 'redis');
+  if (connect !== undefined && url === undefined) return { connect };
+  if (url !== undefined && connect === undefined) {
+    const known = URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol);
+    if (known) return { url };
+    throw new InvalidOptionError(OWNER, 'redis.url', redacted(url), 'a redis:// or rediss:// URL');
+  }
+  throw new InvalidOptionError(OWNER, 'redis', given, 'either { url } or { connect }');
+}
+
+function fallbackRule(): Rule<SettledQueueOptions['fallback']> {
+  const permitted = `'memory' or { journal: { directory } }`;
+  return {
+    permitted,
+    absent: () => 'memory',
+    accepts(value, field, owner) {
+      if (value === 'memory') return value;
+      if (typeof value !== 'object') throw new InvalidOptionError(owner, field, value, permitted);
+      const { journal } = readOptions(owner, { journal: anything(permitted) }, value, field);
+      const settled = readOptions(owner, journalShape, journal, `${field}.journal`);
+      const { directory, durability } = settled;
+      return { journal: durability === undefined ? { directory } : { directory, durability } };
+    },
+  };
+}
+
+function anything(permitted: string): Rule<unknown> {
+  return { permitted, accepts: (value) => value };
+}
+
+/** An address without what must not be shown. */
+function redacted(url: string): string {
+  return url.replace(/\/\/[^@/]*@/u, '//***@');
+}

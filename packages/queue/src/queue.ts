@@ -1,0 +1,171 @@
+import type { Listen } from '@holdfast/resilience';
+import type { ErrorClass } from './backend.ts';
+import type { QueueState } from './state.ts';
+
+/**
+ * A job queue that accepts through a Redis outage.
+ *
+ * What it promises, per producer:
+ * - **Loss**: an accepted job is in Redis or in the journal before `enqueue` resolves, and stays in one of
+ *   them until a handler is done with it. What Redis itself forgets (a crash without persistence) is
+ *   reported as the `forgot` event, never hidden.
+ * - **Duplicates**: each `enqueue` is applied to Redis at most once, whatever was resent. A handler may run
+ *   again when its process dies before the job was acknowledged.
+ * - **Order**: the jobs of one topic reach Redis in the order of their `enqueue` calls, also through a
+ *   switch to the journal and back. With `concurrency: 1` they are handled in that order.
+ */
+export interface Queue {
+  /** Where a job is accepted at this moment. */
+  readonly current: Acceptor;
+  /** Where the queue stands; see `state.ts` for the drawing. */
+  readonly state: QueueState['at'];
+  /** Listens to what happens; the same events are published on `node:diagnostics_channel`. */
+  readonly on: Listen<QueueEvents>;
+  /**
+   * Resolves once the journal is open and the first attempt to reach Redis has ended either way.
+   * Calling it is optional; `enqueue` waits for the same moment.
+   * @throws the journal's own errors, such as `JournalLockedError` when another process owns it.
+   */
+  ready(): Promise<void>;
+  /**
+   * Accepts a job, durably, in Redis or in the fallback.
+   * @param topic 1 to 200 characters, no control characters, no braces.
+   * @param payload anything JSON can hold without loss.
+   * @throws InvalidOptionError for a bad topic, option or payload; PayloadTooLargeError; QueueFullError;
+   *   QueueClosedError; the signal's own reason. Nothing was half-written then.
+   */
+  enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
+  /** Starts handling the jobs of a topic, until the returned consumer or the queue is closed. */
+  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
+  getStats(): QueueStats;
+  /**
+   * Ends consumers and links after what is under way has settled, for at most `deadlineMs`. Jobs in the
+   * journal stay there for the next owner of its directory.
+   * @throws UndrainedJobsError when a memory fallback still holds jobs that Redis did not take in time.
+   */
+  close(options?: { deadlineMs?: number }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Which store accepted, or would accept, a job. */
+export type Acceptor = 'redis' | 'journal' | 'memory';
+
+export interface EnqueueOptions {
+  /**
+   * The caller's own key for this job, 1 to 200 characters: of several jobs with one key only the first
+   * is applied, for as long as `jobIdTtlMs` says. Default: a fresh id.
+   */
+  jobId?: string;
+  /** Gives up waiting; the job may still have been accepted if it was on its way already. */
+  signal?: AbortSignal;
+}
+
+export interface Accepted {
+  /** The job's id: the caller's `jobId`, or the fresh one. */
+  readonly id: string;
+  readonly accepted: Acceptor;
+  /** Redis knew this `jobId` already, so nothing was added. Only known when Redis accepted. */
+  readonly duplicate?: true;
+}
+
+/** A job as its handler sees it. */
+export interface Job {
+  readonly id: string;
+  readonly topic: string;
+  readonly payload: unknown;
+  /** 1 for the first time; higher after a failed handler or a consumer that died. */
+  readonly attempt: number;
+  /** When it was enqueued, in milliseconds since the Unix epoch by the producer's wall clock. */
+  readonly enqueuedAtMs: number;
+}
+
+/** The signal is aborted when the lease is lost or the consumer's closing deadline has passed. */
+export type Handler = (job: Job, context: { signal: AbortSignal }) => Promise<void> | void;
+
+export interface ProcessOptions {
+  /** How many jobs are handled at once. Default 10. */
+  concurrency?: number;
+  /** After so many failed attempts a job goes to the topic's dead letters. Default 3. */
+  maxAttempts?: number;
+  /** Delay before the second attempt, growing twofold from there, in milliseconds. Default 1 000. */
+  retryDelayMs?: number;
+  /** How long a job belongs to a consumer that shows no sign of life, in milliseconds. Default 30 000. */
+  leaseMs?: number;
+}
+
+export interface Consumer {
+  readonly topic: string;
+  getStats(): ConsumerStats;
+  /**
+   * Takes no further jobs and waits for the running handlers, for at most `deadlineMs` (default 30 000);
+   * then their signals are aborted and their jobs left to the next consumer.
+   */
+  close(options?: { deadlineMs?: number }): Promise<void>;
+}
+
+export interface ConsumerStats {
+  readonly running: number;
+  /** Handled, but the acknowledgement not yet confirmed by Redis. */
+  readonly unconfirmed: number;
+  readonly handled: number;
+  readonly failed: number;
+  readonly deadLettered: number;
+  /** Jobs taken over from a consumer that died, or whose delivery was cut off. */
+  readonly recovered: number;
+}
+
+export interface QueueStats {
+  readonly state: QueueState['at'];
+  readonly current: Acceptor;
+  /** Why Redis does not take jobs at this moment. */
+  readonly errorClass?: ErrorClass;
+  /** What Redis said, or how the link failed, last. */
+  readonly lastError?: string;
+  readonly acceptedByRedis: number;
+  readonly acceptedByFallback: number;
+  /** Taken from the fallback by Redis since the start. */
+  readonly drained: number;
+  /** Resent, and found already applied. */
+  readonly alreadyApplied: number;
+  /** Waiting in memory for an answer of Redis or the journal. */
+  readonly pending: number;
+  /** Accepted by the fallback and not yet in Redis. */
+  readonly backlog: {
+    readonly jobs: number;
+    readonly bytes: number;
+    readonly oldestAgeMs?: number;
+  };
+  /** How often Redis came back without jobs it had acknowledged, and how many sequence numbers it lost. */
+  readonly forgot: { readonly times: number; readonly jobs: number };
+  readonly link: {
+    readonly up: boolean;
+    readonly failedAttempts: number;
+    readonly connects: number;
+  };
+}
+
+/** What `on()` and the channels `holdfast:queue:<kind>` announce. Times are the clock's `now()`. */
+export interface QueueEvents {
+  /** The state changed. */
+  state: { from: QueueState['at']; to: QueueState['at']; errorClass?: ErrorClass; atMs: number };
+  /** A connection attempt failed; the next one comes after `delayMs`. */
+  reconnecting: {
+    attempt: number;
+    delayMs: number;
+    errorClass: ErrorClass;
+    error: string;
+    atMs: number;
+  };
+  connected: { attempt: number; atMs: number };
+  disconnected: { errorClass: ErrorClass; error: string; atMs: number };
+  /** Jobs that were on their way to Redis were moved to the fallback. */
+  spilled: { topic: string; jobs: number; atMs: number };
+  /** The fallback is empty again. */
+  drained: { jobs: number; tookMs: number; atMs: number };
+  /** Redis came back without sequence numbers it had acknowledged: jobs not handled by then are lost. */
+  forgot: { topic: string; jobs: number; atMs: number };
+  /** A handler failed for the last time; the job is in the topic's dead letters. */
+  'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
+  /** A job was taken over from a dead consumer or a cut-off delivery. */
+  recovered: { topic: string; id: string; attempt: number; atMs: number };
+}

@@ -1,0 +1,59 @@
+import type { PublishedJob } from './backend.ts';
+
+/** A job as the journal holds it: what `publish` needs, and whose numbering it carries. */
+export interface StoredJob extends PublishedJob {
+  readonly topic: string;
+  readonly originEpoch: number;
+}
+
+/**
+ * Layout, big-endian:
+ *
+ *     0  version (1)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
+ *     6  origin epoch (u32)                   10  sequence (u48)
+ *    16  enqueued at, epoch ms (f64)          24  topic, id, payload as UTF-8
+ */
+const VERSION = 1;
+const HEADER_BYTES = 24;
+
+export function encodeJob(job: StoredJob): Buffer {
+  const topicBytes = Buffer.byteLength(job.topic);
+  const idBytes = Buffer.byteLength(job.id);
+  const record = Buffer.allocUnsafe(
+    HEADER_BYTES + topicBytes + idBytes + Buffer.byteLength(job.payload),
+  );
+  record.writeUInt8(VERSION, 0);
+  record.writeUInt8(job.unique ? 1 : 0, 1);
+  record.writeUInt16BE(topicBytes, 2);
+  record.writeUInt16BE(idBytes, 4);
+  record.writeUInt32BE(job.originEpoch, 6);
+  record.writeUIntBE(job.sequence, 10, 6);
+  record.writeDoubleBE(job.enqueuedAtMs, 16);
+  record.write(job.topic, HEADER_BYTES);
+  record.write(job.id, HEADER_BYTES + topicBytes);
+  record.write(job.payload, HEADER_BYTES + topicBytes + idBytes);
+  return record;
+}
+
+/** @throws RangeError for a record of another version; the journal has checked its bytes already. */
+export function decodeJob(bytes: Uint8Array): StoredJob {
+  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = record.readUInt8(0);
+  if (version !== VERSION) {
+    throw new RangeError(
+      `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
+        'release that wrote it',
+    );
+  }
+  const topicEnd = HEADER_BYTES + record.readUInt16BE(2);
+  const idEnd = topicEnd + record.readUInt16BE(4);
+  return {
+    unique: record.readUInt8(1) === 1,
+    originEpoch: record.readUInt32BE(6),
+    sequence: record.readUIntBE(10, 6),
+    enqueuedAtMs: record.readDoubleBE(16),
+    topic: record.toString('utf8', HEADER_BYTES, topicEnd),
+    id: record.toString('utf8', topicEnd, idEnd),
+    payload: record.toString('utf8', idEnd),
+  };
+}

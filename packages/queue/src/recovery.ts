@@ -1,0 +1,116 @@
+import type { Journal } from '@holdfast/journal';
+import {
+  type Announcer,
+  type Clock,
+  type Random,
+  exponentialBackoff,
+  sleep,
+} from '@holdfast/resilience';
+import type { BackendFailure, Publication, PublishReceipt, QueueBackend } from './backend.ts';
+import { drainOnce } from './drain.ts';
+import { BackendError } from './errors.ts';
+import { MAX_BATCH_JOBS } from './lane.ts';
+import type { QueueEvents } from './queue.ts';
+import type { Standing } from './standing.ts';
+
+/** What the way back needs of the way in. */
+export interface Inflow {
+  /** Publications without jobs that ask after what Redis had confirmed before it went away. */
+  markQueries(): Publication[];
+  published(publication: Publication, receipt: PublishReceipt): void;
+  /** While it holds back, new jobs wait in memory instead of prolonging the backlog. */
+  holdBack(isHeld: boolean): void;
+  /** Appends to the journal that are under way; `undefined` when there are none. */
+  spilling(): Promise<unknown> | undefined;
+}
+
+export interface RecoveryParts {
+  readonly backend: QueueBackend;
+  readonly journal: Journal;
+  readonly standing: Standing;
+  readonly inflow: Inflow;
+  readonly announcer: Announcer<QueueEvents>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Delays between attempts to bring the backlog to a Redis that answers but refuses. */
+const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
+
+/**
+ * The way back from the fallback to Redis: waits for the link, asks what Redis still knows, brings the
+ * backlog over in order, and hands over to the direct way.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts;
+  readonly #closing = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+  }
+
+  /** Keeps at it until Redis takes jobs directly again; once at a time. */
+  start(): void {
+    if (this.#running !== undefined || this.#closing.signal.aborted) return;
+    this.#running = this.#recover().finally(() => {
+      this.#running = undefined;
+      if (this.#parts.standing.at !== 'direct') this.start();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new BackendError('unreachable', 'the queue is closing'));
+    await this.#running;
+  }
+
+  async #recover(): Promise<void> {
+    const { backend, journal, standing, inflow, clock, random } = this.#parts;
+    const { signal } = this.#closing;
+    const delays = backoff.delays(random);
+    while (standing.at !== 'direct' && !signal.aborted) {
+      try {
+        await backend.whenUp(signal);
+        for (const query of inflow.markQueries()) {
+          inflow.published(query, await backend.publish(query));
+        }
+        standing.move({ kind: 'answered', fallbackEmpty: journal.first === journal.next });
+        await this.#drain();
+      } catch (error) {
+        if (signal.aborted) return;
+        standing.fail(failureOf(error));
+        await sleep(clock, delays.next().value, signal).catch(() => undefined);
+      } finally {
+        inflow.holdBack(false);
+      }
+    }
+  }
+
+  /** Brings the backlog over, window by window, until it is gone or the standing changes. */
+  async #drain(): Promise<void> {
+    const { backend, journal, standing, inflow, announcer, clock } = this.#parts;
+    const startedMs = clock.now();
+    let jobs = 0;
+    while (standing.at === 'draining') {
+      inflow.holdBack(journal.next - journal.first < MAX_BATCH_JOBS);
+      const taken = await drainOnce({ backend, journal }, (publication, receipt) =>
+        inflow.published(publication, receipt),
+      );
+      jobs += taken;
+      if (taken > 0) continue;
+      const spilling = inflow.spilling();
+      if (spilling !== undefined) await spilling;
+      // What is left then is damaged, and was reported when the journal was opened.
+      else if (journal.first < journal.next) await journal.release(journal.next - 1);
+      else standing.move({ kind: 'emptied' });
+    }
+    if (jobs === 0 || standing.at !== 'direct') return;
+    const atMs = clock.now();
+    announcer.announce('drained', { jobs, tookMs: atMs - startedMs, atMs });
+  }
+}
+
+/** Whatever ends a step towards Redis and is not the backend's own error needs somebody to look. */
+export function failureOf(error: unknown): BackendFailure {
+  return error instanceof BackendError ? error : { errorClass: 'denied', message: String(error) };
+}

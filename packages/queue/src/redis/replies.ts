@@ -1,0 +1,66 @@
+import { BackendError } from '../errors.ts';
+import type { Delivery, PublishReceipt, Recovery } from '../backend.ts';
+
+/** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
+
+export function readReceipt(reply: unknown): PublishReceipt {
+  const [remembered, alreadyApplied, ...duplicates] = list(reply);
+  return {
+    remembered: whole(remembered),
+    alreadyApplied: whole(alreadyApplied),
+    duplicates: duplicates.map(word),
+  };
+}
+
+export function readRecovery(reply: unknown): Recovery {
+  const [lost, taken] = list(reply);
+  return {
+    lost: list(lost).map(word),
+    deliveries: list(taken).map((entry) => {
+      const [handle, deliveries, fields] = list(entry);
+      return delivery(handle, whole(deliveries), fields);
+    }),
+  };
+}
+
+/** The reply of XREADGROUP for one stream; `null` when nothing came in time. */
+export function readNewDeliveries(reply: unknown): Delivery[] {
+  if (reply === null) return [];
+  const [stream] = list(reply);
+  const [, entries] = list(stream);
+  return list(entries).map((entry) => {
+    const [handle, fields] = list(entry);
+    return delivery(handle, 1, fields);
+  });
+}
+
+function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
+  const values = new Map<string, string>();
+  const flat = list(fields).map(word);
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    values.set(flat[index] ?? '', flat[index + 1] ?? '');
+  }
+  return {
+    handle: word(handle),
+    deliveries,
+    id: values.get('id') ?? word(handle),
+    enqueuedAtMs: Number(values.get('at') ?? 0),
+    payload: values.get('payload') ?? 'null',
+  };
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : unexpected(value);
+}
+
+function word(value: unknown): string {
+  return typeof value === 'string' ? value : unexpected(value);
+}
+
+function whole(value: unknown): number {
+  return typeof value === 'number' ? value : unexpected(value);
+}
+
+function unexpected(value: unknown): never {
+  throw new BackendError('denied', `Redis answered in an unknown shape (${typeof value})`);
+}

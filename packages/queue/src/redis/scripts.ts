@@ -1,0 +1,128 @@
+import { type Script, script } from './script.ts';
+
+/**
+ * Adds jobs to a topic's stream, each at most once.
+ *
+ * The mark of a producer (KEYS[2]: owner, epoch, sequence) is the highest job of that producer the stream
+ * has taken, and is raised in the same atomic step as the jobs are added; what is at or below it is a
+ * resend and skipped. It is only ever raised, also towards `floor`: what the producer has settled and
+ * cannot send again. After "Exactly Once Delivery and Transactional Messaging in Kafka" (KIP-98).
+ *
+ *   KEYS  1 stream   2 mark   3.. one per job with an id of the caller's own
+ *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 mark's life in ms   5 ids' life in ms
+ *         6.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0
+ *   Returns { sequence remembered before, jobs skipped as resent, ids skipped as known ... }
+ *   Fails with FENCED when a later owner of the producer's journal has been here.
+ */
+export const publishScript: Script = script(`
+local mark = redis.call('HMGET', KEYS[2], 'owner', 'epoch', 'sequence')
+local owner, epoch, sequence = tonumber(mark[1]) or 0, tonumber(mark[2]) or 0, tonumber(mark[3]) or 0
+local myOwner, myEpoch, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if myOwner < owner then
+  return redis.error_reply('FENCED owner ' .. owner .. ' has taken over from owner ' .. myOwner)
+end
+local passed = myEpoch < epoch
+if myEpoch > epoch then sequence = 0 end
+local remembered = sequence
+if not passed and sequence < floor then sequence = floor end
+local resent, known = 0, {}
+for i = 6, #ARGV, 5 do
+  local mine, key = tonumber(ARGV[i]), tonumber(ARGV[i + 4])
+  if passed or mine <= sequence then
+    resent = resent + 1
+  else
+    if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[5]) then
+      known[#known + 1] = ARGV[i + 1]
+    else
+      redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+    end
+    sequence = mine
+  end
+end
+if not passed then
+  redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
+  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+end
+return {remembered, resent, unpack(known)}
+`);
+
+/**
+ * Renews a consumer's leases and takes over what nobody alive works on.
+ *
+ *   KEYS  1 stream   ARGV  1 group   2 consumer   3 lease in ms   4 most to take over   5.. handles held
+ *   Returns { handles lost ..., } and { handle, deliveries, fields } of each job taken over.
+ */
+export const recoverScript: Script = script(`
+local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+local room = tonumber(ARGV[4])
+local held = {}
+for i = 5, #ARGV do held[ARGV[i]] = true end
+local mine, taken = {}, {}
+for _, entry in ipairs(redis.call('XPENDING', key, group, '-', '+', #ARGV + room, me)) do
+  local handle = entry[1]
+  mine[handle] = true
+  if held[handle] then
+    redis.call('XCLAIM', key, group, me, 0, handle, 'JUSTID')
+  elseif room > 0 then
+    -- Its first delivery was cut off: handing it out again is the same delivery, not a further one.
+    local claimed = redis.call('XCLAIM', key, group, me, 0, handle, 'RETRYCOUNT', entry[4])
+    if claimed[1] and claimed[1][2] then
+      taken[#taken + 1] = {handle, entry[4], claimed[1][2]}
+      room = room - 1
+    end
+  end
+end
+if room > 0 then
+  for _, entry in ipairs(redis.call('XAUTOCLAIM', key, group, me, ARGV[3], '0', 'COUNT', room)[2]) do
+    if not mine[entry[1]] then
+      local seen = redis.call('XPENDING', key, group, entry[1], entry[1], 1)
+      taken[#taken + 1] = {entry[1], seen[1] and seen[1][4] or 1, entry[2]}
+    end
+  end
+end
+local lost = {}
+for i = 5, #ARGV do
+  if not mine[ARGV[i]] then lost[#lost + 1] = ARGV[i] end
+end
+return {lost, taken}
+`);
+
+/**
+ * Removes handled jobs that still belong to the consumer.
+ *
+ *   KEYS  1 stream   ARGV  1 group   2 consumer   3.. handles   Returns how many were removed.
+ */
+export const acknowledgeScript: Script = script(`
+local removed = 0
+for i = 3, #ARGV do
+  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
+  if entry and entry[2] == ARGV[2] then
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+    removed = removed + redis.call('XDEL', KEYS[1], ARGV[i])
+  end
+end
+return removed
+`);
+
+/**
+ * Moves a job that failed for good to the topic's dead letters, if it still belongs to the consumer.
+ *
+ *   KEYS  1 stream   2 dead letters   ARGV  1 group   2 consumer   3 handle   4.. fields of the dead letter
+ */
+export const buryScript: Script = script(`
+local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
+if not entry or entry[2] ~= ARGV[2] then return 0 end
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+return redis.call('XDEL', KEYS[1], ARGV[3])
+`);
+
+/**
+ * Takes a consumer that holds nothing any more off the group's list.
+ *
+ *   KEYS  1 stream   ARGV  1 group   2 consumer
+ */
+export const leaveScript: Script = script(`
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+`);

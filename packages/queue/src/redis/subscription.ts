@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import type { Delivery, Recovery, Subscription } from '../backend.ts';
+import { BackendError } from '../errors.ts';
+import { isExistingGroup, isMissingGroup } from './errors.ts';
+import type { TopicKeys } from './keys.ts';
+import type { RedisLink } from './link.ts';
+import { readNewDeliveries, readRecovery } from './replies.ts';
+import { type Script, runScript } from './script.ts';
+import { acknowledgeScript, buryScript, leaveScript, recoverScript } from './scripts.ts';
+
+/** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
+const GROUP = 'holdfast';
+/** How long one XREADGROUP waits; short, so that closing and recovering are never far away. */
+const BLOCK_MS = 250;
+
+/** One consumer of one stream: it waits for jobs on a link of its own and tells on the main one. */
+export class RedisSubscription implements Subscription {
+  readonly #fetching: RedisLink;
+  readonly #telling: RedisLink;
+  readonly #keys: TopicKeys;
+  readonly #leaseMs: number;
+  readonly #consumer = randomUUID();
+
+  constructor(fetching: RedisLink, telling: RedisLink, keys: TopicKeys, leaseMs: number) {
+    this.#fetching = fetching;
+    this.#telling = telling;
+    this.#keys = keys;
+    this.#leaseMs = leaseMs;
+    fetching.open();
+  }
+
+  async whenUp(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#fetching.whenUp(signal), this.#telling.whenUp(signal)]);
+  }
+
+  async fetch(max: number): Promise<Delivery[]> {
+    const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', BLOCK_MS];
+    const from = ['STREAMS', this.#keys.stream, '>'];
+    const reply = await this.#inGroup(() =>
+      this.#fetching.call((client) => client.call('XREADGROUP', ...command, ...from), BLOCK_MS),
+    );
+    return readNewDeliveries(reply ?? null);
+  }
+
+  async recover(held: readonly string[], max: number): Promise<Recovery> {
+    const reply = await this.#inGroup(() =>
+      this.#tell(recoverScript, [this.#leaseMs, max, ...held]),
+    );
+    // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
+    return reply === undefined ? { deliveries: [], lost: [] } : readRecovery(reply);
+  }
+
+  async acknowledge(deliveries: readonly string[]): Promise<void> {
+    await this.#inGroup(() => this.#tell(acknowledgeScript, deliveries));
+  }
+
+  async bury(delivery: Delivery, reason: string): Promise<void> {
+    const { id, payload, enqueuedAtMs, deliveries } = delivery;
+    const letter = ['id', id, 'at', enqueuedAtMs, 'deliveries', deliveries, 'reason', reason];
+    await this.#inGroup(() =>
+      this.#tell(buryScript, [delivery.handle, ...letter, 'payload', payload], [this.#keys.dead]),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#tell(leaveScript, []).catch(() => undefined);
+    await this.#fetching.close();
+  }
+
+  #tell(
+    script: Script,
+    args: readonly (string | number)[],
+    furtherKeys: readonly string[] = [],
+  ): Promise<unknown> {
+    const keys = [this.#keys.stream, ...furtherKeys];
+    const all = [GROUP, this.#consumer, ...args];
+    return this.#telling.call((client) => runScript(client, script, keys, all));
+  }
+
+  /** Runs an exchange; where the group is not there (yet, or any more) makes it and resolves `undefined`. */
+  async #inGroup(exchange: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await exchange();
+    } catch (error) {
+      if (!(error instanceof BackendError) || !isMissingGroup(error.cause)) throw error;
+      await this.#telling.call((client) =>
+        client.xgroup('CREATE', this.#keys.stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting),
+      );
+      return undefined;
+    }
+  }
+}
+
+/** Two consumers may find the group missing at once; the second CREATE is refused, and that is fine. */
+function ignoreExisting(error: unknown): void {
+  if (!isExistingGroup(error)) throw error;
+}

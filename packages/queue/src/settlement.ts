@@ -1,0 +1,100 @@
+import { type Clock, type Random, exponentialBackoff, sleep } from '@holdfast/resilience';
+import type { Delivery, Subscription } from './backend.ts';
+
+export interface SettlementParts {
+  readonly subscription: Subscription;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Tells the store what became of jobs, in batches, and again until it has confirmed it: a handled job is
+ * never run again by this process because an acknowledgement was lost.
+ */
+export class Settlement {
+  readonly #parts: SettlementParts;
+  readonly #handled = new Set<string>();
+  readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
+  readonly #giveUp = new AbortController();
+  #telling: Promise<void> | undefined;
+
+  constructor(parts: SettlementParts) {
+    this.#parts = parts;
+  }
+
+  /** How many the store has not confirmed yet. */
+  get size(): number {
+    return this.#handled.size + this.#failed.size;
+  }
+
+  has(handle: string): boolean {
+    return this.#handled.has(handle) || this.#failed.has(handle);
+  }
+
+  *handles(): Generator<string> {
+    yield* this.#handled;
+    yield* this.#failed.keys();
+  }
+
+  acknowledge(handle: string): void {
+    this.#handled.add(handle);
+    this.#tell();
+  }
+
+  bury(delivery: Delivery, reason: string): void {
+    this.#failed.set(delivery.handle, { delivery, reason });
+    this.#tell();
+  }
+
+  /** The job is another consumer's now; what became of it here is of no interest to the store. */
+  forget(handle: string): void {
+    this.#handled.delete(handle);
+    this.#failed.delete(handle);
+  }
+
+  /** Resolves once everything is confirmed or the signal says to leave it. */
+  async finish(signal: AbortSignal): Promise<void> {
+    const onAbort = (): void => this.#giveUp.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    await this.#telling;
+    signal.removeEventListener('abort', onAbort);
+  }
+
+  #tell(): void {
+    this.#telling ??= this.#tellAll().finally(() => {
+      this.#telling = undefined;
+      if (this.size > 0 && !this.#giveUp.signal.aborted) this.#tell();
+    });
+  }
+
+  async #tellAll(): Promise<void> {
+    const { subscription, clock, random } = this.#parts;
+    const { signal } = this.#giveUp;
+    const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
+    const delays = backoff.delays(random);
+    // A turn later, so that what is handled together is told together.
+    await Promise.resolve();
+    while (this.size > 0 && !signal.aborted) {
+      try {
+        await subscription.whenUp(signal);
+        await this.#tellOnce();
+      } catch {
+        await sleep(clock, delays.next().value, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #tellOnce(): Promise<void> {
+    const { subscription } = this.#parts;
+    if (this.#handled.size > 0) {
+      const batch = [...this.#handled];
+      await subscription.acknowledge(batch);
+      for (const handle of batch) this.#handled.delete(handle);
+    }
+    for (const [handle, { delivery, reason }] of this.#failed) {
+      await subscription.bury(delivery, reason);
+      this.#failed.delete(handle);
+    }
+  }
+}

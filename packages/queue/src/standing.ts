@@ -1,0 +1,44 @@
+import type { Announcer, Clock } from '@holdfast/resilience';
+import type { BackendFailure } from './backend.ts';
+import type { QueueEvents } from './queue.ts';
+import { type QueueMoment, type QueueState, transition } from './state.ts';
+
+/** Where the queue stands, and why; announces every change. */
+export class Standing {
+  readonly #announcer: Announcer<QueueEvents>;
+  readonly #clock: Clock;
+  #state: QueueState = { at: 'opening' };
+  #failure: BackendFailure | undefined;
+
+  constructor(announcer: Announcer<QueueEvents>, clock: Clock) {
+    this.#announcer = announcer;
+    this.#clock = clock;
+  }
+
+  get at(): QueueState['at'] {
+    return this.#state.at;
+  }
+
+  /** What keeps jobs from Redis at this moment. */
+  get failure(): BackendFailure | undefined {
+    return this.at === 'direct' ? undefined : this.#failure;
+  }
+
+  fail(failure: BackendFailure): void {
+    this.#failure = failure;
+    this.move({ kind: 'failed', errorClass: failure.errorClass });
+  }
+
+  move(moment: QueueMoment): void {
+    const from = this.#state;
+    const to = transition(from, moment);
+    if (to === from) return;
+    this.#state = to;
+    this.#announcer.announce('state', {
+      from: from.at,
+      to: to.at,
+      ...('errorClass' in to && { errorClass: to.errorClass }),
+      atMs: this.#clock.now(),
+    });
+  }
+}

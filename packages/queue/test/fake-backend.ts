@@ -1,0 +1,263 @@
+import type {
+  Delivery,
+  LinkListener,
+  Publication,
+  PublishReceipt,
+  QueueBackend,
+  Recovery,
+  Subscription,
+} from '../src/backend.ts';
+import { BackendError } from '../src/errors.ts';
+
+interface Entry {
+  readonly handle: string;
+  readonly id: string;
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  owner?: string;
+  deliveries: number;
+}
+
+interface Topic {
+  entries: Entry[];
+  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
+  ids: Set<string>;
+}
+
+type Fault =
+  | { readonly kind: 'refused'; readonly error: BackendError }
+  | { readonly kind: 'reply-lost' };
+
+/**
+ * What the Lua scripts and streams do, in memory, with faults at a test's command. The same contract is
+ * held against it and against real servers.
+ */
+export class FakeBackend implements QueueBackend {
+  /** Every job in the order it was applied, by topic. */
+  readonly applied = new Map<string, string[]>();
+  readonly dead: { id: string; reason: string }[] = [];
+  readonly topics = new Map<string, Topic>();
+  /** Resolves once the queue has begun to reach for the server. */
+  readonly opened: Promise<void>;
+  #tellOpened!: () => void;
+  #listener: LinkListener | undefined;
+  #isUp = false;
+  #isClosed = false;
+  #faults: Fault[] = [];
+  #standing: BackendError | undefined;
+  #awaitingUp = new Set<() => void>();
+  #awaitingJobs = new Set<() => void>();
+  #lastHandle = 0;
+  #consumers = 0;
+
+  constructor() {
+    this.opened = new Promise((resolve) => {
+      this.#tellOpened = resolve;
+    });
+  }
+
+  open(listener: LinkListener): void {
+    this.#listener = listener;
+    this.#tellOpened();
+    if (this.#isUp) listener.connected({ attempt: 1 });
+  }
+
+  /** The server answers from now on. */
+  up(): void {
+    if (this.#isUp) return;
+    this.#isUp = true;
+    for (const proceed of this.#awaitingUp) proceed();
+    this.#awaitingUp.clear();
+    this.#listener?.connected({ attempt: 1 });
+  }
+
+  /** The server is gone. */
+  down(): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    this.#listener?.disconnected({ error: new BackendError('unreachable', 'it was taken down') });
+  }
+
+  /** One connection attempt fails with this. */
+  failAttempt(error: BackendError): void {
+    this.#listener?.attemptFailed({ attempt: 1, delayMs: 1, error });
+  }
+
+  /** The next publication is applied, but its reply never arrives. */
+  loseNextReply(): void {
+    this.#faults.push({ kind: 'reply-lost' });
+  }
+
+  /** The next publication is refused. */
+  refuseNext(error: BackendError): void {
+    this.#faults.push({ kind: 'refused', error });
+  }
+
+  /** Every publication is refused until told otherwise. */
+  refuseAll(error: BackendError | undefined): void {
+    this.#standing = error;
+  }
+
+  /** A crash without persistence. */
+  forget(): void {
+    this.topics.clear();
+  }
+
+  async whenUp(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#isUp) return;
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#awaitingUp.delete(resolve);
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#awaitingUp.add(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  async publish(publication: Publication): Promise<PublishReceipt> {
+    this.#requireUp();
+    const fault = this.#faults.shift();
+    const refusal = this.#standing ?? (fault?.kind === 'refused' ? fault.error : undefined);
+    await Promise.resolve();
+    if (refusal !== undefined) throw refusal;
+    const receipt = this.#apply(publication);
+    if (fault?.kind === 'reply-lost') {
+      const error = new BackendError('unreachable', 'the reply was lost');
+      this.down();
+      this.up();
+      throw error;
+    }
+    return receipt;
+  }
+
+  subscribe(topic: string): Subscription {
+    this.#consumers += 1;
+    const me = `consumer-${this.#consumers}`;
+    return {
+      whenUp: (signal) => this.whenUp(signal),
+      fetch: (max) => this.#fetch(topic, me, max),
+      recover: async (held, max) => this.#recover(topic, me, held, max),
+      acknowledge: async (handles) => this.#remove(topic, me, handles),
+      bury: async (delivery, reason) => {
+        this.#remove(topic, me, [delivery.handle]);
+        this.dead.push({ id: delivery.id, reason });
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const wake of this.#awaitingJobs) wake();
+  }
+
+  /** Hands a consumer's deliveries to somebody else, as after an expired lease. */
+  steal(topic: string): void {
+    for (const entry of this.#topic(topic).entries) {
+      if (entry.owner !== undefined) entry.owner = 'a thief';
+    }
+  }
+
+  #apply({
+    topic: name,
+    producer,
+    ownerEpoch,
+    originEpoch,
+    floor,
+    jobs,
+  }: Publication): PublishReceipt {
+    const topic = this.#topic(name);
+    const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
+    if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
+    const passed = originEpoch < mark.epoch;
+    const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
+    let sequence = passed ? remembered : Math.max(remembered, floor);
+    let alreadyApplied = 0;
+    const duplicates: string[] = [];
+    for (const job of jobs) {
+      if (passed || job.sequence <= sequence) {
+        alreadyApplied += 1;
+        continue;
+      }
+      sequence = job.sequence;
+      if (job.unique && topic.ids.has(job.id)) {
+        duplicates.push(job.id);
+        continue;
+      }
+      if (job.unique) topic.ids.add(job.id);
+      this.#lastHandle += 1;
+      const { id, payload, enqueuedAtMs } = job;
+      topic.entries.push({
+        handle: `${this.#lastHandle}`,
+        id,
+        payload,
+        enqueuedAtMs,
+        deliveries: 0,
+      });
+      this.applied.set(name, [...(this.applied.get(name) ?? []), payload]);
+    }
+    if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
+    for (const wake of this.#awaitingJobs) wake();
+    return { remembered, alreadyApplied, duplicates };
+  }
+
+  async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
+    this.#requireUp();
+    const free = (): Entry[] =>
+      this.#topic(name).entries.filter(({ owner }) => owner === undefined);
+    if (free().length === 0 && !this.#isClosed) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#awaitingJobs.delete(wake);
+          resolve();
+        };
+        this.#awaitingJobs.add(wake);
+        setImmediate(wake);
+      });
+    }
+    this.#requireUp();
+    return free()
+      .slice(0, max)
+      .map((entry) => this.#hand(entry, me));
+  }
+
+  #recover(name: string, me: string, held: readonly string[], max: number): Recovery {
+    this.#requireUp();
+    const mine = this.#topic(name).entries.filter(({ owner }) => owner === me);
+    const orphans = mine.filter(({ handle }) => !held.includes(handle)).slice(0, max);
+    const lost = held.filter((handle) => !mine.some((entry) => entry.handle === handle));
+    return { deliveries: orphans.map((entry) => this.#hand(entry, me)), lost };
+  }
+
+  #hand(entry: Entry, me: string): Delivery {
+    if (entry.owner === undefined) entry.deliveries += 1;
+    entry.owner = me;
+    const { handle, id, payload, enqueuedAtMs, deliveries } = entry;
+    return { handle, id, payload, enqueuedAtMs, deliveries };
+  }
+
+  #remove(name: string, me: string, handles: readonly string[]): void {
+    this.#requireUp();
+    const topic = this.#topic(name);
+    topic.entries = topic.entries.filter(
+      ({ handle, owner }) => owner !== me || !handles.includes(handle),
+    );
+  }
+
+  #topic(name: string): Topic {
+    const known = this.topics.get(name);
+    if (known !== undefined) return known;
+    const topic: Topic = { entries: [], marks: new Map(), ids: new Set() };
+    this.topics.set(name, topic);
+    return topic;
+  }
+
+  #requireUp(): void {
+    if (!this.#isUp) throw new BackendError('unreachable', 'it is down');
+  }
+}

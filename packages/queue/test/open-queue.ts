@@ -1,0 +1,25 @@
+import { createFakeClock } from '@holdfast/resilience/testing';
+import type { FakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/resilience';
+import { QueueAdapter } from '../src/adapter.ts';
+import { type QueueOptions, readQueueOptions } from '../src/options.ts';
+import { FakeBackend } from './fake-backend.ts';
+
+export interface TestQueue {
+  readonly queue: QueueAdapter;
+  readonly backend: FakeBackend;
+  readonly clock: FakeClock;
+}
+
+/** A queue on a fake backend and a fake clock, in front of the given fallback. */
+export function openTestQueue(options: Partial<QueueOptions> = {}): TestQueue {
+  const clock = createFakeClock();
+  const backend = new FakeBackend();
+  const settled = readQueueOptions({
+    redis: { url: 'redis://127.0.0.1:1' },
+    clock,
+    random: seededRandom(1),
+    ...options,
+  });
+  return { queue: new QueueAdapter(backend, settled), backend, clock };
+}
