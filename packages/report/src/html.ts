@@ -9,7 +9,7 @@ import { momentsOf, renderTimeline } from './timeline.ts';
 
 /** One failure message, and all of them together: the page stays small enough to send by mail. */
 const MAX_FAILURE_CHARACTERS = 6_000;
-const MAX_FAILURES_CHARACTERS = 80_000;
+const MAX_FAILURES_CHARACTERS = 50_000;
 
 /**
  * The run as one self-contained page. It loads nothing, and its policy forbids the browser to run any
@@ -85,7 +85,7 @@ function scenarioBody(scenario: ScenarioRecord, measures: readonly Measure[]): s
     `<span class="family">${escapeMarkup(scenario.family)}</span> ` +
     `<span class="name">${escapeMarkup(scenario.scenario)}</span>`;
   return (
-    `<tbody class="item"><tr class="row"><td><button type="button">${name}</button></td>` +
+    `<tbody><tr class="row"><td><button type="button">${name}</button></td>` +
     `<td>${escapeMarkup(scenario.fault)}</td>${cells.join('')}</tr>` +
     `<tr class="detail"><td colspan="${measures.length + 2}">${detail(scenario)}</td></tr></tbody>`
   );
@@ -128,9 +128,10 @@ function failedIn(tests: readonly TestRecord[]): number {
 }
 
 function testRow(test: TestRecord, room: { characters: number }): string {
+  const status = test.status === 'passed' ? '' : ` class="${test.status}"`;
   const again = test.attempts > 1 ? ` <em>attempt ${test.attempts}</em>` : '';
   return (
-    `<li class="item ${test.status}"><span>${escapeMarkup(test.name)}${again}</span>` +
+    `<li${status}><span>${escapeMarkup(test.name)}${again}</span>` +
     `<time>${formatDuration(test.durationMs)}</time>${failureOf(test, room)}</li>`
   );
 }

@@ -7,6 +7,8 @@ export type Tone = 'plain' | 'good' | 'doubtful' | 'bad';
 /** One measured column of the scenario table, the same in the terminal and on the page. */
 export interface Measure {
   readonly title: string;
+  /** The same for a terminal, where every column counts. */
+  readonly short: string;
   /** The value as it is shown; undefined when the scenario did not measure it. */
   readonly read: (scenario: ScenarioRecord) => string | undefined;
   readonly tone: (scenario: ScenarioRecord) => Tone;
@@ -14,15 +16,17 @@ export interface Measure {
 
 /** In the order of reading. */
 export const measures: readonly Measure[] = [
-  time('Detected after', ({ detectedAfterMs }) => detectedAfterMs),
-  time('Recovered after', ({ recoveredAfterMs }) => recoveredAfterMs),
-  quantity('Accepted', ({ accepted }) => accepted),
-  quantity('Delivered', ({ delivered }) => delivered),
-  quantity('Lost', ({ lost }) => lost, { some: 'bad', none: 'good' }),
-  quantity('Lost by the server', ({ lostByServer }) => lostByServer, { some: 'doubtful' }),
-  quantity('Duplicated', ({ duplicated }) => duplicated, { some: 'doubtful' }),
-  quantity('Out of order', ({ outOfOrder }) => outOfOrder, { some: 'doubtful' }),
-  { title: 'Seed', read: ({ seed }) => seed?.toString(), tone: () => 'plain' },
+  time('Detected after', 'Detected', ({ detectedAfterMs }) => detectedAfterMs),
+  time('Recovered after', 'Recovered', ({ recoveredAfterMs }) => recoveredAfterMs),
+  quantity('Accepted', 'Accepted', ({ accepted }) => accepted),
+  quantity('Delivered', 'Delivered', ({ delivered }) => delivered),
+  quantity('Lost', 'Lost', ({ lost }) => lost, { some: 'bad', none: 'good' }),
+  quantity('Lost by the server', 'By server', ({ lostByServer }) => lostByServer, {
+    some: 'doubtful',
+  }),
+  quantity('Duplicated', 'Duplicated', ({ duplicated }) => duplicated, { some: 'doubtful' }),
+  quantity('Out of order', 'Unordered', ({ outOfOrder }) => outOfOrder, { some: 'doubtful' }),
+  { title: 'Seed', short: 'Seed', read: ({ seed }) => seed?.toString(), tone: () => 'plain' },
 ];
 
 /** The measures that at least one of the scenarios has. */
@@ -30,9 +34,14 @@ export function measuresOf(scenarios: readonly ScenarioRecord[]): readonly Measu
   return measures.filter(({ read }) => scenarios.some((scenario) => read(scenario) !== undefined));
 }
 
-function time(title: string, read: (scenario: ScenarioRecord) => number | undefined): Measure {
+function time(
+  title: string,
+  short: string,
+  read: (scenario: ScenarioRecord) => number | undefined,
+): Measure {
   return {
     title,
+    short,
     read(scenario) {
       const durationMs = read(scenario);
       return durationMs === undefined ? undefined : formatDuration(durationMs);
@@ -43,11 +52,13 @@ function time(title: string, read: (scenario: ScenarioRecord) => number | undefi
 
 function quantity(
   title: string,
+  short: string,
   read: (scenario: ScenarioRecord) => number | undefined,
   tones: { some?: Tone; none?: Tone } = {},
 ): Measure {
   return {
     title,
+    short,
     read: (scenario) => read(scenario)?.toString(),
     tone(scenario) {
       const value = read(scenario);

@@ -13,9 +13,10 @@ for (const row of document.querySelectorAll('.row')) {
   row.addEventListener('click', () => { if (String(getSelection()) === '') show(detail.hidden); });
 }
 const input = document.getElementById('filter');
-const items = [...document.querySelectorAll('.item')].map((element) => ({
+const items = [...document.querySelectorAll('tbody, .tests li')].map((element) => ({
   element,
   file: element.closest('.file'),
+  status: element.className || (element.matches('li') ? 'passed' : ''),
   text: element.textContent.toLowerCase(),
 }));
 const files = [...document.querySelectorAll('.file')].map((element) => ({
@@ -26,8 +27,8 @@ const files = [...document.querySelectorAll('.file')].map((element) => ({
 const paths = new Map(files.map(({ element, path }) => [element, path]));
 const filter = () => {
   const words = input.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  const holds = ({ element, file, text }) => words.every((word) => word.startsWith('s:')
-    ? element.classList.contains(word.slice(2))
+  const holds = ({ file, status, text }) => words.every((word) => word.startsWith('s:')
+    ? status === word.slice(2)
     : text.includes(word) || (paths.get(file) ?? '').includes(word));
   const alive = new Set();
   for (const item of items) {

@@ -49,7 +49,7 @@ svg .fault{stroke:var(--bad);stroke-width:2}
 svg .recovered{stroke:var(--good);stroke-width:2}
 svg .detected{stroke:var(--doubtful);stroke-dasharray:3 3}
 svg circle{fill:var(--card);stroke:var(--accent);stroke-width:1.5}
-svg g text{fill:var(--ink);font-size:9px;text-anchor:middle}
+svg circle+text{fill:var(--ink);font-size:9px;text-anchor:middle}
 .file{margin-bottom:8px;border:1px solid var(--line);border-radius:10px;background:var(--card)}
 summary{display:flex;flex-wrap:wrap;justify-content:space-between;gap:4px 16px;padding:10px 14px;cursor:pointer}
 summary:hover{background:var(--hover);border-radius:10px}

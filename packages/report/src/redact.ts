@@ -15,6 +15,10 @@ const brokenUserInfo = new RegExp(
   'gi',
 );
 
+/** A store's URL has no @ behind its host: even a secret that looks like a port and a path is one. */
+const storeUserInfo =
+  /\b((?:redis|valkey|postgres|mysql|mariadb|mongodb|amqp|nats)[a-z+]{0,10}:\/\/)[^\s"'<>]{0,1024}@/gi;
+
 /** Secrets that travel as a query's parameter, as in signed and Postgres URLs. */
 const queryParameter =
   /([?&](?:password|passwd|pwd|secret|token|access_token|api_?key|sig|signature|x-amz-signature|x-amz-credential|x-amz-security-token)=)[^&\s"'<>#]+/gi;
@@ -22,6 +26,7 @@ const queryParameter =
 /** The text with credentials in URLs replaced: `redis://user:secret@host` becomes `redis://***@host`. */
 export function redact(text: string): string {
   return text
+    .replace(storeUserInfo, '$1***@')
     .replace(userInfo, '$1***@')
     .replace(brokenUserInfo, '$1***@')
     .replace(queryParameter, '$1***');

@@ -34,8 +34,8 @@ export function renderScenarios(run: RunReport, options: TerminalOptions): strin
   const columns: Column[] = [
     prose('Scenario', ({ family, scenario }) => `${family}: ${scenario}`),
     prose('Fault', ({ fault }) => fault),
-    ...measuresOf(scenarios).map(({ title, read, tone }): Column => ({
-      title,
+    ...measuresOf(scenarios).map(({ short, read, tone }): Column => ({
+      title: short,
       align: 'right',
       cells: scenarios.map((scenario) => ({ text: read(scenario) ?? '–', tone: tone(scenario) })),
     })),

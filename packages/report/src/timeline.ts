@@ -1,5 +1,4 @@
 import { formatDuration } from './duration.ts';
-import { escapeMarkup } from './escape.ts';
 import type { Moment, ScenarioRecord } from './report.ts';
 
 const WIDTH = 720;
@@ -53,7 +52,8 @@ export function renderTimeline(scenario: ScenarioRecord): string {
   }
   if (recoveredAfterMs !== undefined) {
     // Too close to the fault's own label, the shading alone tells.
-    const label = x(recoveredAfterMs) - x(0) > 90 ? formatDuration(recoveredAfterMs) : '';
+    const roomy = x(recoveredAfterMs) - x(0) > 170;
+    const label = roomy ? `recovered after ${formatDuration(recoveredAfterMs)}` : '';
     parts.push(tick('recovered', x(recoveredAfterMs), label));
   }
   parts.push(...dots(moments, x));
@@ -61,7 +61,7 @@ export function renderTimeline(scenario: ScenarioRecord): string {
 }
 
 function tick(kind: string, x: number, label: string): string {
-  const anchor = x < 60 ? 'start' : x > WIDTH - 60 ? 'end' : 'middle';
+  const anchor = x < 90 ? 'start' : x > WIDTH - 90 ? 'end' : 'middle';
   const text =
     label === '' ? '' : `<text x="${x}" y="${AXIS_Y + 22}" text-anchor="${anchor}">${label}</text>`;
   return `<path class="${kind}" d="M${x} 8V${AXIS_Y + 6}"/>${text}`;
@@ -69,7 +69,7 @@ function tick(kind: string, x: number, label: string): string {
 
 function dots(moments: readonly Moment[], x: (atMs: number) => number): string[] {
   const lastInRow: number[] = [];
-  return moments.map(({ atMs, event }, index) => {
+  return moments.map(({ atMs }, index) => {
     const at = x(atMs);
     const free = Array.from({ length: ROWS }, (_, row) => row).find(
       (row) => at - (lastInRow[row] ?? -Infinity) >= CROWDED,
@@ -77,10 +77,9 @@ function dots(moments: readonly Moment[], x: (atMs: number) => number): string[]
     const row = free ?? index % ROWS;
     lastInRow[row] = at;
     const y = AXIS_Y - 14 - row * CROWDED;
-    const title = escapeMarkup(`${formatDuration(atMs)}: ${event}`);
     return (
-      `<g><title>${title}</title><circle cx="${at}" cy="${y}" r="${RADIUS}"/>` +
-      `<text x="${at}" y="${y + 3}">${index + 1}</text></g>`
+      `<circle cx="${at}" cy="${y}" r="${RADIUS}"/>` +
+      `<text x="${at}" y="${y + 3}">${index + 1}</text>`
     );
   });
 }

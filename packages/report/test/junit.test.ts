@@ -1,0 +1,56 @@
+import { expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { renderJunit } from '@holdfast/report';
+import { parseXml } from './parse-xml.ts';
+import { sampleRun, sampleTest } from './sample.ts';
+
+test('suites are files, and the counts agree with the cases', () => {
+  const tests = [
+    sampleTest({ project: 'unit', durationMs: 1_500 }),
+    sampleTest({ project: 'unit', status: 'skipped', durationMs: 0 }),
+    sampleTest({ file: 'b.test.ts', status: 'failed', failure: 'Error: no\n  at b' }),
+  ];
+  const root = parseXml(renderJunit(sampleRun({ tests })));
+  expect(root).toMatchObject({
+    name: 'testsuites',
+    attributes: { tests: '3', failures: '1', skipped: '1', time: '94.000' },
+  });
+  const [first, second] = root.children;
+  expect(first?.attributes).toMatchObject({
+    tests: '2',
+    failures: '0',
+    skipped: '1',
+    time: '1.500',
+  });
+  expect(first?.children.map(({ children }) => children.map(({ name }) => name))).toEqual([
+    [],
+    ['skipped'],
+  ]);
+  expect(second?.children[0]?.children[0]).toMatchObject({
+    name: 'failure',
+    attributes: { message: 'Error: no' },
+    text: 'Error: no\n  at b',
+  });
+});
+
+test('any text in a name or a failure leaves the document well-formed and comes back as it was', () => {
+  const anyText = fc.string({ unit: 'binary', maxLength: 40 });
+  fc.assert(
+    fc.property(anyText, anyText, anyText, (file, name, failure) => {
+      const tests = [sampleTest({ file, name, status: 'failed', failure })];
+      const root = parseXml(renderJunit(sampleRun({ tests })));
+      const testcase = root.children[0]?.children[0];
+      expect(testcase?.attributes['name']).toBe(asXmlCarriesIt(name));
+      expect(testcase?.children[0]?.text).toBe(asXmlCarriesIt(failure));
+    }),
+    { seed: 11 },
+  );
+});
+
+/** XML has no way to say a control character; it is shown as one that could not be shown. */
+function asXmlCarriesIt(text: string): string {
+  return text.replaceAll(
+    /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu,
+    '\u{FFFD}',
+  );
+}

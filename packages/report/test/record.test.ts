@@ -1,0 +1,98 @@
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { type ScenarioRecord, record } from '@holdfast/report';
+import { gatherRecords } from '../src/gather.ts';
+import { RECORDS_VARIABLE } from '../src/record.ts';
+import { killedRedis } from './sample.ts';
+
+const outer = process.env[RECORDS_VARIABLE];
+let directory = '';
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-record-'));
+  process.env[RECORDS_VARIABLE] = directory;
+});
+
+afterEach(() => {
+  if (outer === undefined) delete process.env[RECORDS_VARIABLE];
+  else process.env[RECORDS_VARIABLE] = outer;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('what a scenario recorded is what the run gathers', () => {
+  record(killedRedis);
+  expect(gatherRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 0 });
+});
+
+test('outside a run with the reporter nothing is written, yet a mistake is still refused', () => {
+  delete process.env[RECORDS_VARIABLE];
+  record(killedRedis);
+  expect(readdirSync(directory)).toEqual([]);
+  expect(() => record({ ...killedRedis, family: '' })).toThrow('family');
+});
+
+test.each<[string, Partial<Record<keyof ScenarioRecord | 'colour', unknown>>]>([
+  ['stage', { stage: 'moon' }],
+  ['lost', { lost: -1 }],
+  ['accepted', { accepted: 1.5 }],
+  ['recoveredAfterMs', { recoveredAfterMs: Number.NaN }],
+  ['timeline.0.atMs', { timeline: [{ atMs: '3', event: 'killed' }] }],
+  ['timeline', { timeline: Array.from({ length: 201 }, () => ({ atMs: 0, event: 'again' })) }],
+  ['note', { note: 'x'.repeat(1_001) }],
+  ['colour', { colour: 'red' }],
+])('a bad %s is refused by name, and nothing is written', (field, fields) => {
+  expect(() => record(Object.assign({ ...killedRedis }, fields))).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', field }),
+  );
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test('no credential of a record reaches the disk', () => {
+  const url = 'redis://user:hunter2@127.0.0.1:6379/0';
+  record({
+    ...killedRedis,
+    family: url,
+    scenario: url,
+    fault: url,
+    note: `the link ${url} was cut`,
+    timeline: [{ atMs: 0, event: `cut ${url}` }],
+  });
+  const written = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
+  expect(written.join('')).toContain('redis://***@127.0.0.1');
+  expect(written.join('')).not.toContain('hunter2');
+});
+
+test('a line cut short costs only itself', () => {
+  record(killedRedis);
+  const [name = ''] = readdirSync(directory);
+  const path = join(directory, name);
+  truncateSync(path, readFileSync(path).length - 40);
+  record(killedRedis);
+  expect(gatherRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 1 });
+});
+
+test('a record that cannot be written is an error with its cause, not a gap in the report', () => {
+  process.env[RECORDS_VARIABLE] = join(directory, 'missing');
+  expect(() => record(killedRedis)).toThrow(
+    expect.objectContaining({
+      code: 'RECORD_NOT_WRITTEN',
+      cause: expect.objectContaining({ code: 'ENOENT' }),
+    }),
+  );
+});
+
+test('what one process may write in one run is bounded', () => {
+  writeFileSync(join(directory, `${process.pid}.jsonl`), Buffer.alloc(16 * 1024 * 1024));
+  expect(() => record(killedRedis)).toThrow(
+    expect.objectContaining({ code: 'RECORD_NOT_WRITTEN' }),
+  );
+});

@@ -1,0 +1,74 @@
+import { stripVTControlCharacters } from 'node:util';
+import { expect, test } from '@jest/globals';
+import { renderScenarios, renderTotals } from '@holdfast/report';
+import { formatDuration } from '../src/duration.ts';
+import { displayWidth } from '../src/terminal.ts';
+import { killedRedis, sampleRun } from './sample.ts';
+
+const plain = { columns: Infinity, colour: false };
+const run = sampleRun({
+  scenarios: [
+    killedRedis,
+    { ...killedRedis, scenario: '接続が切れた', fault: '切断', lost: 77, duplicated: undefined },
+  ],
+});
+
+test('every column of the table ends, or begins, at the same place in each line', () => {
+  const [header = '', ...rows] = renderScenarios(run, plain);
+  expect(header).toMatch(/^Scenario +Fault +Detected +Recovered +Accepted .* Lost +By server/);
+  const endOf = (line: string, piece: string): number =>
+    displayWidth(line.slice(0, line.indexOf(piece) + piece.length));
+  expect(rows).toHaveLength(2);
+  expect(endOf(rows[0] ?? '', '3.4 s')).toBe(endOf(header, 'Recovered'));
+  expect(endOf(rows[1] ?? '', '3.4 s')).toBe(endOf(header, 'Recovered'));
+  expect(endOf(rows[1] ?? '', ' 77')).toBe(endOf(header, ' Lost'));
+});
+
+test('what no scenario measured has no column, what one did not measure is a dash', () => {
+  const lines = renderScenarios(run, plain);
+  expect(lines[0]).not.toContain('Unordered');
+  expect(lines[2]).toContain('–');
+});
+
+test('on a screen no line is wider than the screen', () => {
+  const lines = renderScenarios(run, { columns: 120, colour: false });
+  expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(120);
+  expect(lines[1]).toContain('…');
+});
+
+test('colours change no letter', () => {
+  const coloured = renderScenarios(run, { columns: 120, colour: true });
+  expect(coloured.join('\n')).toContain('\u001B[31m');
+  expect(coloured.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(
+    renderScenarios(run, { columns: 120, colour: false }),
+  );
+});
+
+test('foreign text can neither break the line nor move the cursor', () => {
+  const hostile = { ...killedRedis, scenario: 'a\nb\r\u001B[2Jc\u2028d\u0007' };
+  const [, row] = renderScenarios(sampleRun({ scenarios: [hostile] }), plain);
+  expect(row).toMatch(/^redis-failover: a b c d /);
+});
+
+test('without a scenario there is no table', () => {
+  expect(renderScenarios(sampleRun(), plain)).toEqual([]);
+});
+
+test('the totals are one plain line', () => {
+  expect(renderTotals({ passed: 12, failed: 0, skipped: 0 })).toBe('12 passed, 0 failed');
+  expect(renderTotals({ passed: 12, failed: 1, skipped: 3 })).toBe(
+    '12 passed, 1 failed, 3 skipped',
+  );
+});
+
+test.each([
+  [0, '0 ms'],
+  [412.4, '412 ms'],
+  [999.6, '1.0 s'],
+  [3_249, '3.2 s'],
+  [59_960, '1 min'],
+  [125_000, '2 min 5 s'],
+  [-800, '-800 ms'],
+])('%d ms is told as %s', (durationMs, told) => {
+  expect(formatDuration(durationMs)).toBe(told);
+});
