@@ -34,9 +34,9 @@ type Fault =
  */
 export class FakeBackend implements QueueBackend {
   /** Every job in the order it was applied, by topic. */
-  readonly applied = new Map<string, string[]>();
+  readonly applied: Map<string, string[]>;
   readonly dead: { id: string; reason: string }[] = [];
-  readonly topics = new Map<string, Topic>();
+  readonly topics: Map<string, Topic>;
   /** Resolves once the queue has begun to reach for the server. */
   readonly opened: Promise<void>;
   #tellOpened!: () => void;
@@ -50,7 +50,10 @@ export class FakeBackend implements QueueBackend {
   #lastHandle = 0;
   #consumers = 0;
 
-  constructor() {
+  /** @param server what another backend stands in front of; its own server otherwise. */
+  constructor(server?: FakeBackend) {
+    this.applied = server?.applied ?? new Map();
+    this.topics = server?.topics ?? new Map();
     this.opened = new Promise((resolve) => {
       this.#tellOpened = resolve;
     });

@@ -1,0 +1,198 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import type { Job } from '../src/queue.ts';
+import { type TestQueue, openTestQueue } from './open-queue.ts';
+
+const opened: TestQueue[] = [];
+
+afterEach(async () => {
+  for (const { queue, clock } of opened.splice(0)) {
+    await clock.settle(queue.close({ deadlineMs: 1 }).catch(() => undefined));
+    expect(clock.pendingTimers).toBe(0);
+  }
+});
+
+async function openUp(): Promise<TestQueue> {
+  const opening = openTestQueue();
+  opened.push(opening);
+  opening.backend.up();
+  await opening.queue.ready();
+  return opening;
+}
+
+/** Collects jobs and resolves `reached(n)` when the n-th has come. */
+function collector(): {
+  take: (job: Job) => void;
+  jobs: Job[];
+  reached: (count: number) => Promise<void>;
+} {
+  const jobs: Job[] = [];
+  const awaited = new Map<number, () => void>();
+  return {
+    jobs,
+    take(job) {
+      jobs.push(job);
+      awaited.get(jobs.length)?.();
+    },
+    reached: (count) =>
+      jobs.length >= count
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            awaited.set(count, resolve);
+          }),
+  };
+}
+
+test('a job reaches its handler with id, topic, payload, attempt and time', async () => {
+  const { queue, clock } = await openUp();
+  const { take, jobs, reached } = collector();
+  const enqueuedAtMs = clock.epochMs();
+  queue.process('mail', take);
+  await queue.enqueue('mail', { to: 'ada' }, { jobId: 'a' });
+  await clock.settle(reached(1));
+  expect(jobs).toEqual([
+    { id: 'a', topic: 'mail', payload: { to: 'ada' }, attempt: 1, enqueuedAtMs },
+  ]);
+});
+
+test('with one at a time, jobs are handled in the order they were enqueued', async () => {
+  const { queue, clock } = await openUp();
+  const { take, jobs, reached } = collector();
+  for (let n = 0; n < 50; n += 1) await queue.enqueue('t', n);
+  queue.process('t', take, { concurrency: 1 });
+  await clock.settle(reached(50));
+  expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 50 }, (_, n) => n));
+});
+
+test('no more handlers run at once than asked for', async () => {
+  const { queue, clock } = await openUp();
+  let running = 0;
+  let most = 0;
+  const { take, reached } = collector();
+  queue.process(
+    't',
+    async (job) => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+      take(job);
+    },
+    { concurrency: 3 },
+  );
+  await Promise.all(Array.from({ length: 20 }, (_, n) => queue.enqueue('t', n)));
+  await clock.settle(reached(20));
+  expect(most).toBe(3);
+});
+
+test('a failed job is tried again after a growing delay, then buried with its reason', async () => {
+  const { queue, backend, clock } = await openUp();
+  const attemptsAtMs: number[] = [];
+  queue.process(
+    't',
+    ({ attempt }) => {
+      attemptsAtMs.push(clock.now());
+      throw new Error(`no luck at attempt ${attempt}`);
+    },
+    { maxAttempts: 3, retryDelayMs: 1_000 },
+  );
+  const buried = nextEvent(queue, 'dead-lettered');
+  await queue.enqueue('t', 1, { jobId: 'doomed' });
+  await expect(clock.settle(buried)).resolves.toMatchObject({
+    id: 'doomed',
+    attempts: 3,
+    reason: 'Error: no luck at attempt 3',
+  });
+  const [first = 0, second = 0, third = 0] = attemptsAtMs;
+  expect(second - first).toBeGreaterThanOrEqual(900);
+  expect(third - second).toBeGreaterThanOrEqual(1_800);
+  await clock.advance(10);
+  expect(backend.dead).toEqual([{ id: 'doomed', reason: 'Error: no luck at attempt 3' }]);
+  expect(backend.topics.get('t')?.entries).toEqual([]);
+});
+
+test('a job that fails once is handled at the second attempt', async () => {
+  const { queue, clock } = await openUp();
+  const { take, jobs, reached } = collector();
+  queue.process('t', (job) => {
+    if (job.attempt === 1) throw new Error('not yet');
+    take(job);
+  });
+  await queue.enqueue('t', 1);
+  await clock.settle(reached(1));
+  expect(jobs[0]?.attempt).toBe(2);
+});
+
+test('a job handled while the server is away is acknowledged later and not run again', async () => {
+  const { queue, backend, clock } = await openUp();
+  let runs = 0;
+  const release: (() => void)[] = [];
+  const started = new Promise<void>((tell) => {
+    queue.process('t', async () => {
+      runs += 1;
+      tell();
+      await new Promise<void>((resolve) => release.push(resolve));
+    });
+  });
+  await queue.enqueue('t', 1);
+  await clock.settle(started);
+  backend.down();
+  release[0]?.();
+  await clock.advance(5_000);
+  expect(backend.topics.get('t')?.entries).toHaveLength(1);
+  backend.up();
+  await clock.advance(5_000);
+  expect(backend.topics.get('t')?.entries).toEqual([]);
+  expect(runs).toBe(1);
+});
+
+test('a handler whose lease went to another consumer is told by its signal', async () => {
+  const { queue, backend, clock } = await openUp();
+  const aborted = new Promise<unknown>((resolve) => {
+    queue.process('t', (_, { signal }) => {
+      return new Promise<void>((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          resolve(signal.reason);
+          reject(signal.reason);
+        });
+      });
+    });
+  });
+  await queue.enqueue('t', 1);
+  await clock.advance(10);
+  backend.steal('t');
+  await expect(clock.settle(aborted)).resolves.toMatchObject({
+    message: 't: the lease went to another consumer',
+  });
+});
+
+test('closing waits for running handlers, and aborts them when the deadline has passed', async () => {
+  const { queue, backend, clock } = await openUp();
+  const started = new Promise<void>((tell) => {
+    queue.process('t', (_, { signal }) => {
+      tell();
+      return new Promise<void>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    });
+  });
+  await queue.enqueue('t', 1);
+  await clock.settle(started);
+  const closed = queue.close({ deadlineMs: 1_000 });
+  await clock.advance(999);
+  expect(backend.topics.get('t')?.entries).toHaveLength(1);
+  await clock.settle(closed);
+  expect(backend.topics.get('t')?.entries).toHaveLength(1);
+});
+
+test.each([
+  [{ concurrency: 0 }, 'concurrency'],
+  [{ maxAttempts: 1.5 }, 'maxAttempts'],
+  [{ leaseMs: -1 }, 'leaseMs'],
+  [{ retries: 3 }, 'retries'],
+])('the options %j of process are refused by name', async (options, field) => {
+  const { queue } = await openUp();
+  expect(() => Reflect.apply(queue.process, queue, ['t', () => undefined, options])).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', field }),
+  );
+});

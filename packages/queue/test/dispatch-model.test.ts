@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { isHoldfastError, nextEvent, seededRandom } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { QueueAdapter } from '../src/adapter.ts';
+import { BackendError } from '../src/errors.ts';
+import { readQueueOptions } from '../src/options.ts';
+import { FakeBackend } from './fake-backend.ts';
+
+type Step =
+  | { readonly kind: 'enqueue'; readonly topic: number; readonly count: number }
+  | { readonly kind: 'down' | 'up' | 'lose-reply' | 'restart' | 'pass-time' }
+  | { readonly kind: 'refuse'; readonly errorClass: 'busy' | 'unreachable' | 'denied' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('enqueue' as const),
+      topic: fc.integer({ min: 0, max: 2 }),
+      count: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('down', 'up', 'lose-reply', 'restart', 'pass-time'),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('refuse' as const),
+      errorClass: fc.constantFrom('busy', 'unreachable', 'denied'),
+    }),
+  },
+);
+
+function unlessClosed(error: unknown): void {
+  if (!isHoldfastError(error) || error.code !== 'QUEUE_CLOSED') throw error;
+}
+
+/** Runs a story against one server and one journal directory, and says what was accepted and applied. */
+async function play(steps: readonly Step[], directory: string): Promise<void> {
+  const clock = createFakeClock();
+  const server = new FakeBackend();
+  const accepted = new Map<string, number[]>();
+  let number = 0;
+  const start = (): { queue: QueueAdapter; backend: FakeBackend } => {
+    const backend = new FakeBackend(server);
+    const options = readQueueOptions({
+      redis: { url: 'redis://127.0.0.1:1' },
+      fallback: { journal: { directory, durability: 'os' } },
+      clock,
+      random: seededRandom(7),
+    });
+    return { queue: new QueueAdapter(backend, options), backend };
+  };
+  let { queue, backend } = start();
+  const waiting: Promise<unknown>[] = [];
+  for (const current of steps) {
+    await backend.opened;
+    switch (current.kind) {
+      case 'enqueue': {
+        const topic = `topic-${current.topic}`;
+        for (let count = 0; count < current.count; count += 1) {
+          number += 1;
+          const mine = number;
+          const job = queue.enqueue(topic, mine).then(() => {
+            accepted.set(topic, [...(accepted.get(topic) ?? []), mine]);
+          });
+          waiting.push(job.catch(unlessClosed));
+        }
+        break;
+      }
+      case 'down':
+        backend.down();
+        break;
+      case 'up':
+        backend.up();
+        break;
+      case 'lose-reply':
+        backend.loseNextReply();
+        break;
+      case 'refuse':
+        backend.refuseNext(new BackendError(current.errorClass, 'not now'));
+        break;
+      case 'pass-time':
+        await clock.advance(50);
+        break;
+      case 'restart':
+        await clock.settle(queue.close({ deadlineMs: 20 }));
+        await Promise.all(waiting.splice(0));
+        ({ queue, backend } = start());
+        break;
+    }
+  }
+  await backend.opened;
+  backend.up();
+  const isSettled = (): boolean => {
+    const { backlog, pending, state } = queue.getStats();
+    return backlog.jobs === 0 && pending === 0 && state === 'direct';
+  };
+  while (!isSettled()) {
+    await Promise.race([nextEvent(queue, 'state'), clock.advance(100)]);
+  }
+  await Promise.all(waiting);
+  await clock.settle(queue.close());
+  for (const [topic, jobs] of accepted) {
+    const applied = (server.applied.get(topic) ?? []).map(Number);
+    const sorted = applied.toSorted((a, b) => a - b);
+    expect(applied).toEqual(sorted);
+    expect(new Set(applied).size).toBe(applied.length);
+    expect(applied).toEqual(expect.arrayContaining(jobs));
+  }
+}
+
+const runs = Number(process.env['HOLDFAST_RUNS'] ?? 60);
+
+test('through any story of outages, lost replies, refusals and restarts, every accepted job is applied once and in order', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
+      const directory = await mkdtemp(join(tmpdir(), 'holdfast-queue-'));
+      try {
+        await play(steps, directory);
+      } finally {
+        await rm(directory, { recursive: true, force: true });
+      }
+    }),
+    { seed: 20_261_122, numRuns: runs },
+  );
+}, 120_000);
