@@ -212,9 +212,9 @@ export function createDiskJournal(parts: {
       return signal === undefined ? work : abortable(work, signal);
     },
     async release(through) {
-      checkSequence('release', 'through', through, log.next - 1);
       const refused = refusal('release');
       if (refused !== undefined) throw refused;
+      checkSequence('release', 'through', through, log.next - 1);
       if (through < log.first) return;
       log.release(through);
       checkpointer.touch();

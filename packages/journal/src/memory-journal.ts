@@ -50,14 +50,14 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     isFull = false;
     commits += 1;
     const sequence = next();
-    for (const payload of added) payloads.push(payload.slice());
+    for (const payload of added) payloads.push(new Uint8Array(payload));
     return sequence;
   };
 
   const close = async (): Promise<void> => {
     closed = true;
+    base = next();
     payloads = [];
-    base = first;
     heldBytes = 0;
   };
 
@@ -91,8 +91,8 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
       return records;
     },
     async release(through) {
-      checkSequence('release', 'through', through, next() - 1);
       if (closed) throw new JournalClosedError('release');
+      checkSequence('release', 'through', through, next() - 1);
       while (first <= through) {
         heldBytes -= FRAME_BYTES + (payloads[first - base]?.byteLength ?? 0);
         first += 1;
@@ -110,7 +110,7 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
       segments: 0,
       pendingRecords: 0,
       pendingBytes: 0,
-      appended: closed ? 0 : next() - 1,
+      appended: next() - 1,
       rejected,
       released: first - 1,
       commits,

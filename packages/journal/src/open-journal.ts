@@ -63,7 +63,7 @@ async function openOwned(
   settings.signal?.throwIfAborted();
 
   for (const damaged of findings.damagedPaths) await quarantine(files, damaged);
-  await cutTail(files, findings);
+  await settleNewest(files, findings);
   await removeStraySpares(files, directory);
   const id = findings.id ?? randomUUID();
   const file = await openCheckpoint(files, directory, path, checkpoint.found);
@@ -89,11 +89,15 @@ async function openOwned(
   return journal.journal;
 }
 
-async function cutTail(files: FileSystem, { unused }: Findings): Promise<void> {
-  if (unused === undefined) return;
-  const file = await files.open(unused.path, 'write');
+/**
+ * Cuts the newest segment behind its last record, and makes its records durable: those of a killed process
+ * may stand in the operating system's memory only, and the next segment will claim that they are there.
+ */
+async function settleNewest(files: FileSystem, { newest }: Findings): Promise<void> {
+  if (newest === undefined) return;
+  const file = await files.open(newest.path, 'write');
   try {
-    await file.truncate(unused.offset);
+    if (newest.cutAt !== undefined) await file.truncate(newest.cutAt);
     await file.sync();
   } finally {
     await file.close();

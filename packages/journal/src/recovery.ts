@@ -27,8 +27,8 @@ export interface Findings {
   readonly damagedPaths: readonly string[];
   /** An unfinished write at the end of the newest segment. */
   readonly torn?: { path: string; offset: number; bytes: number; firstSequence: number };
-  /** Where the newest segment may be cut: behind its last record. A damaged one is left as it is. */
-  readonly unused?: { path: string; offset: number };
+  /** The newest segment, and where it may be cut: behind its last record. A damaged one is left as it is. */
+  readonly newest?: { path: string; cutAt?: number };
 }
 
 interface Known {
@@ -60,7 +60,7 @@ export async function findRecords(
   let id = checkpoint?.id;
   let next = released + 1;
   let torn: Findings['torn'];
-  let unused: Findings['unused'];
+  let newest: Findings['newest'];
 
   const report = (path: string, gap: Gap, seen: string): boolean => {
     if (gap.lastSequence <= released) return false;
@@ -123,10 +123,10 @@ export async function findRecords(
       const segment = { name, path, first, salt, end: next, extents: found.extents };
       if (next - 1 <= released) done.push(segment);
       else segments.push(segment);
-      if (end === undefined && bytes > found.endOffset) {
+      if (end === undefined) {
         const { endOffset: offset, tornBytes } = found;
         if (tornBytes > 0) torn = { path, offset, bytes: tornBytes, firstSequence: next };
-        if (!damagedPaths.includes(path)) unused = { path, offset };
+        newest = damagedPaths.includes(path) ? { path } : { path, cutAt: offset };
       }
     } finally {
       await file.close();
@@ -137,17 +137,17 @@ export async function findRecords(
     const last = firsts.at(-1);
     const path = join(directory, segmentName(last ?? next));
     const lost = {
-      offset: unused?.offset ?? 0,
+      offset: newest?.cutAt ?? 0,
       firstSequence: next,
       lastSequence: checkpoint.next - 1,
       acknowledged: true,
     };
     if (report(path, lost, 'it ends too soon') && last !== undefined) damagedPaths.push(path);
     next = checkpoint.next;
-    const newest = segments.at(-1);
-    if (newest !== undefined) newest.end = next;
+    const short = segments.at(-1);
+    if (short !== undefined) short.end = next;
     torn = undefined;
-    unused = undefined;
+    newest = newest === undefined ? undefined : { path: newest.path };
   }
   return {
     segments,
@@ -158,7 +158,7 @@ export async function findRecords(
     damages,
     damagedPaths,
     ...(torn === undefined ? {} : { torn }),
-    ...(unused === undefined ? {} : { unused }),
+    ...(newest === undefined ? {} : { newest }),
   };
 }
 
