@@ -1,2 +1,23 @@
-/** Being built. */
-export type {} from 'node:fs';
+/**
+ * Stands up the real servers a suite breaks. Nothing here fakes a server, and nothing here outlives the
+ * process that opened it.
+ */
+export {
+  RedisNotFoundError,
+  ServerStartError,
+  ServerTimeoutError,
+  StageClosedError,
+  StageModeError,
+  StageStateError,
+} from './errors.ts';
+export type { StageTransition } from './server.ts';
+export {
+  type RedisStageOptions,
+  type ServerHandle,
+  type ServerState,
+  type Stage,
+  type StageMode,
+  type StageOptions,
+  type StartOptions,
+  openStage,
+} from './stage.ts';

@@ -1,0 +1,56 @@
+import type { Clock } from '@holdfast/resilience';
+
+/**
+ * Runs `work` with a signal that aborts after `limitMs` with what `late` makes, or with the caller's own
+ * reason when `signal` aborts first. Work settles when its signal aborts; that is its part of the bargain.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+  late: () => Error,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = clock.schedule(limitMs, () => controller.abort(late()));
+  try {
+    return await work(controller.signal);
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Whether `event` settles within `limitMs`; never rejects. */
+export async function settlesWithin(
+  clock: Clock,
+  limitMs: number,
+  event: Promise<unknown>,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.schedule(limitMs, () => resolve(false));
+    const settled = (): void => {
+      timer.cancel();
+      resolve(true);
+    };
+    event.then(settled, settled);
+  });
+}
+
+/** Settles like `event`, or rejects with the signal's own reason if that aborts first. */
+export async function orAbort<T>(event: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([event, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,100 @@
+import { HoldfastError } from '@holdfast/resilience';
+import type { StageMode } from './stage.ts';
+
+/** The mode that was asked for cannot stand on this machine. */
+export class StageModeError extends HoldfastError {
+  readonly code = 'STAGE_MODE_UNAVAILABLE';
+  readonly mode: StageMode;
+
+  /**
+   * @param why what was seen.
+   * @param wayOut what the caller can do about it.
+   */
+  constructor(mode: StageMode, why: string, wayOut: string, cause?: unknown) {
+    super(`openStage: mode '${mode}' cannot stand here: ${why}. ${wayOut}`, {
+      cause,
+      outcome: 'not-applied',
+    });
+    this.mode = mode;
+  }
+}
+
+/** A verb was called on a server in a state that does not allow it; nothing was done. */
+export class StageStateError extends HoldfastError {
+  readonly code = 'STAGE_STATE';
+  readonly server: string;
+  readonly verb: string;
+  /** The state the server is in. */
+  readonly state: string;
+  /** The states the verb needs. */
+  readonly needed: readonly string[];
+
+  constructor(server: string, verb: string, state: string, needed: readonly string[]) {
+    super(`${server}.${verb}() needs the server to be ${needed.join(' or ')}, but it is ${state}`, {
+      outcome: 'not-applied',
+    });
+    this.server = server;
+    this.verb = verb;
+    this.state = state;
+    this.needed = needed;
+  }
+}
+
+/** A verb was called on a server whose stage has been closed; nothing was done. */
+export class StageClosedError extends HoldfastError {
+  readonly code = 'STAGE_CLOSED';
+  readonly server: string;
+
+  constructor(server: string, verb: string) {
+    super(`${server}.${verb}() was called after the stage was closed; open a new one`, {
+      outcome: 'not-applied',
+    });
+    this.server = server;
+  }
+}
+
+/** A server ended while it was being started. */
+export class ServerStartError extends HoldfastError {
+  readonly code = 'SERVER_START_FAILED';
+  readonly server: string;
+  /** The end of what it printed. */
+  readonly printed: string;
+
+  constructor(server: string, ended: string, printed: string, cause?: unknown) {
+    const said = printed === '' ? 'It printed nothing.' : `It printed last:\n${printed}`;
+    super(`${server} was started, but ended before its first answer (${ended}). ${said}`, {
+      cause,
+      outcome: 'not-applied',
+    });
+    this.server = server;
+    this.printed = printed;
+  }
+}
+
+/** A server did not do what a verb asked of it within the stage's time. */
+export class ServerTimeoutError extends HoldfastError {
+  readonly code = 'SERVER_TIMEOUT';
+  readonly server: string;
+  readonly limitMs: number;
+
+  constructor(server: string, limitMs: number, seen: string, cause?: unknown) {
+    super(`${server} ${seen} within ${limitMs} ms`, { cause, outcome: 'unknown' });
+    this.server = server;
+    this.limitMs = limitMs;
+  }
+}
+
+/** Mode `local` found no Redis and could not fetch one. */
+export class RedisNotFoundError extends HoldfastError {
+  readonly code = 'REDIS_NOT_FOUND';
+
+  /** @param seen what was tried and what came of it. */
+  constructor(seen: string, cause?: unknown) {
+    super(
+      `openStage: no redis-server or valkey-server on PATH, and ${seen}. Install one: ` +
+        `'apt-get install redis-server' (Debian, Ubuntu), 'dnf install valkey' (Fedora, RHEL), ` +
+        `'apk add redis' (Alpine), 'brew install redis' (macOS)`,
+      { cause, outcome: 'not-applied' },
+    );
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Every image a stage uses, by server, each named only here; docker-compose.test.yml bears the same names.
+ * An environment variable replaces one, for a mirror or an image built by images/build.sh.
+ */
+const images = {
+  redis: { variable: 'HOLDFAST_IMAGE_REDIS', pinned: 'redis:7.4.7-alpine' },
+} as const;
+
+/** The image of a server under `env`. */
+export function imageOf(
+  server: keyof typeof images,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const { variable, pinned } = images[server];
+  const replacement = env[variable];
+  return replacement === undefined || replacement === '' ? pinned : replacement;
+}

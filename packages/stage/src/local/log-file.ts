@@ -1,0 +1,19 @@
+import { open, writeFile } from 'node:fs/promises';
+
+/** The newest `maxBytes` of a file; empty when there is none. */
+export async function readNewest(path: string, maxBytes: number): Promise<Buffer> {
+  const file = await open(path, 'a+');
+  try {
+    const { size } = await file.stat();
+    const length = Math.min(size, maxBytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Cuts a file down to its newest `maxBytes`; for the time nobody writes to it. */
+export async function keepNewest(path: string, maxBytes: number): Promise<void> {
+  await writeFile(path, await readNewest(path, maxBytes));
+}

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { type Clock, sleep } from '@holdfast/resilience';
+import { type ProcessRecord, readProcess } from '../process-table.ts';
+import type { Life } from '../server.ts';
+import type { Program } from '../server-kind.ts';
+import type { Watchdog } from '../watchdog.ts';
+
+export interface ProcessOptions {
+  readonly program: Program;
+  readonly args: readonly string[];
+  /** Where it runs. */
+  readonly directory: string;
+  /** Where what it prints is appended. */
+  readonly log: string;
+  readonly clock: Clock;
+  readonly watchdog: Watchdog;
+}
+
+/** How often the process table is read while a signal is to take effect. */
+const POLL_MS = 1;
+
+/** Starts a program as one life of a server. A program that cannot be started has ended at once. */
+export async function launchProcess(options: ProcessOptions): Promise<Life> {
+  const { program, args, directory, clock, watchdog } = options;
+  const log = await open(options.log, 'a');
+  try {
+    const child = spawn(program.file, args, {
+      cwd: directory,
+      env: { ...process.env, ...program.env },
+      // A session of its own: Ctrl-C in the terminal is for the runner; a server dies by its verbs.
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    const { pid } = child;
+    const readRecord = (): ProcessRecord | undefined =>
+      pid === undefined ? undefined : readProcess(pid);
+    const birth = readRecord()?.birth;
+    const release =
+      pid === undefined || birth === undefined
+        ? undefined
+        : watchdog.guard({ type: 'process', pid, birth });
+    // Whoever waits for it holds the process open by the timer of his deadline.
+    child.unref();
+    const ended = new Promise<string>((resolve) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        resolve(`${program.file}: ${error.code}`);
+      });
+      child.once('exit', (code, signal) => {
+        release?.();
+        resolve(signal === null ? `exit code ${code}` : signal);
+      });
+    });
+    const untilFrozenIs = async (frozen: boolean, signal: AbortSignal): Promise<void> => {
+      // A process that has ended is waited for no longer.
+      while (readRecord()?.frozen === !frozen) {
+        await sleep(clock, POLL_MS, signal);
+      }
+    };
+    return {
+      ended,
+      async terminate() {
+        child.kill('SIGTERM');
+      },
+      async kill() {
+        child.kill('SIGKILL');
+      },
+      async freeze(signal) {
+        child.kill('SIGSTOP');
+        await untilFrozenIs(true, signal);
+      },
+      async thaw(signal) {
+        child.kill('SIGCONT');
+        await untilFrozenIs(false, signal);
+      },
+    };
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,51 @@
+import type { Clock, Random } from '@holdfast/resilience';
+import type { Readiness } from './readiness.ts';
+import type { Watchdog } from './watchdog.ts';
+
+/** Where a server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What a stage gives to everything that stands on it. */
+export interface StageContext {
+  /** Names the stage among all on this machine. */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly watchdog: Watchdog;
+  readonly readyTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly fetchTimeoutMs: number;
+  readonly logMaxBytes: number;
+}
+
+/** A program of this machine and how to run it. */
+export interface Program {
+  readonly file: string;
+  /** Added to the runner's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One kind of server, described for every mode. */
+export interface ServerKind {
+  readonly name: string;
+  url(address: Address): string;
+  /** One protocol exchange; rejects when nobody answers. */
+  probe(address: Address, signal: AbortSignal): Promise<Readiness>;
+  /** As a process of this machine. */
+  readonly local: {
+    /** Finds its program, fetching it if need be. */
+    locate(context: StageContext, signal: AbortSignal): Promise<Program>;
+    /** Writes what it needs into its own empty folder and returns its arguments. */
+    arrange(directory: string, address: Address): Promise<readonly string[]>;
+  };
+  /** As a container. */
+  readonly container: {
+    readonly image: string;
+    readonly port: number;
+    readonly command: readonly string[];
+    readonly files: readonly { readonly path: string; readonly content: string }[];
+  };
+}

@@ -1,0 +1,210 @@
+import { type Clock, createAnnouncer } from '@holdfast/resilience';
+import { settlesWithin, withDeadline } from './deadline.ts';
+import {
+  ServerStartError,
+  ServerTimeoutError,
+  StageClosedError,
+  StageStateError,
+} from './errors.ts';
+import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
+import type { ServerHandle, ServerState, StartOptions } from './stage.ts';
+
+/** One run of a server, from launch to end, whatever it runs as. */
+export interface Life {
+  /** Resolves when it has ended, with how, in words; never rejects. */
+  readonly ended: Promise<string>;
+  /** Asks it to end in an orderly way; its end is not waited for. */
+  terminate(): Promise<void>;
+  /** Ends it at once; its end is not waited for. */
+  kill(): Promise<void>;
+  /** Resolves when it really stands still. */
+  freeze(signal: AbortSignal): Promise<void>;
+  /** Resolves when it really runs again. */
+  thaw(signal: AbortSignal): Promise<void>;
+}
+
+/** What a mode provides for one server: everything that depends on what it runs as. */
+export interface ServerDriver {
+  /** Starts it on its address with its data; its first answer is not waited for. */
+  launch(signal: AbortSignal): Promise<Life>;
+  /** One protocol exchange; rejects when nobody answers. */
+  probe(signal: AbortSignal): Promise<Readiness>;
+  log(): Promise<string>;
+  /** Removes what is left once it has ended: folders, containers, reservations. */
+  discard(): Promise<void>;
+}
+
+export interface ServerDescription {
+  readonly name: string;
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  /** How long a start may take to its first answer. */
+  readonly readyTimeoutMs: number;
+  /** How long an orderly stop may take, and how long every other verb waits for its effect. */
+  readonly stopTimeoutMs: number;
+}
+
+/** A handle, and what only its stage may do with it. */
+export interface StagedServer {
+  readonly handle: ServerHandle;
+  close(): Promise<void>;
+}
+
+/** Published as `holdfast:stage:transition`, so that a report can mark the moments of a fault. */
+export interface StageTransition {
+  readonly server: string;
+  readonly from: ServerState;
+  readonly to: ServerState;
+  /** Reading of the stage's clock, in milliseconds. */
+  readonly atMs: number;
+}
+
+/**
+ * ```
+ *    ┌────────ended────────┬────────ended────────┐
+ *    ▼                     │                     │
+ * stopped ───answered──▶ running ───frozen──▶ frozen
+ *                          ▲                     │
+ *                          └───────thawed────────┘
+ * ```
+ * `ended` comes from the server itself, so that a crash nobody asked for is seen too.
+ */
+type State =
+  | { readonly is: 'stopped' }
+  | { readonly is: 'running'; readonly life: Life }
+  | { readonly is: 'frozen'; readonly life: Life };
+
+type Change = { readonly life: Life; readonly type: 'answered' | 'frozen' | 'thawed' | 'ended' };
+
+function transition(state: State, { type, life }: Change): State {
+  if (type === 'answered') return { is: 'running', life };
+  // A life that has been replaced, or has ended already, changes nothing any more.
+  if (state.is === 'stopped' || state.life !== life) return state;
+  if (type === 'ended') return { is: 'stopped' };
+  return { is: type === 'frozen' ? 'frozen' : 'running', life };
+}
+
+/** How much of the log an error quotes. */
+const QUOTED_LOG_CHARACTERS = 1_000;
+
+/** A server that has not been started yet. Its verbs take effect one after the other, as called. */
+export function stageServer(server: ServerDescription, driver: ServerDriver): StagedServer {
+  const { name, clock, readyTimeoutMs, stopTimeoutMs } = server;
+  const announcer = createAnnouncer<{ transition: StageTransition }>('holdfast:stage');
+  const closing = new AbortController();
+  let state: State = { is: 'stopped' };
+  let lastVerb: Promise<unknown> = Promise.resolve();
+  let closed: Promise<void> | undefined;
+
+  const apply = (change: Change): void => {
+    const from = state.is;
+    state = transition(state, change);
+    const to = state.is;
+    if (from !== to)
+      announcer.announce('transition', { server: name, from, to, atMs: clock.now() });
+  };
+
+  const inTurn = (verb: string, work: () => Promise<void>): Promise<void> => {
+    const turn = lastVerb.then(() => {
+      if (closing.signal.aborted) throw new StageClosedError(name, verb);
+      return work();
+    });
+    lastVerb = turn.catch(() => undefined);
+    return turn;
+  };
+
+  const lifeIn = (verb: string, ...needed: readonly ServerState[]): Life => {
+    if (state.is === 'stopped' || !needed.includes(state.is)) {
+      throw new StageStateError(name, verb, state.is, needed);
+    }
+    return state.life;
+  };
+
+  const timeout = (seen: string, cause?: unknown): Error =>
+    new ServerTimeoutError(name, stopTimeoutMs, seen, cause);
+
+  const end = async (life: Life): Promise<void> => {
+    await life.kill();
+    if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) {
+      throw timeout('was sent SIGKILL, but did not end');
+    }
+  };
+
+  const start = async (until: Readiness, signal: AbortSignal): Promise<void> => {
+    if (state.is !== 'stopped') throw new StageStateError(name, 'start', state.is, ['stopped']);
+    const watch: Watch = {};
+    const late = (): Error =>
+      new ServerTimeoutError(name, readyTimeoutMs, `was not ${until}`, watch.lastFailure);
+    await withDeadline(clock, readyTimeoutMs, signal, late, async (limit) => {
+      const life = await driver.launch(limit);
+      const follow = async (): Promise<void> => {
+        watch.ended = await life.ended;
+        apply({ type: 'ended', life });
+      };
+      void follow();
+      try {
+        const came = await untilAnswered(clock, driver.probe.bind(driver), until, watch, limit);
+        if (came === 'ended') throw await startError(watch);
+      } catch (error) {
+        await end(life);
+        throw error;
+      }
+      apply({ type: 'answered', life });
+    });
+  };
+
+  const startError = async (watch: Watch): Promise<Error> => {
+    const printed = (await driver.log()).slice(-QUOTED_LOG_CHARACTERS).trim();
+    return new ServerStartError(name, watch.ended ?? 'unknown', printed, watch.lastFailure);
+  };
+
+  const waitFor = (seen: string, work: (limit: AbortSignal) => Promise<void>): Promise<void> =>
+    withDeadline(clock, stopTimeoutMs, closing.signal, () => timeout(seen), work);
+
+  const close = async (): Promise<void> => {
+    closing.abort(new StageClosedError(name, 'start'));
+    try {
+      if (state.is !== 'stopped') await end(state.life);
+      await lastVerb;
+    } finally {
+      await driver.discard();
+    }
+  };
+
+  const handle: ServerHandle = {
+    name,
+    url: server.url,
+    host: server.host,
+    port: server.port,
+    get state() {
+      return state.is;
+    },
+    kill: () => inTurn('kill', () => end(lifeIn('kill', 'running', 'frozen'))),
+    stop: () =>
+      inTurn('stop', async () => {
+        const life = lifeIn('stop', 'running');
+        await life.terminate();
+        if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) await end(life);
+      }),
+    start: ({ until = 'ready', signal }: StartOptions = {}) =>
+      inTurn('start', () =>
+        start(until, AbortSignal.any(signal ? [signal, closing.signal] : [closing.signal])),
+      ),
+    freeze: () =>
+      inTurn('freeze', async () => {
+        const life = lifeIn('freeze', 'running');
+        await waitFor('was told to freeze, but went on', (limit) => life.freeze(limit));
+        apply({ type: 'frozen', life });
+      }),
+    thaw: () =>
+      inTurn('thaw', async () => {
+        const life = lifeIn('thaw', 'frozen');
+        await waitFor('was told to thaw, but stood still', (limit) => life.thaw(limit));
+        apply({ type: 'thawed', life });
+      }),
+    log: () => driver.log(),
+  };
+  return { handle, close: () => (closed ??= close()) };
+}

@@ -1,0 +1,54 @@
+import { rm } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { type Clock, sleep, systemClock } from '@holdfast/resilience';
+import { withDeadline } from './deadline.ts';
+import { removeContainers } from './docker/engine.ts';
+import { readProcess } from './process-table.ts';
+import { type Ward, wardsLeft } from './wards.ts';
+
+/**
+ * The program of the watchdog: reads orders until the runner's end of the pipe is closed, by whatever
+ * end the runner met, then removes what is still guarded and exits.
+ */
+
+/** How long the removal as a whole may take. */
+const REMOVAL_TIMEOUT_MS = 30_000;
+const POLL_MS = 10;
+/** A container the runner had just asked for may appear after it is gone: list again so many times. */
+const CONTAINER_SWEEPS = 5;
+const SWEEP_PAUSE_MS = 500;
+
+async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<void> {
+  switch (ward.type) {
+    case 'process': {
+      const isAlive = (): boolean => readProcess(ward.pid)?.birth === ward.birth;
+      if (isAlive()) process.kill(ward.pid, 'SIGKILL');
+      while (isAlive()) await sleep(clock, POLL_MS, signal);
+      return;
+    }
+    case 'directory':
+      await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
+      return;
+    case 'containers':
+      for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
+        if (sweep > 0) await sleep(clock, SWEEP_PAUSE_MS, signal);
+        await removeContainers(ward.engine, ward.label, signal);
+      }
+      return;
+  }
+}
+
+const wards = wardsLeft(await text(process.stdin));
+// Processes first: one that still runs would write into its folder while it is removed.
+const order: readonly Ward['type'][] = ['process', 'directory', 'containers'];
+const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
+for (const type of order) {
+  const removals = wards
+    .filter((ward) => ward.type === type)
+    .map((ward) =>
+      withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
+        remove(systemClock, ward, signal),
+      ),
+    );
+  await Promise.allSettled(removals);
+}

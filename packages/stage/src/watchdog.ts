@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '@holdfast/resilience';
+import { settlesWithin } from './deadline.ts';
+import { type Ward, encodeOrder } from './wards.ts';
+
+/**
+ * A process of its own that notices the end of this one, a SIGKILL included, by the end of the pipe
+ * between them, and then removes what was still guarded.
+ */
+export interface Watchdog {
+  /** Guards `ward` until the returned function is called. */
+  guard(ward: Ward): () => void;
+  /** Ends the watchdog; what is still guarded is removed first. */
+  close(): Promise<void>;
+}
+
+/** How long the watchdog may take to remove what is left at {@link Watchdog.close}. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+export function openWatchdog(clock: Clock): Watchdog {
+  // Beside this file: the source in the workspace, the built file when published.
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const script = fileURLToPath(new URL(`./watchdog-main${extension}`, import.meta.url));
+  const child = spawn(process.execPath, [script], {
+    // A session of its own: Ctrl-C in the terminal ends the runner, not its watchdog.
+    detached: true,
+    cwd: '/',
+    // Nothing of NODE_OPTIONS and the like: no debugger, no hooks.
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      process.emitWarning(`the stage's watchdog could not be started (${error.code})`);
+      resolve();
+    });
+  });
+  child.unref();
+  // A write that fails means that the watchdog is gone; close() will find that out as well.
+  child.stdin.on('error', () => undefined);
+
+  const guarded = new Set<number>();
+  let lastId = 0;
+  let closed: Promise<void> | undefined;
+
+  const close = async (): Promise<void> => {
+    // With nothing to remove there is no need to let it finish starting up.
+    if (guarded.size === 0) child.kill('SIGKILL');
+    else child.stdin.end();
+    if (await settlesWithin(clock, CLOSE_TIMEOUT_MS, ended)) return;
+    child.kill('SIGKILL');
+    await ended;
+  };
+
+  return {
+    guard(ward) {
+      const id = (lastId += 1);
+      guarded.add(id);
+      child.stdin.write(encodeOrder({ type: 'guard', id, ward }));
+      return () => {
+        if (guarded.delete(id)) child.stdin.write(encodeOrder({ type: 'release', id }));
+      };
+    },
+    close: () => (closed ??= close()),
+  };
+}
