@@ -1,0 +1,90 @@
+import { expect, test } from '@jest/globals';
+import { repositoryOf } from './repository.ts';
+import { dependenciesRunDown, importsRunDown, referencesAreDependencies } from './rules/layers.ts';
+
+function importing(path: string, specifier: string): number {
+  return importsRunDown(repositoryOf({ [path]: `import { a } from '${specifier}';` })).length;
+}
+
+test.each([
+  ['packages/journal/src/a.ts', '@holdfast/queue'],
+  ['packages/resilience/src/a.ts', '@holdfast/journal'],
+  ['packages/queue/src/a.ts', '@holdfast/storage'],
+  ['packages/operations/src/a.ts', '@holdfast/catalog'],
+  ['packages/queue/src/a.ts', '@holdfast/stage'],
+  ['packages/catalog/src/a.ts', '@holdfast/faults/tcp'],
+  ['packages/faults/src/a.ts', '@holdfast/journal'],
+  ['packages/faults/src/a.ts', '@holdfast/unheard-of'],
+  ['packages/queue/src/a.ts', '../../journal/src/segment.ts'],
+  ['packages/queue/test/a.test.ts', '../../journal/src/segment.ts'],
+  ['packages/queue/test/a.test.ts', '@holdfast/catalog'],
+])('%s may not import %s', (path, specifier) => {
+  expect(importing(path, specifier)).toBe(1);
+});
+
+test.each([
+  ['packages/queue/src/a.ts', '@holdfast/resilience/testing'],
+  ['packages/catalog/src/a.ts', '@holdfast/journal'],
+  ['packages/stage/src/a.ts', '@holdfast/faults'],
+  ['packages/suites/test/a.test.ts', '@holdfast/catalog'],
+  ['packages/queue/test/a.test.ts', '@holdfast/stage'],
+  ['packages/queue/test/redis/a.test.ts', '../../src/a.ts'],
+  ['packages/queue/src/a.ts', 'ioredis'],
+])('%s may import %s', (path, specifier) => {
+  expect(importing(path, specifier)).toBe(0);
+});
+
+const manifestOf = (manifest: object): string => JSON.stringify(manifest, null, 2);
+
+test('a manifest that climbs is caught at the line that does', () => {
+  const repository = repositoryOf({
+    'packages/journal/package.json': manifestOf({
+      dependencies: { '@holdfast/queue': 'workspace:^' },
+    }),
+    'packages/queue/package.json': manifestOf({
+      dependencies: { '@holdfast/journal': 'workspace:^', ioredis: '6.0.0' },
+      devDependencies: { '@holdfast/stage': 'workspace:^' },
+    }),
+  });
+  expect(dependenciesRunDown(repository)).toMatchObject([
+    { path: 'packages/journal/package.json', line: 3 },
+  ]);
+});
+
+test('a proof among the dependencies that ship is caught, and a package without a place', () => {
+  const repository = repositoryOf({
+    'packages/queue/package.json': manifestOf({ peerDependencies: { '@holdfast/faults': '*' } }),
+    'packages/novelty/package.json': '{}',
+  });
+  expect(dependenciesRunDown(repository).map(({ path }) => path)).toEqual([
+    'packages/queue/package.json',
+    'packages/novelty/package.json',
+  ]);
+});
+
+test('a reference too few, one too many, and one in a comment are told apart', () => {
+  const repository = repositoryOf({
+    'tsconfig.json': '{ "references": [{ "path": "packages/queue" }] }',
+    'packages/queue/package.json': manifestOf({
+      dependencies: { '@holdfast/journal': '*', '@holdfast/resilience': '*' },
+    }),
+    'packages/queue/src/queue.ts': '',
+    'packages/queue/tsconfig.json': `{
+      // { "path": "../journal" }
+      "references": [{ "path": "../resilience" },
+        { "path": "../cache" }]
+    }`,
+    'packages/journal/package.json': '{}',
+    'packages/journal/src/journal.ts': '',
+    'packages/suites/package.json': '{ "private": true }',
+    'packages/suites/src/load.ts': '',
+  });
+  expect(
+    referencesAreDependencies(repository).map(({ path, line, says }) => `${path}:${line} ${says}`),
+  ).toEqual([
+    'packages/queue/tsconfig.json:4 cache is not among the dependencies of package.json',
+    'packages/queue/tsconfig.json:1 references lack journal, one of the dependencies of package.json',
+    'packages/journal/tsconfig.json:1 is missing',
+    'tsconfig.json:1 references lack journal, one of the packages that are built',
+  ]);
+});

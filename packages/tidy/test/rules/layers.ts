@@ -1,0 +1,154 @@
+import { posix } from 'node:path';
+import {
+  type Offence,
+  type Package,
+  type Repository,
+  type RepositoryFile,
+  objectIn,
+  offenceAt,
+} from '../repository.ts';
+import { importsOf } from '../source-text.ts';
+
+/** What ships to production, from the ground up: a package imports only from the lines above its own. */
+const layers: readonly (readonly string[])[] = [
+  ['resilience'],
+  ['journal'],
+  ['network', 'cache'],
+  ['queue', 'storage', 'database'],
+  ['operations'],
+  ['catalog', 'atlas', 'publisher'],
+];
+
+/** What breaks and proves, and what each may import; nothing of the layers may import these. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  faults: ['resilience'],
+  stage: ['resilience', 'faults'],
+  report: ['resilience'],
+  suites: [...layers.flat(), 'faults', 'stage', 'report'],
+  tidy: [],
+};
+
+/** What the tests of any package may use as well. */
+const forTests: readonly string[] = ['faults', 'stage', 'report'];
+
+const SCOPE = '@holdfast/';
+const shippedDependencies = ['dependencies', 'peerDependencies', 'optionalDependencies'];
+
+/** A source imports only packages below its own, and never a file of another package. */
+export function importsRunDown(repository: Repository): Offence[] {
+  return repository.files.flatMap((file) => {
+    const [, own, part] = /^packages\/([^/]+)\/(\w+)\/.*\.[mc]?ts$/.exec(file.path) ?? [];
+    if (own === undefined) return [];
+    return importsOf(file.text, file.code).flatMap(({ specifier, index }) => {
+      const says = misstep(own, part === 'src', specifier, file);
+      return says === undefined ? [] : [offenceAt(file, index, says)];
+    });
+  });
+}
+
+/** A manifest depends only on packages below its own. */
+export function dependenciesRunDown(repository: Repository): Offence[] {
+  return repository.packages.flatMap((unit) => {
+    if (permitted(unit.name, true) === undefined) {
+      return [{ path: unit.path, line: 1, says: `${unit.name} has no place in the layers` }];
+    }
+    return [...shippedDependencies, 'devDependencies'].flatMap((kind) => {
+      const allowed = permitted(unit.name, kind !== 'devDependencies') ?? [];
+      return workspaceNames(unit, [kind])
+        .filter((name) => !allowed.includes(name))
+        .map((name) => {
+          const says = `${kind} name ${SCOPE}${name}, which does not stand below ${unit.name}`;
+          return inManifest(repository, unit, `"${SCOPE}${name}"`, says);
+        });
+    });
+  });
+}
+
+/**
+ * The compiler is told of exactly the packages that a manifest names, and the root of every package that
+ * is built; a private one is not.
+ */
+export function referencesAreDependencies(repository: Repository): Offence[] {
+  const withSource = repository.packages.filter(
+    ({ name, manifest }) =>
+      manifest['private'] !== true &&
+      repository.files.some(({ path }) => path.startsWith(`packages/${name}/src/`)),
+  );
+  const perPackage = withSource.flatMap((unit) =>
+    compare(
+      repository,
+      `packages/${unit.name}/tsconfig.json`,
+      workspaceNames(unit, shippedDependencies),
+      'the dependencies of package.json',
+    ),
+  );
+  const sources = withSource.map(({ name }) => name);
+  return [
+    ...perPackage,
+    ...compare(repository, 'tsconfig.json', sources, 'the packages that are built'),
+  ];
+}
+
+function misstep(
+  own: string,
+  isShipped: boolean,
+  specifier: string,
+  file: RepositoryFile,
+): string | undefined {
+  if (specifier.startsWith('.')) {
+    const target = posix.join(posix.dirname(file.path), specifier);
+    return target.startsWith(`packages/${own}/`)
+      ? undefined
+      : `'${specifier}' leaves the package; import it by name`;
+  }
+  const name = nameIn(specifier);
+  if (name === undefined || name === own) return undefined;
+  if (permitted(own, isShipped)?.includes(name) === true) return undefined;
+  return `'${specifier}' does not stand below ${own}`;
+}
+
+/** What a package may import; undefined for one that the layers do not know. */
+function permitted(name: string, isShipped: boolean): readonly string[] | undefined {
+  const level = layers.findIndex((layer) => layer.includes(name));
+  const ground = level === -1 ? beside[name] : layers.slice(0, level).flat();
+  if (ground === undefined) return undefined;
+  return isShipped ? ground : [...ground, ...forTests];
+}
+
+function nameIn(specifier: string): string | undefined {
+  return specifier.startsWith(SCOPE) ? specifier.slice(SCOPE.length).split('/')[0] : undefined;
+}
+
+function workspaceNames({ manifest }: Package, kinds: readonly string[]): string[] {
+  const names = kinds.flatMap((kind) => Object.keys(objectIn(manifest[kind])));
+  return [...new Set(names)].flatMap((name) => nameIn(name) ?? []);
+}
+
+function compare(
+  repository: Repository,
+  path: string,
+  wanted: readonly string[],
+  source: string,
+): Offence[] {
+  const file = repository.find(path);
+  if (file === undefined) return [{ path, line: 1, says: 'is missing' }];
+  const references = [...file.text.matchAll(/"path"\s*:\s*"([^"]+)"/g)]
+    .filter(({ index }) => file.code[index] === '"')
+    .map(({ index, 1: target = '' }) => ({ name: posix.basename(target), index }));
+  const known = new Set(references.map(({ name }) => name));
+  return [
+    ...references
+      .filter(({ name }) => !wanted.includes(name))
+      .map(({ name, index }) => offenceAt(file, index, `${name} is not among ${source}`)),
+    ...wanted
+      .filter((name) => !known.has(name))
+      .map((name) => ({ path, line: 1, says: `references lack ${name}, one of ${source}` })),
+  ];
+}
+
+function inManifest(repository: Repository, unit: Package, text: string, says: string): Offence {
+  const file = repository.find(unit.path);
+  const index = file?.text.indexOf(text) ?? -1;
+  if (file === undefined || index === -1) return { path: unit.path, line: 1, says };
+  return offenceAt(file, index, says);
+}

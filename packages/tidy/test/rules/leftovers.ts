@@ -1,0 +1,32 @@
+import { type Offence, type Repository, matchesIn } from '../repository.ts';
+
+/** Spelled in pieces, so that this file keeps the rules it states. */
+export const machineFolders: readonly string[] = ['work', 'root', 'tmp/h', 'Users'].map(
+  (folder) => `/${folder}/`,
+);
+export const marks: readonly string[] = ['TO', 'FIX'].map((verb, at) => verb + ['DO', 'ME'][at]);
+
+const LOCKFILE = 'pnpm-lock.yaml';
+
+/** No path of the machine it was written on. */
+export function noMachineIsNamed(repository: Repository): Offence[] {
+  const pattern = new RegExp(String.raw`(?<![\w.~-])(?:${machineFolders.join('|')})`, 'g');
+  return repository.files.flatMap((file) =>
+    matchesIn(file, pattern, 'names a path of one machine', 'text'),
+  );
+}
+
+/** No package registry by its address: whoever installs brings their own. */
+export function noRegistryIsNamed(repository: Repository): Offence[] {
+  return repository.files.flatMap((file) =>
+    matchesIn(file, /https?:\/\/[\w.-]*\bregistry\.[\w-]/g, 'names a registry host', 'text'),
+  );
+}
+
+/** Nothing is left for later in a comment. */
+export function nothingIsLeftForLater(repository: Repository): Offence[] {
+  const pattern = new RegExp(String.raw`\b(?:${marks.join('|')})\b`, 'g');
+  return repository.files
+    .filter(({ path }) => path !== LOCKFILE)
+    .flatMap((file) => matchesIn(file, pattern, 'do it, or say it where work is planned', 'text'));
+}

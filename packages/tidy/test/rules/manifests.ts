@@ -1,0 +1,89 @@
+import { type Offence, type Package, type Repository, objectIn, offenceAt } from '../repository.ts';
+
+/** What each package does, in the one word that its description begins with. */
+const verbs: Readonly<Record<string, string>> = {
+  resilience: 'DECIDE',
+  journal: 'KEEP',
+  network: 'REACH',
+  cache: 'REMEMBER',
+  queue: 'ACT',
+  storage: 'ACT',
+  database: 'ACT',
+  operations: 'WATCH',
+  catalog: 'COMPOSE',
+  atlas: 'COMPOSE',
+  publisher: 'COMPOSE',
+  faults: 'BREAK',
+  stage: 'STAND',
+  report: 'SHOW',
+  suites: 'PROVE',
+  tidy: 'KEEP',
+};
+
+/** A description begins with the package's verb. */
+export function descriptionsBeginWithTheirVerb(repository: Repository): Offence[] {
+  return repository.packages.flatMap((unit) => {
+    const verb = verbs[unit.name];
+    const { description } = unit.manifest;
+    if (verb !== undefined && String(description).startsWith(`${verb} `)) return [];
+    return [at(repository, unit, 'description', `begin the description with ${verb ?? 'a verb'}`)];
+  });
+}
+
+/** Name, licence, engines and README are the same everywhere. */
+export function packagesLookAlike(repository: Repository): Offence[] {
+  const root = objectIn(JSON.parse(repository.find('package.json')?.text ?? '{}'));
+  const node = objectIn(root['engines'])['node'];
+  return repository.packages.flatMap((unit) => {
+    const { manifest, name } = unit;
+    const offences: Offence[] = [];
+    const demand = (holds: boolean, field: string, says: string): void => {
+      if (!holds) offences.push(at(repository, unit, field, says));
+    };
+    demand(manifest['name'] === `@holdfast/${name}`, 'name', `the name is not @holdfast/${name}`);
+    demand(manifest['license'] === 'MIT', 'license', 'the license is not MIT');
+    demand(manifest['type'] === 'module', 'type', 'the type is not module');
+    const engines = objectIn(manifest['engines'])['node'];
+    demand(engines === node, 'engines', `engines.node is not the root's ${String(node)}`);
+    const readme = repository.find(`packages/${name}/README.md`);
+    demand(readme !== undefined, 'name', 'README.md is missing');
+    return offences;
+  });
+}
+
+/** Each entry point is a source in the workspace, and the same file's build when published. */
+export function entryPointsAgree(repository: Repository): Offence[] {
+  return repository.packages
+    .filter(({ manifest }) => manifest['private'] !== true)
+    .flatMap((unit) => {
+      const here = objectIn(unit.manifest['exports']);
+      const published = objectIn(objectIn(unit.manifest['publishConfig'])['exports']);
+      const keys = [...new Set(['.', ...Object.keys(here), ...Object.keys(published)])];
+      return keys.flatMap((key) => {
+        const says = disagreement(repository, unit, here[key], published[key]);
+        return says === undefined ? [] : [at(repository, unit, 'exports', `'${key}' ${says}`)];
+      });
+    });
+}
+
+function disagreement(
+  repository: Repository,
+  unit: Package,
+  here: unknown,
+  published: unknown,
+): string | undefined {
+  const file = /^\.\/src\/(.+)\.ts$/.exec(String(here))?.[1];
+  if (file === undefined) return `is ${String(here)} in exports, not ./src/….ts`;
+  if (published !== `./dist/${file}.js`) {
+    return `is ${String(published)} in publishConfig.exports, not ./dist/${file}.js`;
+  }
+  const source = `packages/${unit.name}/src/${file}.ts`;
+  return repository.find(source) === undefined ? `names ${source}, which is missing` : undefined;
+}
+
+function at(repository: Repository, unit: Package, field: string, says: string): Offence {
+  const file = repository.find(unit.path);
+  const index = file?.text.indexOf(`"${field}"`) ?? -1;
+  if (file === undefined || index === -1) return { path: unit.path, line: 1, says };
+  return offenceAt(file, index, says);
+}

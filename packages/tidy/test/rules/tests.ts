@@ -1,0 +1,43 @@
+import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
+import { importsOf } from '../source-text.ts';
+
+/** A test that imports nothing of ours judges only itself. */
+export function testsImportWhatTheyJudge(repository: Repository): Offence[] {
+  return testsIn(repository)
+    .filter(({ text, code }) =>
+      importsOf(text, code).every(({ specifier }) => !/^(?:@holdfast\/|\.)/.test(specifier)),
+    )
+    .map((file) => offenceAt(file, 0, 'imports nothing of ours'));
+}
+
+/** A test that asserts nothing cannot fail. */
+export function testsAssert(repository: Repository): Offence[] {
+  return testsIn(repository)
+    .filter(({ code }) => !/\bexpect\s*\(|\bhonours\w*Contract\s*\(|\bfc\.assert\s*\(/.test(code))
+    .map((file) => offenceAt(file, 0, 'asserts nothing'));
+}
+
+/** A test that is left out, or leaves the others out, says why in a comment beside it. */
+export function omissionsHaveAReason(repository: Repository): Offence[] {
+  const omission =
+    /\b(?:test|it|describe)(?:\.\w+)*\.(?:only|skip)\b|(?<![\w$.])(?:xtest|xit|xdescribe|fit|fdescribe)\s*\(/g;
+  return repository.files
+    .filter(({ path }) => /^packages\/(?:[^/]+\/test|suites)\/.*\.ts$/.test(path))
+    .flatMap((file) =>
+      [...file.code.matchAll(omission)]
+        .map(({ index, 0: found }) => offenceAt(file, index, `${found} without a reason beside it`))
+        .filter(({ line }) => !hasComment(file, line) && !hasComment(file, line - 1, true)),
+    );
+}
+
+function testsIn({ files }: Repository): RepositoryFile[] {
+  return files.filter(({ path }) => path.endsWith('.test.ts'));
+}
+
+/** Whether a line (from 1) carries a comment, or is nothing but one. */
+function hasComment(file: RepositoryFile, line: number, whole = false): boolean {
+  const text = file.text.split('\n')[line - 1] ?? '';
+  const code = file.code.split('\n')[line - 1] ?? '';
+  if (whole) return code.trim() === '' && /^\s*(?:\/\/|\/?\*)\s*\S/.test(text);
+  return /^\s*\/[/*]\s*\S/.test(text.slice(code.trimEnd().length));
+}
