@@ -4,7 +4,7 @@ import type { Journal } from './journal.ts';
 /** How the contract gets a fresh journal of its own; `dispose` removes it. */
 export interface JournalUnderTest {
   readonly journal: Journal;
-  dispose(): Promise<void>;
+  readonly dispose: () => Promise<void>;
 }
 
 /** Bounds the contract opens a journal with. */
@@ -23,6 +23,7 @@ export function honoursJournalContract(
     holds: (journal: Journal) => Promise<void>,
     limits: ContractLimits = {},
   ): void => {
+    // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller brings name and assertions
     test(name, async () => {
       const { journal, dispose } = await open(limits);
       try {

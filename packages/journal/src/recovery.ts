@@ -121,8 +121,8 @@ export async function findRecords(
       if (reported.includes(true)) damagedPaths.push(path);
       next = found.end;
       const segment = { name, path, first, salt, end: next, extents: found.extents };
-      if (next - 1 <= released) done.push(segment);
-      else segments.push(segment);
+      // An empty one is neither: the next segment takes its name, and must not be deleted for it.
+      if (next > first) (next > released + 1 ? segments : done).push(segment);
       if (end === undefined) {
         const { endOffset: offset, tornBytes } = found;
         if (tornBytes > 0) torn = { path, offset, bytes: tornBytes, firstSequence: next };

@@ -1,0 +1,191 @@
+import { readFile, readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { type JournalOptions, nodeFileSystem, openJournal } from '../src/index.ts';
+import { startOwner } from './child.ts';
+import { freshDirectory } from './directory.ts';
+import { createMemoryFileSystem } from './memory-file-system.ts';
+
+function open(
+  directory: string,
+  options: Partial<JournalOptions> = {},
+): ReturnType<typeof openJournal> {
+  return openJournal({ directory, segmentBytes: 4_096, acquireTimeoutMs: 0, ...options });
+}
+
+test('a directory has one owner: the same process is refused too', async () => {
+  const directory = await freshDirectory();
+  const journal = await open(directory);
+  try {
+    await expect(open(directory)).rejects.toMatchObject({
+      code: 'JOURNAL_LOCKED',
+      pid: process.pid,
+      retryable: true,
+    });
+  } finally {
+    await journal.close();
+  }
+});
+
+test('identity is kept for ever and the epoch rises with each owner, after a clean close too', async () => {
+  const directory = await freshDirectory();
+  const seen: [string, number][] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const journal = await open(directory);
+    seen.push([journal.id, journal.epoch]);
+    await journal.close();
+  }
+  const id = seen[0]?.[0] ?? '';
+  expect(seen).toEqual([
+    [id, 1],
+    [id, 2],
+    [id, 3],
+  ]);
+  expect((await readdir(directory)).filter((name) => name.startsWith('owner'))).toEqual([
+    'owner.3',
+  ]);
+});
+
+test('a living process keeps its directory; killed, it loses it at once', async () => {
+  const directory = await freshDirectory();
+  const child = startOwner(directory, 'hold');
+  await child.line(/^owner 1$/);
+  await expect(open(directory)).rejects.toMatchObject({ code: 'JOURNAL_LOCKED', pid: child.pid });
+  await child.kill();
+  const journal = await open(directory);
+  expect(journal.epoch).toBe(2);
+  await journal.close();
+}, 20_000);
+
+test('of four processes racing for a dead owner’s directory exactly one wins, 20 times', async () => {
+  const directory = await freshDirectory();
+  let epoch = 0;
+  for (let round = 0; round < 20; round += 1) {
+    const racers = Array.from({ length: 4 }, () => startOwner(directory, 'hold'));
+    const lines = await Promise.all(racers.map((racer) => racer.line(/^(owner|refused)/)));
+    const owners = lines.filter((line) => line.startsWith('owner '));
+    const refused = lines.filter((line) => line === 'refused JOURNAL_LOCKED');
+    expect([owners.length, refused.length]).toEqual([1, 3]);
+    const won = Number(owners[0]?.slice('owner '.length));
+    expect(won).toBeGreaterThan(epoch);
+    epoch = won;
+    await Promise.all(racers.map((racer) => racer.kill()));
+  }
+}, 120_000);
+
+/** Rewrites the owner's name as another machine's process would have left it. */
+async function disguise(directory: string, as: Record<string, unknown>): Promise<string> {
+  const path = join(directory, 'owner.1');
+  const record: unknown = JSON.parse(await readFile(path, 'utf8'));
+  await writeFile(path, JSON.stringify({ ...Object(record), released: false, ...as }));
+  return path;
+}
+
+const elsewhere = { host: 'elsewhere', bootId: 'another-boot', pid: 1 };
+
+test('an owner on another machine is alive while its heartbeat is fresh and dead when it is stale', async () => {
+  const directory = await freshDirectory();
+  await (await open(directory)).close();
+  const path = await disguise(directory, elsewhere);
+  await expect(open(directory)).rejects.toMatchObject({
+    code: 'JOURNAL_LOCKED',
+    host: 'elsewhere',
+    pid: 1,
+  });
+  const longAgo = new Date(Date.now() - 60_000);
+  await utimes(path, longAgo, longAgo);
+  const journal = await open(directory);
+  expect(journal.epoch).toBe(2);
+  await journal.close();
+});
+
+test('opening watches an owner elsewhere until its heartbeat is stale', async () => {
+  const directory = await freshDirectory();
+  await (await open(directory)).close();
+  await disguise(directory, elsewhere);
+  const journal = await open(directory, { ownerStaleMs: 600, acquireTimeoutMs: 5_000 });
+  expect(journal.epoch).toBe(2);
+  await journal.close();
+});
+
+test('opening gives up on an owner elsewhere as soon as its heart beats', async () => {
+  const directory = await freshDirectory();
+  await (await open(directory)).close();
+  const path = await disguise(directory, elsewhere);
+  let looks = 0;
+  const files = {
+    ...nodeFileSystem,
+    status: async (asked: string) => {
+      if (asked === path && (looks += 1) === 2) await utimes(path, new Date(), new Date());
+      return nodeFileSystem.status(asked);
+    },
+  };
+  await expect(open(directory, { files, acquireTimeoutMs: 60_000 })).rejects.toMatchObject({
+    code: 'JOURNAL_LOCKED',
+  });
+  expect(looks).toBe(2);
+});
+
+test('an aborted opening ends with the reason of its signal and leaves no claim behind', async () => {
+  const directory = await freshDirectory();
+  await (await open(directory)).close();
+  await disguise(directory, elsewhere);
+  const controller = new AbortController();
+  const reason = new Error('shutting down');
+  const opening = open(directory, { acquireTimeoutMs: 60_000, signal: controller.signal });
+  controller.abort(reason);
+  await expect(opening).rejects.toBe(reason);
+  expect(await readdir(directory)).toEqual(['checkpoint', 'owner.1']);
+});
+
+test('the same machine started anew has no owner from before', async () => {
+  const directory = await freshDirectory();
+  await (await open(directory)).close();
+  await disguise(directory, { bootId: 'the boot before', pidNamespace: 'pid:[4026531836]' });
+  const opening = open(directory);
+  const inContainer = (await readFile('/proc/1/sched', 'utf8').catch(() => '')) === '';
+  if (inContainer) await Promise.allSettled([opening]);
+  else expect((await opening).epoch).toBe(2);
+  await (await opening.catch(() => undefined))?.close();
+});
+
+test('an owner that stood still and was replaced writes nothing more', async () => {
+  const clock = createFakeClock();
+  const files = createMemoryFileSystem();
+  const settings = { directory: '/journal', files, clock, segmentBytes: 4_096 };
+  const journal = await openJournal(settings);
+  await journal.append(Buffer.from('mine'));
+  const lost: string[] = [];
+  journal.on('lost', (error) => void lost.push(error.code));
+  // Another machine takes over while this process is suspended: its timers do not run.
+  const successor = await files.open('/journal/owner.2', 'create');
+  const name = { token: 'other', pid: 9, host: 'elsewhere', sinceEpochMs: 0, released: false };
+  await successor.write(Buffer.from(JSON.stringify(name)), 0);
+  clock.stepWallClock(60_000);
+  const before = files.content('00000000000000000001.journal');
+  await expect(journal.append(Buffer.from('late'))).rejects.toMatchObject({
+    code: 'JOURNAL_LOCKED',
+    host: 'elsewhere',
+    retryable: false,
+    outcome: 'not-applied',
+  });
+  await expect(journal.append(Buffer.from('later'))).rejects.toMatchObject({
+    code: 'JOURNAL_LOCKED',
+  });
+  expect(files.content('00000000000000000001.journal')).toEqual(before);
+  expect(lost).toEqual(['JOURNAL_LOCKED']);
+  expect(journal.getStats()).toMatchObject({ state: 'lost', records: 1 });
+  await journal.close();
+  expect(journal.getStats().state).toBe('closed');
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('an owner that stood still and was not replaced goes on', async () => {
+  const clock = createFakeClock();
+  const files = createMemoryFileSystem();
+  const journal = await openJournal({ directory: '/journal', files, clock, segmentBytes: 4_096 });
+  clock.stepWallClock(3_600_000);
+  expect(await journal.append(Buffer.from('a'))).toBe(1);
+  await journal.close();
+});
