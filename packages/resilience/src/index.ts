@@ -77,14 +77,8 @@ export {
 export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
 export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
 export { type RetryOptions, type RetryableTest } from './retry-options.ts';
-export {
-  type RetriedWork,
-  type Retry,
-  type RetryEvents,
-  type RetryStats,
-  createRetry,
-  retry,
-} from './retry.ts';
+export { type RetryEvents, type RetryStats } from './retry-course.ts';
+export { type RetriedWork, type Retry, createRetry, retry } from './retry.ts';
 export {
   type Timeout,
   type TimeoutCallOptions,

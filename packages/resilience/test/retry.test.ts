@@ -153,18 +153,18 @@ test('Retry-After is waited out when it is longer than the schedule, up to its l
     status: 429,
     headers: new Headers({ 'retry-after': '20' }),
   });
-  const startedMs: number[] = [];
-  const work = failing(1, limited);
   const run = async (maxRetryAfterMs: number): Promise<number> => {
     const begunMs = clock.now();
-    work.mockClear();
-    const twice = failing(1, limited);
     await clock.settle(
-      retry(twice, { initialDelayMs: 1_000, maxRetryAfterMs, clock, random: () => 0 }),
+      retry(failing(1, limited), {
+        initialDelayMs: 1_000,
+        maxRetryAfterMs,
+        clock,
+        random: () => 0,
+      }),
     );
     return clock.now() - begunMs;
   };
-  expect(startedMs).toEqual([]);
   expect(await run(30_000)).toBe(20_000);
   expect(await run(5_000)).toBe(5_000);
   expect(await run(10)).toBe(900);
@@ -252,7 +252,7 @@ test('H20: the context of the caller is kept over backoffs', async () => {
       }),
     );
   await clock.settle(Promise.all([run('a'), run('b')]));
-  expect(seen.toSorted()).toEqual(['a', 'a', 'b', 'b']);
+  expect(seen).toEqual(['a', 'b', 'a', 'b']);
 });
 
 test('H22: without options a retry makes three attempts, with a second and more between them', async () => {
