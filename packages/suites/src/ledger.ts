@@ -1,0 +1,82 @@
+import { sleep, systemClock } from '@holdfast/resilience';
+
+/** What became of the jobs of one scenario. */
+export interface Verdict {
+  readonly accepted: number;
+  readonly delivered: number;
+  /** Accepted, and never delivered. */
+  readonly lost: readonly number[];
+  /** Delivered more than once. */
+  readonly duplicated: readonly number[];
+  /** First delivered after a job of the same producer that was enqueued later. */
+  readonly outOfOrder: readonly number[];
+}
+
+/** Counts, job by job, what was accepted and what was delivered. Jobs are numbered by their producer. */
+export class Ledger {
+  readonly #accepted = new Map<number, string>();
+  readonly #deliveries: number[] = [];
+  readonly #delivered = new Set<number>();
+  readonly #onDelivery = new Set<(job: number) => void>();
+
+  accepted(job: number, by: string): void {
+    this.#accepted.set(job, by);
+  }
+
+  delivered(job: number): void {
+    this.#deliveries.push(job);
+    this.#delivered.add(job);
+    for (const tell of this.#onDelivery) tell(job);
+  }
+
+  /** The jobs that were accepted by that store. */
+  acceptedBy(store: string): number[] {
+    return [...this.#accepted].filter(([, by]) => by === store).map(([job]) => job);
+  }
+
+  /** Resolves with the clock's `now()` of the next delivery of a job numbered `from` or higher. */
+  nextDelivery(from = -Infinity): Promise<number> {
+    return new Promise((resolve) => {
+      const tell = (job: number): void => {
+        if (job < from) return;
+        this.#onDelivery.delete(tell);
+        resolve(systemClock.now());
+      };
+      this.#onDelivery.add(tell);
+    });
+  }
+
+  /** Resolves once every accepted job was delivered, or after `withinMs` without. */
+  async settled(withinMs: number): Promise<void> {
+    const settled = new AbortController();
+    const deadline = sleep(systemClock, withinMs, settled.signal).then(
+      () => 'late' as const,
+      () => 'settled' as const,
+    );
+    while ([...this.#accepted.keys()].some((job) => !this.#delivered.has(job))) {
+      if ((await Promise.race([this.nextDelivery(), deadline])) === 'late') return;
+    }
+    settled.abort();
+  }
+
+  verdict(): Verdict {
+    const seen = new Set<number>();
+    const duplicated: number[] = [];
+    const outOfOrder: number[] = [];
+    let highest = -Infinity;
+    for (const job of this.#deliveries) {
+      if (seen.has(job)) duplicated.push(job);
+      else if (job < highest) outOfOrder.push(job);
+      seen.add(job);
+      highest = Math.max(highest, job);
+    }
+    const lost = [...this.#accepted.keys()].filter((job) => !seen.has(job));
+    return {
+      accepted: this.#accepted.size,
+      delivered: seen.size,
+      lost,
+      duplicated,
+      outOfOrder,
+    };
+  }
+}

@@ -1,0 +1,71 @@
+import { sleep, systemClock } from '@holdfast/resilience';
+import type { Queue } from '@holdfast/queue';
+import type { Ledger } from './ledger.ts';
+
+export interface Load {
+  /** The number the next job gets. */
+  readonly next: number;
+  /** Stops offering jobs; resolves once each offered one was accepted or refused. */
+  stop(): Promise<LoadResult>;
+}
+
+export interface LoadResult {
+  readonly refused: readonly unknown[];
+  /** The longest time one `enqueue` took, in milliseconds. */
+  readonly slowestMs: number;
+}
+
+export interface LoadOptions {
+  readonly topic: string;
+  readonly jobsPerSecond: number;
+  /** The number of the first job. Default 1. */
+  readonly from?: number;
+}
+
+const TICK_MS = 5;
+
+/**
+ * Offers numbered jobs at a steady rate, whether or not earlier ones have been accepted yet (an open
+ * model), and enters the accepted ones in the ledger.
+ */
+export function offerLoad(queue: Queue, ledger: Ledger, options: LoadOptions): Load {
+  const { topic, jobsPerSecond, from = 1 } = options;
+  const stopping = new AbortController();
+  const refused: unknown[] = [];
+  const enqueues: Promise<void>[] = [];
+  let slowestMs = 0;
+  let next = from;
+
+  const offer = async (job: number): Promise<void> => {
+    const startedMs = systemClock.now();
+    try {
+      const { accepted } = await queue.enqueue(topic, job);
+      ledger.accepted(job, accepted);
+      slowestMs = Math.max(slowestMs, systemClock.now() - startedMs);
+    } catch (error) {
+      refused.push(error);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    const startedMs = systemClock.now();
+    while (!stopping.signal.aborted) {
+      const due = from + Math.floor(((systemClock.now() - startedMs) / 1_000) * jobsPerSecond);
+      for (; next <= due; next += 1) enqueues.push(offer(next));
+      await sleep(systemClock, TICK_MS, stopping.signal).catch(() => undefined);
+    }
+  };
+
+  const running = run();
+  return {
+    get next() {
+      return next;
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+      await Promise.all(enqueues);
+      return { refused, slowestMs };
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { Queue, QueueOptions } from '@holdfast/queue';
+import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import type { Arena } from './arena.ts';
+import { Ledger } from './ledger.ts';
+import { offerLoad } from './load.ts';
+import type { ScenarioOutcome } from './scenario.ts';
+
+export interface OutageOptions {
+  /** Does the harm. */
+  readonly harm: (arena: Arena, queue: Queue) => Promise<void>;
+  /** How long the harm lasts, in milliseconds. */
+  readonly lastsMs: number;
+  /** Undoes it; resolves when the server is whole. */
+  readonly mend: (arena: Arena) => Promise<void>;
+  readonly queue?: Partial<QueueOptions>;
+  /** Looks at the queue while the harm lasts. */
+  readonly during?: (queue: Queue) => void;
+}
+
+export const TOPIC = 'jobs';
+const JOBS_PER_SECOND = 300;
+/** Handled before the harm is done, and offered after it is mended. */
+const JOBS_AROUND = 60;
+const SETTLED_WITHIN_MS = 20_000;
+const BACK_WITHIN_MS = 30_000;
+
+/**
+ * One outage under a steady load with one consumer: jobs before it, through it and after it. Every job is
+ * offered to a queue that nobody tells about the outage.
+ */
+export async function playOutage(arena: Arena, options: OutageOptions): Promise<ScenarioOutcome> {
+  const queue = arena.queue({ directory: await arena.directory(), ...options.queue });
+  const ledger = new Ledger();
+  queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+  await queue.ready();
+  const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: JOBS_PER_SECOND });
+  await ledger.nextDelivery(JOBS_AROUND);
+
+  const detected = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
+  const harmedAtMs = systemClock.now();
+  await options.harm(arena, queue);
+  const harmEndsMs = systemClock.now() + options.lastsMs;
+  const { atMs: detectedAtMs } = await detected;
+  await sleep(systemClock, Math.max(0, harmEndsMs - systemClock.now()));
+  options.during?.(queue);
+
+  const handledAgain = ledger.nextDelivery(load.next);
+  const direct = untilDirect(queue);
+  await options.mend(arena);
+  const mendedAtMs = systemClock.now();
+  const handledAtMs = await handledAgain;
+  await direct;
+  await ledger.nextDelivery(load.next + JOBS_AROUND);
+  const { refused, slowestMs } = await load.stop();
+  if (refused.length > 0) throw refused[0];
+  await ledger.settled(SETTLED_WITHIN_MS);
+  await arena.untilHandled(TOPIC);
+
+  return {
+    verdict: ledger.verdict(),
+    detectedAfterMs: detectedAtMs - harmedAtMs,
+    recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+    note: noteOf(ledger, slowestMs),
+  };
+}
+
+/** Resolves once the queue gives its jobs to Redis directly. */
+export async function untilDirect(queue: Queue): Promise<void> {
+  if (queue.state === 'direct') return;
+  const signal = AbortSignal.timeout(BACK_WITHIN_MS);
+  await nextEvent(queue, 'state', { matches: ({ to }) => to === 'direct', signal });
+}
+
+function noteOf(ledger: Ledger, slowestMs: number): string {
+  const byJournal = ledger.acceptedBy('journal').length;
+  const byRedis = ledger.acceptedBy('redis').length;
+  return `${byRedis} accepted by Redis, ${byJournal} by the journal; slowest enqueue ${Math.round(slowestMs)} ms`;
+}

@@ -1,0 +1,75 @@
+import { expect, test } from '@jest/globals';
+import { type ScenarioRecord, record } from '@holdfast/report';
+import { type Arena, openArena } from './arena.ts';
+import type { Verdict } from './ledger.ts';
+
+export interface ScenarioPlan {
+  /** A promise, as a sentence: it names the test and the row of the report. */
+  readonly promise: string;
+  readonly fault: string;
+  /** redis.conf settings. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** How many jobs the server itself is allowed to lose: none, unless it keeps nothing. */
+  readonly mayForget?: boolean;
+}
+
+export interface ScenarioOutcome {
+  readonly verdict: Verdict;
+  /** From the fault to the moment the queue knew. */
+  readonly detectedAfterMs?: number;
+  /** From the moment the server was whole again to the first job handled after that. */
+  readonly recoveredAfterMs?: number;
+  /** Jobs the server acknowledged and forgot, as the queue reported it. */
+  readonly forgotten?: readonly number[];
+  readonly note?: string;
+}
+
+/**
+ * One row of the family's table: plays the scenario on a server of its own, holds it to the promise every
+ * scenario has in common, and records what was measured.
+ */
+export function scenario(
+  family: string,
+  plan: ScenarioPlan,
+  play: (arena: Arena) => Promise<ScenarioOutcome>,
+): void {
+  test(plan.promise, async () => {
+    const arena = await openArena(plan.settings ?? {});
+    try {
+      const outcome = await play(arena);
+      record(rowOf(family, plan, arena, outcome));
+      const { lost, duplicated, outOfOrder } = outcome.verdict;
+      const forgotten = plan.mayForget === true ? (outcome.forgotten ?? []) : [];
+      expect({
+        lost: lost.filter((job) => !forgotten.includes(job)),
+        duplicated,
+        outOfOrder,
+      }).toEqual({ lost: [], duplicated: [], outOfOrder: [] });
+    } finally {
+      await arena.close();
+    }
+  });
+}
+
+function rowOf(
+  family: string,
+  { promise, fault }: ScenarioPlan,
+  { mode }: Arena,
+  { verdict, forgotten = [], detectedAfterMs, recoveredAfterMs, note }: ScenarioOutcome,
+): ScenarioRecord {
+  return {
+    family,
+    scenario: promise,
+    fault,
+    stage: mode,
+    accepted: verdict.accepted,
+    delivered: verdict.delivered,
+    lost: verdict.lost.length - forgotten.length,
+    lostByServer: forgotten.length,
+    duplicated: verdict.duplicated.length,
+    outOfOrder: verdict.outOfOrder.length,
+    ...(detectedAfterMs !== undefined && { detectedAfterMs }),
+    ...(recoveredAfterMs !== undefined && { recoveredAfterMs }),
+    ...(note !== undefined && { note }),
+  };
+}
