@@ -47,16 +47,30 @@ export default class HoldfastReporter implements Reporter {
   /** @throws ReportNotWrittenError after the result was printed all the same */
   onRunComplete(_contexts: Set<TestContext>, results: AggregatedResult): void {
     delete process.env[RECORDS_VARIABLE];
-    const { scenarios, unreadable } = gatherRecords(this.#records);
+    const { records, cause } = this.#gather();
     const run = gatherRun(results, {
       rootDirectory: this.#rootDirectory,
       endedAtMs: systemClock.epochMs(),
-      scenarios,
-      unreadableRecords: unreadable,
+      scenarios: records?.scenarios ?? [],
+      unreadableRecords: records?.unreadable ?? 0,
     });
     const failure = this.#write(run);
     this.#print(run, failure === undefined);
     if (failure !== undefined) throw failure;
+    if (records === undefined) {
+      throw new ReportNotWrittenError(
+        `the scenarios in ${this.#records} could not be read; the report lacks all of them`,
+        { cause },
+      );
+    }
+  }
+
+  #gather(): { records?: ReturnType<typeof gatherRecords>; cause?: unknown } {
+    try {
+      return { records: gatherRecords(this.#records) };
+    } catch (error) {
+      return { cause: error };
+    }
   }
 
   #write(run: RunReport): ReportNotWrittenError | undefined {

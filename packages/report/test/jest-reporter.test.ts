@@ -87,3 +87,13 @@ test('in one process it is the same, and without a scenario there is no table', 
   const recorded = runJest({ 'a.test.ts': recording(killedRedis) }, '--runInBand');
   expect(recorded.lines.some((line) => line.includes('appendonly everysec'))).toBe(true);
 }, 60_000);
+
+test('a run whose records were taken away prints its totals and fails', () => {
+  const removing = `
+import { rmSync } from 'node:fs';
+test('it tidies too much', () => rmSync(process.env.HOLDFAST_RECORDS_DIRECTORY, { recursive: true }));
+`;
+  const { status, lines } = runJest({ 'a.test.ts': removing }, '--runInBand');
+  expect(lines.at(-1)).toBe('1 passed, 0 failed');
+  expect(status).not.toBe(0);
+}, 60_000);
