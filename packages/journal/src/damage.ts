@@ -3,24 +3,27 @@ import { type Gap, scan } from './scan.ts';
 import type { Segment } from './segment.ts';
 
 /**
- * Finds what is damaged in the extent around `sequence` and takes it out of the segment, which may grow
- * meanwhile. Gives nothing if the damage is known already, or gone at a second look.
+ * Finds what is damaged in the extent around `sequence`, and gives it to `accept`; unless that throws, the
+ * damage is taken out of the segment, which may grow meanwhile. Nothing happens if the damage is known
+ * already, or gone at a second look.
  */
 export async function leaveOutDamage(
   files: FileSystem,
   segment: Segment,
   sequence: number,
-  pointEvery: number,
-): Promise<readonly Gap[]> {
+  options: { pointEvery: number; accept: (gaps: readonly Gap[]) => void },
+): Promise<void> {
+  const { pointEvery, accept } = options;
   const extent = segment.extents.find(({ first, end }) => sequence >= first && sequence < end);
-  if (extent === undefined) return [];
+  if (extent === undefined) return;
   const { first, end, offset, endOffset } = extent;
   const file = await files.open(segment.path, 'read');
   try {
     const request = { salt: segment.salt, first, end, offset, endOffset, pointEvery };
     const found = await scan(file, request);
     const place = segment.extents.indexOf(extent);
-    if (found.gaps.length === 0 || extent.first !== first || place === -1) return [];
+    if (found.gaps.length === 0 || extent.first !== first || place === -1) return;
+    accept(found.gaps);
     const whole = [...found.extents];
     const tail = whole.at(-1)?.end === end ? whole.pop() : undefined;
     extent.first = tail?.first ?? end;
@@ -28,7 +31,7 @@ export async function leaveOutDamage(
     const kept = extent.points.findIndex((point) => point.offset > extent.offset);
     extent.points.splice(0, kept === -1 ? extent.points.length : kept);
     segment.extents.splice(place, 1, ...whole, extent);
-    return found.gaps;
+    await quarantine(files, segment.path);
   } finally {
     await file.close();
   }

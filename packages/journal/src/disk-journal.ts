@@ -2,7 +2,7 @@ import type { Announcer } from '@holdfast/resilience';
 import { admit } from './admission.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { createCheckpointer } from './checkpointer.ts';
-import { leaveOutDamage, quarantine } from './damage.ts';
+import { leaveOutDamage } from './damage.ts';
 import {
   JournalClosedError,
   JournalCorruptError,
@@ -18,6 +18,7 @@ import type { Journal, JournalEvents, JournalRecord, JournalRecovery } from './j
 import type { Ownership } from './ownership.ts';
 import { createReader } from './reader.ts';
 import type { Findings } from './recovery.ts';
+import type { Gap } from './scan.ts';
 import { createSegmentLog, indexDistance } from './segment-log.ts';
 import { createSegmentSupply } from './segment-supply.ts';
 import type { Segment } from './segment.ts';
@@ -117,16 +118,17 @@ export function createDiskJournal(parts: {
   });
   if (findings.done.length > 0) checkpointer.touch();
 
-  async function onDamage(segment: Segment, sequence: number): Promise<void> {
-    const gaps = await leaveOutDamage(files, segment, sequence, pointEvery);
-    for (const gap of gaps) {
-      const seen = 'checksums do not match';
-      const error = new JournalCorruptError({ ...gap, file: segment.path, seen });
-      quarantinedRanges += 1;
-      announcer.announce('quarantined', error);
-      if (settings.onCorruption === 'refuse') throw error;
-    }
-    if (gaps.length > 0) await quarantine(files, segment.path);
+  function onDamage(segment: Segment, sequence: number): Promise<void> {
+    const accept = (gaps: readonly Gap[]): void => {
+      for (const gap of gaps) {
+        const seen = 'checksums do not match';
+        const error = new JournalCorruptError({ ...gap, file: segment.path, seen });
+        quarantinedRanges += 1;
+        announcer.announce('quarantined', error);
+        if (settings.onCorruption === 'refuse') throw error;
+      }
+    };
+    return leaveOutDamage(files, segment, sequence, { pointEvery, accept });
   }
 
   const refusal = (attempted: string): Error | undefined => {

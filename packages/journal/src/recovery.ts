@@ -146,7 +146,7 @@ export async function findRecords(
     next = checkpoint.next;
     const short = segments.at(-1);
     if (short !== undefined) short.end = next;
-    torn = undefined;
+    if (torn !== undefined) torn = { ...torn, firstSequence: next };
     newest = newest === undefined ? undefined : { path: newest.path };
   }
   return {

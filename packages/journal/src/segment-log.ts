@@ -144,16 +144,25 @@ export function createSegmentLog(options: {
     }
   };
 
+  const write = async ({ segment, file }: ActiveSegment, batch: Batch): Promise<void> => {
+    const at = segment.extents.at(-1)?.endOffset ?? HEADER_BYTES;
+    await writeAll(file, encode(batch, segment.salt), at);
+  };
+
   /** Gives the failure that condemned the segment, if one did. */
   const put = async (
     target: ActiveSegment,
     batch: Batch,
   ): Promise<{ cause: unknown } | undefined> => {
-    const { segment, file } = target;
-    const extent = segment.extents.at(-1);
     try {
-      await writeAll(file, encode(batch, segment.salt), extent?.endOffset ?? HEADER_BYTES);
+      await write(target, batch).catch(async (cause: unknown) => {
+        if (!isOutOfSpace(cause) || !(await cut(target))) throw cause;
+        // The zeros of the next segment must not take the room of this one's records.
+        if (!(await supply.giveUp())) throw diskFull(cause, 'not-applied');
+        await write(target, batch);
+      });
     } catch (cause) {
+      if (cause instanceof JournalFullError) throw cause;
       if (isOutOfSpace(cause) && (await cut(target))) throw diskFull(cause, 'not-applied');
       condemn(target, cause);
       return { cause };
@@ -161,7 +170,7 @@ export function createSegmentLog(options: {
     if (synchronous) {
       try {
         syncs += 1;
-        await file.sync();
+        await target.file.sync();
       } catch (cause) {
         condemn(target, cause);
         return { cause };

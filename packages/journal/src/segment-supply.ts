@@ -14,6 +14,8 @@ export interface ActiveSegment {
 export interface SegmentSupply {
   /** The segment for records from `first` on; durable, header and name, when it resolves. */
   take(first: number): Promise<ActiveSegment>;
+  /** Gives the space of what was prepared back to the disk; false if there was nothing. */
+  giveUp(): Promise<boolean>;
   /** Stops preparing and removes what was prepared. */
   close(): Promise<void>;
 }
@@ -34,15 +36,15 @@ export function createSegmentSupply(options: {
 }): SegmentSupply {
   const { files, directory, id, epoch, segmentBytes } = options;
   const sparePath = join(directory, spareName(epoch));
-  const progress = { closed: false };
-  let prepared: Promise<OpenFile | undefined> = prepare();
+  const progress = { closed: false, wanted: true };
+  let prepared: Promise<OpenFile | undefined> | undefined = prepare();
 
   async function prepare(): Promise<OpenFile | undefined> {
     let file: OpenFile | undefined;
     try {
       file = await files.open(sparePath, 'create');
       const zeros = Buffer.alloc(Math.min(CHUNK_BYTES, segmentBytes));
-      for (let at = 0; at < segmentBytes && !progress.closed; at += zeros.length) {
+      for (let at = 0; at < segmentBytes && progress.wanted; at += zeros.length) {
         await writeAll(file, zeros.subarray(0, segmentBytes - at), at);
         // Small portions: a sync of one large one would hold up the appends going on beside it.
         await file.sync();
@@ -54,6 +56,17 @@ export function createSegmentSupply(options: {
     }
   }
 
+  async function giveUp(): Promise<boolean> {
+    const preparing = prepared;
+    if (preparing === undefined) return false;
+    progress.wanted = false;
+    prepared = undefined;
+    const spare = await preparing;
+    if (spare !== undefined) await discard(spare);
+    progress.wanted = !progress.closed;
+    return true;
+  }
+
   async function discard(file: OpenFile | undefined): Promise<void> {
     await Promise.allSettled([file?.close(), files.remove(sparePath)]);
   }
@@ -61,7 +74,7 @@ export function createSegmentSupply(options: {
   return {
     async take(first) {
       const spare = await prepared;
-      prepared = Promise.resolve(undefined);
+      prepared = undefined;
       const file = spare ?? (await files.open(sparePath, 'create'));
       const salt = randomBytes(4).readUInt32LE(0);
       const name = segmentName(first);
@@ -79,11 +92,10 @@ export function createSegmentSupply(options: {
       const segment = { name, path, first, salt, end: first, extents: [emptyExtent(first)] };
       return { segment, file };
     },
+    giveUp,
     async close() {
       progress.closed = true;
-      const spare = await prepared;
-      prepared = Promise.resolve(undefined);
-      if (spare !== undefined) await discard(spare);
+      await giveUp();
     },
   };
 }

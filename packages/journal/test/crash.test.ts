@@ -1,7 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { type Random, seededRandom } from '@holdfast/resilience';
 import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
-import fc from 'fast-check';
+import {
+  type Arbitrary,
+  array,
+  assert,
+  asyncProperty,
+  constantFrom,
+  integer,
+  record,
+} from 'fast-check';
 import { type Journal, openJournal } from '../src/index.ts';
 import { type MemoryFileSystem, createMemoryFileSystem } from './memory-file-system.ts';
 
@@ -22,13 +30,13 @@ interface Story {
   readonly flips: number;
 }
 
-const story = (maxFlips: number): fc.Arbitrary<Story> =>
-  fc.record({
-    seed: fc.integer(),
-    rounds: fc.array(
-      fc.record({
-        steps: fc.integer({ min: 1, max: 25 }),
-        crash: fc.constantFrom(
+const story = (maxFlips: number): Arbitrary<Story> =>
+  record({
+    seed: integer(),
+    rounds: array(
+      record({
+        steps: integer({ min: 1, max: 25 }),
+        crash: constantFrom(
           'kill' as const,
           'prefix' as const,
           'sectors' as const,
@@ -37,7 +45,7 @@ const story = (maxFlips: number): fc.Arbitrary<Story> =>
       }),
       { minLength: 1, maxLength: 4 },
     ),
-    flips: fc.integer({ min: maxFlips === 0 ? 0 : 1, max: maxFlips }),
+    flips: integer({ min: maxFlips === 0 ? 0 : 1, max: maxFlips }),
   });
 
 function open(files: MemoryFileSystem, clock: FakeClock): Promise<Journal> {
@@ -103,11 +111,10 @@ async function readAll(journal: Journal): Promise<Map<number, string>> {
 
 function check(journal: Journal, found: Map<number, string>, model: Model, flipped: boolean): void {
   const { quarantined, truncatedFrom, checkpointLost } = journal.recovery;
-  if (!flipped) {
-    expect(quarantined.filter((error) => error.acknowledged)).toEqual([]);
-    expect(checkpointLost).toBe(false);
-    expect(journal.first).toBeGreaterThan(model.kept);
-  }
+  const falseAlarms = flipped ? [] : quarantined.filter((error) => error.acknowledged);
+  expect(falseAlarms).toEqual([]);
+  expect(checkpointLost).toBe(false);
+  expect(journal.first > model.kept || flipped).toBe(true);
   const reported = (sequence: number): boolean =>
     sequence >= (truncatedFrom ?? Infinity) ||
     quarantined.some((error) => sequence >= error.firstSequence && sequence <= error.lastSequence);
@@ -163,23 +170,22 @@ async function tell({ seed, rounds, flips }: Story): Promise<void> {
   const journal = await open(files, clock);
   check(journal, await readAll(journal), model, flips > 0);
   const next = await journal.append(Buffer.from('after'));
-  if (flips === 0) {
-    expect(next).toBeGreaterThan(Math.max(0, ...model.acknowledged.keys()));
-  }
+  const reused = next <= Math.max(0, ...model.acknowledged.keys());
+  expect(reused && flips === 0).toBe(false);
   await journal.close();
   expect(clock.pendingTimers).toBe(0);
 }
 
 test('after any crash at any byte every acknowledged record is read back once and in order', async () => {
-  await fc.assert(fc.asyncProperty(story(0), tell), {
-    seed: Number(process.env['S'] ?? 20_260),
-    numRuns: 400,
+  await assert(asyncProperty(story(0), tell), {
+    seed: 20_260,
+    numRuns: 200,
   });
 }, 60_000);
 
 test('after bits flipped too, what is not read back lies in a range that was reported', async () => {
-  await fc.assert(fc.asyncProperty(story(4), tell), {
-    seed: Number(process.env['S'] ?? 20_261),
-    numRuns: 300,
+  await assert(asyncProperty(story(4), tell), {
+    seed: 20_261,
+    numRuns: 200,
   });
 }, 60_000);

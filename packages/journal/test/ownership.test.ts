@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/resilience/testing';
 import { type JournalOptions, nodeFileSystem, openJournal } from '../src/index.ts';
+import { describeSelf, judgeOwner } from '../src/owner-record.ts';
 import { startOwner } from './child.ts';
 import { freshDirectory } from './directory.ts';
 import { createMemoryFileSystem } from './memory-file-system.ts';
@@ -139,15 +140,30 @@ test('an aborted opening ends with the reason of its signal and leaves no claim 
   expect(await readdir(directory)).toEqual(['checkpoint', 'owner.1']);
 });
 
-test('the same machine started anew has no owner from before', async () => {
-  const directory = await freshDirectory();
-  await (await open(directory)).close();
-  await disguise(directory, { bootId: 'the boot before', pidNamespace: 'pid:[4026531836]' });
-  const opening = open(directory);
-  const inContainer = (await readFile('/proc/1/sched', 'utf8').catch(() => '')) === '';
-  if (inContainer) await Promise.allSettled([opening]);
-  else expect((await opening).epoch).toBe(2);
-  await (await opening.catch(() => undefined))?.close();
+test('who still runs is told from what can be seen of the process', async () => {
+  const self = await describeSelf('self', 0);
+  const machine = { ...self, bootId: 'this boot', pidNamespace: 'pid:[4026531836]' };
+  const inContainer = { ...machine, pidNamespace: 'pid:[4026539999]' };
+  const judged = await Promise.all([
+    judgeOwner({ ...self, released: true }, self),
+    judgeOwner(self, self),
+    judgeOwner({ ...self, startTicks: '1' }, self),
+    judgeOwner({ ...self, pid: 4_194_305 }, self),
+    judgeOwner({ ...machine, bootId: 'the boot before' }, machine),
+    judgeOwner({ ...inContainer, bootId: 'the boot before' }, inContainer),
+    judgeOwner({ ...machine, bootId: 'the boot before', host: 'elsewhere' }, machine),
+    judgeOwner(inContainer, machine),
+  ]);
+  expect(judged).toEqual([
+    'dead', // gave it free
+    'alive',
+    'dead', // its pid was given to another process
+    'dead', // no such process
+    'dead', // the machine was started anew
+    'unknown', // a container's twin may run elsewhere
+    'unknown', // another machine
+    'unknown', // another container
+  ]);
 });
 
 test('an owner that stood still and was replaced writes nothing more', async () => {

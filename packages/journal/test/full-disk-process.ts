@@ -1,0 +1,44 @@
+/**
+ * Run with a mount namespace of its own: fills a real, small file system, frees it, and makes it read-only.
+ * Prints what it saw as one line of JSON: `node full-disk-process.ts <directory>`.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { openJournal } from '../src/index.ts';
+
+const [mountPoint = ''] = process.argv.slice(2);
+const codeOf = (error: unknown): unknown => Object(error).code;
+const limitOf = (error: unknown): unknown => Object(error).limit;
+
+execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', mountPoint]);
+const settings = { directory: join(mountPoint, 'journal'), segmentBytes: 65_536, checkpointMs: 10 };
+const journal = await openJournal(settings);
+const payload = Buffer.alloc(1_000, 'x');
+let kept = 0;
+let refusal: unknown;
+while (refusal === undefined && kept < 1_000) {
+  await journal.append(payload).then(
+    () => (kept += 1),
+    (error: unknown) => (refusal = error),
+  );
+}
+const readable = (await journal.read(1, { maxRecords: 2_000 })).length;
+const freed = new Promise((resolve) => journal.on('checkpointed', resolve));
+await journal.release(kept);
+await freed;
+const after = await journal.append(payload);
+await journal.close();
+const again = await openJournal(settings);
+const found = again.recovery;
+await again.close();
+execFileSync('mount', ['-o', 'remount,ro', mountPoint]);
+const readOnly = await openJournal(settings).catch((error: unknown) => error);
+const report = {
+  kept,
+  refusal: [codeOf(refusal), limitOf(refusal)],
+  readable,
+  after,
+  found: [found.records, found.quarantined.length, found.truncatedBytes],
+  readOnly: codeOf(readOnly),
+};
+process.stdout.write(`${JSON.stringify(report)}\n`);
