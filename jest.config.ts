@@ -4,6 +4,13 @@ import type { Config } from 'jest';
 const project = { extensionsToTreatAsEsm: ['.ts'], transform: {} };
 
 const config: Config = {
+  reporters: [
+    'default',
+    [
+      '<rootDir>/packages/report/src/jest-reporter.ts',
+      { outputDirectory: process.env['HOLDFAST_REPORT'] ?? 'reports' },
+    ],
+  ],
   projects: [
     {
       ...project,
