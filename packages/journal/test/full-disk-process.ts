@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { systemClock } from '@holdfast/resilience';
 import { openJournal } from '../src/index.ts';
 
 const [mountPoint = ''] = process.argv.slice(2);
@@ -15,17 +16,18 @@ const settings = { directory: join(mountPoint, 'journal'), segmentBytes: 65_536,
 const journal = await openJournal(settings);
 const payload = Buffer.alloc(1_000, 'x');
 let kept = 0;
-let refusal: unknown;
-while (refusal === undefined && kept < 1_000) {
-  await journal.append(payload).then(
-    () => (kept += 1),
-    (error: unknown) => (refusal = error),
-  );
-}
+const fill = async (): Promise<unknown> => {
+  kept = await journal.append(payload);
+  return kept < 1_000 ? fill() : undefined;
+};
+const refusal = await fill().catch((error: unknown) => error);
 const readable = (await journal.read(1, { maxRecords: 2_000 })).length;
 const freed = new Promise((resolve) => journal.on('checkpointed', resolve));
+// The journal's own timers let a process end.
+const hold = systemClock.schedule(60_000, () => undefined);
 await journal.release(kept);
 await freed;
+hold.cancel();
 const after = await journal.append(payload);
 await journal.close();
 const again = await openJournal(settings);

@@ -1,3 +1,4 @@
+/* oxlint-disable jest/no-standalone-expect -- onRealDisk is test, or test.skip where nothing can be mounted */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
