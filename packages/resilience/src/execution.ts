@@ -18,6 +18,8 @@ export interface Refused {
   readonly by: RefusingPolicy;
   /** When it is worth calling again, in milliseconds from now; absent when nobody knows. */
   readonly retryAfterMs?: number;
+  /** What would have been thrown, where it was made already. */
+  readonly error?: unknown;
 }
 
 export type RefusingPolicy = 'circuit-breaker' | 'bulkhead' | 'rate-limiter';

@@ -27,14 +27,22 @@ export function runGuarded<T>(
   work: (signal: AbortSignal) => T | PromiseLike<T>,
   options: GuardOptions,
 ): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (options.signal?.aborted === true) {
-      options.onSettled?.();
-      reject(options.signal.reason);
-      return;
-    }
-    new GuardedCall(options, resolve, reject).start(work);
-  });
+  return new Promise((resolve, reject) => startGuarded(work, options, resolve, reject));
+}
+
+/** As {@link runGuarded}, for a caller that makes the promise itself. */
+export function startGuarded<T>(
+  work: (signal: AbortSignal) => T | PromiseLike<T>,
+  options: GuardOptions,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+): void {
+  if (options.signal?.aborted === true) {
+    options.onSettled?.();
+    reject(options.signal.reason);
+    return;
+  }
+  new GuardedCall(options, resolve, reject).start(work);
 }
 
 /** Keeps the deadline of one single call by a timer of its own, which does not hold the process. */

@@ -119,3 +119,22 @@ export {
   type RefusingPolicy,
   type Succeeded,
 } from './execution.ts';
+export { createResilienceStack } from './stack/fused-stack.ts';
+export {
+  type ResilienceStack,
+  type StackOutcome,
+  type StackStats,
+  type StackWork,
+} from './stack/resilience-stack.ts';
+export { type HealthLevel, type HealthState } from './stack/stack-health.ts';
+export { type ResilienceStackOptions } from './stack/stack-options.ts';
+export {
+  type StackPreset,
+  backgroundJob,
+  fastApi,
+  maxConcurrentForCpu,
+  maxConcurrentForMemory,
+  maxConcurrentForNetwork,
+  slowApi,
+  userFacingApi,
+} from './stack/presets.ts';

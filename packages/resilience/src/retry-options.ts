@@ -57,6 +57,8 @@ export interface SettledRetryOptions {
   readonly backoff: Backoff;
   readonly jitterFactor: number;
   readonly isRetryable: RetryableTest;
+  /** Whether `isRetryable` has to be asked about refusals of policies at all. */
+  readonly retriesRefusals: boolean;
   readonly maxRetryAfterMs: number;
   readonly timeoutMs: number;
   readonly attemptTimeoutMs: number | undefined;
@@ -100,14 +102,13 @@ const shape = {
 
 /**
  * @param owner the public function on whose behalf it reads.
- * @param path where the options stand inside those of the owner.
  * @throws InvalidOptionError
  */
-export function readRetryOptions(owner: string, given: unknown, path = ''): SettledRetryOptions {
-  const settled = readOptions(owner, shape, given, path);
+export function readRetryOptions(owner: string, given: unknown): SettledRetryOptions {
+  const settled = readOptions(owner, shape, given);
   const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor, backoff, ...rest } = settled;
   const refuse = (name: string, value: unknown, permitted: string): never => {
-    throw new InvalidOptionError(owner, path === '' ? name : `${path}.${name}`, value, permitted);
+    throw new InvalidOptionError(owner, name, value, permitted);
   };
   if (backoff !== undefined) {
     const schedule = { initialDelayMs, maxDelayMs, backoffMultiplier };
@@ -137,7 +138,7 @@ export function readRetryOptions(owner: string, given: unknown, path = ''): Sett
         jitterFactor,
       }),
     jitterFactor,
-    isRetryable: rest.retryableErrors,
+    ...rest.retryableErrors,
     maxRetryAfterMs: rest.maxRetryAfterMs,
     timeoutMs: rest.timeoutMs,
     attemptTimeoutMs: rest.attemptTimeoutMs,
@@ -147,12 +148,14 @@ export function readRetryOptions(owner: string, given: unknown, path = ''): Sett
   };
 }
 
-function retryableErrors(): Rule<RetryableTest> {
+type Retryability = Pick<SettledRetryOptions, 'isRetryable' | 'retriesRefusals'>;
+
+function retryableErrors(): Rule<Retryability> {
   const permitted = `a function or an array of ${errorKinds.join(', ')}`;
   return {
     permitted,
     accepts: (value, field, owner) => {
-      if (isTest(value)) return value;
+      if (isTest(value)) return { isRetryable: value, retriesRefusals: true };
       if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, permitted);
       const kinds: unknown[] = value;
       const chosen = kinds.map((kind, index) => {
@@ -160,15 +163,18 @@ function retryableErrors(): Rule<RetryableTest> {
         const known = `one of ${errorKinds.join(', ')}`;
         throw new InvalidOptionError(owner, `${field}[${index}]`, kind, known);
       });
-      return testForKinds(chosen);
+      return byKinds(chosen);
     },
-    absent: () => testForKinds(transientKinds),
+    absent: () => byKinds(transientKinds),
   };
 }
 
-function testForKinds(kinds: readonly ErrorKind[]): RetryableTest {
+function byKinds(kinds: readonly ErrorKind[]): Retryability {
   const chosen = new Set(kinds);
-  return (error) => chosen.has(classifyError(error));
+  return {
+    isRetryable: (error) => chosen.has(classifyError(error)),
+    retriesRefusals: chosen.has('refused'),
+  };
 }
 
 function isTest(value: unknown): value is RetryableTest {

@@ -25,14 +25,15 @@ export class CircuitOpenError extends HoldfastError {
 
   constructor(refusal: CircuitRefusal) {
     const { name, key, state, retryAfterMs, cause } = refusal;
-    const circuit = key === undefined ? name : `${name} ${key}`;
+    const keyed = key !== undefined && key !== '';
+    const circuit = keyed ? `${name} ${key}` : name;
     super(`circuit breaker ${circuit} is ${state}; the call was not started${hint(retryAfterMs)}`, {
       ...(cause === undefined ? {} : { cause }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true }),
       outcome: 'not-applied',
     });
     this.circuit = name;
-    if (key !== undefined) this.key = key;
+    if (keyed) this.key = key;
     this.state = state;
   }
 }

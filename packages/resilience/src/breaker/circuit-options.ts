@@ -102,13 +102,12 @@ const shape = {
 
 /**
  * @param owner the public function on whose behalf it reads.
- * @param path where the options stand inside those of the owner.
  * @throws InvalidOptionError
  */
-export function readCircuitOptions(owner: string, given: unknown, path = ''): CircuitRules {
-  const settled = readOptions(owner, shape, given, path);
+export function readCircuitOptions(owner: string, given: unknown): CircuitRules {
+  const settled = readOptions(owner, shape, given);
   const refuse = (name: string, value: unknown, permitted: string): never => {
-    throw new InvalidOptionError(owner, path === '' ? name : `${path}.${name}`, value, permitted);
+    throw new InvalidOptionError(owner, name, value, permitted);
   };
   const { windowCalls, windowMs, openDurationMs, halfOpenMaxCalls, slowCallMs } = settled;
   const windowed = windowCalls !== undefined || windowMs !== undefined;

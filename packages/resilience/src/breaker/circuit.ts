@@ -69,6 +69,11 @@ export abstract class Circuit {
     return this.#admitProbe();
   }
 
+  /** Whether nothing has changed since a call was admitted; asked by one that had to wait since. */
+  isCurrent(generation: number): boolean {
+    return generation === this.#generation;
+  }
+
   succeeded(generation: number, durationMs = 0): void {
     this.#count(generation, false, durationMs, undefined);
   }

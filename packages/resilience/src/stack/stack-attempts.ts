@@ -1,0 +1,124 @@
+import type { CallingCircuit } from '../breaker/calling-circuit.ts';
+import { REFUSED } from '../breaker/circuit.ts';
+import type { Bulkhead, Release } from '../bulkhead.ts';
+import { Deadlines } from '../deadlines.ts';
+import { isHoldfastError } from '../errors.ts';
+import type { Aborted, Execution, Refused, RefusingPolicy } from '../execution.ts';
+import { type GuardOptions, ownDeadline, startGuarded } from '../guarded-call.ts';
+import { TimeoutError } from '../timeout.ts';
+import type { StackWork } from './resilience-stack.ts';
+import type { StackParts } from './stack-options.ts';
+
+/** One call of a stack, through all of its attempts. */
+export interface StackCall<T> {
+  readonly circuit: CallingCircuit | undefined;
+  readonly work: StackWork<T>;
+  readonly signal: AbortSignal | undefined;
+  /** When the time for all attempts is over, on the monotonic clock. */
+  readonly endMs: number;
+}
+
+/** The inner half of a stack: circuit breaker > bulkhead > timeout > the work. Never rejects. */
+export class StackAttempts {
+  readonly #parts: StackParts;
+  readonly #deadlines: Deadlines;
+  readonly #timedOut: () => TimeoutError;
+
+  constructor(parts: StackParts) {
+    const { name, clock, timeoutMs } = parts;
+    this.#parts = parts;
+    this.#deadlines = new Deadlines(clock, timeoutMs);
+    this.#timedOut = () => new TimeoutError(name, timeoutMs);
+  }
+
+  make<T>(call: StackCall<T>): Execution<T> | Promise<Execution<T>> {
+    const { circuit } = call;
+    const generation = circuit === undefined ? 0 : circuit.admit();
+    if (circuit !== undefined && generation === REFUSED) return circuit.refused();
+    const { bulkhead } = this.#parts;
+    if (bulkhead === undefined) return this.#start(call, generation, undefined);
+    const release = bulkhead.tryAcquire();
+    if (release !== undefined) return this.#start(call, generation, release);
+    return this.#queue(call, generation, bulkhead);
+  }
+
+  async #queue<T>(
+    call: StackCall<T>,
+    firstGeneration: number,
+    bulkhead: Bulkhead,
+  ): Promise<Execution<T>> {
+    const { circuit, signal } = call;
+    let generation = firstGeneration;
+    let release: Release;
+    try {
+      release = await bulkhead.acquire({ signal });
+    } catch (error) {
+      circuit?.released(generation);
+      return unstarted('bulkhead', error, signal);
+    }
+    if (circuit?.isCurrent(generation) === false) {
+      // The circuit has changed its state while the call stood in the queue: it has to ask again.
+      circuit.released(generation);
+      generation = circuit.admit();
+      if (generation === REFUSED) {
+        release();
+        return circuit.refused();
+      }
+    }
+    return this.#start(call, generation, release);
+  }
+
+  #start<T>(
+    call: StackCall<T>,
+    generation: number,
+    release: Release | undefined,
+  ): Promise<Execution<T>> {
+    const { circuit, signal } = call;
+    const startMs = circuit === undefined ? 0 : circuit.startMs();
+    return new Promise((resolve) => {
+      startGuarded(
+        call.work,
+        this.#guard(call, release),
+        (value) => {
+          circuit?.succeeded(generation, circuit.elapsedMs(startMs));
+          resolve({ kind: 'value', value });
+        },
+        (error) => {
+          const aborted = signal?.aborted === true;
+          circuit?.judged(generation, error, circuit.elapsedMs(startMs), aborted);
+          resolve(
+            aborted ? { kind: 'aborted', reason: signal.reason } : { kind: 'failure', error },
+          );
+        },
+      );
+    });
+  }
+
+  /** The attempt's own time, unless less than that is left of the whole call's. */
+  #guard({ signal, endMs }: StackCall<unknown>, onSettled: Release | undefined): GuardOptions {
+    const { name, clock, timeoutMs } = this.#parts;
+    const leftMs = endMs === Infinity ? Infinity : Math.max(1, Math.ceil(endMs - clock.now()));
+    if (leftMs >= timeoutMs) {
+      return { signal, deadlines: this.#deadlines, timedOut: this.#timedOut, onSettled };
+    }
+    return {
+      signal,
+      deadlines: ownDeadline(clock, leftMs),
+      timedOut: () => new TimeoutError(name, leftMs),
+      onSettled,
+    };
+  }
+}
+
+/** The outcome of a call that did not get past a policy's queue. */
+export function unstarted(
+  by: RefusingPolicy,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): Refused | Aborted {
+  if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
+  const retryAfterMs = isHoldfastError(error) ? error.retryAfterMs : undefined;
+  return retryAfterMs === undefined
+    ? { kind: 'refused', by, error }
+    : { kind: 'refused', by, retryAfterMs, error };
+}

@@ -1,0 +1,46 @@
+import type { CircuitBreakerStats } from '../breaker/circuit-breaker.ts';
+import type { KeyedCircuitBreakersStats } from '../breaker/keyed-circuit-breakers.ts';
+import type { BulkheadStats } from '../bulkhead.ts';
+
+export type HealthLevel = 'healthy' | 'degraded' | 'critical';
+
+/** A verdict on a stack, made of plain values. */
+export interface HealthState {
+  /**
+   * `critical`: half of the circuits or more are not closed, or there is no room for another call.
+   * `degraded`: some circuit is not closed, or calls wait for a slot. `healthy`: neither.
+   */
+  readonly level: HealthLevel;
+  /** What speaks against `healthy`, each in one sentence. */
+  readonly reasons: readonly string[];
+  /** The circuits that are not closed, at most twenty of them. */
+  readonly circuits: readonly CircuitBreakerStats[];
+}
+
+/** How many circuits a verdict lists; their number can be as large as the bound on keys. */
+const LISTED_CIRCUITS = 20;
+
+export function judgeHealth(
+  keys: KeyedCircuitBreakersStats | undefined,
+  notClosed: readonly { getStats(): CircuitBreakerStats }[],
+  bulkhead: BulkheadStats | undefined,
+): HealthState {
+  const reasons: string[] = [];
+  let level: HealthLevel = 'healthy';
+  if (keys !== undefined && keys.notClosed > 0) {
+    reasons.push(`${keys.notClosed} of ${keys.keys} circuits are not closed`);
+    level = keys.notClosed * 2 >= keys.keys ? 'critical' : 'degraded';
+  }
+  if (bulkhead !== undefined && bulkhead.activeCount >= bulkhead.maxConcurrent) {
+    const { queuedCount, maxQueueSize } = bulkhead;
+    if (queuedCount >= maxQueueSize) {
+      reasons.push(`all ${bulkhead.maxConcurrent} slots and the queue of ${maxQueueSize} are full`);
+      level = 'critical';
+    } else if (queuedCount > 0) {
+      reasons.push(`${queuedCount} calls wait for one of ${bulkhead.maxConcurrent} slots`);
+      if (level === 'healthy') level = 'degraded';
+    }
+  }
+  const circuits = notClosed.slice(0, LISTED_CIRCUITS).map((circuit) => circuit.getStats());
+  return { level, reasons, circuits };
+}

@@ -1,0 +1,125 @@
+import { type CircuitBreakerOptions, readCircuitOptions } from '../breaker/circuit-options.ts';
+import { CircuitsByKey } from '../breaker/keyed-circuit-breakers.ts';
+import { type Bulkhead, type BulkheadOptions, createBulkhead } from '../bulkhead.ts';
+import { type Random, systemRandom } from '../chance.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { InvalidOptionError } from '../errors.ts';
+import { createAnnouncer } from '../events.ts';
+import { type Fallback, type FallbackOptions, createFallback } from '../fallback.ts';
+import { type Rule, callback, having, integer, optional, readOptions, text } from '../options.ts';
+import { type RateLimiter, type RateLimiterOptions, createRateLimiter } from '../rate-limiter.ts';
+import { RetryLedger } from '../retry-course.ts';
+import { type RetryOptions, readRetryOptions } from '../retry-options.ts';
+
+/** A policy that is left out is not in the stack; the timeout always is. */
+export interface ResilienceStackOptions {
+  /** What the stack protects, for messages and metrics. Default `stack`. */
+  name?: string;
+  circuitBreaker?: CircuitBreakerOptions;
+  /** How many keys' circuits are kept at most. Default 10 000. */
+  maxKeys?: number;
+  /** `attemptTimeoutMs` is not for stacks: their `timeoutMs` is that. */
+  retry?: RetryOptions;
+  bulkhead?: BulkheadOptions;
+  rateLimiter?: RateLimiterOptions;
+  /** How long each attempt may take, in milliseconds. Default 30 000. */
+  timeoutMs?: number;
+  /** Which failures are answered from elsewhere, and how old a kept answer may be. */
+  fallback?: FallbackOptions;
+  clock?: Clock;
+  random?: Random;
+}
+
+/** The policies of a stack, made and ready. */
+export interface StackParts {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly circuits: CircuitsByKey | undefined;
+  readonly retry: RetryLedger | undefined;
+  readonly bulkhead: Bulkhead | undefined;
+  readonly rateLimiter: RateLimiter | undefined;
+  readonly fallback: Fallback;
+}
+
+const OWNER = 'createResilienceStack';
+
+const shape = {
+  name: text({ maxLength: 200, default: 'stack' }),
+  circuitBreaker: optional(record()),
+  maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }),
+  retry: optional(record()),
+  bulkhead: optional(record()),
+  rateLimiter: optional(record()),
+  timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 30_000 }),
+  fallback: optional(record()),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+};
+
+/** @throws InvalidOptionError whose field is the whole path, such as `retry.maxAttempts` */
+export function makeStackParts(options: ResilienceStackOptions): StackParts {
+  const settled = readOptions(OWNER, shape, options);
+  const { name, clock, random, timeoutMs, maxKeys } = settled;
+  const retry = settled.retry && { name, clock, random, ...settled.retry };
+  if (retry !== undefined && 'attemptTimeoutMs' in retry) {
+    const permitted = 'absent: an attempt of a stack may take its timeoutMs';
+    throw new InvalidOptionError(
+      OWNER,
+      'retry.attemptTimeoutMs',
+      retry.attemptTimeoutMs,
+      permitted,
+    );
+  }
+  return {
+    name,
+    clock,
+    timeoutMs,
+    circuits: part('circuitBreaker', settled.circuitBreaker, (given) => {
+      return new CircuitsByKey(readCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
+    }),
+    retry: part('retry', retry, (given) => {
+      return new RetryLedger(readRetryOptions(OWNER, given), createAnnouncer('holdfast:retry'));
+    }),
+    bulkhead: part('bulkhead', settled.bulkhead, (given) => {
+      return createBulkhead({ name, clock, ...given });
+    }),
+    rateLimiter: part('rateLimiter', options.rateLimiter, (given) => {
+      return createRateLimiter({ name, clock, ...given });
+    }),
+    fallback: part('fallback', settled.fallback ?? {}, (given) => {
+      return createFallback({ clock, ...given });
+    }),
+  };
+}
+
+/** Makes one policy of a stack; what it refuses is named by its whole path. */
+function part<Given, Part>(
+  path: string,
+  given: Given,
+  make: (given: NonNullable<Given>) => Part,
+): Part;
+function part<Given, Part>(
+  path: string,
+  given: Given | undefined,
+  make: (given: NonNullable<Given>) => Part,
+): Part | undefined {
+  if (given === undefined || given === null) return undefined;
+  try {
+    return make(given);
+  } catch (error) {
+    if (!(error instanceof InvalidOptionError)) throw error;
+    throw new InvalidOptionError(OWNER, `${path}.${error.field}`, error.value, error.permitted);
+  }
+}
+
+function record(): Rule<object> {
+  const permitted = 'an object';
+  return {
+    permitted,
+    accepts: (value, field, owner) => {
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+      throw new InvalidOptionError(owner, field, value, permitted);
+    },
+  };
+}
