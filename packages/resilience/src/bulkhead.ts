@@ -7,6 +7,7 @@ import {
 import { type Clock, type Timer, systemClock } from './clock.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, oneOf, readOptions, text } from './options.ts';
+import { withoutStack } from './stackless.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 /** Who is served first when calls wait; within one class, first come, first served. */
@@ -204,7 +205,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     rejected += 1;
     announceRejected('full');
     const seen = `${active} of ${maxConcurrent} slots taken, ${queued} of ${maxQueueSize} places in the queue`;
-    return new BulkheadFullError(name, seen, retryAfterMs());
+    return withoutStack(() => new BulkheadFullError(name, seen, retryAfterMs()));
   };
 
   /** Whose place a more urgent call takes: the last to come of the least urgent class. */

@@ -138,3 +138,52 @@ export {
   slowApi,
   userFacingApi,
 } from './stack/presets.ts';
+export {
+  type AdaptiveLimit,
+  type AdaptiveLimitOptions,
+  type AdaptiveLimitStats,
+  type AdaptivePermit,
+  LimitExceededError,
+  createAdaptiveLimit,
+} from './adaptive-limit.ts';
+export {
+  type Chaos,
+  type ChaosEvents,
+  type ChaosOptions,
+  type ChaosStats,
+  createChaos,
+} from './chaos/chaos.ts';
+export { ChaosFaultError, type ChaosFaultOptions, chaosFault } from './chaos/fault.ts';
+export { type ChaosLatencyOptions, chaosLatency } from './chaos/latency.ts';
+export { type ChaosOutcomeOptions, chaosOutcome } from './chaos/outcome.ts';
+export { ChaosStallError, type ChaosStallOptions, chaosStall } from './chaos/stall.ts';
+export { type ChaosStrategy, type Rate, type Strike } from './chaos/strategy.ts';
+export {
+  type Coalescer,
+  type CoalescerOptions,
+  type CoalescerStats,
+  createCoalescer,
+} from './coalesce.ts';
+export {
+  type Answer,
+  type CachedValue,
+  type Fallback,
+  type FallbackOptions,
+  type Substitute,
+  type Substitutes,
+  createFallback,
+} from './fallback.ts';
+export {
+  type Hedge,
+  HedgeLostError,
+  type HedgeOptions,
+  type HedgeStats,
+  createHedge,
+} from './hedge.ts';
+export {
+  type Throttle,
+  type ThrottleOptions,
+  type ThrottleStats,
+  ThrottledError,
+  createThrottle,
+} from './throttle.ts';

@@ -3,6 +3,7 @@ import { InvalidOptionError } from './errors.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, nested, number, optional, readOptions, text } from './options.ts';
 import { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
+import { withoutStack } from './stackless.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -164,7 +165,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     if (announcer.heard('rejected')) {
       announcer.announce('rejected', { name, tokens, retryAfterMs });
     }
-    return new RateLimitedError(name, why, retryAfterMs);
+    return withoutStack(() => new RateLimitedError(name, why, retryAfterMs));
   };
 
   const wait = (tokens: number, signal: AbortSignal | undefined): Promise<void> =>
