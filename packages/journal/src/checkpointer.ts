@@ -5,27 +5,34 @@ import type { Checkpoint, CheckpointFile } from './checkpoint.ts';
 export interface Checkpointer {
   /** Something changed: it is written within `checkpointMs`. */
   touch(): void;
-  /** Writes now; rejects when the disk does. */
+  /** Writes now; rejects when the disk does, or the directory is no longer ours. */
   flush(): Promise<void>;
+  /** Nothing more is written. */
   close(): Promise<void>;
 }
 
-/** @param options.kept called with each checkpoint that became durable. */
+/**
+ * @param options.confirm rejects when the directory is another's, whose checkpoint must not be overwritten.
+ * @param options.kept called with each checkpoint that became durable.
+ * @param options.failed called when one did not; whether to try again.
+ */
 export function createCheckpointer(options: {
   file: CheckpointFile;
   clock: Clock;
   checkpointMs: number;
+  confirm: () => Promise<void> | undefined;
   current: () => Checkpoint;
   kept: (checkpoint: Checkpoint) => Promise<void>;
-  failed: (cause: unknown) => void;
+  failed: (cause: unknown) => boolean;
 }): Checkpointer {
-  const { file, clock, checkpointMs, current, kept, failed } = options;
+  const { file, clock, checkpointMs, confirm, current, kept, failed } = options;
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
   let last: Checkpoint | undefined;
   let closed = false;
 
   const write = async (): Promise<void> => {
+    await confirm();
     const checkpoint = current();
     if (last?.released === checkpoint.released && last.next === checkpoint.next) return;
     await file.write(checkpoint);
@@ -46,8 +53,7 @@ export function createCheckpointer(options: {
       () => {
         timer = undefined;
         flush().catch((cause: unknown) => {
-          failed(cause);
-          touch();
+          if (failed(cause)) touch();
         });
       },
       { holdsProcess: false },

@@ -67,6 +67,7 @@ export function createDiskJournal(parts: {
   const { epoch } = ownership;
   const pointEvery = indexDistance(segmentBytes);
   let life: Life = { name: 'open' };
+  let loss: JournalLockedError | undefined;
   let closing: Promise<void> | undefined;
   let appended = 0;
   let rejected = 0;
@@ -94,13 +95,18 @@ export function createDiskJournal(parts: {
     file: parts.checkpoint,
     clock,
     checkpointMs: settings.checkpointMs,
+    confirm: () => ownership.confirm(),
     current: () => ({ id, released: log.first - 1, next: log.synced }),
     kept: async ({ released }) => {
       await reader.trim();
       await log.purge(released);
       announcer.announce('checkpointed', { released });
     },
-    failed: (cause) => announcer.announce('checkpoint-failed', checkpointError(directory, cause)),
+    failed: (cause) => {
+      if (loss !== undefined) return false;
+      announcer.announce('checkpoint-failed', checkpointError(directory, cause));
+      return true;
+    },
   });
   const group = createGroupCommit({
     capacity: (firstUnitBytes) => log.capacity(firstUnitBytes),
@@ -160,17 +166,19 @@ export function createDiskJournal(parts: {
   };
 
   const lose = (error: JournalLockedError): void => {
+    loss = error;
     life = transition(life, { kind: 'taken-over', error });
     group.fail(error);
     announcer.announce('lost', error);
   };
 
   const shutDown = async (): Promise<void> => {
-    const wasLost = life.name === 'lost';
     life = transition(life, { kind: 'close' });
     await group.drain();
+    // A write on the way may have found the directory lost only now.
+    const wasLost = loss !== undefined;
     await Promise.allSettled(reading);
-    const endings = await Promise.allSettled([log.close(), reader.close()]);
+    const endings = await Promise.allSettled([log.close(!wasLost), reader.close()]);
     if (!wasLost) endings.push(...(await Promise.allSettled([checkpointer.flush()])));
     endings.push(...(await Promise.allSettled([checkpointer.close(), ownership.release()])));
     life = transition(life, { kind: 'flushed' });

@@ -61,7 +61,10 @@ export interface Journal {
    */
   release(through: number): Promise<void>;
   getStats(): JournalStats;
-  /** Accepts nothing more, waits for what was accepted, and gives the directory free for the next owner. */
+  /**
+   * Accepts nothing more, waits for what was accepted, and gives the directory free for the next owner.
+   * @throws JournalWriteError when the last release mark could not be kept; the journal is closed all the same
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

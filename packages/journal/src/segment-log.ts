@@ -26,7 +26,8 @@ export interface SegmentLog {
   release(through: number): void;
   /** Deletes the segments that stand wholly at or below a mark that is durable. */
   purge(through: number): Promise<void>;
-  close(): Promise<void>;
+  /** @param owned whether the directory is still this process's to write to. */
+  close(owned: boolean): Promise<void>;
 }
 
 /** Kept from batch to batch up to this size. */
@@ -95,11 +96,21 @@ export function createSegmentLog(options: {
     if (head !== undefined) count(head, first === next ? 0 : bytesFrom(head, first));
   };
 
+  /** With `'os'` a segment is synced when it is full; that it fails costs nothing an append promised. */
+  const syncSealed = async ({ segment, file }: ActiveSegment): Promise<void> => {
+    try {
+      if (!synchronous) await file.sync();
+      synced = next;
+    } catch (cause) {
+      condemned += 1;
+      options.condemn(segment, cause);
+    }
+  };
+
   const rotate = async (): Promise<ActiveSegment> => {
     if (active !== undefined) {
       const full = active;
-      if (!synchronous) await full.file.sync();
-      synced = next;
+      await syncSealed(full);
       active = undefined;
       retire(full);
       dropReleased();
@@ -279,18 +290,14 @@ export function createSegmentLog(options: {
       }
       await files.syncDirectory(directory);
     },
-    async close() {
-      if (active !== undefined) {
-        const last = active;
-        active = undefined;
-        try {
-          if (!synchronous) await last.file.sync();
-          synced = next;
-        } finally {
-          retire(last);
-        }
+    async close(owned) {
+      const last = active;
+      active = undefined;
+      if (last !== undefined && owned) {
+        await syncSealed(last);
+        retire(last);
       }
-      await supply.close();
+      await Promise.allSettled([owned ? undefined : last?.file.close(), supply.close()]);
       await Promise.all(background);
     },
   };
