@@ -1,4 +1,4 @@
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, type HoldfastErrorDetails } from '../errors.ts';
 
 /** Why a circuit refuses: it is open, its probes are still out, or it was isolated by hand. */
 export type RefusingState = 'open' | 'half-open' | 'isolated';
@@ -27,11 +27,16 @@ export class CircuitOpenError extends HoldfastError {
     const { name, key, state, retryAfterMs, cause } = refusal;
     const keyed = key !== undefined && key !== '';
     const circuit = keyed ? `${name} ${key}` : name;
-    super(`circuit breaker ${circuit} is ${state}; the call was not started${hint(retryAfterMs)}`, {
-      ...(cause === undefined ? {} : { cause }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true }),
-      outcome: 'not-applied',
-    });
+    const details: HoldfastErrorDetails = { outcome: 'not-applied' };
+    if (cause !== undefined) details.cause = cause;
+    if (retryAfterMs !== undefined) {
+      details.retryAfterMs = retryAfterMs;
+      details.retryable = true;
+    }
+    super(
+      `circuit breaker ${circuit} is ${state}; the call was not started${hint(retryAfterMs)}`,
+      details,
+    );
     this.circuit = name;
     if (keyed) this.key = key;
     this.state = state;
@@ -41,11 +46,19 @@ export class CircuitOpenError extends HoldfastError {
 /** Makes the error without the cost of a stack. */
 export function circuitOpenError(refusal: CircuitRefusal): CircuitOpenError {
   const limit = Error.stackTraceLimit;
-  Reflect.set(Error, 'stackTraceLimit', 0);
+  const adjusted = limitStacks(0);
+  const error = new CircuitOpenError(refusal);
+  if (adjusted) limitStacks(limit);
+  return error;
+}
+
+/** `false` where the process has frozen its intrinsics; the stack is then made all the same. */
+function limitStacks(limit: number): boolean {
   try {
-    return new CircuitOpenError(refusal);
-  } finally {
-    Reflect.set(Error, 'stackTraceLimit', limit);
+    Error.stackTraceLimit = limit;
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -156,7 +156,8 @@ class FusedStack implements ResilienceStack {
       retry?.begin();
       const endMs = retry === undefined ? Infinity : clock.now() + retry.options.timeoutMs;
       const call = { circuit, work, signal, endMs };
-      outcome = await this.#attempts.make(call);
+      const made = this.#attempts.make(call);
+      outcome = 'kind' in made ? made : await made;
       if (outcome.kind === 'value') retry?.succeeded(1);
       else if (retry !== undefined) outcome = await this.#retry(call, outcome, retry);
     }
