@@ -185,14 +185,14 @@ test('closing waits for running handlers, and aborts them when the deadline has 
   expect(backend.topics.get('t')?.entries).toHaveLength(1);
 });
 
-test.each([
+test.each<[object, string]>([
   [{ concurrency: 0 }, 'concurrency'],
   [{ maxAttempts: 1.5 }, 'maxAttempts'],
   [{ leaseMs: -1 }, 'leaseMs'],
   [{ retries: 3 }, 'retries'],
 ])('the options %j of process are refused by name', async (options, field) => {
   const { queue } = await openUp();
-  expect(() => Reflect.apply(queue.process, queue, ['t', () => undefined, options])).toThrow(
+  expect(() => queue.process('t', () => undefined, options)).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field }),
   );
 });

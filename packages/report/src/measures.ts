@@ -17,6 +17,7 @@ export interface Measure {
 /** In the order of reading. */
 export const measures: readonly Measure[] = [
   time('Detected after', 'Detected', ({ detectedAfterMs }) => detectedAfterMs),
+  time('Lasted', 'Lasted', ({ lastedMs }) => lastedMs),
   time('Recovered after', 'Recovered', ({ recoveredAfterMs }) => recoveredAfterMs),
   quantity('Accepted', 'Accepted', ({ accepted }) => accepted),
   quantity('Delivered', 'Delivered', ({ delivered }) => delivered),

@@ -58,7 +58,9 @@ export interface ScenarioRecord {
   seed?: number | undefined;
   /** From the fault to the first moment the code under test knew of it. */
   detectedAfterMs?: number | undefined;
-  /** From the fault to the first good answer after it. */
+  /** From the fault to the moment it was undone: the server is whole again. */
+  lastedMs?: number | undefined;
+  /** From the moment the fault was undone to the first good answer. */
   recoveredAfterMs?: number | undefined;
   /** How many pieces of work the code under test took on. */
   accepted?: number | undefined;

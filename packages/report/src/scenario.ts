@@ -46,6 +46,7 @@ const scenarioShape = {
   stage: oneOf(stages),
   seed: optional(anyInteger),
   detectedAfterMs: elapsedMs,
+  lastedMs: elapsedMs,
   recoveredAfterMs: elapsedMs,
   accepted: count,
   delivered: count,

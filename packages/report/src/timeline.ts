@@ -22,12 +22,13 @@ export function momentsOf({ timeline }: ScenarioRecord): readonly Moment[] {
 export function renderTimeline(scenario: ScenarioRecord): string {
   const moments = momentsOf(scenario);
   if (moments.length === 0) return '';
-  const { detectedAfterMs, recoveredAfterMs } = scenario;
+  const { detectedAfterMs, lastedMs = 0, recoveredAfterMs } = scenario;
+  const recoveredAtMs = recoveredAfterMs === undefined ? undefined : lastedMs + recoveredAfterMs;
   const times = [
     0,
     ...moments.map(({ atMs }) => atMs),
     detectedAfterMs ?? 0,
-    recoveredAfterMs ?? 0,
+    recoveredAtMs ?? 0,
   ];
   const firstMs = Math.min(...times);
   const spanMs = Math.max(Math.max(...times) - firstMs, 1);
@@ -35,9 +36,9 @@ export function renderTimeline(scenario: ScenarioRecord): string {
     Math.round(MARGIN + ((atMs - firstMs) / spanMs) * (WIDTH - 2 * MARGIN));
 
   const parts: string[] = [];
-  if (recoveredAfterMs !== undefined) {
-    const width = x(recoveredAfterMs) - x(0);
-    const title = `not yet recovered: ${formatDuration(recoveredAfterMs)}`;
+  if (recoveredAtMs !== undefined) {
+    const width = x(recoveredAtMs) - x(0);
+    const title = `not yet recovered: ${formatDuration(recoveredAtMs)}`;
     parts.push(
       `<rect class="outage" x="${x(0)}" y="8" width="${width}" height="${AXIS_Y - 8}"><title>${title}</title></rect>`,
     );
@@ -50,11 +51,11 @@ export function renderTimeline(scenario: ScenarioRecord): string {
       `<path class="detected" d="M${x(detectedAfterMs)} 8V${AXIS_Y}"><title>${title}</title></path>`,
     );
   }
-  if (recoveredAfterMs !== undefined) {
+  if (recoveredAtMs !== undefined) {
     // Too close to the fault's own label, the shading alone tells.
-    const roomy = x(recoveredAfterMs) - x(0) > 170;
-    const label = roomy ? `recovered after ${formatDuration(recoveredAfterMs)}` : '';
-    parts.push(tick('recovered', x(recoveredAfterMs), label));
+    const roomy = x(recoveredAtMs) - x(0) > 170;
+    const label = roomy ? `recovered at ${formatDuration(recoveredAtMs)}` : '';
+    parts.push(tick('recovered', x(recoveredAtMs), label));
   }
   parts.push(...dots(moments, x));
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="What happened when">${parts.join('')}</svg>`;

@@ -4,6 +4,7 @@ import type { Arena } from './arena.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import type { ScenarioOutcome } from './scenario.ts';
+import { watch } from './watch.ts';
 
 export interface OutageOptions {
   /** Does the harm. */
@@ -32,6 +33,7 @@ export async function playOutage(arena: Arena, options: OutageOptions): Promise<
   const queue = arena.queue({ directory: await arena.directory(), ...options.queue });
   const ledger = new Ledger();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+  const watched = watch(queue);
   await queue.ready();
   const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: JOBS_PER_SECOND });
   await ledger.nextDelivery(JOBS_AROUND);
@@ -59,8 +61,10 @@ export async function playOutage(arena: Arena, options: OutageOptions): Promise<
   return {
     verdict: ledger.verdict(),
     detectedAfterMs: detectedAtMs - harmedAtMs,
+    lastedMs: mendedAtMs - harmedAtMs,
     recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
     note: noteOf(ledger, slowestMs),
+    timeline: watched.momentsSince(harmedAtMs),
   };
 }
 

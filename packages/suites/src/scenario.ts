@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type ScenarioRecord, record } from '@holdfast/report';
+import { type Moment, type ScenarioRecord, record } from '@holdfast/report';
 import { type Arena, openArena } from './arena.ts';
 import type { Verdict } from './ledger.ts';
 
@@ -21,7 +21,10 @@ export interface ScenarioOutcome {
   readonly recoveredAfterMs?: number;
   /** Jobs the server acknowledged and forgot, as the queue reported it. */
   readonly forgotten?: readonly number[];
+  /** From the fault to the moment the server was whole again. */
+  readonly lastedMs?: number;
   readonly note?: string;
+  readonly timeline?: readonly Moment[];
 }
 
 /**
@@ -55,9 +58,10 @@ function rowOf(
   family: string,
   { promise, fault }: ScenarioPlan,
   { mode }: Arena,
-  { verdict, forgotten = [], detectedAfterMs, recoveredAfterMs, note }: ScenarioOutcome,
+  { verdict, forgotten = [], ...measured }: ScenarioOutcome,
 ): ScenarioRecord {
   return {
+    ...measured,
     family,
     scenario: promise,
     fault,
@@ -68,8 +72,5 @@ function rowOf(
     lostByServer: forgotten.length,
     duplicated: verdict.duplicated.length,
     outOfOrder: verdict.outOfOrder.length,
-    ...(detectedAfterMs !== undefined && { detectedAfterMs }),
-    ...(recoveredAfterMs !== undefined && { recoveredAfterMs }),
-    ...(note !== undefined && { note }),
   };
 }

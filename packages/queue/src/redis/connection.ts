@@ -13,6 +13,7 @@ export class Connection {
   readonly #client: Redis;
   readonly #clock: Clock;
   readonly #pending = new Set<(error: BackendError) => void>();
+  #isClosed = false;
   #lostBecause: BackendError | undefined;
   #tellLost!: (error: BackendError) => void;
 
@@ -28,6 +29,7 @@ export class Connection {
       said = error;
     });
     client.once('close', () => {
+      this.#isClosed = true;
       const closed = new BackendError('unreachable', 'Redis: the server closed the connection');
       this.lose(said === undefined ? closed : classifyRedisError(said));
     });
@@ -70,8 +72,15 @@ export class Connection {
   lose(error: BackendError): void {
     if (this.#lostBecause !== undefined) return;
     this.#lostBecause = error;
-    this.#client.disconnect();
+    this.#end();
     for (const fail of this.#pending) fail(error);
     this.#tellLost(error);
+  }
+
+  /** Without waiting for a server that may never answer; and a closed client is not to be asked again. */
+  #end(): void {
+    if (this.#isClosed) return;
+    this.#client.disconnect();
+    this.#client.stream?.destroy();
   }
 }
