@@ -5,6 +5,8 @@ import { isErrno } from './errors.ts';
 export interface OpenFile {
   /** Writes at `position`; gives the bytes written, which may be fewer than asked. */
   write(data: Uint8Array, position: number): Promise<number>;
+  /** The same, and resolves once those bytes are on the disk; only for a file opened to `create`. */
+  writeThrough(data: Uint8Array, position: number): Promise<number>;
   /** Fills `into` from `position`; gives the bytes read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** Resolves once everything written is on the disk (fdatasync). */
@@ -40,17 +42,28 @@ export interface FileSystem {
 }
 
 /** Writes all of it, however the file system portions it. */
-export async function writeAll(file: OpenFile, data: Uint8Array, position: number): Promise<void> {
+export async function writeAll(
+  file: OpenFile,
+  data: Uint8Array,
+  position: number,
+  how: 'write' | 'writeThrough' = 'write',
+): Promise<void> {
   let done = 0;
   while (done < data.byteLength) {
     const rest = done === 0 ? data : data.subarray(done);
-    const written = await file.write(rest, position + done);
+    const written = await file[how](rest, position + done);
     if (written === 0) {
       throw Object.assign(new Error('the file system wrote nothing'), { code: 'EIO' });
     }
     done += written;
   }
 }
+
+/**
+ * On Linux a descriptor with O_DSYNC writes and syncs in one trip to the thread pool, a tenth to a third
+ * faster than two. Elsewhere the flag may promise less than fdatasync does (macOS: no F_FULLFSYNC).
+ */
+const syncsByFlag = process.platform === 'linux';
 
 const openFlags = { read: 'r', write: 'r+', create: 'w+' } as const;
 
@@ -60,7 +73,17 @@ const directorySyncUnsupported: readonly string[] = ['EINVAL', 'EPERM', 'EISDIR'
 /** The operating system's own. */
 export const nodeFileSystem: FileSystem = {
   async open(path, mode) {
-    return openFile(await descriptorOf(path, openFlags[mode]));
+    const descriptor = await descriptorOf(path, openFlags[mode]);
+    if (mode !== 'create' || !syncsByFlag) return openFile(descriptor, undefined);
+    try {
+      return openFile(
+        descriptor,
+        await descriptorOf(path, fs.constants.O_RDWR | fs.constants.O_DSYNC),
+      );
+    } catch (error) {
+      await settled((done) => fs.close(descriptor, done));
+      throw error;
+    }
   },
   list: (directory) => fs.promises.readdir(directory),
   async makeDirectory(path) {
@@ -105,7 +128,7 @@ async function absent<T, U>(work: Promise<T>, instead: U): Promise<T | U> {
   }
 }
 
-function descriptorOf(path: string, flags: string): Promise<number> {
+function descriptorOf(path: string, flags: string | number): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.open(path, flags, 0o600, (error, descriptor) => {
       if (error === null) resolve(descriptor);
@@ -115,15 +138,16 @@ function descriptorOf(path: string, flags: string): Promise<number> {
 }
 
 /** The callback interface: a FileHandle costs the append path a fifth of its rate. */
-function openFile(descriptor: number): OpenFile {
+function openFile(descriptor: number, through: number | undefined): OpenFile {
+  const sync = (): Promise<void> => settled((done) => fs.fdatasync(descriptor, done));
   return {
-    write: (data, position) =>
-      new Promise((resolve, reject) => {
-        fs.write(descriptor, data, 0, data.byteLength, position, (error, written) => {
-          if (error === null) resolve(written);
-          else reject(error);
-        });
-      }),
+    write: (data, position) => write(descriptor, data, position),
+    async writeThrough(data, position) {
+      if (through !== undefined) return write(through, data, position);
+      const written = await write(descriptor, data, position);
+      await sync();
+      return written;
+    },
     read: (into, position) =>
       new Promise((resolve, reject) => {
         fs.read(descriptor, into, 0, into.byteLength, position, (error, bytes) => {
@@ -131,10 +155,22 @@ function openFile(descriptor: number): OpenFile {
           else reject(error);
         });
       }),
-    sync: () => settled((done) => fs.fdatasync(descriptor, done)),
+    sync,
     truncate: (bytes) => settled((done) => fs.ftruncate(descriptor, bytes, done)),
-    close: () => settled((done) => fs.close(descriptor, done)),
+    async close() {
+      if (through !== undefined) await settled((done) => fs.close(through, done));
+      await settled((done) => fs.close(descriptor, done));
+    },
   };
+}
+
+function write(descriptor: number, data: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(descriptor, data, 0, data.byteLength, position, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+  });
 }
 
 function settled(start: (done: (error: Error | null | undefined) => void) => void): Promise<void> {

@@ -128,7 +128,7 @@ export interface JournalStats {
   readonly released: number;
   /** Writes made for appends since opening; `appended / commits` is how many shared one. */
   readonly commits: number;
-  /** Calls of fdatasync for appends since opening. */
+  /** Writes of those that were synced to the disk. */
   readonly syncs: number;
   /** Segments condemned since opening. */
   readonly condemnedSegments: number;

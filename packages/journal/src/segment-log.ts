@@ -157,7 +157,9 @@ export function createSegmentLog(options: {
 
   const write = async ({ segment, file }: ActiveSegment, batch: Batch): Promise<void> => {
     const at = segment.extents.at(-1)?.endOffset ?? HEADER_BYTES;
-    await writeAll(file, encode(batch, segment.salt), at);
+    if (synchronous) syncs += 1;
+    const how = synchronous ? 'writeThrough' : 'write';
+    await writeAll(file, encode(batch, segment.salt), at, how);
   };
 
   /** Gives the failure that condemned the segment, if one did. */
@@ -177,15 +179,6 @@ export function createSegmentLog(options: {
       if (isOutOfSpace(cause) && (await cut(target))) throw diskFull(cause, 'not-applied');
       condemn(target, cause);
       return { cause };
-    }
-    if (synchronous) {
-      try {
-        syncs += 1;
-        await target.file.sync();
-      } catch (cause) {
-        condemn(target, cause);
-        return { cause };
-      }
     }
     return undefined;
   };

@@ -109,6 +109,7 @@ test('a write that ends short is continued', async () => {
       return {
         ...file,
         write: (data: Uint8Array, at: number) => file.write(data.subarray(0, 7), at),
+        writeThrough: (data: Uint8Array, at: number) => file.writeThrough(data.subarray(0, 7), at),
         read: (into: Uint8Array, at: number) => file.read(into.subarray(0, 11), at),
       };
     },

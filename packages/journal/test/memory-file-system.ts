@@ -92,6 +92,13 @@ export function createMemoryFileSystem(
       call('write', name, data.length);
       return put(inode, data, position);
     },
+    async writeThrough(data, position) {
+      call('write', name, data.length);
+      const written = put(inode, data, position);
+      call('sync', name);
+      settle(inode);
+      return written;
+    },
     async read(into, position) {
       call('read', name, into.length);
       const found = inode.data.subarray(position, position + into.length);
@@ -100,8 +107,7 @@ export function createMemoryFileSystem(
     },
     async sync() {
       call('sync', name);
-      inode.durable = Buffer.from(inode.data);
-      inode.pending = [];
+      settle(inode);
     },
     async truncate(bytes) {
       call('truncate', name, bytes);
@@ -193,6 +199,11 @@ export function createMemoryFileSystem(
     },
   };
   return self;
+}
+
+function settle(inode: Inode): void {
+  inode.durable = Buffer.from(inode.data);
+  inode.pending = [];
 }
 
 function patched(data: Buffer, added: Buffer | 'cut', position: number): Buffer {
