@@ -24,17 +24,14 @@ import type {
   QueueEvents,
   QueueStats,
 } from './queue.ts';
-import { RedisBackend } from './redis/backend.ts';
-import { connectorOf } from './redis/connector.ts';
+import { createRedisBackend } from './redis/backend.ts';
 
 /**
  * A queue on Redis that goes on accepting jobs while Redis is away.
  * @throws InvalidOptionError naming field, value and permitted range.
  */
 export function createQueueAdapter(options: QueueOptions): Queue {
-  const settled = readQueueOptions(options);
-  const backend = new RedisBackend(connectorOf(settled.redis), settled.tuning);
-  return new QueueAdapter(backend, settled);
+  return new QueueAdapter(createRedisBackend(options), readQueueOptions(options));
 }
 
 /** The queue over any backend. */

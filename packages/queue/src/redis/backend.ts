@@ -5,14 +5,23 @@ import type {
   QueueBackend,
   Subscription,
 } from '../backend.ts';
-import type { QueueTuning } from '../options.ts';
-import type { RedisConnector } from './connector.ts';
+import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
+import { type RedisConnector, connectorOf } from './connector.ts';
 import { topicKeys } from './keys.ts';
 import { RedisLink } from './link.ts';
 import { readReceipt } from './replies.ts';
 import { runScript } from './script.ts';
 import { publishScript } from './scripts.ts';
 import { RedisSubscription } from './subscription.ts';
+
+/**
+ * Redis as the queue sees it.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function createRedisBackend(options: QueueOptions): QueueBackend {
+  const { redis, tuning } = readQueueOptions(options);
+  return new RedisBackend(connectorOf(redis), tuning);
+}
 
 /** Jobs in Redis Streams, one stream a topic, filled and emptied by small atomic scripts. */
 export class RedisBackend implements QueueBackend {

@@ -1,0 +1,175 @@
+import { afterEach, expect, test } from '@jest/globals';
+import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
+
+/** A backend whose server is up, and what closes both. */
+export interface OpenBackend {
+  readonly backend: QueueBackend;
+  close(): Promise<void>;
+}
+
+const TOPIC = 'contract';
+const LEASE_MS = 300;
+
+/**
+ * What a store owes the queue: each job applied once by (owner, epoch, sequence), marks only ever raised,
+ * former owners fenced, leases that only their holder can end. Every backend's test is this call.
+ */
+export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
+  const opened: OpenBackend[] = [];
+  const openUp = async (): Promise<QueueBackend> => {
+    const one = await open();
+    opened.push(one);
+    await one.backend.whenUp(new AbortController().signal);
+    return one.backend;
+  };
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+  });
+
+  test('jobs are handed out in the order they were published', async () => {
+    const backend = await openUp();
+    await backend.publish(publication({ jobs: [job(1), job(2)] }));
+    await backend.publish(publication({ floor: 2, jobs: [job(3)] }));
+    const taken = await takeAll(backend, 3);
+    expect(taken.map(({ id }) => id)).toEqual(['job-1', 'job-2', 'job-3']);
+    expect(taken[0]).toMatchObject({ deliveries: 1, enqueuedAtMs: 1_001, payload: '{"n":1}' });
+  });
+
+  test('a publication that is sent again adds only what is new', async () => {
+    const backend = await openUp();
+    const receipt = await backend.publish(publication({ jobs: [job(1), job(2)] }));
+    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [] });
+    const again = await backend.publish(publication({ jobs: [job(1), job(2), job(3)] }));
+    expect(again).toEqual({ remembered: 2, alreadyApplied: 2, duplicates: [] });
+    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'job-3']);
+  });
+
+  test('a mark is raised to what the producer has settled, and never lowered', async () => {
+    const backend = await openUp();
+    const raised = await backend.publish(publication({ floor: 7, jobs: [] }));
+    expect(raised.remembered).toBe(0);
+    await backend.publish(publication({ floor: 3, jobs: [] }));
+    const late = await backend.publish(publication({ floor: 4, jobs: [job(5), job(7), job(9)] }));
+    expect(late).toMatchObject({ remembered: 7, alreadyApplied: 2 });
+    expect((await takeAll(backend, 1)).map(({ id }) => id)).toEqual(['job-9']);
+  });
+
+  test('a later owner drains an earlier one’s jobs, starts its own numbering, and fences the earlier', async () => {
+    const backend = await openUp();
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const drained = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(1), job(2)] }));
+    expect(drained.alreadyApplied).toBe(1);
+    const own = { ownerEpoch: 2, originEpoch: 2 };
+    expect(await backend.publish(publication({ ...own, jobs: [job(1, 'own-1')] }))).toMatchObject({
+      remembered: 0,
+      alreadyApplied: 0,
+    });
+    await expect(backend.publish(publication({ jobs: [job(3)] }))).rejects.toMatchObject({
+      errorClass: 'fenced',
+    });
+    const late = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(2), job(3)] }));
+    expect(late.alreadyApplied).toBe(2);
+    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'own-1']);
+  });
+
+  test('producers do not share their numbering', async () => {
+    const backend = await openUp();
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const other = await backend.publish(
+      publication({ producer: 'other', jobs: [job(1, 'other-1')] }),
+    );
+    expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [] });
+  });
+
+  test('of several jobs with one id of the caller’s choice the first is kept', async () => {
+    const backend = await openUp();
+    const unique = { id: 'mine', unique: true };
+    const first = { ...job(1), ...unique };
+    const receipt = await backend.publish(
+      publication({ jobs: [first, job(2), { ...job(3), ...unique }] }),
+    );
+    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: ['mine'] });
+    const again = await backend.publish(
+      publication({ producer: 'other', jobs: [{ ...job(1), ...unique }, job(2, 'other-2')] }),
+    );
+    expect(again.duplicates).toEqual(['mine']);
+    const taken = await takeAll(backend, 3);
+    expect(taken.map(({ id }) => id)).toEqual(['mine', 'job-2', 'other-2']);
+  });
+
+  test('a job is handed to one consumer, and gone once that one acknowledges it', async () => {
+    const backend = await openUp();
+    const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const [taken] = await fetchAll(one, 1);
+    expect(taken).toBeDefined();
+    const handle = taken?.handle ?? '';
+    expect(await two.fetch(1)).toEqual([]);
+    await two.acknowledge([handle]);
+    expect(await one.recover([handle], 1)).toEqual({ deliveries: [], lost: [] });
+    await one.acknowledge([handle]);
+    expect(await one.recover([handle], 1)).toEqual({ deliveries: [], lost: [handle] });
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('a delivery its consumer never saw is handed out again as the same delivery', async () => {
+    const backend = await openUp();
+    const consumer = backend.subscribe(TOPIC, LEASE_MS);
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const [taken] = await fetchAll(consumer, 1);
+    const recovered = await consumer.recover([], 1);
+    expect(recovered).toEqual({ deliveries: [taken], lost: [] });
+    await consumer.close();
+  });
+
+  test('a buried job is gone from its topic', async () => {
+    const backend = await openUp();
+    const consumer = backend.subscribe(TOPIC, LEASE_MS);
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const [taken] = await fetchAll(consumer, 1);
+    if (taken === undefined) throw new Error('nothing was taken');
+    await consumer.bury(taken, 'no luck');
+    expect(await consumer.recover([taken.handle], 1)).toEqual({
+      deliveries: [],
+      lost: [taken.handle],
+    });
+    await consumer.close();
+  });
+}
+
+function publication(given: Partial<Publication>): Publication {
+  return {
+    topic: TOPIC,
+    producer: 'producer',
+    ownerEpoch: 1,
+    originEpoch: 1,
+    floor: 0,
+    jobs: [],
+    ...given,
+  };
+}
+
+function job(sequence: number, id = `job-${sequence}`): PublishedJob {
+  const payload = JSON.stringify({ n: sequence });
+  return { sequence, id, unique: false, enqueuedAtMs: 1_000 + sequence, payload };
+}
+
+async function takeAll(backend: QueueBackend, count: number): Promise<Delivery[]> {
+  const consumer = backend.subscribe(TOPIC, LEASE_MS);
+  const taken = await fetchAll(consumer, count);
+  expect(await consumer.fetch(1)).toEqual([]);
+  await consumer.acknowledge(taken.map(({ handle }) => handle));
+  await consumer.close();
+  return taken;
+}
+
+/** The first fetch of a topic may only find out that there is no group yet. */
+async function fetchAll(
+  consumer: ReturnType<QueueBackend['subscribe']>,
+  count: number,
+): Promise<Delivery[]> {
+  await consumer.whenUp(new AbortController().signal);
+  const taken: Delivery[] = [];
+  while (taken.length < count) taken.push(...(await consumer.fetch(count - taken.length)));
+  return taken;
+}

@@ -1,0 +1,153 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import type { Job, Queue } from '../queue.ts';
+
+/** A queue whose server is up, and what closes both. */
+export interface OpenQueue {
+  readonly queue: Queue;
+  close(): Promise<void>;
+}
+
+/** What every queue owes its callers; each adapter's test is this call. */
+export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
+  const opened: OpenQueue[] = [];
+  const openUp = async (): Promise<Queue> => {
+    const one = await open();
+    opened.push(one);
+    await one.queue.ready();
+    return one.queue;
+  };
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+  });
+
+  test('a job is accepted and handled once, as it was enqueued', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    queue.process('mail', take);
+    const payload = { to: 'ada', tags: ['a', 'ü'], nested: { n: 1.5, none: null } };
+    const accepted = await queue.enqueue('mail', payload, { jobId: 'first' });
+    expect(accepted).toEqual({ id: 'first', accepted: queue.current });
+    await reached(1);
+    expect(jobs).toEqual([
+      { id: 'first', topic: 'mail', payload, attempt: 1, enqueuedAtMs: expect.any(Number) },
+    ]);
+  });
+
+  test('jobs of one topic are handled in order, one at a time when asked so', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    await Promise.all(Array.from({ length: 100 }, (_, n) => queue.enqueue('ordered', n)));
+    queue.process('ordered', take, { concurrency: 1 });
+    await reached(100);
+    expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+
+  test('topics are handled apart', async () => {
+    const queue = await openUp();
+    const left = collect();
+    const right = collect();
+    queue.process('left', left.take);
+    queue.process('right', right.take);
+    await Promise.all([queue.enqueue('left', 'l'), queue.enqueue('right', 'r')]);
+    await Promise.all([left.reached(1), right.reached(1)]);
+    expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
+  });
+
+  test('of several jobs with one id only the first is handled', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    await queue.enqueue('unique', 1, { jobId: 'same' });
+    await expect(queue.enqueue('unique', 2, { jobId: 'same' })).resolves.toMatchObject({
+      duplicate: true,
+    });
+    await queue.enqueue('unique', 3);
+    queue.process('unique', take, { concurrency: 1 });
+    await reached(2);
+    expect(jobs.map(({ payload }) => payload)).toEqual([1, 3]);
+  });
+
+  test('a failed job is tried again, and reaches the dead letters when its attempts are used up', async () => {
+    const queue = await openUp();
+    const attempts: number[] = [];
+    const buried = nextEvent(queue, 'dead-lettered');
+    queue.process(
+      'doomed',
+      ({ attempt }) => {
+        attempts.push(attempt);
+        throw new Error('no luck');
+      },
+      { maxAttempts: 3, retryDelayMs: 1 },
+    );
+    await queue.enqueue('doomed', 1, { jobId: 'd' });
+    await expect(buried).resolves.toMatchObject({ id: 'd', attempts: 3, reason: 'Error: no luck' });
+    expect(attempts).toEqual([1, 2, 3]);
+  });
+
+  test('a closed consumer leaves its topic to the next one', async () => {
+    const queue = await openUp();
+    const first = collect();
+    const consumer = queue.process('relay', first.take);
+    await queue.enqueue('relay', 1);
+    await first.reached(1);
+    await consumer.close();
+    await queue.enqueue('relay', 2);
+    const second = collect();
+    queue.process('relay', second.take);
+    await second.reached(1);
+    expect(first.jobs).toHaveLength(1);
+    expect(second.jobs.map(({ payload }) => payload)).toEqual([2]);
+  });
+
+  test('what cannot be a job is refused, and nothing of it is kept', async () => {
+    const queue = await openUp();
+    const refused = (field: string): unknown =>
+      expect.objectContaining({ code: 'INVALID_OPTION', field });
+    await expect(queue.enqueue('', 1)).rejects.toEqual(refused('topic'));
+    await expect(queue.enqueue('a\nb', 1)).rejects.toEqual(refused('topic'));
+    await expect(queue.enqueue('t', undefined)).rejects.toEqual(refused('payload'));
+    await expect(queue.enqueue('t', { deep: [() => 1] })).rejects.toEqual(
+      refused('payload.deep[0]'),
+    );
+    await expect(queue.enqueue('t', 1, { jobId: '' })).rejects.toEqual(refused('jobId'));
+    const unknown: object = { delay: 5 };
+    await expect(queue.enqueue('t', 1, unknown)).rejects.toEqual(refused('delay'));
+    expect(queue.getStats()).toMatchObject({
+      acceptedByRedis: 0,
+      acceptedByFallback: 0,
+      pending: 0,
+    });
+  });
+
+  test('a closed queue accepts nothing, and closing twice is closing once', async () => {
+    const queue = await openUp();
+    await Promise.all([queue.close(), queue.close()]);
+    await expect(queue.enqueue('t', 1)).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
+    expect(() => queue.process('t', () => undefined)).toThrow(
+      expect.objectContaining({ code: 'QUEUE_CLOSED' }),
+    );
+  });
+}
+
+function collect(): {
+  jobs: Job[];
+  take: (job: Job) => void;
+  reached: (n: number) => Promise<void>;
+} {
+  const jobs: Job[] = [];
+  let tell: (() => void) | undefined;
+  return {
+    jobs,
+    take(job) {
+      jobs.push(job);
+      tell?.();
+    },
+    async reached(count) {
+      while (jobs.length < count) {
+        await new Promise<void>((resolve) => {
+          tell = resolve;
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { describe } from '@jest/globals';
+import {
+  createRedisBackend,
+  honoursBackendContract,
+  honoursQueueContract,
+} from '@holdfast/queue/contract';
+import { openArena } from '../../src/arena.ts';
+
+describe('Redis as a backend', () => {
+  honoursBackendContract(async () => {
+    const arena = await openArena({});
+    const backend = createRedisBackend({ redis: { url: arena.redis.url } });
+    backend.open({
+      connected: () => undefined,
+      attemptFailed: () => undefined,
+      disconnected: () => undefined,
+    });
+    return {
+      backend,
+      async close() {
+        await backend.close();
+        await arena.close();
+      },
+    };
+  });
+});
+
+describe('the queue on Redis', () => {
+  honoursQueueContract(async () => {
+    const arena = await openArena({});
+    const queue = arena.queue({ directory: await arena.directory() });
+    return { queue, close: () => arena.close() };
+  });
+});
