@@ -1,5 +1,6 @@
 import type { Random } from './chance.ts';
-import { type Rule, integer, number, readOptions } from './options.ts';
+import { InvalidOptionError } from './errors.ts';
+import { integer, number, optional, readOptions } from './options.ts';
 
 /**
  * How long to wait before each further attempt, as a value: the schedule can be listed without a clock.
@@ -10,9 +11,9 @@ export interface Backoff {
 }
 
 export interface ExponentialBackoffOptions {
-  /** Delay before the second attempt, in milliseconds. Default 1 000. */
+  /** Delay before the second attempt, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;
-  /** No delay is longer, jitter included. Default 30 000. */
+  /** No delay is longer, jitter included. Default 30 000, or `initialDelayMs` if more. */
   maxDelayMs?: number;
   /** Each delay is this many times the one before. Default 2. */
   backoffMultiplier?: number;
@@ -20,12 +21,11 @@ export interface ExponentialBackoffOptions {
   jitterFactor?: number;
 }
 
-const delayMs = (fallback: number): Rule<number> =>
-  integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: fallback });
+const delayMs = optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
 
 const exponentialShape = {
-  initialDelayMs: delayMs(1_000),
-  maxDelayMs: delayMs(30_000),
+  initialDelayMs: delayMs,
+  maxDelayMs: delayMs,
   backoffMultiplier: number({ min: 1, max: 100, default: 2 }),
   jitterFactor: number({ min: 0, max: 1, default: 0.1 }),
 };
@@ -36,7 +36,8 @@ const exponentialShape = {
  */
 export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff {
   const settled = readOptions('exponentialBackoff', exponentialShape, options);
-  const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor } = settled;
+  const { backoffMultiplier, jitterFactor } = settled;
+  const { initialDelayMs, maxDelayMs } = delayBounds('exponentialBackoff', settled);
   return {
     *delays(random) {
       let nominalMs = initialDelayMs;
@@ -50,13 +51,13 @@ export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff
 }
 
 export interface DecorrelatedBackoffOptions {
-  /** The shortest delay, in milliseconds. Default 1 000. */
+  /** The shortest delay, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;
-  /** No delay is longer. Default 30 000. */
+  /** No delay is longer. Default 30 000, or `initialDelayMs` if more. */
   maxDelayMs?: number;
 }
 
-const decorrelatedShape = { initialDelayMs: delayMs(1_000), maxDelayMs: delayMs(30_000) };
+const decorrelatedShape = { initialDelayMs: delayMs, maxDelayMs: delayMs };
 
 /**
  * Decorrelated jitter: each delay is drawn between the shortest one and three times the one before, so
@@ -66,7 +67,7 @@ const decorrelatedShape = { initialDelayMs: delayMs(1_000), maxDelayMs: delayMs(
  */
 export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backoff {
   const settled = readOptions('decorrelatedBackoff', decorrelatedShape, options);
-  const { initialDelayMs, maxDelayMs } = settled;
+  const { initialDelayMs, maxDelayMs } = delayBounds('decorrelatedBackoff', settled);
   return {
     *delays(random) {
       let previousMs = initialDelayMs;
@@ -77,4 +78,20 @@ export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backo
       }
     },
   };
+}
+
+/**
+ * The shortest and the longest delay; a default gives way to what is given.
+ * @param owner the public function on whose behalf it reads.
+ * @throws InvalidOptionError when both are given and contradict each other.
+ */
+export function delayBounds(
+  owner: string,
+  given: { readonly initialDelayMs: number | undefined; readonly maxDelayMs: number | undefined },
+): { initialDelayMs: number; maxDelayMs: number } {
+  const maxDelayMs = given.maxDelayMs ?? Math.max(30_000, given.initialDelayMs ?? 0);
+  const initialDelayMs = given.initialDelayMs ?? Math.min(1_000, maxDelayMs);
+  if (initialDelayMs <= maxDelayMs) return { initialDelayMs, maxDelayMs };
+  const permitted = `at most maxDelayMs, ${maxDelayMs}`;
+  throw new InvalidOptionError(owner, 'initialDelayMs', initialDelayMs, permitted);
 }

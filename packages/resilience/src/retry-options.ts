@@ -1,4 +1,4 @@
-import { type Backoff, exponentialBackoff } from './backoff.ts';
+import { type Backoff, delayBounds, exponentialBackoff } from './backoff.ts';
 import { type Budget, createRetryBudget } from './budget.ts';
 import { type Random, systemRandom } from './chance.ts';
 import { type ErrorKind, classifyError, errorKinds } from './classify.ts';
@@ -116,10 +116,7 @@ export function readRetryOptions(owner: string, given: unknown): SettledRetryOpt
       if (value !== undefined) refuse(name, value, 'absent when backoff is given');
     }
   }
-  const longestMs = maxDelayMs ?? Math.max(30_000, initialDelayMs ?? 0);
-  if (initialDelayMs !== undefined && initialDelayMs > longestMs) {
-    refuse('initialDelayMs', initialDelayMs, `at most maxDelayMs, ${longestMs}`);
-  }
+  const bounds = delayBounds(owner, { initialDelayMs, maxDelayMs });
   if (initialDelayMs !== undefined && initialDelayMs > rest.timeoutMs) {
     refuse('initialDelayMs', initialDelayMs, `at most timeoutMs, ${rest.timeoutMs}`);
   }
@@ -132,8 +129,7 @@ export function readRetryOptions(owner: string, given: unknown): SettledRetryOpt
     backoff:
       backoff ??
       exponentialBackoff({
-        initialDelayMs: initialDelayMs ?? Math.min(1_000, longestMs),
-        maxDelayMs: longestMs,
+        ...bounds,
         backoffMultiplier: backoffMultiplier ?? 2,
         jitterFactor,
       }),

@@ -192,6 +192,29 @@ test('H4: a probe that never settles counts as failed after its time, and anothe
   });
 });
 
+test('H4: lost probes that do not decide by themselves leave the rest of the places, and count only once', async () => {
+  const { breaker, clock } = open({
+    windowCalls: 10,
+    minimumCalls: 1,
+    openDurationMs: 1_000,
+    halfOpenMaxCalls: 4,
+    failureRateThreshold: 0.75,
+    probeTimeoutMs: 5_000,
+  });
+  await fail(breaker);
+  await clock.advance(1_000);
+  const lost = held<string>();
+  const losing = breaker.tryExecute(lost.work);
+  await clock.advance(5_000);
+  await succeed(breaker);
+  lost.resolve('too late to count');
+  await losing;
+  await succeed(breaker);
+  expect(breaker.getStats()).toMatchObject({ state: 'half-open', lateCount: 1 });
+  await succeed(breaker);
+  expect(breaker.state).toBe('closed');
+});
+
 test('H5: a result that comes late moves nothing, whether it is a success or a failure', async () => {
   const { breaker, clock } = open({ failureThreshold: 2, openDurationMs: 1_000 });
   const [early, late] = [held<string>(), held<string>()];

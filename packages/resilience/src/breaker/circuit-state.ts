@@ -14,8 +14,9 @@
  *                    observe -> metrics-only    restore -> what was exported
  * ```
  *
- * `isolated` refuses and `metrics-only` admits, both until told otherwise; results are counted in both,
- * but move nothing.
+ * Lost probes that decide nothing by themselves begin a new half-open generation (go-on). `isolated`
+ * refuses and `metrics-only` admits, both until told otherwise; results are counted in both, but move
+ * nothing.
  */
 export type CircuitState =
   | { readonly kind: 'closed' }
@@ -29,6 +30,7 @@ export type CircuitMove =
   | { readonly kind: 'trip'; readonly untilMs: number }
   | { readonly kind: 'half-open'; readonly trial: Trial }
   | { readonly kind: 'relapse'; readonly untilMs: number }
+  | { readonly kind: 'go-on' }
   | { readonly kind: 'recover' }
   | { readonly kind: 'force-open'; readonly untilMs: number }
   | { readonly kind: 'isolate' }
@@ -53,6 +55,9 @@ export function transition(state: CircuitState, move: CircuitMove): CircuitState
     case 'relapse':
       if (state.kind !== 'half-open') return state;
       return { kind: 'open', untilMs: move.untilMs, openings: state.openings + 1 };
+    case 'go-on':
+      // Another object, and thereby another generation: what was given up can no longer count.
+      return state.kind === 'half-open' ? { ...state } : state;
     case 'recover':
       return state.kind === 'half-open' ? closed : state;
     case 'force-open':

@@ -202,7 +202,10 @@ export abstract class Circuit {
     if (this.#state.kind !== 'half-open') return;
     const { trial } = this.#state;
     const { lostAtMs } = trial;
-    if (nowMs >= lostAtMs) this.#decide(trial.giveUp(), lostAtMs, undefined);
+    if (nowMs < lostAtMs) return;
+    const verdict = trial.giveUp();
+    if (verdict === undefined) this.#move({ kind: 'go-on' });
+    else this.#decide(verdict, lostAtMs, undefined);
   }
 
   #count(generation: number, failed: boolean, durationMs: number, error: unknown): void {
@@ -273,7 +276,7 @@ export abstract class Circuit {
       this.#consecutiveFailures = 0;
       this.#opener = undefined;
     }
-    if (to === from) return;
+    if (to.kind === from.kind && move.kind !== 'force-open') return;
     const { name, clock } = this.#rules;
     this.#sinceEpochMs = clock.epochMs();
     this.stateChanged({
