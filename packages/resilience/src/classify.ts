@@ -97,7 +97,7 @@ const codesByKind: Readonly<Partial<Record<ErrorKind, readonly string[]>>> = {
     'ERR_TLS_CERT_ALTNAME_INVALID',
   ],
   programming_error: ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_INVALID_URL'],
-  aborted: ['ABORT_ERR', 'UND_ERR_ABORTED'],
+  aborted: ['ABORT_ERR', 'UND_ERR_ABORTED', 'HEDGE_LOST'],
   exhausted: ['RETRY_EXHAUSTED'],
   refused: [
     'CIRCUIT_OPEN',
@@ -107,6 +107,8 @@ const codesByKind: Readonly<Partial<Record<ErrorKind, readonly string[]>>> = {
     'BULKHEAD_CLOSED',
     'RATE_LIMIT_EXCEEDED',
     'RATE_LIMITER_CLOSED',
+    'LIMIT_EXCEEDED',
+    'THROTTLED',
   ],
 };
 
