@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError, isHoldfastError } from '@holdfast/resilience';
 import type { StageMode } from './stage.ts';
 
 /** The mode that was asked for cannot stand on this machine. */
@@ -40,13 +40,13 @@ export class StageStateError extends HoldfastError {
   }
 }
 
-/** A verb was called on a server whose stage has been closed; nothing was done. */
+/** The stage a server belongs to has been closed; nothing was done, or it was given up. */
 export class StageClosedError extends HoldfastError {
   readonly code = 'STAGE_CLOSED';
   readonly server: string;
 
-  constructor(server: string, verb: string) {
-    super(`${server}.${verb}() was called after the stage was closed; open a new one`, {
+  constructor(server: string) {
+    super(`${server} belongs to a stage that has been closed; open a new one`, {
       outcome: 'not-applied',
     });
     this.server = server;
@@ -97,4 +97,24 @@ export class RedisNotFoundError extends HoldfastError {
       { cause, outcome: 'not-applied' },
     );
   }
+}
+
+/** The container engine refused a request. */
+export class EngineError extends HoldfastError {
+  readonly code = 'ENGINE_REFUSED';
+  /** Status of its HTTP answer. */
+  readonly status: number;
+
+  constructor(request: string, status: number, said: string) {
+    super(`the container engine answered '${request}' with ${status}: ${said}`);
+    this.status = status;
+  }
+}
+
+/** The status of an {@link EngineError}; `undefined` for any other failure. */
+export function engineStatus(error: unknown): number | undefined {
+  const isRefusal = isHoldfastError(error) && error.code === 'ENGINE_REFUSED';
+  return isRefusal && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : undefined;
 }

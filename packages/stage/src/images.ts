@@ -1,3 +1,5 @@
+import type { Environment } from './server-kind.ts';
+
 /**
  * Every image a stage uses, by server, each named only here; docker-compose.test.yml bears the same names.
  * An environment variable replaces one, for a mirror or an image built by images/build.sh.
@@ -7,10 +9,7 @@ const images = {
 } as const;
 
 /** The image of a server under `env`. */
-export function imageOf(
-  server: keyof typeof images,
-  env: Readonly<Record<string, string | undefined>>,
-): string {
+export function imageOf(server: keyof typeof images, env: Environment): string {
   const { variable, pinned } = images[server];
   const replacement = env[variable];
   return replacement === undefined || replacement === '' ? pinned : replacement;

@@ -1,15 +1,10 @@
 import { InvalidOptionError } from '@holdfast/resilience';
+import type { EngineAddress } from './docker/engine.ts';
+import type { DockerVerdict } from './docker/verdict.ts';
 import { StageModeError } from './errors.ts';
 import type { StageMode } from './stage.ts';
 
 export const STAGE_MODES: readonly StageMode[] = ['docker', 'local'];
-
-/** Why Docker cannot stand here, and what can be done about it. */
-export interface Obstacle {
-  readonly why: string;
-  readonly wayOut: string;
-  readonly cause?: unknown;
-}
 
 /** What the caller and the environment ask for. */
 export interface ModeWish {
@@ -18,6 +13,11 @@ export interface ModeWish {
   readonly variable: string | undefined;
 }
 
+/** The mode a stage stands in, with what it needs for it. */
+export type ChosenMode =
+  | { readonly mode: 'local' }
+  | { readonly mode: 'docker'; readonly engine: EngineAddress };
+
 /**
  * The caller's mode, else that of HOLDFAST_STAGE, else docker where nothing stands in its way, else local.
  * @throws StageModeError when docker is asked for and cannot stand; InvalidOptionError for an unknown
@@ -25,14 +25,14 @@ export interface ModeWish {
  */
 export async function chooseMode(
   wish: ModeWish,
-  obstacleToDocker: () => Promise<Obstacle | undefined>,
-): Promise<StageMode> {
+  judge: () => Promise<DockerVerdict>,
+): Promise<ChosenMode> {
   const asked = wish.mode ?? readVariable(wish.variable);
-  if (asked === 'local') return 'local';
-  const obstacle = await obstacleToDocker();
-  if (obstacle === undefined) return 'docker';
-  if (asked === undefined) return 'local';
-  throw new StageModeError('docker', obstacle.why, obstacle.wayOut, obstacle.cause);
+  if (asked === 'local') return { mode: 'local' };
+  const verdict = await judge();
+  if (verdict.stands) return { mode: 'docker', engine: verdict.engine };
+  if (asked === undefined) return { mode: 'local' };
+  throw new StageModeError('docker', verdict.why, verdict.wayOut, verdict.cause);
 }
 
 function readVariable(variable: string | undefined): StageMode | undefined {

@@ -26,9 +26,9 @@ export async function openServer(
       { ...context, ...address, name: kind.name, url: kind.url(address) },
       {
         ...driver,
-        async discard() {
+        async discard(limit) {
           try {
-            await driver.discard();
+            await driver.discard(limit);
           } finally {
             await reserved.release();
           }

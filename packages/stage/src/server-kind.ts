@@ -8,6 +8,9 @@ export interface Address {
   readonly port: number;
 }
 
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What a stage gives to everything that stands on it. */
 export interface StageContext {
   /** Names the stage among all on this machine. */

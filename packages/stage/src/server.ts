@@ -1,5 +1,5 @@
 import { type Clock, createAnnouncer } from '@holdfast/resilience';
-import { settlesWithin, withDeadline } from './deadline.ts';
+import { orAbort, settlesWithin, withDeadline } from './deadline.ts';
 import {
   ServerStartError,
   ServerTimeoutError,
@@ -14,9 +14,9 @@ export interface Life {
   /** Resolves when it has ended, with how, in words; never rejects. */
   readonly ended: Promise<string>;
   /** Asks it to end in an orderly way; its end is not waited for. */
-  terminate(): Promise<void>;
+  terminate(signal: AbortSignal): Promise<void>;
   /** Ends it at once; its end is not waited for. */
-  kill(): Promise<void>;
+  kill(signal: AbortSignal): Promise<void>;
   /** Resolves when it really stands still. */
   freeze(signal: AbortSignal): Promise<void>;
   /** Resolves when it really runs again. */
@@ -29,9 +29,9 @@ export interface ServerDriver {
   launch(signal: AbortSignal): Promise<Life>;
   /** One protocol exchange; rejects when nobody answers. */
   probe(signal: AbortSignal): Promise<Readiness>;
-  log(): Promise<string>;
+  log(signal: AbortSignal): Promise<string>;
   /** Removes what is left once it has ended: folders, containers, reservations. */
-  discard(): Promise<void>;
+  discard(signal: AbortSignal): Promise<void>;
 }
 
 export interface ServerDescription {
@@ -106,9 +106,9 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       announcer.announce('transition', { server: name, from, to, atMs: clock.now() });
   };
 
-  const inTurn = (verb: string, work: () => Promise<void>): Promise<void> => {
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
     const turn = lastVerb.then(() => {
-      if (closing.signal.aborted) throw new StageClosedError(name, verb);
+      closing.signal.throwIfAborted();
       return work();
     });
     lastVerb = turn.catch(() => undefined);
@@ -122,15 +122,21 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     return state.life;
   };
 
-  const timeout = (seen: string, cause?: unknown): Error =>
-    new ServerTimeoutError(name, stopTimeoutMs, seen, cause);
-
-  const end = async (life: Life): Promise<void> => {
-    await life.kill();
-    if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) {
-      throw timeout('was sent SIGKILL, but did not end');
-    }
+  /** Waits for the effect of a verb; `seen` says what it would be like not to see it. */
+  const waitFor = <T>(
+    seen: string,
+    work: (limit: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> => {
+    const late = (): Error => new ServerTimeoutError(name, stopTimeoutMs, seen);
+    return withDeadline(clock, stopTimeoutMs, signal, late, work);
   };
+
+  const end = (life: Life): Promise<void> =>
+    waitFor('was sent SIGKILL, but did not end', async (limit) => {
+      await life.kill(limit);
+      await orAbort(life.ended, limit);
+    });
 
   const start = async (until: Readiness, signal: AbortSignal): Promise<void> => {
     if (state.is !== 'stopped') throw new StageStateError(name, 'start', state.is, ['stopped']);
@@ -146,7 +152,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       void follow();
       try {
         const came = await untilAnswered(clock, driver.probe.bind(driver), until, watch, limit);
-        if (came === 'ended') throw await startError(watch);
+        if (came === 'ended') throw await startError(watch, limit);
       } catch (error) {
         await end(life);
         throw error;
@@ -155,21 +161,18 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     });
   };
 
-  const startError = async (watch: Watch): Promise<Error> => {
-    const printed = (await driver.log()).slice(-QUOTED_LOG_CHARACTERS).trim();
+  const startError = async (watch: Watch, limit: AbortSignal): Promise<Error> => {
+    const printed = (await driver.log(limit)).slice(-QUOTED_LOG_CHARACTERS).trim();
     return new ServerStartError(name, watch.ended ?? 'unknown', printed, watch.lastFailure);
   };
 
-  const waitFor = (seen: string, work: (limit: AbortSignal) => Promise<void>): Promise<void> =>
-    withDeadline(clock, stopTimeoutMs, closing.signal, () => timeout(seen), work);
-
   const close = async (): Promise<void> => {
-    closing.abort(new StageClosedError(name, 'start'));
+    closing.abort(new StageClosedError(name));
     try {
       if (state.is !== 'stopped') await end(state.life);
       await lastVerb;
     } finally {
-      await driver.discard();
+      await waitFor('could not be removed', (limit) => driver.discard(limit));
     }
   };
 
@@ -181,30 +184,32 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     get state() {
       return state.is;
     },
-    kill: () => inTurn('kill', () => end(lifeIn('kill', 'running', 'frozen'))),
+    kill: () => inTurn(() => end(lifeIn('kill', 'running', 'frozen'))),
     stop: () =>
-      inTurn('stop', async () => {
+      inTurn(async () => {
         const life = lifeIn('stop', 'running');
-        await life.terminate();
+        await waitFor('could not be told to stop', (limit) => life.terminate(limit));
         if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) await end(life);
       }),
     start: ({ until = 'ready', signal }: StartOptions = {}) =>
-      inTurn('start', () =>
+      inTurn(() =>
         start(until, AbortSignal.any(signal ? [signal, closing.signal] : [closing.signal])),
       ),
     freeze: () =>
-      inTurn('freeze', async () => {
+      inTurn(async () => {
         const life = lifeIn('freeze', 'running');
-        await waitFor('was told to freeze, but went on', (limit) => life.freeze(limit));
+        const seen = 'was told to freeze, but went on';
+        await waitFor(seen, (limit) => life.freeze(limit), closing.signal);
         apply({ type: 'frozen', life });
       }),
     thaw: () =>
-      inTurn('thaw', async () => {
+      inTurn(async () => {
         const life = lifeIn('thaw', 'frozen');
-        await waitFor('was told to thaw, but stood still', (limit) => life.thaw(limit));
+        const seen = 'was told to thaw, but stood still';
+        await waitFor(seen, (limit) => life.thaw(limit), closing.signal);
         apply({ type: 'thawed', life });
       }),
-    log: () => driver.log(),
+    log: () => waitFor('did not hand out its log', (limit) => driver.log(limit), closing.signal),
   };
   return { handle, close: () => (closed ??= close()) };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemRandom } from '@holdfast/resilience';
-import { dockerObstacle, openInDocker } from './docker/docker.ts';
+import { openInDocker } from './docker/docker.ts';
+import { judgeDocker } from './docker/verdict.ts';
 import { openLocally } from './local/local.ts';
 import { chooseMode } from './mode.ts';
 import { readStageOptions } from './options.ts';
@@ -113,16 +114,21 @@ export async function openStage(
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();
   const { redis, clock } = settled;
-  const kinds = redis === undefined ? [] : [redisServer(redis.settings)];
+  const { env } = process;
+  const kinds = redis === undefined ? [] : [redisServer(redis.settings, env)];
   const images = kinds.map((kind) => kind.container.image);
-  const mode = await chooseMode(
-    { mode: settled.mode, variable: process.env['HOLDFAST_STAGE'] },
-    () => dockerObstacle(images, settled, signal),
+  const chosen = await chooseMode({ mode: settled.mode, variable: env['HOLDFAST_STAGE'] }, () =>
+    judgeDocker(images, { ...settled, signal, env }),
   );
-  const open = mode === 'docker' ? openInDocker : openLocally;
   const watchdog = openWatchdog(clock);
   const context = { ...settled, id: randomUUID(), random: systemRandom, watchdog };
-  const opened = await Promise.allSettled(kinds.map((kind) => open(kind, context, signal)));
+  const opened = await Promise.allSettled(
+    kinds.map((kind) =>
+      chosen.mode === 'docker'
+        ? openInDocker(kind, context, chosen.engine, signal)
+        : openLocally(kind, context, signal),
+    ),
+  );
   const servers = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 
   const closeAll = async (): Promise<void> => {
@@ -139,7 +145,7 @@ export async function openStage(
     throw error;
   }
   const handles = servers.map(({ handle }) => [handle.name, handle] as const);
-  return { ...Object.fromEntries(handles), mode, close, [Symbol.asyncDispose]: close };
+  return { ...Object.fromEntries(handles), mode: chosen.mode, close, [Symbol.asyncDispose]: close };
 }
 
 function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {

@@ -4,7 +4,11 @@ import type { EngineAddress } from './docker/engine.ts';
 export type Ward =
   | { readonly type: 'process'; readonly pid: number; readonly birth: string }
   | { readonly type: 'directory'; readonly path: string }
-  | { readonly type: 'containers'; readonly engine: EngineAddress; readonly label: string };
+  | {
+      readonly type: 'containers';
+      readonly engine: EngineAddress;
+      readonly labels: readonly string[];
+    };
 
 /** What the watchdog is told, one JSON object a line. */
 export type WatchdogOrder =

@@ -32,7 +32,7 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
     case 'containers':
       for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
         if (sweep > 0) await sleep(clock, SWEEP_PAUSE_MS, signal);
-        await removeContainers(ward.engine, ward.label, signal);
+        await removeContainers(ward.engine, ward.labels, signal);
       }
       return;
   }

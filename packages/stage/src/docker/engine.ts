@@ -1,84 +1,116 @@
 import { request } from 'node:http';
+import { EngineError, engineStatus } from '../errors.ts';
 
 /** Where a container engine on this machine answers. */
 export type EngineAddress =
   | { readonly socketPath: string }
   | { readonly host: string; readonly port: number };
 
-export interface EngineReply {
-  readonly status: number;
-  readonly body: Buffer;
+export interface EngineRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Path and query. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+  /** False lets the process exit while the answer is awaited. Default true. */
+  readonly holdsProcess?: boolean;
 }
 
-/** No answer that is read whole is longer, in bytes. */
-const REPLY_MAX_BYTES = 67_108_864;
+/** No answer is read that is longer, in bytes. */
+const REPLY_MAX_BYTES = 134_217_728;
 
 /**
- * One request to the engine's HTTP API. Rejects with the socket's error or with the signal's own reason;
- * an answer is an answer whatever its status.
+ * One request to the engine's HTTP API; resolves with the body of its answer. Rejects with EngineError
+ * when the engine refuses, with the socket's error, or with the signal's own reason.
  * API: https://docs.docker.com/reference/api/engine/
  */
 export function askEngine(
   engine: EngineAddress,
-  method: 'GET' | 'POST' | 'DELETE',
-  path: string,
-  signal: AbortSignal,
-): Promise<EngineReply> {
+  { method, path, signal, holdsProcess = true }: EngineRequest,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ ...engine, method, path, agent: false }, (answer) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      answer.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > REPLY_MAX_BYTES) sent.destroy(new Error('the engine answered too much'));
-        else chunks.push(chunk);
-      });
-      answer.on('end', () => {
-        stop();
-        resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks) });
-      });
-      answer.on('error', fail);
-    });
-    const stop = (): void => signal.removeEventListener('abort', onAbort);
+    const onAbort = (): void => void sent.destroy(new Error('given up'));
     const fail = (error: unknown): void => {
-      stop();
+      signal.removeEventListener('abort', onAbort);
       reject(signal.aborted ? signal.reason : error);
     };
-    const onAbort = (): void => void sent.destroy(new Error('given up'));
+    const sent = request({ ...engine, method, path, agent: false }, (answer) => {
+      const chunks: Buffer[] = [];
+      let sizeBytes = 0;
+      answer.on('data', (chunk: Buffer) => {
+        sizeBytes += chunk.length;
+        if (sizeBytes <= REPLY_MAX_BYTES) chunks.push(chunk);
+        else sent.destroy(new Error(`the engine answered more than ${REPLY_MAX_BYTES} bytes`));
+      });
+      answer.on('error', fail);
+      answer.on('end', () => {
+        const body = Buffer.concat(chunks);
+        const status = answer.statusCode ?? 0;
+        if (status >= 400) {
+          fail(new EngineError(`${method} ${path}`, status, messageIn(body)));
+        } else {
+          signal.removeEventListener('abort', onAbort);
+          resolve(body);
+        }
+      });
+    });
     signal.addEventListener('abort', onAbort, { once: true });
     sent.on('error', fail);
+    if (!holdsProcess) sent.on('socket', (socket) => socket.unref());
     sent.end();
     if (signal.aborted) onAbort();
   });
 }
 
-/** Removes every container that bears `label` (`name=value`), running or not, and its unnamed volumes. */
+/**
+ * Removes every container that bears all `labels` (`name=value`), running or not, and its unnamed
+ * volumes.
+ */
 export async function removeContainers(
   engine: EngineAddress,
-  label: string,
+  labels: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
-  const listed = await askEngine(
-    engine,
-    'GET',
-    `/containers/json?all=1&filters=${filters}`,
-    signal,
-  );
-  for (const id of containerIds(listed.body.toString('utf8'))) {
-    await askEngine(engine, 'DELETE', `/containers/${id}?force=1&v=1`, signal);
+  const filters = encodeURIComponent(JSON.stringify({ label: labels }));
+  const path = `/containers/json?all=1&filters=${filters}`;
+  const listing = await askEngine(engine, { method: 'GET', path, signal });
+  for (const id of containerIds(listing.toString('utf8'))) {
+    await removeContainer(engine, id, signal);
+  }
+}
+
+async function removeContainer(
+  engine: EngineAddress,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await askEngine(engine, { method: 'DELETE', path: `/containers/${id}?force=1&v=1`, signal });
+  } catch (error) {
+    // 404: gone already; 409: somebody else is removing it.
+    const status = engineStatus(error);
+    if (status !== 404 && status !== 409) throw error;
   }
 }
 
 function containerIds(listing: string): string[] {
   const containers: unknown = JSON.parse(listing);
-  if (!Array.isArray(containers)) return [];
-  return containers.flatMap((container: unknown) =>
-    typeof container === 'object' &&
-    container !== null &&
-    'Id' in container &&
-    typeof container.Id === 'string'
-      ? [container.Id]
-      : [],
-  );
+  return Array.isArray(containers)
+    ? containers.flatMap((container: unknown) => textField(container, 'Id') ?? [])
+    : [];
+}
+
+/** The engine's own words, `{"message": "..."}`, or the start of whatever it said. */
+function messageIn(body: Buffer): string {
+  const said = body.toString('utf8');
+  try {
+    return textField(JSON.parse(said), 'message') ?? said.slice(0, 200);
+  } catch {
+    return said.slice(0, 200);
+  }
+}
+
+function textField(value: unknown, name: string): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const field: unknown = Reflect.get(value, name);
+  return typeof field === 'string' ? field : undefined;
 }

@@ -2,11 +2,11 @@ import { access, constants } from 'node:fs/promises';
 
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Program, StageContext } from '../server-kind.ts';
+import type { Environment, Program, StageContext } from '../server-kind.ts';
 import { fetchedRedis, systemName } from './fetch.ts';
 
 export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
 }
 
 /** Programs that are a Redis, in the order they are taken. */
@@ -41,7 +41,7 @@ async function isExecutable(file: string): Promise<boolean> {
 }
 
 /** XDG Base Directory Specification: $XDG_CACHE_HOME, else ~/.cache. */
-function cacheFolder(env: LocateOptions['env']): string {
+function cacheFolder(env: Environment): string {
   const given = env['XDG_CACHE_HOME'];
   return given !== undefined && isAbsolute(given)
     ? given

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageOf } from '../images.ts';
-import type { ServerKind } from '../server-kind.ts';
+import type { Environment, ServerKind } from '../server-kind.ts';
 import { locateRedis } from './program.ts';
 import { askRedis } from './resp.ts';
 
@@ -26,10 +26,7 @@ const CONTAINER_PORT = 6_379;
 const CONTAINER_CONF = '/etc/holdfast-redis.conf';
 
 /** A standalone Redis (or Valkey). */
-export function redisServer(
-  settings: RedisSettings,
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): ServerKind {
+export function redisServer(settings: RedisSettings, env: Environment): ServerKind {
   const password = settings['requirepass'];
   return {
     name: 'redis',
