@@ -18,6 +18,10 @@ const GROWTH = 0.1;
 /** No window takes away more than half. */
 const STEEPEST = 0.5;
 
+/** What drops take away in one window, and the share of drops at which they do so in full. */
+const DROP_CUT = 0.15;
+const DROP_SHARE = 0.1;
+
 /** A single outlier counts as so many baselines at most. */
 const OUTLIER = 4;
 
@@ -44,8 +48,8 @@ type Phase =
  *      ^                                                          |
  *      +------------- one window: the new baseline ---------------+
  *
- * Each window multiplies the limit by `tolerance x baseline / latency`, clamped to 0.5..1, and by the share of calls
- * that were not dropped, then adds a tenth if the limit was in use. The baseline is what a call takes
+ * Each window multiplies the limit by `tolerance x baseline / latency`, clamped to 0.5..1, and takes off
+ * up to 15 % for drops, then adds a tenth if the limit was in use. The baseline is what a call takes
  * when no queue of ours stands before the server: measured on purpose under a quarter of the limit, and lowered
  * by anything faster. It never follows the latencies of an overload, so that a long incident does not
  * become the norm and a mild one does not let the limit creep up.
@@ -131,14 +135,14 @@ export class Gradient {
 
   #steer(meanMs: number | undefined, nowMs: number): void {
     const { latencyTolerance } = this.#settings;
-    const dropShare = this.#drops / (this.#drops + this.#samples);
+    const kept = keptAfterDrops(this.#drops, this.#samples);
     let gradient = 1;
     if (meanMs !== undefined) {
       this.#lower(meanMs);
       const baselineMs = this.#baselineMs ?? meanMs;
       gradient = Math.min(1, (latencyTolerance * baselineMs) / meanMs);
     }
-    const factor = Math.max(STEEPEST, gradient * (1 - dropShare));
+    const factor = Math.max(STEEPEST, gradient * kept);
     if (factor < 1 / (1 + GROWTH)) this.#countFromMs = nowMs;
     const inUse = this.#peakInFlight >= this.#limit / 2;
     this.#setLimit(this.#limit * factor + (inUse ? Math.max(1, this.#limit * GROWTH) * factor : 0));
@@ -172,4 +176,14 @@ export class Gradient {
   #setLimit(limit: number): void {
     this.#limit = Math.min(this.#settings.maxLimit, Math.max(this.#settings.minLimit, limit));
   }
+}
+
+/**
+ * The part of the limit that a window's drops leave. A drop is over at once and its place is taken by the next
+ * call, so that just one call too many drops a large share: what counts is whether there are drops, not quite how many.
+ */
+function keptAfterDrops(drops: number, samples: number): number {
+  if (samples === 0) return STEEPEST;
+  const share = drops / (drops + samples);
+  return 1 - DROP_CUT * Math.min(1, share / DROP_SHARE);
 }
