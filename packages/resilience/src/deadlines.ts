@@ -28,8 +28,9 @@ export class Deadlines {
     this.#timeoutMs = timeoutMs;
   }
 
-  add(deadline: Deadline): void {
-    deadline.dueMs = this.#clock.now() + this.#timeoutMs;
+  /** @param nowMs the clock's reading, from a caller who has just taken it. */
+  add(deadline: Deadline, nowMs: number = this.#clock.now()): void {
+    deadline.dueMs = nowMs + this.#timeoutMs;
     deadline.earlier = this.#latest;
     deadline.later = undefined;
     if (this.#latest === undefined) this.#earliest = deadline;

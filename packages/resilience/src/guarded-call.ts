@@ -3,7 +3,7 @@ import type { Deadline } from './deadlines.ts';
 
 /** Where a call's deadline is kept: a shared list, or a timer of its own. */
 export interface DeadlineKeeper {
-  add(deadline: Deadline): void;
+  add(deadline: Deadline, nowMs?: number): void;
   remove(deadline: Deadline): void;
 }
 
@@ -16,6 +16,19 @@ export interface GuardOptions {
   readonly timedOut: () => unknown;
   /** Called once, when the work itself has settled. */
   readonly onSettled: (() => void) | undefined;
+  /** The clock's reading, from a caller who has just taken it. */
+  readonly nowMs?: number;
+  /** See {@link Home}; absent: the call finds its own way. */
+  readonly home?: Home;
+}
+
+/**
+ * The context of a call, for its deadline: a shared timer fires in the context of whoever armed it. A
+ * caller who awaits the call anyway finds here what to do next, which saves a promise for each call.
+ */
+export interface Home {
+  /** Tells the work of a call that is out of time to stop. */
+  stop: (() => void) | undefined;
 }
 
 /**
@@ -79,16 +92,11 @@ class GuardedCall<T> implements Deadline {
   }
 
   start(work: (signal: AbortSignal) => T | PromiseLike<T>): void {
-    const { signal, deadlines } = this.#options;
+    const { signal, deadlines, home, nowMs } = this.#options;
     signal?.addEventListener('abort', this, { once: true });
     if (deadlines !== undefined) {
-      // The shared timer fires in the context of whoever armed it; a promise brings the expiry, and the
-      // listeners it runs, back into the context of this call.
-      const rung = new Promise<void>((ring) => {
-        this.#ring = ring;
-      });
-      void rung.then(() => this.#end(this.#options.timedOut()));
-      deadlines.add(this);
+      if (home === undefined) this.#listenForRing();
+      deadlines.add(this, nowMs);
     }
     let pending: T | PromiseLike<T>;
     try {
@@ -104,11 +112,26 @@ class GuardedCall<T> implements Deadline {
   }
 
   expire(): void {
-    this.#ring?.();
+    const { home, timedOut } = this.#options;
+    if (home === undefined) {
+      this.#ring?.();
+    } else if (this.#forget()) {
+      const reason = timedOut();
+      home.stop = () => this.#controller.abort(reason);
+      this.#reject(reason);
+    }
   }
 
   handleEvent(): void {
     this.#end(this.#options.signal?.reason);
+  }
+
+  /** A promise brings the expiry, and the listeners it runs, back into the context of this call. */
+  #listenForRing(): void {
+    const rung = new Promise<void>((ring) => {
+      this.#ring = ring;
+    });
+    void rung.then(() => this.#end(this.#options.timedOut()));
   }
 
   #end(reason: unknown): void {

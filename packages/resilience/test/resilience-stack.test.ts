@@ -258,6 +258,22 @@ test('H20: the context of the caller reaches every attempt, through backoff and 
   expect([...seen]).toEqual([0, 1, 2, 3].map((trace) => [trace, [trace, trace]]));
 });
 
+test('H20: a deadline strikes in the context of its own call, at the first attempt and the second', async () => {
+  const { clock, stack } = open({ retry: { maxAttempts: 2, initialDelayMs: 10 }, timeoutMs: 100 });
+  const context = new AsyncLocalStorage<number>();
+  const seen: unknown[] = [];
+  const calls = [0, 1, 2].map((trace) =>
+    context.run(trace, () =>
+      stack.tryExecute((signal) => {
+        signal.addEventListener('abort', () => seen.push([trace, context.getStore()]));
+        return never();
+      }),
+    ),
+  );
+  await clock.settle(Promise.all(calls));
+  expect(seen).toEqual([0, 1, 2, 0, 1, 2].map((trace) => [trace, trace]));
+});
+
 test('H24, H25, H26: 20 000 calls aborted at random moments (seed 20261122) leave no listener, timer, slot or call', async () => {
   const seed = 20_261_122;
   const random = seededRandom(seed);

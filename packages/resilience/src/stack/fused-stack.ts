@@ -4,6 +4,7 @@ import { sleep } from '../clock.ts';
 import { InvalidOptionError } from '../errors.ts';
 import type { Aborted, Execution, Failed, Refused } from '../execution.ts';
 import type { Substitutes } from '../fallback.ts';
+import type { Home } from '../guarded-call.ts';
 import type { RateLimiter } from '../rate-limiter.ts';
 import { RetryCourse, type RetryLedger } from '../retry-course.ts';
 import type { ResilienceStack, StackOutcome, StackStats, StackWork } from './resilience-stack.ts';
@@ -145,7 +146,7 @@ class FusedStack implements ResilienceStack {
     work: StackWork<T>,
     signal: AbortSignal | undefined,
   ): Promise<Execution<T>> {
-    const { rateLimiter, retry, clock } = this.#parts;
+    const { rateLimiter, retry } = this.#parts;
     this.#calls += 1;
     let outcome: Execution<T> | undefined;
     if (signal?.aborted === true) outcome = { kind: 'aborted', reason: signal.reason };
@@ -154,10 +155,10 @@ class FusedStack implements ResilienceStack {
     }
     if (outcome === undefined) {
       retry?.begin();
-      const endMs = retry === undefined ? Infinity : clock.now() + retry.options.timeoutMs;
-      const call = { circuit, work, signal, endMs };
+      const call: StackCall<T> = { circuit, work, signal, endMs: undefined, stop: undefined };
       const made = this.#attempts.make(call);
       outcome = 'kind' in made ? made : await made;
+      stopIfLate(call);
       if (outcome.kind === 'value') retry?.succeeded(1);
       else if (retry !== undefined) outcome = await this.#retry(call, outcome, retry);
     }
@@ -193,7 +194,7 @@ class FusedStack implements ResilienceStack {
       }
       if (outcome.kind === 'aborted') return outcome;
       if (outcome.kind === 'refused' && !retry.options.retriesRefusals) return outcome;
-      course ??= new RetryCourse(retry, call.endMs);
+      course ??= new RetryCourse(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
       const error = errorOf(outcome, call.circuit);
       const step = course.next(error);
       if (!step.again) {
@@ -205,6 +206,7 @@ class FusedStack implements ResilienceStack {
         return { kind: 'aborted', reason };
       }
       outcome = await this.#attempts.make(call);
+      stopIfLate(call);
     }
   }
 
@@ -224,6 +226,12 @@ class FusedStack implements ResilienceStack {
         break;
     }
   }
+}
+
+/** Tells work that is out of time to stop, here, in the context of its own call. */
+function stopIfLate(call: Home): void {
+  call.stop?.();
+  call.stop = undefined;
 }
 
 function workOf<T>(first: string | StackWork<T>, second: unknown): StackWork<T>;

@@ -4,18 +4,18 @@ import type { Bulkhead, Release } from '../bulkhead.ts';
 import { Deadlines } from '../deadlines.ts';
 import { isHoldfastError } from '../errors.ts';
 import type { Aborted, Execution, Refused, RefusingPolicy } from '../execution.ts';
-import { type GuardOptions, ownDeadline, startGuarded } from '../guarded-call.ts';
+import { type GuardOptions, type Home, ownDeadline, startGuarded } from '../guarded-call.ts';
 import { TimeoutError } from '../timeout.ts';
 import type { StackWork } from './resilience-stack.ts';
 import type { StackParts } from './stack-options.ts';
 
 /** One call of a stack, through all of its attempts. */
-export interface StackCall<T> {
+export interface StackCall<T> extends Home {
   readonly circuit: CallingCircuit | undefined;
   readonly work: StackWork<T>;
   readonly signal: AbortSignal | undefined;
-  /** When the time for all attempts is over, on the monotonic clock. */
-  readonly endMs: number;
+  /** When the time for all attempts is over, on the monotonic clock; set when the first begins. */
+  endMs: number | undefined;
 }
 
 /** The inner half of a stack: circuit breaker > bulkhead > timeout > the work. Never rejects. */
@@ -50,6 +50,7 @@ export class StackAttempts {
     const { circuit, signal } = call;
     let generation = firstGeneration;
     let release: Release;
+    this.#endMs(call, this.#parts.clock.now());
     try {
       release = await bulkhead.acquire({ signal });
     } catch (error) {
@@ -95,18 +96,33 @@ export class StackAttempts {
   }
 
   /** The attempt's own time, unless less than that is left of the whole call's. */
-  #guard({ signal, endMs }: StackCall<unknown>, onSettled: Release | undefined): GuardOptions {
+  #guard(call: StackCall<unknown>, onSettled: Release | undefined): GuardOptions {
     const { name, clock, timeoutMs } = this.#parts;
-    const leftMs = endMs === Infinity ? Infinity : Math.max(1, Math.ceil(endMs - clock.now()));
+    const nowMs = clock.now();
+    const leftMs = Math.max(1, Math.ceil(this.#endMs(call, nowMs) - nowMs));
+    const { signal } = call;
     if (leftMs >= timeoutMs) {
-      return { signal, deadlines: this.#deadlines, timedOut: this.#timedOut, onSettled };
+      return {
+        signal,
+        deadlines: this.#deadlines,
+        timedOut: this.#timedOut,
+        onSettled,
+        nowMs,
+        home: call,
+      };
     }
     return {
       signal,
       deadlines: ownDeadline(clock, leftMs),
       timedOut: () => new TimeoutError(name, leftMs),
       onSettled,
+      home: call,
     };
+  }
+
+  #endMs(call: StackCall<unknown>, nowMs: number): number {
+    call.endMs ??= nowMs + (this.#parts.retry?.options.timeoutMs ?? Infinity);
+    return call.endMs;
   }
 }
 
