@@ -10,6 +10,10 @@ test('each key has its own circuit, and the failures of one do not touch another
   expect(circuits.get('wi').state).toBe('open');
   expect(circuits.get('mn').state).toBe('closed');
   expect(circuits.notClosed().map((circuit) => circuit.getStats().key)).toEqual(['wi']);
+  expect(Array.from(circuits.kept(), (circuit) => circuit.getStats().state)).toEqual([
+    'open',
+    'closed',
+  ]);
 });
 
 test('H24: with a million distinct keys the bound holds and no open circuit makes room', async () => {

@@ -37,6 +37,8 @@ export interface KeyedCircuitBreakers {
    * its own that is not kept: no key is refused for the failures of others.
    */
   get(key: string): CircuitBreaker;
+  /** Every circuit that is kept, for metrics. */
+  kept(): Iterable<CircuitBreaker>;
   /** The circuits that are not closed, for a health check. */
   notClosed(): readonly CircuitBreaker[];
   /** Closes every circuit and forgets them all. */
@@ -83,6 +85,11 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     const circuit = this.#notClosed.get(key) ?? this.#touch(key) ?? this.#create(key);
     this.#latest = circuit;
     return circuit;
+  }
+
+  *kept(): Generator<CallingCircuit> {
+    yield* this.#notClosed.values();
+    yield* this.#closed.values();
   }
 
   notClosed(): readonly CallingCircuit[] {

@@ -1,5 +1,6 @@
 import type { CallingCircuit } from '../breaker/calling-circuit.ts';
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
+import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
 import { sleep } from '../clock.ts';
 import { InvalidOptionError } from '../errors.ts';
 import type { Aborted, Execution, Failed, Refused } from '../execution.ts';
@@ -97,6 +98,10 @@ class FusedStack implements ResilienceStack {
     } catch (error) {
       return { kind: 'failure', error };
     }
+  }
+
+  get circuitBreakers(): KeyedCircuitBreakers | undefined {
+    return this.#parts.circuits;
   }
 
   circuitBreaker(key?: string): CircuitBreaker | undefined {

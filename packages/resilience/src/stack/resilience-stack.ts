@@ -1,5 +1,8 @@
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
-import type { KeyedCircuitBreakersStats } from '../breaker/keyed-circuit-breakers.ts';
+import type {
+  KeyedCircuitBreakers,
+  KeyedCircuitBreakersStats,
+} from '../breaker/keyed-circuit-breakers.ts';
 import type { BulkheadStats } from '../bulkhead.ts';
 import type { Execution } from '../execution.ts';
 import type { Substitute, Substitutes } from '../fallback.ts';
@@ -64,6 +67,8 @@ export interface ResilienceStack {
     work: StackWork<T>,
     options?: Substitutes<T, F>,
   ): Promise<StackOutcome<T, F>>;
+  /** All circuits, for their events and metrics; `undefined` in a stack without circuits. */
+  readonly circuitBreakers: KeyedCircuitBreakers | undefined;
   /** The circuit of a key, or of the calls without one; `undefined` in a stack without circuits. */
   circuitBreaker(key?: string): CircuitBreaker | undefined;
   getHealthState(): HealthState;
