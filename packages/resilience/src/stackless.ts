@@ -4,10 +4,20 @@
  */
 export function withoutStack<E extends Error>(make: () => E): E {
   const limit = Error.stackTraceLimit;
-  Reflect.set(Error, 'stackTraceLimit', 0);
+  const adjusted = limitStacks(0);
   try {
     return make();
   } finally {
-    Reflect.set(Error, 'stackTraceLimit', limit);
+    if (adjusted) limitStacks(limit);
+  }
+}
+
+/** `false` where the process has frozen its intrinsics: there the stack is made all the same. */
+function limitStacks(limit: number): boolean {
+  try {
+    Error.stackTraceLimit = limit;
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -43,25 +43,6 @@ export class CircuitOpenError extends HoldfastError {
   }
 }
 
-/** Makes the error without the cost of a stack. */
-export function circuitOpenError(refusal: CircuitRefusal): CircuitOpenError {
-  const limit = Error.stackTraceLimit;
-  const adjusted = limitStacks(0);
-  const error = new CircuitOpenError(refusal);
-  if (adjusted) limitStacks(limit);
-  return error;
-}
-
-/** `false` where the process has frozen its intrinsics; the stack is then made all the same. */
-function limitStacks(limit: number): boolean {
-  try {
-    Error.stackTraceLimit = limit;
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function hint(retryAfterMs: number | undefined): string {
   return retryAfterMs === undefined
     ? ' and none will be until it is reset'

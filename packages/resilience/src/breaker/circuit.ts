@@ -1,11 +1,8 @@
 import type { Refused } from '../execution.ts';
 import { integer, readOptions } from '../options.ts';
+import { withoutStack } from '../stackless.ts';
 import type { CircuitBreakerStats, CircuitStateChange } from './circuit-breaker.ts';
-import {
-  type CircuitOpenError,
-  type RefusingState,
-  circuitOpenError,
-} from './circuit-open-error.ts';
+import { CircuitOpenError, type RefusingState } from './circuit-open-error.ts';
 import type { CircuitRules } from './circuit-options.ts';
 import { type CircuitSnapshot, readSnapshot, takeSnapshot } from './circuit-snapshot.ts';
 import {
@@ -113,7 +110,8 @@ export abstract class Circuit {
   openError(): CircuitOpenError {
     const { state, retryAfterMs } = this.refusal();
     const { name } = this.#rules;
-    return circuitOpenError({ name, key: this.key, state, retryAfterMs, cause: this.#opener });
+    const refusal = { name, key: this.key, state, retryAfterMs, cause: this.#opener };
+    return withoutStack(() => new CircuitOpenError(refusal));
   }
 
   /** The outcome of a call that `admit` has refused. */
