@@ -185,8 +185,8 @@ export class Dispatcher implements Inflow {
 
   #pump(lane: Lane): void {
     const { at } = this.standing;
-    const mustWait = lane.isSending || lane.isEmpty || at === 'opening';
-    if (mustWait || (at === 'draining' && this.#isHeldBack)) return;
+    const isHeld = at === 'opening' || (at === 'draining' && this.#isHeldBack);
+    if (lane.isSending || lane.isEmpty || isHeld) return;
     if (at === 'direct') {
       lane.isSending = true;
       // A turn later, so that what is enqueued together travels together.

@@ -65,7 +65,7 @@ export class Recovery {
   }
 
   async #recover(): Promise<void> {
-    const { backend, journal, standing, inflow, clock, random } = this.#parts;
+    const { backend, standing, inflow, clock, random } = this.#parts;
     const { signal } = this.#closing;
     const delays = backoff.delays(random);
     while (standing.at !== 'direct' && !signal.aborted) {
@@ -74,37 +74,40 @@ export class Recovery {
         for (const query of inflow.markQueries()) {
           inflow.published(query, await backend.publish(query));
         }
-        standing.move({ kind: 'answered', fallbackEmpty: journal.first === journal.next });
         await this.#drain();
       } catch (error) {
         if (signal.aborted) return;
         standing.fail(failureOf(error));
-        await sleep(clock, delays.next().value, signal).catch(() => undefined);
-      } finally {
         inflow.holdBack(false);
+        await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }
     }
   }
 
-  /** Brings the backlog over, window by window, until it is gone or the standing changes. */
+  /**
+   * Brings the backlog over, window by window, and hands over. Only a window that Redis has taken makes the
+   * standing `draining`: an attempt that is refused changes nothing.
+   */
   async #drain(): Promise<void> {
     const { backend, journal, standing, inflow, announcer, clock } = this.#parts;
     const startedMs = clock.now();
     let jobs = 0;
-    while (standing.at === 'draining') {
-      inflow.holdBack(journal.next - journal.first < MAX_BATCH_JOBS);
+    while (standing.at !== 'direct') {
+      this.#closing.signal.throwIfAborted();
+      inflow.holdBack(standing.at === 'draining' && journal.next - journal.first < MAX_BATCH_JOBS);
       const taken = await drainOnce({ backend, journal }, (publication, receipt) =>
         inflow.published(publication, receipt),
       );
       jobs += taken;
-      if (taken > 0) continue;
       const spilling = inflow.spilling();
-      if (spilling !== undefined) await spilling;
+      if (taken > 0) standing.move({ kind: 'answered' });
+      else if (spilling !== undefined) await spilling;
       // What is left then is damaged, and was reported when the journal was opened.
       else if (journal.first < journal.next) await journal.release(journal.next - 1);
       else standing.move({ kind: 'emptied' });
     }
-    if (jobs === 0 || standing.at !== 'direct') return;
+    inflow.holdBack(false);
+    if (jobs === 0) return;
     const atMs = clock.now();
     announcer.announce('drained', { jobs, tookMs: atMs - startedMs, atMs });
   }

@@ -6,20 +6,20 @@ import type { ErrorClass } from './backend.ts';
  *                 Redis answers, fallback empty
  *      opening ───────────────────────────────────▶ direct
  *         │                                          │  ▲
- *         │ first attempt failed,       a send fails,│  │ fallback empty
- *         │ or fallback not empty       link is lost │  │
+ *         │ first attempt failed        a send fails,│  │ fallback empty
+ *         │                             link is lost │  │
  *         ▼                                          ▼  │
  *      buffering ◀──────── a send fails ────────── draining
- *         │  ▲ └─────────── Redis answers ───────────▲
+ *         │  ▲ └─────── Redis takes a window ────────▲
  *  denied │  │ another kind of failure               │
  *  fenced ▼  │                                       │
- *      blocked ───────────── Redis answers ──────────┘
+ *      blocked ───────── Redis takes a window ───────┘
  *
  *      any ── close() ──▶ closed
  *
- * Jobs are accepted by Redis in `direct` and by the fallback in `opening` (once that has ended),
- * `buffering`, `draining` and `blocked`. `blocked` differs from `buffering` in one thing: time alone will not
- * mend it, somebody has to (credentials, permissions, a second owner of the journal).
+ * Jobs are accepted by Redis in `direct` and by the fallback in `buffering`, `draining` and `blocked`; in
+ * `opening` they wait for its end, which a deadline bounds. `blocked` differs from `buffering` in one thing:
+ * time alone will not mend it, somebody has to (credentials, permissions, a second owner of the journal).
  */
 export type QueueState =
   | { readonly at: 'opening' }
@@ -31,8 +31,10 @@ export type QueueState =
 
 /** What happens to the queue, as far as its state is concerned. */
 export type QueueMoment =
-  | { readonly kind: 'answered'; readonly fallbackEmpty: boolean }
+  /** Redis has taken a window of the backlog. */
+  | { readonly kind: 'answered' }
   | { readonly kind: 'failed'; readonly errorClass: ErrorClass }
+  /** Redis answers, and nothing is left in the fallback or on its way there. */
   | { readonly kind: 'emptied' }
   | { readonly kind: 'closed' };
 
@@ -40,9 +42,8 @@ export type QueueMoment =
 export function transition(state: QueueState, moment: QueueMoment): QueueState {
   if (state.at === 'closed' || moment.kind === 'closed') return { at: 'closed' };
   if (moment.kind === 'failed') return afterFailure(state, moment.errorClass);
-  if (moment.kind === 'emptied') return state.at === 'draining' ? { at: 'direct' } : state;
-  if (state.at === 'direct' || state.at === 'draining') return state;
-  return { at: state.at === 'opening' && moment.fallbackEmpty ? 'direct' : 'draining' };
+  const at = moment.kind === 'emptied' ? 'direct' : 'draining';
+  return state.at === at || state.at === 'direct' ? state : { at };
 }
 
 function afterFailure(state: QueueState, errorClass: ErrorClass): QueueState {

@@ -80,6 +80,22 @@ test('jobs of an outage follow those before it and precede those after it', asyn
   expect(payloads(backend, 't')).toEqual(range(1, 1_530));
 });
 
+test('what waited behind a batch that failed stays behind it', async () => {
+  const { queue, backend, clock } = open();
+  backend.up();
+  await queue.ready();
+  backend.refuseNext(new BackendError('busy', 'not now'));
+  const spilled = nextEvent(queue, 'spilled');
+  const first = queue.enqueue('t', 1);
+  for (let microtask = 0; microtask < 10; microtask += 1) await Promise.resolve();
+  const behind = enqueueAll(queue, 't', 2, 5);
+  await expect(spilled).resolves.toMatchObject({ jobs: 1 });
+  await Promise.all([first, behind]);
+  await clock.settle(nextEvent(queue, 'drained'));
+  await queue.enqueue('t', 6);
+  expect(payloads(backend, 't')).toEqual(range(1, 6));
+});
+
 test('a job whose reply was lost is applied once', async () => {
   const { queue, backend } = open();
   backend.up();

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   Delivery,
   LinkListener,
@@ -126,7 +127,9 @@ export class FakeBackend implements QueueBackend {
     this.#requireUp();
     const fault = this.#faults.shift();
     const refusal = this.#standing ?? (fault?.kind === 'refused' ? fault.error : undefined);
-    await Promise.resolve();
+    // A trip to a server takes a turn, in which more may be enqueued.
+    await nextTurn();
+    this.#requireUp();
     if (refusal !== undefined) throw refusal;
     const receipt = this.#apply(publication);
     if (fault?.kind === 'reply-lost') {

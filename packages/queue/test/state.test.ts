@@ -4,8 +4,7 @@ import { type QueueMoment, type QueueState, transition } from '../src/state.ts';
 const unreachable: QueueMoment = { kind: 'failed', errorClass: 'unreachable' };
 const denied: QueueMoment = { kind: 'failed', errorClass: 'denied' };
 const fenced: QueueMoment = { kind: 'failed', errorClass: 'fenced' };
-const answered: QueueMoment = { kind: 'answered', fallbackEmpty: false };
-const answeredEmpty: QueueMoment = { kind: 'answered', fallbackEmpty: true };
+const answered: QueueMoment = { kind: 'answered' };
 const emptied: QueueMoment = { kind: 'emptied' };
 const closed: QueueMoment = { kind: 'closed' };
 
@@ -16,26 +15,24 @@ const draining: QueueState = { at: 'draining' };
 const blocked: QueueState = { at: 'blocked', errorClass: 'denied' };
 
 test.each<[QueueState, QueueMoment, QueueState]>([
-  [opening, answeredEmpty, direct],
+  [opening, emptied, direct],
   [opening, answered, draining],
   [opening, unreachable, buffering],
   [opening, denied, blocked],
-  [opening, emptied, opening],
   [direct, unreachable, buffering],
   [direct, denied, blocked],
   [direct, fenced, { at: 'blocked', errorClass: 'fenced' }],
   [direct, answered, direct],
   [direct, emptied, direct],
   [buffering, answered, draining],
-  [buffering, answeredEmpty, draining],
+  [buffering, emptied, direct],
   [buffering, denied, blocked],
-  [buffering, emptied, buffering],
   [draining, emptied, direct],
   [draining, unreachable, buffering],
   [draining, answered, draining],
   [blocked, answered, draining],
+  [blocked, emptied, direct],
   [blocked, unreachable, buffering],
-  [blocked, emptied, blocked],
 ])('%j, when %j, becomes %j', (from, moment, to) => {
   expect(transition(from, moment)).toEqual(to);
 });
@@ -45,7 +42,7 @@ test.each([opening, direct, buffering, draining, blocked])(
   (from) => {
     const end = transition(from, closed);
     expect(end).toEqual({ at: 'closed' });
-    for (const moment of [unreachable, denied, answered, answeredEmpty, emptied, closed]) {
+    for (const moment of [unreachable, denied, answered, emptied, closed]) {
       expect(transition(end, moment)).toEqual({ at: 'closed' });
     }
   },

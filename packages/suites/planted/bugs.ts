@@ -1,0 +1,88 @@
+/** A mistake somebody could make, and the test that has to notice it. */
+export interface PlantedBug {
+  readonly name: string;
+  /** From the repository's root. */
+  readonly file: string;
+  /** Stands exactly once in the file. */
+  readonly sound: string;
+  readonly broken: string;
+  /** Path and name of the tests that are run. */
+  readonly tests: { readonly path: string; readonly name: string };
+}
+
+const OUTAGES = 'redis-failover/outages';
+const MODEL = { path: 'packages/queue/test/dispatch-model', name: '' };
+
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'the drain skips the first record of a window',
+    file: 'packages/queue/src/drain.ts',
+    sound: 'const jobs = records.map(',
+    broken: 'const jobs = records.slice(1).map(',
+    tests: { path: OUTAGES, name: 'killed under load' },
+  },
+  {
+    name: 'the drain releases a window before Redis has taken it',
+    file: 'packages/queue/src/drain.ts',
+    sound: '  const jobs = records.map(',
+    broken: '  await journal.release(last.sequence);\n  const jobs = records.map(',
+    tests: MODEL,
+  },
+  {
+    name: 'a resent job is applied again',
+    file: 'packages/queue/src/redis/scripts.ts',
+    sound: 'if passed or mine <= sequence then',
+    broken: 'if passed then',
+    tests: { path: OUTAGES, name: 'frozen' },
+  },
+  {
+    name: 'a batch that failed goes behind those that waited for it',
+    file: 'packages/queue/src/lane.ts',
+    sound: '[...batch, ...this.#waiting]',
+    broken: '[...this.#waiting, ...batch]',
+    tests: { path: 'packages/queue/test/dispatch.test', name: 'waited behind' },
+  },
+  {
+    name: 'commands have no deadline',
+    file: 'packages/queue/src/redis/connection.ts',
+    sound: 'this.#clock.schedule(limitMs,',
+    broken: 'this.#clock.schedule(limitMs * 1_000,',
+    tests: { path: OUTAGES, name: 'frozen' },
+  },
+  {
+    name: 'the queue goes back to Redis while jobs are still on their way to the journal',
+    file: 'packages/queue/src/recovery.ts',
+    sound: 'if (spilling !== undefined) await spilling;',
+    broken: 'if (spilling === null) await spilling;',
+    tests: MODEL,
+  },
+  {
+    name: 'attempts to reconnect are not spaced',
+    file: 'packages/queue/src/redis/link.ts',
+    sound: 'await sleep(clock, delayMs, signal)',
+    broken: 'await sleep(clock, 1, signal)',
+    tests: { path: 'redis-failover/reconnecting', name: 'exponential backoff' },
+  },
+  {
+    name: 'what Redis forgot is not told',
+    file: 'packages/queue/src/dispatcher.ts',
+    sound: 'if (jobs > 0) {',
+    broken: 'if (jobs > Number.MAX_VALUE) {',
+    tests: { path: 'redis-failover/forgetting', name: '' },
+  },
+  {
+    name: 'the next owner of a journal starts behind what the last one left',
+    file: 'packages/queue/src/recovery.ts',
+    sound: "while (standing.at !== 'direct') {",
+    broken:
+      "if (standing.at === 'opening') standing.move({ kind: 'emptied' });\n    while (standing.at !== 'direct') {",
+    tests: { path: 'redis-failover/producers', name: 'crashed producer' },
+  },
+  {
+    name: 'a job in the journal keeps no number of its own',
+    file: 'packages/queue/src/dispatcher.ts',
+    sound: 'encodeJob({ ...submission, sequence, originEpoch: journal.epoch })',
+    broken: 'encodeJob({ ...submission, sequence: 1, originEpoch: journal.epoch })',
+    tests: { path: OUTAGES, name: 'killed under load' },
+  },
+];
