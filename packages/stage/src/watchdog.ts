@@ -22,6 +22,7 @@ export function openWatchdog(clock: Clock): Watchdog {
   // Beside this file: the source in the workspace, the built file when published.
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const script = fileURLToPath(new URL(`./watchdog-main${extension}`, import.meta.url));
+  let closed: Promise<void> | undefined;
   const child = spawn(process.execPath, [script], {
     // A session of its own: Ctrl-C in the terminal ends the runner, not its watchdog.
     detached: true,
@@ -31,10 +32,15 @@ export function openWatchdog(clock: Clock): Watchdog {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      process.emitWarning(`the stage's watchdog could not be started (${error.code})`);
+    const report = (how: string): void => {
+      if (closed === undefined) process.emitWarning(`the stage goes on unguarded: ${how}`);
       resolve();
+    };
+    child.once('exit', (code, signal) => {
+      report(`its watchdog ended with ${signal ?? `exit code ${code}`}`);
+    });
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      report(`its watchdog could not be started (${error.code})`);
     });
   });
   child.unref();
@@ -43,7 +49,6 @@ export function openWatchdog(clock: Clock): Watchdog {
 
   const guarded = new Set<number>();
   let lastId = 0;
-  let closed: Promise<void> | undefined;
 
   const close = async (): Promise<void> => {
     // With nothing to remove there is no need to let it finish starting up.

@@ -4,8 +4,12 @@ import { dirname, join } from 'node:path';
 import { types } from 'node:util';
 import { withDeadline } from '../deadline.ts';
 import { RedisNotFoundError } from '../errors.ts';
-import type { Program, StageContext } from '../server-kind.ts';
+import type { Environment, Program, StageContext } from '../server-kind.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
+
+export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
+  readonly env: Environment;
+}
 
 /** Packages that hold the server: its binary is a link into redis-tools. */
 const SERVER_PACKAGES: readonly string[] = ['redis-server', 'redis-tools'];
@@ -28,11 +32,11 @@ export async function systemName(): Promise<string> {
  */
 export async function fetchedRedis(
   folder: string,
-  context: Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'>,
+  context: LocateOptions,
   signal: AbortSignal,
 ): Promise<Program> {
   if (await exists(folder)) return programIn(folder);
-  const { clock, fetchTimeoutMs, watchdog } = context;
+  const { clock, fetchTimeoutMs, watchdog, env } = context;
   const late = (): Error =>
     new RedisNotFoundError(`fetching one took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
   return withDeadline(clock, fetchTimeoutMs, signal, late, async (limit) => {
@@ -40,7 +44,7 @@ export async function fetchedRedis(
     const work = await mkdtemp(`${folder}.fetching-`);
     const release = watchdog.guard({ type: 'directory', path: work });
     try {
-      const tree = await unpackRedis(work, limit);
+      const tree = await unpackRedis(work, env, limit);
       await rename(tree, folder).catch(acceptExisting);
       return await programIn(folder);
     } finally {
@@ -51,7 +55,7 @@ export async function fetchedRedis(
 }
 
 /** Downloads the server and, step by step, the libraries this machine lacks; returns the unpacked tree. */
-async function unpackRedis(work: string, signal: AbortSignal): Promise<string> {
+async function unpackRedis(work: string, env: Environment, signal: AbortSignal): Promise<string> {
   const [tree, archives, conf] = [join(work, 'tree'), join(work, 'debs'), join(work, 'apt.conf')];
   for (const folder of ['tree', 'debs', 'lists/partial', 'cache/archives/partial']) {
     await mkdir(join(work, folder), { recursive: true });
@@ -60,9 +64,9 @@ async function unpackRedis(work: string, signal: AbortSignal): Promise<string> {
   const fetched = new Set<string>();
   let wanted = SERVER_PACKAGES;
   const download = (): Promise<string> =>
-    run('apt-get', ['-c', conf, 'download', ...wanted], { cwd: archives, signal });
+    run('apt-get', ['-c', conf, 'download', ...wanted], { cwd: archives, env, signal });
   try {
-    await run('apt-get', ['-c', conf, 'update'], { signal });
+    await run('apt-get', ['-c', conf, 'update'], { env, signal });
     await download();
   } catch (error) {
     signal.throwIfAborted();
@@ -74,16 +78,18 @@ async function unpackRedis(work: string, signal: AbortSignal): Promise<string> {
   for (let step = 0; step < MAX_DEPENDENCY_STEPS; step += 1) {
     for (const name of wanted) fetched.add(name);
     for (const archive of await readdir(archives)) {
-      await run('dpkg', ['-x', join(archives, archive), tree], { signal });
+      await run('dpkg', ['-x', join(archives, archive), tree], { env, signal });
       await rm(join(archives, archive));
     }
-    const { file, env } = await programIn(tree);
-    const missing = missingLibraries(await run('ldd', [file], { env, signal }));
+    const program = await programIn(tree);
+    const { file } = program;
+    const own = { ...env, ...program.env };
+    const missing = missingLibraries(await run('ldd', [file], { env: own, signal }));
     if (missing.length === 0) {
-      await run(file, ['--version'], { env, signal });
+      await run(file, ['--version'], { env: own, signal });
       return tree;
     }
-    const depends = await run('apt-cache', ['-c', conf, 'depends', ...wanted], { signal });
+    const depends = await run('apt-cache', ['-c', conf, 'depends', ...wanted], { env, signal });
     wanted = libraryDependencies(depends).filter((name) => !fetched.has(name));
     if (wanted.length === 0) {
       throw new RedisNotFoundError(`the fetched one lacks ${missing.join(', ')}`);
@@ -105,13 +111,13 @@ async function programIn(tree: string): Promise<Program> {
 
 interface RunOptions {
   readonly signal: AbortSignal;
+  readonly env: Environment;
   readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a program of the system and resolves with what it printed. */
 function run(file: string, args: readonly string[], options: RunOptions): Promise<string> {
-  const env = { ...process.env, LC_ALL: 'C', ...options.env };
+  const env = { ...options.env, LC_ALL: 'C' };
   return new Promise((resolve, reject) => {
     execFile(file, args, { ...options, env, encoding: 'utf8' }, (failure, stdout, stderr) => {
       if (failure === null) resolve(stdout);

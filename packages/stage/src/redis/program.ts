@@ -2,12 +2,8 @@ import { access, constants } from 'node:fs/promises';
 
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Environment, Program, StageContext } from '../server-kind.ts';
-import { fetchedRedis, systemName } from './fetch.ts';
-
-export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
-  readonly env: Environment;
-}
+import type { Environment, Program } from '../server-kind.ts';
+import { type LocateOptions, fetchedRedis, systemName } from './fetch.ts';
 
 /** Programs that are a Redis, in the order they are taken. */
 const NAMES = ['redis-server', 'valkey-server'];

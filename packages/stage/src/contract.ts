@@ -1,0 +1,151 @@
+/** What every server of every mode promises, as a function that a test calls. */
+import { describe, expect, test } from '@jest/globals';
+import type { ServerHandle } from './stage.ts';
+
+/** A running server with nothing in it, and how its clients speak to it. */
+export interface ServerUnderContract {
+  readonly server: ServerHandle;
+  /** Closes the stage it stands on. */
+  readonly close: () => Promise<void>;
+  /** One exchange over a connection of its own; rejects when there is no answer until `signal` aborts. */
+  readonly ping: (signal: AbortSignal) => Promise<void>;
+  /** Stores a value so that it is on disk once this resolves. */
+  readonly store: (key: string, value: string, signal: AbortSignal) => Promise<void>;
+  readonly recall: (key: string, signal: AbortSignal) => Promise<string | null>;
+  /** What the server prints whenever it has started. */
+  readonly startLine: RegExp;
+}
+
+export interface ContractLimits {
+  /** How long any one exchange may take. Default 5 000. */
+  readonly answerTimeoutMs?: number;
+  /** How long one promise may take to be shown. Default 60 000. */
+  readonly testTimeoutMs?: number;
+}
+
+/** How long a frozen server is listened to before its silence is believed. */
+const SILENCE_MS = 200;
+const KILLS = 5;
+
+/** Calls for `open` once per promise, and closes what it opened. */
+export function honoursServerContract(
+  open: () => Promise<ServerUnderContract>,
+  { answerTimeoutMs = 5_000, testTimeoutMs = 60_000 }: ContractLimits = {},
+): void {
+  const inTime = (): AbortSignal => AbortSignal.timeout(answerTimeoutMs);
+
+  const promise = (name: string, show: (opened: ServerUnderContract) => Promise<void>): void => {
+    test(
+      name,
+      async () => {
+        const opened = await open();
+        try {
+          await show(opened);
+        } finally {
+          await opened.close();
+        }
+        expect(opened.server.state).toBe('stopped');
+      },
+      testTimeoutMs,
+    );
+  };
+
+  describe('a server on the stage', () => {
+    promise('answers as soon as it is open', async ({ server, ping }) => {
+      expect(server.state).toBe('running');
+      await ping(inTime());
+    });
+
+    promise(`keeps its address over ${KILLS} kills`, async ({ server, ping }) => {
+      const { url, host, port } = server;
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        await server.kill();
+        await expect(ping(inTime())).rejects.toBeDefined();
+        await server.start();
+        await ping(inTime());
+      }
+      expect([server.url, server.host, server.port]).toEqual([url, host, port]);
+    });
+
+    promise('keeps what was on disk over a kill and over a stop', async (opened) => {
+      const { server, store, recall } = opened;
+      await store('before the kill', 'kept', inTime());
+      await server.kill();
+      expect(server.state).toBe('stopped');
+      await server.start();
+      await store('before the stop', 'kept too', inTime());
+      await server.stop();
+      expect(server.state).toBe('stopped');
+      await server.start();
+      expect(await recall('before the kill', inTime())).toBe('kept');
+      expect(await recall('before the stop', inTime())).toBe('kept too');
+    });
+
+    promise(
+      'is silent while frozen and answers what it was asked then once thawed',
+      async (opened) => {
+        const { server, ping } = opened;
+        await server.freeze();
+        expect(server.state).toBe('frozen');
+        await expect(ping(AbortSignal.timeout(SILENCE_MS))).rejects.toMatchObject({
+          name: 'TimeoutError',
+        });
+        const asked = ping(inTime());
+        await server.thaw();
+        expect(server.state).toBe('running');
+        await asked;
+      },
+    );
+
+    promise('can be killed while frozen', async ({ server, ping }) => {
+      await server.freeze();
+      await server.kill();
+      expect(server.state).toBe('stopped');
+      await server.start();
+      await ping(inTime());
+    });
+
+    promise('hands out what it printed, across restarts', async ({ server, startLine }) => {
+      await server.kill();
+      await server.start();
+      const starts = (await server.log()).match(new RegExp(startLine, 'g')) ?? [];
+      expect(starts).toHaveLength(2);
+    });
+
+    promise('refuses a verb its state does not allow, and stays as it is', async ({ server }) => {
+      const refusal = (state: string, ...needed: string[]): object => ({
+        code: 'STAGE_STATE',
+        state,
+        needed,
+      });
+      await expect(server.start()).rejects.toMatchObject(refusal('running', 'stopped'));
+      await expect(server.thaw()).rejects.toMatchObject(refusal('running', 'frozen'));
+      await server.freeze();
+      await expect(server.freeze()).rejects.toMatchObject(refusal('frozen', 'running'));
+      await expect(server.stop()).rejects.toMatchObject(refusal('frozen', 'running'));
+      await expect(server.start()).rejects.toMatchObject(refusal('frozen', 'stopped'));
+      await server.kill();
+      await expect(server.kill()).rejects.toMatchObject(refusal('stopped', 'running', 'frozen'));
+      await expect(server.freeze()).rejects.toMatchObject(refusal('stopped', 'running'));
+      expect(server.state).toBe('stopped');
+    });
+
+    promise('takes verbs one after the other, in the order of their calls', async ({ server }) => {
+      await Promise.all([server.kill(), server.start(), server.freeze(), server.thaw()]);
+      expect(server.state).toBe('running');
+    });
+
+    promise(
+      'is gone once its stage is closed, also from frozen',
+      async ({ server, ping, close }) => {
+        await server.freeze();
+        await close();
+        await close();
+        expect(server.state).toBe('stopped');
+        await expect(ping(inTime())).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+        await expect(server.start()).rejects.toMatchObject({ code: 'STAGE_CLOSED' });
+        await expect(server.log()).rejects.toMatchObject({ code: 'STAGE_CLOSED' });
+      },
+    );
+  });
+}

@@ -1,0 +1,57 @@
+import { expect, test } from '@jest/globals';
+import { type DockerVerdict, parseDockerHost } from '../src/docker/verdict.ts';
+import { type ModeWish, chooseMode } from '../src/mode.ts';
+
+const engine = { socketPath: '/run/engine.sock' };
+const stands: DockerVerdict = { stands: true, engine };
+const fallen: DockerVerdict = { stands: false, why: 'no engine answers', wayOut: 'Start one' };
+
+function choose(wish: Partial<ModeWish>, verdict: DockerVerdict): ReturnType<typeof chooseMode> {
+  return chooseMode({ mode: undefined, variable: undefined, ...wish }, () =>
+    Promise.resolve(verdict),
+  );
+}
+
+test('without a wish the mode is docker where it stands, else local', async () => {
+  expect(await choose({}, stands)).toEqual({ mode: 'docker', engine });
+  expect(await choose({}, fallen)).toEqual({ mode: 'local' });
+  expect(await choose({ variable: '' }, fallen)).toEqual({ mode: 'local' });
+});
+
+test('the option goes before the environment, and the environment before the default', async () => {
+  expect(await choose({ variable: 'local' }, stands)).toEqual({ mode: 'local' });
+  expect(await choose({ variable: 'local', mode: 'docker' }, stands)).toMatchObject({
+    mode: 'docker',
+  });
+});
+
+test('mode local does not ask for an engine', async () => {
+  const unasked = (): Promise<never> => Promise.reject(new Error('asked'));
+  const chosen = chooseMode({ mode: 'local', variable: undefined }, unasked);
+  expect(await chosen).toEqual({ mode: 'local' });
+});
+
+test('docker that is asked for and cannot stand is an error with the reason and the way out', async () => {
+  await expect(choose({ variable: 'docker' }, fallen)).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    mode: 'docker',
+    message: expect.stringMatching(/no engine answers\. Start one$/),
+  });
+});
+
+test('an unknown HOLDFAST_STAGE is refused', async () => {
+  await expect(choose({ variable: 'podman' }, stands)).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    field: 'HOLDFAST_STAGE',
+  });
+});
+
+test.each([
+  ['unix:///run/user/1/docker.sock', { socketPath: '/run/user/1/docker.sock' }],
+  ['tcp://127.0.0.1:2376', { host: '127.0.0.1', port: 2376 }],
+  ['tcp://localhost', { host: 'localhost', port: 2375 }],
+  ['tcp://docker:2375', undefined],
+  ['ssh://me@there', undefined],
+])('DOCKER_HOST=%s is read as %j', (value, expected) => {
+  expect(parseDockerHost(value)).toEqual(expected);
+});

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { expect, test } from '@jest/globals';
+import { seededRandom } from '@holdfast/resilience';
+import { joinFrames } from '../src/docker/life.ts';
+import { imageOf } from '../src/images.ts';
+import { reservePort } from '../src/ports.ts';
+import { type ReadProcess, readProcFs, readPs } from '../src/process-table.ts';
+import { redisConf } from '../src/redis/redis.ts';
+import { decodeReply, encodeCommand } from '../src/redis/resp.ts';
+import { encodeOrder, wardsLeft } from '../src/wards.ts';
+
+test('a reserved port is nobody else’s until it is released', async () => {
+  const seed = 7;
+  const first = await reservePort(seededRandom(seed));
+  const second = await reservePort(seededRandom(seed));
+  expect(second.port).not.toBe(first.port);
+  await first.release();
+  await second.release();
+  const third = await reservePort(seededRandom(seed));
+  expect(third.port).toBe(first.port);
+  await third.release();
+});
+
+test('a port somebody listens on is not reserved, and lies outside those of outgoing connections', async () => {
+  const seed = 11;
+  const wanted = await reservePort(seededRandom(seed));
+  await wanted.release();
+  const squatter = createServer().listen(wanted.port, '127.0.0.1');
+  await once(squatter, 'listening');
+  try {
+    const reserved = await reservePort(seededRandom(seed));
+    expect(reserved.port).not.toBe(wanted.port);
+    expect(reserved.port).toBeLessThan(32_768);
+    expect(await reserved.isFree()).toBe(true);
+    await reserved.release();
+  } finally {
+    squatter.close();
+  }
+});
+
+const readers: readonly (readonly [string, ReadProcess])[] = [
+  ['/proc', readProcFs],
+  ['ps', readPs],
+];
+
+test.each(readers)(
+  '%s tells a process from its successor, frozen from running, and gone',
+  async (_, read) => {
+    const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    try {
+      const pid = child.pid ?? 0;
+      const born = read(pid);
+      expect(born).toMatchObject({ frozen: false, birth: expect.stringMatching(/\d/) });
+      child.kill('SIGSTOP');
+      while (read(pid)?.frozen === false) await new Promise(setImmediate);
+      expect(read(pid)).toEqual({ birth: born?.birth, frozen: true });
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(read(pid)).toBeUndefined();
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
+
+test('what is guarded and not released is left to the watchdog, a line cut off at the end is not', () => {
+  const directory = { type: 'directory', path: '/tmp/a' } as const;
+  const server = { type: 'process', pid: 7, birth: '70' } as const;
+  const orders = [
+    encodeOrder({ type: 'guard', id: 1, ward: directory }),
+    encodeOrder({ type: 'guard', id: 2, ward: server }),
+    encodeOrder({ type: 'release', id: 1 }),
+    '{"type":"guard","id":3,"war',
+  ];
+  expect(wardsLeft(orders.join(''))).toEqual([server]);
+});
+
+test('the caller’s settings go before the defaults, the address of the stage before both', () => {
+  const conf = redisConf({ appendonly: 'yes', maxmemory: '', port: '1' }, { port: '7000' });
+  expect(conf.split('\n')).toEqual(['save ""', 'appendonly yes', 'maxmemory ""', 'port 7000', '']);
+});
+
+test('a command is sent as an array of bulk strings, lengths in bytes', () => {
+  expect(encodeCommand(['SET', 'ü'])).toBe('*2\r\n$3\r\nSET\r\n$2\r\nü\r\n');
+});
+
+test.each([
+  ['+PONG\r\n', { kind: 'value', value: 'PONG' }],
+  [':3\r\n', { kind: 'value', value: '3' }],
+  ['-LOADING Redis is loading\r\n', { kind: 'error', text: 'LOADING Redis is loading' }],
+  ['$-1\r\n', { kind: 'value', value: null }],
+  ['$4\r\na\r\nb\r\n', { kind: 'value', value: 'a\r\nb' }],
+  ['$4\r\na\r\nb', undefined],
+  ['+PON', undefined],
+])('the answer %j is read as %j', (received, reply) => {
+  expect(decodeReply(Buffer.from(received))).toEqual(reply);
+});
+
+test('what is no answer of a Redis is refused', () => {
+  expect(() => decodeReply(Buffer.from('HTTP/1.1 400\r\n'))).toThrow('not an answer');
+});
+
+test('the frames around a container’s log are taken off', () => {
+  const frame = (stream: number, text: string): Buffer => {
+    const header = Buffer.from([stream, 0, 0, 0, 0, 0, 0, text.length]);
+    return Buffer.concat([header, Buffer.from(text)]);
+  };
+  const printed = joinFrames(Buffer.concat([frame(1, 'out\n'), frame(2, 'err\n'), frame(1, '')]));
+  expect(printed.toString()).toBe('out\nerr\n');
+});
+
+test('an image is the pinned one unless the environment names another, as in the compose file', async () => {
+  const pinned = imageOf('redis', {});
+  expect(imageOf('redis', { HOLDFAST_IMAGE_REDIS: 'mirror/redis:1' })).toBe('mirror/redis:1');
+  expect(imageOf('redis', { HOLDFAST_IMAGE_REDIS: '' })).toBe(pinned);
+  const compose = await readFile(
+    new URL('../../../docker-compose.test.yml', import.meta.url),
+    'utf8',
+  );
+  expect(compose).toContain(`\${HOLDFAST_IMAGE_REDIS:-${pinned}}`);
+});

@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
+import { expect, test } from '@jest/globals';
+import { sleep, systemClock } from '@holdfast/resilience';
+import { readProcess } from '../src/process-table.ts';
+import { redisValue } from './redis-contract.ts';
+
+/** How long may pass from the end of the runner to the end of what it opened. */
+const REMOVAL_TIMEOUT_MS = 15_000;
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const limit = AbortSignal.timeout(REMOVAL_TIMEOUT_MS);
+  while (!(await holds())) await sleep(systemClock, 10, limit);
+}
+
+async function refusesConnections(address: { host: string; port: number }): Promise<boolean> {
+  try {
+    await redisValue(address, ['PING']);
+    return false;
+  } catch (error) {
+    return types.isNativeError(error) && 'code' in error && error.code === 'ECONNREFUSED';
+  }
+}
+
+interface Opened {
+  readonly mode: string;
+  readonly port: number;
+  readonly pid: string;
+  readonly conf: string;
+}
+
+test('a server does not outlive a runner that is killed by SIGKILL, nor does its folder', async () => {
+  const program = fileURLToPath(new URL('./watchdog-runner.ts', import.meta.url));
+  const runner = spawn(process.execPath, [program], {
+    env: { ...process.env, HOLDFAST_STAGE: process.env['HOLDFAST_STAGE'] ?? 'local' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    const [line]: string[] = await once(createInterface(runner.stdout), 'line');
+    const opened: Opened = JSON.parse(line ?? '');
+    const address = { host: '127.0.0.1', port: opened.port };
+    expect(await redisValue(address, ['PING'])).toBe('PONG');
+
+    runner.kill('SIGKILL');
+    await once(runner, 'exit');
+
+    await until(() => refusesConnections(address));
+    // In a container both names are those of its own small world.
+    if (opened.mode === 'local') {
+      const folder = dirname(opened.conf);
+      await until(() => readProcess(Number(opened.pid)) === undefined && !existsSync(folder));
+    }
+  } finally {
+    runner.kill('SIGKILL');
+  }
+}, 60_000);
