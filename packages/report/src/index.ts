@@ -2,6 +2,7 @@
 export { RecordNotWrittenError, ReportNotWrittenError, RunNotReadableError } from './errors.ts';
 export { renderPage } from './html.ts';
 export { renderJunit } from './junit.ts';
+export { renderMarkdown } from './markdown.ts';
 export { record } from './record.ts';
 export { redact } from './redact.ts';
 export type { Moment, RunReport, ScenarioRecord, Stage, TestRecord, Totals } from './report.ts';

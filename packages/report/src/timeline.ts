@@ -24,12 +24,7 @@ export function renderTimeline(scenario: ScenarioRecord): string {
   if (moments.length === 0) return '';
   const { detectedAfterMs, lastedMs = 0, recoveredAfterMs } = scenario;
   const recoveredAtMs = recoveredAfterMs === undefined ? undefined : lastedMs + recoveredAfterMs;
-  const times = [
-    0,
-    ...moments.map(({ atMs }) => atMs),
-    detectedAfterMs ?? 0,
-    recoveredAtMs ?? 0,
-  ];
+  const times = [0, ...moments.map(({ atMs }) => atMs), detectedAfterMs ?? 0, recoveredAtMs ?? 0];
   const firstMs = Math.min(...times);
   const spanMs = Math.max(Math.max(...times) - firstMs, 1);
   const x = (atMs: number): number =>
