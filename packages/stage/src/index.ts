@@ -3,6 +3,7 @@
  * process that opened it.
  */
 export {
+  EngineError,
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,

@@ -48,7 +48,7 @@ export async function judgeDocker(
   return {
     stands: false,
     why: obstacle ?? 'no container engine answers on this machine',
-    wayOut: `Start Docker, or use mode 'local' (HOLDFAST_STAGE=local)`,
+    wayOut: `Start an engine on this machine, or use mode 'local' (HOLDFAST_STAGE=local)`,
     cause,
   };
 }
@@ -61,7 +61,7 @@ async function findEngines(
   if (host !== undefined && host !== '') {
     const engine = parseDockerHost(host);
     if (engine !== undefined) return { engines: [engine] };
-    const obstacle = `DOCKER_HOST names an engine on another machine, where 127.0.0.1 is not ours`;
+    const obstacle = 'DOCKER_HOST names an engine on another machine, whose loopback is not ours';
     return { engines: [], obstacle };
   }
   const home = env['HOME'] ?? homedir();
