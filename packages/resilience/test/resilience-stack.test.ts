@@ -65,25 +65,6 @@ test('a transient failure is tried again, and the caller sees the success only',
   });
 });
 
-test('repeated failures open the circuit of their key only, and the health says so', async () => {
-  const { stack } = open({ circuitBreaker: { failureThreshold: 5 } });
-  await stack.execute('healthy', async () => 'ok');
-  await stack.execute('also healthy', async () => 'ok');
-  expect(stack.getHealthState()).toEqual({ level: 'healthy', reasons: [], circuits: [] });
-  for (let call = 0; call < 5; call += 1) await failureOf(stack.execute('sick', failing));
-  expect(stack.circuitBreaker('sick')?.state).toBe('open');
-  expect(await stack.execute('healthy', async () => 'ok')).toBe('ok');
-  expect(stack.getHealthState()).toMatchObject({
-    level: 'degraded',
-    reasons: ['1 of 3 circuits are not closed'],
-    circuits: [{ key: 'sick', state: 'open', lastStateChange: expect.any(Number) }],
-  });
-  for (let call = 0; call < 5; call += 1) await failureOf(stack.execute('also healthy', failing));
-  expect(stack.getHealthState().level).toBe('critical');
-  stack.reset();
-  expect(stack.getHealthState().level).toBe('healthy');
-});
-
 test('an open circuit refuses with a typed outcome, and with an error that names the key', async () => {
   const { stack } = open({ circuitBreaker: { failureThreshold: 1, openDurationMs: 60_000 } });
   await failureOf(stack.execute('wi', failing));

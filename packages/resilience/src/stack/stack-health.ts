@@ -37,7 +37,9 @@ export function judgeHealth(
       reasons.push(`all ${bulkhead.maxConcurrent} slots and the queue of ${maxQueueSize} are full`);
       level = 'critical';
     } else if (queuedCount > 0) {
-      reasons.push(`${queuedCount} calls wait for one of ${bulkhead.maxConcurrent} slots`);
+      reasons.push(
+        `calls wait for a slot: ${queuedCount} of ${maxQueueSize} places in the queue are taken`,
+      );
       if (level === 'healthy') level = 'degraded';
     }
   }
