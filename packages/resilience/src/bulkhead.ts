@@ -1,3 +1,4 @@
+import { Admission } from './admission.ts';
 import {
   BulkheadClearedError,
   BulkheadClosedError,
@@ -7,7 +8,7 @@ import {
 import { type Clock, type Timer, systemClock } from './clock.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, oneOf, readOptions, text } from './options.ts';
-import { withoutStack } from './stackless.ts';
+import { refuseSoon, withoutStack } from './stackless.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 /** Who is served first when calls wait; within one class, first come, first served. */
@@ -93,10 +94,14 @@ export interface Bulkhead {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Waiter {
+/** A call in the queue; it is told when it was admitted. */
+class Waiter extends Admission<number> {
   readonly deadlineMs: number;
-  admit(release: Release): void;
-  refuse(error: unknown): void;
+
+  constructor(deadlineMs: number, signal: AbortSignal | undefined, leave: () => void) {
+    super(signal, leave);
+    this.deadlineMs = deadlineMs;
+  }
 }
 
 const priorities = ['high', 'normal', 'low'] as const satisfies readonly Priority[];
@@ -140,18 +145,26 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     if (announcer.heard('rejected')) announcer.announce('rejected', { name, reason });
   };
 
-  const hold = (): Release => {
+  /** Takes a slot; gives the moment, which `end` wants back. */
+  const begin = (): number => {
     active += 1;
-    const startedMs = clock.now();
+    return clock.now();
+  };
+
+  const end = (beganMs: number): void => {
+    active -= 1;
+    completed += 1;
+    const tookMs = clock.now() - beganMs;
+    avgExecutionMs += completed === 1 ? tookMs : (tookMs - avgExecutionMs) * LATEST_WEIGHT;
+    if (queued > 0) admitNext();
+  };
+
+  const releaseOf = (beganMs: number): Release => {
     let held = true;
     return () => {
       if (!held) return;
       held = false;
-      active -= 1;
-      completed += 1;
-      const tookMs = clock.now() - startedMs;
-      avgExecutionMs += completed === 1 ? tookMs : (tookMs - avgExecutionMs) * LATEST_WEIGHT;
-      if (queued > 0) admitNext();
+      end(beganMs);
     };
   };
 
@@ -159,7 +172,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     const waiter = lines.high.takeFirst() ?? lines.normal.takeFirst() ?? lines.low.takeFirst();
     if (waiter === undefined) return;
     left();
-    waiter.admit(hold());
+    waiter.admit(begin());
   };
 
   /** After each departure from a line: an empty queue keeps no timer. */
@@ -215,48 +228,34 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     return outranked && lines[leastUrgent].length > 0 ? lines[leastUrgent] : undefined;
   };
 
-  const wait = (priority: Priority, signal: AbortSignal | undefined): Promise<Release> =>
-    new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        if (lines[priority].leave(place)) left();
-        reject(signal?.reason);
-      };
-      const place = lines[priority].join({
-        deadlineMs: clock.now() + queueTimeoutMs,
-        admit(release) {
-          signal?.removeEventListener('abort', onAbort);
-          resolve(release);
-        },
-        refuse(error) {
-          signal?.removeEventListener('abort', onAbort);
-          reject(error);
-        },
-      });
-      queued += 1;
-      signal?.addEventListener('abort', onAbort, { once: true });
-      armExpiry();
+  const wait = (priority: Priority, signal: AbortSignal | undefined): Promise<number> => {
+    const line = lines[priority];
+    const waiter = new Waiter(clock.now() + queueTimeoutMs, signal, () => {
+      if (line.leave(waiter)) left();
     });
+    line.join(waiter);
+    queued += 1;
+    armExpiry();
+    return waiter.promise;
+  };
 
-  const tryAcquire = (): Release | undefined =>
-    active < maxConcurrent && !closed ? hold() : undefined;
+  const isFree = (): boolean => active < maxConcurrent && !closed;
 
-  const acquire = async (given: AcquireOptions = {}): Promise<Release> => {
-    const { signal } = given;
+  /** For a call that found no free slot: a place in the queue, or the refusal. */
+  const queue = (given: AcquireOptions | undefined): Promise<number> => {
     const priority =
-      given.priority === undefined
+      given?.priority === undefined
         ? 'normal'
         : priorityRule.accepts(given.priority, 'priority', 'bulkhead.acquire');
-    signal?.throwIfAborted();
     if (closed) {
       announceRejected('closed');
       throw new BulkheadClosedError(name);
     }
-    if (active < maxConcurrent) return hold();
-    if (queued < maxQueueSize) return wait(priority, signal);
+    if (queued < maxQueueSize) return wait(priority, given?.signal);
     const victim = victimLine(priority)?.takeLast();
-    if (victim === undefined) throw full();
+    if (victim === undefined) return refuseSoon(full());
     queued -= 1;
-    const admission = wait(priority, signal);
+    const admission = wait(priority, given?.signal);
     victim.refuse(full());
     return admission;
   };
@@ -279,18 +278,21 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
 
   return {
     name,
-    tryAcquire,
-    acquire,
+    tryAcquire: () => (isFree() ? releaseOf(begin()) : undefined),
+    async acquire(given) {
+      given?.signal?.throwIfAborted();
+      return releaseOf(isFree() ? begin() : await queue(given));
+    },
     async execute(fn, given) {
       const signal = given?.signal;
       signal?.throwIfAborted();
-      const release = tryAcquire() ?? (await acquire(given));
+      const beganMs = isFree() ? begin() : await queue(given);
       try {
         // The abort may have come between the admission and this moment.
         signal?.throwIfAborted();
         return await fn(signal);
       } finally {
-        release();
+        end(beganMs);
       }
     },
     getStats: () => ({

@@ -1,9 +1,10 @@
+import { Admission } from './admission.ts';
 import { type Clock, type Timer, systemClock } from './clock.ts';
 import { InvalidOptionError } from './errors.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, nested, number, optional, readOptions, text } from './options.ts';
 import { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
-import { withoutStack } from './stackless.ts';
+import { refuseSoon, withoutStack } from './stackless.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -81,10 +82,14 @@ export interface RateLimiter {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Waiter {
+/** A call that waits for its tokens. */
+class Waiter extends Admission<void> {
   readonly tokens: number;
-  admit(): void;
-  refuse(error: unknown): void;
+
+  constructor(tokens: number, signal: AbortSignal | undefined, leave: () => void) {
+    super(signal, leave);
+    this.tokens = tokens;
+  }
 }
 
 const waitRule = integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
@@ -168,30 +173,17 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     return withoutStack(() => new RateLimitedError(name, why, retryAfterMs));
   };
 
-  const wait = (tokens: number, signal: AbortSignal | undefined): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        if (line.leave(place)) {
-          owedTokens -= tokens;
-          admitDue();
-        }
-        reject(signal?.reason);
-      };
-      const place = line.join({
-        tokens,
-        admit() {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
-        },
-        refuse(error) {
-          signal?.removeEventListener('abort', onAbort);
-          reject(error);
-        },
-      });
-      owedTokens += tokens;
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (line.length === 1) armRefill();
+  const wait = (tokens: number, signal: AbortSignal | undefined): Promise<void> => {
+    const waiter = new Waiter(tokens, signal, () => {
+      if (!line.leave(waiter)) return;
+      owedTokens -= tokens;
+      admitDue();
     });
+    line.join(waiter);
+    owedTokens += tokens;
+    if (line.length === 1) armRefill();
+    return waiter.promise;
+  };
 
   const tryAcquire = (tokens = 1): boolean => {
     if (tokens !== 1) check(tokens, 'tryAcquire');
@@ -218,9 +210,11 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     if (waitMs === 0 && line.length === 0) {
       take(tokens, nowMs);
     } else if (waitMs > maxWaitMs) {
-      throw refuse(tokens, waitMs, `no ${tokens} of ${maxTokens} tokens within ${maxWaitMs} ms`);
+      await refuseSoon(
+        refuse(tokens, waitMs, `no ${tokens} of ${maxTokens} tokens within ${maxWaitMs} ms`),
+      );
     } else if (line.length >= maxQueueSize) {
-      throw refuse(tokens, waitMs, `${line.length} calls are waiting already`);
+      await refuseSoon(refuse(tokens, waitMs, `${line.length} calls are waiting already`));
     } else {
       await wait(tokens, signal);
     }

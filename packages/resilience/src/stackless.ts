@@ -12,7 +12,7 @@ export function withoutStack<E extends Error>(make: () => E): E {
   }
 }
 
-/** `false` where the process has frozen its intrinsics: there the stack is made all the same. */
+/** `false` where the process has frozen its intrinsics; the stack is then made all the same. */
 function limitStacks(limit: number): boolean {
   try {
     Error.stackTraceLimit = limit;
@@ -20,4 +20,15 @@ function limitStacks(limit: number): boolean {
   } catch {
     return false;
   }
+}
+
+const soon = Promise.resolve();
+
+/**
+ * Rejects one microtask later. A promise that is rejected before anybody could listen to it is first
+ * entered among the unhandled ones and then taken out again, which costs more than the refusal itself.
+ */
+export async function refuseSoon(error: unknown): Promise<never> {
+  await soon;
+  throw error;
 }

@@ -1,9 +1,8 @@
-/** A place in a {@link WaitingLine}: what its owner keeps in order to leave from the middle. */
-export interface Place<T> {
-  readonly who: T;
-  line: WaitingLine<T> | undefined;
-  ahead: Place<T> | undefined;
-  behind: Place<T> | undefined;
+/** A place in a {@link WaitingLine}. Those who wait are places themselves, so that each is one object. */
+export abstract class Place {
+  line: object | undefined = undefined;
+  ahead: this | undefined = undefined;
+  behind: this | undefined = undefined;
 }
 
 /**
@@ -11,9 +10,9 @@ export interface Place<T> {
  * the same whether ten wait or fifty thousand, which neither an array's `shift` nor marking places as
  * abandoned can promise.
  */
-export class WaitingLine<T> {
-  #first: Place<T> | undefined;
-  #last: Place<T> | undefined;
+export class WaitingLine<T extends Place> {
+  #first: T | undefined;
+  #last: T | undefined;
   #length = 0;
 
   get length(): number {
@@ -21,43 +20,41 @@ export class WaitingLine<T> {
   }
 
   get first(): T | undefined {
-    return this.#first?.who;
+    return this.#first;
   }
 
-  join(who: T): Place<T> {
-    const place: Place<T> = { who, line: this, ahead: this.#last, behind: undefined };
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.behind = place;
-    this.#last = place;
+  join(newcomer: T): void {
+    newcomer.line = this;
+    newcomer.ahead = this.#last;
+    if (this.#last === undefined) this.#first = newcomer;
+    else this.#last.behind = newcomer;
+    this.#last = newcomer;
     this.#length += 1;
-    return place;
   }
 
-  /** Leaves from anywhere in the line; false when the place was given up before. */
-  leave(place: Place<T>): boolean {
-    if (place.line !== this) return false;
-    if (place.ahead === undefined) this.#first = place.behind;
-    else place.ahead.behind = place.behind;
-    if (place.behind === undefined) this.#last = place.ahead;
-    else place.behind.ahead = place.ahead;
-    place.line = undefined;
-    place.ahead = undefined;
-    place.behind = undefined;
+  /** Leaves from anywhere in the line; false for one who does not stand in it. */
+  leave(leaving: T): boolean {
+    if (leaving.line !== this) return false;
+    if (leaving.ahead === undefined) this.#first = leaving.behind;
+    else leaving.ahead.behind = leaving.behind;
+    if (leaving.behind === undefined) this.#last = leaving.ahead;
+    else leaving.behind.ahead = leaving.ahead;
+    leaving.line = undefined;
+    leaving.ahead = undefined;
+    leaving.behind = undefined;
     this.#length -= 1;
     return true;
   }
 
   takeFirst(): T | undefined {
-    return this.#take(this.#first);
+    const taken = this.#first;
+    if (taken !== undefined) this.leave(taken);
+    return taken;
   }
 
   takeLast(): T | undefined {
-    return this.#take(this.#last);
-  }
-
-  #take(place: Place<T> | undefined): T | undefined {
-    if (place === undefined) return undefined;
-    this.leave(place);
-    return place.who;
+    const taken = this.#last;
+    if (taken !== undefined) this.leave(taken);
+    return taken;
   }
 }
