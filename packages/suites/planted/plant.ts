@@ -3,7 +3,15 @@
  * tests that have to notice it. `node packages/suites/planted/plant.ts [words of a bug's name]`
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { type PlantedBug, plantedBugs } from './bugs.ts';
@@ -75,5 +83,9 @@ try {
 } finally {
   rmSync(copy, { recursive: true, force: true });
 }
-process.stdout.write(`${chosen.length - unnoticed} passed, ${unnoticed} failed\n`);
+const totals = { passed: chosen.length - unnoticed, failed: unnoticed, skipped: 0 };
+const report = join(root, 'reports/planted');
+mkdirSync(report, { recursive: true });
+writeFileSync(join(report, 'run.json'), `${JSON.stringify({ totals })}\n`);
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`);
 process.exitCode = unnoticed === 0 && chosen.length > 0 ? 0 : 1;
