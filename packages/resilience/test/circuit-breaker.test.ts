@@ -5,6 +5,7 @@ import {
   CircuitOpenError,
   InvalidOptionError,
   createCircuitBreaker,
+  retry,
 } from '@holdfast/resilience';
 import { fail, open, refused, succeed } from './circuit-fixture.ts';
 
@@ -155,4 +156,20 @@ test.each<[CircuitBreakerOptions | Record<string, unknown>, string]>([
 ])('%j is refused by name', (options, message) => {
   expect(() => createCircuitBreaker(options)).toThrow(InvalidOptionError);
   expect(() => createCircuitBreaker(options)).toThrow(message);
+});
+
+test('of a retry that has given up, the last failure tells whether the dependency failed', async () => {
+  const { breaker } = open({ failureThreshold: 1 });
+  const attempts = { maxAttempts: 1, retryableErrors: () => true };
+  const inner = new CircuitOpenError({
+    name: 'inner',
+    key: undefined,
+    state: 'open',
+    retryAfterMs: 5,
+    cause: undefined,
+  });
+  await breaker.tryExecute(() => retry(() => Promise.reject(inner), attempts));
+  expect(breaker.getStats()).toMatchObject({ state: 'closed', neutralCount: 1 });
+  await breaker.tryExecute(() => retry(() => Promise.reject(refused), attempts));
+  expect(breaker.state).toBe('open');
 });

@@ -90,7 +90,13 @@ test('H18: a listener that throws is nobody else’s error, and every listener h
   breaker.on('stateChanged', (change) => heard.push(change));
   await expect(breaker.execute(() => Promise.reject(refused))).rejects.toBe(refused);
   expect(heard).toEqual([
-    expect.objectContaining({ name: 'portal', from: 'closed', to: 'open', error: refused }),
+    expect.objectContaining({
+      name: 'portal',
+      from: 'closed',
+      to: 'open',
+      error: refused,
+      openDurationMs: 60_000,
+    }),
   ]);
   expect(warned).toHaveBeenCalledTimes(1);
   warned.mockRestore();

@@ -155,3 +155,12 @@ test('H6: an aborted or refused probe says nothing: the circuit stays half-open 
   await succeed(breaker);
   expect(breaker.state).toBe('closed');
 });
+
+test('an open circuit tells of the failure that opened it last', async () => {
+  const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
+  await fail(breaker);
+  await clock.advance(1_000);
+  const later = new Error('still down');
+  await fail(breaker, 1, later);
+  await expect(breaker.execute(async () => 'ok')).rejects.toMatchObject({ cause: later });
+});

@@ -94,3 +94,16 @@ test('H11: calls in flight do not dilute the share of failures', async () => {
   await Promise.all(calls);
   expect(breaker.getStats()).toMatchObject({ state: 'open', lateCount: 100 });
 });
+
+test('without minimumCalls twenty calls are awaited, or as many as the window holds', async () => {
+  for (const [windowCalls, minimumCalls] of [
+    [100, 20],
+    [8, 8],
+  ] as const) {
+    const { breaker } = open({ windowCalls });
+    await fail(breaker, minimumCalls - 1);
+    expect(breaker.state).toBe('closed');
+    await fail(breaker);
+    expect(breaker.state).toBe('open');
+  }
+});

@@ -217,6 +217,32 @@ test('the total time of the retry bounds the last attempt as well', async () => 
   expect(clock.now()).toBeLessThanOrEqual(5_000);
 });
 
+test('the wait for a slot counts towards the total time', async () => {
+  const { clock, stack } = open({
+    retry: { initialDelayMs: 1, timeoutMs: 5_000 },
+    bulkhead: { maxConcurrent: 1, queueTimeoutMs: 60_000 },
+    timeoutMs: 5_000,
+  });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const running = stack.execute(() => promise);
+  const queued = stack.tryExecute(never);
+  await clock.advance(4_000);
+  resolve('ok');
+  await running;
+  expect(await clock.settle(queued)).toMatchObject({ error: { exhaustedBy: 'time' } });
+  expect(clock.now()).toBe(5_000);
+});
+
+test('a retry that takes refusals for passing waits until the circuit lets a probe through', async () => {
+  const { clock, stack } = open({
+    circuitBreaker: { failureThreshold: 1, openDurationMs: 2_000 },
+    retry: { initialDelayMs: 10, jitterFactor: 0, retryableErrors: ['network_error', 'refused'] },
+  });
+  stack.circuitBreaker()?.forceOpen();
+  expect(await clock.settle(stack.execute(async () => 'ok'))).toBe('ok');
+  expect(clock.now()).toBe(2_000);
+});
+
 test('H20: the context of the caller reaches every attempt, through backoff and queue', async () => {
   const { clock, stack } = open({
     retry: { initialDelayMs: 10 },
