@@ -11,6 +11,7 @@ import { freshDirectory } from './directory.ts';
 const mountable =
   process.platform === 'linux' &&
   spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+// Skipped where nothing can be mounted; the test's name then says so.
 const onRealDisk = mountable ? test : test.skip;
 const reason = mountable ? '' : ' (skipped: this machine lets nobody mount a tmpfs by unshare -rm)';
 

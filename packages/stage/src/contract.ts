@@ -1,5 +1,6 @@
 /** What every server of every mode promises, as a function that a test calls. */
 import { describe, expect, test } from '@jest/globals';
+import { systemClock } from '@holdfast/resilience';
 import type { ServerHandle } from './stage.ts';
 
 /** A running server with nothing in it, and how its clients speak to it. */
@@ -32,7 +33,7 @@ export function honoursServerContract(
   open: () => Promise<ServerUnderContract>,
   { answerTimeoutMs = 5_000, testTimeoutMs = 60_000 }: ContractLimits = {},
 ): void {
-  const inTime = (): AbortSignal => AbortSignal.timeout(answerTimeoutMs);
+  const inTime = (): AbortSignal => signalAfter(answerTimeoutMs);
 
   const promise = (name: string, show: (opened: ServerUnderContract) => Promise<void>): void => {
     test(
@@ -87,7 +88,7 @@ export function honoursServerContract(
         const { server, ping } = opened;
         await server.freeze();
         expect(server.state).toBe('frozen');
-        await expect(ping(AbortSignal.timeout(SILENCE_MS))).rejects.toMatchObject({
+        await expect(ping(signalAfter(SILENCE_MS))).rejects.toMatchObject({
           name: 'TimeoutError',
         });
         const asked = ping(inTime());
@@ -148,4 +149,12 @@ export function honoursServerContract(
       },
     );
   });
+}
+
+/** A signal that aborts with a TimeoutError after so many milliseconds. */
+function signalAfter(limitMs: number): AbortSignal {
+  const late = new AbortController();
+  const reason = new DOMException(`nothing within ${limitMs} ms`, 'TimeoutError');
+  systemClock.schedule(limitMs, () => late.abort(reason), { holdsProcess: false });
+  return late.signal;
 }

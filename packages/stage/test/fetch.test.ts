@@ -61,9 +61,9 @@ test('without apt-get the error says what to install on each system, and nothing
 });
 
 test('apt is told to keep to the folder and to leave the hooks of the machine alone', () => {
-  const conf = aptConf('/work');
-  expect(conf).toContain('Dir::State::Lists "/work/lists";');
-  expect(conf).toContain('Dir::Cache "/work/cache";');
+  const conf = aptConf('/elsewhere');
+  expect(conf).toContain('Dir::State::Lists "/elsewhere/lists";');
+  expect(conf).toContain('Dir::Cache "/elsewhere/cache";');
   expect(conf).toContain('#clear APT::Update::Post-Invoke;');
 });
 

@@ -12,10 +12,11 @@ import { redisValue } from './redis-contract.ts';
 
 /** How long may pass from the end of the runner to the end of what it opened. */
 const REMOVAL_TIMEOUT_MS = 15_000;
+const POLL_MS = 10;
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const limit = AbortSignal.timeout(REMOVAL_TIMEOUT_MS);
-  while (!(await holds())) await sleep(systemClock, 10, limit);
+  while (!(await holds())) await sleep(systemClock, POLL_MS, limit);
 }
 
 async function refusesConnections(address: { host: string; port: number }): Promise<boolean> {
