@@ -8,7 +8,7 @@ import {
 import { type Clock, type Timer, systemClock } from './clock.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, oneOf, readOptions, text } from './options.ts';
-import { refuseSoon, withoutStack } from './stackless.ts';
+import { soon, withoutStack } from './stackless.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 /** Who is served first when calls wait; within one class, first come, first served. */
@@ -310,4 +310,9 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function refuseSoon(error: BulkheadFullError): Promise<never> {
+  await soon;
+  throw error;
 }

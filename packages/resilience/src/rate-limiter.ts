@@ -4,7 +4,7 @@ import { InvalidOptionError } from './errors.ts';
 import { type Listen, createAnnouncer } from './events.ts';
 import { having, integer, nested, number, optional, readOptions, text } from './options.ts';
 import { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
-import { refuseSoon, withoutStack } from './stackless.ts';
+import { soon, withoutStack } from './stackless.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -165,11 +165,15 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     armRefill();
   };
 
-  const refuse = (tokens: number, retryAfterMs: number, why: string): RateLimitedError => {
+  const refuse = (tokens: number, retryAfterMs: number, maxWaitMs: number): RateLimitedError => {
     rejected += 1;
     if (announcer.heard('rejected')) {
       announcer.announce('rejected', { name, tokens, retryAfterMs });
     }
+    const why =
+      retryAfterMs > maxWaitMs
+        ? `no ${tokens} of ${maxTokens} tokens within ${maxWaitMs} ms`
+        : `${line.length} calls are waiting already`;
     return withoutStack(() => new RateLimitedError(name, why, retryAfterMs));
   };
 
@@ -209,15 +213,15 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const waitMs = Math.ceil(waitMsFor(owedTokens + tokens, nowMs));
     if (waitMs === 0 && line.length === 0) {
       take(tokens, nowMs);
-    } else if (waitMs > maxWaitMs) {
-      await refuseSoon(
-        refuse(tokens, waitMs, `no ${tokens} of ${maxTokens} tokens within ${maxWaitMs} ms`),
-      );
-    } else if (line.length >= maxQueueSize) {
-      await refuseSoon(refuse(tokens, waitMs, `${line.length} calls are waiting already`));
-    } else {
-      await wait(tokens, signal);
+      return;
     }
+    if (waitMs <= maxWaitMs && line.length < maxQueueSize) {
+      await wait(tokens, signal);
+      return;
+    }
+    const refusal = refuse(tokens, waitMs, maxWaitMs);
+    await soon;
+    throw refusal;
   };
 
   const close = async (): Promise<void> => {

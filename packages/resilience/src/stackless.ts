@@ -22,13 +22,8 @@ function limitStacks(limit: number): boolean {
   }
 }
 
-const soon = Promise.resolve();
-
 /**
- * Rejects one microtask later. A promise that is rejected before anybody could listen to it is first
- * entered among the unhandled ones and then taken out again, which costs more than the refusal itself.
+ * What a refusal awaits before it is thrown. A promise that is rejected before anybody could listen to it
+ * is first entered among the unhandled ones and then taken out again, which costs more than the refusal.
  */
-export async function refuseSoon(error: unknown): Promise<never> {
-  await soon;
-  throw error;
-}
+export const soon: Promise<void> = Promise.resolve();
