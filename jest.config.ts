@@ -4,6 +4,8 @@ import type { Config } from 'jest';
 const project = { extensionsToTreatAsEsm: ['.ts'], transform: {} };
 
 const config: Config = {
+  // Jest takes no limit for one project alone; a test that needs a tighter one states it.
+  testTimeout: 120_000,
   reporters: [
     'default',
     [
@@ -23,7 +25,6 @@ const config: Config = {
       ...project,
       displayName: 'infrastructure',
       testMatch: ['<rootDir>/packages/suites/test/**/*.test.ts'],
-      testTimeout: 120_000,
     },
   ],
 };
