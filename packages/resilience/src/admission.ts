@@ -4,24 +4,24 @@ import { Place } from './waiting-line.ts';
  * One caller's wait: in line until it is admitted, refused or aborted, whichever comes first. It is its
  * own listener on the caller's signal, which is let go of whichever way the wait ends.
  */
-export class Admission<T> extends Place {
+export abstract class Admission<T> extends Place {
   readonly promise: Promise<T>;
   readonly #signal: AbortSignal | undefined;
-  readonly #leave: () => void;
   #resolve: ((value: T) => void) | undefined;
   #reject: ((error: unknown) => void) | undefined;
 
-  /** @param leave takes it out of its line; called on abort only. */
-  constructor(signal: AbortSignal | undefined, leave: () => void) {
+  constructor(signal: AbortSignal | undefined) {
     super();
     this.#signal = signal;
-    this.#leave = leave;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     signal?.addEventListener('abort', this, { once: true });
   }
+
+  /** Takes it out of its line, because its caller has gone. */
+  protected abstract abandon(): void;
 
   admit(value: T): void {
     this.#signal?.removeEventListener('abort', this);
@@ -35,7 +35,7 @@ export class Admission<T> extends Place {
 
   /** The signal was aborted. */
   handleEvent(): void {
-    this.#leave();
+    this.abandon();
     this.#reject?.(this.#signal?.reason);
   }
 }

@@ -97,10 +97,23 @@ export interface Bulkhead {
 /** A call in the queue; it is told when it was admitted. */
 class Waiter extends Admission<number> {
   readonly deadlineMs: number;
+  readonly priority: Priority;
+  readonly #abandoned: (waiter: Waiter) => void;
 
-  constructor(deadlineMs: number, signal: AbortSignal | undefined, leave: () => void) {
-    super(signal, leave);
+  constructor(
+    deadlineMs: number,
+    priority: Priority,
+    signal: AbortSignal | undefined,
+    abandoned: (waiter: Waiter) => void,
+  ) {
+    super(signal);
     this.deadlineMs = deadlineMs;
+    this.priority = priority;
+    this.#abandoned = abandoned;
+  }
+
+  protected override abandon(): void {
+    this.#abandoned(this);
   }
 }
 
@@ -228,12 +241,13 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     return outranked && lines[leastUrgent].length > 0 ? lines[leastUrgent] : undefined;
   };
 
+  const abandoned = (waiter: Waiter): void => {
+    if (lines[waiter.priority].leave(waiter)) left();
+  };
+
   const wait = (priority: Priority, signal: AbortSignal | undefined): Promise<number> => {
-    const line = lines[priority];
-    const waiter = new Waiter(clock.now() + queueTimeoutMs, signal, () => {
-      if (line.leave(waiter)) left();
-    });
-    line.join(waiter);
+    const waiter = new Waiter(clock.now() + queueTimeoutMs, priority, signal, abandoned);
+    lines[priority].join(waiter);
     queued += 1;
     armExpiry();
     return waiter.promise;

@@ -85,10 +85,20 @@ export interface RateLimiter {
 /** A call that waits for its tokens. */
 class Waiter extends Admission<void> {
   readonly tokens: number;
+  readonly #abandoned: (waiter: Waiter) => void;
 
-  constructor(tokens: number, signal: AbortSignal | undefined, leave: () => void) {
-    super(signal, leave);
+  constructor(
+    tokens: number,
+    signal: AbortSignal | undefined,
+    abandoned: (waiter: Waiter) => void,
+  ) {
+    super(signal);
     this.tokens = tokens;
+    this.#abandoned = abandoned;
+  }
+
+  protected override abandon(): void {
+    this.#abandoned(this);
   }
 }
 
@@ -177,12 +187,14 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     return withoutStack(() => new RateLimitedError(name, why, retryAfterMs));
   };
 
+  const abandoned = (waiter: Waiter): void => {
+    if (!line.leave(waiter)) return;
+    owedTokens -= waiter.tokens;
+    admitDue();
+  };
+
   const wait = (tokens: number, signal: AbortSignal | undefined): Promise<void> => {
-    const waiter = new Waiter(tokens, signal, () => {
-      if (!line.leave(waiter)) return;
-      owedTokens -= tokens;
-      admitDue();
-    });
+    const waiter = new Waiter(tokens, signal, abandoned);
     line.join(waiter);
     owedTokens += tokens;
     if (line.length === 1) armRefill();
