@@ -104,7 +104,8 @@ export default class HoldfastReporter implements Reporter {
       ...(written ? [`report: ${relative('', join(this.#directory, 'index.html'))}`] : []),
       renderTotals(run.totals),
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    // Last of all, behind the summary that Jest itself prints after every reporter.
+    process.once('exit', () => process.stdout.write(`${lines.join('\n')}\n`));
   }
 }
 
