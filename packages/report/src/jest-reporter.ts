@@ -55,7 +55,11 @@ export default class HoldfastReporter implements Reporter {
       unreadableRecords: records?.unreadable ?? 0,
     });
     const failure = this.#write(run);
-    this.#print(run, failure === undefined);
+    const isSound = failure === undefined && records !== undefined;
+    const print = (): void => this.#print(run, failure === undefined);
+    // Last of all, behind Jest's own summary; when this throws, Jest ends without one and prints no more.
+    if (isSound) process.once('exit', print);
+    else print();
     if (failure !== undefined) throw failure;
     if (records === undefined) {
       throw new ReportNotWrittenError(
@@ -104,8 +108,7 @@ export default class HoldfastReporter implements Reporter {
       ...(written ? [`report: ${relative('', join(this.#directory, 'index.html'))}`] : []),
       renderTotals(run.totals),
     ];
-    // Last of all, behind the summary that Jest itself prints after every reporter.
-    process.once('exit', () => process.stdout.write(`${lines.join('\n')}\n`));
+    process.stdout.write(`${lines.join('\n')}\n`);
   }
 }
 
