@@ -197,16 +197,15 @@ export class QueueAdapter implements Queue {
   async #close(deadlineMs: number): Promise<void> {
     const { clock } = this.#options.tuning;
     const opened = await this.#opening.catch(() => undefined);
-    if (opened === undefined) return;
-    const { journal, dispatcher } = opened;
     const giveUp = new AbortController();
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
     await Promise.all([...this.#consumers].map((consumer) => consumer.close({ deadlineMs })));
-    await dispatcher.settle(this.#fallback === 'memory', giveUp.signal).catch(() => undefined);
+    const mustDrain = this.#fallback === 'memory';
+    await opened?.dispatcher.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();
-    const left = journal.next - journal.first;
-    await Promise.all([dispatcher.close(), this.#backend.close()]);
-    await journal.close();
-    if (this.#fallback === 'memory' && left > 0) throw new UndrainedJobsError(left, deadlineMs);
+    const left = opened === undefined ? 0 : opened.journal.next - opened.journal.first;
+    await Promise.all([opened?.dispatcher.close(), this.#backend.close()]);
+    await opened?.journal.close();
+    if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
 }

@@ -113,6 +113,7 @@ test.each([
   ['busy', 'buffering'],
   ['unreachable', 'buffering'],
   ['denied', 'blocked'],
+  ['fenced', 'blocked'],
 ] as const)(
   'a refusal that is %s keeps the jobs, says why, and ends by itself',
   async (errorClass, at) => {

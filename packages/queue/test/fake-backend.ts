@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
+  BackendFailure,
   Delivery,
   LinkListener,
   Publication,
@@ -83,7 +84,7 @@ export class FakeBackend implements QueueBackend {
   }
 
   /** One connection attempt fails with this. */
-  failAttempt(error: BackendError): void {
+  failAttempt(error: BackendFailure): void {
     this.#listener?.attemptFailed({ attempt: 1, delayMs: 1, error });
   }
 
