@@ -1,0 +1,207 @@
+import type { AdaptiveLimit } from '../adaptive-limit.ts';
+import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
+import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
+import type { Bulkhead } from '../bulkhead.ts';
+import { InvalidOptionError } from '../errors.ts';
+import type { Hedge } from '../hedge.ts';
+import { type Rule, type Settled, having, integer } from '../options.ts';
+import type { RateLimiter } from '../rate-limiter.ts';
+import type { Retry } from '../retry.ts';
+import type { ResilienceStack } from '../stack/resilience-stack.ts';
+import type { Throttle } from '../throttle.ts';
+import { collectCircuits } from './circuit-collector.ts';
+import type { Collector } from './metric.ts';
+import {
+  adaptiveLimitRows,
+  bulkheadRows,
+  hedgeRows,
+  rateLimiterRows,
+  retryRows,
+  stackRows,
+  throttleRows,
+} from './policy-rows.ts';
+import { type Measured, collectTable } from './stats-table.ts';
+
+/**
+ * What is measured. Two policies of one kind may not have the same name, those inside of stacks included:
+ * these are published under their stack's name. What has no name of its own is given one as the
+ * property that holds it.
+ */
+export interface MeasuredPolicies {
+  /** Each with all of its policies. */
+  stacks?: readonly ResilienceStack[];
+  breakers?: readonly CircuitBreaker[];
+  keyedBreakers?: Readonly<Record<string, KeyedCircuitBreakers>>;
+  retries?: Readonly<Record<string, Retry>>;
+  bulkheads?: readonly Bulkhead[];
+  rateLimiters?: readonly RateLimiter[];
+  hedges?: Readonly<Record<string, Hedge>>;
+  adaptiveLimits?: readonly AdaptiveLimit[];
+  throttles?: readonly Throttle[];
+  /**
+   * How many keys of one set of circuits have a label of their own; all others are only counted. 0 for
+   * keys that must not be published, at most 1 000. Default 100.
+   */
+  maxKeyLabels?: number;
+  /** What every metric's name begins with; the dashboards and alerts expect none. Default none. */
+  prefix?: string;
+}
+
+type ListRule<T> = Rule<readonly T[]>;
+type NamedRule<T> = Rule<Readonly<Record<string, T>>>;
+
+export const measuredShape: {
+  readonly stacks: ListRule<ResilienceStack>;
+  readonly breakers: ListRule<CircuitBreaker>;
+  readonly keyedBreakers: NamedRule<KeyedCircuitBreakers>;
+  readonly retries: NamedRule<Retry>;
+  readonly bulkheads: ListRule<Bulkhead>;
+  readonly rateLimiters: ListRule<RateLimiter>;
+  readonly hedges: NamedRule<Hedge>;
+  readonly adaptiveLimits: ListRule<AdaptiveLimit>;
+  readonly throttles: ListRule<Throttle>;
+  readonly maxKeyLabels: Rule<number>;
+  readonly prefix: Rule<string>;
+} = {
+  stacks: list<ResilienceStack>(['name', 'getStats', 'getHealthState', 'circuitBreakers']),
+  breakers: list<CircuitBreaker>(['name', 'state', 'getStats']),
+  keyedBreakers: named<KeyedCircuitBreakers>(['kept', 'getStats']),
+  retries: named<Retry>(['getStats']),
+  bulkheads: list<Bulkhead>(['name', 'getStats']),
+  rateLimiters: list<RateLimiter>(['name', 'getStats']),
+  hedges: named<Hedge>(['getStats']),
+  adaptiveLimits: list<AdaptiveLimit>(['name', 'getStats']),
+  throttles: list<Throttle>(['name', 'getStats']),
+  maxKeyLabels: integer({ min: 0, max: 1_000, default: 100 }),
+  prefix: prefixRule(),
+};
+
+/** @throws InvalidOptionError when two policies of one kind have the same name */
+export function collectorsOf(
+  owner: string,
+  settled: Settled<typeof measuredShape>,
+): readonly Collector[] {
+  const distinct = <P extends { readonly name: string }>(field: string, policies: P[]): P[] => {
+    const names = new Set<string>();
+    for (const { name } of policies) {
+      if (names.has(name)) {
+        const permitted = 'policies named differently from each other and from the stacks';
+        throw new InvalidOptionError(owner, field, name, permitted);
+      }
+      names.add(name);
+    }
+    return policies;
+  };
+  const stacks = distinct('stacks', [...settled.stacks]);
+  const ofStacks = <Stats>(
+    read: (stack: ResilienceStack) => Stats | undefined,
+  ): Measured<Stats>[] =>
+    stacks
+      .filter((stack) => read(stack) !== undefined)
+      .map((stack) => ({ name: stack.name, getStats: () => read(stack) }));
+  const sets = distinct('keyedBreakers', [
+    ...stacks.flatMap(({ name, circuitBreakers }) =>
+      circuitBreakers === undefined ? [] : [{ name, set: circuitBreakers }],
+    ),
+    ...Object.entries(settled.keyedBreakers).map(([name, set]) => ({ name, set })),
+  ]);
+  distinct('breakers', [...sets, ...settled.breakers]);
+  return [
+    ...collectTable(
+      'name',
+      stackRows,
+      ofStacks((stack) => ({ stats: stack.getStats(), health: stack.getHealthState().level })),
+    ),
+    ...collectCircuits(
+      settled.breakers,
+      new Map(sets.map(({ name, set }) => [name, set])),
+      settled.maxKeyLabels,
+    ),
+    ...collectTable(
+      'operation',
+      retryRows,
+      distinct('retries', [
+        ...ofStacks((stack) => stack.getStats().retry),
+        ...entries(settled.retries),
+      ]),
+    ),
+    ...collectTable(
+      'name',
+      bulkheadRows,
+      distinct('bulkheads', [
+        ...ofStacks((stack) => stack.getStats().bulkhead),
+        ...settled.bulkheads,
+      ]),
+    ),
+    ...collectTable(
+      'name',
+      rateLimiterRows,
+      distinct('rateLimiters', [
+        ...ofStacks((stack) => stack.getStats().rateLimiter),
+        ...settled.rateLimiters,
+      ]),
+    ),
+    ...collectTable('name', hedgeRows, entries(settled.hedges)),
+    ...collectTable(
+      'name',
+      adaptiveLimitRows,
+      distinct('adaptiveLimits', [...settled.adaptiveLimits]),
+    ),
+    ...collectTable('name', throttleRows, distinct('throttles', [...settled.throttles])),
+  ];
+}
+
+function entries<Stats>(
+  policies: Readonly<Record<string, { getStats(): Stats }>>,
+): Measured<Stats>[] {
+  return Object.entries(policies).map(([name, policy]) => ({
+    name,
+    getStats: () => policy.getStats(),
+  }));
+}
+
+function list<T>(properties: readonly (keyof T & string)[]): Rule<readonly T[]> {
+  const each = having<T>(properties);
+  const permitted = `an array, each of it ${each.permitted}`;
+  return {
+    permitted,
+    accepts(value, field, owner) {
+      if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, permitted);
+      return value.map((item, index) => each.accepts(item, `${field}[${index}]`, owner));
+    },
+    absent: () => [],
+  };
+}
+
+function named<T>(properties: readonly (keyof T & string)[]): Rule<Readonly<Record<string, T>>> {
+  const each = having<T>(properties);
+  const permitted = `an object of names, each of it ${each.permitted}`;
+  return {
+    permitted,
+    accepts(value, field, owner) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        throw new InvalidOptionError(owner, field, value, permitted);
+      }
+      return Object.fromEntries(
+        Object.entries(value).map(([name, item]) => [
+          name,
+          each.accepts(item, `${field}.${name}`, owner),
+        ]),
+      );
+    },
+    absent: () => ({}),
+  };
+}
+
+/** As Prometheus wants a name to begin, with room for what comes after it. */
+function prefixRule(): Rule<string> {
+  const permitted = 'at most 64 letters, digits, "_" and ":", not beginning with a digit';
+  return {
+    permitted,
+    accepts(value, field, owner) {
+      if (typeof value === 'string' && /^(?:[a-zA-Z_:][\w:]{0,63})?$/.test(value)) return value;
+      throw new InvalidOptionError(owner, field, value, permitted);
+    },
+    absent: () => '',
+  };
+}
