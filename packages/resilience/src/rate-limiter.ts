@@ -159,7 +159,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     refill = undefined;
     const { first } = line;
     if (first !== undefined) {
-      refill = clock.schedule(Math.ceil(waitMsFor(first.tokens, clock.now())), admitDue);
+      refill = clock.schedule(waitMsFor(first.tokens, clock.now()), admitDue);
     }
   };
 
@@ -222,7 +222,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     signal?.throwIfAborted();
     if (closed) throw new RateLimiterClosedError(name);
     const nowMs = clock.now();
-    const waitMs = Math.ceil(waitMsFor(owedTokens + tokens, nowMs));
+    const waitMs = waitMsFor(owedTokens + tokens, nowMs);
     if (waitMs === 0 && line.length === 0) {
       take(tokens, nowMs);
       return;
@@ -256,7 +256,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     },
     retryAfterMs(tokens = 1) {
       check(tokens, 'retryAfterMs');
-      return Math.ceil(waitMsFor(owedTokens + tokens, clock.now()));
+      return waitMsFor(owedTokens + tokens, clock.now());
     },
     getStats() {
       const nowMs = clock.now();

@@ -19,10 +19,10 @@ export class TokenBucket {
     this.#emptyAtMs = nowMs - maxTokens * this.#msPerToken;
   }
 
-  /** How long until it holds `tokens`: 0 when it does now. */
+  /** How long until it holds `tokens`, in whole milliseconds: 0 when it does now. */
   waitMs(tokens: number, nowMs: number): number {
-    const waitMs = this.#emptyAtMs + tokens * this.#msPerToken - nowMs;
-    return waitMs <= SLACK_MS ? 0 : waitMs;
+    const exactMs = this.#emptyAtMs + tokens * this.#msPerToken - nowMs;
+    return Math.max(0, Math.ceil(exactMs - SLACK_MS));
   }
 
   /** Takes them whether or not they are there; what is missing is owed. */
@@ -34,10 +34,5 @@ export class TokenBucket {
   available(nowMs: number): number {
     const refilled = (nowMs - this.#emptyAtMs) / this.#msPerToken;
     return Math.min(this.maxTokens, Math.max(0, refilled));
-  }
-
-  /** A full bucket is as good as a new one. */
-  isFull(nowMs: number): boolean {
-    return this.waitMs(this.maxTokens, nowMs) === 0;
   }
 }

@@ -210,7 +210,7 @@ test('whatever comes in whatever order, a bulkhead does what a plain model of it
     asyncProperty(
       integer({ min: 1, max: 3 }),
       integer({ min: 0, max: 4 }),
-      array(step, { maxLength: 60 }),
+      array(step, { minLength: 30, maxLength: 150, size: 'max' }),
       async (maxConcurrent, maxQueueSize, steps) => {
         const run = new Run(maxConcurrent, maxQueueSize);
         for (const action of steps) {
@@ -225,6 +225,6 @@ test('whatever comes in whatever order, a bulkhead does what a plain model of it
         }
       },
     ),
-    { seed, numRuns: 300 },
+    { seed, numRuns: 150 },
   );
 });

@@ -72,6 +72,44 @@ test('a call beyond the queue is refused with an error that says what was seen a
   expect(await queued).toBe('queued');
 });
 
+test('the hint is the time the queue takes at the pace of past calls, over all slots, rounded up', async () => {
+  const clock = createFakeClock();
+  const bulkhead = createBulkhead({ maxConcurrent: 4, maxQueueSize: 2, clock });
+  const first = bulkhead.tryAcquire();
+  await clock.advance(101);
+  first?.();
+  for (let slot = 0; slot < 4; slot += 1) bulkhead.tryAcquire();
+  const waiting = [bulkhead.acquire(), bulkhead.acquire()];
+  expect(await failureOf(bulkhead.acquire())).toMatchObject({
+    retryAfterMs: Math.ceil((101 * 3) / 4),
+  });
+  bulkhead.clear();
+  await Promise.allSettled(waiting);
+});
+
+test('every refusal is announced with its reason', async () => {
+  const clock = createFakeClock();
+  const bulkhead = createBulkhead({
+    name: 'b',
+    maxConcurrent: 1,
+    maxQueueSize: 1,
+    queueTimeoutMs: 10,
+    clock,
+  });
+  const reasons: string[] = [];
+  bulkhead.on('rejected', ({ name, reason }) => reasons.push(`${name} ${reason}`));
+  bulkhead.tryAcquire();
+  const late = failureOf(bulkhead.acquire());
+  await failureOf(bulkhead.acquire());
+  await clock.advance(10);
+  await late;
+  const cleared = failureOf(bulkhead.acquire());
+  await bulkhead.close();
+  await cleared;
+  await failureOf(bulkhead.acquire());
+  expect(reasons).toEqual(['b full', 'b timeout', 'b cleared', 'b closed']);
+});
+
 test('a bulkhead that never finished a call gives no hint when to come back', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 0 });
   const release = bulkhead.tryAcquire();
