@@ -48,6 +48,8 @@ export class TopicConsumer implements Consumer {
   #lastRecoveryMs = -Infinity;
   #heartbeat: Timer;
   #closed: Promise<void> | undefined;
+  /** No lease is renewed any more. */
+  #isOver = false;
 
   constructor(parts: ConsumerParts) {
     this.topic = parts.topic;
@@ -84,6 +86,7 @@ export class TopicConsumer implements Consumer {
     await this.#untilIdle(giveUp.signal);
     await this.#settlement.finish(giveUp.signal);
     deadline.cancel();
+    this.#isOver = true;
     this.#heartbeat.cancel();
     await subscription.close();
     onClosed();
@@ -227,8 +230,7 @@ export class TopicConsumer implements Consumer {
           () => undefined,
         );
       }
-      if (this.#closed === undefined || this.#running.size > 0)
-        this.#heartbeat = this.#scheduleHeartbeat();
+      if (!this.#isOver) this.#heartbeat = this.#scheduleHeartbeat();
     };
     return clock.schedule(tuning.leaseMs / 3, () => void beat(), { holdsProcess: false });
   }
