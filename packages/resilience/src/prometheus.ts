@@ -79,7 +79,8 @@ class ReadCounter extends Counter {
   }
 
   override async get(): ReturnType<Counter['get']> {
-    return { ...(await super.get()), values: await this.#read() };
+    const values = await this.#read();
+    return { ...(await super.get()), values };
   }
 }
 
@@ -93,6 +94,7 @@ class ReadGauge extends Gauge {
   }
 
   override async get(): ReturnType<Gauge['get']> {
-    return { ...(await super.get()), values: await this.#read() };
+    const values = await this.#read();
+    return { ...(await super.get()), values };
   }
 }

@@ -126,7 +126,7 @@ class KeyedCircuits {
     const { evictedCount, untrackedCount } = this.#set.getStats();
     const stats = new Map<string, CircuitBreakerStats>();
     const notClosed = new Set<string>();
-    const closed = new Set<string>();
+    const closed: string[] = [];
     const states = new Map<StateName, number>();
     for (const [index, circuit] of kept.entries()) {
       if (index > 0 && index % CIRCUITS_A_TURN === 0) await nextTurn();
@@ -135,14 +135,13 @@ class KeyedCircuits {
       this.#totals.add(circuit, read);
       states.set(read.state, (states.get(read.state) ?? 0) + 1);
       stats.set(key, read);
-      if (key !== '') (read.state === 'closed' ? closed : notClosed).add(key);
+      if (key === '') continue;
+      if (read.state === 'closed') closed.push(key);
+      else notClosed.add(key);
     }
-    const keyless = stats.get('');
-    if (keyless === undefined) emit(state, series.named, stateNumbers.closed);
-    else series.emitState(emit, series.named, keyless);
+    series.emitState(emit, series.named, stats.get(''));
     for (const [key, labels] of this.#keyLabels.assign(notClosed, closed)) {
-      const read = stats.get(key);
-      if (read !== undefined) series.emitState(emit, labels, read);
+      series.emitState(emit, labels, stats.get(key));
     }
     series.emitStates(emit, states);
     series.emitCounts(emit, this.#totals.totals);
@@ -163,9 +162,10 @@ class CircuitSeries {
     this.#byResult = resultCounts.map(([result, count]) => [count, { name, result }]);
   }
 
-  emitState(emit: Emit, labels: Labels, stats: CircuitBreakerStats): void {
-    emit(state, labels, stateNumbers[stats.state]);
-    emit(lastStateChange, labels, stats.lastStateChange / 1_000);
+  /** A circuit that is not kept is closed: whoever asks for it next gets it so. */
+  emitState(emit: Emit, labels: Labels, stats: CircuitBreakerStats | undefined): void {
+    emit(state, labels, stateNumbers[stats?.state ?? 'closed']);
+    if (stats !== undefined) emit(lastStateChange, labels, stats.lastStateChange / 1_000);
   }
 
   emitStates(emit: Emit, counts: ReadonlyMap<StateName, number>): void {

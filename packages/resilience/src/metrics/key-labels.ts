@@ -5,14 +5,17 @@ const MAX_KEY_LENGTH = 200;
 
 /**
  * Which keys of a set have a label of their own: at most `maxKeyLabels` at a time, and the same ones from
- * reading to reading, because every label that was ever published is a series that has to be stored.
- * A circuit that is not closed takes the label of one that is; a closed circuit takes only a free one.
+ * reading to reading, because every label that was ever published is a series that has to be stored. A
+ * label stays with its key, also when the circuit is no longer kept, until a circuit that is not closed
+ * needs it.
  */
 export class KeyLabels {
   readonly #name: string;
   readonly #maxKeyLabels: number;
   /** In the order in which the labels were given. */
   readonly #labels = new Map<string, Labels>();
+  /** Whose label can be taken: the last that was told of them is that they are closed, and remains so. */
+  #toldClosed: string[] = [];
 
   constructor(name: string, maxKeyLabels: number) {
     this.#name = name;
@@ -21,39 +24,37 @@ export class KeyLabels {
 
   /**
    * The labels of this reading by key.
-   * @param notClosed the keys of the circuits that are not closed
-   * @param closed those of the circuits that are
+   * @param notClosed the keys of the circuits that are not closed: these come first
+   * @param closed those of the circuits that are: these take only labels that nobody has had
    */
-  assign(notClosed: ReadonlySet<string>, closed: ReadonlySet<string>): ReadonlyMap<string, Labels> {
-    for (const key of this.#labels.keys()) {
-      if (!notClosed.has(key) && !closed.has(key)) this.#labels.delete(key);
-    }
-    const giveBack = this.#heldBy(closed).values();
+  assign(notClosed: ReadonlySet<string>, closed: Iterable<string>): ReadonlyMap<string, Labels> {
+    const free = this.#toldClosed.filter((key) => !notClosed.has(key)).values();
     for (const key of notClosed) {
-      if (this.#labels.has(key) || !this.#takes(key)) continue;
-      if (this.#labels.size >= this.#maxKeyLabels) {
-        const given = giveBack.next().value;
-        if (given === undefined) break;
-        this.#labels.delete(given);
+      if (!this.#lacks(key)) continue;
+      if (this.#isFull()) {
+        const former = free.next().value;
+        if (former === undefined) break;
+        this.#labels.delete(former);
       }
       this.#give(key);
     }
     for (const key of closed) {
-      if (this.#labels.size >= this.#maxKeyLabels) break;
-      if (!this.#labels.has(key) && this.#takes(key)) this.#give(key);
+      if (this.#isFull()) break;
+      if (this.#lacks(key)) this.#give(key);
     }
+    this.#toldClosed = [...this.#labels.keys()].filter((key) => !notClosed.has(key));
     return this.#labels;
   }
 
-  #takes(key: string): boolean {
-    return key.length <= MAX_KEY_LENGTH;
+  #isFull(): boolean {
+    return this.#labels.size >= this.#maxKeyLabels;
+  }
+
+  #lacks(key: string): boolean {
+    return !this.#labels.has(key) && key.length <= MAX_KEY_LENGTH;
   }
 
   #give(key: string): void {
     this.#labels.set(key, { name: this.#name, key });
-  }
-
-  #heldBy(keys: ReadonlySet<string>): string[] {
-    return [...this.#labels.keys()].filter((key) => keys.has(key));
   }
 }
