@@ -42,7 +42,7 @@ export class TopicConsumer implements Consumer {
   readonly #running = new Map<string, AbortController>();
   readonly #settlement: Settlement;
   readonly #closing = new AbortController();
-  readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0 };
+  readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
   readonly #loop: Promise<void>;
   #onFreeSlot: () => void = () => undefined;
   #lastRecoveryMs = -Infinity;
@@ -54,7 +54,10 @@ export class TopicConsumer implements Consumer {
   constructor(parts: ConsumerParts) {
     this.topic = parts.topic;
     this.#parts = parts;
-    this.#settlement = new Settlement(parts);
+    this.#settlement = new Settlement({
+      ...parts,
+      maxRememberedJobs: parts.tuning.maxRememberedJobs,
+    });
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
   }
@@ -148,6 +151,13 @@ export class TopicConsumer implements Consumer {
   }
 
   #start(delivery: Delivery): void {
+    if (this.#settlement.wasConfirmed(delivery)) {
+      const { topic, announcer, clock } = this.#parts;
+      this.#counts.redelivered += 1;
+      announcer.announce('redelivered', { topic, id: delivery.id, atMs: clock.now() });
+      this.#settlement.acknowledge(delivery);
+      return;
+    }
     const run = new AbortController();
     this.#running.set(delivery.handle, run);
     void this.#handle(delivery, run.signal).finally(() => {
@@ -170,7 +180,7 @@ export class TopicConsumer implements Consumer {
         const { id, enqueuedAtMs } = delivery;
         await handler({ id, topic, payload, attempt, enqueuedAtMs }, { signal });
         this.#counts.handled += 1;
-        this.#settlement.acknowledge(delivery.handle);
+        this.#settlement.acknowledge(delivery);
         return;
       } catch (error) {
         this.#counts.failed += 1;

@@ -113,6 +113,7 @@ const consumerShape: RulesOf<ConsumerTuning> = {
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   retryDelayMs: milliseconds(1_000),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
+  maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
 };
 
 const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };

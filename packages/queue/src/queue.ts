@@ -91,6 +91,11 @@ export interface ProcessOptions {
   retryDelayMs?: number;
   /** How long a job belongs to a consumer that shows no sign of life, in milliseconds. Default 30 000. */
   leaseMs?: number;
+  /**
+   * How many handled jobs are remembered, so that a Redis that forgot their acknowledgement does not have
+   * them run again. Default 10 000.
+   */
+  maxRememberedJobs?: number;
 }
 
 export interface Consumer {
@@ -112,6 +117,8 @@ export interface ConsumerStats {
   readonly deadLettered: number;
   /** Jobs taken over from a consumer that died, or whose delivery was cut off. */
   readonly recovered: number;
+  /** Handed out again by a Redis that had forgotten they were handled; not run again. */
+  readonly redelivered: number;
 }
 
 export interface QueueStats {
@@ -166,6 +173,8 @@ export interface QueueEvents {
   forgot: { topic: string; jobs: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
+  /** Redis had forgotten that the job was handled, and handed it out again; it was not run again. */
+  redelivered: { topic: string; id: string; atMs: number };
   /** A job was taken over from a dead consumer or a cut-off delivery. */
   recovered: { topic: string; id: string; attempt: number; atMs: number };
 }

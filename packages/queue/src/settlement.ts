@@ -5,15 +5,20 @@ export interface SettlementParts {
   readonly subscription: Subscription;
   readonly clock: Clock;
   readonly random: Random;
+  /** How many handled jobs are remembered after the store has confirmed them. */
+  readonly maxRememberedJobs: number;
 }
 
 /**
- * Tells the store what became of jobs, in batches, and again until it has confirmed it: a handled job is
- * never run again by this process because an acknowledgement was lost.
+ * Tells the store what became of jobs, in batches, and again until it has confirmed it. Confirmed ones are
+ * remembered for a while: a job is not run again by this process because an acknowledgement was lost, be it
+ * on its way or by a store that forgot it.
  */
 export class Settlement {
   readonly #parts: SettlementParts;
-  readonly #handled = new Set<string>();
+  readonly #handled = new Map<string, Delivery>();
+  /** In the order they were confirmed, the oldest first. */
+  readonly #confirmed = new Set<string>();
   readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
   readonly #giveUp = new AbortController();
   #telling: Promise<void> | undefined;
@@ -32,12 +37,17 @@ export class Settlement {
   }
 
   *handles(): Generator<string> {
-    yield* this.#handled;
+    yield* this.#handled.keys();
     yield* this.#failed.keys();
   }
 
-  acknowledge(handle: string): void {
-    this.#handled.add(handle);
+  /** Whether the store had confirmed this very delivery as handled before. */
+  wasConfirmed(delivery: Delivery): boolean {
+    return this.#confirmed.has(nameOf(delivery));
+  }
+
+  acknowledge(delivery: Delivery): void {
+    this.#handled.set(delivery.handle, delivery);
     this.#tell();
   }
 
@@ -89,12 +99,29 @@ export class Settlement {
     const { subscription } = this.#parts;
     if (this.#handled.size > 0) {
       const batch = [...this.#handled];
-      await subscription.acknowledge(batch);
-      for (const handle of batch) this.#handled.delete(handle);
+      await subscription.acknowledge(batch.map(([handle]) => handle));
+      for (const [handle, delivery] of batch) {
+        this.#handled.delete(handle);
+        this.#remember(delivery);
+      }
     }
     for (const [handle, { delivery, reason }] of this.#failed) {
       await subscription.bury(delivery, reason);
       this.#failed.delete(handle);
     }
   }
+
+  #remember(delivery: Delivery): void {
+    this.#confirmed.add(nameOf(delivery));
+    if (this.#confirmed.size <= this.#parts.maxRememberedJobs) return;
+    for (const oldest of this.#confirmed) {
+      this.#confirmed.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** A store that has forgotten may give a handle out twice, but hardly with the same job. */
+function nameOf({ handle, id }: Delivery): string {
+  return `${handle} ${id}`;
 }

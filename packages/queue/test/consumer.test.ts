@@ -146,6 +146,23 @@ test('a job handled while the server is away is acknowledged later and not run a
   expect(runs).toBe(1);
 });
 
+test('a job whose acknowledgement the server has forgotten is not run again', async () => {
+  const { queue, backend, clock } = await openUp();
+  const { take, jobs, reached } = collector();
+  const consumer = queue.process('t', take);
+  await queue.enqueue('t', 1);
+  await clock.settle(reached(1));
+  await clock.advance(10);
+  expect(backend.topics.get('t')?.entries).toEqual([]);
+  const redelivered = nextEvent(queue, 'redelivered');
+  backend.remember('t');
+  await expect(clock.settle(redelivered)).resolves.toMatchObject({ topic: 't', id: jobs[0]?.id });
+  await clock.advance(10);
+  expect(jobs).toHaveLength(1);
+  expect(consumer.getStats()).toMatchObject({ handled: 1, redelivered: 1 });
+  expect(backend.topics.get('t')?.entries).toEqual([]);
+});
+
 test('a handler whose lease went to another consumer is told by its signal', async () => {
   const { queue, backend, clock } = await openUp();
   const aborted = new Promise<unknown>((resolve) => {

@@ -49,6 +49,7 @@ export class FakeBackend implements QueueBackend {
   #standing: BackendError | undefined;
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
+  #removed: Entry[] = [];
   #lastHandle = 0;
   #consumers = 0;
 
@@ -163,6 +164,14 @@ export class FakeBackend implements QueueBackend {
     for (const wake of this.#awaitingJobs) wake();
   }
 
+  /** The acknowledgements of a topic were not on the disk: what was removed last is there again. */
+  remember(topic: string): void {
+    for (const { handle, id, payload, enqueuedAtMs } of this.#removed) {
+      this.#topic(topic).entries.push({ handle, id, payload, enqueuedAtMs, deliveries: 0 });
+    }
+    for (const wake of this.#awaitingJobs) wake();
+  }
+
   /** Hands a consumer's deliveries to somebody else, as after an expired lease. */
   steal(topic: string): void {
     for (const entry of this.#topic(topic).entries) {
@@ -251,9 +260,10 @@ export class FakeBackend implements QueueBackend {
   #remove(name: string, me: string, handles: readonly string[]): void {
     this.#requireUp();
     const topic = this.#topic(name);
-    topic.entries = topic.entries.filter(
-      ({ handle, owner }) => owner !== me || !handles.includes(handle),
-    );
+    const isRemoved = ({ handle, owner }: Entry): boolean =>
+      owner === me && handles.includes(handle);
+    this.#removed = topic.entries.filter(isRemoved);
+    topic.entries = topic.entries.filter((entry) => !isRemoved(entry));
   }
 
   #topic(name: string): Topic {

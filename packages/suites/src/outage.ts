@@ -22,7 +22,7 @@ export const TOPIC = 'jobs';
 const JOBS_PER_SECOND = 300;
 /** Handled before the harm is done, and offered after it is mended. */
 const JOBS_AROUND = 60;
-const SETTLED_WITHIN_MS = 20_000;
+const SETTLED_WITHIN_MS = 60_000;
 const BACK_WITHIN_MS = 30_000;
 
 /**

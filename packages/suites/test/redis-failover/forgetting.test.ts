@@ -1,6 +1,8 @@
 import { expect } from '@jest/globals';
 import type { QueueEvents } from '@holdfast/queue';
 import { nextEvent, systemClock } from '@holdfast/resilience';
+import { EVERY_SECOND } from '../../src/arena.ts';
+import { playFlapping } from '../../src/flapping.ts';
 import { Ledger } from '../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';
 import { scenario } from '../../src/scenario.ts';
@@ -54,5 +56,27 @@ scenario(
       detectedAfterMs: atMs - harmedAtMs,
       recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
     };
+  },
+);
+
+const KILLS = 5;
+
+scenario(
+  'redis-failover',
+  {
+    promise:
+      'what a Redis that syncs every second forgets is told by the queue, and handled work is not run again',
+    fault: '5 x kill -9 and start under load; appendonly everysec',
+    settings: EVERY_SECOND,
+    mayForget: true,
+  },
+  async (arena) => {
+    const { ledger, queue, recoveredAfterMs } = await playFlapping(arena, KILLS);
+    const verdict = ledger.verdict();
+    // Usually nothing: only a sync that happens to be under way lets Redis answer before it writes.
+    const byRedis = new Set(ledger.acceptedBy('redis'));
+    expect(verdict.lost.filter((job) => !byRedis.has(job))).toEqual([]);
+    expect(queue.getStats().forgot.jobs).toBeGreaterThanOrEqual(verdict.lost.length);
+    return { verdict, forgotten: verdict.lost, recoveredAfterMs };
   },
 );

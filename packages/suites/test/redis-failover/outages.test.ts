@@ -33,7 +33,7 @@ scenario(
   FAMILY,
   {
     promise: 'a Redis killed under load loses no job, doubles none and keeps their order',
-    fault: 'kill -9, start after 3 s; appendonly everysec',
+    fault: 'kill -9, start after 3 s; appendonly, sync always',
     settings: PERSISTENT,
   },
   (arena) =>
@@ -49,7 +49,7 @@ scenario(
   FAMILY,
   {
     promise: 'a Redis stopped in an orderly way is no different from a killed one',
-    fault: 'SIGTERM, start after 1 s; appendonly everysec',
+    fault: 'SIGTERM, start after 1 s; appendonly, sync always',
     settings: PERSISTENT,
   },
   (arena) => playOutage(arena, { harm: ({ redis }) => redis.stop(), lastsMs: 1_000, mend: start }),

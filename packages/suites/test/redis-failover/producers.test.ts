@@ -42,7 +42,7 @@ scenario(
     const handledAtMs = await handled;
     await ledger.nextDelivery(FROM_THE_NEXT + 10);
     expect((await load.stop()).refused).toEqual([]);
-    await ledger.settled(20_000);
+    await ledger.settled(60_000);
     await arena.untilHandled(TOPIC);
     return {
       verdict: ledger.verdict(),
@@ -102,7 +102,7 @@ scenario(
     const handledAtMs = Math.max(...(await Promise.all(handled)));
     await direct;
     for (const load of loads) expect((await load.stop()).refused).toEqual([]);
-    await Promise.all(ledgers.map((ledger) => ledger.settled(20_000)));
+    await Promise.all(ledgers.map((ledger) => ledger.settled(60_000)));
     await arena.untilHandled(TOPIC);
     const verdicts = ledgers.map((ledger) => ledger.verdict());
     return {

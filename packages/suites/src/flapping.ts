@@ -1,0 +1,42 @@
+import type { Queue } from '@holdfast/queue';
+import { nextEvent, systemClock } from '@holdfast/resilience';
+import type { Arena } from './arena.ts';
+import { Ledger } from './ledger.ts';
+import { offerLoad } from './load.ts';
+import { TOPIC, untilDirect } from './outage.ts';
+
+export interface Flapping {
+  readonly ledger: Ledger;
+  readonly queue: Queue;
+  /** The longest time from a start of Redis to the first job handled after it. */
+  readonly recoveredAfterMs: number;
+}
+
+/**
+ * Kills Redis again and again under load, each time as soon as jobs are handled again; resolves once Redis
+ * holds no job any more.
+ */
+export async function playFlapping(arena: Arena, kills: number): Promise<Flapping> {
+  const ledger = new Ledger();
+  const queue = arena.queue({ directory: await arena.directory() });
+  queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+  await queue.ready();
+  const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
+  let recoveredAfterMs = 0;
+  for (let round = 0; round < kills; round += 1) {
+    await ledger.nextDelivery();
+    const gone = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
+    await arena.redis.kill();
+    await gone;
+    const handled = ledger.nextDelivery();
+    await arena.redis.start();
+    const mendedAtMs = systemClock.now();
+    recoveredAfterMs = Math.max(recoveredAfterMs, (await handled) - mendedAtMs);
+    await untilDirect(queue);
+  }
+  const { refused } = await load.stop();
+  if (refused.length > 0) throw refused[0];
+  await untilDirect(queue);
+  await arena.untilHandled(TOPIC);
+  return { ledger, queue, recoveredAfterMs };
+}
