@@ -1,0 +1,13 @@
+/** Breaks what a service stands on, and refuses to pretend: every fault is one that a socket can feel. */
+export { type Decisions } from './decision-log.ts';
+export { ProxyClosedError, ProxyListenError, RemoteTargetError } from './errors.ts';
+export { type Distribution } from './histogram.ts';
+export { type Aim, type DirectedAim, type Direction, type FaultSchedule } from './proxy/fault.ts';
+export { type ProxyFaultKind, type ProxyFaults, faultKindNames } from './proxy/fault-kinds.ts';
+export {
+  type FaultProxy,
+  type FaultProxyEvents,
+  type FaultProxyOptions,
+  type FaultProxyStats,
+  createFaultProxy,
+} from './proxy/fault-proxy.ts';

@@ -1,0 +1,142 @@
+import {
+  type Clock,
+  InvalidOptionError,
+  type Random,
+  type Timer,
+  seededRandom,
+} from '@holdfast/resilience';
+import type { DecisionLog } from '../decision-log.ts';
+import { derivedSeed } from '../derived-seed.ts';
+import type { Direction, Fault } from './fault.ts';
+import { type ProxyFaultKind, faultKindNames, faultKinds } from './fault-kinds.ts';
+
+/** A fault as it was set: setting it again makes another one. */
+export interface Setting {
+  readonly kind: ProxyFaultKind;
+  readonly fault: Fault;
+  /** Decides whether a connection is struck; to be asked once for each. */
+  strikes(connection: number): boolean;
+  /** The chance that the bytes of one direction of a connection are treated with. */
+  randomFor(connection: number, direction: Direction): Random;
+}
+
+export interface FaultBoard {
+  /** @throws InvalidOptionError */
+  set(kind: ProxyFaultKind, options: unknown): void;
+  clear(kind: ProxyFaultKind): void;
+  clearAll(): void;
+  /** The faults that are set, in force or waiting for their schedule. */
+  list(): readonly ProxyFaultKind[];
+  /** The faults in force, in the order in which bytes meet them. */
+  inForce(): readonly Setting[];
+  /** How many connections each fault has struck. */
+  struck(): Readonly<Record<ProxyFaultKind, number>>;
+}
+
+interface Entry {
+  readonly setting: Setting;
+  isInForce: boolean;
+  timer: Timer | undefined;
+}
+
+/** Holds which faults are set, keeps their schedules, and draws whom they strike. */
+export function createFaultBoard(board: {
+  seed: number;
+  clock: Clock;
+  log: DecisionLog;
+  readonly onChange: () => void;
+}): FaultBoard {
+  const { seed, clock, log, onChange } = board;
+  const entries = new Map<ProxyFaultKind, Entry>();
+  const struck: Record<ProxyFaultKind, number> = {
+    corrupt: 0,
+    limitData: 0,
+    slice: 0,
+    latency: 0,
+    bandwidth: 0,
+    slowClose: 0,
+    blackhole: 0,
+    timeout: 0,
+    silence: 0,
+    halfOpen: 0,
+    reset: 0,
+    down: 0,
+  };
+  let settings = 0;
+
+  const settingOf = (kind: ProxyFaultKind, fault: Fault): Setting => {
+    settings += 1;
+    const number = settings;
+    const drawn = (connection: number, purpose: number): Random =>
+      seededRandom(derivedSeed(seed, faultKindNames.indexOf(kind), number, connection, purpose));
+    return {
+      kind,
+      fault,
+      strikes(connection) {
+        const isStruck = drawn(connection, 0)() < fault.probability;
+        if (isStruck) struck[kind] += 1;
+        log.record(`${number} ${kind} ${connection} ${isStruck ? 'struck' : 'spared'}`);
+        return isStruck;
+      },
+      randomFor: (connection, direction) => drawn(connection, direction === 'toServer' ? 1 : 2),
+    };
+  };
+
+  /** Arms the next turn of a schedule; `beganMs` is when its present round began, or is to begin. */
+  const follow = (entry: Entry, beganMs: number): void => {
+    const { forMs, everyMs } = entry.setting.fault.schedule ?? {};
+    const at = (momentMs: number, turn: () => void): void => {
+      entry.timer = clock.schedule(momentMs - clock.now(), turn);
+    };
+    if (!entry.isInForce) {
+      at(beganMs, () => {
+        entry.isInForce = true;
+        follow(entry, beganMs);
+        onChange();
+      });
+    } else if (forMs !== undefined) {
+      at(beganMs + forMs, () => {
+        entry.isInForce = false;
+        if (everyMs !== undefined) follow(entry, beganMs + everyMs);
+        onChange();
+      });
+    }
+  };
+
+  const remove = (kind: ProxyFaultKind): boolean => {
+    entries.get(kind)?.timer?.cancel();
+    return entries.delete(kind);
+  };
+
+  return {
+    set(kind, options) {
+      const read = Object.hasOwn(faultKinds, kind) ? faultKinds[kind] : undefined;
+      if (read === undefined) {
+        const permitted = `one of ${faultKindNames.join(', ')}`;
+        throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
+      }
+      const fault = read(options);
+      remove(kind);
+      const afterMs = fault.schedule?.afterMs ?? 0;
+      const setting = settingOf(kind, fault);
+      const entry: Entry = { setting, isInForce: afterMs === 0, timer: undefined };
+      entries.set(kind, entry);
+      follow(entry, clock.now() + afterMs);
+      onChange();
+    },
+    clear(kind) {
+      if (remove(kind)) onChange();
+    },
+    clearAll() {
+      for (const kind of entries.keys()) remove(kind);
+      onChange();
+    },
+    list: () => faultKindNames.filter((kind) => entries.has(kind)),
+    inForce: () =>
+      faultKindNames.flatMap((kind) => {
+        const entry = entries.get(kind);
+        return entry?.isInForce === true ? [entry.setting] : [];
+      }),
+    struck: () => ({ ...struck }),
+  };
+}

@@ -1,0 +1,63 @@
+import type { Fault } from './fault.ts';
+import { type BandwidthOptions, bandwidth } from './kinds/bandwidth.ts';
+import { type BlackholeOptions, blackhole } from './kinds/blackhole.ts';
+import { type CorruptOptions, corrupt } from './kinds/corrupt.ts';
+import { type DownOptions, down } from './kinds/down.ts';
+import { type HalfOpenOptions, halfOpen } from './kinds/half-open.ts';
+import { type LatencyOptions, latency } from './kinds/latency.ts';
+import { type LimitDataOptions, limitData } from './kinds/limit-data.ts';
+import { type ResetOptions, reset } from './kinds/reset.ts';
+import { type SilenceOptions, silence } from './kinds/silence.ts';
+import { type SliceOptions, slice } from './kinds/slice.ts';
+import { type SlowCloseOptions, slowClose } from './kinds/slow-close.ts';
+import { type TimeoutFaultOptions, timeout } from './kinds/timeout.ts';
+
+/** The options of every fault a proxy knows, by its name. */
+export interface ProxyFaults {
+  corrupt: CorruptOptions;
+  limitData: LimitDataOptions;
+  slice: SliceOptions;
+  latency: LatencyOptions;
+  bandwidth: BandwidthOptions;
+  slowClose: SlowCloseOptions;
+  blackhole: BlackholeOptions;
+  timeout: TimeoutFaultOptions;
+  silence: SilenceOptions;
+  halfOpen: HalfOpenOptions;
+  reset: ResetOptions;
+  down: DownOptions;
+}
+
+export type ProxyFaultKind = keyof ProxyFaults;
+
+/** Reads a fault's options. Bytes meet the faults in this order, whatever order they were set in. */
+export const faultKinds: Readonly<Record<ProxyFaultKind, (options: unknown) => Fault>> = {
+  corrupt,
+  limitData,
+  slice,
+  latency,
+  bandwidth,
+  slowClose,
+  blackhole,
+  timeout,
+  silence,
+  halfOpen,
+  reset,
+  down,
+};
+
+/** Every fault a proxy knows, in the order in which bytes meet them. */
+export const faultKindNames: readonly ProxyFaultKind[] = [
+  'corrupt',
+  'limitData',
+  'slice',
+  'latency',
+  'bandwidth',
+  'slowClose',
+  'blackhole',
+  'timeout',
+  'silence',
+  'halfOpen',
+  'reset',
+  'down',
+];

@@ -1,0 +1,245 @@
+import {
+  type Clock,
+  type Listen,
+  createAnnouncer,
+  having,
+  integer,
+  readOptions,
+  flag,
+  nested,
+  systemClock,
+  text,
+} from '@holdfast/resilience';
+import { type Decisions, createDecisionLog } from '../decision-log.ts';
+import { ProxyClosedError, RemoteTargetError } from '../errors.ts';
+import { type Distribution, createHistogram } from '../histogram.ts';
+import { type Connection, type ConnectionSurroundings, createConnection } from './connection.ts';
+import { createFaultBoard } from './fault-board.ts';
+import type { ProxyFaultKind, ProxyFaults } from './fault-kinds.ts';
+import { createListener } from './listener.ts';
+import { isLoopback } from './loopback.ts';
+
+export interface FaultProxyOptions {
+  /** The server behind the proxy. */
+  target: { host?: string; port: number };
+  /** Where the proxy listens. Default: a free port of 127.0.0.1. */
+  listen?: { host?: string; port?: number };
+  /** Where chance begins: the same seed, the same connections struck. Default 1. */
+  seed?: number;
+  /** A target that is not this machine is refused without it. Default false. */
+  allowRemote?: boolean;
+  /** Connections at one time; further ones are dropped. Default 1 000. */
+  maxConnections?: number;
+  /** What faults hold back each way of one connection, before no more is read. Default 1 MiB. */
+  maxBufferedBytes?: number;
+  /** How long the server may take to accept; then the client gets RST. Default 30 000. */
+  dialTimeoutMs?: number;
+  clock?: Clock;
+}
+
+export interface FaultProxyEvents {
+  opened: { connection: number };
+  closed: { connection: number };
+  /** The target did not accept; the client was answered by RST. */
+  refused: { error: unknown };
+  /** A fault was set or cleared, or its schedule came to a turn. */
+  changed: { inForce: readonly ProxyFaultKind[] };
+}
+
+export interface FaultProxyStats {
+  readonly seed: number;
+  readonly connectionsOpen: number;
+  readonly connectionsTotal: number;
+  /** The target did not accept, or there were too many. */
+  readonly connectionsRefused: number;
+  readonly bytesToServer: number;
+  readonly bytesToClient: number;
+  /** How many connections each fault has struck. */
+  readonly struck: Readonly<Record<ProxyFaultKind, number>>;
+  /** What was asked for bytes held back, what they really got, and the difference. */
+  readonly wantedDelay: Distribution;
+  readonly achievedDelay: Distribution;
+  readonly excessDelay: Distribution;
+}
+
+/**
+ * Stands between a client and its server and breaks what passes, as told. What the client's socket feels
+ * is real: RST, FIN, refusal, silence. The address never moves. With no fault set, bytes go straight through.
+ */
+export interface FaultProxy {
+  readonly host: string;
+  readonly port: number;
+  readonly faults: {
+    /**
+     * In force when it returns, unless its schedule says later; what was set for the kind before is replaced.
+     * @throws InvalidOptionError, ProxyClosedError
+     */
+    set<Kind extends ProxyFaultKind>(
+      kind: Kind,
+      ...options: object extends ProxyFaults[Kind]
+        ? [options?: ProxyFaults[Kind]]
+        : [options: ProxyFaults[Kind]]
+    ): void;
+    /** Resolves when the address accepts again. @throws ProxyListenError */
+    clear(kind: ProxyFaultKind): Promise<void>;
+    /** The faults that are set, in force or waiting for their schedule. */
+    list(): readonly ProxyFaultKind[];
+  };
+  /** Undoes every fault; what was held back goes on. @throws ProxyListenError */
+  heal(): Promise<void>;
+  getStats(): FaultProxyStats;
+  /** Which connections chance has struck and spared; equal for equal seeds. */
+  decisions(): Decisions;
+  readonly on: Listen<FaultProxyEvents>;
+  /** Drops every connection and gives the address back. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const host = text({ maxLength: 253, default: '127.0.0.1' });
+const targetShape = { host, port: integer({ min: 1, max: 65_535 }) };
+const shape = {
+  target: nested(targetShape),
+  listen: nested({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
+  seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
+  allowRemote: flag(false),
+  maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
+  maxBufferedBytes: integer({ min: 1, max: 1_073_741_824, default: 1_048_576 }),
+  dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+export async function createFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  const settled = readOptions('createFaultProxy', shape, options);
+  const { target, seed, clock, maxConnections } = settled;
+  if (!settled.allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
+
+  const announcer = createAnnouncer<FaultProxyEvents>('holdfast:fault-proxy');
+  const log = createDecisionLog();
+  const delays = {
+    wanted: createHistogram(),
+    achieved: createHistogram(),
+    excess: createHistogram(),
+  };
+  const connections = new Set<Connection>();
+  const bytes = { toServer: 0, toClient: 0 };
+  let connectionsTotal = 0;
+  let connectionsRefused = 0;
+  let isClosed = false;
+  let whenEmpty = (): void => {};
+
+  const surroundings: ConnectionSurroundings = {
+    target,
+    clock,
+    dialTimeoutMs: settled.dialTimeoutMs,
+    maxBufferedBytes: settled.maxBufferedBytes,
+    onBytes: (direction, count) => void (bytes[direction] += count),
+    onDelayed(wantedMs, achievedMs) {
+      delays.wanted.record(wantedMs);
+      delays.achieved.record(achievedMs);
+      delays.excess.record(Math.max(0, achievedMs - wantedMs));
+    },
+    onRefused(error) {
+      connectionsRefused += 1;
+      announcer.announce('refused', { error });
+    },
+    onClosed(connection) {
+      connections.delete(connection);
+      announcer.announce('closed', { connection: connection.number });
+      if (connections.size === 0) whenEmpty();
+    },
+  };
+
+  const listener = await createListener(settled.listen, (client) => {
+    if (isClosed || connections.size >= maxConnections) {
+      connectionsRefused += 1;
+      client.destroy();
+      return;
+    }
+    connectionsTotal += 1;
+    const connection = createConnection(connectionsTotal, client, surroundings);
+    connections.add(connection);
+    announcer.announce('opened', { connection: connection.number });
+    connection.refresh(board.inForce());
+  });
+
+  let opening = Promise.resolve();
+  const steerListener = (refuses: 'keep' | 'close' | 'reset' | undefined): void => {
+    if (isClosed) return;
+    if (refuses === undefined) {
+      opening = listener.open();
+      // Whoever heals awaits it; a schedule has nobody to tell, and the next change tries again.
+      opening.catch(() => {});
+      return;
+    }
+    listener.shut();
+    if (refuses === 'keep') return;
+    for (const connection of connections) connection[refuses]();
+  };
+
+  const board = createFaultBoard({
+    seed,
+    clock,
+    log,
+    onChange() {
+      const inForce = board.inForce();
+      announcer.announce('changed', { inForce: inForce.map(({ kind }) => kind) });
+      for (const connection of connections) connection.refresh(inForce);
+      steerListener(inForce.find(({ fault }) => fault.refuses !== undefined)?.fault.refuses);
+    },
+  });
+
+  const close = async (): Promise<void> => {
+    if (!isClosed) {
+      isClosed = true;
+      board.clearAll();
+      listener.close();
+    }
+    if (connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const earlier = whenEmpty;
+      whenEmpty = () => {
+        earlier();
+        resolve();
+      };
+      for (const connection of connections) connection.destroy();
+    });
+  };
+
+  return {
+    host: listener.host,
+    port: listener.port,
+    faults: {
+      set(kind, ...[given]) {
+        if (isClosed) throw new ProxyClosedError();
+        board.set(kind, given);
+      },
+      clear(kind) {
+        board.clear(kind);
+        return opening;
+      },
+      list: () => board.list(),
+    },
+    heal() {
+      board.clearAll();
+      return opening;
+    },
+    getStats: () => ({
+      seed,
+      connectionsOpen: connections.size,
+      connectionsTotal,
+      connectionsRefused,
+      bytesToServer: bytes.toServer,
+      bytesToClient: bytes.toClient,
+      struck: board.struck(),
+      wantedDelay: delays.wanted.read(),
+      achievedDelay: delays.achieved.read(),
+      excessDelay: delays.excess.read(),
+    }),
+    decisions: () => log.read(),
+    on: announcer.on,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

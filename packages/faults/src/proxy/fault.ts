@@ -1,0 +1,101 @@
+import {
+  InvalidOptionError,
+  type Clock,
+  type Random,
+  type Rule,
+  integer,
+  number,
+  oneOf,
+  optional,
+  readOptions,
+} from '@holdfast/resilience';
+import type { Stage } from './parcel.ts';
+
+/** Which way bytes go: `toServer` are the client's requests, `toClient` the answers. */
+export type Direction = 'toServer' | 'toClient';
+
+/** When a fault is in force, counted from the moment it was set. */
+export interface FaultSchedule {
+  /** Milliseconds until it begins. Default 0. */
+  afterMs?: number;
+  /** Milliseconds it stays. Default: until it is cleared. */
+  forMs?: number;
+  /** Milliseconds from one beginning to the next; needs `forMs`, and more than it. Default: once. */
+  everyMs?: number;
+}
+
+/** Whom a fault strikes, and when. */
+export interface Aim {
+  /** Share of the connections it strikes, 0 to 1, drawn once for each. Default 1. */
+  probability?: number;
+  schedule?: FaultSchedule;
+}
+
+/** Whom a fault strikes, when, and which way. */
+export interface DirectedAim extends Aim {
+  /** Default `both`. */
+  direction?: Direction | 'both';
+}
+
+/** What a fault may do to a connection as a whole. */
+export interface Strikeable {
+  /** RST to both ends. */
+  reset(): void;
+  /** FIN to both ends, after what was already sent. */
+  close(): void;
+  /**
+   * The server's end is gone by RST and the client is not told. What it returns answers the client's next
+   * byte by RST.
+   */
+  loseServer(): () => void;
+}
+
+/** One fault with its options read, ready to strike connections. */
+export interface Fault {
+  readonly probability: number;
+  readonly schedule: FaultSchedule | undefined;
+  readonly direction: Direction | 'both';
+  /** What it does to bytes on their way; asked once for each direction of each connection. */
+  readonly stage?: (random: Random) => Stage;
+  /** Nothing passes while it is in force; the bytes stay where TCP keeps them. */
+  readonly holds?: boolean;
+  /** New connections are not carried on to the server while it is in force. */
+  readonly keepsFromServer?: boolean;
+  /** Acts on a connection when the fault meets it; what it returns is called when the fault goes. */
+  readonly strike?: (connection: Strikeable, clock: Clock) => () => void;
+  /** The address refuses connections; what becomes of those that are open. */
+  readonly refuses?: 'keep' | 'close' | 'reset';
+}
+
+const durationMs = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const scheduleShape = {
+  afterMs: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }),
+  forMs: optional(durationMs),
+  everyMs: optional(durationMs),
+};
+
+/** Reads the `schedule` of every fault. */
+export const scheduleRule: Rule<FaultSchedule | undefined> = optional({
+  permitted: 'an object',
+  accepts(value, field, owner) {
+    const { afterMs, forMs, everyMs } = readOptions(owner, scheduleShape, value, field);
+    if (everyMs !== undefined && (forMs === undefined || everyMs <= forMs)) {
+      throw new InvalidOptionError(owner, `${field}.everyMs`, everyMs, 'more than forMs');
+    }
+    return {
+      afterMs,
+      ...(forMs === undefined ? {} : { forMs }),
+      ...(everyMs === undefined ? {} : { everyMs }),
+    };
+  },
+});
+
+export const aimShape: {
+  readonly probability: Rule<number>;
+  readonly schedule: Rule<FaultSchedule | undefined>;
+} = { probability: number({ min: 0, max: 1, default: 1 }), schedule: scheduleRule };
+
+export const directedShape: typeof aimShape & { readonly direction: Rule<Direction | 'both'> } = {
+  ...aimShape,
+  direction: oneOf(['both', 'toServer', 'toClient'], 'both'),
+};

@@ -1,0 +1,12 @@
+import { readOptions } from '@holdfast/resilience';
+import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
+
+export type BlackholeOptions = DirectedAim;
+
+/**
+ * Nothing passes, and nobody is told: a partition, one-way with a `direction`. Bytes stay where TCP keeps
+ * them, in the buffers of both ends, and arrive when the fault goes; the end of a connection likewise.
+ */
+export function blackhole(options: unknown): Fault {
+  return { ...readOptions('blackhole', directedShape, options), holds: true };
+}

@@ -1,0 +1,32 @@
+import { integer, readOptions } from '@holdfast/resilience';
+import { type Aim, type Fault, aimShape } from '../fault.ts';
+
+export interface HalfOpenOptions extends Aim {
+  /** Milliseconds from when the fault met the connection. Default 0. */
+  afterMs?: number;
+}
+
+const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
+
+/**
+ * The server loses the connection and the client is not told, as when a host loses power: the client
+ * writes into silence. Once the fault has gone, its next byte is answered by RST, as by a host that came
+ * back and knows nothing.
+ */
+export function halfOpen(options: unknown): Fault {
+  const { afterMs, ...aim } = readOptions('halfOpen', shape, options);
+  return {
+    ...aim,
+    direction: 'both',
+    strike(connection, clock) {
+      let comeBack = (): void => {};
+      const timer = clock.schedule(afterMs, () => {
+        comeBack = connection.loseServer();
+      });
+      return () => {
+        timer.cancel();
+        comeBack();
+      };
+    },
+  };
+}

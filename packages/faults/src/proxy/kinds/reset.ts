@@ -1,0 +1,22 @@
+import { integer, readOptions } from '@holdfast/resilience';
+import { type Aim, type Fault, aimShape } from '../fault.ts';
+
+export interface ResetOptions extends Aim {
+  /** Milliseconds from when the fault met the connection. Default 0. */
+  afterMs?: number;
+}
+
+const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
+
+/** RST to both ends of each connection, idle ones and new ones too, while the fault is in force. */
+export function reset(options: unknown): Fault {
+  const { afterMs, ...aim } = readOptions('reset', shape, options);
+  return {
+    ...aim,
+    direction: 'both',
+    strike(connection, clock) {
+      const timer = clock.schedule(afterMs, () => connection.reset());
+      return () => timer.cancel();
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { integer, number, readOptions } from '@holdfast/resilience';
+import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
+import { type Parcel, notBefore } from '../parcel.ts';
+
+export interface SliceOptions extends DirectedAim {
+  /** Bytes of a slice. */
+  sliceBytes: number;
+  /** Up to so many less or more, drawn for each slice. Default 0; less than `sliceBytes`. */
+  jitterBytes?: number;
+  /** Milliseconds between one slice and the next. Default 0. */
+  delayMs?: number;
+}
+
+const shape = {
+  ...directedShape,
+  sliceBytes: integer({ min: 1, max: 1_000_000_000 }),
+  jitterBytes: integer({ min: 0, max: 1_000_000_000, default: 0 }),
+  delayMs: number({ min: 0, max: 86_400_000, default: 0 }),
+};
+
+/** Bytes come in small slices, cut at the same places of the stream whatever its packets were. */
+export function slice(options: unknown): Fault {
+  const { sliceBytes, jitterBytes, delayMs, ...aim } = readOptions('slice', shape, options);
+  return {
+    ...aim,
+    stage: (random) => {
+      const drawn = (): number =>
+        Math.max(1, Math.round(sliceBytes + jitterBytes * (2 * random() - 1)));
+      let leftBytes = drawn();
+      let nextMs = 0;
+      return (parcel): readonly Parcel[] => {
+        if (parcel.kind !== 'bytes') return [notBefore(parcel, nextMs - delayMs)];
+        const slices: Parcel[] = [];
+        let from = 0;
+        while (from < parcel.bytes.length) {
+          const bytes = parcel.bytes.subarray(from, from + leftBytes);
+          const dueMs = Math.max(parcel.dueMs, nextMs);
+          slices.push({ ...parcel, bytes, dueMs });
+          from += bytes.length;
+          leftBytes -= bytes.length;
+          if (leftBytes === 0) {
+            leftBytes = drawn();
+            nextMs = dueMs + delayMs;
+          }
+        }
+        return slices;
+      };
+    },
+  };
+}
