@@ -22,16 +22,17 @@ export interface ContractLimits {
   readonly answerTimeoutMs?: number;
   /** How long one promise may take to be shown. Default 60 000. */
   readonly testTimeoutMs?: number;
+  /** Over how many kills the address is watched. Default 5; fewer for one that is slow to start. */
+  readonly kills?: number;
 }
 
 /** How long a frozen server is listened to before its silence is believed. */
 const SILENCE_MS = 200;
-const KILLS = 5;
 
 /** Calls for `open` once per promise, and closes what it opened. */
 export function honoursServerContract(
   open: () => Promise<ServerUnderContract>,
-  { answerTimeoutMs = 5_000, testTimeoutMs = 60_000 }: ContractLimits = {},
+  { answerTimeoutMs = 5_000, testTimeoutMs = 60_000, kills = 5 }: ContractLimits = {},
 ): void {
   const inTime = (): AbortSignal => signalAfter(answerTimeoutMs);
 
@@ -57,9 +58,9 @@ export function honoursServerContract(
       await ping(inTime());
     });
 
-    promise(`keeps its address over ${KILLS} kills`, async ({ server, ping }) => {
+    promise(`keeps its address over ${kills} kills`, async ({ server, ping }) => {
       const { url, host, port } = server;
-      for (let kill = 0; kill < KILLS; kill += 1) {
+      for (let kill = 0; kill < kills; kill += 1) {
         await server.kill();
         await expect(ping(inTime())).rejects.toBeDefined();
         await server.start();

@@ -11,8 +11,13 @@ export {
   StageModeError,
   StageStateError,
 } from './errors.ts';
+export type { RedisCluster } from './redis/cluster.ts';
+export type { RedisSentinel } from './redis/sentinel.ts';
+export type { Address } from './server-kind.ts';
 export type { StageTransition } from './server.ts';
 export {
+  type RedisClusterOptions,
+  type RedisSentinelOptions,
   type RedisStageOptions,
   type ServerHandle,
   type ServerState,

@@ -1,47 +1,101 @@
-import { reservePort } from './ports.ts';
+import { withDeadline } from './deadline.ts';
+import type { Ensemble } from './ensemble.ts';
+import { ServerTimeoutError } from './errors.ts';
+import { type ReservedPort, reservePorts } from './ports.ts';
 import type { Address, ServerKind, StageContext } from './server-kind.ts';
 import { type ServerDriver, type StagedServer, stageServer } from './server.ts';
 
-/** How many ports are tried when others keep taking them in the moment before the server does. */
-const MAX_PORTS = 5;
+/** How many times ports are drawn when others keep taking them in the moment before the servers do. */
+const MAX_DRAWS = 5;
+
+/** Provides for one server what depends on the mode. */
+export type Seat = (kind: ServerKind, address: Address) => Promise<ServerDriver>;
+
+/** An open ensemble: its handle, and what only the stage may do with it. */
+export interface OpenEnsemble<Handle> {
+  readonly handle: Handle;
+  close(): Promise<void>;
+}
 
 /**
- * Opens one server, in whatever mode `seat` provides for it, on a free port of 127.0.0.1, and resolves
- * at its first answer. Nothing is left of it when this rejects.
+ * Opens the servers of an ensemble on free ports of 127.0.0.1, and resolves when each has given its first
+ * answer and they have settled. Nothing is left of them when this rejects.
  */
-export async function openServer(
-  kind: ServerKind,
+export async function openEnsemble<Handle>(
+  name: string,
+  ensemble: Ensemble<Handle>,
   context: StageContext,
-  seat: (address: Address) => Promise<ServerDriver>,
+  seat: Seat,
   signal: AbortSignal,
-): Promise<StagedServer> {
-  for (let attempt = 1; ; attempt += 1) {
-    const reserved = await reservePort(context.random);
-    const address = { host: '127.0.0.1', port: reserved.port };
-    const driver = await seat(address).catch(async (error: unknown) => {
-      await reserved.release();
-      throw error;
-    });
-    const server = stageServer(
-      { ...context, ...address, name: kind.name, url: kind.url(address) },
-      {
-        ...driver,
-        async discard(limit) {
-          try {
-            await driver.discard(limit);
-          } finally {
-            await reserved.release();
-          }
-        },
-      },
-    );
+): Promise<OpenEnsemble<Handle>> {
+  const { clock, readyTimeoutMs, random } = context;
+  for (let draw = 1; ; draw += 1) {
+    const ports = await reservePorts(random, ensemble.size, ensemble.portOffsets);
+    const servers: StagedServer[] = [];
+    const close = async (): Promise<void> => {
+      const closings = await Promise.allSettled(servers.map((server) => server.close()));
+      await Promise.all(ports.map((port) => port.release()));
+      throwFirst(closings);
+    };
     try {
-      await server.handle.start({ signal });
-      return server;
+      const addresses = ports.map(({ port }) => ({ host: '127.0.0.1', port }));
+      for (const wave of ensemble.cast(addresses)) {
+        const first = servers.length;
+        for (const kind of wave) servers.push(await take(kind, addresses[servers.length]));
+        await startTogether(servers.slice(first), signal);
+      }
+      const handles = servers.map(({ handle }) => handle);
+      const late = (): Error =>
+        new ServerTimeoutError(name, readyTimeoutMs, 'answered, but did not come together');
+      await withDeadline(clock, readyTimeoutMs, signal, late, (limit) =>
+        ensemble.settle(handles, context, limit),
+      );
+      return { handle: ensemble.present(handles, context), close };
     } catch (error) {
-      const wasTaken = !(await reserved.isFree());
-      await server.close();
-      if (!wasTaken || attempt === MAX_PORTS) throw error;
+      const wasTaken = await isTaken(ports, servers);
+      await close();
+      if (!wasTaken || draw === MAX_DRAWS) throw error;
     }
   }
+
+  async function take(kind: ServerKind, address: Address | undefined): Promise<StagedServer> {
+    if (address === undefined) throw new RangeError(`${kind.name} has no address`);
+    const driver = await seat(kind, address);
+    const description = { ...context, ...address, name: kind.name, url: kind.url(address) };
+    return stageServer(description, driver);
+  }
+}
+
+/** Starts them all; the first that fails ends the starts of the others. */
+async function startTogether(servers: readonly StagedServer[], signal: AbortSignal): Promise<void> {
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const starts = servers.map(async ({ handle }) => {
+    try {
+      await handle.start({ signal: either });
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  await Promise.allSettled(starts);
+  either.throwIfAborted();
+}
+
+/** Whether somebody else listens at the address of one that does not run. */
+async function isTaken(
+  ports: readonly ReservedPort[],
+  servers: readonly StagedServer[],
+): Promise<boolean> {
+  const down = ports.filter(
+    (_, place) => (servers[place]?.handle.state ?? 'stopped') === 'stopped',
+  );
+  const free = await Promise.all(down.map((port) => port.isFree()));
+  return free.includes(false);
+}
+
+/** Throws the reason of the first that was rejected. */
+export function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

@@ -17,32 +17,59 @@ const MARKER = '127.0.0.2';
 /** A port of 127.0.0.1 that no other stage on this machine uses while it is reserved. */
 export interface ReservedPort {
   readonly port: number;
-  /** Whether nobody listens there now. */
+  /** Whether nobody listens there now, nor on the ports that go with it. */
   isFree(): Promise<boolean>;
   release(): Promise<void>;
 }
 
-/** Reserves a free loopback port. The reservation ends with the process at the latest. */
-export async function reservePort(random: Random): Promise<ReservedPort> {
-  for (let draw = 0; draw < MAX_DRAWS; draw += 1) {
-    const port = LOWEST_PORT + Math.floor(random() * (HIGHEST_PORT - LOWEST_PORT + 1));
-    const marker = await listen(MARKER, port);
-    if (marker === 'in-use') continue;
-    const isFree = async (): Promise<boolean> => {
-      const tried = await listen(LOOPBACK, port);
-      if (typeof tried === 'string') return false;
-      await close(tried);
-      return true;
-    };
-    const release = async (): Promise<void> => {
-      if (typeof marker !== 'string') await close(marker);
-    };
-    if (await isFree()) return { port, isFree, release };
-    await release();
+/**
+ * Reserves free loopback ports, and with each those at the given distances above it. The reservation ends
+ * with the process at the latest.
+ */
+export async function reservePorts(
+  random: Random,
+  count: number,
+  offsets: readonly number[] = [],
+): Promise<ReservedPort[]> {
+  const reserved: ReservedPort[] = [];
+  const highest = HIGHEST_PORT - Math.max(0, ...offsets);
+  for (let draw = 0; draw < MAX_DRAWS && reserved.length < count; draw += 1) {
+    const port = LOWEST_PORT + Math.floor(random() * (highest - LOWEST_PORT + 1));
+    const found = await reserve([port, ...offsets.map((offset) => port + offset)]);
+    if (found !== undefined) reserved.push(found);
   }
-  throw new Error(
-    `no free port: ${MAX_DRAWS} ports between ${LOWEST_PORT} and ${HIGHEST_PORT} were tried`,
-  );
+  if (reserved.length === count) return reserved;
+  await Promise.all(reserved.map((port) => port.release()));
+  const range = `between ${LOWEST_PORT} and ${HIGHEST_PORT}`;
+  throw new Error(`too few free ports: ${MAX_DRAWS} draws ${range} gave ${reserved.length}`);
+}
+
+/** The first of `ports` with the others beside it; `undefined` when one of them is somebody else's. */
+async function reserve(ports: readonly number[]): Promise<ReservedPort | undefined> {
+  const markers: Server[] = [];
+  const release = async (): Promise<void> => {
+    await Promise.all(markers.splice(0).map(close));
+  };
+  for (const port of ports) {
+    const marker = await listen(MARKER, port);
+    if (typeof marker !== 'string') markers.push(marker);
+    if (marker === 'in-use' || !(await isFree(port))) {
+      await release();
+      return undefined;
+    }
+  }
+  const allFree = async (): Promise<boolean> => {
+    for (const port of ports) if (!(await isFree(port))) return false;
+    return true;
+  };
+  return { port: ports[0] ?? 0, isFree: allFree, release };
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const tried = await listen(LOOPBACK, port);
+  if (typeof tried === 'string') return false;
+  await close(tried);
+  return true;
 }
 
 /** A listener that keeps no process alive. `'no-address'` where 127.0.0.2 does not exist (macOS). */

@@ -33,22 +33,27 @@ export interface Program {
 
 /** One kind of server, described for every mode. */
 export interface ServerKind {
+  /** How the stage's owner writes it, such as `redis.replicas[0]`. */
   readonly name: string;
   url(address: Address): string;
   /** One protocol exchange; rejects when nobody answers. */
   probe(address: Address, signal: AbortSignal): Promise<Readiness>;
   /** As a process of this machine. */
   readonly local: {
-    /** Finds its program, fetching it if need be. */
-    locate(context: StageContext, signal: AbortSignal): Promise<Program>;
     /** Writes what it needs into its own empty folder and returns its arguments. */
     arrange(directory: string, address: Address): Promise<readonly string[]>;
   };
-  /** As a container. */
-  readonly container: {
-    readonly image: string;
-    readonly port: number;
-    readonly command: readonly string[];
-    readonly files: readonly { readonly path: string; readonly content: string }[];
-  };
+  /** As a container; absent when it cannot be one. */
+  readonly container?: Container;
+}
+
+export interface Container {
+  readonly image: string;
+  /**
+   * The port it listens on behind its own bridge, to be published at its address; `undefined` for one in
+   * the network of the machine itself, where it listens at its address.
+   */
+  readonly port: number | undefined;
+  readonly command: readonly string[];
+  readonly files: readonly { readonly path: string; readonly content: string }[];
 }

@@ -1,17 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemRandom } from '@holdfast/resilience';
-import { openInDocker } from './docker/docker.ts';
-import { judgeDocker } from './docker/verdict.ts';
-import { openLocally } from './local/local.ts';
-import { chooseMode } from './mode.ts';
-import { readStageOptions } from './options.ts';
-import { redisServer } from './redis/redis.ts';
+import { seatInDocker } from './docker/docker.ts';
+import { type DockerVerdict, type VerdictOptions, judgeDocker } from './docker/verdict.ts';
+import type { Ensemble } from './ensemble.ts';
+import { seatLocally } from './local/local.ts';
+import { type ChosenMode, chooseMode } from './mode.ts';
+import { type Seat, openEnsemble, throwFirst } from './opening.ts';
+import { type SettledStageOptions, readStageOptions } from './options.ts';
+import type { RedisCluster } from './redis/cluster.ts';
+import { redisEnsemble } from './redis/redis.ts';
+import type { RedisSentinel } from './redis/sentinel.ts';
+import type { Environment, StageContext } from './server-kind.ts';
 import { openWatchdog } from './watchdog.ts';
 
 /** What the servers run as: containers, or processes of this machine. */
 export type StageMode = 'docker' | 'local';
 
 export interface RedisStageOptions {
+  topology?: 'standalone';
   /**
    * Directives of redis.conf by name, such as `{ appendonly: 'yes', appendfsync: 'everysec' }`; the value
    * is the rest of the line as that file would have it. Default: nothing is kept over a restart
@@ -20,11 +26,35 @@ export interface RedisStageOptions {
   settings?: Readonly<Record<string, string>>;
 }
 
+/** A primary, two replicas, three Sentinels. */
+export interface RedisSentinelOptions {
+  topology: 'sentinel';
+  /** Directives for primary and replicas, as for a standalone one; not those that wire them together. */
+  settings?: Readonly<Record<string, string>>;
+  /** How long a primary may be silent before a Sentinel holds it to be down, from 100. Default 500. */
+  downAfterMs?: number;
+}
+
+/** Three primaries and a replica of each. */
+export interface RedisClusterOptions {
+  topology: 'cluster';
+  /** Directives for every node, as for a standalone one; not those that wire them together. */
+  settings?: Readonly<Record<string, string>>;
+  /** How long a node may be silent before the others hold it to be down, from 100. Default 1 000. */
+  nodeTimeoutMs?: number;
+}
+
 export interface StageOptions {
   /** Default: `HOLDFAST_STAGE`, else docker where it can stand, else local. */
   mode?: StageMode;
-  /** A standalone Redis. */
-  redis?: true | RedisStageOptions;
+  /** A standalone Redis, or one of its topologies. */
+  redis?:
+    | true
+    | 'sentinel'
+    | 'cluster'
+    | RedisStageOptions
+    | RedisSentinelOptions
+    | RedisClusterOptions;
   /** How long a server may take from its start to its first answer, in milliseconds. Default 30 000. */
   readyTimeoutMs?: number;
   /**
@@ -83,8 +113,12 @@ export interface ServerHandle {
 }
 
 /** Which handle each option brings. */
-interface StageServers {
-  readonly redis: ServerHandle;
+interface StageServers<O extends StageOptions> {
+  readonly redis: O['redis'] extends 'sentinel' | { topology: 'sentinel' }
+    ? RedisSentinel
+    : O['redis'] extends 'cluster' | { topology: 'cluster' }
+      ? RedisCluster
+      : ServerHandle;
 }
 
 interface StageItself {
@@ -94,11 +128,11 @@ interface StageItself {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** An open stage, with a handle for each server that was asked for. */
+/** An open stage, with what each option that was given brings. */
 export type Stage<O extends StageOptions = StageOptions> = StageItself & {
   readonly [
-    Name in keyof StageServers as O[Name] extends true | object ? Name : never
-  ]: StageServers[Name];
+    Name in keyof StageServers<O> as undefined extends O[Name] ? never : Name
+  ]: StageServers<O>[Name];
 };
 
 /**
@@ -109,30 +143,28 @@ export type Stage<O extends StageOptions = StageOptions> = StageItself & {
 export function openStage<const O extends StageOptions>(options: O): Promise<Stage<O>>;
 export async function openStage(
   options: StageOptions,
-): Promise<StageItself & Partial<StageServers>> {
+): Promise<StageItself & { readonly redis?: unknown }> {
   const settled = readStageOptions(options);
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  const { redis, clock } = settled;
   const { env } = process;
-  const kinds = redis === undefined ? [] : [redisServer(redis.settings, env)];
-  const images = kinds.map((kind) => kind.container.image);
+  const ensembles = ensemblesOf(settled, env);
   const chosen = await chooseMode({ mode: settled.mode, variable: env['HOLDFAST_STAGE'] }, () =>
-    judgeDocker(images, { ...settled, signal, env }),
+    judgeEnsembles(ensembles, { ...settled, signal, env }),
   );
-  const watchdog = openWatchdog(clock);
+  const watchdog = openWatchdog(settled.clock);
   const context = { ...settled, id: randomUUID(), random: systemRandom, watchdog };
   const opened = await Promise.allSettled(
-    kinds.map((kind) =>
-      chosen.mode === 'docker'
-        ? openInDocker(kind, context, chosen.engine, signal)
-        : openLocally(kind, context, signal),
-    ),
+    ensembles.map(async ({ name, ensemble }) => {
+      const seat = await seatIn(chosen, ensemble, context, signal);
+      const open = await openEnsemble(name, ensemble, context, seat, signal);
+      return { name, open };
+    }),
   );
-  const servers = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const stands = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 
   const closeAll = async (): Promise<void> => {
-    const closings = await Promise.allSettled(servers.map((server) => server.close()));
+    const closings = await Promise.allSettled(stands.map(({ open }) => open.close()));
     await watchdog.close();
     throwFirst(closings);
   };
@@ -144,11 +176,49 @@ export async function openStage(
     await close();
     throw error;
   }
-  const handles = servers.map(({ handle }) => [handle.name, handle] as const);
+  const handles = stands.map(({ name, open }) => [name, open.handle] as const);
   return { ...Object.fromEntries(handles), mode: chosen.mode, close, [Symbol.asyncDispose]: close };
 }
 
-function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+interface NamedEnsemble {
+  readonly name: string;
+  readonly ensemble: Ensemble<unknown>;
+}
+
+function ensemblesOf({ redis }: SettledStageOptions, env: Environment): NamedEnsemble[] {
+  return redis === undefined ? [] : [{ name: 'redis', ensemble: redisEnsemble(redis, env) }];
+}
+
+/** Whether all of them can stand in Docker; one that cannot decides without the engine being asked. */
+async function judgeEnsembles(
+  ensembles: readonly NamedEnsemble[],
+  options: VerdictOptions,
+): Promise<DockerVerdict> {
+  const images = new Set<string>();
+  for (const { ensemble } of ensembles) {
+    const { docker } = ensemble;
+    if (!docker.stands) {
+      return { stands: false, why: docker.why, wayOut: `Use mode 'local' (HOLDFAST_STAGE=local)` };
+    }
+    for (const image of docker.images) images.add(image);
+  }
+  return judgeDocker([...images], options);
+}
+
+async function seatIn(
+  chosen: ChosenMode,
+  ensemble: Ensemble<unknown>,
+  context: StageContext,
+  signal: AbortSignal,
+): Promise<Seat> {
+  if (chosen.mode === 'local') {
+    const program = await ensemble.locate(context, signal);
+    return (kind, address) => seatLocally(kind, address, program, context);
+  }
+  return async (kind, address) => {
+    const { container } = kind;
+    if (container === undefined)
+      throw new TypeError(`${kind.name} is not described as a container`);
+    return seatInDocker(kind, container, address, context, chosen.engine);
+  };
 }

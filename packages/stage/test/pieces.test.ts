@@ -3,14 +3,20 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { type Random, seededRandom } from '@holdfast/resilience';
 import { joinFrames } from '../src/docker/life.ts';
 import { imageOf } from '../src/images.ts';
-import { reservePort } from '../src/ports.ts';
+import { type ReservedPort, reservePorts } from '../src/ports.ts';
 import { type ReadProcess, readProcFs, readPs } from '../src/process-table.ts';
-import { redisConf } from '../src/redis/redis.ts';
-import { decodeReply, encodeCommand } from '../src/redis/resp.ts';
+import { redisConf } from '../src/redis/node.ts';
+import { type RedisReply, decodeReply, encodeCommand } from '../src/redis/resp.ts';
 import { encodeOrder, wardsLeft } from '../src/wards.ts';
+
+async function reservePort(random: Random): Promise<ReservedPort> {
+  const [reserved] = await reservePorts(random, 1);
+  if (reserved === undefined) throw new Error('none was reserved');
+  return reserved;
+}
 
 test('a reserved port is nobody else’s until it is released', async () => {
   const seed = 7;
@@ -22,6 +28,23 @@ test('a reserved port is nobody else’s until it is released', async () => {
   const third = await reservePort(seededRandom(seed));
   expect(third.port).toBe(first.port);
   await third.release();
+});
+
+test('a port is reserved only with those that go with it', async () => {
+  const seed = 13;
+  const [alone] = await reservePorts(seededRandom(seed), 1, [10_000]);
+  const port = alone?.port ?? 0;
+  await alone?.release();
+  const squatter = createServer().listen(port + 10_000, '127.0.0.1');
+  await once(squatter, 'listening');
+  try {
+    const [elsewhere] = await reservePorts(seededRandom(seed), 1, [10_000]);
+    expect(elsewhere?.port).not.toBe(port);
+    expect(elsewhere?.port).toBeLessThan(32_768 - 10_000);
+    await elsewhere?.release();
+  } finally {
+    squatter.close();
+  }
 });
 
 test('a port somebody listens on is not reserved, and lies outside those of outgoing connections', async () => {
@@ -89,6 +112,9 @@ test('a command is sent as an array of bulk strings, lengths in bytes', () => {
   expect(encodeCommand(['SET', 'ü'])).toBe('*2\r\n$3\r\nSET\r\n$2\r\nü\r\n');
 });
 
+const oneValue = (value: string): RedisReply => ({ kind: 'value', value });
+const listOf = (...items: RedisReply[]): RedisReply => ({ kind: 'list', items });
+
 test.each([
   ['+PONG\r\n', { kind: 'value', value: 'PONG' }],
   [':3\r\n', { kind: 'value', value: '3' }],
@@ -96,6 +122,9 @@ test.each([
   ['$-1\r\n', { kind: 'value', value: null }],
   ['$4\r\na\r\nb\r\n', { kind: 'value', value: 'a\r\nb' }],
   ['$4\r\na\r\nb', undefined],
+  ['*2\r\n:1\r\n*1\r\n$1\r\na\r\n', listOf(oneValue('1'), listOf(oneValue('a')))],
+  ['*-1\r\n', listOf()],
+  ['*2\r\n:1\r\n', undefined],
   ['+PON', undefined],
 ])('the answer %j is read as %j', (received, reply) => {
   expect(decodeReply(Buffer.from(received))).toEqual(reply);

@@ -1,6 +1,6 @@
 import type { ServerUnderContract } from '../src/contract.ts';
 import { askRedis } from '../src/redis/resp.ts';
-import { type StageMode, openStage } from '../src/stage.ts';
+import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 
 /** The value of one command to a Redis; its errors are thrown. */
 export async function redisValue(
@@ -9,25 +9,33 @@ export async function redisValue(
   signal: AbortSignal = AbortSignal.timeout(5_000),
 ): Promise<string | null> {
   const reply = await askRedis(address, command, signal);
-  if (reply.kind === 'error') throw new Error(reply.text);
-  return reply.value;
+  if (reply.kind === 'value') return reply.value;
+  throw new Error(reply.kind === 'error' ? reply.text : 'a list');
 }
 
 /** A Redis that writes each command through to its disk, as the contract wants it. */
 export async function openRedis(mode: StageMode): Promise<ServerUnderContract> {
   const settings = { appendonly: 'yes', appendfsync: 'always' };
   const stage = await openStage({ mode, redis: { settings } });
-  const { redis } = stage;
+  return underContract(stage.redis, () => stage.close());
+}
+
+/** @param keyOf the key as this server takes it. */
+export function underContract(
+  server: ServerHandle,
+  close: () => Promise<void>,
+  keyOf: (key: string) => string = (key) => key,
+): ServerUnderContract {
   return {
-    server: redis,
-    close: () => stage.close(),
+    server,
+    close,
     ping: async (signal) => {
-      await redisValue(redis, ['PING'], signal);
+      await redisValue(server, ['PING'], signal);
     },
     store: async (key, value, signal) => {
-      await redisValue(redis, ['SET', key, value], signal);
+      await redisValue(server, ['SET', keyOf(key), value], signal);
     },
-    recall: (key, signal) => redisValue(redis, ['GET', key], signal),
+    recall: (key, signal) => redisValue(server, ['GET', keyOf(key)], signal),
     startLine: /Ready to accept connections/,
   };
 }

@@ -131,7 +131,14 @@ test('what is printed is handed out up to logMaxBytes, the newest', async () => 
 test.each([
   [{ mysql: true }, 'mysql'],
   [{ mode: 'kubernetes' }, 'mode'],
-  [{ redis: 'sentinel' }, 'redis'],
+  [{ redis: 'quorum' }, 'redis'],
+  [{ redis: { topology: 'quorum' } }, 'redis.topology'],
+  [{ redis: { topology: 'cluster', downAfterMs: 500 } }, 'redis.downAfterMs'],
+  [{ redis: { topology: 'sentinel', downAfterMs: 0 } }, 'redis.downAfterMs'],
+  [
+    { redis: { topology: 'sentinel', settings: { requirepass: 'a' } } },
+    'redis.settings.requirepass',
+  ],
   [{ redis: { setting: {} } }, 'redis.setting'],
   [{ redis: { settings: { port: '1' } } }, 'redis.settings.port'],
   [{ redis: { settings: { maxmemory: 1 } } }, 'redis.settings.maxmemory'],

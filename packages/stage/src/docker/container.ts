@@ -1,4 +1,4 @@
-import type { Address, ServerKind } from '../server-kind.ts';
+import type { Address, Container } from '../server-kind.ts';
 
 export interface ContainerOptions {
   readonly address: Address;
@@ -12,7 +12,7 @@ const LOG_FILES = '2';
 
 /** Creates and starts a container, and resolves with its id. Its first answer is not waited for. */
 export async function startContainer(
-  kind: ServerKind,
+  container: Container,
   { address, labels, logMaxBytes }: ContainerOptions,
 ): Promise<string> {
   // Only here: whoever stands on local processes never loads it.
@@ -20,11 +20,15 @@ export async function startContainer(
 
   /** Publishes on loopback alone, which Testcontainers has no word for. */
   class LoopbackContainer extends GenericContainer {
-    publish(port: number): this {
-      this.withExposedPorts({ container: port, host: address.port });
-      this.hostConfig.PortBindings = {
-        [`${port}/tcp`]: [{ HostIp: address.host, HostPort: String(address.port) }],
-      };
+    listenOn(port: number | undefined): this {
+      if (port === undefined) {
+        this.withNetworkMode('host');
+      } else {
+        this.withExposedPorts({ container: port, host: address.port });
+        this.hostConfig.PortBindings = {
+          [`${port}/tcp`]: [{ HostIp: address.host, HostPort: String(address.port) }],
+        };
+      }
       this.hostConfig.LogConfig = {
         Type: 'json-file',
         Config: { 'max-size': String(logMaxBytes), 'max-file': LOG_FILES },
@@ -40,9 +44,9 @@ export async function startContainer(
     }
   }
 
-  const { image, port, command, files } = kind.container;
+  const { image, port, command, files } = container;
   const started = await new LoopbackContainer(image)
-    .publish(port)
+    .listenOn(port)
     .withCommand([...command])
     .withCopyContentToContainer(files.map(({ path, content }) => ({ target: path, content })))
     .withLabels({ ...labels })

@@ -1,25 +1,14 @@
 import { orAbort } from '../deadline.ts';
-import { openServer } from '../opening.ts';
-import type { Address, ServerKind, StageContext } from '../server-kind.ts';
-import type { ServerDriver, StagedServer } from '../server.ts';
+import type { Address, Container, ServerKind, StageContext } from '../server-kind.ts';
+import type { ServerDriver } from '../server.ts';
 import { startContainer } from './container.ts';
 import { type EngineAddress, askEngine, removeContainers } from './engine.ts';
 import { followContainer, readLogs } from './life.ts';
 
-/** Opens one server as a container whose port is published on 127.0.0.1. */
-export function openInDocker(
+/** Provides for one server as a container that listens on 127.0.0.1. */
+export function seatInDocker(
   kind: ServerKind,
-  context: StageContext,
-  engine: EngineAddress,
-  signal: AbortSignal,
-): Promise<StagedServer> {
-  const seatAt = async (address: Address): Promise<ServerDriver> =>
-    seat(kind, address, context, engine);
-  return openServer(kind, context, seatAt, signal);
-}
-
-function seat(
-  kind: ServerKind,
+  container: Container,
   address: Address,
   { id: stage, logMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
@@ -32,7 +21,7 @@ function seat(
   return {
     async launch(limit) {
       if (id === undefined) {
-        creation = startContainer(kind, { address, labels, logMaxBytes });
+        creation = startContainer(container, { address, labels, logMaxBytes });
         id = await orAbort(creation, limit);
       } else {
         const path = `/containers/${id}/start`;

@@ -1,26 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openServer } from '../opening.ts';
 import type { Address, Program, ServerKind, StageContext } from '../server-kind.ts';
-import type { ServerDriver, StagedServer } from '../server.ts';
+import type { ServerDriver } from '../server.ts';
 import { keepNewest, readNewest } from './log-file.ts';
 import { launchProcess } from './process.ts';
 
-/** Opens one server as a process of this machine, in a folder of its own that goes with it. */
-export async function openLocally(
+/** Provides for one server as a process of this machine, in a folder of its own that goes with it. */
+export async function seatLocally(
   kind: ServerKind,
-  context: StageContext,
-  signal: AbortSignal,
-): Promise<StagedServer> {
-  const program = await kind.local.locate(context, signal);
-  return openServer(kind, context, (address) => seat(kind, program, address, context), signal);
-}
-
-async function seat(
-  kind: ServerKind,
-  program: Program,
   address: Address,
+  program: Program,
   context: StageContext,
 ): Promise<ServerDriver> {
   const { clock, watchdog, logMaxBytes } = context;

@@ -1,0 +1,51 @@
+import type { Address, Program, ServerKind, StageContext } from './server-kind.ts';
+import type { ServerHandle } from './stage.ts';
+
+/** Servers that stand together and are handed out as one: one server alone, or a topology. */
+export interface Ensemble<Handle> {
+  /** How many servers it has; each is given an address. */
+  readonly size: number;
+  /** Further ports that each server listens on, as distances from its own. */
+  readonly portOffsets: readonly number[];
+  readonly docker:
+    | { readonly stands: true; readonly images: readonly string[] }
+    | { readonly stands: false; readonly why: string };
+  /** Finds the program of its servers for mode `local`, fetching it if need be. */
+  locate(context: StageContext, signal: AbortSignal): Promise<Program>;
+  /**
+   * What its servers are, in the order of their addresses. Those of a wave start together, once those of
+   * the waves before have answered.
+   */
+  cast(addresses: readonly Address[]): readonly (readonly ServerKind[])[];
+  /** Resolves when the servers, each of which has answered, do together what they are there for. */
+  settle(
+    handles: readonly ServerHandle[],
+    context: StageContext,
+    signal: AbortSignal,
+  ): Promise<void>;
+  present(handles: readonly ServerHandle[], context: StageContext): Handle;
+}
+
+/** An ensemble of one. */
+export function soloist(
+  solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate'> & {
+    readonly cast: (address: Address) => ServerKind;
+  },
+): Ensemble<ServerHandle> {
+  return {
+    size: 1,
+    portOffsets: [],
+    docker: solo.docker,
+    locate: solo.locate,
+    cast: (addresses) => [addresses.map(solo.cast)],
+    settle: () => Promise.resolve(),
+    present: (handles) => member(handles, 0),
+  };
+}
+
+/** The handle of a server by its place among the addresses. */
+export function member(handles: readonly ServerHandle[], place: number): ServerHandle {
+  const handle = handles[place];
+  if (handle === undefined) throw new RangeError(`no server at place ${place}`);
+  return handle;
+}

@@ -1,0 +1,71 @@
+import { expect, test } from '@jest/globals';
+import { honoursServerContract } from '../src/contract.ts';
+import { type StageMode, openStage } from '../src/stage.ts';
+import { redisValue, underContract } from './redis-contract.ts';
+
+const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
+
+honoursServerContract(async () => {
+  const settings = { appendonly: 'yes', appendfsync: 'always' };
+  const downAfterMs = 60_000;
+  const stage = await openStage({ mode, redis: { topology: 'sentinel', settings, downAfterMs } });
+  return underContract(stage.redis.primary, () => stage.close());
+});
+
+test('the Sentinels promote a replica when the primary is killed, and take it back as a replica', async () => {
+  const stage = await openStage({ mode, redis: { topology: 'sentinel', downAfterMs: 200 } });
+  try {
+    const { redis } = stage;
+    expect(await redis.currentPrimary()).toBe(redis.primary);
+    await redisValue(redis.primary, ['SET', 'key', 'value']);
+    await redisValue(redis.primary, ['WAIT', '2', '1000']);
+
+    await redis.primary.kill();
+    const promoted = await redis.primaryAfter(redis.primary);
+
+    expect(redis.replicas).toContain(promoted);
+    expect(await redis.currentPrimary()).toBe(promoted);
+    expect(await redisValue(promoted, ['GET', 'key'])).toBe('value');
+    await redisValue(promoted, ['SET', 'key', 'newer']);
+
+    await redis.primary.start();
+    while ((await redisValue(redis.primary, ['GET', 'key'])) !== 'newer') {
+      await redisValue(promoted, ['WAIT', '2', '100']);
+    }
+    await expect(redisValue(redis.primary, ['SET', 'key', 'mine'])).rejects.toThrow('READONLY');
+  } finally {
+    await stage.close();
+  }
+});
+
+test('clients are given the addresses of the Sentinels and a name that each of them knows', async () => {
+  const stage = await openStage({ mode, redis: 'sentinel' });
+  try {
+    const { sentinelAddresses, masterName, sentinels, replicas } = stage.redis;
+    expect(sentinelAddresses).toEqual(sentinels.map(({ host, port }) => ({ host, port })));
+    expect([sentinels.length, replicas.length]).toEqual([3, 2]);
+    for (const address of sentinelAddresses) {
+      const said = await redisValue(address, ['SENTINEL', 'CKQUORUM', masterName]);
+      expect(said).toMatch(/^OK 3 usable Sentinels/);
+    }
+  } finally {
+    await stage.close();
+  }
+});
+
+test('without a quorum of Sentinels no other primary is named, and an abort ends the wait', async () => {
+  const stage = await openStage({ mode, redis: { topology: 'sentinel', downAfterMs: 100 } });
+  try {
+    const { redis } = stage;
+    await Promise.all(redis.sentinels.slice(1).map((sentinel) => sentinel.kill()));
+    await redis.primary.kill();
+    const given = new AbortController();
+    const waiting = redis.primaryAfter(redis.primary, { signal: given.signal });
+    expect(await redis.currentPrimary()).toBe(redis.primary);
+    const reason = new Error('enough');
+    given.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+  } finally {
+    await stage.close();
+  }
+});
