@@ -107,6 +107,6 @@ export interface Delivery {
 
 export interface Recovery {
   readonly deliveries: readonly Delivery[];
-  /** Handles of `held` whose lease has gone to another consumer. */
+  /** Handles of `held` that are another consumer's now. */
   readonly lost: readonly string[];
 }

@@ -136,7 +136,7 @@ export class TopicConsumer implements Consumer {
     this.#lastRecoveryMs = clock.now();
     this.#giveUpLost(lost);
     for (const delivery of deliveries) {
-      if (this.#running.has(delivery.handle) || this.#settlement.has(delivery.handle)) continue;
+      if (this.#isKnown(delivery)) continue;
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
       announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });
@@ -151,11 +151,12 @@ export class TopicConsumer implements Consumer {
   }
 
   #start(delivery: Delivery): void {
-    if (this.#settlement.wasConfirmed(delivery)) {
+    const wasConfirmed = this.#settlement.wasConfirmed(delivery);
+    if (wasConfirmed || this.#isKnown(delivery)) {
       const { topic, announcer, clock } = this.#parts;
       this.#counts.redelivered += 1;
       announcer.announce('redelivered', { topic, id: delivery.id, atMs: clock.now() });
-      this.#settlement.acknowledge(delivery);
+      if (wasConfirmed) this.#settlement.acknowledge(delivery);
       return;
     }
     const run = new AbortController();
@@ -215,6 +216,11 @@ export class TopicConsumer implements Consumer {
           return;
       }
     }
+  }
+
+  /** It is being handled, or handled and about to be acknowledged. */
+  #isKnown({ handle }: Delivery): boolean {
+    return this.#running.has(handle) || this.#settlement.has(handle);
   }
 
   #held(): string[] {

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock } from '@holdfast/resilience';
 import type {
   BackendFailure,
   Delivery,
@@ -17,6 +18,7 @@ interface Entry {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   owner?: string;
+  leasedAtMs?: number;
   deliveries: number;
 }
 
@@ -143,13 +145,13 @@ export class FakeBackend implements QueueBackend {
     return receipt;
   }
 
-  subscribe(topic: string): Subscription {
+  subscribe(topic: string, leaseMs: number): Subscription {
     this.#consumers += 1;
     const me = `consumer-${this.#consumers}`;
     return {
       whenUp: (signal) => this.whenUp(signal),
       fetch: (max) => this.#fetch(topic, me, max),
-      recover: async (held, max) => this.#recover(topic, me, held, max),
+      recover: async (held, max) => this.#recover(topic, me, leaseMs, { held, max }),
       acknowledge: async (handles) => this.#remove(topic, me, handles),
       bury: async (delivery, reason) => {
         this.#remove(topic, me, [delivery.handle]);
@@ -242,17 +244,36 @@ export class FakeBackend implements QueueBackend {
       .map((entry) => this.#hand(entry, me));
   }
 
-  #recover(name: string, me: string, held: readonly string[], max: number): Recovery {
+  #recover(
+    name: string,
+    me: string,
+    leaseMs: number,
+    { held, max }: { held: readonly string[]; max: number },
+  ): Recovery {
     this.#requireUp();
-    const mine = this.#topic(name).entries.filter(({ owner }) => owner === me);
-    const orphans = mine.filter(({ handle }) => !held.includes(handle)).slice(0, max);
-    const lost = held.filter((handle) => !mine.some((entry) => entry.handle === handle));
-    return { deliveries: orphans.map((entry) => this.#hand(entry, me)), lost };
+    const { entries } = this.#topic(name);
+    const nowMs = systemClock.now();
+    const isSilent = ({ owner, leasedAtMs = nowMs }: Entry): boolean =>
+      owner !== undefined && owner !== me && nowMs - leasedAtMs >= leaseMs;
+    const isHeld = ({ handle }: Entry): boolean => held.includes(handle);
+    for (const entry of entries) {
+      if (entry.owner === me && isHeld(entry)) entry.leasedAtMs = nowMs;
+    }
+    const orphans = entries.filter((entry) => entry.owner === me && !isHeld(entry)).slice(0, max);
+    const silent = entries.filter(isSilent).slice(0, max - orphans.length);
+    for (const entry of silent) delete entry.owner;
+    const isLost = (entry: Entry): boolean =>
+      isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
+    return {
+      lost: entries.filter(isLost).map(({ handle }) => handle),
+      deliveries: [...orphans, ...silent].map((entry) => this.#hand(entry, me)),
+    };
   }
 
   #hand(entry: Entry, me: string): Delivery {
     if (entry.owner === undefined) entry.deliveries += 1;
     entry.owner = me;
+    entry.leasedAtMs = systemClock.now();
     const { handle, id, payload, enqueuedAtMs, deliveries } = entry;
     return { handle, id, payload, enqueuedAtMs, deliveries };
   }

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { sleep, systemClock } from '@holdfast/resilience';
 import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
 
 /** A backend whose server is up, and what closes both. */
@@ -9,6 +10,7 @@ export interface OpenBackend {
 
 const TOPIC = 'contract';
 const LEASE_MS = 300;
+const POLL_MS = 10;
 
 /**
  * What a store owes the queue: each job applied once by (owner, epoch, sequence), marks only ever raised,
@@ -108,7 +110,8 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     await two.acknowledge([handle]);
     expect(await one.recover([handle], 1)).toEqual({ deliveries: [], lost: [] });
     await one.acknowledge([handle]);
-    expect(await one.recover([handle], 1)).toEqual({ deliveries: [], lost: [handle] });
+    expect(await one.recover([handle], 1)).toEqual({ deliveries: [], lost: [] });
+    expect(await one.fetch(1)).toEqual([]);
     await Promise.all([one.close(), two.close()]);
   });
 
@@ -122,6 +125,35 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     await consumer.close();
   });
 
+  test('the job of a silent consumer goes to another one, and the first is told that it lost it', async () => {
+    const backend = await openUp();
+    const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const [taken] = await fetchAll(one, 1);
+    if (taken === undefined) throw new Error('nothing was taken');
+    const takenOver = await untilRecovered(two);
+    expect(takenOver).toEqual([{ ...taken, deliveries: 2 }]);
+    expect(await one.recover([taken.handle], 1)).toEqual({ deliveries: [], lost: [taken.handle] });
+    await one.acknowledge([taken.handle]);
+    expect(await two.recover([taken.handle], 1)).toEqual({ deliveries: [], lost: [] });
+    await two.acknowledge([taken.handle]);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('a renewed lease keeps a job with its consumer', async () => {
+    const backend = await openUp();
+    const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
+    await backend.publish(publication({ jobs: [job(1)] }));
+    const [taken] = await fetchAll(one, 1);
+    const handle = taken?.handle ?? '';
+    const endMs = systemClock.now() + 2 * LEASE_MS;
+    while (systemClock.now() < endMs) {
+      expect(await one.recover([handle], 0)).toEqual({ deliveries: [], lost: [] });
+      expect(await two.recover([], 1)).toEqual({ deliveries: [], lost: [] });
+    }
+    await Promise.all([one.close(), two.close()]);
+  });
+
   test('a buried job is gone from its topic', async () => {
     const backend = await openUp();
     const consumer = backend.subscribe(TOPIC, LEASE_MS);
@@ -129,10 +161,8 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     const [taken] = await fetchAll(consumer, 1);
     if (taken === undefined) throw new Error('nothing was taken');
     await consumer.bury(taken, 'no luck');
-    expect(await consumer.recover([taken.handle], 1)).toEqual({
-      deliveries: [],
-      lost: [taken.handle],
-    });
+    expect(await consumer.recover([], 1)).toEqual({ deliveries: [], lost: [] });
+    expect(await consumer.fetch(1)).toEqual([]);
     await consumer.close();
   });
 }
@@ -172,4 +202,15 @@ async function fetchAll(
   const taken: Delivery[] = [];
   while (taken.length < count) taken.push(...(await consumer.fetch(count - taken.length)));
   return taken;
+}
+
+async function untilRecovered(
+  consumer: ReturnType<QueueBackend['subscribe']>,
+): Promise<readonly Delivery[]> {
+  await consumer.whenUp(new AbortController().signal);
+  while (true) {
+    const { deliveries } = await consumer.recover([], 1);
+    if (deliveries.length > 0) return deliveries;
+    await sleep(systemClock, POLL_MS);
+  }
 }

@@ -50,7 +50,7 @@ return {remembered, resent, unpack(known)}
  * Renews a consumer's leases and takes over what nobody alive works on.
  *
  *   KEYS  1 stream   ARGV  1 group   2 consumer   3 lease in ms   4 most to take over   5.. handles held
- *   Returns { handles lost ..., } and { handle, deliveries, fields } of each job taken over.
+ *   Returns { handles another consumer has now } and { handle, deliveries, fields } of each job taken over.
  */
 export const recoverScript: Script = script(`
 local key, group, me = KEYS[1], ARGV[1], ARGV[2]
@@ -82,7 +82,9 @@ if room > 0 then
 end
 local lost = {}
 for i = 5, #ARGV do
-  if not mine[ARGV[i]] then lost[#lost + 1] = ARGV[i] end
+  -- What is nobody's any more is not lost to anybody: it was acknowledged, or forgotten with its delivery.
+  local owner = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
+  if owner then lost[#lost + 1] = ARGV[i] end
 end
 return {lost, taken}
 `);
