@@ -11,3 +11,18 @@ export {
   type FaultProxyStats,
   createFaultProxy,
 } from './proxy/fault-proxy.ts';
+export {
+  type ChaosFaultInjector,
+  type ChaosFaultInjectorEvents,
+  type ChaosFaultInjectorOptions,
+  type ChaosFaultInjectorStats,
+  createChaosFaultInjector,
+} from './injector/chaos-fault-injector.ts';
+export { type Fetch } from './injector/faulty-fetch.ts';
+export { type Injection } from './injector/injected-error.ts';
+export {
+  type FailingFaultOptions,
+  type InjectedFaultKind,
+  type InjectedFaultOptions,
+  type InjectedFaults,
+} from './injector/injected-faults.ts';
