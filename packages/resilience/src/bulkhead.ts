@@ -238,7 +238,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
   const victimLine = (priority: Priority): WaitingLine<Waiter> | undefined => {
     const leastUrgent = lines.low.length > 0 ? 'low' : 'normal';
     const outranked = priorities.indexOf(leastUrgent) > priorities.indexOf(priority);
-    return outranked && lines[leastUrgent].length > 0 ? lines[leastUrgent] : undefined;
+    return outranked ? lines[leastUrgent] : undefined;
   };
 
   const abandoned = (waiter: Waiter): void => {

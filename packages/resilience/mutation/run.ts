@@ -1,0 +1,89 @@
+/**
+ * How good the tests are: makes one wrong turn after the other in a copy of the package and counts how
+ * many of them some test notices. `node packages/resilience/mutation/run.ts [target]`; exits with 1 when
+ * a target's score is below 90 %.
+ */
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Mutant, applyTo, mutantsOf } from './mutants.ts';
+import { type Target, harmless, targets } from './targets.ts';
+
+/** A mutant that runs for so long has lost its way, and was noticed. */
+const TEST_TIMEOUT_MS = 60_000;
+const BAR = 0.9;
+
+const packageRoot = resolve(import.meta.dirname, '..');
+const repositoryRoot = resolve(packageRoot, '../..');
+
+/** A copy to break: nobody else works in it. */
+async function copyPackage(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'holdfast-mutation-'));
+  for (const part of ['src', 'test', 'package.json']) {
+    await cp(join(packageRoot, part), join(copy, part), { recursive: true });
+  }
+  await symlink(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'));
+  const config = { rootDir: copy, extensionsToTreatAsEsm: ['.ts'], transform: {} };
+  await writeFile(join(copy, 'jest.config.json'), JSON.stringify(config));
+  return copy;
+}
+
+/** Whether every test passes. */
+function passes(copy: string, tests: string): Promise<boolean> {
+  const jest = join(repositoryRoot, 'node_modules/jest/bin/jest.js');
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest];
+  const config = join(copy, 'jest.config.json');
+  const args = [...flags, '--config', config, '--runInBand', '--bail', '--silent', tests];
+  return new Promise((settle) => {
+    execFile(
+      process.execPath,
+      args,
+      { cwd: copy, timeout: TEST_TIMEOUT_MS, killSignal: 'SIGKILL' },
+      (error) => settle(error === null),
+    );
+  });
+}
+
+function isHarmless({ mutated, original }: Mutant): boolean {
+  return harmless.has(mutated === '' ? `-${original.trim()}` : mutated.trim());
+}
+
+async function scoreOf(target: Target, copy: string): Promise<number> {
+  if (!(await passes(copy, target.tests)))
+    throw new Error(`${target.name}: its tests fail as it is`);
+  let made = 0;
+  let noticed = 0;
+  for (const name of target.sources) {
+    const path = join(copy, 'src', name);
+    const source = await readFile(path, 'utf8');
+    for (const mutant of mutantsOf(source).filter((each) => !isHarmless(each))) {
+      made += 1;
+      await writeFile(path, applyTo(source, mutant));
+      if (await passes(copy, target.tests)) {
+        const { lineNumber, original, mutated } = mutant;
+        const turn = mutated === '' ? 'deleted' : mutated.trim();
+        process.stdout.write(`unnoticed: ${name}:${lineNumber}\n  ${original.trim()}\n  ${turn}\n`);
+      } else {
+        noticed += 1;
+      }
+    }
+    await writeFile(path, source);
+  }
+  const score = noticed / made;
+  process.stdout.write(
+    `${target.name}: ${noticed} of ${made} noticed, ${(score * 100).toFixed(1)} %\n`,
+  );
+  return score;
+}
+
+const wanted = process.argv[2];
+const chosen = targets.filter(({ name }) => wanted === undefined || name === wanted);
+const copy = await copyPackage();
+try {
+  for (const target of chosen) {
+    if ((await scoreOf(target, copy)) < BAR) process.exitCode = 1;
+  }
+} finally {
+  await rm(copy, { recursive: true, force: true });
+}

@@ -1,0 +1,50 @@
+/** Which tests are to notice a wrong turn in which sources. */
+export interface Target {
+  readonly name: string;
+  readonly sources: readonly string[];
+  /** Matches the paths of its test files. */
+  readonly tests: string;
+}
+
+export const targets: readonly Target[] = [
+  { name: 'bulkhead', sources: ['bulkhead.ts'], tests: 'test/bulkhead' },
+  { name: 'queue', sources: ['admission.ts', 'waiting-line.ts'], tests: 'test/bulkhead' },
+  {
+    name: 'rate-limiter',
+    sources: ['rate-limiter.ts', 'token-bucket.ts'],
+    tests: 'test/rate-limiter',
+  },
+  {
+    name: 'circuit-breaker',
+    sources: [
+      'breaker/circuit.ts',
+      'breaker/circuit-state.ts',
+      'breaker/result-window.ts',
+      'breaker/calling-circuit.ts',
+    ],
+    tests: 'test/(circuit|keyed)',
+  },
+  {
+    name: 'retry',
+    sources: ['retry.ts', 'retry-course.ts', 'budget.ts'],
+    tests: 'test/(retry|budget)',
+  },
+];
+
+/**
+ * Wrong turns that change nothing anybody could see, each with its reason. The text is the mutated line,
+ * without its indentation, or the deleted one after a minus.
+ */
+export const harmless: ReadonlyMap<string, string> = new Map([
+  [
+    "if (true) announcer.announce('rejected', { name, reason });",
+    'asking first only spares the event when nobody listens',
+  ],
+  ['if (queued >= 0) admitNext();', 'nobody is in line, so nobody is taken from it'],
+  ['if (true) admitNext();', 'nobody is in line, so nobody is taken from it'],
+  [
+    "signal?.addEventListener('abort', this, { once: false });",
+    'a signal is aborted once in its life',
+  ],
+  ['if (true) this.leave(taken);', 'the compiler, not a test, rules out leaving without a place'],
+]);
