@@ -1,4 +1,5 @@
 import { HoldfastError } from '@holdfast/resilience';
+import type { Storm } from './storm/storm.ts';
 
 /** The target is not on this machine; nothing was started. */
 export class RemoteTargetError extends HoldfastError {
@@ -24,6 +25,23 @@ export class ProxyListenError extends HoldfastError {
       `fault proxy: cannot listen on ${host}:${port}; see the cause. Free the address, then open or heal the proxy again`,
       { cause, retryable: true, outcome: 'not-applied' },
     );
+  }
+}
+
+/** A run did not withstand its storm; the cause is what it failed of. */
+export class StormFailedError extends HoldfastError {
+  readonly code = 'STORM_FAILED';
+  readonly seed: number;
+  /** The smallest schedule found that fails as well. */
+  readonly shrunk: Storm;
+
+  constructor(seed: number, runs: number, shrunk: Storm, cause: unknown) {
+    super(
+      `storm ${seed}: the run failed, see the cause; after ${runs} more runs the smallest schedule that fails is ${JSON.stringify(shrunk)}. Play it again with storm(${seed})`,
+      { cause },
+    );
+    this.seed = seed;
+    this.shrunk = shrunk;
   }
 }
 

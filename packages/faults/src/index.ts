@@ -1,9 +1,19 @@
 /** Breaks what a service stands on, and refuses to pretend: every fault is one that a socket can feel. */
 export { type Decisions } from './decision-log.ts';
-export { ProxyClosedError, ProxyListenError, RemoteTargetError } from './errors.ts';
+export {
+  ProxyClosedError,
+  ProxyListenError,
+  RemoteTargetError,
+  StormFailedError,
+} from './errors.ts';
 export { type Distribution } from './histogram.ts';
 export { type Aim, type DirectedAim, type Direction, type FaultSchedule } from './proxy/fault.ts';
-export { type ProxyFaultKind, type ProxyFaults, faultKindNames } from './proxy/fault-kinds.ts';
+export {
+  type ProxyFaultKind,
+  type ProxyFaultSetting,
+  type ProxyFaults,
+  faultKindNames,
+} from './proxy/fault-kinds.ts';
 export {
   type FaultProxy,
   type FaultProxyEvents,
@@ -26,3 +36,12 @@ export {
   type InjectedFaultOptions,
   type InjectedFaults,
 } from './injector/injected-faults.ts';
+export {
+  type Storm,
+  type StormFault,
+  type StormOptions,
+  losslessFaults,
+  playStorm,
+  storm,
+} from './storm/storm.ts';
+export { shrinkStorm, withstand } from './storm/withstand.ts';

@@ -30,6 +30,11 @@ export interface ProxyFaults {
 
 export type ProxyFaultKind = keyof ProxyFaults;
 
+/** A fault as data: its name and its options. */
+export type ProxyFaultSetting = {
+  readonly [Kind in ProxyFaultKind]: { readonly kind: Kind; readonly options: ProxyFaults[Kind] };
+}[ProxyFaultKind];
+
 /** Reads a fault's options. Bytes meet the faults in this order, whatever order they were set in. */
 export const faultKinds: Readonly<Record<ProxyFaultKind, (options: unknown) => Fault>> = {
   corrupt,

@@ -15,7 +15,7 @@ import { ProxyClosedError, RemoteTargetError } from '../errors.ts';
 import { type Distribution, createHistogram } from '../histogram.ts';
 import { type Connection, type ConnectionSurroundings, createConnection } from './connection.ts';
 import { createFaultBoard } from './fault-board.ts';
-import type { ProxyFaultKind, ProxyFaults } from './fault-kinds.ts';
+import type { ProxyFaultKind, ProxyFaultSetting, ProxyFaults } from './fault-kinds.ts';
 import { createListener } from './listener.ts';
 import { isLoopback } from './loopback.ts';
 
@@ -80,6 +80,8 @@ export interface FaultProxy {
         ? [options?: ProxyFaults[Kind]]
         : [options: ProxyFaults[Kind]]
     ): void;
+    /** The same for a fault that is data. @throws InvalidOptionError, ProxyClosedError */
+    apply(setting: ProxyFaultSetting): void;
     /** Resolves when the address accepts again. @throws ProxyListenError */
     clear(kind: ProxyFaultKind): Promise<void>;
     /** The faults that are set, in force or waiting for their schedule. */
@@ -212,6 +214,10 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     port: listener.port,
     faults: {
       set(kind, ...[given]) {
+        if (isClosed) throw new ProxyClosedError();
+        board.set(kind, given);
+      },
+      apply({ kind, options: given }) {
         if (isClosed) throw new ProxyClosedError();
         board.set(kind, given);
       },

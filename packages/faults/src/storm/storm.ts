@@ -1,0 +1,131 @@
+import {
+  type Clock,
+  InvalidOptionError,
+  type Rule,
+  integer,
+  readOptions,
+  seededRandom,
+  sleep,
+  systemClock,
+} from '@holdfast/resilience';
+import { derivedSeed } from '../derived-seed.ts';
+import {
+  type ProxyFaultKind,
+  type ProxyFaultSetting,
+  faultKindNames,
+} from '../proxy/fault-kinds.ts';
+import type { FaultProxy } from '../proxy/fault-proxy.ts';
+import { drawnFault } from './drawn-fault.ts';
+
+/** One fault of a storm: what, when and for how long. */
+export interface StormFault {
+  readonly atMs: number;
+  readonly forMs: number;
+  readonly setting: ProxyFaultSetting;
+}
+
+/** A schedule of faults as plain data: it can be printed, kept and played again. */
+export interface Storm {
+  readonly seed: number;
+  readonly durationMs: number;
+  /** By `atMs`; faults of the same kind do not overlap. */
+  readonly faults: readonly StormFault[];
+}
+
+export interface StormOptions {
+  /** How long it lasts. Default 10 000. */
+  durationMs?: number;
+  /** How many faults it has at most. Default 10. */
+  maxFaults?: number;
+  /** What it may draw. Default: every fault but `corrupt`, which nothing over TCP can notice. */
+  kinds?: readonly ProxyFaultKind[];
+}
+
+/** The faults after which every byte arrives all the same, once, and in its order. */
+export const losslessFaults: readonly ProxyFaultKind[] = [
+  'slice',
+  'latency',
+  'bandwidth',
+  'slowClose',
+  'blackhole',
+  'silence',
+];
+
+const permittedKinds = `a list of ${faultKindNames.join(', ')}`;
+const kindsRule: Rule<readonly ProxyFaultKind[]> = {
+  permitted: permittedKinds,
+  accepts(value, field, owner) {
+    if (!isKinds(value)) throw new InvalidOptionError(owner, field, value, permittedKinds);
+    return value;
+  },
+  absent: () => faultKindNames.filter((kind) => kind !== 'corrupt'),
+};
+
+const shape = {
+  durationMs: integer({ min: 1, max: 86_400_000, default: 10_000 }),
+  maxFaults: integer({ min: 1, max: 1_000, default: 10 }),
+  kinds: kindsRule,
+};
+
+/**
+ * Draws a storm; the same seed and options give the same one.
+ * @param seed any whole number; only its lower 32 bits count.
+ * @throws InvalidOptionError
+ */
+export function storm(seed: number, options?: StormOptions): Storm {
+  const { durationMs, maxFaults, kinds } = readOptions('storm', shape, options);
+  const faults: StormFault[] = [];
+  for (let index = 0; index < maxFaults; index += 1) {
+    const random = seededRandom(derivedSeed(seed, index));
+    const kind = kinds[Math.floor(random() * kinds.length)];
+    const atMs = Math.floor(random() * durationMs);
+    const forMs = Math.max(1, Math.floor(random() ** 2 * (durationMs - atMs)));
+    const overlaps = faults.some(
+      (other) =>
+        other.setting.kind === kind &&
+        other.atMs <= atMs + forMs &&
+        atMs <= other.atMs + other.forMs,
+    );
+    if (kind === undefined || overlaps) continue;
+    faults.push({ atMs, forMs, setting: drawnFault(kind, random) });
+  }
+  return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
+}
+
+/**
+ * Lets a storm loose on a proxy; resolves when it is over and the proxy is healed, which it is whatever
+ * happens. @throws the signal's own reason, ProxyListenError
+ */
+export async function playStorm(
+  proxy: FaultProxy,
+  { durationMs, faults }: Storm,
+  options: { clock?: Clock; signal?: AbortSignal } = {},
+): Promise<void> {
+  const { clock = systemClock, signal } = options;
+  const turns = faults
+    .flatMap(({ atMs, forMs, setting }) => [
+      { atMs, turn: async (): Promise<void> => proxy.faults.apply(setting) },
+      { atMs: atMs + forMs, turn: async (): Promise<void> => proxy.faults.clear(setting.kind) },
+    ])
+    .toSorted((one, other) => one.atMs - other.atMs);
+  const beganMs = clock.now();
+  const until = (atMs: number): Promise<void> =>
+    sleep(clock, Math.max(0, beganMs + atMs - clock.now()), signal);
+  try {
+    for (const { atMs, turn } of turns) {
+      await until(atMs);
+      await turn();
+    }
+    await until(durationMs);
+  } finally {
+    await proxy.heal();
+  }
+}
+
+function isKinds(value: unknown): value is readonly ProxyFaultKind[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((kind) => faultKindNames.some((known) => known === kind))
+  );
+}

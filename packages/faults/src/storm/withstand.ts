@@ -1,0 +1,75 @@
+import { StormFailedError } from '../errors.ts';
+import type { Storm, StormFault } from './storm.ts';
+
+/**
+ * Runs something in a storm. When it fails, looks for a smaller storm that it fails in too, and says both
+ * the seed and the smaller schedule.
+ * @param run plays the storm and rejects when what it proves did not hold.
+ * @throws StormFailedError
+ */
+export async function withstand(
+  storm: Storm,
+  run: (storm: Storm) => Promise<void>,
+  options: { maxRuns?: number } = {},
+): Promise<void> {
+  try {
+    await run(storm);
+  } catch (cause) {
+    let runs = 0;
+    const fails = async (smaller: Storm): Promise<boolean> => {
+      runs += 1;
+      return run(smaller).then(
+        () => false,
+        () => true,
+      );
+    };
+    const shrunk = await shrinkStorm(storm, fails, options);
+    throw new StormFailedError(storm.seed, runs, shrunk, cause);
+  }
+}
+
+/**
+ * The smallest storm found that still fails: faults are left out in ever smaller groups, then those left
+ * are shortened.
+ * Source of the grouping: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002.
+ * @param options.maxRuns how often `fails` may be asked. Default 100.
+ */
+export async function shrinkStorm(
+  storm: Storm,
+  fails: (storm: Storm) => Promise<boolean>,
+  options: { maxRuns?: number } = {},
+): Promise<Storm> {
+  let runsLeft = options.maxRuns ?? 100;
+  let smallest = storm;
+  const accepts = async (faults: readonly StormFault[]): Promise<boolean> => {
+    if (runsLeft <= 0) return false;
+    runsLeft -= 1;
+    const candidate = { ...storm, faults };
+    if (!(await fails(candidate))) return false;
+    smallest = candidate;
+    return true;
+  };
+
+  let groupSize = Math.ceil(storm.faults.length / 2);
+  while (groupSize >= 1) {
+    let from = 0;
+    let isSmaller = false;
+    while (from < smallest.faults.length) {
+      const rest = smallest.faults.toSpliced(from, groupSize);
+      if (await accepts(rest)) isSmaller = true;
+      else from += groupSize;
+    }
+    if (groupSize > 1) groupSize = Math.ceil(groupSize / 2);
+    else if (!isSmaller) break;
+  }
+
+  for (let index = 0; index < smallest.faults.length; index += 1) {
+    let fault = smallest.faults[index];
+    while (fault !== undefined && fault.forMs > 1) {
+      const shorter: StormFault = { ...fault, forMs: Math.floor(fault.forMs / 2) };
+      if (!(await accepts(smallest.faults.with(index, shorter)))) break;
+      fault = shorter;
+    }
+  }
+  return smallest;
+}
