@@ -99,6 +99,47 @@ export class RedisNotFoundError extends HoldfastError {
   }
 }
 
+/** Mode `local` found no Postgres. */
+export class PostgresNotFoundError extends HoldfastError {
+  readonly code = 'POSTGRES_NOT_FOUND';
+
+  /** @param seen what was found and not taken. */
+  constructor(version: number | undefined, seen: readonly string[]) {
+    const wanted = version === undefined ? 'Postgres' : `Postgres ${version}`;
+    const found = seen.length === 0 ? '' : ` (${seen.join('; ')})`;
+    const suffix = version === undefined ? '' : `-${version}`;
+    super(
+      `openStage: no ${wanted} with its initdb on PATH or in /usr/lib/postgresql${found}. ` +
+        `Install one: 'apt-get install postgresql${suffix}' (Debian, Ubuntu), ` +
+        `'dnf install postgresql-server' (Fedora, RHEL), 'apk add postgresql${suffix.slice(1)}' (Alpine), ` +
+        `'brew install postgresql@${version ?? 17}' (macOS)`,
+      { outcome: 'not-applied' },
+    );
+  }
+}
+
+/** The data that every Postgres of a stage begins with could not be made. */
+export class PostgresTemplateError extends HoldfastError {
+  readonly code = 'POSTGRES_TEMPLATE_FAILED';
+
+  constructor(seen: string, cause?: unknown) {
+    super(`openStage: initdb ${seen}`, { cause, outcome: 'not-applied' });
+  }
+}
+
+/** A Postgres of the stage refused a statement of the stage's own. */
+export class PostgresRefusedError extends HoldfastError {
+  readonly code = 'POSTGRES_REFUSED';
+  readonly server: string;
+  readonly sqlState: string;
+
+  constructor(server: string, attempted: string, sqlState: string, said: string) {
+    super(`${server} refused to ${attempted}: ${said} (${sqlState})`, { outcome: 'not-applied' });
+    this.server = server;
+    this.sqlState = sqlState;
+  }
+}
+
 /** The container engine refused a request. */
 export class EngineError extends HoldfastError {
   readonly code = 'ENGINE_REFUSED';

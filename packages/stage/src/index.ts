@@ -4,6 +4,9 @@
  */
 export {
   EngineError,
+  PostgresNotFoundError,
+  PostgresRefusedError,
+  PostgresTemplateError,
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,
@@ -11,11 +14,13 @@ export {
   StageModeError,
   StageStateError,
 } from './errors.ts';
+export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';
 export type { RedisCluster } from './redis/cluster.ts';
 export type { RedisSentinel } from './redis/sentinel.ts';
 export type { Address } from './server-kind.ts';
 export type { StageTransition } from './server.ts';
 export {
+  type PostgresStageOptions,
   type RedisClusterOptions,
   type RedisSentinelOptions,
   type RedisStageOptions,

@@ -10,6 +10,7 @@ import {
   systemClock,
 } from '@holdfast/resilience';
 import { STAGE_MODES } from './mode.ts';
+import { type PostgresForm, postgresRule } from './postgres/form.ts';
 import { type RedisForm, redisRule } from './redis/form.ts';
 import type { StageMode, StageOptions } from './stage.ts';
 
@@ -22,6 +23,7 @@ function milliseconds(fallback: number): Rule<number> {
 const shape = {
   mode: optional(oneOf(STAGE_MODES)),
   redis: optional(redisRule),
+  postgres: optional(postgresRule),
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
   fetchTimeoutMs: milliseconds(120_000),
@@ -34,6 +36,7 @@ const shape = {
 export interface SettledStageOptions {
   readonly mode: StageMode | undefined;
   readonly redis: RedisForm | undefined;
+  readonly postgres: PostgresForm | undefined;
   readonly readyTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;

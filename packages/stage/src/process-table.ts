@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
 /** What the system knows about a process. */
 export interface ProcessRecord {
@@ -36,6 +36,50 @@ export const readPs: ReadProcess = (pid) => {
 
 /** Reads one process in the way this system offers. */
 export const readProcess: ReadProcess = existsSync('/proc/self/stat') ? readProcFs : readPs;
+
+/** The processes that one has started and that still are its own. */
+export type ListChildren = (pid: number) => number[];
+
+/** From /proc/<pid>/task/<tid>/children of each thread, where the kernel has it; else from all there are. */
+export const listChildrenProcFs: ListChildren = (pid) => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+      const listed = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').trim();
+      return listed === '' ? [] : listed.split(' ').map(Number);
+    });
+  } catch {
+    return readProcess(pid) === undefined ? [] : scanForChildren(pid);
+  }
+};
+
+/** From field 4 of each /proc/<pid>/stat (proc(5)). */
+function scanForChildren(pid: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((other) => {
+    try {
+      const stat = readFileSync(`/proc/${other}/stat`, 'latin1');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** From ps(1), for systems without /proc. */
+export const listChildrenPs: ListChildren = (pid) => {
+  const columns = ['-A', '-o', 'pid=', '-o', 'ppid='];
+  const { stdout } = spawnSync('ps', columns, { encoding: 'utf8', env: { LC_ALL: 'C' } });
+  const pairs = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return pairs.flatMap(([child = 0, parent]) => (parent === pid ? [child] : []));
+};
+
+/** Lists children in the way this system offers. */
+export const listChildren: ListChildren = existsSync('/proc/self/stat')
+  ? listChildrenProcFs
+  : listChildrenPs;
 
 function toRecord(state: string, birth: string): ProcessRecord | undefined {
   return state === '' || /^[ZX]/.test(state) ? undefined : { birth, frozen: /^[Tt]/.test(state) };

@@ -29,6 +29,14 @@ export interface Program {
   readonly file: string;
   /** Added to the runner's own environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whom it runs as; absent for whom the runner runs as. */
+  readonly user?: ProcessUser;
+}
+
+/** A user and a group of this machine, by number. */
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** One kind of server, described for every mode. */
@@ -38,8 +46,14 @@ export interface ServerKind {
   url(address: Address): string;
   /** One protocol exchange; rejects when nobody answers. */
   probe(address: Address, signal: AbortSignal): Promise<Readiness>;
+  /** What asks it to end in an orderly way. Default SIGTERM. */
+  readonly stopSignal?: 'SIGINT';
   /** As a process of this machine. */
   readonly local: {
+    /** Where its folder is made. Default: the system's temporary folder. */
+    readonly parent?: string;
+    /** A file of its folder that tells which segment of shared memory a crash leaves behind. */
+    readonly segmentFile?: string;
     /** Writes what it needs into its own empty folder and returns its arguments. */
     arrange(directory: string, address: Address): Promise<readonly string[]>;
   };

@@ -7,6 +7,7 @@ import { seatLocally } from './local/local.ts';
 import { type ChosenMode, chooseMode } from './mode.ts';
 import { type Seat, openEnsemble, throwFirst } from './opening.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
+import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './postgres/postgres.ts';
 import type { RedisCluster } from './redis/cluster.ts';
 import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
@@ -44,6 +45,20 @@ export interface RedisClusterOptions {
   nodeTimeoutMs?: number;
 }
 
+/** A Postgres, with or without a streaming replica. */
+export interface PostgresStageOptions {
+  /** The major version it must be, such as 17. Default: the one on PATH, else the newest there is. */
+  version?: number;
+  /** Whether a replica streams from it. Default false. */
+  replica?: boolean;
+  /**
+   * Parameters of postgresql.conf by name, such as `{ synchronous_commit: 'remote_apply' }`. By default
+   * nothing is forced to disk (`fsync`, `full_page_writes`: `off`): data outlive the processes, not the
+   * machine. Addresses and folders belong to the stage.
+   */
+  settings?: Readonly<Record<string, string>>;
+}
+
 export interface StageOptions {
   /** Default: `HOLDFAST_STAGE`, else docker where it can stand, else local. */
   mode?: StageMode;
@@ -55,6 +70,8 @@ export interface StageOptions {
     | RedisStageOptions
     | RedisSentinelOptions
     | RedisClusterOptions;
+  /** A Postgres; `'replica'`: with a streaming replica. Mode local only. */
+  postgres?: true | 'replica' | PostgresStageOptions;
   /** How long a server may take from its start to its first answer, in milliseconds. Default 30 000. */
   readyTimeoutMs?: number;
   /**
@@ -119,6 +136,9 @@ interface StageServers<O extends StageOptions> {
     : O['redis'] extends 'cluster' | { topology: 'cluster' }
       ? RedisCluster
       : ServerHandle;
+  readonly postgres: O['postgres'] extends 'replica' | { replica: true }
+    ? PostgresWithReplica
+    : Postgres;
 }
 
 interface StageItself {
@@ -137,13 +157,14 @@ export type Stage<O extends StageOptions = StageOptions> = StageItself & {
 
 /**
  * Starts real servers and resolves when each has given its first answer.
- * @throws InvalidOptionError, StageModeError, RedisNotFoundError, ServerStartError, ServerTimeoutError;
+ * @throws InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
+ * PostgresTemplateError, ServerStartError, ServerTimeoutError;
  * nothing is left of the stage then.
  */
 export function openStage<const O extends StageOptions>(options: O): Promise<Stage<O>>;
 export async function openStage(
   options: StageOptions,
-): Promise<StageItself & { readonly redis?: unknown }> {
+): Promise<StageItself & { readonly redis?: unknown; readonly postgres?: unknown }> {
   const settled = readStageOptions(options);
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();
@@ -185,8 +206,13 @@ interface NamedEnsemble {
   readonly ensemble: Ensemble<unknown>;
 }
 
-function ensemblesOf({ redis }: SettledStageOptions, env: Environment): NamedEnsemble[] {
-  return redis === undefined ? [] : [{ name: 'redis', ensemble: redisEnsemble(redis, env) }];
+function ensemblesOf({ redis, postgres }: SettledStageOptions, env: Environment): NamedEnsemble[] {
+  const ensembles: NamedEnsemble[] = [];
+  if (redis !== undefined) ensembles.push({ name: 'redis', ensemble: redisEnsemble(redis, env) });
+  if (postgres !== undefined) {
+    ensembles.push({ name: 'postgres', ensemble: postgresEnsemble(postgres, env) });
+  }
+  return ensembles;
 }
 
 /** Whether all of them can stand in Docker; one that cannot decides without the engine being asked. */

@@ -3,6 +3,7 @@ import type { EngineAddress } from './docker/engine.ts';
 /** Something that must not outlive the process that opened the stage. */
 export type Ward =
   | { readonly type: 'process'; readonly pid: number; readonly birth: string }
+  | { readonly type: 'segment'; readonly pidFile: string }
   | { readonly type: 'directory'; readonly path: string }
   | {
       readonly type: 'containers';

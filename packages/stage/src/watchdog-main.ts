@@ -3,7 +3,9 @@ import { text } from 'node:stream/consumers';
 import { type Clock, sleep, systemClock } from '@holdfast/resilience';
 import { withDeadline } from './deadline.ts';
 import { removeContainers } from './docker/engine.ts';
+import { removeSegment } from './postgres/shared-memory.ts';
 import { readProcess } from './process-table.ts';
+import { isAlive, killTree } from './process-tree.ts';
 import { type Ward, wardsLeft } from './wards.ts';
 
 /**
@@ -21,11 +23,14 @@ const SWEEP_PAUSE_MS = 500;
 async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<void> {
   switch (ward.type) {
     case 'process': {
-      const isAlive = (): boolean => readProcess(ward.pid)?.birth === ward.birth;
-      if (isAlive()) process.kill(ward.pid, 'SIGKILL');
-      while (isAlive()) await sleep(clock, POLL_MS, signal);
+      if (readProcess(ward.pid)?.birth !== ward.birth) return;
+      const tree = killTree(ward.pid);
+      while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
       return;
     }
+    case 'segment':
+      await removeSegment(ward.pidFile);
+      return;
     case 'directory':
       await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
       return;
@@ -39,8 +44,9 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
 }
 
 const wards = wardsLeft(await text(process.stdin));
-// Processes first: one that still runs would write into its folder while it is removed.
-const order: readonly Ward['type'][] = ['process', 'directory', 'containers'];
+// Processes first: one that still runs would write into its folder while it is removed. The folder tells
+// of the segment.
+const order: readonly Ward['type'][] = ['process', 'segment', 'directory', 'containers'];
 const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
 for (const type of order) {
   const removals = wards

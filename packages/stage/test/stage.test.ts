@@ -98,6 +98,14 @@ test('a start until listening resolves while the data are still being loaded', a
   }
 });
 
+test('what cannot stand in Docker is refused before an engine is asked for', async () => {
+  const opening = openStage({ mode: 'docker', redis: true, postgres: true });
+  await expect(opening).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    message: expect.stringContaining('postgres stands as processes of this machine only'),
+  });
+});
+
 test('an aborted opening rejects with the reason of the caller', async () => {
   const reason = new Error('enough');
   const opening = openStage({ mode: 'local', redis: true, signal: AbortSignal.abort(reason) });
@@ -143,6 +151,10 @@ test.each([
   [{ redis: { settings: { port: '1' } } }, 'redis.settings.port'],
   [{ redis: { settings: { maxmemory: 1 } } }, 'redis.settings.maxmemory'],
   [{ redis: { settings: { save: '1 1\nport 1' } } }, 'redis.settings.save'],
+  [{ postgres: 'primary' }, 'postgres'],
+  [{ postgres: { version: 9 } }, 'postgres.version'],
+  [{ postgres: { settings: { port: '1' } } }, 'postgres.settings.port'],
+  [{ postgres: { settings: { work_mem: 1 } } }, 'postgres.settings.work_mem'],
   [{ readyTimeoutMs: 0 }, 'readyTimeoutMs'],
   [{ clock: {} }, 'clock'],
 ])('the options %j are refused by naming %s', async (options, field) => {

@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/resilience';
 import { readProcess } from '../src/process-table.ts';
+import { type Holdings, leftOf } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
 /** How long may pass from the end of the runner to the end of what it opened. */
@@ -56,6 +57,25 @@ test('a server does not outlive a runner that is killed by SIGKILL, nor does its
       const folder = dirname(opened.conf);
       await until(() => readProcess(Number(opened.pid)) === undefined && !existsSync(folder));
     }
+  } finally {
+    runner.kill('SIGKILL');
+  }
+}, 60_000);
+
+test('a frozen Postgres does not outlive a runner that is killed, nor its folder and shared memory', async () => {
+  const program = fileURLToPath(new URL('./watchdog-postgres-runner.ts', import.meta.url));
+  const runner = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    const [line]: string[] = await once(createInterface(runner.stdout), 'line');
+    const holdings: Holdings = JSON.parse(line ?? '');
+    expect(leftOf(holdings)).toHaveLength(2);
+
+    runner.kill('SIGKILL');
+    await once(runner, 'exit');
+
+    const { postmaster, others } = holdings;
+    const isGone = (pid: number): boolean => readProcess(pid) === undefined;
+    await until(() => [postmaster, ...others].every(isGone) && leftOf(holdings).length === 0);
   } finally {
     runner.kill('SIGKILL');
   }

@@ -27,7 +27,7 @@ export function seatInDocker(
         const path = `/containers/${id}/start`;
         await askEngine(engine, { method: 'POST', path, signal: limit });
       }
-      return followContainer(engine, id);
+      return followContainer(engine, id, kind.stopSignal);
     },
     probe: (limit) => kind.probe(address, limit),
     async log(limit) {

@@ -3,7 +3,11 @@ import type { Life } from '../server.ts';
 import { type EngineAddress, askEngine } from './engine.ts';
 
 /** The present run of a container that has just been started. */
-export function followContainer(engine: EngineAddress, id: string): Life {
+export function followContainer(
+  engine: EngineAddress,
+  id: string,
+  stopSignal: NodeJS.Signals = 'SIGTERM',
+): Life {
   const tell = async (verb: string, signal: AbortSignal): Promise<void> => {
     await askEngine(engine, { method: 'POST', path: `/containers/${id}/${verb}`, signal });
   };
@@ -18,7 +22,7 @@ export function followContainer(engine: EngineAddress, id: string): Life {
   };
   return {
     ended: untilEnded(engine, id),
-    terminate: (signal) => send('SIGTERM', signal),
+    terminate: (signal) => send(stopSignal, signal),
     kill: (signal) => send('SIGKILL', signal),
     freeze: (signal) => tell('pause', signal),
     thaw: (signal) => tell('unpause', signal),

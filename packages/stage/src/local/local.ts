@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeSegment } from '../postgres/shared-memory.ts';
 import type { Address, Program, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
 import { keepNewest, readNewest } from './log-file.ts';
@@ -14,20 +15,27 @@ export async function seatLocally(
   context: StageContext,
 ): Promise<ServerDriver> {
   const { clock, watchdog, logMaxBytes } = context;
-  const directory = await mkdtemp(join(tmpdir(), 'holdfast-stage-'));
-  const release = watchdog.guard({ type: 'directory', path: directory });
+  const { parent = tmpdir(), segmentFile } = kind.local;
+  const directory = await mkdtemp(join(parent, 'holdfast-stage-'));
+  const releases = [watchdog.guard({ type: 'directory', path: directory })];
+  // Its own user must find the way to what it owns in there.
+  if (program.user !== undefined) await chmod(directory, 0o711);
+  const pidFile = segmentFile === undefined ? undefined : join(directory, segmentFile);
+  if (pidFile !== undefined) releases.push(watchdog.guard({ type: 'segment', pidFile }));
   const log = join(directory, 'server.log');
   const args = await kind.local.arrange(directory, address);
+  const { stopSignal = 'SIGTERM' } = kind;
   return {
     async launch() {
       await keepNewest(log, logMaxBytes);
-      return launchProcess({ program, args, directory, log, clock, watchdog });
+      return launchProcess({ program, args, directory, log, stopSignal, clock, watchdog });
     },
     probe: (limit) => kind.probe(address, limit),
     log: async () => (await readNewest(log, logMaxBytes)).toString('utf8'),
     async discard() {
+      if (pidFile !== undefined) await removeSegment(pidFile);
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-      release();
+      for (const release of releases) release();
     },
   };
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { type Clock, sleep } from '@holdfast/resilience';
 import { type ProcessRecord, readProcess } from '../process-table.ts';
+import { type TreeMember, freezeTree, isAlive, killTree, thawTree } from '../process-tree.ts';
 import type { Life } from '../server.ts';
 import type { Program } from '../server-kind.ts';
 import type { Watchdog } from '../watchdog.ts';
@@ -13,6 +14,8 @@ export interface ProcessOptions {
   readonly directory: string;
   /** Where what it prints is appended. */
   readonly log: string;
+  /** What asks it to end in an orderly way. */
+  readonly stopSignal: NodeJS.Signals;
   readonly clock: Clock;
   readonly watchdog: Watchdog;
 }
@@ -28,6 +31,7 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
     const child = spawn(program.file, args, {
       cwd: directory,
       env: { ...process.env, ...program.env },
+      ...program.user,
       // A session of its own: Ctrl-C in the terminal is for the runner; a server dies by its verbs.
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
@@ -51,27 +55,31 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
         resolve(signal === null ? `exit code ${code}` : signal);
       });
     });
-    const untilFrozenIs = async (frozen: boolean, signal: AbortSignal): Promise<void> => {
+    const untilFrozenIs = async (
+      frozen: boolean,
+      tree: readonly TreeMember[],
+      signal: AbortSignal,
+    ): Promise<void> => {
       // A process that has ended is waited for no longer.
-      while (readRecord()?.frozen === !frozen) {
-        await sleep(clock, POLL_MS, signal);
-      }
+      const lags = (each: TreeMember): boolean =>
+        isAlive(each) && readProcess(each.pid)?.frozen === !frozen;
+      while (tree.some(lags)) await sleep(clock, POLL_MS, signal);
     };
     return {
       ended,
       async terminate() {
-        child.kill('SIGTERM');
+        child.kill(options.stopSignal);
       },
-      async kill() {
-        child.kill('SIGKILL');
+      async kill(signal) {
+        if (pid === undefined || readRecord()?.birth !== birth) return;
+        const tree = killTree(pid);
+        while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
       },
       async freeze(signal) {
-        child.kill('SIGSTOP');
-        await untilFrozenIs(true, signal);
+        if (pid !== undefined) await untilFrozenIs(true, freezeTree(pid), signal);
       },
       async thaw(signal) {
-        child.kill('SIGCONT');
-        await untilFrozenIs(false, signal);
+        if (pid !== undefined) await untilFrozenIs(false, thawTree(pid), signal);
       },
     };
   } finally {

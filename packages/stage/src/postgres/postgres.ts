@@ -1,0 +1,174 @@
+import { type Clock, InvalidOptionError, sleep } from '@holdfast/resilience';
+import { withDeadline } from '../deadline.ts';
+import { type Ensemble, member } from '../ensemble.ts';
+import { PostgresRefusedError, ServerTimeoutError } from '../errors.ts';
+import type { Environment, StageContext } from '../server-kind.ts';
+import type { ServerHandle } from '../stage.ts';
+import type { PostgresForm } from './form.ts';
+import { type PostgresGround, databaseUrl, postgresNode } from './node.ts';
+import { locatePostgres } from './program.ts';
+import { templateFolder } from './template.ts';
+import { type PostgresReply, askPostgres } from './wire.ts';
+
+/** A database on the primary. */
+export interface StageDatabase {
+  readonly name: string;
+  readonly url: string;
+}
+
+export interface CreateDatabaseOptions {
+  /** Lower-case letters, digits and underscores, up to 63. Default: one that is new on this stage. */
+  name?: string;
+  /** The database it is a copy of; nobody may be connected to that. Default `template1`. */
+  template?: string;
+  signal?: AbortSignal;
+}
+
+/** A Postgres. Its user is `postgres`, without a password. */
+export interface Postgres {
+  /** Its URL names the database `postgres`. */
+  readonly primary: ServerHandle;
+  /**
+   * Makes a database on the primary, such as one for each test file from a template that holds the schema.
+   * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
+   */
+  createDatabase(options?: CreateDatabaseOptions): Promise<StageDatabase>;
+}
+
+/** A Postgres whose replica applies what it streams from the primary. */
+export interface PostgresWithReplica extends Postgres {
+  readonly replica: ServerHandle;
+  /**
+   * Makes the replica a primary of its own, and resolves when it takes writes. The former primary, if it
+   * runs or is started again, goes on as one too: fencing it is the business of who is tested.
+   * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
+   */
+  promote(options?: { signal?: AbortSignal }): Promise<void>;
+}
+
+const POLL_MS = 5;
+const OBJECT_IN_USE = '55006';
+/** Since this version a database can be copied file by file, or through the log, which takes longer. */
+const FIRST_WITH_STRATEGY = 15;
+
+/** A Postgres and, where it is asked for, its replica. */
+export function postgresEnsemble(
+  { version, replica, settings }: PostgresForm,
+  env: Environment,
+): Ensemble<Postgres | PostgresWithReplica> {
+  let ground: PostgresGround | undefined;
+  let major = 0;
+  const found = (): PostgresGround => {
+    if (ground === undefined) throw new TypeError('postgres was cast before it was located');
+    return ground;
+  };
+  return {
+    size: replica ? 2 : 1,
+    portOffsets: [],
+    docker: { stands: false, why: 'postgres stands as processes of this machine only' },
+    async locate(context, signal) {
+      const program = await locatePostgres(version, env, signal);
+      const template = await templateFolder(program, context, env, signal);
+      ground = { template, user: program.user };
+      major = program.major;
+      return program;
+    },
+    cast(addresses) {
+      const [first, second] = addresses;
+      const primary = { name: 'postgres.primary', settings, ground: found };
+      const standby = { name: 'postgres.replica', settings, ground: found };
+      const kinds = [postgresNode(primary, env)];
+      if (second !== undefined && first !== undefined) {
+        kinds.push(postgresNode({ ...standby, follows: first }, env));
+      }
+      return [kinds];
+    },
+    async settle(handles, { clock }, signal) {
+      if (!replica) return;
+      const sql = `select 1 from pg_stat_replication where state = 'streaming'`;
+      const primary = member(handles, 0);
+      await untilRows(clock, () => askPostgres(primary, { sql }, signal), signal);
+    },
+    present: (handles, context) => present(handles, context, major),
+  };
+}
+
+function present(
+  handles: readonly ServerHandle[],
+  context: StageContext,
+  major: number,
+): Postgres | PostgresWithReplica {
+  const { clock, readyTimeoutMs } = context;
+  const primary = member(handles, 0);
+  const strategy = major < FIRST_WITH_STRATEGY ? '' : ' strategy file_copy';
+  let databases = 0;
+
+  const within = <T>(
+    server: ServerHandle,
+    seen: string,
+    signal: AbortSignal | undefined,
+    work: (limit: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const late = (): Error => new ServerTimeoutError(server.name, readyTimeoutMs, seen);
+    return withDeadline(clock, readyTimeoutMs, signal, late, work);
+  };
+
+  const postgres: Postgres = {
+    primary,
+    async createDatabase({ name, template = 'template1', signal } = {}) {
+      const chosen = name ?? `stage_${(databases += 1)}`;
+      mustBeName('name', chosen);
+      mustBeName('template', template);
+      const sql = `create database "${chosen}" template "${template}"${strategy}`;
+      await within(primary, 'did not make a database', signal, async (limit) => {
+        let reply = await askPostgres(primary, { sql }, limit);
+        // A session that has just been closed may still be seen for a moment.
+        while (reply.kind === 'error' && reply.sqlState === OBJECT_IN_USE) {
+          await sleep(clock, POLL_MS, limit);
+          reply = await askPostgres(primary, { sql }, limit);
+        }
+        mustBeDone(primary, `make the database ${chosen}`, reply);
+      });
+      return { name: chosen, url: databaseUrl(primary, chosen) };
+    },
+  };
+  const replica = handles[1];
+  if (replica === undefined) return postgres;
+
+  return {
+    ...postgres,
+    replica,
+    promote: ({ signal } = {}) =>
+      within(replica, 'was not promoted', signal, async (limit) => {
+        const sql = 'select pg_promote(false)';
+        mustBeDone(replica, 'be promoted', await askPostgres(replica, { sql }, limit));
+        const isPrimary = 'select 1 where not pg_is_in_recovery()';
+        const ask = (): Promise<PostgresReply> => askPostgres(replica, { sql: isPrimary }, limit);
+        await untilRows(clock, ask, limit);
+      }),
+  };
+}
+
+/** Asks again and again until there is a row. */
+async function untilRows(
+  clock: Clock,
+  ask: () => Promise<PostgresReply>,
+  signal: AbortSignal,
+): Promise<void> {
+  let reply = await ask();
+  while (reply.kind === 'error' || reply.rows.length === 0) {
+    await sleep(clock, POLL_MS, signal);
+    reply = await ask();
+  }
+}
+
+function mustBeDone(server: ServerHandle, attempted: string, reply: PostgresReply): void {
+  if (reply.kind === 'rows') return;
+  throw new PostgresRefusedError(server.name, attempted, reply.sqlState, reply.text);
+}
+
+function mustBeName(field: string, name: string): void {
+  if (/^[a-z_][a-z0-9_]{0,62}$/.test(name)) return;
+  const permitted = 'lower-case letters, digits and underscores, 1 to 63, no digit first';
+  throw new InvalidOptionError('createDatabase', field, name, permitted);
+}

@@ -1,0 +1,52 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { askPostgres } from '../src/postgres/wire.ts';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The rows of one statement to a Postgres; its errors are thrown. */
+export async function postgresRows(
+  address: Address,
+  sql: string,
+  { database = 'postgres', signal = AbortSignal.timeout(10_000) } = {},
+): Promise<readonly (readonly (string | null)[])[]> {
+  const reply = await askPostgres(address, { sql, database }, signal);
+  if (reply.kind === 'error') throw new Error(`${reply.sqlState} ${reply.text}`);
+  return reply.rows;
+}
+
+/** What a Postgres has in the system. */
+export interface Holdings {
+  readonly postmaster: number;
+  /** Its sessions and its own processes. */
+  readonly others: readonly number[];
+  readonly folder: string;
+  readonly segment: string;
+}
+
+export async function holdingsOf(address: Address): Promise<Holdings> {
+  const [[pidFile, folder] = []] = await postgresRows(
+    address,
+    `select pg_read_file('postmaster.pid'), current_setting('data_directory')`,
+  );
+  const lines = (pidFile ?? '').split('\n');
+  const pids = await postgresRows(
+    address,
+    'select pid from pg_stat_activity where pid <> pg_backend_pid()',
+  );
+  return {
+    postmaster: Number(lines[0]),
+    others: pids.map(([pid]) => Number(pid)),
+    folder: folder ?? '',
+    segment: lines[6]?.trim().split(/\s+/)[1] ?? '',
+  };
+}
+
+/** What is still there of the folder and the segment. */
+export function leftOf({ folder, segment }: Holdings): string[] {
+  const segments = readFileSync('/proc/sysvipc/shm', 'latin1').split('\n').slice(1);
+  const isThere = segments.some((line) => line.trim().split(/\s+/)[1] === segment);
+  return [...(existsSync(folder) ? [folder] : []), ...(isThere ? [`segment ${segment}`] : [])];
+}
