@@ -66,8 +66,8 @@ export function table(title: string, measured: readonly Measured[]): string {
     [
       name.padEnd(34),
       Math.round(perSecond).toLocaleString('en').padStart(9),
-      p50Ms.toFixed(2).padStart(8),
-      p99Ms.toFixed(2).padStart(8),
+      shown(p50Ms).padStart(8),
+      shown(p99Ms).padStart(8),
       `${(ours / perSecond).toFixed(2)}x`.padStart(12),
     ].join(' | '),
   );
@@ -78,4 +78,9 @@ export function table(title: string, measured: readonly Measured[]): string {
     ...rows.map((row) => `| ${row} |`),
     '',
   ].join('\n');
+}
+
+/** Not every measurement is one of single operations. */
+function shown(latencyMs: number): string {
+  return Number.isNaN(latencyMs) ? '–' : latencyMs.toFixed(2);
 }

@@ -122,7 +122,7 @@ export class QueueAdapter implements Queue {
         bytes: journal?.getStats().bytes ?? 0,
         ...(age !== undefined && { oldestAgeMs: age }),
       },
-      forgot: { times: 0, jobs: 0, ...dispatcher?.forgot },
+      forgot: { times: 0, jobs: 0, resent: 0, ...dispatcher?.forgot },
       link: { ...this.#link },
     };
   }

@@ -9,7 +9,7 @@ export interface QueueBackend {
   whenUp(signal: AbortSignal): Promise<void>;
   /**
    * Adds the jobs of one topic in order, skipping those the store has already, in one atomic step.
-   * @throws BackendError
+   * @throws BackendError; `busy` when the store does not know of `previous`
    */
   publish(publication: Publication): Promise<PublishReceipt>;
   /**
@@ -52,8 +52,10 @@ export interface Publication {
   readonly ownerEpoch: number;
   /** The owner whose numbering the jobs carry: an earlier one's when its backlog is drained. */
   readonly originEpoch: number;
-  /** Everything up to here is settled for the producer; the store's mark is raised to it. */
+  /** Everything up to here is settled and cannot be sent again; the store's mark is raised to it. */
   readonly floor: number;
+  /** The store must know jobs up to here, or it has forgotten some that have to come first. */
+  readonly previous: number;
   readonly jobs: readonly PublishedJob[];
 }
 

@@ -40,6 +40,7 @@ export class TopicConsumer implements Consumer {
   readonly topic: string;
   readonly #parts: ConsumerParts;
   readonly #running = new Map<string, AbortController>();
+  readonly #runningIds = new Set<string>();
   readonly #settlement: Settlement;
   readonly #closing = new AbortController();
   readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
@@ -161,8 +162,10 @@ export class TopicConsumer implements Consumer {
     }
     const run = new AbortController();
     this.#running.set(delivery.handle, run);
+    this.#runningIds.add(delivery.id);
     void this.#handle(delivery, run.signal).finally(() => {
       this.#running.delete(delivery.handle);
+      this.#runningIds.delete(delivery.id);
       this.#onFreeSlot();
     });
   }
@@ -218,9 +221,12 @@ export class TopicConsumer implements Consumer {
     }
   }
 
-  /** It is being handled, or handled and about to be acknowledged. */
-  #isKnown({ handle }: Delivery): boolean {
-    return this.#running.has(handle) || this.#settlement.has(handle);
+  /**
+   * It is being handled, or handled and about to be acknowledged; be it under another handle, which is then
+   * asked for again until this one is settled.
+   */
+  #isKnown({ id }: Delivery): boolean {
+    return this.#runningIds.has(id) || this.#settlement.has(id);
   }
 
   #held(): string[] {

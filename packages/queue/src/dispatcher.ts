@@ -8,11 +8,12 @@ import type {
   QueueBackend,
 } from './backend.ts';
 import { QueueClosedError, QueueFullError } from './errors.ts';
-import { Lane } from './lane.ts';
+import { Lane, inBatches } from './lane.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
 import type { Accepted, Acceptor, QueueEvents } from './queue.ts';
 import { decodeJob, encodeJob } from './record.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
+import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
 export interface DispatcherParts {
@@ -24,6 +25,8 @@ export interface DispatcherParts {
   readonly random: Random;
   readonly maxTopics: number;
   readonly maxPendingJobs: number;
+  readonly retainMs: number;
+  readonly maxRetainedBytes: number;
 }
 
 /**
@@ -45,7 +48,7 @@ export class Dispatcher implements Inflow {
     alreadyApplied: 0,
     pending: 0,
   };
-  readonly forgot = { times: 0, jobs: 0 };
+  readonly forgot = { times: 0, jobs: 0, resent: 0 };
   readonly #parts: DispatcherParts;
   readonly #recovery: Recovery;
   readonly #lanes = new Map<string, Lane>();
@@ -54,9 +57,13 @@ export class Dispatcher implements Inflow {
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
+  /** When Redis was last known to be there, while it is not. */
+  #lostAtMs: number | undefined;
+  readonly #budget: RetentionBudget;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#budget = { leftCharacters: parts.maxRetainedBytes };
     this.standing = new Standing(parts.announcer, parts.clock);
     this.#recovery = new Recovery({ ...parts, standing: this.standing, inflow: this });
   }
@@ -82,6 +89,7 @@ export class Dispatcher implements Inflow {
 
   /** Redis cannot be reached, or refuses. */
   linkFailed(failure: BackendFailure): void {
+    this.#lostAtMs ??= this.#parts.clock.now();
     this.standing.fail(failure);
     this.holdBack(false);
     this.#recovery.start();
@@ -141,20 +149,30 @@ export class Dispatcher implements Inflow {
 
   markQueries(): Publication[] {
     const asked = [...this.#lanes.values()].filter((lane) => lane.confirmed > 0 && !lane.isSending);
-    return asked.map((lane) => this.#publication(lane, lane.confirmed, []));
+    return asked.map((lane) => this.#publication(lane, [], 0));
+  }
+
+  forgotten(query: Publication, { remembered }: PublishReceipt): Publication[] {
+    const { announcer, clock } = this.#parts;
+    const lane = this.#laneOf(query.topic);
+    const jobs = lane.confirmed - remembered;
+    if (jobs <= 0) return [];
+    const again = lane.retention.confirmedAfter(remembered, this.#lostAtMs ?? clock.now());
+    lane.retention.renew(clock.now());
+    this.forgot.times += 1;
+    this.forgot.jobs += jobs;
+    this.forgot.resent += again.length;
+    const { topic } = lane;
+    announcer.announce('forgot', { topic, jobs, resent: again.length, atMs: clock.now() });
+    return inBatches(again).map((batch) => Object.assign({}, query, { jobs: batch }));
   }
 
   published(publication: Publication, receipt: PublishReceipt): void {
-    const [first] = publication.jobs;
-    if (first !== undefined) {
-      this.counts.drained += publication.jobs.length;
-      this.counts.alreadyApplied += receipt.alreadyApplied;
-      this.#backlogSinceMs = first.enqueuedAtMs;
-    }
-    if (publication.originEpoch === this.#parts.journal.epoch) {
-      const through = publication.jobs.at(-1)?.sequence ?? publication.floor;
-      this.#confirm(this.#laneOf(publication.topic), receipt, through);
-    }
+    const { jobs, topic, originEpoch } = publication;
+    this.counts.drained += jobs.length;
+    this.counts.alreadyApplied += receipt.alreadyApplied;
+    this.#backlogSinceMs = jobs[0]?.enqueuedAtMs;
+    if (originEpoch === this.#parts.journal.epoch) this.#confirm(this.#laneOf(topic), jobs);
     this.#tellProgress();
   }
 
@@ -170,11 +188,11 @@ export class Dispatcher implements Inflow {
   #laneOf(topic: string): Lane {
     const known = this.#lanes.get(topic);
     if (known !== undefined) return known;
-    const { maxTopics } = this.#parts;
+    const { maxTopics, retainMs } = this.#parts;
     if (this.#lanes.size >= maxTopics) {
       throw new QueueFullError('maxTopics', `${maxTopics} topics (maxTopics) are in use already`);
     }
-    const lane = new Lane(topic);
+    const lane = new Lane(topic, new Retention(retainMs, this.#budget));
     this.#lanes.set(topic, lane);
     return lane;
   }
@@ -203,13 +221,12 @@ export class Dispatcher implements Inflow {
   async #send(lane: Lane): Promise<void> {
     const { backend, announcer, clock } = this.#parts;
     const batch = lane.take();
-    const [first, last] = [batch[0], batch.at(-1)];
     try {
-      if (first === undefined || last === undefined) return;
+      if (batch.length === 0) return;
       for (const job of batch) job.wasSent = true;
       const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
-      const receipt = await backend.publish(this.#publication(lane, first.sequence - 1, jobs));
-      this.#confirm(lane, receipt, last.sequence);
+      const receipt = await backend.publish(this.#publication(lane, jobs));
+      this.#confirm(lane, jobs);
       this.counts.acceptedByRedis += batch.length;
       const duplicates = new Set(receipt.duplicates);
       for (const job of batch) job.accepted('redis', duplicates.has(job.submission.id));
@@ -223,9 +240,17 @@ export class Dispatcher implements Inflow {
     }
   }
 
-  #publication({ topic }: Lane, floor: number, jobs: readonly PublishedJob[]): Publication {
-    const { id, epoch } = this.#parts.journal;
-    return { topic, producer: id, ownerEpoch: epoch, originEpoch: epoch, floor, jobs };
+  #publication(
+    lane: Lane,
+    jobs: readonly PublishedJob[],
+    previous: number = lane.confirmed,
+  ): Publication {
+    const { journal, clock } = this.#parts;
+    const { id: producer, epoch } = journal;
+    const { topic, confirmed, retention } = lane;
+    const [oldest] = retention.confirmedAfter(0, this.#lostAtMs ?? clock.now());
+    const floor = oldest === undefined ? confirmed : oldest.sequence - 1;
+    return { topic, producer, ownerEpoch: epoch, originEpoch: epoch, floor, previous, jobs };
   }
 
   /** Moves everything that waits in a lane to the fallback. */
@@ -256,15 +281,10 @@ export class Dispatcher implements Inflow {
     }
   }
 
-  #confirm(lane: Lane, receipt: PublishReceipt, through: number): void {
-    const { announcer, clock } = this.#parts;
-    const jobs = lane.confirmed - receipt.remembered;
-    if (jobs > 0) {
-      this.forgot.times += 1;
-      this.forgot.jobs += jobs;
-      announcer.announce('forgot', { topic: lane.topic, jobs, atMs: clock.now() });
-    }
-    lane.confirmed = Math.max(lane.confirmed, through);
+  #confirm(lane: Lane, jobs: readonly PublishedJob[]): void {
+    this.#lostAtMs = undefined;
+    lane.retention.keep(jobs, this.#parts.clock.now());
+    lane.confirmed = Math.max(lane.confirmed, jobs.at(-1)?.sequence ?? 0);
   }
 
   #tellProgress(): void {

@@ -48,6 +48,7 @@ export function publicationsOf(
       ownerEpoch: epoch,
       originEpoch: first.originEpoch,
       floor: first.sequence - 1,
+      previous: 0,
       jobs: group,
     };
   });

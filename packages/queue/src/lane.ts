@@ -1,4 +1,5 @@
 import type { PendingJob } from './pending-job.ts';
+import type { Retention } from './retention.ts';
 
 /** Most jobs, and most characters of payload, that travel to Redis or the journal in one step. */
 export const MAX_BATCH_JOBS = 500;
@@ -11,11 +12,13 @@ export class Lane {
   isSending = false;
   /** The highest sequence Redis has confirmed in this process's life. */
   confirmed = 0;
+  readonly retention: Retention;
   #lastSequence = 0;
   #waiting: PendingJob[] = [];
 
-  constructor(topic: string) {
+  constructor(topic: string, retention: Retention) {
     this.topic = topic;
+    this.retention = retention;
   }
 
   get isEmpty(): boolean {
@@ -61,4 +64,13 @@ export class Lane {
     this.#waiting = [];
     return all;
   }
+}
+
+/** The jobs in the same order, in as many steps as they need. */
+export function inBatches<J>(jobs: readonly J[]): J[][] {
+  const batches: J[][] = [];
+  for (let from = 0; from < jobs.length; from += MAX_BATCH_JOBS) {
+    batches.push(jobs.slice(from, from + MAX_BATCH_JOBS));
+  }
+  return batches;
 }

@@ -44,6 +44,13 @@ export interface QueueOptions {
   reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
   /** How long the `jobId` of an applied job is remembered. Default one day. */
   jobIdTtlMs?: number;
+  /**
+   * How long confirmed jobs are kept in memory to be sent again when Redis comes back without them; 0 keeps
+   * none. Default 5 000, which covers `appendfsync everysec`.
+   */
+  retainMs?: number;
+  /** Payload that may be kept that way, all topics together. Default 32 MiB. */
+  maxRetainedBytes?: number;
   /** How long a silent producer's mark is remembered. Default seven days. */
   markTtlMs?: number;
   clock?: Clock;
@@ -88,6 +95,8 @@ const tuningShape: RulesOf<QueueTuning> = {
   pingIntervalMs: milliseconds(1_000),
   reconnect: nested({ initialDelayMs: milliseconds(25), maxDelayMs: milliseconds(500) }),
   jobIdTtlMs: milliseconds(DAY_MS),
+  retainMs: integer({ min: 0, max: DAY_MS, default: 5_000 }),
+  maxRetainedBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 32 * MIB }),
   markTtlMs: milliseconds(7 * DAY_MS),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),

@@ -7,8 +7,8 @@ import type { QueueState } from './state.ts';
  *
  * What it promises, per producer:
  * - **Loss**: an accepted job is in Redis or in the journal before `enqueue` resolves, and stays in one of
- *   them until a handler is done with it. What Redis itself forgets (a crash without persistence) is
- *   reported as the `forgot` event, never hidden.
+ *   them until a handler is done with it. What Redis itself forgets (a crash without persistence) is sent
+ *   again as far as it is retained, and reported as the `forgot` event, never hidden.
  * - **Duplicates**: each `enqueue` is applied to Redis at most once, whatever was resent. A handler may run
  *   again when its process dies before the job was acknowledged.
  * - **Order**: the jobs of one topic reach Redis in the order of their `enqueue` calls, also through a
@@ -142,8 +142,11 @@ export interface QueueStats {
     readonly bytes: number;
     readonly oldestAgeMs?: number;
   };
-  /** How often Redis came back without jobs it had acknowledged, and how many sequence numbers it lost. */
-  readonly forgot: { readonly times: number; readonly jobs: number };
+  /**
+   * How often Redis came back without jobs it had acknowledged, how many sequence numbers it lost, and how
+   * many jobs of these were sent again.
+   */
+  readonly forgot: { readonly times: number; readonly jobs: number; readonly resent: number };
   readonly link: {
     readonly up: boolean;
     readonly failedAttempts: number;
@@ -169,8 +172,11 @@ export interface QueueEvents {
   spilled: { topic: string; jobs: number; atMs: number };
   /** The fallback is empty again. */
   drained: { jobs: number; tookMs: number; atMs: number };
-  /** Redis came back without sequence numbers it had acknowledged: jobs not handled by then are lost. */
-  forgot: { topic: string; jobs: number; atMs: number };
+  /**
+   * Redis came back without sequence numbers it had acknowledged. Those still retained are sent again; the
+   * others, as far as they were not handled, are lost.
+   */
+  forgot: { topic: string; jobs: number; resent: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
   /** Redis had forgotten that the job was handled, and handed it out again; it was not run again. */

@@ -17,6 +17,8 @@ import type { Standing } from './standing.ts';
 export interface Inflow {
   /** Publications without jobs that ask after what Redis had confirmed before it went away. */
   markQueries(): Publication[];
+  /** What has to be sent again, given the answer to such a query; empty when Redis knows everything. */
+  forgotten(query: Publication, receipt: PublishReceipt): Publication[];
   published(publication: Publication, receipt: PublishReceipt): void;
   /** While it holds back, new jobs wait in memory instead of prolonging the backlog. */
   holdBack(isHeld: boolean): void;
@@ -72,7 +74,8 @@ export class Recovery {
       try {
         await backend.whenUp(signal);
         for (const query of inflow.markQueries()) {
-          inflow.published(query, await backend.publish(query));
+          const forgotten = inflow.forgotten(query, await backend.publish(query));
+          for (const publication of forgotten) await backend.publish(publication);
         }
         await this.#drain();
       } catch (error) {

@@ -17,7 +17,8 @@ export interface SettlementParts {
 export class Settlement {
   readonly #parts: SettlementParts;
   readonly #handled = new Map<string, Delivery>();
-  /** In the order they were confirmed, the oldest first. */
+  readonly #unconfirmedIds = new Set<string>();
+  /** Ids, in the order they were confirmed, the oldest first. */
   readonly #confirmed = new Set<string>();
   readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
   readonly #giveUp = new AbortController();
@@ -32,8 +33,8 @@ export class Settlement {
     return this.#handled.size + this.#failed.size;
   }
 
-  has(handle: string): boolean {
-    return this.#handled.has(handle) || this.#failed.has(handle);
+  has(id: string): boolean {
+    return this.#unconfirmedIds.has(id);
   }
 
   *handles(): Generator<string> {
@@ -41,25 +42,27 @@ export class Settlement {
     yield* this.#failed.keys();
   }
 
-  /** Whether the store had confirmed this very delivery as handled before. */
-  wasConfirmed(delivery: Delivery): boolean {
-    return this.#confirmed.has(nameOf(delivery));
+  /** Whether the store had confirmed this job as handled before, be it under another handle. */
+  wasConfirmed({ id }: Delivery): boolean {
+    return this.#confirmed.has(id);
   }
 
   acknowledge(delivery: Delivery): void {
     this.#handled.set(delivery.handle, delivery);
+    this.#unconfirmedIds.add(delivery.id);
     this.#tell();
   }
 
   bury(delivery: Delivery, reason: string): void {
     this.#failed.set(delivery.handle, { delivery, reason });
+    this.#unconfirmedIds.add(delivery.id);
     this.#tell();
   }
 
   /** The job is another consumer's now; what became of it here is of no interest to the store. */
   forget(handle: string): void {
-    this.#handled.delete(handle);
-    this.#failed.delete(handle);
+    const delivery = this.#handled.get(handle) ?? this.#failed.get(handle)?.delivery;
+    if (delivery !== undefined) this.#drop(delivery);
   }
 
   /** Resolves once everything is confirmed or the signal says to leave it. */
@@ -100,28 +103,29 @@ export class Settlement {
     if (this.#handled.size > 0) {
       const batch = [...this.#handled];
       await subscription.acknowledge(batch.map(([handle]) => handle));
-      for (const [handle, delivery] of batch) {
-        this.#handled.delete(handle);
+      for (const [, delivery] of batch) {
+        this.#drop(delivery);
         this.#remember(delivery);
       }
     }
-    for (const [handle, { delivery, reason }] of this.#failed) {
+    for (const { delivery, reason } of this.#failed.values()) {
       await subscription.bury(delivery, reason);
-      this.#failed.delete(handle);
+      this.#drop(delivery);
     }
   }
 
-  #remember(delivery: Delivery): void {
-    this.#confirmed.add(nameOf(delivery));
+  #drop({ handle, id }: Delivery): void {
+    this.#handled.delete(handle);
+    this.#failed.delete(handle);
+    this.#unconfirmedIds.delete(id);
+  }
+
+  #remember({ id }: Delivery): void {
+    this.#confirmed.add(id);
     if (this.#confirmed.size <= this.#parts.maxRememberedJobs) return;
     for (const oldest of this.#confirmed) {
       this.#confirmed.delete(oldest);
       return;
     }
   }
-}
-
-/** A store that has forgotten may give a handle out twice, but hardly with the same job. */
-function nameOf({ handle, id }: Delivery): string {
-  return `${handle} ${id}`;
 }

@@ -12,7 +12,7 @@ import { FakeBackend } from './fake-backend.ts';
 
 type Step =
   | { readonly kind: 'enqueue'; readonly topic: number; readonly count: number }
-  | { readonly kind: 'down' | 'up' | 'lose-reply' | 'restart' | 'pass-time' }
+  | { readonly kind: 'down' | 'up' | 'lose-reply' | 'restart' | 'pass-time' | 'sync' | 'crash' }
   | { readonly kind: 'refuse'; readonly errorClass: 'busy' | 'unreachable' | 'denied' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -27,7 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
-      kind: fc.constantFrom('down', 'up', 'lose-reply', 'restart', 'pass-time'),
+      kind: fc.constantFrom('down', 'up', 'lose-reply', 'restart', 'pass-time', 'sync', 'crash'),
     }),
   },
   {
@@ -60,6 +60,7 @@ async function play(steps: readonly Step[], directory: string): Promise<void> {
     return { queue: new QueueAdapter(backend, options), backend };
   };
   let { queue, backend } = start();
+  let crash = server.sync();
   const waiting: Promise<unknown>[] = [];
   for (const current of steps) {
     await backend.opened;
@@ -88,6 +89,15 @@ async function play(steps: readonly Step[], directory: string): Promise<void> {
       case 'refuse':
         backend.refuseNext(new BackendError(current.errorClass, 'not now'));
         break;
+      case 'sync':
+        crash = server.sync();
+        break;
+      case 'crash':
+        // The server went away first, so that the queue's present link is gone with what it knew.
+        backend.down();
+        crash();
+        crash = server.sync();
+        break;
       case 'pass-time':
         await clock.advance(50);
         break;
@@ -95,6 +105,8 @@ async function play(steps: readonly Step[], directory: string): Promise<void> {
         await clock.settle(queue.close({ deadlineMs: 20 }));
         await Promise.all(waiting.splice(0));
         ({ queue, backend } = start());
+        // Retention is this process's: what the last one had confirmed, the server may not forget.
+        crash = server.sync();
         break;
     }
   }
@@ -120,7 +132,7 @@ async function play(steps: readonly Step[], directory: string): Promise<void> {
 
 const runs = Number(process.env['HOLDFAST_RUNS'] ?? 60);
 
-test('through any story of outages, lost replies, refusals and restarts, every accepted job is applied once and in order', async () => {
+test('through any story of outages, lost replies, refusals, forgetful crashes and restarts, every accepted job is applied once and in order', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
       const directory = await mkdtemp(join(tmpdir(), 'holdfast-queue-'));

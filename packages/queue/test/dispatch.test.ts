@@ -134,18 +134,55 @@ test.each([
   },
 );
 
-test('what Redis forgot is announced with its number', async () => {
+test('what Redis forgot of the retained jobs is sent again, in order and before anything new', async () => {
   const { queue, backend } = open();
   backend.up();
   await enqueueAll(queue, 't', 1, 7);
   const forgot = nextEvent(queue, 'forgot');
   backend.down();
   backend.forget();
+  backend.applied.clear();
+  await enqueueAll(queue, 't', 8, 9);
+  const drained = nextEvent(queue, 'drained');
   backend.up();
-  await expect(forgot).resolves.toMatchObject({ topic: 't', jobs: 7 });
-  expect(queue.getStats().forgot).toEqual({ times: 1, jobs: 7 });
+  await expect(forgot).resolves.toMatchObject({ topic: 't', jobs: 7, resent: 7 });
+  await drained;
+  await queue.enqueue('t', 10);
+  expect(payloads(backend, 't')).toEqual(range(1, 10));
+  expect(queue.getStats().forgot).toEqual({ times: 1, jobs: 7, resent: 7 });
+});
+
+test('what Redis forgot of older jobs is announced with its number', async () => {
+  const { queue, backend, clock } = open({ retainMs: 1_000 });
+  backend.up();
+  await enqueueAll(queue, 't', 1, 4);
+  await clock.advance(600);
+  await enqueueAll(queue, 't', 5, 7);
+  await clock.advance(600);
+  const forgot = nextEvent(queue, 'forgot');
+  backend.down();
+  backend.forget();
+  backend.applied.clear();
+  await clock.advance(60_000);
+  const direct = nextEvent(queue, 'state', { matches: ({ to }) => to === 'direct' });
+  backend.up();
+  await expect(forgot).resolves.toMatchObject({ topic: 't', jobs: 7, resent: 3 });
+  await direct;
   await queue.enqueue('t', 8);
-  expect(queue.getStats().forgot).toEqual({ times: 1, jobs: 7 });
+  expect(payloads(backend, 't')).toEqual(range(5, 8));
+});
+
+test('without retention nothing is sent again', async () => {
+  const { queue, backend } = open({ retainMs: 0 });
+  backend.up();
+  await enqueueAll(queue, 't', 1, 7);
+  const forgot = nextEvent(queue, 'forgot');
+  backend.down();
+  backend.forget();
+  backend.up();
+  await expect(forgot).resolves.toMatchObject({ topic: 't', jobs: 7, resent: 0 });
+  await queue.enqueue('t', 8);
+  expect(queue.getStats().forgot).toEqual({ times: 1, jobs: 7, resent: 0 });
 });
 
 test('a second job with a known id is not applied', async () => {

@@ -111,6 +111,26 @@ export class FakeBackend implements QueueBackend {
     this.topics.clear();
   }
 
+  /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
+  sync(): () => void {
+    const topics = [...this.topics].map(([name, { entries, marks, ids }]): [string, Topic] => [
+      name,
+      {
+        entries: entries.map((entry) => Object.assign({}, entry)),
+        marks: new Map(marks),
+        ids: new Set(ids),
+      },
+    ]);
+    const applied = new Map(this.applied);
+    return () => {
+      this.down();
+      this.topics.clear();
+      this.applied.clear();
+      for (const [name, topic] of topics) this.topics.set(name, topic);
+      for (const [name, jobs] of applied) this.applied.set(name, jobs);
+    };
+  }
+
   async whenUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#isUp) return;
@@ -187,6 +207,7 @@ export class FakeBackend implements QueueBackend {
     ownerEpoch,
     originEpoch,
     floor,
+    previous,
     jobs,
   }: Publication): PublishReceipt {
     const topic = this.#topic(name);
@@ -195,6 +216,8 @@ export class FakeBackend implements QueueBackend {
     const passed = originEpoch < mark.epoch;
     const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
     let sequence = passed ? remembered : Math.max(remembered, floor);
+    if (!passed && sequence < previous)
+      throw new BackendError('busy', 'something is missing before');
     let alreadyApplied = 0;
     const duplicates: string[] = [];
     for (const job of jobs) {

@@ -66,9 +66,30 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'what Redis forgot is not told',
     file: 'packages/queue/src/dispatcher.ts',
-    sound: 'if (jobs > 0) {',
-    broken: 'if (jobs > Number.MAX_VALUE) {',
+    sound: 'if (jobs <= 0) return [];',
+    broken: 'if (jobs <= Number.MAX_VALUE) return [];',
     tests: { path: 'redis-failover/forgetting', name: '' },
+  },
+  {
+    name: 'what Redis forgot is told, but not sent again',
+    file: 'packages/queue/src/dispatcher.ts',
+    sound: 'return inBatches(again).map(',
+    broken: 'return inBatches([]).map(',
+    tests: MODEL,
+  },
+  {
+    name: 'jobs may overtake those that Redis has forgotten',
+    file: 'packages/queue/src/redis/scripts.ts',
+    sound: 'if not passed and sequence < tonumber(ARGV[4]) then',
+    broken: 'if false then',
+    tests: { path: 'redis-failover/contract', name: 'forgotten are refused' },
+  },
+  {
+    name: 'a job that Redis hands out again is run again',
+    file: 'packages/queue/src/consumer.ts',
+    sound: 'if (wasConfirmed || this.#isKnown(delivery)) {',
+    broken: 'if (delivery.handle === "") {',
+    tests: { path: 'packages/queue/test/consumer', name: 'the server has forgotten' },
   },
   {
     name: 'the next owner of a journal starts behind what the last one left',

@@ -56,6 +56,15 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     expect((await takeAll(backend, 1)).map(({ id }) => id)).toEqual(['job-9']);
   });
 
+  test('jobs that follow others the store has forgotten are refused until those were sent again', async () => {
+    const backend = await openUp();
+    const gap = publication({ floor: 1, previous: 3, jobs: [job(4)] });
+    await expect(backend.publish(gap)).rejects.toMatchObject({ errorClass: 'busy' });
+    await backend.publish(publication({ floor: 1, jobs: [job(2), job(3)] }));
+    expect(await backend.publish(gap)).toMatchObject({ remembered: 3, alreadyApplied: 0 });
+    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-2', 'job-3', 'job-4']);
+  });
+
   test('a later owner drains an earlier one’s jobs, starts its own numbering, and fences the earlier', async () => {
     const backend = await openUp();
     await backend.publish(publication({ jobs: [job(1)] }));
@@ -174,6 +183,7 @@ function publication(given: Partial<Publication>): Publication {
     ownerEpoch: 1,
     originEpoch: 1,
     floor: 0,
+    previous: 0,
     jobs: [],
     ...given,
   };

@@ -47,8 +47,9 @@ export class RedisBackend implements QueueBackend {
     const { prefix, markTtlMs, jobIdTtlMs } = this.#tuning;
     const topic = topicKeys(prefix, publication.topic);
     const keys = [topic.stream, topic.mark(publication.producer)];
-    const { ownerEpoch, originEpoch, floor } = publication;
-    const args: (string | number)[] = [ownerEpoch, originEpoch, floor, markTtlMs, jobIdTtlMs];
+    const { ownerEpoch, originEpoch, floor, previous } = publication;
+    const marks = [ownerEpoch, originEpoch, floor, previous];
+    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs];
     for (const job of publication.jobs) {
       const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
       args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex);

@@ -5,6 +5,12 @@ import type { Delivery, PublishReceipt, Recovery } from '../backend.ts';
 
 export function readReceipt(reply: unknown): PublishReceipt {
   const [remembered, alreadyApplied, ...duplicates] = list(reply);
+  if (alreadyApplied === -1) {
+    throw new BackendError(
+      'busy',
+      `Redis knows this producer's jobs only up to ${whole(remembered)}`,
+    );
+  }
   return {
     remembered: whole(remembered),
     alreadyApplied: whole(alreadyApplied),

@@ -9,9 +9,10 @@ import { type Script, script } from './script.ts';
  * cannot send again. After "Exactly Once Delivery and Transactional Messaging in Kafka" (KIP-98).
  *
  *   KEYS  1 stream   2 mark   3.. one per job with an id of the caller's own
- *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 mark's life in ms   5 ids' life in ms
- *         6.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0
- *   Returns { sequence remembered before, jobs skipped as resent, ids skipped as known ... }
+ *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
+ *         7.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0
+ *   Returns { sequence remembered before, jobs skipped as resent, ids skipped as known ... }, or
+ *   { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
  *   Fails with FENCED when a later owner of the producer's journal has been here.
  */
 export const publishScript: Script = script(`
@@ -25,13 +26,14 @@ local passed = myEpoch < epoch
 if myEpoch > epoch then sequence = 0 end
 local remembered = sequence
 if not passed and sequence < floor then sequence = floor end
+if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
 local resent, known = 0, {}
-for i = 6, #ARGV, 5 do
+for i = 7, #ARGV, 5 do
   local mine, key = tonumber(ARGV[i]), tonumber(ARGV[i + 4])
   if passed or mine <= sequence then
     resent = resent + 1
   else
-    if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[5]) then
+    if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
       known[#known + 1] = ARGV[i + 1]
     else
       redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
@@ -41,7 +43,7 @@ for i = 6, #ARGV, 5 do
 end
 if not passed then
   redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
-  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
 end
 return {remembered, resent, unpack(known)}
 `);
