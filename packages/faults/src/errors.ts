@@ -1,4 +1,5 @@
 import { HoldfastError } from '@holdfast/resilience';
+import type { PhaseStats } from './experiment/samples.ts';
 import type { Storm } from './storm/storm.ts';
 
 /** The target is not on this machine; nothing was started. */
@@ -25,6 +26,20 @@ export class ProxyListenError extends HoldfastError {
       `fault proxy: cannot listen on ${host}:${port}; see the cause. Free the address, then open or heal the proxy again`,
       { cause, retryable: true, outcome: 'not-applied' },
     );
+  }
+}
+
+/** There was no steady state to disturb; nothing was broken. */
+export class SteadyStateError extends HoldfastError {
+  readonly code = 'NO_STEADY_STATE';
+  readonly baseline: PhaseStats;
+
+  constructor(name: string, baseline: PhaseStats) {
+    super(
+      `experiment ${name}: ${baseline.bad} of ${baseline.probes} probes were bad before anything was broken; bring the service up first`,
+      { outcome: 'not-applied' },
+    );
+    this.baseline = baseline;
   }
 }
 

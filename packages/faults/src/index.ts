@@ -4,6 +4,7 @@ export {
   ProxyClosedError,
   ProxyListenError,
   RemoteTargetError,
+  SteadyStateError,
   StormFailedError,
 } from './errors.ts';
 export { type Distribution } from './histogram.ts';
@@ -45,3 +46,17 @@ export {
   storm,
 } from './storm/storm.ts';
 export { shrinkStorm, withstand } from './storm/withstand.ts';
+export {
+  type LoadOptions,
+  type LoadResult,
+  type LoadWindow,
+  generateLoad,
+} from './load/generate-load.ts';
+export {
+  type ExperimentOptions,
+  type ExperimentResult,
+  type SteadyState,
+  type Undo,
+  experiment,
+} from './experiment/experiment.ts';
+export { type PhaseStats } from './experiment/samples.ts';

@@ -1,0 +1,47 @@
+import type { PhaseStats } from './samples.ts';
+
+export interface Observed {
+  readonly impact: PhaseStats;
+  readonly detectionMs: number | undefined;
+  readonly outageMs: number | undefined;
+  readonly isBack: boolean;
+  readonly wasBackUnderFault: boolean;
+  readonly isAborted: boolean;
+  readonly endpoints: readonly string[];
+  readonly recoveryTimeoutMs: number;
+  readonly verifyError: unknown;
+}
+
+/** What an experiment taught, in sentences; the numbers stand in its result. */
+export function lessonsOf(observed: Observed): readonly string[] {
+  const { impact, detectionMs, outageMs, endpoints } = observed;
+  const lessons: string[] = [];
+  if (observed.isAborted) lessons.push('The experiment was aborted before its time.');
+  if (detectionMs === undefined) {
+    lessons.push(
+      'No probe left the steady state: the fault was absorbed, or it missed its target.',
+    );
+  } else {
+    const share = Math.round(impact.badShare * 100);
+    lessons.push(
+      `Felt after ${Math.round(detectionMs)} ms by ${endpoints.join(', ')}; ${share} % of the probes were bad while it lasted.`,
+    );
+  }
+  const timeouts = impact.errors.network_timeout ?? 0;
+  if (impact.bad > 0 && timeouts * 2 > impact.bad) {
+    lessons.push('Most bad probes ran into their timeout: users wait before they are refused.');
+  }
+  if (outageMs !== undefined) {
+    lessons.push(
+      observed.wasBackUnderFault
+        ? `Back after ${Math.round(outageMs)} ms although the fault was still there: it heals itself.`
+        : `Back after ${Math.round(outageMs)} ms, once the fault was gone.`,
+    );
+  } else if (!observed.isBack) {
+    lessons.push(`Not back ${observed.recoveryTimeoutMs} ms after the fault was undone.`);
+  }
+  if (observed.verifyError !== undefined) {
+    lessons.push('What had to hold afterwards did not: see verifyError.');
+  }
+  return lessons;
+}

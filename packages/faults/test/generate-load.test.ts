@@ -1,0 +1,116 @@
+import { expect, test } from '@jest/globals';
+import { generateLoad } from '@holdfast/faults';
+import { sleep } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/resilience/testing';
+
+test('the open model offers its rate whatever the answers take', async () => {
+  const clock = createFakeClock();
+  const result = await clock.settle(
+    generateLoad((signal) => sleep(clock, 500, signal), {
+      durationMs: 2_000,
+      ratePerSecond: 100,
+      arrivals: 'even',
+      clock,
+    }),
+  );
+  expect(result).toMatchObject({ offered: 199, succeeded: 199, failed: 0, dropped: 0 });
+  expect(result.latency).toMatchObject({ count: 199, minMs: 500, maxMs: 500 });
+  expect(result.timeline.map(({ atMs }) => atMs)).toEqual([0, 1_000, 2_000]);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a stall counts for all who would have come meanwhile', async () => {
+  const clock = createFakeClock();
+  let freeAtMs = 0;
+  // A server with one worker that stalls for a second, once; each request takes 1 ms otherwise.
+  const work = async (): Promise<void> => {
+    const startMs = Math.max(clock.now(), freeAtMs);
+    const isStall = startMs >= 500 && freeAtMs < 500;
+    freeAtMs = startMs + (isStall ? 1_000 : 1);
+    await sleep(clock, freeAtMs - clock.now());
+  };
+  const options = { durationMs: 3_000, clock };
+  const open = await clock.settle(
+    generateLoad(work, { ...options, ratePerSecond: 100, arrivals: 'even' }),
+  );
+  expect(open.latency.p90Ms).toBeGreaterThan(500);
+});
+
+test('the closed model keeps its users, one request each', async () => {
+  const clock = createFakeClock();
+  let most = 0;
+  let now = 0;
+  const result = await clock.settle(
+    generateLoad(
+      async () => {
+        most = Math.max(most, (now += 1));
+        await sleep(clock, 90);
+        now -= 1;
+      },
+      { durationMs: 1_000, users: 3, thinkTimeMs: 10, clock },
+    ),
+  );
+  expect(most).toBe(3);
+  expect(result).toMatchObject({ offered: 30, succeeded: 30 });
+});
+
+test('errors are counted by their kind, drops and what never answered too', async () => {
+  const clock = createFakeClock();
+  const result = await clock.settle(
+    generateLoad(
+      async (signal, requestNumber) => {
+        if (requestNumber <= 10) throw Object.assign(new Error('no'), { code: 'ECONNREFUSED' });
+        await sleep(clock, 3_600_000, signal);
+      },
+      {
+        durationMs: 1_000,
+        ratePerSecond: 50,
+        arrivals: 'even',
+        maxInFlight: 5,
+        drainTimeoutMs: 100,
+        clock,
+      },
+    ),
+  );
+  expect(result).toMatchObject({
+    offered: 49,
+    succeeded: 0,
+    failed: 10,
+    dropped: 34,
+    unfinished: 5,
+    errors: { network_error: 10 },
+    elapsedMs: 1_100,
+  });
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test.each([{ ratePerSecond: 10 }, { users: 2 }])(
+  'an abort ends the load of %p at once',
+  async (model) => {
+    const clock = createFakeClock();
+    const caller = new AbortController();
+    const load = generateLoad((signal) => sleep(clock, 3_600_000, signal), {
+      durationMs: 10_000,
+      ...model,
+      signal: caller.signal,
+      clock,
+    });
+    const outcome = load.catch((reason: unknown) => reason);
+    await clock.advance(500);
+    caller.abort(new Error('enough'));
+    expect(await outcome).toEqual(new Error('enough'));
+    expect(clock.pendingTimers).toBe(0);
+  },
+);
+
+test('poisson arrivals come at the rate on average, the same ones for a seed', async () => {
+  const offered = async (seed: number): Promise<number> => {
+    const clock = createFakeClock();
+    const options = { durationMs: 10_000, ratePerSecond: 100, seed, clock };
+    return (await clock.settle(generateLoad(() => {}, options))).offered;
+  };
+  const first = await offered(1);
+  expect(first).toBeGreaterThan(850);
+  expect(first).toBeLessThan(1_150);
+  expect(await offered(1)).toBe(first);
+});
