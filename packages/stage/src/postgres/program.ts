@@ -5,13 +5,14 @@ import { types } from 'node:util';
 import { PostgresNotFoundError } from '../errors.ts';
 import { findOnPath, isExecutable } from '../local/path.ts';
 import type { Environment, ProcessUser, Program } from '../server-kind.ts';
+import { templateMajor, templatePath } from './template.ts';
 
 /** A Postgres of this machine. */
 export interface PostgresProgram extends Program {
   readonly initdb: string;
-  /** What it says of itself, such as `postgres (PostgreSQL) 17.6`. */
-  readonly says: string;
   readonly major: number;
+  /** Where its template is, or is to be. */
+  readonly template: string;
 }
 
 /** Where Debian and Ubuntu keep each major version, outside PATH. */
@@ -35,13 +36,16 @@ export async function locatePostgres(
     const [file, initdb] = [join(folder, 'postgres'), join(folder, 'initdb')];
     if (!(await isExecutable(file)) || !(await isExecutable(initdb))) continue;
     const user = process.getuid?.() === 0 ? { user: NOBODY } : {};
-    const says = await versionOf(file, user.user, signal);
+    const template = await templatePath(file, env);
+    // Starting a program takes longer than all the rest of this.
+    const known = await templateMajor(template);
+    const says = known === undefined ? await versionOf(file, user.user, signal) : String(known);
     const major = Number(/(\d+)/.exec(says)?.[1]);
     if (Number.isNaN(major) || (version !== undefined && major !== version)) {
       seen.push(`${file} says ${JSON.stringify(says)}`);
       continue;
     }
-    return { file, initdb, says, major, env: {}, ...user };
+    return { file, initdb, major, template, env: {}, ...user };
   }
   throw new PostgresNotFoundError(version, seen);
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chmod, chown, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
@@ -22,6 +22,20 @@ const INITDB_OPTIONS = [
   '--no-sync',
 ];
 
+/** Where the template of a program is kept: another build of it, as its file tells, has another one. */
+export async function templatePath(file: string, env: Environment): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  const build = [file, size, mtimeMs, ...INITDB_OPTIONS].join('\n');
+  const digest = createHash('sha256').update(build).digest('hex').slice(0, 16);
+  return join(cacheFolder(env), 'holdfast', 'postgres', `template-${digest}`);
+}
+
+/** The major version of the Postgres that made a template; `undefined` when there is none yet. */
+export async function templateMajor(folder: string): Promise<number | undefined> {
+  const written = await readFile(join(folder, 'PG_VERSION'), 'latin1').catch(() => undefined);
+  return written === undefined ? undefined : Number(written.trim());
+}
+
 /**
  * A data folder of a Postgres that has been initialised and never run: made by the first stage that wants
  * one, kept in the cache folder for each build of Postgres. Two processes that make it at once both do the
@@ -31,12 +45,9 @@ const INITDB_OPTIONS = [
 export async function templateFolder(
   program: PostgresProgram,
   context: StageContext,
-  env: Environment,
   signal: AbortSignal,
 ): Promise<string> {
-  const build = [program.file, program.says, ...INITDB_OPTIONS].join('\n');
-  const digest = createHash('sha256').update(build).digest('hex').slice(0, 16);
-  const folder = join(cacheFolder(env), 'holdfast', 'postgres', `template-${digest}`);
+  const folder = program.template;
   if (await exists(folder)) return folder;
   await mkdir(dirname(folder), { recursive: true });
   await inFolderOfItsOwn(join(tmpdir(), 'holdfast-initdb-'), context, async (work) => {
