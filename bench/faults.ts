@@ -1,0 +1,197 @@
+/**
+ * What the fault proxy costs while no fault is set: beside a direct connection, a proxy of `pipe`, and
+ * HAProxy when it is installed. The server answers `+PONG` to `PING`, as Redis does, in a process of its
+ * own; so do the proxies, or they would share a core with the client they are measured by.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createFaultProxy } from '../packages/faults/src/index.ts';
+import { type Contender, compare, table } from './measure.ts';
+
+const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');
+const PONG = Buffer.from('+PONG\r\n');
+const PIPELINE = 16;
+const CONNECTIONS = 50;
+
+const [role, targetPort = ''] = process.argv.slice(2);
+const children: ChildProcess[] = [];
+
+if (role === 'bench-server') await serve();
+else if (role === 'bench-pipe') await pipe(Number(targetPort));
+else if (role === 'bench-ours') await ours(Number(targetPort));
+else await measureAll();
+
+async function measureAll(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  try {
+    const server = await startRole('bench-server');
+    const ports = new Map<string, number>([
+      ['fault proxy, no fault', await startRole('bench-ours', server)],
+      ['direct', server],
+      ['Node, pipe', await startRole('bench-pipe', server)],
+    ]);
+    const balanced = await startHaproxy(directory, server);
+    if (balanced === undefined)
+      process.stdout.write('HAProxy is not installed; its row is left out.\n');
+    else ports.set('HAProxy', balanced);
+    await round(ports, { connections: 1, pipeline: 1 });
+    await round(ports, { connections: CONNECTIONS, pipeline: PIPELINE });
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function round(
+  ports: ReadonlyMap<string, number>,
+  load: { connections: number; pipeline: number },
+): Promise<void> {
+  const contenders = await Promise.all(
+    [...ports].map(([name, port]) => client(name, port, load.connections, load.pipeline)),
+  );
+  const options = { inFlight: load.connections, rounds: 5, roundMs: 600 };
+  const measured = await compare(contenders, options);
+  for (const contender of contenders) await contender.close?.();
+  const title = `${load.connections} connections, ${load.pipeline} a batch`;
+  process.stdout.write(`${table(title, measured)}\n`);
+  const direct = measured.find(({ name }) => name === 'direct');
+  for (const { name, p50Ms, perSecond } of measured) {
+    if (direct === undefined || name === 'direct') continue;
+    const addedUs = Math.round((p50Ms - direct.p50Ms) * 1_000);
+    const share = Math.round((perSecond / direct.perSecond) * 100);
+    process.stdout.write(`${name}: +${addedUs} µs at the median, ${share} % of direct\n`);
+  }
+  process.stdout.write('\n');
+}
+
+/** Takes a free connection for each operation: one batch of pings, answered whole. */
+async function client(
+  name: string,
+  port: number,
+  connections: number,
+  pipeline: number,
+): Promise<Contender> {
+  const batch = Buffer.concat(Array.from({ length: pipeline }, () => PING));
+  const sockets: Socket[] = [];
+  for (let index = 0; index < connections; index += 1) {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    await once(socket, 'connect');
+    sockets.push(socket);
+  }
+  const free = [...sockets];
+  return {
+    name,
+    run: () =>
+      new Promise<void>((resolve, reject) => {
+        const socket = free.pop();
+        if (socket === undefined) {
+          reject(new RangeError('more operations than connections'));
+          return;
+        }
+        let left = pipeline * PONG.length;
+        const onData = (chunk: Buffer): void => {
+          left -= chunk.length;
+          if (left > 0) return;
+          socket.off('data', onData);
+          free.push(socket);
+          resolve();
+        };
+        socket.on('data', onData);
+        socket.write(batch);
+      }),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function startRole(name: string, target?: number): Promise<number> {
+  const args = [import.meta.filename, name, ...(target === undefined ? [] : [String(target)])];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const [line] = await once(child.stdout, 'data');
+  return Number(String(line));
+}
+
+async function startHaproxy(directory: string, target: number): Promise<number | undefined> {
+  if (spawnSync('haproxy', ['-v']).status !== 0) return undefined;
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const port = portOf(probe);
+  probe.close();
+  const path = join(directory, 'haproxy.cfg');
+  writeFileSync(
+    path,
+    `global
+  nbthread 1
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen bench
+  bind 127.0.0.1:${port}
+  server one 127.0.0.1:${target}
+`,
+  );
+  children.push(spawn('haproxy', ['-db', '-f', path], { stdio: 'ignore' }));
+  await accepts(port, performance.now() + 5_000);
+  return port;
+}
+
+async function accepts(port: number, deadlineMs: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    if (performance.now() > deadlineMs) throw error;
+    await accepts(port, deadlineMs);
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function serve(): Promise<void> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    let carriedBytes = 0;
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      const bytes = carriedBytes + chunk.length;
+      const pings = Math.floor(bytes / PING.length);
+      carriedBytes = bytes % PING.length;
+      if (pings > 0) socket.write(pings === 1 ? PONG : PONG.toString().repeat(pings));
+    });
+  });
+  await announce(server);
+}
+
+async function pipe(target: number): Promise<void> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    const upstream = connect({ port: target, host: '127.0.0.1', noDelay: true });
+    socket.on('error', () => upstream.destroy());
+    upstream.on('error', () => socket.destroy());
+    socket.pipe(upstream).pipe(socket);
+  });
+  await announce(server);
+}
+
+async function ours(target: number): Promise<void> {
+  const proxy = await createFaultProxy({ target: { port: target } });
+  process.stdout.write(`${proxy.port}\n`);
+}
+
+async function announce(server: Server): Promise<void> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  process.stdout.write(`${portOf(server)}\n`);
+}
+
+function portOf(server: Server): number {
+  const address: AddressInfo | string | null = server.address();
+  if (typeof address !== 'object' || address === null) throw new RangeError('it does not listen');
+  return address.port;
+}
