@@ -82,6 +82,12 @@ export interface RateLimiter {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A limiter as a caller sees it that goes on to `acquire` when no token is free. */
+export interface AskingLimiter extends RateLimiter {
+  /** As `tryAcquire` for one token, but a token that is not free is no refusal yet. */
+  takeIfFree(): boolean;
+}
+
 /** A call that waits for its tokens. */
 class Waiter extends Admission<void> {
   readonly tokens: number;
@@ -120,6 +126,11 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
+  return createAskingLimiter(options);
+}
+
+/** @throws InvalidOptionError */
+export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter {
   const settled = readOptions('createRateLimiter', shape, options);
   const { name, maxTokens, refillRate, sustained, maxQueueSize, clock } = settled;
   if (sustained !== undefined) refuseIdleQuota(settled, sustained);
@@ -201,15 +212,18 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     return waiter.promise;
   };
 
-  const tryAcquire = (tokens = 1): boolean => {
-    if (tokens !== 1) check(tokens, 'tryAcquire');
+  const takeIfFree = (tokens = 1): boolean => {
     const nowMs = clock.now();
-    if (closed || line.length > 0 || waitMsFor(tokens, nowMs) > 0) {
-      rejected += 1;
-      return false;
-    }
+    if (closed || line.length > 0 || waitMsFor(tokens, nowMs) > 0) return false;
     take(tokens, nowMs);
     return true;
+  };
+
+  const tryAcquire = (tokens = 1): boolean => {
+    if (tokens !== 1) check(tokens, 'tryAcquire');
+    const taken = takeIfFree(tokens);
+    if (!taken) rejected += 1;
+    return taken;
   };
 
   const acquire = async (tokens = 1, given: TokenOptions = {}): Promise<void> => {
@@ -220,7 +234,10 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
         ? settled.maxWaitMs
         : waitRule.accepts(given.maxWaitMs, 'maxWaitMs', 'rateLimiter.acquire');
     signal?.throwIfAborted();
-    if (closed) throw new RateLimiterClosedError(name);
+    if (closed) {
+      rejected += 1;
+      throw new RateLimiterClosedError(name);
+    }
     const nowMs = clock.now();
     const waitMs = waitMsFor(owedTokens + tokens, nowMs);
     if (waitMs === 0 && line.length === 0) {
@@ -240,6 +257,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     closed = true;
     for (let waiter = line.takeFirst(); waiter !== undefined; waiter = line.takeFirst()) {
       owedTokens -= waiter.tokens;
+      rejected += 1;
       waiter.refuse(new RateLimiterClosedError(name));
     }
     armRefill();
@@ -248,6 +266,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   return {
     name,
     tryAcquire,
+    takeIfFree: () => takeIfFree(),
     acquire,
     async execute(fn, given) {
       await acquire(given?.tokens, given);

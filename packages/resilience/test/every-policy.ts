@@ -11,6 +11,7 @@ import {
   createResilienceStack,
   createRetry,
   createThrottle,
+  seededRandom,
 } from '@holdfast/resilience';
 import type { MeasuredPolicies } from '@holdfast/resilience/prometheus';
 import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
@@ -27,6 +28,7 @@ export interface EveryPolicy {
 /** A stack with every policy, and each policy by itself. */
 export function everyPolicy(): EveryPolicy {
   const clock = createFakeClock();
+  const random = seededRandom(1);
   const stack = createResilienceStack({
     name: 'portal',
     circuitBreaker: { failureThreshold: 2, openDurationMs: 60_000 },
@@ -34,9 +36,10 @@ export function everyPolicy(): EveryPolicy {
     bulkhead: { maxConcurrent: 1, maxQueueSize: 1, queueTimeoutMs: 1_000 },
     rateLimiter: { maxTokens: 100, refillRate: 10 },
     clock,
+    random,
   });
   const breaker = createCircuitBreaker({ name: 'upstream', failureThreshold: 1, clock });
-  const retry = createRetry({ maxAttempts: 3, initialDelayMs: 100, clock });
+  const retry = createRetry({ maxAttempts: 3, initialDelayMs: 100, clock, random });
   const measured = {
     stacks: [stack],
     breakers: [breaker],
@@ -45,8 +48,8 @@ export function everyPolicy(): EveryPolicy {
     bulkheads: [createBulkhead({ name: 'disk', clock })],
     rateLimiters: [createRateLimiter({ name: 'api', maxTokens: 5, refillRate: 1, clock })],
     hedges: { reads: createHedge({ delayMs: 50, clock }) },
-    adaptiveLimits: [createAdaptiveLimit({ name: 'search', clock })],
-    throttles: [createThrottle({ name: 'mail', clock })],
+    adaptiveLimits: [createAdaptiveLimit({ name: 'search', clock, random })],
+    throttles: [createThrottle({ name: 'mail', clock, random })],
   };
   return { clock, stack, breaker, retry, measured };
 }

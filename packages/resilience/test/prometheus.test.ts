@@ -84,6 +84,14 @@ test('the numbers of the guide change as calls are made', async () => {
   expect(samplesOf(await scrape(), 'bulkhead_active')).toMatchObject({ '{name="portal"}': 0 });
 });
 
+test('an attempt that is out of time is counted for its stack', async () => {
+  const { clock, stack, measured } = everyPolicy();
+  const scrape = register(measured);
+  await clock.settle(stack.tryExecute(() => new Promise<never>(() => undefined)));
+  const { samples } = await scrape();
+  expect(samples.get('resilience_stack_timeouts_total{name="portal"}')).toBe(1);
+});
+
 test('traffic that never fails has no retry rate, however much it is', async () => {
   const { stack, measured } = everyPolicy();
   const scrape = register(measured);

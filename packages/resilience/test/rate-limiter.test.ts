@@ -224,6 +224,7 @@ test('H21: closing refuses those who wait and those who come, and leaves no time
   }
   expect(await failureOf(limiter.acquire())).toBeInstanceOf(RateLimiterClosedError);
   expect(limiter.tryAcquire()).toBe(false);
+  expect(limiter.getStats()).toMatchObject({ queuedCount: 0, rejectedCount: 4 });
   // Those who were refused are owed nothing any more.
   expect(limiter.retryAfterMs()).toBe(1_000);
   expect(clock.pendingTimers).toBe(0);

@@ -130,6 +130,31 @@ test('of 150 rapid calls against 100 tokens, 50 are limited before anything else
   expect(stack.getStats()).toMatchObject({ successes: 100, refusals: 50 });
 });
 
+test('a call that the limiter refuses counts as refused once, and one that waits for its token not at all', async () => {
+  const { clock, stack } = open({ rateLimiter: { maxTokens: 1, refillRate: 1, maxWaitMs: 1_000 } });
+  await stack.execute(async () => 'ok');
+  const waiting = stack.execute(async () => 'waited');
+  expect((await stack.tryExecute(async () => 'ok')).kind).toBe('refused');
+  expect(await clock.settle(waiting)).toBe('waited');
+  expect(stack.getStats().rateLimiter).toMatchObject({ grantedCount: 2, rejectedCount: 1 });
+  await stack.close();
+  expect((await stack.tryExecute(async () => 'ok')).kind).toBe('refused');
+  expect(stack.getStats().rateLimiter).toMatchObject({ grantedCount: 2, rejectedCount: 2 });
+});
+
+test('every attempt that is out of time is counted, whether by its own time or by the whole call’s', async () => {
+  const { clock, stack } = open({
+    retry: { maxAttempts: 3, initialDelayMs: 1_000, jitterFactor: 0, timeoutMs: 5_000 },
+    timeoutMs: 2_500,
+  });
+  await clock.settle(stack.tryExecute(never));
+  // The second attempt had 1 500 ms left of the 5 000.
+  expect(stack.getStats()).toMatchObject({ calls: 1, failures: 1, timeouts: 2 });
+  await clock.settle(stack.tryExecute(failing));
+  await stack.execute(async () => 'ok');
+  expect(stack.getStats()).toMatchObject({ calls: 3, timeouts: 2 });
+});
+
 test('a backoff holds no slot', async () => {
   const { clock, stack } = open({
     retry: { initialDelayMs: 10_000 },

@@ -4,16 +4,19 @@ import { expect, jest, test } from '@jest/globals';
 import {
   InvalidOptionError,
   RetryExhaustedError,
+  type Retry,
   type RetryOptions,
   createRetry,
   createRetryBudget,
   decorrelatedBackoff,
   retry,
+  seededRandom,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
 
 const reset = Object.assign(new Error('read'), { code: 'ECONNRESET' });
 const certain = (): number => 0.5;
+const seed = 20_261_122;
 
 async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {
@@ -243,7 +246,7 @@ test('H20: the context of the caller is kept over backoffs', async () => {
   const clock = createFakeClock();
   const context = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
-  const policy = createRetry({ initialDelayMs: 10, clock });
+  const policy = createRetry({ initialDelayMs: 10, clock, random: certain });
   const run = (trace: string): Promise<unknown> =>
     context.run(trace, () =>
       policy.execute((_signal, attemptNumber) => {
@@ -258,7 +261,7 @@ test('H20: the context of the caller is kept over backoffs', async () => {
 test('H22: without options a retry makes three attempts, with a second and more between them', async () => {
   const clock = createFakeClock();
   const work = failing(100);
-  await failureOf(clock.settle(retry(work, { clock })));
+  await failureOf(clock.settle(retry(work, { clock, random: seededRandom(seed) })));
   expect(work).toHaveBeenCalledTimes(3);
   expect(clock.now()).toBeGreaterThan(2_000);
 });
@@ -266,7 +269,13 @@ test('H22: without options a retry makes three attempts, with a second and more 
 test('H26: a hundred settled calls leave no listener on a signal that lives on', async () => {
   const clock = createFakeClock();
   const { signal } = new AbortController();
-  const policy = createRetry({ initialDelayMs: 10, maxAttempts: 2, clock, attemptTimeoutMs: 50 });
+  const policy = createRetry({
+    initialDelayMs: 10,
+    maxAttempts: 2,
+    attemptTimeoutMs: 50,
+    clock,
+    random: seededRandom(seed),
+  });
   const calls = Array.from({ length: 100 }, (_, index) =>
     policy.execute(failing(index % 3), { signal }),
   );
@@ -302,7 +311,8 @@ test('in a total outage three layers of three attempts load the dependency with 
   const clock = createFakeClock();
   const offered = 2_000;
   let load = 0;
-  const layer = (): ReturnType<typeof createRetry> => createRetry({ initialDelayMs: 10, clock });
+  const random = seededRandom(seed);
+  const layer = (): Retry => createRetry({ initialDelayMs: 10, clock, random });
   const [outer, middle, inner] = [layer(), layer(), layer()];
   const calls = Array.from({ length: offered }, () =>
     outer.execute(() =>
@@ -348,7 +358,7 @@ test('a policy tells of its retries, and a listener that throws disturbs nobody'
 test('a schedule of one’s own takes the place of the exponential one', async () => {
   const clock = createFakeClock();
   const backoff = decorrelatedBackoff({ initialDelayMs: 50, maxDelayMs: 50 });
-  await clock.settle(retry(failing(2), { backoff, clock }));
+  await clock.settle(retry(failing(2), { backoff, clock, random: certain }));
   expect(clock.now()).toBe(100);
 });
 

@@ -86,6 +86,7 @@ test('a failure that is no overload and the abort of a caller count as accepted'
   const throttle = createThrottle({
     clock: createFakeClock(),
     isOverload: (error) => error === overload,
+    random: () => 0.999,
   });
   expect(await failureOf(throttle.execute(() => Promise.reject(notFound)))).toBe(notFound);
   const controller = new AbortController();

@@ -13,10 +13,7 @@ export interface CircuitRefusal {
   readonly cause: unknown;
 }
 
-/**
- * The circuit refused the call; nothing was sent. Carries no stack, because under load refusals are many
- * and always thrown from the same place.
- */
+/** The circuit refused the call; nothing was sent. */
 export class CircuitOpenError extends HoldfastError {
   readonly code = 'CIRCUIT_OPEN';
   readonly circuit: string;

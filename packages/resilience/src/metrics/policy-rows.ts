@@ -45,6 +45,11 @@ export const stackRows: readonly Row<StackReading>[] = [
     'Failures and refusals answered by a kept value or a fallback.',
     ({ stats }) => stats.substitutes,
   ),
+  stack.counter(
+    'resilience_stack_timeouts_total',
+    'Attempts told to stop because their time was over.',
+    ({ stats }) => stats.timeouts,
+  ),
 ];
 
 const retry = rowsFor<RetryStats>('operation');

@@ -125,6 +125,7 @@ class FusedStack implements ResilienceStack {
       refusals: this.#refusals,
       aborts: this.#aborts,
       substitutes: this.#substitutes,
+      timeouts: this.#attempts.timeouts,
       ...(circuits === undefined ? {} : { circuitBreaker: circuits.getStats() }),
       ...(retry === undefined ? {} : { retry: retry.getStats() }),
       ...(bulkhead === undefined ? {} : { bulkhead: bulkhead.getStats() }),
@@ -160,7 +161,7 @@ class FusedStack implements ResilienceStack {
       return this.#counted({ kind: 'aborted', reason: signal.reason });
     }
     const call: StackCall<T> = { circuit, work, signal, endMs: undefined, stop: undefined };
-    if (rateLimiter === undefined || rateLimiter.tryAcquire()) return this.#start(call);
+    if (rateLimiter === undefined || rateLimiter.takeIfFree()) return this.#start(call);
     return this.#startLater(call, rateLimiter);
   }
 

@@ -29,6 +29,8 @@ export interface StackStats {
   readonly aborts: number;
   /** Failures and refusals that were answered from elsewhere. */
   readonly substitutes: number;
+  /** Attempts that were told to stop because their time, or what was left of the call's, was over. */
+  readonly timeouts: number;
   readonly circuitBreaker?: KeyedCircuitBreakersStats;
   readonly retry?: RetryStats;
   readonly bulkhead?: BulkheadStats;

@@ -23,12 +23,18 @@ export class StackAttempts {
   readonly #parts: StackParts;
   readonly #deadlines: Deadlines;
   readonly #timedOut: () => TimeoutError;
+  #timeouts = 0;
 
   constructor(parts: StackParts) {
     const { name, clock, timeoutMs } = parts;
     this.#parts = parts;
     this.#deadlines = new Deadlines(clock, timeoutMs);
-    this.#timedOut = () => new TimeoutError(name, timeoutMs);
+    this.#timedOut = () => this.#timeout(name, timeoutMs);
+  }
+
+  /** How many attempts were out of time. */
+  get timeouts(): number {
+    return this.#timeouts;
   }
 
   make<T>(call: StackCall<T>): Execution<T> | Promise<Execution<T>> {
@@ -114,10 +120,15 @@ export class StackAttempts {
     return {
       signal,
       deadlines: ownDeadline(clock, leftMs),
-      timedOut: () => new TimeoutError(name, leftMs),
+      timedOut: () => this.#timeout(name, leftMs),
       onSettled,
       home: call,
     };
+  }
+
+  #timeout(name: string, timeoutMs: number): TimeoutError {
+    this.#timeouts += 1;
+    return new TimeoutError(name, timeoutMs);
   }
 
   #endMs(call: StackCall<unknown>, nowMs: number): number {

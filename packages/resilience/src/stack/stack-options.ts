@@ -7,7 +7,11 @@ import { InvalidOptionError } from '../errors.ts';
 import { createAnnouncer } from '../events.ts';
 import { type Fallback, type FallbackOptions, createFallback } from '../fallback.ts';
 import { type Rule, callback, having, integer, optional, readOptions, text } from '../options.ts';
-import { type RateLimiter, type RateLimiterOptions, createRateLimiter } from '../rate-limiter.ts';
+import {
+  type AskingLimiter,
+  type RateLimiterOptions,
+  createAskingLimiter,
+} from '../rate-limiter.ts';
 import { RetryLedger } from '../retry-course.ts';
 import { type RetryOptions, readRetryOptions } from '../retry-options.ts';
 
@@ -38,7 +42,7 @@ export interface StackParts {
   readonly circuits: CircuitsByKey | undefined;
   readonly retry: RetryLedger | undefined;
   readonly bulkhead: Bulkhead | undefined;
-  readonly rateLimiter: RateLimiter | undefined;
+  readonly rateLimiter: AskingLimiter | undefined;
   readonly fallback: Fallback;
 }
 
@@ -85,7 +89,7 @@ export function makeStackParts(options: ResilienceStackOptions): StackParts {
       return createBulkhead({ name, clock, ...given });
     }),
     rateLimiter: part('rateLimiter', options.rateLimiter, (given) => {
-      return createRateLimiter({ name, clock, ...given });
+      return createAskingLimiter({ name, clock, ...given });
     }),
     fallback: part('fallback', settled.fallback ?? {}, (given) => {
       return createFallback({ clock, ...given });
