@@ -33,7 +33,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts.ts',
     sound: 'if passed or mine <= sequence then',
     broken: 'if passed then',
-    tests: { path: OUTAGES, name: 'frozen' },
+    tests: { path: 'redis-failover/contract', name: 'sent again adds only what is new' },
   },
   {
     name: 'a batch that failed goes behind those that waited for it',
