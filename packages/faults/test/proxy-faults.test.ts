@@ -291,6 +291,23 @@ test('the address never moves, and nobody else gets it meanwhile', async () => {
   expect(proxy.getStats().connectionsTotal).toBe(50);
 });
 
+test('a proxy that goes down and up faster than it can listen ends as it was told last', async () => {
+  bench = await openBench();
+  const { proxy } = bench;
+  for (let round = 0; round < 20; round += 1) {
+    proxy.faults.set('down');
+    void proxy.heal();
+  }
+  await proxy.heal();
+  (await bench.dial()).destroy();
+  const healing = proxy.heal();
+  proxy.faults.set('down');
+  await healing;
+  expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
+  await proxy.close();
+  expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
+});
+
 test('a fault strikes the share of connections it is meant for, the same ones for a seed', async () => {
   const strokes = async (seed: number): Promise<string> => {
     const drawn = await openBench({ seed });

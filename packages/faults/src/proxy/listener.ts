@@ -19,9 +19,11 @@ export async function createListener(
 ): Promise<Listener> {
   const { host } = at;
   let { port } = at;
+  let wanted: 'open' | 'shut' | 'closed' = 'open';
+  /** Listening, or about to. */
   let server: Server | undefined;
   let keeper: Socket | undefined;
-  let opening: Promise<void> | undefined;
+  let opening = Promise.resolve();
 
   const letGo = (): void => {
     // Closed in order, it would keep the port's way to itself for a minute (TIME_WAIT).
@@ -29,21 +31,32 @@ export async function createListener(
     else if (keeper?.destroyed === false) keeper.resetAndDestroy();
     keeper = undefined;
   };
+  const stop = (): void => {
+    server?.close();
+    server = undefined;
+    letGo();
+    if (wanted === 'closed') return;
+    // A socket connected to itself holds the port: connections are refused, as nothing listens, and
+    // nobody else can take it. Where the host does not allow that, the port is free for others meanwhile.
+    keeper = connect({ host, port, localAddress: host, localPort: port });
+    keeper.on('error', () => {});
+    keeper.unref();
+  };
   const listen = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
       const next = createServer(options, onConnection);
       server = next;
       next.once('error', (cause) => {
-        if (server === next) server = undefined;
+        server = undefined;
         reject(new ProxyListenError(host, port, cause));
       });
       next.listen({ host, port }, () => {
         const address = next.address();
         if (typeof address === 'object' && address !== null) ({ port } = address);
-        // It may have been shut before it came to listen.
-        if (server === next) letGo();
-        else next.close();
+        // It may have been unwanted before it came to listen.
+        if (wanted === 'open') letGo();
+        else stop();
         resolve();
       });
     });
@@ -53,25 +66,18 @@ export async function createListener(
       return port;
     },
     open() {
-      if (server !== undefined) return opening ?? Promise.resolve();
-      opening = listen();
+      wanted = 'open';
+      if (server === undefined) opening = listen();
       return opening;
     },
     shut() {
-      if (server === undefined) return;
-      if (server.listening) server.close();
-      server = undefined;
-      letGo();
-      // A socket connected to itself holds the port: connections are refused, as nothing listens, and
-      // nobody else can take it. Where the host does not allow that, the port is free for others meanwhile.
-      keeper = connect({ host, port, localAddress: host, localPort: port });
-      keeper.on('error', () => {});
-      keeper.unref();
+      if (wanted !== 'open') return;
+      wanted = 'shut';
+      if (server?.listening === true) stop();
     },
     close() {
-      server?.close();
-      server = undefined;
-      letGo();
+      wanted = 'closed';
+      if (server === undefined || server.listening) stop();
     },
   };
   await listener.open();
