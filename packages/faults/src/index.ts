@@ -60,3 +60,10 @@ export {
   experiment,
 } from './experiment/experiment.ts';
 export { type PhaseStats } from './experiment/samples.ts';
+export {
+  type HttpFaultProxy,
+  type HttpFaultProxyOptions,
+  type HttpFaultProxyStats,
+  createHttpFaultProxy,
+} from './http/http-fault-proxy.ts';
+export { type HttpAim, type HttpFaultKind, type HttpFaults } from './http/http-faults.ts';

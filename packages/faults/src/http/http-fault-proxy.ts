@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { type Server, createServer } from 'node:http';
+import {
+  type Clock,
+  flag,
+  having,
+  integer,
+  nested,
+  readOptions,
+  seededRandom,
+  systemClock,
+  text,
+} from '@holdfast/resilience';
+import { type Decisions, createDecisionLog } from '../decision-log.ts';
+import { derivedSeed } from '../derived-seed.ts';
+import { ProxyClosedError, ProxyListenError, RemoteTargetError } from '../errors.ts';
+import { isLoopback } from '../proxy/loopback.ts';
+import { type Struck, faultyExchange } from './faulty-exchange.ts';
+import {
+  type HttpFaultKind,
+  type HttpFaults,
+  type ReadHttpFault,
+  httpFaultKinds,
+  readHttpFault,
+} from './http-faults.ts';
+
+export interface HttpFaultProxyOptions {
+  /** The HTTP server behind the proxy. */
+  target: { host?: string; port: number };
+  /** Where the proxy listens. Default: a free port of 127.0.0.1. */
+  listen?: { host?: string; port?: number };
+  /** Where chance begins: the same seed, the same requests struck. Default 1. */
+  seed?: number;
+  /** A target that is not this machine is refused without it. Default false. */
+  allowRemote?: boolean;
+  /** Connections at one time; further ones are dropped. Default 1 000. */
+  maxConnections?: number;
+  /** The longest body that a fault can break; a longer one is answered by RST. Default 16 MiB. */
+  maxBodyBytes?: number;
+  clock?: Clock;
+}
+
+export interface HttpFaultProxyStats {
+  readonly seed: number;
+  readonly requestsTotal: number;
+  /** Answered by RST, because the server or the client went away or a body was too long. */
+  readonly requestsBroken: number;
+  readonly struck: Readonly<Partial<Record<HttpFaultKind, number>>>;
+}
+
+/** Stands before an HTTP server and breaks its answers. Put a {@link FaultProxy} before it for the rest. */
+export interface HttpFaultProxy {
+  readonly host: string;
+  readonly port: number;
+  /** `http://host:port`, without a slash at the end. */
+  readonly url: string;
+  readonly faults: {
+    /** In force from the next request on. @throws InvalidOptionError, ProxyClosedError */
+    set<Kind extends HttpFaultKind>(
+      kind: Kind,
+      ...options: object extends HttpFaults[Kind]
+        ? [options?: HttpFaults[Kind]]
+        : [options: HttpFaults[Kind]]
+    ): void;
+    clear(kind: HttpFaultKind): void;
+    list(): readonly HttpFaultKind[];
+  };
+  /** Clears every fault; requests under way end as they began. */
+  heal(): void;
+  getStats(): HttpFaultProxyStats;
+  /** Which requests chance has struck and spared; equal for equal seeds. */
+  decisions(): Decisions;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const host = text({ maxLength: 253, default: '127.0.0.1' });
+const shape = {
+  target: nested({ host, port: integer({ min: 1, max: 65_535 }) }),
+  listen: nested({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
+  seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
+  allowRemote: flag(false),
+  maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
+  maxBodyBytes: integer({ min: 1, max: 1_073_741_824, default: 16_777_216 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+export async function createHttpFaultProxy(
+  options: HttpFaultProxyOptions,
+): Promise<HttpFaultProxy> {
+  const settled = readOptions('createHttpFaultProxy', shape, options);
+  const { target, seed } = settled;
+  if (!settled.allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
+  const log = createDecisionLog();
+  const faults = new Map<HttpFaultKind, { read: ReadHttpFault; strikesLeft: number }>();
+  const counts: Partial<Record<HttpFaultKind, number>> = {};
+  let requestsTotal = 0;
+  let requestsBroken = 0;
+
+  /** Draws for one request, kind by kind, each from a sequence of its own. */
+  const draw = (): Struck => {
+    requestsTotal += 1;
+    const struck = new Map<HttpFaultKind, ReadHttpFault>();
+    for (const [index, kind] of httpFaultKinds.entries()) {
+      const fault = faults.get(kind);
+      if (fault === undefined) continue;
+      const random = seededRandom(derivedSeed(seed, index, requestsTotal));
+      const isStruck = random() < fault.read.probability && fault.strikesLeft > 0;
+      log.record(`${requestsTotal} ${kind} ${isStruck ? 'struck' : 'spared'}`);
+      if (!isStruck) continue;
+      fault.strikesLeft -= 1;
+      counts[kind] = (counts[kind] ?? 0) + 1;
+      struck.set(kind, fault.read);
+    }
+    return struck;
+  };
+
+  const server = createServer((incoming, outgoing) => {
+    faultyExchange(incoming, outgoing, draw(), settled).catch(() => {
+      requestsBroken += 1;
+      // The reason is the server's or the client's own; what the client feels is the connection's end.
+      if (!incoming.socket.destroyed) incoming.socket.resetAndDestroy();
+    });
+  });
+  server.maxConnections = settled.maxConnections;
+  const port = await listening(server, settled.listen);
+
+  let closing: Promise<unknown> | undefined;
+  const close = async (): Promise<void> => {
+    if (closing === undefined) {
+      closing = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+    }
+    await closing;
+  };
+
+  const listeningHost = settled.listen.host;
+  const authority = listeningHost.includes(':') ? `[${listeningHost}]` : listeningHost;
+  return {
+    host: listeningHost,
+    port,
+    url: `http://${authority}:${port}`,
+    faults: {
+      set(kind, ...[given]) {
+        if (closing !== undefined) throw new ProxyClosedError();
+        const read = readHttpFault(kind, given);
+        faults.set(kind, { read, strikesLeft: read.maxStrikes });
+      },
+      clear: (kind) => void faults.delete(kind),
+      list: () => httpFaultKinds.filter((kind) => faults.has(kind)),
+    },
+    heal: () => faults.clear(),
+    getStats: () => ({ seed, requestsTotal, requestsBroken, struck: { ...counts } }),
+    decisions: () => log.read(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function listening(server: Server, at: { host: string; port: number }): Promise<number> {
+  server.listen(at);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new ProxyListenError(at.host, at.port, cause);
+  }
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : at.port;
+}
