@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
 import { type Queue, type QueueOptions, createQueueAdapter } from '@holdfast/queue';
 import { sleep, systemClock } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
@@ -12,6 +13,8 @@ export interface Arena {
   readonly redis: ServerHandle;
   /** A queue with its journal in `directory`, or with the fallback the options name. */
   queue(options?: Partial<QueueOptions> & { directory?: string }): Queue;
+  /** A fault proxy in front of Redis. */
+  proxy(): Promise<FaultProxy>;
   /** A new temporary folder. */
   directory(): Promise<string>;
   /** Says something to Redis beside the queue. */
@@ -37,6 +40,7 @@ export async function openArena(settings: Readonly<Record<string, string>>): Pro
   const stage = await openStage({ redis: { settings } });
   const { redis } = stage;
   const queues: Queue[] = [];
+  const proxies: FaultProxy[] = [];
   const directories: string[] = [];
 
   const directory = async (): Promise<string> => {
@@ -65,6 +69,12 @@ export async function openArena(settings: Readonly<Record<string, string>>): Pro
     redis,
     directory,
     admin,
+    async proxy() {
+      const { host, port } = redis;
+      const proxy = await createFaultProxy({ target: { host, port } });
+      proxies.push(proxy);
+      return proxy;
+    },
     queue({ directory: given, ...options } = {}) {
       if (given === undefined && options.fallback === undefined) {
         throw new TypeError('a scenario says where its jobs wait');
@@ -80,6 +90,7 @@ export async function openArena(settings: Readonly<Record<string, string>>): Pro
       }),
     async close() {
       await Promise.allSettled(queues.map((queue) => queue.close({ deadlineMs: 1_000 })));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
       await stage.close();
       await Promise.all(directories.map((made) => rm(made, { recursive: true, force: true })));
     },

@@ -16,6 +16,8 @@ export interface OutageOptions {
   readonly queue?: Partial<QueueOptions>;
   /** Looks at the queue while the harm lasts. */
   readonly during?: (queue: Queue) => void;
+  /** Looks at it when everything is handled. */
+  readonly after?: (queue: Queue) => void;
 }
 
 export const TOPIC = 'jobs';
@@ -43,10 +45,12 @@ export async function playOutage(arena: Arena, options: OutageOptions): Promise<
   await options.harm(arena, queue);
   const harmEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
+  // From here on jobs go to the journal: none of them is handled before Redis is back.
+  const firstBuffered = load.next;
   await sleep(systemClock, Math.max(0, harmEndsMs - systemClock.now()));
   options.during?.(queue);
 
-  const handledAgain = ledger.nextDelivery(load.next);
+  const handledAgain = ledger.nextDelivery(firstBuffered);
   const direct = untilDirect(queue);
   await options.mend(arena);
   const mendedAtMs = systemClock.now();
@@ -57,6 +61,7 @@ export async function playOutage(arena: Arena, options: OutageOptions): Promise<
   if (refused.length > 0) throw refused[0];
   await ledger.settled(SETTLED_WITHIN_MS);
   await arena.untilHandled(TOPIC);
+  options.after?.(queue);
 
   return {
     verdict: ledger.verdict(),
