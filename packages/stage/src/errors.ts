@@ -99,12 +99,12 @@ export class RedisNotFoundError extends HoldfastError {
   }
 }
 
-/** Mode `local` found no Postgres. */
+/** Mode `local` found no Postgres and could not fetch one. */
 export class PostgresNotFoundError extends HoldfastError {
   readonly code = 'POSTGRES_NOT_FOUND';
 
-  /** @param seen what was found and not taken. */
-  constructor(version: number | undefined, seen: readonly string[]) {
+  /** @param seen what was found and not taken, and what came of fetching one. */
+  constructor(version: number | undefined, seen: readonly string[], cause?: unknown) {
     const wanted = version === undefined ? 'Postgres' : `Postgres ${version}`;
     const found = seen.length === 0 ? '' : ` (${seen.join('; ')})`;
     const suffix = version === undefined ? '' : `-${version}`;
@@ -113,7 +113,7 @@ export class PostgresNotFoundError extends HoldfastError {
         `Install one: 'apt-get install postgresql${suffix}' (Debian, Ubuntu), ` +
         `'dnf install postgresql-server' (Fedora, RHEL), 'apk add postgresql${suffix.slice(1)}' (Alpine), ` +
         `'brew install postgresql@${version ?? 17}' (macOS)`,
-      { outcome: 'not-applied' },
+      { cause, outcome: 'not-applied' },
     );
   }
 }

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/resilience';
-import { aptConf, libraryDependencies, missingLibraries } from '../src/redis/apt.ts';
-import { systemName } from '../src/redis/fetch.ts';
+import { aptConf, libraryDependencies, missingLibraries } from '../src/local/apt.ts';
+import { systemName } from '../src/local/fetch.ts';
 import { locateRedis } from '../src/redis/program.ts';
+import { locatePostgres } from '../src/postgres/program.ts';
 import type { Watchdog } from '../src/watchdog.ts';
 
 let folder: string;
@@ -57,6 +58,26 @@ test('without apt-get the error says what to install on each system, and nothing
     message: expect.stringMatching(
       /apt-get install redis-server.*dnf install valkey.*apk add redis.*brew install redis/,
     ),
+  });
+});
+
+test('without the Postgres that is wanted the error says what was seen and what to install', async () => {
+  const options = { clock: systemClock, watchdog, fetchTimeoutMs: 5_000 };
+  const env = { PATH: join(folder, 'empty'), XDG_CACHE_HOME: folder };
+  const { signal } = new AbortController();
+  const none = locatePostgres(undefined, { ...options, env }, signal, folder);
+  await expect(none).rejects.toMatchObject({
+    code: 'POSTGRES_NOT_FOUND',
+    message: expect.stringMatching(/no apt-get.*apt-get install postgresql.*brew install/),
+  });
+  const other = await executable('postgres');
+  await executable('initdb');
+  await writeFile(other, '#!/bin/sh\necho "postgres (PostgreSQL) 15.1"\n');
+  // Root asks as somebody else, who must be able to get there.
+  await chmod(folder, 0o755);
+  const another = locatePostgres(16, { ...options, env: { ...env, PATH: folder } }, signal, folder);
+  await expect(another).rejects.toMatchObject({
+    message: expect.stringMatching(/no Postgres 16 .*says "postgres \(PostgreSQL\) 15.1"/),
   });
 });
 

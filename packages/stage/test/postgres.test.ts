@@ -1,10 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { postgresqlConf } from '../src/postgres/node.ts';
-import { locatePostgres } from '../src/postgres/program.ts';
 import { splitMessages } from '../src/postgres/wire.ts';
 import { readProcess } from '../src/process-table.ts';
 import { openStage } from '../src/stage.ts';
@@ -157,24 +153,6 @@ test('a setting Postgres refuses is an error that quotes it, and nothing is left
     code: 'SERVER_START_FAILED',
     printed: expect.stringContaining('no_such_setting'),
   });
-});
-
-test('without the Postgres that is wanted the error says what was found and what to install', async () => {
-  const empty = await mkdtemp(join(tmpdir(), 'holdfast-postgres-test-'));
-  try {
-    const signal = new AbortController().signal;
-    const none = locatePostgres(undefined, { PATH: empty }, signal, empty);
-    await expect(none).rejects.toMatchObject({
-      code: 'POSTGRES_NOT_FOUND',
-      message: expect.stringMatching(/apt-get install postgresql.*brew install/),
-    });
-    const other = locatePostgres(98, process.env, signal);
-    await expect(other).rejects.toMatchObject({
-      message: expect.stringMatching(/no Postgres 98 .*says "\D*\d+/),
-    });
-  } finally {
-    await rm(empty, { recursive: true, force: true });
-  }
 });
 
 test('a quote within a setting is doubled', () => {

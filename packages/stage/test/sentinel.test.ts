@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { honoursServerContract } from '../src/contract.ts';
+import { answerOf, valueOf } from '../src/redis/told.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { redisValue, underContract } from './redis-contract.ts';
 
@@ -29,9 +30,11 @@ test('the Sentinels promote a replica when the primary is killed, and take it ba
     await redisValue(promoted, ['SET', 'key', 'newer']);
 
     await redis.primary.start();
-    while ((await redisValue(redis.primary, ['GET', 'key'])) !== 'newer') {
-      await redisValue(promoted, ['WAIT', '2', '100']);
-    }
+    const limit = AbortSignal.timeout(30_000);
+    // Sentinel closes the connections of whom it makes a replica, so that an answer may fail to come.
+    const told = async (): Promise<string | undefined> =>
+      valueOf(await answerOf(redis.primary, ['GET', 'key'], limit));
+    while ((await told()) !== 'newer') await redisValue(promoted, ['WAIT', '2', '100']);
     await expect(redisValue(redis.primary, ['SET', 'key', 'mine'])).rejects.toThrow('READONLY');
   } finally {
     await stage.close();

@@ -26,3 +26,9 @@ export function cacheFolder(env: Environment): string {
     ? given
     : join(env['HOME'] ?? homedir(), '.cache');
 }
+
+/** A cache folder whose content every user of this machine can run; the home of root is closed to others. */
+export function sharedCacheFolder(env: Environment): string {
+  const isOwnAffair = env['XDG_CACHE_HOME'] !== undefined || process.getuid?.() !== 0;
+  return isOwnAffair ? cacheFolder(env) : '/var/cache';
+}

@@ -16,6 +16,8 @@ export interface PostgresGround {
 const DEFAULTS: PostgresSettings = {
   fsync: 'off',
   full_page_writes: 'off',
+  // A fetched Postgres comes without the compiler, and short statements lose by it.
+  jit: 'off',
   shared_buffers: '32MB',
   max_wal_size: '256MB',
   min_wal_size: '5MB',

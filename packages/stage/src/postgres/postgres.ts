@@ -67,7 +67,7 @@ export function postgresEnsemble(
     portOffsets: [],
     docker: { stands: false, why: 'postgres stands as processes of this machine only' },
     async locate(context, signal) {
-      const program = await locatePostgres(version, env, signal);
+      const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateFolder(program, context, signal);
       ground = { template, user: program.user };
       major = program.major;

@@ -3,7 +3,8 @@ import { readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
 import { PostgresNotFoundError } from '../errors.ts';
-import { findOnPath, isExecutable } from '../local/path.ts';
+import { type Fetchable, type LocateOptions, fetchedTree, systemName } from '../local/fetch.ts';
+import { findOnPath, isExecutable, sharedCacheFolder } from '../local/path.ts';
 import type { Environment, ProcessUser, Program } from '../server-kind.ts';
 import { templateMajor, templatePath } from './template.ts';
 
@@ -21,33 +22,67 @@ const DEBIAN_FOLDER = '/usr/lib/postgresql';
 const NOBODY: ProcessUser = { uid: 65_534, gid: 65_534 };
 
 /**
- * The Postgres on PATH, else the newest of those that Debian keeps beside it.
+ * The Postgres on PATH, else the newest of those that Debian keeps beside it, else the one in the cache
+ * folder, else one fetched into it.
  * @param version the major version it must be; any, if absent.
  * @throws PostgresNotFoundError
  */
 export async function locatePostgres(
   version: number | undefined,
-  env: Environment,
+  options: LocateOptions,
   signal: AbortSignal,
   debianFolder: string = DEBIAN_FOLDER,
 ): Promise<PostgresProgram> {
+  const { env } = options;
   const seen: string[] = [];
-  for (const folder of await candidateFolders(env, debianFolder)) {
-    const [file, initdb] = [join(folder, 'postgres'), join(folder, 'initdb')];
-    if (!(await isExecutable(file)) || !(await isExecutable(initdb))) continue;
+  const examine = async (
+    files: readonly string[],
+    added: Program['env'],
+  ): Promise<PostgresProgram | undefined> => {
+    const [file = '', initdb = ''] = files;
+    if (!(await isExecutable(file)) || !(await isExecutable(initdb))) return undefined;
     const user = process.getuid?.() === 0 ? { user: NOBODY } : {};
     const template = await templatePath(file, env);
     // Starting a program takes longer than all the rest of this.
     const known = await templateMajor(template);
-    const says = known === undefined ? await versionOf(file, user.user, signal) : String(known);
+    const says = known === undefined ? await versionOf(file, added, user.user, signal) : `${known}`;
     const major = Number(/(\d+)/.exec(says)?.[1]);
-    if (Number.isNaN(major) || (version !== undefined && major !== version)) {
-      seen.push(`${file} says ${JSON.stringify(says)}`);
-      continue;
+    if (!Number.isNaN(major) && (version === undefined || major === version)) {
+      return { file, initdb, major, template, env: added, ...user };
     }
-    return { file, initdb, major, template, env: {}, ...user };
+    seen.push(`${file} says ${JSON.stringify(says)}`);
+    return undefined;
+  };
+  for (const folder of await candidateFolders(env, debianFolder)) {
+    const program = await examine([join(folder, 'postgres'), join(folder, 'initdb')], {});
+    if (program !== undefined) return program;
   }
-  throw new PostgresNotFoundError(version, seen);
+  const name = `${await systemName()}${version === undefined ? '' : `-${version}`}`;
+  const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
+  const wanted = fetchable(version, seen);
+  const { programs, env: added } = await fetchedTree(folder, wanted, options, signal);
+  const fetched = await examine(programs, added);
+  if (fetched !== undefined) return fetched;
+  throw new PostgresNotFoundError(version, [...seen, `the one in ${folder} cannot be run`]);
+}
+
+/** Debian's packages bear their major version; one without a version depends on the present one. */
+function fetchable(version: number | undefined, found: readonly string[]): Fetchable {
+  return {
+    async packages(dependsOf) {
+      if (version !== undefined) return [`postgresql-${version}`];
+      const present = /^ *Depends: (postgresql-\d+)$/m.exec(await dependsOf('postgresql'))?.[1];
+      return [present ?? 'postgresql'];
+    },
+    async programs(tree) {
+      const root = join(tree, 'usr/lib/postgresql');
+      const [major = ''] = await readdir(root).catch(() => []);
+      return ['postgres', 'initdb'].map((program) => join(root, major, 'bin', program));
+    },
+    // For just-in-time compilation alone, five times as large as all the rest, and loaded only for that.
+    isSpare: (library) => library.startsWith('libllvm'),
+    notFound: (seen, cause) => new PostgresNotFoundError(version, [...found, seen], cause),
+  };
 }
 
 async function candidateFolders(env: Environment, debianFolder: string): Promise<string[]> {
@@ -62,11 +97,17 @@ async function candidateFolders(env: Environment, debianFolder: string): Promise
 /** What `--version` prints, asked as the user that is to run it; why not, when it cannot be run. */
 function versionOf(
   file: string,
+  added: Program['env'],
   user: ProcessUser | undefined,
   signal: AbortSignal,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { ...user, env: { LC_ALL: 'C' }, cwd: '/', encoding: 'utf8' } as const;
+    const options = {
+      ...user,
+      env: { ...added, LC_ALL: 'C' },
+      cwd: '/',
+      encoding: 'utf8',
+    } as const;
     execFile(file, ['--version'], { ...options, signal }, (failure, stdout) => {
       if (failure === null) resolve(stdout.trim());
       else if (signal.aborted) reject(signal.reason);

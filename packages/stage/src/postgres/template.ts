@@ -83,7 +83,7 @@ async function inFolderOfItsOwn(
 }
 
 function initialise(
-  { initdb, user }: PostgresProgram,
+  { initdb, user, env }: PostgresProgram,
   data: string,
   { clock, fetchTimeoutMs }: StageContext,
   signal: AbortSignal,
@@ -91,7 +91,7 @@ function initialise(
   const late = (): Error =>
     new PostgresTemplateError(`took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
   return withDeadline(clock, fetchTimeoutMs, signal, late, async (limit) => {
-    const options = { ...user, cwd: data, env: { LC_ALL: 'C' }, signal: limit };
+    const options = { ...user, cwd: data, env: { ...env, LC_ALL: 'C' }, signal: limit };
     await new Promise<void>((resolve, reject) => {
       execFile(initdb, [...INITDB_OPTIONS, `--pgdata=${data}`], options, (failure, _, stderr) => {
         if (failure === null) resolve();

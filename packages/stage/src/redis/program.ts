@@ -1,10 +1,19 @@
 import { join } from 'node:path';
+import { RedisNotFoundError } from '../errors.ts';
+import { type Fetchable, type LocateOptions, fetchedTree, systemName } from '../local/fetch.ts';
 import { cacheFolder, findOnPath } from '../local/path.ts';
 import type { Program } from '../server-kind.ts';
-import { type LocateOptions, fetchedRedis, systemName } from './fetch.ts';
 
 /** Programs that are a Redis, in the order they are taken. */
 const NAMES = ['redis-server', 'valkey-server'];
+
+const fetchable: Fetchable = {
+  // The server's binary is a link into redis-tools.
+  packages: () => Promise.resolve(['redis-server', 'redis-tools']),
+  programs: (tree) => Promise.resolve([join(tree, 'usr/bin/redis-server')]),
+  isSpare: () => false,
+  notFound: (seen, cause) => new RedisNotFoundError(seen, cause),
+};
 
 /**
  * The Redis on PATH, else the one in the cache folder, else one fetched into it.
@@ -16,5 +25,8 @@ export async function locateRedis(options: LocateOptions, signal: AbortSignal): 
     if (file !== undefined) return { file, env: {} };
   }
   const folder = join(cacheFolder(options.env), 'holdfast', 'redis', await systemName());
-  return fetchedRedis(folder, options, signal);
+  const { programs, env } = await fetchedTree(folder, fetchable, options, signal);
+  const [file] = programs;
+  if (file === undefined) throw new RedisNotFoundError('the fetched one has no program');
+  return { file, env };
 }

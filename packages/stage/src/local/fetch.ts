@@ -3,16 +3,34 @@ import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
 import { withDeadline } from '../deadline.ts';
-import { RedisNotFoundError } from '../errors.ts';
-import type { Environment, Program, StageContext } from '../server-kind.ts';
+import type { Environment, StageContext } from '../server-kind.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
 
 export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
   readonly env: Environment;
 }
 
-/** Packages that hold the server: its binary is a link into redis-tools. */
-const SERVER_PACKAGES: readonly string[] = ['redis-server', 'redis-tools'];
+/** A server as the system's package sources have it. */
+export interface Fetchable {
+  /**
+   * The packages that hold it.
+   * @param dependsOf what `apt-cache depends` prints of a package.
+   */
+  packages(dependsOf: (name: string) => Promise<string>): Promise<readonly string[]>;
+  /** Its programs in the unpacked tree, the one that answers `--version` first. */
+  programs(tree: string): Promise<readonly string[]>;
+  /** Whether a library that a package depends on can be done without. */
+  isSpare(library: string): boolean;
+  /** What is thrown when it cannot be fetched. */
+  notFound(seen: string, cause?: unknown): Error;
+}
+
+/** An unpacked server, and what its programs need in their environment. */
+export interface FetchedTree {
+  readonly programs: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** How many steps along the dependencies of libraries are taken before giving up. */
 const MAX_DEPENDENCY_STEPS = 4;
 
@@ -25,28 +43,31 @@ export async function systemName(): Promise<string> {
 }
 
 /**
- * The Redis in `folder`; when there is none, fetches it there from the system's own package sources
+ * The server in `folder`; when there is none, fetches it there from the system's own package sources
  * (Debian, Ubuntu), without root and without installing anything. Two processes that fetch at once both
  * do the work; the folder appears whole, from whichever is first.
- * @throws RedisNotFoundError
+ * @throws what `wanted.notFound` makes.
  */
-export async function fetchedRedis(
+export async function fetchedTree(
   folder: string,
+  wanted: Fetchable,
   context: LocateOptions,
   signal: AbortSignal,
-): Promise<Program> {
-  if (await exists(folder)) return programIn(folder);
+): Promise<FetchedTree> {
+  if (await exists(folder)) return lookInto(folder, wanted);
   const { clock, fetchTimeoutMs, watchdog, env } = context;
   const late = (): Error =>
-    new RedisNotFoundError(`fetching one took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
+    wanted.notFound(`fetching one took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
   return withDeadline(clock, fetchTimeoutMs, signal, late, async (limit) => {
-    await mkdir(dirname(folder), { recursive: true });
+    await mkdir(dirname(folder), { recursive: true }).catch((error: unknown) => {
+      throw wanted.notFound(`one cannot be fetched into ${dirname(folder)}`, error);
+    });
     const work = await mkdtemp(`${folder}.fetching-`);
     const release = watchdog.guard({ type: 'directory', path: work });
     try {
-      const tree = await unpackRedis(work, env, limit);
+      const tree = await unpack(work, wanted, env, limit);
       await rename(tree, folder).catch(acceptExisting);
-      return await programIn(folder);
+      return await lookInto(folder, wanted);
     } finally {
       await rm(work, { recursive: true, force: true, maxRetries: 3 });
       release();
@@ -55,80 +76,99 @@ export async function fetchedRedis(
 }
 
 /** Downloads the server and, step by step, the libraries this machine lacks; returns the unpacked tree. */
-async function unpackRedis(work: string, env: Environment, signal: AbortSignal): Promise<string> {
+async function unpack(
+  work: string,
+  wanted: Fetchable,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<string> {
   const [tree, archives, conf] = [join(work, 'tree'), join(work, 'debs'), join(work, 'apt.conf')];
   for (const folder of ['tree', 'debs', 'lists/partial', 'cache/archives/partial']) {
     await mkdir(join(work, folder), { recursive: true });
   }
   await writeFile(conf, aptConf(work));
-  const fetched = new Set<string>();
-  let wanted = SERVER_PACKAGES;
-  const download = (): Promise<string> =>
-    run('apt-get', ['-c', conf, 'download', ...wanted], { cwd: archives, env, signal });
+  const call = (
+    file: string,
+    args: readonly string[],
+    options: Partial<RunOptions> = {},
+  ): Promise<string> =>
+    run(file, args, { env, signal, notFound: wanted.notFound.bind(wanted), ...options });
+  const dependsOf = (...names: readonly string[]): Promise<string> =>
+    call('apt-cache', ['-c', conf, 'depends', ...names]);
+  const download = (names: readonly string[]): Promise<string> =>
+    call('apt-get', ['-c', conf, 'download', ...names], { cwd: archives });
+  const downloadServer = async (): Promise<readonly string[]> => {
+    const names = await wanted.packages(dependsOf);
+    await download(names);
+    return names;
+  };
+
+  let names: readonly string[];
   try {
-    await run('apt-get', ['-c', conf, 'update'], { env, signal });
-    await download();
+    await call('apt-get', ['-c', conf, 'update']);
+    names = await downloadServer();
   } catch (error) {
     signal.throwIfAborted();
     // One source of many that does not answer fails the update without harm to the source we need.
-    await download().catch(() => {
+    names = await downloadServer().catch(() => {
       throw error;
     });
   }
+  const fetched = new Set<string>();
   for (let step = 0; step < MAX_DEPENDENCY_STEPS; step += 1) {
-    for (const name of wanted) fetched.add(name);
+    for (const name of names) fetched.add(name);
     for (const archive of await readdir(archives)) {
-      await run('dpkg', ['-x', join(archives, archive), tree], { env, signal });
+      await call('dpkg', ['-x', join(archives, archive), tree]);
       await rm(join(archives, archive));
     }
-    const program = await programIn(tree);
-    const { file } = program;
-    const own = { ...env, ...program.env };
-    const missing = missingLibraries(await run('ldd', [file], { env: own, signal }));
+    const { programs, env: added } = await lookInto(tree, wanted);
+    const own = { ...env, ...added };
+    const missing = missingLibraries(await call('ldd', programs, { env: own }));
     if (missing.length === 0) {
-      await run(file, ['--version'], { env: own, signal });
+      for (const file of programs.slice(0, 1)) await call(file, ['--version'], { env: own });
       return tree;
     }
-    const depends = await run('apt-cache', ['-c', conf, 'depends', ...wanted], { env, signal });
-    wanted = libraryDependencies(depends).filter((name) => !fetched.has(name));
-    if (wanted.length === 0) {
-      throw new RedisNotFoundError(`the fetched one lacks ${missing.join(', ')}`);
-    }
-    await download();
+    const libraries = libraryDependencies(await dependsOf(...names));
+    names = libraries.filter((name) => !fetched.has(name) && !wanted.isSpare(name));
+    if (names.length === 0) throw wanted.notFound(`the fetched one lacks ${missing.join(', ')}`);
+    await download(names);
   }
-  throw new RedisNotFoundError(`${MAX_DEPENDENCY_STEPS} steps along its libraries found no end`);
+  throw wanted.notFound(`${MAX_DEPENDENCY_STEPS} steps along its libraries found no end`);
 }
 
-async function programIn(tree: string): Promise<Program> {
+async function lookInto(tree: string, wanted: Fetchable): Promise<FetchedTree> {
   const folders: string[] = [];
   for (const root of [join(tree, 'usr/lib'), join(tree, 'lib')]) {
     const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
     const found = entries.filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'));
     folders.push(...found.map((entry) => join(root, entry.name)));
   }
-  return { file: join(tree, 'usr/bin/redis-server'), env: { LD_LIBRARY_PATH: folders.join(':') } };
+  const programs = await wanted.programs(tree);
+  return { programs, env: { LD_LIBRARY_PATH: folders.join(':') } };
 }
 
 interface RunOptions {
   readonly signal: AbortSignal;
   readonly env: Environment;
   readonly cwd?: string;
+  readonly notFound: Fetchable['notFound'];
 }
 
 /** Runs a program of the system and resolves with what it printed. */
 function run(file: string, args: readonly string[], options: RunOptions): Promise<string> {
+  const { signal, cwd, notFound } = options;
   const env = { ...options.env, LC_ALL: 'C' };
   return new Promise((resolve, reject) => {
-    execFile(file, args, { ...options, env, encoding: 'utf8' }, (failure, stdout, stderr) => {
+    execFile(file, args, { signal, cwd, env, encoding: 'utf8' }, (failure, stdout, stderr) => {
       if (failure === null) resolve(stdout);
-      else if (options.signal.aborted) reject(options.signal.reason);
+      else if (signal.aborted) reject(signal.reason);
       else if (failure.code === 'ENOENT') {
-        reject(new RedisNotFoundError(`this system has no ${file} to fetch one with`, failure));
+        reject(notFound(`this system has no ${file} to fetch one with`, failure));
       } else {
         const verb = args.find((word) => /^[a-z]+$/.test(word)) ?? '';
         const complaint = stderr.trim().split('\n').at(-1) ?? '';
         const seen = `fetching one failed: '${file} ${verb}' ended with ${failure.code}, ${complaint}`;
-        reject(new RedisNotFoundError(seen, failure));
+        reject(notFound(seen, failure));
       }
     });
   });
