@@ -1,4 +1,4 @@
-/** A place in a {@link WaitingLine}. Those who wait are places themselves, so that each is one object. */
+/** A place in a {@link WaitingLine}. Those who stand in it are places themselves: each is one object. */
 export abstract class Place {
   line: object | undefined = undefined;
   ahead: this | undefined = undefined;

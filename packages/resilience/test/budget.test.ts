@@ -27,6 +27,17 @@ test('H27: time alone refills a spent budget', async () => {
   expect(budget.tryWithdraw()).toBe(true);
 });
 
+test('a budget earns for the time that has passed since it last earned, and no more', async () => {
+  const clock = createFakeClock();
+  await clock.advance(60_000);
+  const budget = createRetryBudget({ maxSavedRetries: 3, minRetriesPerSecond: 1, clock });
+  for (let call = 0; call < 3; call += 1) budget.tryWithdraw();
+  expect(budget.tryWithdraw()).toBe(false);
+  await clock.advance(2_000);
+  expect(budget.getStats().available).toBe(2);
+  expect(budget.getStats().available).toBe(2);
+});
+
 test('options out of range are refused', () => {
   expect(() => createRetryBudget({ retryRatio: 1.1 })).toThrow('retryRatio must be');
   expect(() => createRetryBudget({ minRetriesPerSecond: Number.NaN })).toThrow(

@@ -72,6 +72,23 @@ test('a hydrated opening never lasts longer than the longest, wherever the wall 
   expect(behind.getStats().retryAfterMs).toBe(2_000);
 });
 
+test('a hydrated circuit goes on counting the failures in a row of the one that was exported', async () => {
+  const { breaker } = open({ failureThreshold: 3 });
+  await fail(breaker, 2);
+  const { breaker: later } = open({ failureThreshold: 3 });
+  later.hydrate(breaker.exportState());
+  expect(later.getStats()).toMatchObject({ state: 'closed', consecutiveFailures: 2 });
+  await fail(later);
+  expect(later.state).toBe('open');
+});
+
+test('how long an opening still lasts is told in whole milliseconds, rounded up', async () => {
+  const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
+  await fail(breaker);
+  await clock.advance(0.5);
+  expect(breaker.getStats().retryAfterMs).toBe(1_000);
+});
+
 test('a snapshot that is none is refused by field', () => {
   const { breaker } = open();
   const snapshot = { ...breaker.exportState(), openings: -1 };

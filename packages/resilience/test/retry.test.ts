@@ -173,6 +173,17 @@ test('Retry-After is waited out when it is longer than the schedule, up to its l
   expect(await run(10)).toBe(900);
 });
 
+test('the wait that the other side asked for is spread upwards, so that not everybody comes back at once', async () => {
+  const clock = createFakeClock();
+  const limited = Object.assign(new Error('slow down'), {
+    status: 429,
+    headers: new Headers({ 'retry-after': '20' }),
+  });
+  const options = { jitterFactor: 0.1, clock, random: () => 0.500_01 };
+  await clock.settle(retry(failing(1, limited), options));
+  expect(clock.now()).toBe(21_001);
+});
+
 test('the total time ends the running attempt, and names it among the attempts', async () => {
   const clock = createFakeClock();
   const signals: AbortSignal[] = [];
@@ -193,7 +204,12 @@ test('the total time ends the running attempt, and names it among the attempts',
     exhaustedBy: 'time',
     attempts: [
       { attemptNumber: 1, delayMs: 0, error: reset },
-      { attemptNumber: 2, delayMs: 1_000, error: expect.objectContaining({ code: 'TIMEOUT' }) },
+      {
+        attemptNumber: 2,
+        delayMs: 1_000,
+        retryable: true,
+        error: expect.objectContaining({ code: 'TIMEOUT' }),
+      },
     ],
   });
   expect(clock.now()).toBe(5_000);
@@ -305,6 +321,21 @@ test('H27: a spent budget refuses further attempts and leaves what is running al
   expect(policy.getStats()).toMatchObject({ budgetRefusals: 1, retrySuccesses: 1, successes: 2 });
   await clock.advance(10_000);
   expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
+});
+
+test('every call pays into the budget that its retries are paid from', async () => {
+  const clock = createFakeClock();
+  const budget = createRetryBudget({
+    retryRatio: 0.5,
+    maxSavedRetries: 1,
+    minRetriesPerSecond: 0,
+    clock,
+  });
+  const policy = createRetry({ initialDelayMs: 10, budget, clock, random: certain });
+  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
+  await policy.execute(failing(0));
+  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
+  expect(await failureOf(policy.execute(failing(1)))).toMatchObject({ exhaustedBy: 'budget' });
 });
 
 test('in a total outage three layers of three attempts load the dependency with at most 1.2 times the offer', async () => {

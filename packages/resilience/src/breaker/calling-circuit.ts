@@ -1,5 +1,6 @@
 import { type Listen, createAnnouncer } from '../events.ts';
 import type { Execution } from '../execution.ts';
+import type { Place } from '../waiting-line.ts';
 import type {
   CallOptions,
   CircuitBreaker,
@@ -31,8 +32,14 @@ export interface CircuitHost {
   stateChanged(circuit: CallingCircuit, change: CircuitStateChange): void;
 }
 
-/** The asynchronous edge of a circuit: it makes the calls that the circuit admits. */
-export class CallingCircuit extends Circuit implements CircuitBreaker {
+/**
+ * The asynchronous edge of a circuit: it makes the calls that the circuit admits. In a keyed set it is
+ * also its own place in the order of last use.
+ */
+export class CallingCircuit extends Circuit implements CircuitBreaker, Place {
+  line: object | undefined = undefined;
+  ahead: this | undefined = undefined;
+  behind: this | undefined = undefined;
   readonly #host: CircuitHost;
 
   constructor(rules: CircuitRules, host: CircuitHost, key?: string) {

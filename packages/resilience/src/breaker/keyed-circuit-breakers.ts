@@ -1,5 +1,6 @@
 import { type Announcer, type Listen, createAnnouncer } from '../events.ts';
 import { integer, readOptions } from '../options.ts';
+import { WaitingLine } from '../waiting-line.ts';
 import { CallingCircuit, type CircuitHost } from './calling-circuit.ts';
 import type {
   CircuitBreaker,
@@ -66,10 +67,14 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
   readonly #announcer: Announcer<CircuitBreakerEvents> = createAnnouncer(
     'holdfast:circuit-breaker',
   );
-  /** In the order of their last use, the oldest first. */
-  readonly #closed = new Map<string, CallingCircuit>();
+  readonly #kept = new Map<string, CallingCircuit>();
+  /**
+   * The closed ones in the order of their last use, the first being the next to make room. A line of its
+   * own, because moving a key to the end of a map costs several times as much.
+   */
+  readonly #closed = new WaitingLine<CallingCircuit>();
   /** Kept out of that order, so that making room never has to look for a closed one. */
-  readonly #notClosed = new Map<string, CallingCircuit>();
+  readonly #notClosed = new Set<CallingCircuit>();
   #latest: CallingCircuit | undefined;
   #evicted = 0;
   #untracked = 0;
@@ -82,29 +87,32 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
 
   get(key: string): CallingCircuit {
     if (this.#latest?.key === key) return this.#latest;
-    const circuit = this.#notClosed.get(key) ?? this.#touch(key) ?? this.#create(key);
+    const known = this.#kept.get(key);
+    const circuit = known ?? this.#create(key);
+    if (known !== undefined && this.#closed.leave(known)) this.#closed.join(known);
     this.#latest = circuit;
     return circuit;
   }
 
   *kept(): Generator<CallingCircuit> {
-    yield* this.#notClosed.values();
-    yield* this.#closed.values();
+    yield* this.#notClosed;
+    for (const circuit of this.#kept.values()) if (!this.#notClosed.has(circuit)) yield circuit;
   }
 
   notClosed(): readonly CallingCircuit[] {
-    return [...this.#notClosed.values()];
+    return [...this.#notClosed];
   }
 
   reset(): void {
     for (const circuit of this.notClosed()) circuit.reset();
-    this.#closed.clear();
+    while (this.#closed.length > 0) this.#closed.takeFirst();
+    this.#kept.clear();
     this.#latest = undefined;
   }
 
   getStats(): KeyedCircuitBreakersStats {
     return {
-      keys: this.#closed.size + this.#notClosed.size,
+      keys: this.#kept.size,
       notClosed: this.#notClosed.size,
       evictedCount: this.#evicted,
       untrackedCount: this.#untracked,
@@ -118,21 +126,16 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
 
   /** Puts a circuit whose state has changed among its like, also one that had made room before. */
   #sort(circuit: CallingCircuit, key: string): void {
-    const kept = this.#closed.get(key) ?? this.#notClosed.get(key);
+    const kept = this.#kept.get(key);
     if (kept !== undefined && kept !== circuit) return;
-    this.#closed.delete(key);
-    this.#notClosed.delete(key);
+    this.#kept.delete(key);
+    this.#closed.leave(circuit);
+    this.#notClosed.delete(circuit);
     if (this.#notClosed.size >= this.#maxKeys) return;
     this.#makeRoom();
-    (circuit.state === 'closed' ? this.#closed : this.#notClosed).set(key, circuit);
-  }
-
-  #touch(key: string): CallingCircuit | undefined {
-    const circuit = this.#closed.get(key);
-    if (circuit === undefined) return undefined;
-    this.#closed.delete(key);
-    this.#closed.set(key, circuit);
-    return circuit;
+    this.#kept.set(key, circuit);
+    if (circuit.state === 'closed') this.#closed.join(circuit);
+    else this.#notClosed.add(circuit);
   }
 
   #create(key: string): CallingCircuit {
@@ -142,16 +145,16 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
       return circuit;
     }
     this.#makeRoom();
-    this.#closed.set(key, circuit);
+    this.#kept.set(key, circuit);
+    this.#closed.join(circuit);
     return circuit;
   }
 
   #makeRoom(): void {
-    if (this.#closed.size + this.#notClosed.size < this.#maxKeys) return;
-    for (const oldest of this.#closed.keys()) {
-      this.#closed.delete(oldest);
-      this.#evicted += 1;
-      return;
-    }
+    if (this.#kept.size < this.#maxKeys) return;
+    const oldest = this.#closed.takeFirst();
+    if (oldest?.key === undefined) return;
+    this.#kept.delete(oldest.key);
+    this.#evicted += 1;
   }
 }
