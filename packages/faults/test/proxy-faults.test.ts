@@ -279,7 +279,7 @@ test.each([
   expect(proxy.port).toBe(port);
 });
 
-test('the address never moves, and nobody else gets it meanwhile', async () => {
+test('the address never moves, however often it goes down', async () => {
   bench = await openBench();
   const { proxy } = bench;
   for (let round = 0; round < 50; round += 1) {

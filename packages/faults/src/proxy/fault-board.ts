@@ -62,11 +62,12 @@ export function createFaultBoard(board: {
     reset: 0,
     down: 0,
   };
-  let settings = 0;
+  /** Each kind is counted alone, so that one fault's draws do not depend on the others. */
+  const timesSet = new Map<ProxyFaultKind, number>();
 
   const settingOf = (kind: ProxyFaultKind, fault: Fault): Setting => {
-    settings += 1;
-    const number = settings;
+    const number = (timesSet.get(kind) ?? 0) + 1;
+    timesSet.set(kind, number);
     const drawn = (connection: number, purpose: number): Random =>
       seededRandom(derivedSeed(seed, faultKindNames.indexOf(kind), number, connection, purpose));
     return {
@@ -75,7 +76,7 @@ export function createFaultBoard(board: {
       strikes(connection) {
         const isStruck = drawn(connection, 0)() < fault.probability;
         if (isStruck) struck[kind] += 1;
-        log.record(`${number} ${kind} ${connection} ${isStruck ? 'struck' : 'spared'}`);
+        log.record(`${kind} ${number} ${connection} ${isStruck ? 'struck' : 'spared'}`);
         return isStruck;
       },
       randomFor: (connection, direction) => drawn(connection, direction === 'toServer' ? 1 : 2),

@@ -36,8 +36,8 @@ export async function createListener(
     server = undefined;
     letGo();
     if (wanted === 'closed') return;
-    // A socket connected to itself holds the port: connections are refused, as nothing listens, and
-    // nobody else can take it. Where the host does not allow that, the port is free for others meanwhile.
+    // A socket connected to itself holds the port: connections are refused, as nothing listens, and the
+    // system gives it to nobody who asks for a free one. Where the host does not allow that, it might.
     keeper = connect({ host, port, localAddress: host, localPort: port });
     keeper.on('error', () => {});
     keeper.unref();

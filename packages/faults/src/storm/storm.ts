@@ -2,7 +2,9 @@ import {
   type Clock,
   InvalidOptionError,
   type Rule,
+  having,
   integer,
+  optional,
   readOptions,
   seededRandom,
   sleep,
@@ -67,6 +69,11 @@ const shape = {
   kinds: kindsRule,
 };
 
+const playShape = {
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
+};
+
 /**
  * Draws a storm; the same seed and options give the same one.
  * @param seed any whole number; only its lower 32 bits count.
@@ -99,9 +106,9 @@ export function storm(seed: number, options?: StormOptions): Storm {
 export async function playStorm(
   proxy: FaultProxy,
   { durationMs, faults }: Storm,
-  options: { clock?: Clock; signal?: AbortSignal } = {},
+  options?: { clock?: Clock; signal?: AbortSignal },
 ): Promise<void> {
-  const { clock = systemClock, signal } = options;
+  const { clock, signal } = readOptions('playStorm', playShape, options);
   const turns = faults
     .flatMap(({ atMs, forMs, setting }) => [
       { atMs, turn: async (): Promise<void> => proxy.faults.apply(setting) },

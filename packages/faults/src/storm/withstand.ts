@@ -1,17 +1,22 @@
+import { integer, readOptions } from '@holdfast/resilience';
 import { StormFailedError } from '../errors.ts';
 import type { Storm, StormFault } from './storm.ts';
+
+const shape = { maxRuns: integer({ min: 0, max: 1_000_000, default: 100 }) };
 
 /**
  * Runs something in a storm. When it fails, looks for a smaller storm that it fails in too, and says both
  * the seed and the smaller schedule.
  * @param run plays the storm and rejects when what it proves did not hold.
- * @throws StormFailedError
+ * @param options.maxRuns how often it may run again to find that. Default 100.
+ * @throws StormFailedError, InvalidOptionError
  */
 export async function withstand(
   storm: Storm,
   run: (storm: Storm) => Promise<void>,
-  options: { maxRuns?: number } = {},
+  options?: { maxRuns?: number },
 ): Promise<void> {
+  const { maxRuns } = readOptions('withstand', shape, options);
   try {
     await run(storm);
   } catch (cause) {
@@ -23,7 +28,7 @@ export async function withstand(
         () => true,
       );
     };
-    const shrunk = await shrinkStorm(storm, fails, options);
+    const shrunk = await shrinkStorm(storm, fails, { maxRuns });
     throw new StormFailedError(storm.seed, runs, shrunk, cause);
   }
 }
@@ -33,13 +38,14 @@ export async function withstand(
  * are shortened.
  * Source of the grouping: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002.
  * @param options.maxRuns how often `fails` may be asked. Default 100.
+ * @throws InvalidOptionError, or what `fails` throws.
  */
 export async function shrinkStorm(
   storm: Storm,
   fails: (storm: Storm) => Promise<boolean>,
-  options: { maxRuns?: number } = {},
+  options?: { maxRuns?: number },
 ): Promise<Storm> {
-  let runsLeft = options.maxRuns ?? 100;
+  let { maxRuns: runsLeft } = readOptions('shrinkStorm', shape, options);
   let smallest = storm;
   const accepts = async (faults: readonly StormFault[]): Promise<boolean> => {
     if (runsLeft <= 0) return false;
