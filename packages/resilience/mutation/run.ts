@@ -1,18 +1,21 @@
 /**
  * How good the tests are: makes one wrong turn after the other in a copy of the package and counts how
- * many of them some test notices. `node packages/resilience/mutation/run.ts [target]`; exits with 1 when
- * a target's score is below 90 %.
+ * many of them some test notices. `node packages/resilience/mutation/run.ts [target] [mutants]`; exits
+ * with 1 when a target's score is below 90 %. With a number it tries only so many of a target's mutants,
+ * always the same ones.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { seededRandom } from '../src/chance.ts';
 import { type Mutant, applyTo, mutantsOf } from './mutants.ts';
 import { type Target, harmless, targets } from './targets.ts';
 
 /** A mutant that runs for so long has lost its way, and was noticed. */
 const TEST_TIMEOUT_MS = 60_000;
 const BAR = 0.9;
+const SAMPLE_SEED = 20_261_122;
 
 const packageRoot = resolve(import.meta.dirname, '..');
 const repositoryRoot = resolve(packageRoot, '../..');
@@ -52,32 +55,57 @@ function isHarmless({ mutated, original }: Mutant): boolean {
 async function scoreOf(target: Target, copy: string): Promise<number> {
   if (!(await passes(copy, target.tests)))
     throw new Error(`${target.name}: its tests fail as it is`);
-  let made = 0;
+  const all = await mutantsIn(target, copy);
+  const tried = wantedCount < all.length ? sample(all, wantedCount) : all;
   let noticed = 0;
-  for (const name of target.sources) {
-    const path = join(copy, 'src', name);
-    const source = await readFile(path, 'utf8');
-    for (const mutant of mutantsOf(source).filter((each) => !isHarmless(each))) {
-      made += 1;
-      await writeFile(path, applyTo(source, mutant));
-      if (await passes(copy, target.tests)) {
-        const { lineNumber, original, mutated } = mutant;
-        const turn = mutated === '' ? 'deleted' : mutated.trim();
-        process.stdout.write(`unnoticed: ${name}:${lineNumber}\n  ${original.trim()}\n  ${turn}\n`);
-      } else {
-        noticed += 1;
-      }
+  for (const { name, path, source, mutant } of tried) {
+    await writeFile(path, applyTo(source, mutant));
+    if (await passes(copy, target.tests)) {
+      const { lineNumber, original, mutated } = mutant;
+      const turn = mutated === '' ? 'deleted' : mutated.trim();
+      process.stdout.write(`unnoticed: ${name}:${lineNumber}\n  ${original.trim()}\n  ${turn}\n`);
+    } else {
+      noticed += 1;
     }
     await writeFile(path, source);
   }
-  const score = noticed / made;
+  const score = noticed / tried.length;
   process.stdout.write(
-    `${target.name}: ${noticed} of ${made} noticed, ${(score * 100).toFixed(1)} %\n`,
+    `${target.name}: ${noticed} of ${tried.length} noticed (there are ${all.length}), ${(score * 100).toFixed(1)} %\n`,
   );
   return score;
 }
 
-const wanted = process.argv[2];
+interface Candidate {
+  readonly name: string;
+  readonly path: string;
+  readonly source: string;
+  readonly mutant: Mutant;
+}
+
+async function mutantsIn(target: Target, copy: string): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const name of target.sources) {
+    const path = join(copy, 'src', name);
+    const source = await readFile(path, 'utf8');
+    for (const mutant of mutantsOf(source)) {
+      if (!isHarmless(mutant)) found.push({ name, path, source, mutant });
+    }
+  }
+  return found;
+}
+
+function sample(candidates: readonly Candidate[], count: number): Candidate[] {
+  const random = seededRandom(SAMPLE_SEED);
+  return candidates
+    .map((candidate) => ({ candidate, drawn: random() }))
+    .toSorted((left, right) => left.drawn - right.drawn)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}
+
+const [, , wanted, mutants] = process.argv;
+const wantedCount = mutants === undefined ? Infinity : Number(mutants);
 const chosen = targets.filter(({ name }) => wanted === undefined || name === wanted);
 const copy = await copyPackage();
 try {

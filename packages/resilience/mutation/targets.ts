@@ -40,6 +40,18 @@ export const harmless: ReadonlyMap<string, string> = new Map([
     "if (true) announcer.announce('rejected', { name, reason });",
     'asking first only spares the event when nobody listens',
   ],
+  [
+    "if (last === undefined && !announcer.heard('retrying')) return;",
+    'asking first only spares the event when nobody listens',
+  ],
+  [
+    "if (kind === 'closed' && kind === 'metrics-only') return this.#generation;",
+    'a closed circuit admits in the general case as well, which only takes longer',
+  ],
+  [
+    'if (false) return this.#generation;',
+    'a closed circuit admits in the general case as well, which only takes longer',
+  ],
   ['if (queued >= 0) admitNext();', 'nobody is in line, so nobody is taken from it'],
   ['if (true) admitNext();', 'nobody is in line, so nobody is taken from it'],
   [
