@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { postgresqlConf } from '../src/postgres/node.ts';
+import { orphansOf } from '../src/postgres/shared-memory.ts';
 import { splitMessages } from '../src/postgres/wire.ts';
 import { readProcess } from '../src/process-table.ts';
 import { openStage } from '../src/stage.ts';
@@ -153,6 +154,17 @@ test('a setting Postgres refuses is an error that quotes it, and nothing is left
     code: 'SERVER_START_FAILED',
     printed: expect.stringContaining('no_such_setting'),
   });
+});
+
+test('of the shared memory only what the process has made and nobody uses is an orphan', () => {
+  const listed = [
+    '       key      shmid perms                  size  cpid  lpid nattch   uid',
+    '   2342957     229427   600                    56 11050 11050      0 65534',
+    '   2342958     229428   600                    56 11050 11050      1 65534',
+    '   2342959     229429   600                    56 11051 11050      0 65534',
+    '',
+  ].join('\n');
+  expect(orphansOf('11050', listed)).toEqual(['229427']);
 });
 
 test('a quote within a setting is doubled', () => {

@@ -4,13 +4,31 @@ import { readFile } from 'node:fs/promises';
 /**
  * Removes the System V segment that a killed Postgres has left: 56 bytes by which it would have known that
  * its data are in use, and which nothing but a next start or this removes.
- * Format: line 7 of postmaster.pid holds its key and id; /proc/sysvipc/shm lists all there are (proc(5)).
+ * Format: line 1 of postmaster.pid holds the process, line 7 the key and the id of the segment.
  */
 export async function removeSegment(pidFile: string): Promise<void> {
   const lines = (await readFile(pidFile, 'latin1').catch(() => '')).split('\n');
-  const [key, id] = (lines[6] ?? '').trim().split(/\s+/);
-  if (key === undefined || id === undefined || !(await isOrphan(key, id))) return;
-  await new Promise<void>((resolve) => {
+  if (lines[0] === undefined || lines[0] === '') return;
+  const [, noted] = (lines[6] ?? '').trim().split(/\s+/);
+  const listed = await readFile('/proc/sysvipc/shm', 'latin1').catch(() => undefined);
+  // Where the system keeps no list, what was noted is believed.
+  const ids = listed === undefined ? [noted ?? ''] : orphansOf(lines[0].trim(), listed);
+  await Promise.all(ids.filter((id) => id !== '').map(remove));
+}
+
+/**
+ * The segments of /proc/sysvipc/shm (proc(5)) that a process has made and nobody uses. By its maker rather
+ * than by its id, because one that is killed early has not noted the id yet.
+ */
+export function orphansOf(pid: string, listed: string): string[] {
+  return listed.split('\n').flatMap((line) => {
+    const [, id = '', , , maker, , attached] = line.trim().split(/\s+/);
+    return maker === pid && attached === '0' ? [id] : [];
+  });
+}
+
+function remove(id: string): Promise<void> {
+  return new Promise((resolve) => {
     execFile('ipcrm', ['-m', id], (failure) => {
       if (failure !== null) {
         process.emitWarning(
@@ -19,16 +37,5 @@ export async function removeSegment(pidFile: string): Promise<void> {
       }
       resolve();
     });
-  });
-}
-
-/** Whether the segment is still the one it was, and nobody uses it. */
-async function isOrphan(key: string, id: string): Promise<boolean> {
-  const listed = await readFile('/proc/sysvipc/shm', 'latin1').catch(() => undefined);
-  // Where the system keeps no list, the pid file is believed.
-  if (listed === undefined) return true;
-  return listed.split('\n').some((line) => {
-    const [itsKey, itsId, , , , , attached] = line.trim().split(/\s+/);
-    return itsId === id && Number(itsKey) >>> 0 === Number(key) >>> 0 && attached === '0';
   });
 }
