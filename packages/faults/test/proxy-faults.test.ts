@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
-import { type Bench, fate, openBench, quiet, read } from './servers.ts';
+import { type Bench, fate, openBench, quiet, read, settled } from './servers.ts';
 
 let bench: Bench | undefined;
 afterEach(async () => {
@@ -143,13 +143,39 @@ test('slow close delays the FIN and nothing else', async () => {
     socket.on('data', (chunk) => socket.write(chunk));
     socket.on('end', () => socket.end());
   });
-  proxy.faults.set('slowClose', { delayMs: 40 });
-  const ms = await msOf(async () => {
-    client.end('last');
-    await read(client, 4);
-    await fate(client);
-  });
-  expect(ms).toBeGreaterThanOrEqual(80);
+  proxy.faults.set('slowClose', { delayMs: 3_600_000, direction: 'toClient' });
+  let isEnded = false;
+  const end = once(client, 'end').finally(() => (isEnded = true));
+  client.end('last');
+  expect((await read(client, 4)).toString()).toBe('last');
+  await quiet();
+  expect(isEnded).toBe(false);
+  await proxy.heal();
+  await end;
+});
+
+test('what a fault holds back is bounded, and the sender is slowed down beyond it', async () => {
+  bench = await openBench({ maxBufferedBytes: 65_536 });
+  bench.proxy.faults.set('latency', { latencyMs: 3_600_000 });
+  const client = await bench.dial();
+  for (let written = 0; written < 32; written += 1) client.write(Buffer.alloc(1 << 20));
+  expect(await settled(() => client.writableLength)).toBeGreaterThan(8 << 20);
+});
+
+test('a RST travels behind the bytes that a fault holds back', async () => {
+  const {
+    bench: { proxy },
+    client,
+    server,
+  } = await talking();
+  proxy.faults.set('latency', { latencyMs: 3_600_000 });
+  let isReset = false;
+  const end = fate(server).finally(() => (isReset = true));
+  client.resetAndDestroy();
+  await quiet();
+  expect(isReset).toBe(false);
+  await proxy.heal();
+  expect(await end).toBe('ECONNRESET');
 });
 
 test('a black hole swallows both ways, and when it heals the bytes are there', async () => {

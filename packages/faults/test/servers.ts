@@ -83,6 +83,12 @@ export async function fate(socket: Socket): Promise<string> {
   });
 }
 
+/** Resolves once a number has stopped changing. */
+export async function settled(reading: () => number): Promise<number> {
+  for (let before = Number.NaN; before !== reading(); await quiet()) before = reading();
+  return reading();
+}
+
 /** Resolves once several rounds of the event loop brought nothing: what was to pass has passed. */
 export async function quiet(): Promise<void> {
   for (let round = 0; round < 50; round += 1) await new Promise((resolve) => setImmediate(resolve));
