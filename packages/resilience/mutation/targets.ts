@@ -52,6 +52,11 @@ export const harmless: ReadonlyMap<string, string> = new Map([
     'if (false) return this.#generation;',
     'a closed circuit admits in the general case as well, which only takes longer',
   ],
+  ['if (true) armRefill();', 'the timer is armed anew for the same first in line'],
+  [
+    'if (false) break;',
+    'the compiler, not a test, rules out an empty line where a first one was seen',
+  ],
   ['if (queued >= 0) admitNext();', 'nobody is in line, so nobody is taken from it'],
   ['if (true) admitNext();', 'nobody is in line, so nobody is taken from it'],
   [

@@ -8,6 +8,7 @@ import {
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
 import { type ServerLoad, goodput, quantileOf, runSimulatedServer } from './simulated-server.ts';
+import { failureOf } from './failures.ts';
 
 const SERVICE_MS = 100;
 
@@ -19,15 +20,6 @@ const overloaded = {
   workers: () => 20,
   serviceMs: () => SERVICE_MS,
 } satisfies Omit<ServerLoad, 'seed'>;
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
 
 test.each([
   [1, 20],

@@ -11,19 +11,11 @@ import {
   createBulkhead,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
+import { failureOf } from './failures.ts';
 
 /** A piece of work that ends when the test says so. */
 function gate() {
   return Promise.withResolvers<void>();
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
 }
 
 test('no more than maxConcurrent calls run at a time, and all of them run', async () => {

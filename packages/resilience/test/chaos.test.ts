@@ -11,15 +11,7 @@ import {
   createChaos,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
+import { failureOf } from './failures.ts';
 
 test('while it is off, a call goes straight through and nothing is drawn', () => {
   const chaos = createChaos({ strategies: [chaosFault({ rate: () => NaN })] });

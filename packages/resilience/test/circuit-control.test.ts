@@ -89,6 +89,19 @@ test('how long an opening still lasts is told in whole milliseconds, rounded up'
   expect(breaker.getStats().retryAfterMs).toBe(1_000);
 });
 
+test('a call that is aborted before it begins is not made, and says nothing about the dependency', async () => {
+  const { breaker } = open({ failureThreshold: 1 });
+  const signal = AbortSignal.abort('gone before');
+  const work = jest.fn(async () => 'ok');
+  expect(await breaker.tryExecute(work, { signal })).toEqual({
+    kind: 'aborted',
+    reason: 'gone before',
+  });
+  await expect(breaker.execute(work, { signal })).rejects.toBe('gone before');
+  expect(work).not.toHaveBeenCalled();
+  expect(breaker.getStats()).toMatchObject({ successCount: 0, failureCount: 0, neutralCount: 0 });
+});
+
 test('a snapshot that is none is refused by field', () => {
   const { breaker } = open();
   const snapshot = { ...breaker.exportState(), openings: -1 };

@@ -60,6 +60,32 @@ test('slow calls open the circuit though every one of them succeeds', async () =
   expect(breaker.getStats()).toMatchObject({ state: 'open', slowCount: 2, failureCount: 0 });
 });
 
+test('a time window counts slow calls, opens at their share, and forgets them as it does all others', async () => {
+  const { breaker, clock } = open({
+    windowMs: 10_000,
+    minimumCalls: 4,
+    slowCallMs: 500,
+    slowCallRateThreshold: 0.5,
+  });
+  const slowCall = async (): Promise<void> => {
+    const call = held<string>();
+    const calling = breaker.execute(call.work);
+    await clock.advance(500);
+    call.resolve('ok');
+    await calling;
+  };
+  await slowCall();
+  expect(breaker.getStats().window).toEqual({ calls: 1, failures: 0, slowCalls: 1 });
+  await clock.advance(60_000);
+  expect(breaker.getStats().window).toEqual({ calls: 0, failures: 0, slowCalls: 0 });
+  await succeed(breaker);
+  await succeed(breaker);
+  await slowCall();
+  expect(breaker.state).toBe('closed');
+  await slowCall();
+  expect(breaker.state).toBe('open');
+});
+
 test('with a window, a threshold of consecutive failures that is given decides as well', async () => {
   const { breaker } = open({ windowCalls: 100, failureThreshold: 3 });
   await fail(breaker, 3);

@@ -1,15 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
 import { InvalidOptionError, createCoalescer } from '@holdfast/resilience';
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
+import { failureOf } from './failures.ts';
 
 test('calls for one key share one flight, calls for another have their own', async () => {
   const coalescer = createCoalescer<string>();

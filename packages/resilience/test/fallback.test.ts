@@ -1,18 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { InvalidOptionError, createFallback } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
+import { failureOf } from './failures.ts';
 
 const broken = new Error('the server is down');
 const fail = () => Promise.reject(broken);
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
 
 test('a call that succeeds is answered live, whatever else could answer', async () => {
   const fallback = createFallback();

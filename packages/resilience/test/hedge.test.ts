@@ -2,15 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
 import { HedgeLostError, type HedgeOptions, createHedge, sleep } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
+import { failureOf } from './failures.ts';
 
 /** A budget that lets everything through, and counts. */
 function openBudget() {

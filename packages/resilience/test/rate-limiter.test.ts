@@ -8,17 +8,9 @@ import {
   createRateLimiter,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
+import { failureOf } from './failures.ts';
 
 const DAY_MS = 86_400_000;
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
 
 test('of 150 rapid calls against 100 tokens, 100 pass and 50 are limited', async () => {
   const limiter = createRateLimiter({ maxTokens: 100, refillRate: 10, clock: createFakeClock() });
@@ -126,6 +118,24 @@ test('no more than maxQueueSize calls wait', async () => {
   });
   await clock.advance(2_000);
   await Promise.all(waiting);
+});
+
+test('a call that would be served just in time is told that the line is full, not that tokens are short', async () => {
+  const clock = createFakeClock();
+  const limiter = createRateLimiter({
+    maxTokens: 1,
+    refillRate: 1,
+    maxWaitMs: 2_000,
+    maxQueueSize: 1,
+    clock,
+  });
+  await limiter.acquire();
+  const waiting = limiter.acquire();
+  expect(await failureOf(limiter.acquire())).toMatchObject({
+    retryAfterMs: 2_000,
+    message: expect.stringContaining('1 calls are waiting already'),
+  });
+  await clock.settle(waiting);
 });
 
 test('an aborted call leaves the line at once with its own reason, and those behind move up', async () => {

@@ -4,38 +4,17 @@ import { expect, jest, test } from '@jest/globals';
 import {
   InvalidOptionError,
   RetryExhaustedError,
-  type Retry,
   type RetryOptions,
   createRetry,
-  createRetryBudget,
   decorrelatedBackoff,
   retry,
   seededRandom,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
+import { failing, failureOf, reset } from './failures.ts';
 
-const reset = Object.assign(new Error('read'), { code: 'ECONNRESET' });
 const certain = (): number => 0.5;
 const seed = 20_261_122;
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
-
-/** Work that fails the given number of times and then succeeds. */
-function failing(times: number, error: unknown = reset): jest.Mock<() => Promise<string>> {
-  let left = times;
-  return jest.fn(async () => {
-    left -= 1;
-    if (left >= 0) throw error;
-    return 'ok';
-  });
-}
 
 test('work that fails twice succeeds at the third attempt, after the delays of the schedule', async () => {
   const clock = createFakeClock();
@@ -297,68 +276,6 @@ test('H26: a hundred settled calls leave no listener on a signal that lives on',
   );
   await clock.settle(Promise.allSettled(calls));
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-});
-
-test('H27: a spent budget refuses further attempts and leaves what is running alone', async () => {
-  const clock = createFakeClock();
-  const budget = createRetryBudget({
-    retryRatio: 0,
-    maxSavedRetries: 1,
-    minRetriesPerSecond: 0.1,
-    clock,
-  });
-  const policy = createRetry({ initialDelayMs: 100, budget, clock, random: certain });
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const inFlight = policy.execute(() => promise);
-  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
-  expect(await failureOf(policy.execute(failing(1)))).toMatchObject({
-    code: 'RETRY_EXHAUSTED',
-    exhaustedBy: 'budget',
-    cause: reset,
-  });
-  resolve('unharmed');
-  expect(await inFlight).toBe('unharmed');
-  expect(policy.getStats()).toMatchObject({ budgetRefusals: 1, retrySuccesses: 1, successes: 2 });
-  await clock.advance(10_000);
-  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
-});
-
-test('every call pays into the budget that its retries are paid from', async () => {
-  const clock = createFakeClock();
-  const budget = createRetryBudget({
-    retryRatio: 0.5,
-    maxSavedRetries: 1,
-    minRetriesPerSecond: 0,
-    clock,
-  });
-  const policy = createRetry({ initialDelayMs: 10, budget, clock, random: certain });
-  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
-  await policy.execute(failing(0));
-  expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
-  expect(await failureOf(policy.execute(failing(1)))).toMatchObject({ exhaustedBy: 'budget' });
-});
-
-test('in a total outage three layers of three attempts load the dependency with at most 1.2 times the offer', async () => {
-  const clock = createFakeClock();
-  const offered = 2_000;
-  let load = 0;
-  const random = seededRandom(seed);
-  const layer = (): Retry => createRetry({ initialDelayMs: 10, clock, random });
-  const [outer, middle, inner] = [layer(), layer(), layer()];
-  const calls = Array.from({ length: offered }, () =>
-    outer.execute(() =>
-      middle.execute(() =>
-        inner.execute(() => {
-          load += 1;
-          throw reset;
-        }),
-      ),
-    ),
-  );
-  const outcomes = await clock.settle(Promise.allSettled(calls));
-  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
-  expect(load).toBeGreaterThan(offered);
-  expect(load).toBeLessThanOrEqual(1.2 * offered);
 });
 
 test('a policy tells of its retries, and a listener that throws disturbs nobody', async () => {

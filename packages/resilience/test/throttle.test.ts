@@ -6,15 +6,7 @@ import {
   seededRandom,
 } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
+import { failureOf } from './failures.ts';
 
 const overload = new Error('overloaded');
 

@@ -4,15 +4,7 @@ import { getEventListeners, once } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
 import { TimeoutError, createTimeout, withTimeout } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/resilience/testing';
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it succeeded');
-}
+import { failureOf } from './failures.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 

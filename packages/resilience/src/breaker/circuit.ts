@@ -252,10 +252,10 @@ export abstract class Circuit {
     return slowCallMs !== Infinity && slowCalls >= slowCallRateThreshold * calls;
   }
 
-  #decide(verdict: Verdict, atMs: number, error: unknown): void {
+  #decide(verdict: NonNullable<Verdict>, atMs: number, error: unknown): void {
     if (verdict === 'recover') {
       this.#move({ kind: 'recover' });
-    } else if (verdict === 'relapse') {
+    } else {
       const openings = openingsOf(this.#state) + 1;
       const untilMs = atMs + this.#rules.openDurationMs({ openings, error });
       this.#opener = error ?? this.#opener;
