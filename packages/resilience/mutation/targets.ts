@@ -53,6 +53,7 @@ export const harmless: ReadonlyMap<string, string> = new Map([
     'a closed circuit admits in the general case as well, which only takes longer',
   ],
   ['if (true) armRefill();', 'the timer is armed anew for the same first in line'],
+  ['-refill = undefined;', 'a timer that has fired or was cancelled is cancelled once more'],
   [
     'if (false) break;',
     'the compiler, not a test, rules out an empty line where a first one was seen',

@@ -258,6 +258,7 @@ test('a step of the wall clock neither grants nor withholds anything', async () 
   clock.stepWallClock(-7_200_000);
   await clock.advance(1_000);
   expect(limiter.tryAcquire()).toBe(true);
+  expect(limiter.getStats()).toMatchObject({ grantedCount: 2, rejectedCount: 1 });
 });
 
 test('H18: a listener that throws does not become the error of the caller', async () => {
