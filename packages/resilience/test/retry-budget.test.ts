@@ -67,3 +67,20 @@ test('in a total outage three layers of three attempts load the dependency with 
   expect(load).toBeGreaterThan(offered);
   expect(load).toBeLessThanOrEqual(1.2 * offered);
 });
+
+test('an attempt that fails because its caller left leads to no other and spends no budget', async () => {
+  const clock = createFakeClock();
+  const budget = createRetryBudget({ clock });
+  const policy = createRetry({ clock, budget, random: certain });
+  const controller = new AbortController();
+  const work = (signal: AbortSignal): Promise<never> =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(reset), { once: true });
+    });
+  const settled = failureOf(policy.execute(work, { signal: controller.signal }));
+  controller.abort('left');
+  expect(await settled).toBe('left');
+  await clock.advance(60_000);
+  expect(policy.getStats()).toMatchObject({ calls: 1, attempts: 1 });
+  expect(budget.getStats().withdrawn).toBe(0);
+});
