@@ -167,6 +167,10 @@ export class Dispatcher implements Inflow {
     return inBatches(again).map((batch) => Object.assign({}, query, { jobs: batch }));
   }
 
+  ownPublication(topic: string, jobs: readonly PublishedJob[]): Publication {
+    return this.#publication(this.#laneOf(topic), jobs);
+  }
+
   published(publication: Publication, receipt: PublishReceipt): void {
     const { jobs, topic, originEpoch } = publication;
     this.counts.drained += jobs.length;

@@ -6,7 +6,13 @@ import {
   exponentialBackoff,
   sleep,
 } from '@holdfast/resilience';
-import type { BackendFailure, Publication, PublishReceipt, QueueBackend } from './backend.ts';
+import type {
+  BackendFailure,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+} from './backend.ts';
 import { drainOnce } from './drain.ts';
 import { BackendError } from './errors.ts';
 import { MAX_BATCH_JOBS } from './lane.ts';
@@ -19,6 +25,8 @@ export interface Inflow {
   markQueries(): Publication[];
   /** What has to be sent again, given the answer to such a query; empty when Redis knows everything. */
   forgotten(query: Publication, receipt: PublishReceipt): Publication[];
+  /** Jobs of this process's numbering, refused by a Redis that has forgotten those before them. */
+  ownPublication(topic: string, jobs: readonly PublishedJob[]): Publication;
   published(publication: Publication, receipt: PublishReceipt): void;
   /** While it holds back, new jobs wait in memory instead of prolonging the backlog. */
   holdBack(isHeld: boolean): void;
@@ -98,8 +106,10 @@ export class Recovery {
     while (standing.at !== 'direct') {
       this.#closing.signal.throwIfAborted();
       inflow.holdBack(standing.at === 'draining' && journal.next - journal.first < MAX_BATCH_JOBS);
-      const taken = await drainOnce({ backend, journal }, (publication, receipt) =>
-        inflow.published(publication, receipt),
+      const taken = await drainOnce(
+        { backend, journal },
+        (topic, own) => inflow.ownPublication(topic, own),
+        (publication, receipt) => inflow.published(publication, receipt),
       );
       jobs += taken;
       const spilling = inflow.spilling();

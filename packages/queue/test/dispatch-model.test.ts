@@ -93,6 +93,8 @@ async function play(steps: readonly Step[], directory: string): Promise<void> {
         crash = server.sync();
         break;
       case 'crash':
+        // What is on its way gets through first, so that there is something to forget.
+        for (let turn = 0; turn < 5; turn += 1) await clock.advance(1);
         // The server went away first, so that the queue's present link is gone with what it knew.
         backend.down();
         crash();

@@ -46,6 +46,8 @@ export class FakeBackend implements QueueBackend {
   #tellOpened!: () => void;
   #listener: LinkListener | undefined;
   #isUp = false;
+  /** Counts the links that were lost: what was on its way then gets no answer. */
+  #links = 0;
   #isClosed = false;
   #faults: Fault[] = [];
   #standing: BackendError | undefined;
@@ -83,6 +85,7 @@ export class FakeBackend implements QueueBackend {
   down(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
+    this.#links += 1;
     this.#listener?.disconnected({ error: new BackendError('unreachable', 'it was taken down') });
   }
 
@@ -152,8 +155,9 @@ export class FakeBackend implements QueueBackend {
     const fault = this.#faults.shift();
     const refusal = this.#standing ?? (fault?.kind === 'refused' ? fault.error : undefined);
     // A trip to a server takes a turn, in which more may be enqueued.
+    const link = this.#links;
     await nextTurn();
-    this.#requireUp();
+    if (link !== this.#links) throw new BackendError('unreachable', 'the link was lost');
     if (refusal !== undefined) throw refusal;
     const receipt = this.#apply(publication);
     if (fault?.kind === 'reply-lost') {

@@ -17,7 +17,8 @@ import { join, sep } from 'node:path';
 import { type PlantedBug, plantedBugs } from './bugs.ts';
 
 const root = join(import.meta.dirname, '../../..');
-/** A bug that makes a suite hang is noticed as well. */
+/** A bug that makes a suite hang is noticed as well: no test that passes takes nearly so long. */
+const TEST_WITHIN_MS = 45_000;
 const RUN_WITHIN_MS = 180_000;
 const COPIED = ['packages', 'jest.config.ts', 'package.json', 'pnpm-workspace.yaml'];
 const LEFT_OUT = new Set(['dist', 'reports']);
@@ -58,9 +59,19 @@ function isNoticed(copy: string, bug: PlantedBug): boolean {
 function runTests(copy: string, { tests }: PlantedBug): number {
   const jest = join(copy, 'node_modules/jest/bin/jest.js');
   const args = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest];
+  const limits = ['--testTimeout', String(TEST_WITHIN_MS)];
   const { status } = spawnSync(
     process.execPath,
-    [...args, '--runInBand', '--forceExit', '--testPathPatterns', tests.path, '-t', tests.name],
+    [
+      ...args,
+      ...limits,
+      '--runInBand',
+      '--forceExit',
+      '--testPathPatterns',
+      tests.path,
+      '-t',
+      tests.name,
+    ],
     { cwd: copy, timeout: RUN_WITHIN_MS, stdio: 'ignore' },
   );
   return status ?? 1;
