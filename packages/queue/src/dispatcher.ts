@@ -92,7 +92,7 @@ export class Dispatcher implements Inflow {
     this.#lostAtMs ??= this.#parts.clock.now();
     this.standing.fail(failure);
     this.holdBack(false);
-    this.#recovery.start();
+    this.#recovery.restart();
   }
 
   /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */

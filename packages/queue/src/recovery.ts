@@ -55,9 +55,17 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
+  /** Redis went away meanwhile: what it knows has to be asked again. */
+  #isOutdated = false;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
+  }
+
+  /** As `start`; a recovery under way begins again, because Redis may have forgotten since. */
+  restart(): void {
+    this.#isOutdated = true;
+    this.start();
   }
 
   /** Keeps at it until Redis takes jobs directly again; once at a time. */
@@ -81,6 +89,7 @@ export class Recovery {
     while (standing.at !== 'direct' && !signal.aborted) {
       try {
         await backend.whenUp(signal);
+        this.#isOutdated = false;
         for (const query of inflow.markQueries()) {
           const forgotten = inflow.forgotten(query, await backend.publish(query));
           for (const publication of forgotten) await backend.publish(publication);
@@ -105,6 +114,7 @@ export class Recovery {
     let jobs = 0;
     while (standing.at !== 'direct') {
       this.#closing.signal.throwIfAborted();
+      if (this.#isOutdated) throw new BackendError('unreachable', 'Redis went away meanwhile');
       inflow.holdBack(standing.at === 'draining' && journal.next - journal.first < MAX_BATCH_JOBS);
       const taken = await drainOnce(
         { backend, journal },
@@ -117,7 +127,7 @@ export class Recovery {
       else if (spilling !== undefined) await spilling;
       // What is left then is damaged, and was reported when the journal was opened.
       else if (journal.first < journal.next) await journal.release(journal.next - 1);
-      else standing.move({ kind: 'emptied' });
+      else if (!this.#isOutdated) standing.move({ kind: 'emptied' });
     }
     inflow.holdBack(false);
     if (jobs === 0) return;
