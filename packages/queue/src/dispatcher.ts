@@ -252,8 +252,8 @@ export class Dispatcher implements Inflow {
     const { journal, clock } = this.#parts;
     const { id: producer, epoch } = journal;
     const { topic, confirmed, retention } = lane;
-    const [oldest] = retention.confirmedAfter(0, this.#lostAtMs ?? clock.now());
-    const floor = oldest === undefined ? confirmed : oldest.sequence - 1;
+    const oldest = retention.oldest(this.#lostAtMs ?? clock.now());
+    const floor = oldest === undefined ? confirmed : oldest - 1;
     return { topic, producer, ownerEpoch: epoch, originEpoch: epoch, floor, previous, jobs };
   }
 

@@ -33,24 +33,31 @@ export class Retention {
     this.#budget.leftCharacters -= characters;
     let expired = 0;
     for (const batch of this.#batches) {
-      const isKept =
-        this.#budget.leftCharacters >= 0 && batch.confirmedAtMs + this.#retainMs >= nowMs;
-      if (isKept) break;
+      if (this.#budget.leftCharacters >= 0 && this.#isInTime(batch, nowMs)) break;
       this.#budget.leftCharacters += batch.characters;
       expired += 1;
     }
     this.#batches.splice(0, expired);
   }
 
+  /** The lowest sequence that could be given again, without a look at all that is kept. */
+  oldest(untilMs: number): number | undefined {
+    return this.#batches.find((batch) => this.#isInTime(batch, untilMs))?.jobs[0]?.sequence;
+  }
+
   /** Those above `sequence` that were confirmed in the time before `untilMs`, when Redis was last there. */
   confirmedAfter(sequence: number, untilMs: number): PublishedJob[] {
     return this.#batches
-      .filter(({ confirmedAtMs }) => confirmedAtMs + this.#retainMs >= untilMs)
+      .filter((batch) => this.#isInTime(batch, untilMs))
       .flatMap(({ jobs }) => jobs.filter((job) => job.sequence > sequence));
   }
 
   /** What was given again counts as confirmed now. */
   renew(nowMs: number): void {
     for (const batch of this.#batches) batch.confirmedAtMs = nowMs;
+  }
+
+  #isInTime({ confirmedAtMs }: Batch, untilMs: number): boolean {
+    return confirmedAtMs + this.#retainMs >= untilMs;
   }
 }
