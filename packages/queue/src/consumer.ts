@@ -9,6 +9,7 @@ import {
 import type { Delivery, Subscription } from './backend.ts';
 import type { ConsumerTuning } from './options.ts';
 import type { Consumer, ConsumerStats, Handler, QueueEvents } from './queue.ts';
+import { refusalBackoff } from './refusal-backoff.ts';
 import { Settlement } from './settlement.ts';
 
 export interface ConsumerParts {
@@ -109,15 +110,14 @@ export class TopicConsumer implements Consumer {
   async #takeJobs(): Promise<void> {
     const { subscription, tuning, clock, random } = this.#parts;
     const { signal } = this.#closing;
-    const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
-    let delays = backoff.delays(random);
+    let delays = refusalBackoff.delays(random);
     while (!signal.aborted) {
       try {
         await subscription.whenUp(signal);
         const free = tuning.concurrency - this.#running.size;
         if (free > 0) await this.#takeUpTo(free);
         else await this.#untilFreeSlot();
-        delays = backoff.delays(random);
+        delays = refusalBackoff.delays(random);
       } catch {
         // What the store's failures mean is told by the link's events; here they only mean: later.
         this.#lastRecoveryMs = -Infinity;

@@ -1,11 +1,5 @@
 import type { Journal } from '@holdfast/journal';
-import {
-  type Announcer,
-  type Clock,
-  type Random,
-  exponentialBackoff,
-  sleep,
-} from '@holdfast/resilience';
+import { type Announcer, type Clock, type Random, sleep } from '@holdfast/resilience';
 import type {
   BackendFailure,
   Publication,
@@ -17,6 +11,7 @@ import { drainOnce } from './drain.ts';
 import { BackendError } from './errors.ts';
 import { MAX_BATCH_JOBS } from './lane.ts';
 import type { QueueEvents } from './queue.ts';
+import { refusalBackoff } from './refusal-backoff.ts';
 import type { Standing } from './standing.ts';
 
 /** What the way back needs of the way in. */
@@ -43,9 +38,6 @@ export interface RecoveryParts {
   readonly clock: Clock;
   readonly random: Random;
 }
-
-/** Delays between attempts to bring the backlog to a Redis that answers but refuses. */
-const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
 
 /**
  * The way back from the fallback to Redis: waits for the link, asks what Redis still knows, brings the
@@ -85,7 +77,7 @@ export class Recovery {
   async #recover(): Promise<void> {
     const { backend, standing, inflow, clock, random } = this.#parts;
     const { signal } = this.#closing;
-    const delays = backoff.delays(random);
+    const delays = refusalBackoff.delays(random);
     while (standing.at !== 'direct' && !signal.aborted) {
       try {
         await backend.whenUp(signal);

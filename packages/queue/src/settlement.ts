@@ -1,5 +1,6 @@
-import { type Clock, type Random, exponentialBackoff, sleep } from '@holdfast/resilience';
+import { type Clock, type Random, sleep } from '@holdfast/resilience';
 import type { Delivery, Subscription } from './backend.ts';
+import { refusalBackoff } from './refusal-backoff.ts';
 
 export interface SettlementParts {
   readonly subscription: Subscription;
@@ -84,8 +85,7 @@ export class Settlement {
   async #tellAll(): Promise<void> {
     const { subscription, clock, random } = this.#parts;
     const { signal } = this.#giveUp;
-    const backoff = exponentialBackoff({ initialDelayMs: 25, maxDelayMs: 500, jitterFactor: 0.25 });
-    const delays = backoff.delays(random);
+    const delays = refusalBackoff.delays(random);
     // A turn later, so that what is handled together is told together.
     await Promise.resolve();
     while (this.size > 0 && !signal.aborted) {
