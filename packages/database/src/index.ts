@@ -1,2 +1,48 @@
-/** A Postgres pool. It refuses to leave a caller waiting past its deadline, and to call an unknown outcome a failure. */
-export {};
+/**
+ * A Postgres pool. It refuses to leave a caller waiting past its deadline, and to call an unknown outcome a
+ * failure.
+ */
+export type {
+  AcquireOptions,
+  CallOptions,
+  Consistency,
+  Database,
+  DatabaseHealth,
+  DatabaseStats,
+  Histogram,
+  HostHealth,
+  Isolation,
+  Lease,
+  PoolStats,
+  QueryOptions,
+  QueryResult,
+  Queryable,
+  Reader,
+  Session,
+  Statement,
+  Token,
+  Transacted,
+  Transaction,
+  TransactionOptions,
+} from './database.ts';
+export {
+  AcquireTimeoutError,
+  BatchFailedError,
+  CommitRolledBackError,
+  CommitUnknownError,
+  ConnectRefusedError,
+  ConnectionLostError,
+  DatabaseClosedError,
+  DatabaseError,
+  type DatabaseErrorDetails,
+  NestedAcquireError,
+  NoWritableHostError,
+  type Phase,
+  PoolOverloadedError,
+  type PoolSnapshot,
+  QueryFailedError,
+  QueryTimeoutError,
+  TransactionEndedError,
+} from './errors.ts';
+export type { DatabaseEvents, HostRole } from './events.ts';
+export type { DatabaseOptions } from './options.ts';

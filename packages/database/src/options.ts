@@ -1,0 +1,190 @@
+import type { ConnectionOptions } from 'node:tls';
+import {
+  type Clock,
+  InvalidOptionError,
+  type Random,
+  type Rule,
+  type Settled,
+  callback,
+  having,
+  integer,
+  optional,
+  readOptions,
+  systemClock,
+  systemRandom,
+  text,
+} from '@holdfast/resilience';
+import { type Address, parseAddress } from './address.ts';
+
+/** Options of `createDatabase`. All times in milliseconds. */
+export interface DatabaseOptions {
+  /**
+   * Where the database stands: one URL, or one for each host of a cluster, such as
+   * `postgres://user:password@host:5432/name`. With several, which of them takes writes is found out.
+   */
+  hosts: string | readonly string[];
+  /** In place of the URLs' own; a function is asked for each new link, so that a secret may rotate. */
+  password?: string | (() => string | Promise<string>);
+  /** TLS, as pg takes it; in place of the URLs' `sslmode`. */
+  ssl?: boolean | ConnectionOptions;
+  /** What the server's views show these links as. Default `holdfast`. */
+  applicationName?: string;
+  /** Links to each host, from 1 to 10 000. Default 20. */
+  max?: number;
+  /** Callers that may wait for a link to one host. Default 10 000. */
+  maxWaiting?: number;
+  /** How long a caller waits for a link. Default 5 000. */
+  acquireTimeoutMs?: number;
+  /** How long an attempt to connect may take, up to the server's readiness. Default 2 000. */
+  connectTimeoutMs?: number;
+  /** How long a whole call may take unless it says otherwise. Default 5 000. */
+  queryTimeoutMs?: number;
+  /** How long a transaction may take, with all its runs, unless it says otherwise. Default 30 000. */
+  transactionTimeoutMs?: number;
+  /** How long a cancelled query may take to end before its link is cut. Default 500. */
+  cancelGraceMs?: number;
+  /** A link that was idle for longer is asked for a sign of life before it is lent. Default 1 000. */
+  validateAfterIdleMs?: number;
+  /** How long that sign, or the rollback of what a caller left open, may take. Default 500. */
+  validationTimeoutMs?: number;
+  /** Links idle for longer are closed. Default 60 000. */
+  idleTimeoutMs?: number;
+  /** No link grows older, less up to a tenth by chance. Default 1 800 000. */
+  maxLifetimeMs?: number;
+  /** A link on loan for longer is reported once as leaked. Default 60 000. */
+  leakReportMs?: number;
+  /** TCP keepalive begins after so much silence. Default 10 000. */
+  keepAliveMs?: number;
+  /** Delays between attempts to connect while a server is away. Defaults 10 and 250. */
+  reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
+  /** How often the hosts of a cluster are asked for role and progress. Default 1 000. */
+  probeIntervalMs?: number;
+  /** How long such an answer may take. Default 1 000. */
+  probeTimeoutMs?: number;
+  /** How long a read waits for a replica to catch up before it goes to the primary. Default 50. */
+  replicaWaitMs?: number;
+  clock?: Clock;
+  random?: Random;
+}
+
+const DAY_MS = 86_400_000;
+export const OWNER = 'createDatabase';
+
+/** The longest a call may be told to take. */
+export const MAX_TIMEOUT_MS: number = 365 * DAY_MS;
+
+const milliseconds = (fallback: number, max = MAX_TIMEOUT_MS): Rule<number> =>
+  integer({ min: 1, max, default: fallback });
+
+const hosts: Rule<readonly Address[]> = {
+  permitted: 'a postgres:// URL, or 1 to 64 of them',
+  accepts(value, field, owner) {
+    if (typeof value === 'string') return [parseAddress(value, field, owner)];
+    if (!Array.isArray(value) || value.length === 0 || value.length > 64) {
+      throw new InvalidOptionError(owner, field, value, this.permitted);
+    }
+    const list: readonly unknown[] = value;
+    const addresses = list.map((each, at) => parseAddress(each, `${field}[${at}]`, owner));
+    const names = new Set<string>();
+    for (const [at, { name }] of addresses.entries()) {
+      if (names.has(name)) {
+        throw new InvalidOptionError(owner, `${field}[${at}]`, name, 'a host named only once');
+      }
+      names.add(name);
+    }
+    return addresses;
+  },
+};
+
+type Password = NonNullable<DatabaseOptions['password']>;
+
+const password: Rule<Password | undefined> = {
+  permitted: 'a string or a function',
+  accepts(value, field, owner) {
+    if (typeof value === 'string') return value;
+    // The value itself must not appear in the message.
+    if (typeof value !== 'function') {
+      throw new InvalidOptionError(owner, field, typeof value, this.permitted);
+    }
+    return callback<() => string | Promise<string>>().accepts(value, field, owner);
+  },
+  absent: () => undefined,
+};
+
+const ssl: Rule<boolean | ConnectionOptions | undefined> = {
+  permitted: 'true, false or TLS options',
+  accepts(value, field, owner) {
+    if (typeof value === 'boolean') return value;
+    return having<ConnectionOptions>([]).accepts(value, field, owner);
+  },
+  absent: () => undefined,
+};
+
+const reconnectShape = {
+  initialDelayMs: integer({ min: 1, max: 60_000, default: 10 }),
+  maxDelayMs: integer({ min: 1, max: 600_000, default: 250 }),
+};
+
+const reconnect: Rule<{ initialDelayMs: number; maxDelayMs: number }> = {
+  permitted: 'an object',
+  accepts(value, field, owner) {
+    const settled = readOptions(owner, reconnectShape, value, field);
+    if (settled.initialDelayMs > settled.maxDelayMs) {
+      const permitted = `at most maxDelayMs, ${settled.maxDelayMs}`;
+      throw new InvalidOptionError(
+        owner,
+        `${field}.initialDelayMs`,
+        settled.initialDelayMs,
+        permitted,
+      );
+    }
+    return settled;
+  },
+  absent: (field, owner) => readOptions(owner, reconnectShape, {}, field),
+};
+
+const shape = {
+  hosts,
+  password,
+  ssl,
+  applicationName: text({ maxLength: 63, default: 'holdfast' }),
+  max: integer({ min: 1, max: 10_000, default: 20 }),
+  maxWaiting: integer({ min: 0, max: 10_000_000, default: 10_000 }),
+  acquireTimeoutMs: milliseconds(5_000),
+  connectTimeoutMs: milliseconds(2_000, DAY_MS),
+  queryTimeoutMs: milliseconds(5_000),
+  transactionTimeoutMs: milliseconds(30_000),
+  cancelGraceMs: milliseconds(500, DAY_MS),
+  validateAfterIdleMs: integer({ min: 0, max: DAY_MS, default: 1_000 }),
+  validationTimeoutMs: milliseconds(500, DAY_MS),
+  idleTimeoutMs: milliseconds(60_000),
+  maxLifetimeMs: milliseconds(1_800_000),
+  leakReportMs: milliseconds(60_000),
+  keepAliveMs: milliseconds(10_000, DAY_MS),
+  reconnect,
+  probeIntervalMs: milliseconds(1_000, DAY_MS),
+  probeTimeoutMs: milliseconds(1_000, DAY_MS),
+  replicaWaitMs: integer({ min: 0, max: DAY_MS, default: 50 }),
+  clock: having<Clock>(['now', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+};
+
+/** The options with every default filled in. */
+export type Settings = Settled<typeof shape>;
+
+/** @throws InvalidOptionError; no password appears in it. */
+export function readDatabaseOptions(options: DatabaseOptions): Settings {
+  return readOptions(OWNER, shape, options);
+}
+
+const timeout = optional(integer({ min: 1, max: MAX_TIMEOUT_MS }));
+
+/**
+ * A call's own limit, else `fallback`.
+ * @throws InvalidOptionError
+ */
+export function timeoutOf(owner: string, timeoutMs: unknown, fallback: number): number {
+  return timeoutMs === undefined
+    ? fallback
+    : (timeout.accepts(timeoutMs, 'timeoutMs', owner) ?? fallback);
+}
