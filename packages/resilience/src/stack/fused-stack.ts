@@ -56,13 +56,13 @@ class FusedStack implements ResilienceStack {
     third?: Substitutes<T, F>,
   ): Promise<T | F> {
     const options = typeof second === 'function' ? third : second;
-    const work = workOf(first, second);
-    const circuit = this.#circuitOf(first);
+    const call = this.#callOf(first, second, options?.signal);
     // Awaited also where nothing is pending: an error thrown one turn later costs half.
-    const outcome = await this.#run(circuit, work, options?.signal);
+    const settled = this.#settle(call, await this.#begin(call));
+    const outcome = 'kind' in settled ? settled : await settled;
     if (outcome.kind === 'value') return outcome.value;
     if (outcome.kind === 'aborted') throw outcome.reason;
-    const error = errorOf(outcome, circuit);
+    const error = errorOf(outcome, call.circuit);
     const substitute = options && (await this.#parts.fallback.substituteFor(error, options));
     if (substitute === undefined) throw error;
     this.#substitutes += 1;
@@ -84,15 +84,15 @@ class FusedStack implements ResilienceStack {
     third?: Substitutes<T, F>,
   ): Promise<StackOutcome<T, F>> {
     const options = typeof second === 'function' ? third : second;
-    const work = workOf(first, second);
-    const circuit = this.#circuitOf(first);
-    const ran = this.#run(circuit, work, options?.signal);
-    const outcome = 'kind' in ran ? ran : await ran;
+    const call = this.#callOf(first, second, options?.signal);
+    const begun = this.#begin(call);
+    const settled = this.#settle(call, 'kind' in begun ? begun : await begun);
+    const outcome = 'kind' in settled ? settled : await settled;
     if (options === undefined || outcome.kind === 'value' || outcome.kind === 'aborted') {
       return outcome;
     }
     try {
-      const error = errorOf(outcome, circuit);
+      const error = errorOf(outcome, call.circuit);
       const substitute = await this.#parts.fallback.substituteFor(error, options);
       if (substitute === undefined) return outcome;
       this.#substitutes += 1;
@@ -145,49 +145,48 @@ class FusedStack implements ResilienceStack {
     await this.close();
   }
 
-  #circuitOf<T>(first: string | StackWork<T>): CallingCircuit | undefined {
-    return this.#parts.circuits?.get(typeof first === 'string' ? first : NO_KEY);
+  #callOf<T>(
+    first: string | StackWork<T>,
+    second: unknown,
+    signal: AbortSignal | undefined,
+  ): StackCall<T> {
+    const work = workOf(first, second);
+    const circuit = this.#parts.circuits?.get(typeof first === 'string' ? first : NO_KEY);
+    return { circuit, work, signal, endMs: undefined, stop: undefined };
   }
 
-  /** Does at once what can be done at once: a refusal costs no promise. */
-  #run<T>(
-    circuit: CallingCircuit | undefined,
-    work: StackWork<T>,
-    signal: AbortSignal | undefined,
-  ): Execution<T> | Promise<Execution<T>> {
+  /** The first attempt. Does at once what can be done at once: a refusal costs no promise. */
+  #begin<T>(call: StackCall<T>): Execution<T> | Promise<Execution<T>> {
+    const { signal } = call;
     const { rateLimiter } = this.#parts;
     this.#calls += 1;
-    if (signal?.aborted === true) {
-      return this.#counted({ kind: 'aborted', reason: signal.reason });
-    }
-    const call: StackCall<T> = { circuit, work, signal, endMs: undefined, stop: undefined };
+    if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
     if (rateLimiter === undefined || rateLimiter.takeIfFree()) return this.#start(call);
     return this.#startLater(call, rateLimiter);
   }
 
   async #startLater<T>(call: StackCall<T>, rateLimiter: RateLimiter): Promise<Execution<T>> {
     const refusal = await this.#waitForToken(rateLimiter, call.signal);
-    return refusal === undefined ? this.#start(call) : this.#counted(refusal);
+    return refusal ?? this.#start(call);
   }
 
   #start<T>(call: StackCall<T>): Execution<T> | Promise<Execution<T>> {
-    const { retry } = this.#parts;
-    retry?.begin();
-    const made = this.#attempts.make(call);
-    const refused = 'kind' in made && retry?.options.retriesRefusals !== true;
-    return refused ? this.#counted(made) : this.#finish(call, made);
+    this.#parts.retry?.begin();
+    return this.#attempts.make(call);
   }
 
-  async #finish<T>(
-    call: StackCall<T>,
-    made: Execution<T> | Promise<Execution<T>>,
-  ): Promise<Execution<T>> {
+  /**
+   * What the first attempt's outcome makes of the call. To be called where the call itself has awaited
+   * that outcome, in whose context its work is told to stop; an async function of its own would cost a
+   * tenth of the whole call.
+   */
+  #settle<T>(call: StackCall<T>, outcome: Execution<T>): Execution<T> | Promise<Execution<T>> {
     const { retry } = this.#parts;
-    const outcome = await made;
     stopIfLate(call);
-    if (retry === undefined) return this.#counted(outcome);
-    if (outcome.kind !== 'value') return this.#counted(await this.#retry(call, outcome, retry));
-    retry.succeeded(1);
+    if (retry !== undefined) {
+      if (retriable(outcome, retry) !== undefined) return this.#retry(call, outcome, retry);
+      if (outcome.kind === 'value') retry.succeeded(1);
+    }
     return this.#counted(outcome);
   }
 
@@ -210,29 +209,28 @@ class FusedStack implements ResilienceStack {
     retry: RetryLedger,
   ): Promise<Execution<T>> {
     const { clock } = this.#parts;
+    const course = new RetryCourse(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
     let outcome = firstOutcome;
-    let course: RetryCourse | undefined;
-    while (true) {
-      if (outcome.kind === 'value') {
-        retry.succeeded(course?.attemptNumber ?? 1);
-        return outcome;
-      }
-      if (outcome.kind === 'aborted') return outcome;
-      if (outcome.kind === 'refused' && !retry.options.retriesRefusals) return outcome;
-      course ??= new RetryCourse(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
-      const error = errorOf(outcome, call.circuit);
+    let failed = retriable(outcome, retry);
+    while (failed !== undefined) {
+      const error = errorOf(failed, call.circuit);
       const step = course.next(error);
       if (!step.again) {
-        return step.error === error ? outcome : { kind: 'failure', error: step.error };
+        return this.#counted(
+          step.error === error ? outcome : { kind: 'failure', error: step.error },
+        );
       }
       try {
         await sleep(clock, step.delayMs, call.signal);
       } catch (reason) {
-        return { kind: 'aborted', reason };
+        return this.#counted({ kind: 'aborted', reason });
       }
       outcome = await this.#attempts.make(call);
       stopIfLate(call);
+      failed = retriable(outcome, retry);
     }
+    if (outcome.kind === 'value') retry.succeeded(course.attemptNumber);
+    return this.#counted(outcome);
   }
 
   #counted<T>(outcome: Execution<T>): Execution<T> {
@@ -258,6 +256,16 @@ class FusedStack implements ResilienceStack {
 function stopIfLate(call: Home): void {
   call.stop?.();
   call.stop = undefined;
+}
+
+/** The outcome, if another attempt may follow it; what refuses outside the retry refuses the whole call. */
+function retriable(
+  outcome: Execution<unknown>,
+  { options }: RetryLedger,
+): Failed | Refused | undefined {
+  if (outcome.kind === 'failure') return outcome;
+  if (outcome.kind !== 'refused' || outcome.by === 'rate-limiter') return undefined;
+  return options.retriesRefusals ? outcome : undefined;
 }
 
 function workOf<T>(first: string | StackWork<T>, second: unknown): StackWork<T>;
