@@ -123,3 +123,25 @@ test('close drops every connection, twice is once, and no fault can be set after
   const late = connect(proxy.port, proxy.host);
   expect(await fate(late)).toBe('ECONNREFUSED');
 });
+
+test('told that its server is away it refuses, whatever the faults say, until it is told otherwise', async () => {
+  bench = await openBench();
+  const { proxy } = bench;
+  const open = await bench.dial();
+  const dialled = (): Promise<string> => {
+    const client = connect(proxy.port, proxy.host);
+    client.once('connect', () => client.end());
+    return fate(client);
+  };
+  proxy.refuse();
+  expect(await dialled()).toBe('ECONNREFUSED');
+  await proxy.heal();
+  expect(await dialled()).toBe('ECONNREFUSED');
+  proxy.faults.set('down', { connections: 'keep' });
+  await proxy.accept();
+  expect(await dialled()).toBe('ECONNREFUSED');
+  await proxy.heal();
+  expect(await dialled()).toBe('FIN');
+  open.write('still open');
+  expect((await read(open, 10)).toString()).toBe('still open');
+});

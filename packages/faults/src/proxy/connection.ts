@@ -18,6 +18,8 @@ export interface Connection extends Strikeable {
 export interface ConnectionSurroundings {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
+  /** False: the process may exit while it is open. */
+  readonly holdsProcess: boolean;
   readonly dialTimeoutMs: number;
   readonly maxBufferedBytes: number;
   onBytes(direction: Direction, count: number): void;
@@ -129,6 +131,7 @@ export function createConnection(
   const dial = (): void => {
     const upstream = connect({ ...target, allowHalfOpen: true, noDelay: true });
     server = upstream;
+    if (!surroundings.holdsProcess) upstream.unref();
     const late = (): void => void upstream.destroy(new Error('the server did not accept in time'));
     enter({ at: 'dialling', timer: clock.schedule(dialTimeoutMs, late) });
     upstream.on('connect', () => {
@@ -205,6 +208,7 @@ export function createConnection(
       for (const end of ends()) end.destroy();
     },
   };
+  if (!surroundings.holdsProcess) client.unref();
   client.on('error', () => {
     if (phase.at === 'open') phase.lanes.toServer.carryReset();
     else connection.reset();

@@ -34,6 +34,8 @@ export interface FaultProxyOptions {
   maxBufferedBytes?: number;
   /** How long the server may take to accept; then the client gets RST. Default 30 000. */
   dialTimeoutMs?: number;
+  /** False lets the process exit while nothing but the proxy is left. Default true. */
+  holdsProcess?: boolean;
   clock?: Clock;
 }
 
@@ -89,6 +91,13 @@ export interface FaultProxy {
   };
   /** Undoes every fault; what was held back goes on. @throws ProxyListenError */
   heal(): Promise<void>;
+  /**
+   * Refuses new connections until `accept()`, whatever the faults say: for who knows that the server is not
+   * running. Those that are open end as the server ends them.
+   */
+  refuse(): void;
+  /** Accepts again, unless a fault says otherwise; resolves when it does. @throws ProxyListenError */
+  accept(): Promise<void>;
   getStats(): FaultProxyStats;
   /** Which connections chance has struck and spared; equal for equal seeds. */
   decisions(): Decisions;
@@ -108,13 +117,14 @@ const shape = {
   maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
   maxBufferedBytes: integer({ min: 1, max: 1_073_741_824, default: 1_048_576 }),
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
+  holdsProcess: flag(true),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const settled = readOptions('createFaultProxy', shape, options);
-  const { target, seed, clock, maxConnections } = settled;
+  const { target, seed, clock, maxConnections, holdsProcess } = settled;
   if (!settled.allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
 
   const announcer = createAnnouncer<FaultProxyEvents>('holdfast:fault-proxy');
@@ -129,11 +139,13 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   let connectionsTotal = 0;
   let connectionsRefused = 0;
   let isClosed = false;
+  let isServerAway = false;
   let whenEmpty = (): void => {};
 
   const surroundings: ConnectionSurroundings = {
     target,
     clock,
+    holdsProcess,
     dialTimeoutMs: settled.dialTimeoutMs,
     maxBufferedBytes: settled.maxBufferedBytes,
     onBytes: (direction, count) => void (bytes[direction] += count),
@@ -153,7 +165,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     },
   };
 
-  const listener = await createListener(settled.listen, (client) => {
+  const listener = await createListener({ ...settled.listen, holdsProcess }, (client) => {
     if (isClosed || connections.size >= maxConnections) {
       connectionsRefused += 1;
       client.destroy();
@@ -169,17 +181,19 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   let opening = Promise.resolve();
   const steerListener = (refuses: 'keep' | 'close' | 'reset' | undefined): void => {
     if (isClosed) return;
-    if (refuses === undefined) {
+    if (refuses === undefined && !isServerAway) {
       opening = listener.open();
       // Whoever heals awaits it; a schedule has nobody to tell, and the next change tries again.
       opening.catch(() => {});
       return;
     }
     listener.shut();
-    if (refuses === 'keep') return;
+    if (refuses === undefined || refuses === 'keep') return;
     for (const connection of connections) connection[refuses]();
   };
 
+  const refusing = (): 'keep' | 'close' | 'reset' | undefined =>
+    board.inForce().find(({ fault }) => fault.refuses !== undefined)?.fault.refuses;
   const board = createFaultBoard({
     seed,
     clock,
@@ -188,7 +202,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       const inForce = board.inForce();
       announcer.announce('changed', { inForce: inForce.map(({ kind }) => kind) });
       for (const connection of connections) connection.refresh(inForce);
-      steerListener(inForce.find(({ fault }) => fault.refuses !== undefined)?.fault.refuses);
+      steerListener(refusing());
     },
   });
 
@@ -229,6 +243,15 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     },
     heal() {
       board.clearAll();
+      return opening;
+    },
+    refuse() {
+      isServerAway = true;
+      steerListener('keep');
+    },
+    accept() {
+      isServerAway = false;
+      steerListener(refusing());
       return opening;
     },
     getStats: () => ({

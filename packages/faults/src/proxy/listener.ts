@@ -14,10 +14,10 @@ export interface Listener {
 
 /** @param at with port 0, a free one is taken and kept. @throws ProxyListenError */
 export async function createListener(
-  at: { host: string; port: number },
+  at: { host: string; port: number; holdsProcess?: boolean },
   onConnection: (client: Socket) => void,
 ): Promise<Listener> {
-  const { host } = at;
+  const { host, holdsProcess = true } = at;
   let { port } = at;
   let wanted: 'open' | 'shut' | 'closed' = 'open';
   /** Listening, or about to. */
@@ -47,6 +47,7 @@ export async function createListener(
       const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
       const next = createServer(options, onConnection);
       server = next;
+      if (!holdsProcess) next.unref();
       next.once('error', (cause) => {
         server = undefined;
         reject(new ProxyListenError(host, port, cause));
