@@ -1,4 +1,19 @@
 /** Breaks what a service stands on, and refuses to pretend: every fault is one that a socket can feel. */
+export {
+  type CertificateAuthority,
+  type CertificateAuthorityOptions,
+  type CertificateOptions,
+  type Credentials,
+  createCertificateAuthority,
+  createSelfSignedCertificate,
+} from './certificates/certificate-authority.ts';
+export {
+  type TlsFaultKind,
+  type TlsServerSettings,
+  type TlsServerSettingsOptions,
+  tlsFaultKinds,
+  tlsServerSettings,
+} from './certificates/tls-faults.ts';
 export { type Decisions } from './decision-log.ts';
 export {
   ProxyClosedError,

@@ -1,0 +1,186 @@
+import { type KeyObject, generateKeyPairSync } from 'node:crypto';
+import { isIP } from 'node:net';
+import {
+  type Clock,
+  InvalidOptionError,
+  type Random,
+  type Rule,
+  type Settled,
+  callback,
+  having,
+  integer,
+  optional,
+  readOptions,
+  systemClock,
+  systemRandom,
+  text,
+} from '@holdfast/resilience';
+import { type Party, writeCertificate } from './certificate.ts';
+
+/** A private key and the certificate for it, as PEM; what `tls.createServer` takes. */
+export interface Credentials {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export interface CertificateOptions {
+  /** DNS names, `*.` in front of one for all names right below it, and IP addresses: 1 to 100. */
+  hostnames: readonly string[];
+  /** The first moment it is good for, in milliseconds since the Unix epoch. Default: a day ago. */
+  validFromMs?: number;
+  /** The last one. Default: 90 days after the first. Fractions of a second are cut off. */
+  validToMs?: number;
+}
+
+export interface CertificateAuthorityOptions {
+  /** The authority's own name. Default `Holdfast test authority`, and a number that is drawn. */
+  commonName?: string;
+  clock?: Clock;
+  /** Draws serial numbers; keys come from the system's own source. */
+  random?: Random;
+}
+
+/** Signs certificates that hold for whoever trusts its own; for tests, since its key is in memory. */
+export interface CertificateAuthority {
+  /** Its own certificate as PEM: what a client takes as `ca`. */
+  readonly certificate: string;
+  /** @throws InvalidOptionError */
+  issue(options: CertificateOptions): Credentials;
+}
+
+const DAY_MS = 86_400_000;
+/** 1950, where the short form of a date begins, to the end of the long form. */
+const FIRST_DATE_MS = -631_152_000_000;
+const LAST_DATE_MS = 253_402_300_799_000;
+const MAX_HOSTNAMES = 100;
+const SERIAL_BYTES = 16;
+const AUTHORITY_LIFE_MS = 3_650 * DAY_MS;
+
+const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
+const dnsName = new RegExp(String.raw`^(?:\*\.)?${label}(?:\.${label})*$`, 'i');
+
+/** The names a certificate is good for. */
+export const hostnamesRule: Rule<readonly string[]> = {
+  permitted: `an array of 1 to ${MAX_HOSTNAMES} DNS names and IP addresses`,
+  accepts(value, field, owner) {
+    if (!Array.isArray(value) || value.length === 0 || value.length > MAX_HOSTNAMES) {
+      throw new InvalidOptionError(owner, field, value, this.permitted);
+    }
+    return value.map((name: unknown, place) => {
+      if (typeof name === 'string' && name.length <= 253 && (isIP(name) > 0 || dnsName.test(name)))
+        return name;
+      const permitted = 'a DNS name (a wildcard only in front) or an IP address';
+      throw new InvalidOptionError(owner, `${field}[${place}]`, name, permitted);
+    });
+  },
+};
+
+const date = optional(integer({ min: FIRST_DATE_MS, max: LAST_DATE_MS }));
+const certificateShape = { hostnames: hostnamesRule, validFromMs: date, validToMs: date };
+const authorityShape = {
+  commonName: optional(text({ maxLength: 64 })),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+};
+const selfSignedShape = {
+  ...certificateShape,
+  clock: authorityShape.clock,
+  random: authorityShape.random,
+};
+
+/** @throws InvalidOptionError */
+export function createCertificateAuthority(
+  options: CertificateAuthorityOptions = {},
+): CertificateAuthority {
+  const owner = 'createCertificateAuthority';
+  const { commonName, clock, random } = readOptions(owner, authorityShape, options);
+  const { privateKey, publicKey } = newKeys();
+  // Two of the same name would be taken for one another by who trusts only one of them.
+  const drawn = drawSerial(random).toString('hex', 0, 4);
+  const self: Party = { commonName: commonName ?? `Holdfast test authority ${drawn}`, publicKey };
+  const validFromMs = clock.epochMs() - DAY_MS;
+  const certificate = writeCertificate(
+    {
+      serial: drawSerial(random),
+      subject: self,
+      issuer: self,
+      validFromMs,
+      validToMs: validFromMs + AUTHORITY_LIFE_MS,
+      role: 'authority',
+    },
+    privateKey,
+  );
+  return {
+    certificate,
+    issue(given) {
+      const read = readOptions('CertificateAuthority.issue', certificateShape, given);
+      const keys = newKeys();
+      const subject = { commonName: subjectName(read.hostnames), publicKey: keys.publicKey };
+      const cert = writeCertificate(
+        {
+          serial: drawSerial(random),
+          subject,
+          issuer: self,
+          ...validity('CertificateAuthority.issue', read, clock),
+          role: { hostnames: read.hostnames },
+        },
+        privateKey,
+      );
+      return { key: pemOf(keys.privateKey), cert };
+    },
+  };
+}
+
+/** A certificate that nobody but itself vouches for. @throws InvalidOptionError */
+export function createSelfSignedCertificate(
+  options: CertificateOptions & Pick<CertificateAuthorityOptions, 'clock' | 'random'>,
+): Credentials {
+  const owner = 'createSelfSignedCertificate';
+  const read = readOptions(owner, selfSignedShape, options);
+  const { privateKey, publicKey } = newKeys();
+  const self = { commonName: subjectName(read.hostnames), publicKey };
+  const cert = writeCertificate(
+    {
+      serial: drawSerial(read.random),
+      subject: self,
+      issuer: self,
+      ...validity(owner, read, read.clock),
+      role: { hostnames: read.hostnames },
+    },
+    privateKey,
+  );
+  return { key: pemOf(privateKey), cert };
+}
+
+function validity(
+  owner: string,
+  given: Settled<typeof certificateShape>,
+  clock: Clock,
+): { validFromMs: number; validToMs: number } {
+  const validFromMs = given.validFromMs ?? (given.validToMs ?? clock.epochMs()) - DAY_MS;
+  const validToMs = given.validToMs ?? Math.min(LAST_DATE_MS, validFromMs + 90 * DAY_MS);
+  if (validToMs < validFromMs) {
+    const permitted = `a whole number from validFromMs (${validFromMs}) to ${LAST_DATE_MS}`;
+    throw new InvalidOptionError(owner, 'validToMs', validToMs, permitted);
+  }
+  return { validFromMs, validToMs };
+}
+
+/** RFC 5280 bounds a common name at 64 characters; clients go by the list of names. */
+function subjectName(hostnames: readonly string[]): string {
+  return (hostnames[0] ?? '').slice(0, 64);
+}
+
+function newKeys(): { privateKey: KeyObject; publicKey: KeyObject } {
+  return generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+}
+
+function pemOf(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/** A positive number (RFC 5280, section 4.1.2.2). */
+function drawSerial(random: Random): Buffer {
+  const bytes = Array.from({ length: SERIAL_BYTES }, () => Math.floor(random() * 256));
+  return Buffer.from([0x40 | ((bytes[0] ?? 0) & 0x3f), ...bytes.slice(1)]);
+}

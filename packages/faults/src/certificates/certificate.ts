@@ -1,0 +1,143 @@
+import { type KeyObject, createHash, sign } from 'node:crypto';
+import { isIP } from 'node:net';
+import {
+  bitString,
+  boolean,
+  contextConstructed,
+  contextPrimitive,
+  objectIdentifier,
+  octetString,
+  sequence,
+  set,
+  time,
+  unsignedInteger,
+  utf8String,
+} from './der.ts';
+
+/** Who a certificate speaks of, or who signed it. */
+export interface Party {
+  readonly commonName: string;
+  readonly publicKey: KeyObject;
+}
+
+/** What one certificate states. */
+export interface Statement {
+  readonly serial: Buffer;
+  readonly subject: Party;
+  readonly issuer: Party;
+  readonly validFromMs: number;
+  readonly validToMs: number;
+  /** The names it is good for; `'authority'`: it signs others instead. */
+  readonly role: 'authority' | { readonly hostnames: readonly string[] };
+}
+
+const oid = {
+  commonName: '2.5.4.3',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+
+const VERSION_3 = Buffer.from([2]);
+/** Choices of GeneralName, RFC 5280, section 4.2.1.6. */
+const DNS_NAME = 2;
+const IP_ADDRESS = 7;
+
+/**
+ * Signs a statement as an X.509 certificate (RFC 5280) and returns it as PEM.
+ * @param key the issuer's private key, on the curve P-256.
+ */
+export function writeCertificate(statement: Statement, key: KeyObject): string {
+  const { serial, subject, issuer, validFromMs, validToMs, role } = statement;
+  const algorithm = sequence(objectIdentifier(oid.ecdsaWithSha256));
+  const signed = sequence(
+    contextConstructed(0, unsignedInteger(VERSION_3)),
+    unsignedInteger(serial),
+    algorithm,
+    nameOf(issuer),
+    sequence(time(validFromMs), time(validToMs)),
+    nameOf(subject),
+    subject.publicKey.export({ type: 'spki', format: 'der' }),
+    contextConstructed(3, sequence(...extensions(subject, issuer, role))),
+  );
+  const certificate = sequence(signed, algorithm, bitString(sign('sha256', signed, key)));
+  return pem('CERTIFICATE', certificate);
+}
+
+function extensions(subject: Party, issuer: Party, role: Statement['role']): Buffer[] {
+  const identity = [
+    extension(oid.subjectKeyIdentifier, octetString(keyIdentifier(subject))),
+    extension(oid.authorityKeyIdentifier, sequence(contextPrimitive(0, keyIdentifier(issuer)))),
+  ];
+  if (role === 'authority') {
+    // keyCertSign, cRLSign
+    const usage = bitString(Buffer.from([0b0000_0110]), 1);
+    return [
+      critical(oid.basicConstraints, sequence(boolean(true))),
+      critical(oid.keyUsage, usage),
+      ...identity,
+    ];
+  }
+  // digitalSignature
+  const usage = bitString(Buffer.from([0b1000_0000]), 7);
+  const purposes = [oid.serverAuth, oid.clientAuth].map(objectIdentifier);
+  return [
+    critical(oid.basicConstraints, sequence()),
+    critical(oid.keyUsage, usage),
+    extension(oid.extendedKeyUsage, sequence(...purposes)),
+    extension(oid.subjectAltName, sequence(...role.hostnames.map(generalName))),
+    ...identity,
+  ];
+}
+
+function extension(name: string, value: Buffer): Buffer {
+  return sequence(objectIdentifier(name), octetString(value));
+}
+
+/** One that whoever does not know it must refuse. */
+function critical(name: string, value: Buffer): Buffer {
+  return sequence(objectIdentifier(name), boolean(true), octetString(value));
+}
+
+function nameOf({ commonName }: Party): Buffer {
+  return sequence(set(sequence(objectIdentifier(oid.commonName), utf8String(commonName))));
+}
+
+function generalName(hostname: string): Buffer {
+  return isIP(hostname) === 0
+    ? contextPrimitive(DNS_NAME, Buffer.from(hostname, 'latin1'))
+    : contextPrimitive(IP_ADDRESS, addressBytes(hostname));
+}
+
+/** Which of an issuer's keys signed: RFC 5280, section 4.2.1.2, method (1). */
+function keyIdentifier({ publicKey }: Party): Buffer {
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha1').update(spki).digest();
+}
+
+/** The 4 or 16 bytes of an address that is known to be one. */
+function addressBytes(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
+  // The host's own parser writes out an address that ends in the older form.
+  const written = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [head = '', tail] = written.split('::');
+  const groups = (text: string | undefined): number[] =>
+    text === undefined || text === '' ? [] : text.split(':').map((group) => parseInt(group, 16));
+  const before = groups(head);
+  const after = groups(tail);
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => 0);
+  return Buffer.from(
+    [...before, ...zeros, ...after].flatMap((group) => [group >> 8, group & 0xff]),
+  );
+}
+
+function pem(label: string, der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+}

@@ -1,0 +1,110 @@
+import type { SecureVersion } from 'node:tls';
+import {
+  type Clock,
+  type Random,
+  callback,
+  having,
+  oneOf,
+  optional,
+  readOptions,
+  systemClock,
+  systemRandom,
+} from '@holdfast/resilience';
+import {
+  type CertificateAuthority,
+  createCertificateAuthority,
+  createSelfSignedCertificate,
+  hostnamesRule,
+} from './certificate-authority.ts';
+
+/** What can be wrong with how a server proves itself. */
+export type TlsFaultKind =
+  | 'expired'
+  | 'notYetValid'
+  | 'wrongHost'
+  | 'selfSigned'
+  | 'unknownAuthority'
+  | 'oldProtocol';
+
+export const tlsFaultKinds: readonly TlsFaultKind[] = [
+  'expired',
+  'notYetValid',
+  'wrongHost',
+  'selfSigned',
+  'unknownAuthority',
+  'oldProtocol',
+];
+
+/** What `tls.createServer`, `https.createServer` and `tls.Server.setSecureContext` take. */
+export interface TlsServerSettings {
+  readonly key: string;
+  readonly cert: string;
+  readonly minVersion?: SecureVersion;
+  readonly maxVersion?: SecureVersion;
+  readonly ciphers?: string;
+}
+
+export interface TlsServerSettingsOptions {
+  /** The names the server is asked for by. */
+  hostnames: readonly string[];
+  /** Absent: nothing is wrong. */
+  fault?: TlsFaultKind;
+  clock?: Clock;
+  /** Draws serial numbers. */
+  random?: Random;
+}
+
+const DAY_MS = 86_400_000;
+/** A top-level name that belongs to nobody (RFC 2606). */
+const SOMEBODY_ELSE = 'somebody-else.invalid';
+
+const shape = {
+  hostnames: hostnamesRule,
+  fault: optional(oneOf(tlsFaultKinds)),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+};
+
+/**
+ * Settings of a server whose certificate `authority` has signed, or is wrong in the one way that is asked
+ * for. What Node's client says of each to one that trusts `authority`: `CERT_HAS_EXPIRED`,
+ * `CERT_NOT_YET_VALID`, `ERR_TLS_CERT_ALTNAME_INVALID`, `DEPTH_ZERO_SELF_SIGNED_CERT`,
+ * `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, and for an old protocol `ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION`.
+ * @throws InvalidOptionError
+ */
+export function tlsServerSettings(
+  authority: CertificateAuthority,
+  options: TlsServerSettingsOptions,
+): TlsServerSettings {
+  const { hostnames, fault, clock, random } = readOptions('tlsServerSettings', shape, options);
+  if (fault === undefined) return authority.issue({ hostnames });
+  const nowMs = clock.epochMs();
+  switch (fault) {
+    case 'expired':
+      return authority.issue({
+        hostnames,
+        validFromMs: nowMs - 2 * DAY_MS,
+        validToMs: nowMs - DAY_MS,
+      });
+    case 'notYetValid':
+      return authority.issue({
+        hostnames,
+        validFromMs: nowMs + DAY_MS,
+        validToMs: nowMs + 2 * DAY_MS,
+      });
+    case 'wrongHost':
+      return authority.issue({ hostnames: [SOMEBODY_ELSE] });
+    case 'selfSigned':
+      return createSelfSignedCertificate({ hostnames, clock, random });
+    case 'unknownAuthority':
+      return createCertificateAuthority({ clock, random }).issue({ hostnames });
+    case 'oldProtocol':
+      return {
+        ...authority.issue({ hostnames }),
+        minVersion: 'TLSv1.1',
+        maxVersion: 'TLSv1.1',
+        // OpenSSL 3 speaks it only at its lowest level of security.
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      };
+  }
+}
