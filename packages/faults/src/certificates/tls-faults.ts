@@ -79,32 +79,23 @@ export function tlsServerSettings(
   const { hostnames, fault, clock, random } = readOptions('tlsServerSettings', shape, options);
   if (fault === undefined) return authority.issue({ hostnames });
   const nowMs = clock.epochMs();
-  switch (fault) {
-    case 'expired':
-      return authority.issue({
-        hostnames,
-        validFromMs: nowMs - 2 * DAY_MS,
-        validToMs: nowMs - DAY_MS,
-      });
-    case 'notYetValid':
-      return authority.issue({
-        hostnames,
-        validFromMs: nowMs + DAY_MS,
-        validToMs: nowMs + 2 * DAY_MS,
-      });
-    case 'wrongHost':
-      return authority.issue({ hostnames: [SOMEBODY_ELSE] });
-    case 'selfSigned':
-      return createSelfSignedCertificate({ hostnames, clock, random });
-    case 'unknownAuthority':
-      return createCertificateAuthority({ clock, random }).issue({ hostnames });
-    case 'oldProtocol':
-      return {
-        ...authority.issue({ hostnames }),
-        minVersion: 'TLSv1.1',
-        maxVersion: 'TLSv1.1',
-        // OpenSSL 3 speaks it only at its lowest level of security.
-        ciphers: 'DEFAULT@SECLEVEL=0',
-      };
-  }
+  const from = (daysFromNow: number): TlsServerSettings => {
+    const validFromMs = nowMs + daysFromNow * DAY_MS;
+    return authority.issue({ hostnames, validFromMs, validToMs: validFromMs + DAY_MS });
+  };
+  const make: Readonly<Record<TlsFaultKind, () => TlsServerSettings>> = {
+    expired: () => from(-2),
+    notYetValid: () => from(1),
+    wrongHost: () => authority.issue({ hostnames: [SOMEBODY_ELSE] }),
+    selfSigned: () => createSelfSignedCertificate({ hostnames, clock, random }),
+    unknownAuthority: () => createCertificateAuthority({ clock, random }).issue({ hostnames }),
+    oldProtocol: () => ({
+      ...authority.issue({ hostnames }),
+      minVersion: 'TLSv1.1',
+      maxVersion: 'TLSv1.1',
+      // OpenSSL 3 speaks it only at its lowest level of security.
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    }),
+  };
+  return make[fault]();
 }
