@@ -274,6 +274,20 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     return admission;
   };
 
+  const run = async <T>(
+    fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
+    signal: AbortSignal | undefined,
+    beganMs: number,
+  ): Promise<T> => {
+    try {
+      // The abort may have come between the admission and this moment.
+      signal?.throwIfAborted();
+      return await fn(signal);
+    } finally {
+      end(beganMs);
+    }
+  };
+
   const clear = (): void => {
     for (const priority of priorities) {
       const line = lines[priority];
@@ -297,16 +311,15 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
       given?.signal?.throwIfAborted();
       return releaseOf(isFree() ? begin() : await queue(given));
     },
-    async execute(fn, given) {
+    execute(fn, given) {
       const signal = given?.signal;
-      signal?.throwIfAborted();
-      const beganMs = isFree() ? begin() : await queue(given);
       try {
-        // The abort may have come between the admission and this moment.
         signal?.throwIfAborted();
-        return await fn(signal);
-      } finally {
-        end(beganMs);
+        if (isFree()) return run(fn, signal, begin());
+        // Not an async function: while a call waits, its frame would be a third of what is kept of it.
+        return queue(given).then((beganMs) => run(fn, signal, beganMs));
+      } catch (error) {
+        return Promise.reject(error);
       }
     },
     getStats: () => ({
