@@ -82,3 +82,16 @@ export {
   createHttpFaultProxy,
 } from './http/http-fault-proxy.ts';
 export { type HttpAim, type HttpFaultKind, type HttpFaults } from './http/http-faults.ts';
+export {
+  type RedisFaultProxy,
+  type RedisFaultProxyOptions,
+  type RedisFaultProxyStats,
+  createRedisFaultProxy,
+} from './words/redis/redis-fault-proxy.ts';
+export {
+  type RedisAim,
+  type RedisRedirection,
+  type RedisWord,
+  type RedisWords,
+} from './words/redis/redis-words.ts';
+export { ProtocolError } from './words/protocol-error.ts';

@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net';
+
+/** The two ends of a connection, as an interpreter between them speaks to them. */
+export interface Line {
+  toClient(bytes: Buffer): void;
+  toServer(bytes: Buffer): void;
+  /** The client gets these bytes and FIN; the server's end is dropped. */
+  hangUp(lastWords: Buffer): void;
+  /** Both ends are dropped, the client's by RST. */
+  reset(): void;
+}
+
+/** Understands what passes, and decides what passes on. */
+export interface Interpreter {
+  fromClient(bytes: Buffer): void;
+  fromServer(bytes: Buffer): void;
+}
+
+/**
+ * Joins two sockets through an interpreter, with backpressure and half-closes passed on. Whatever it throws
+ * breaks this connection alone, by RST.
+ * @param onBroken is told why when a connection is broken by what its interpreter could not read.
+ */
+export function relay(
+  client: Socket,
+  server: Socket,
+  interpreterOf: (line: Line) => Interpreter,
+  onBroken: (error: unknown) => void,
+): Line {
+  let isOver = false;
+  const drop = (): void => {
+    isOver = true;
+    server.destroy();
+    if (!client.destroyed) client.resetAndDestroy();
+  };
+  const steer = (): void => {
+    // Answers to the client come from both sides, so a client that does not read stops both.
+    const isClientFull = client.writableNeedDrain;
+    if (isClientFull) server.pause();
+    else server.resume();
+    if (isClientFull || server.writableNeedDrain) client.pause();
+    else client.resume();
+  };
+  const line: Line = {
+    toClient(bytes) {
+      if (client.writable && !client.write(bytes)) steer();
+    },
+    toServer(bytes) {
+      if (server.writable && !server.write(bytes)) steer();
+    },
+    hangUp(lastWords) {
+      isOver = true;
+      server.destroy();
+      client.end(lastWords);
+      client.resume();
+    },
+    reset: drop,
+  };
+  const interpreter = interpreterOf(line);
+  const reading = (read: (bytes: Buffer) => void) => (bytes: Buffer) => {
+    if (isOver) return;
+    try {
+      read(bytes);
+    } catch (error) {
+      onBroken(error);
+      drop();
+    }
+  };
+  client.on(
+    'data',
+    reading((bytes) => interpreter.fromClient(bytes)),
+  );
+  server.on(
+    'data',
+    reading((bytes) => interpreter.fromServer(bytes)),
+  );
+  client.on('drain', steer);
+  server.on('drain', steer);
+  client.on('end', () => server.end());
+  server.on('end', () => client.end());
+  client.on('error', drop);
+  server.on('error', drop);
+  client.on('close', () => server.destroy());
+  server.on('close', () => {
+    if (!isOver && !client.writableEnded) client.end();
+  });
+  steer();
+  return line;
+}

@@ -1,0 +1,13 @@
+import { HoldfastError } from '@holdfast/resilience';
+
+/** What passed was not the protocol the proxy speaks; that connection was broken. */
+export class ProtocolError extends HoldfastError {
+  readonly code = 'NOT_THE_PROTOCOL';
+
+  constructor(protocol: 'Redis' | 'Postgres', seen: string) {
+    super(
+      `a fault proxy for ${protocol} read ${seen}; the connection was reset. Put createFaultProxy in front of servers that speak another protocol, or TLS`,
+      { outcome: 'unknown' },
+    );
+  }
+}

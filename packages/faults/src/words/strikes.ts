@@ -1,0 +1,60 @@
+import { seededRandom } from '@holdfast/resilience';
+import type { DecisionLog } from '../decision-log.ts';
+import { derivedSeed } from '../derived-seed.ts';
+
+/** What every fault that strikes single calls has. */
+export interface Countable {
+  /** Share of what it meets that it strikes, 0 to 1. */
+  readonly probability: number;
+  /** It strikes so often, then no more. */
+  readonly maxStrikes: number;
+}
+
+/** Which faults are set, and whom they strike. */
+export interface Strikes<Kind extends string, Fault extends Countable> {
+  set(kind: Kind, fault: Fault): void;
+  clear(kind: Kind): void;
+  clearAll(): void;
+  list(): readonly Kind[];
+  /**
+   * Draws for one call of one connection, kind by kind, each from a sequence of its own; the first fault
+   * that strikes is the answer.
+   */
+  draw(
+    connection: number,
+    call: number,
+    meets: (fault: Fault, kind: Kind) => boolean,
+  ): { readonly kind: Kind; readonly fault: Fault } | undefined;
+  struck(): Readonly<Partial<Record<Kind, number>>>;
+}
+
+/** @param kinds every kind there is, in the order in which a call meets them. */
+export function createStrikes<Kind extends string, Fault extends Countable>(
+  kinds: readonly Kind[],
+  { seed, log }: { seed: number; log: DecisionLog },
+): Strikes<Kind, Fault> {
+  const faults = new Map<Kind, { readonly fault: Fault; strikesLeft: number }>();
+  const struck: Partial<Record<Kind, number>> = {};
+  return {
+    set: (kind, fault) => void faults.set(kind, { fault, strikesLeft: fault.maxStrikes }),
+    clear: (kind) => void faults.delete(kind),
+    clearAll: () => faults.clear(),
+    list: () => kinds.filter((kind) => faults.has(kind)),
+    draw(connection, call, meets) {
+      if (faults.size === 0) return undefined;
+      for (const [index, kind] of kinds.entries()) {
+        const set = faults.get(kind);
+        if (set === undefined || !meets(set.fault, kind)) continue;
+        const random = seededRandom(derivedSeed(seed, index, connection, call));
+        const isStruck = random() < set.fault.probability && set.strikesLeft > 0;
+        log.record(`${connection} ${call} ${kind} ${isStruck ? 'struck' : 'spared'}`);
+        if (!isStruck) continue;
+        set.strikesLeft -= 1;
+        struck[kind] = (struck[kind] ?? 0) + 1;
+        return { kind, fault: set.fault };
+      }
+      return undefined;
+    },
+    struck: () => ({ ...struck }),
+  };
+}
