@@ -1,0 +1,99 @@
+import {
+  type Clock,
+  InvalidOptionError,
+  type Rule,
+  type Shape,
+  callback,
+  having,
+  integer,
+  nested,
+  optional,
+  readOptions,
+  systemClock,
+  text,
+} from '@holdfast/resilience';
+import type { FaultHook } from './faults.ts';
+
+export interface S3ServerOptions {
+  /** Default `holdfast-stage`. */
+  accessKeyId?: string;
+  /** Default `holdfast-stage-secret`. */
+  secretAccessKey?: string;
+  /** Further accounts, which may do only what a bucket's policy allows them. */
+  accounts?: readonly { readonly accessKeyId: string; readonly secretAccessKey: string }[];
+  /** Where everything is kept over a restart; made if need be. Default: in memory. */
+  directory?: string;
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** Default: any free one. */
+  port?: number;
+  /** The largest object; one that is larger is EntityTooLarge. Default 5 GiB. */
+  maxObjectBytes?: number;
+  /** All objects and parts together; beyond it, InsufficientStorage. Default 1 TiB, in memory 1 GiB. */
+  maxStoredBytes?: number;
+  /** The smallest part but for the last. Default 5 MiB, as S3 has it. */
+  minPartBytes?: number;
+  /** Asked for each request before anything is done. */
+  faults?: FaultHook;
+  /** Tells the server's time: of objects, of signatures, of the Date header. */
+  clock?: Clock;
+}
+
+const GIB = 1_073_741_824;
+const name = (fallback?: string): Rule<string> =>
+  text({ maxLength: 128, ...(fallback !== undefined && { default: fallback }) });
+
+const bytes = (fallback?: number): Rule<number> =>
+  integer({
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    ...(fallback !== undefined && { default: fallback }),
+  });
+
+const accountShape = { accessKeyId: name(), secretAccessKey: name() };
+
+const accountsRule: Rule<readonly { accessKeyId: string; secretAccessKey: string }[]> = {
+  permitted: 'an array of { accessKeyId, secretAccessKey }',
+  accepts(value, field, owner) {
+    if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
+    return value.map((account: unknown, at) =>
+      nested(accountShape).accepts(account, `${field}[${at}]`, owner),
+    );
+  },
+  absent: () => [],
+};
+
+const shape = {
+  accessKeyId: name('holdfast-stage'),
+  secretAccessKey: name('holdfast-stage-secret'),
+  accounts: accountsRule,
+  directory: optional(text({ maxLength: 4_096 })),
+  host: name('127.0.0.1'),
+  port: integer({ min: 0, max: 65_535, default: 0 }),
+  maxObjectBytes: bytes(5 * GIB),
+  maxStoredBytes: optional(bytes()),
+  minPartBytes: bytes(5_242_880),
+  faults: callback<FaultHook>(() => undefined),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+} satisfies Shape<S3ServerOptions>;
+
+export interface SettledS3ServerOptions {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly accounts: readonly { accessKeyId: string; secretAccessKey: string }[];
+  readonly directory: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly maxObjectBytes: number;
+  readonly maxStoredBytes: number;
+  readonly minPartBytes: number;
+  readonly faults: FaultHook;
+  readonly clock: Clock;
+}
+
+/** @throws InvalidOptionError */
+export function readS3ServerOptions(given: S3ServerOptions): SettledS3ServerOptions {
+  const { maxStoredBytes, ...settled } = readOptions('createS3Server', shape, given);
+  const fallback = settled.directory === undefined ? GIB : 1_024 * GIB;
+  return { ...settled, maxStoredBytes: maxStoredBytes ?? fallback };
+}

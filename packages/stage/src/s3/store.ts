@@ -1,0 +1,227 @@
+import {
+  type Rule,
+  InvalidOptionError,
+  integer,
+  nested,
+  optional,
+  text,
+} from '@holdfast/resilience';
+import { type Blobs, type Span, openBlobs } from './blobs.ts';
+import { CHECKSUMS, type ChecksumName } from './checksums.ts';
+import { type Records, type Table, openRecords } from './records.ts';
+import { refuse } from './refusal.ts';
+
+/** Bytes of an object that were uploaded together. */
+export interface Piece {
+  readonly blob: string;
+  readonly size: number;
+}
+
+export interface StoredChecksum {
+  readonly name: ChecksumName;
+  readonly value: string;
+  readonly type: 'FULL_OBJECT' | 'COMPOSITE';
+}
+
+export interface StoredBucket {
+  /** The access key that made it. */
+  readonly owner: string;
+  readonly createdMs: number;
+  readonly policy: string | undefined;
+}
+
+/** What a client says about an object besides its bytes. */
+export interface Description {
+  /** Headers given back as they came, such as `content-type`. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Its own metadata, without the prefix of the headers. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface StoredObject extends Description {
+  readonly etag: string;
+  readonly size: number;
+  readonly modifiedMs: number;
+  readonly checksum: StoredChecksum | undefined;
+  readonly pieces: readonly Piece[];
+}
+
+export interface StoredUpload extends Description {
+  readonly bucket: string;
+  readonly key: string;
+  readonly initiatedMs: number;
+  readonly checksumName: ChecksumName | undefined;
+  readonly checksumType: 'FULL_OBJECT' | 'COMPOSITE';
+}
+
+export interface StoredPart extends Piece {
+  readonly etag: string;
+  readonly modifiedMs: number;
+  readonly checksum: string | undefined;
+}
+
+/** Everything the server keeps. A change to the tables is one turn: nobody sees half of it. */
+export interface ObjectStore {
+  readonly buckets: Table<StoredBucket>;
+  /** By `bucket/key`. */
+  readonly objects: Table<StoredObject>;
+  readonly uploads: Table<StoredUpload>;
+  /** By `upload/part`, the part with leading zeros. */
+  readonly parts: Table<StoredPart>;
+  readonly blobs: Blobs;
+  /** Bytes of all objects and parts. */
+  readonly storedBytes: number;
+  /** Puts a record in the place of the one before, whose bytes go. */
+  replace<T>(table: Table<T>, key: string, record: T | undefined): Promise<void>;
+  /** Forgets a part whose bytes belong to an object now. */
+  handOver(part: string): void;
+  close(): void;
+}
+
+const NAME_CHARACTERS = 4_096;
+const MAX_BYTES = Number.MAX_SAFE_INTEGER;
+
+const words: Rule<Readonly<Record<string, string>>> = {
+  permitted: 'an object of strings',
+  accepts(value, field, owner) {
+    if (typeof value !== 'object' || value === null) throw wrong(this, value, field, owner);
+    const read: Record<string, string> = {};
+    for (const [name, word] of Object.entries(value)) {
+      if (typeof word !== 'string') throw wrong(this, word, `${field}.${name}`, owner);
+      read[name] = word;
+    }
+    return read;
+  },
+};
+
+function wrong(rule: Rule<unknown>, value: unknown, field: string, owner: string): Error {
+  return new InvalidOptionError(owner, field, value, rule.permitted);
+}
+
+const string: Rule<string> = text({ minLength: 0, maxLength: NAME_CHARACTERS });
+const count: Rule<number> = integer({ min: 0, max: MAX_BYTES });
+const pieceShape = { blob: string, size: count };
+const pieces: Rule<readonly Piece[]> = {
+  permitted: 'an array of pieces',
+  accepts(value, field, owner) {
+    if (!Array.isArray(value)) throw wrong(this, value, field, owner);
+    return value.map((piece: unknown, at) =>
+      nested(pieceShape).accepts(piece, `${field}[${at}]`, owner),
+    );
+  },
+};
+const checksumName: Rule<ChecksumName> = {
+  permitted: `one of ${CHECKSUMS.join(', ')}`,
+  accepts(value, field, owner) {
+    const name = CHECKSUMS.find((known) => known === value);
+    if (name === undefined) throw wrong(this, value, field, owner);
+    return name;
+  },
+};
+const checksumType: Rule<'FULL_OBJECT' | 'COMPOSITE'> = {
+  permitted: 'FULL_OBJECT or COMPOSITE',
+  accepts: (value) => (value === 'COMPOSITE' ? value : 'FULL_OBJECT'),
+};
+
+/** Opens what a folder holds; without one, an empty store in memory. */
+export async function openStore(directory: string | undefined): Promise<ObjectStore> {
+  const records = openRecords(directory);
+  const blobs = await openBlobs(directory === undefined ? undefined : `${directory}/blobs`);
+  return storeOf(records, blobs);
+}
+
+function storeOf(records: Records, blobs: Blobs): ObjectStore {
+  const buckets = records.table('buckets', {
+    owner: string,
+    createdMs: count,
+    policy: optional(text({ maxLength: 65_536 })),
+  });
+  const described = { headers: words, metadata: words };
+  const checksumShape = { name: checksumName, value: string, type: checksumType };
+  const objects = records.table('objects', {
+    ...described,
+    etag: string,
+    size: count,
+    modifiedMs: count,
+    checksum: optional({ ...nested(checksumShape), permitted: 'a checksum' }),
+    pieces,
+  });
+  const uploads = records.table('uploads', {
+    ...described,
+    bucket: string,
+    key: string,
+    initiatedMs: count,
+    checksumName: optional(checksumName),
+    checksumType,
+  });
+  const parts = records.table('parts', {
+    ...pieceShape,
+    etag: string,
+    modifiedMs: count,
+    checksum: optional(string),
+  });
+  let storedBytes = 0;
+  for (const table of [objects, parts]) {
+    for (const key of table.keys()) storedBytes += table.get(key)?.size ?? 0;
+  }
+  return {
+    buckets,
+    objects,
+    uploads,
+    parts,
+    blobs,
+    get storedBytes() {
+      return storedBytes;
+    },
+    async replace(table, key, record) {
+      const before = piecesOf(table.get(key));
+      if (record === undefined) table.delete(key);
+      else table.set(key, record);
+      const after = piecesOf(record);
+      storedBytes += sizeOf(after) - sizeOf(before);
+      const kept = new Set(after.map(({ blob }) => blob));
+      for (const { blob } of before) if (!kept.has(blob)) await blobs.remove(blob);
+    },
+    handOver(part) {
+      storedBytes -= parts.get(part)?.size ?? 0;
+      parts.delete(part);
+    },
+    close: () => records.close(),
+  };
+}
+
+function piecesOf(record: unknown): readonly Piece[] {
+  if (typeof record !== 'object' || record === null) return [];
+  if ('pieces' in record && Array.isArray(record.pieces)) return record.pieces.filter(isPiece);
+  return isPiece(record) ? [record] : [];
+}
+
+function isPiece(value: unknown): value is Piece {
+  if (typeof value !== 'object' || value === null || !('blob' in value) || !('size' in value)) {
+    return false;
+  }
+  return typeof value.blob === 'string' && typeof value.size === 'number';
+}
+
+function sizeOf(these: readonly Piece[]): number {
+  return these.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Where the bytes from `first` to `last` of an object lie. */
+export function spansOf(these: readonly Piece[], first: number, last: number): Span[] {
+  const spans: Span[] = [];
+  let at = 0;
+  for (const { blob, size } of these) {
+    const span = { blob, first: Math.max(0, first - at), last: Math.min(size, last - at + 1) - 1 };
+    if (span.first <= span.last) spans.push(span);
+    at += size;
+  }
+  return spans;
+}
+
+/** @throws S3RefusalError NoSuchBucket */
+export function bucketNamed(store: ObjectStore, name: string): StoredBucket {
+  const bucket = store.buckets.get(name);
+  if (bucket === undefined) throw refuse('NoSuchBucket');
+  return bucket;
+}
