@@ -17,6 +17,14 @@ export {
 export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';
 export type { RedisCluster } from './redis/cluster.ts';
 export type { RedisSentinel } from './redis/sentinel.ts';
+export type { FaultHook, RefusalFault, ServerCall, ServerFault } from './s3/faults.ts';
+export type { S3ServerOptions } from './s3/options.ts';
+export {
+  type S3Credentials,
+  type S3Server,
+  type S3ServerStats,
+  createS3Server,
+} from './s3/s3-server.ts';
 export type { Address } from './server-kind.ts';
 export type { StageTransition } from './server.ts';
 export {
