@@ -1,4 +1,4 @@
-import type { Address, Program, ServerKind, StageContext } from './server-kind.ts';
+import type { Place, Program, ServerKind, StageContext } from './server-kind.ts';
 import type { ServerHandle } from './stage.ts';
 
 /** Servers that stand together and are handed out as one: one server alone, or a topology. */
@@ -7,6 +7,8 @@ export interface Ensemble<Handle> {
   readonly size: number;
   /** Further ports that each server listens on, as distances from its own. */
   readonly portOffsets: readonly number[];
+  /** Its clients speak UDP, which no fault proxy carries: they are given the servers' own addresses. */
+  readonly isDatagram?: true;
   readonly docker:
     | { readonly stands: true; readonly images: readonly string[] }
     | { readonly stands: false; readonly why: string };
@@ -16,7 +18,7 @@ export interface Ensemble<Handle> {
    * What its servers are, in the order of their addresses. Those of a wave start together, once those of
    * the waves before have answered.
    */
-  cast(addresses: readonly Address[]): readonly (readonly ServerKind[])[];
+  cast(places: readonly Place[]): readonly (readonly ServerKind[])[];
   /** Resolves when the servers, each of which has answered, do together what they are there for. */
   settle(
     handles: readonly ServerHandle[],
@@ -29,7 +31,7 @@ export interface Ensemble<Handle> {
 /** An ensemble of one. */
 export function soloist(
   solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate'> & {
-    readonly cast: (address: Address) => ServerKind;
+    readonly cast: (place: Place) => ServerKind;
   },
 ): Ensemble<ServerHandle> {
   return {
@@ -37,7 +39,7 @@ export function soloist(
     portOffsets: [],
     docker: solo.docker,
     locate: solo.locate,
-    cast: (addresses) => [addresses.map(solo.cast)],
+    cast: (places) => [places.map(solo.cast)],
     settle: () => Promise.resolve(),
     present: (handles) => member(handles, 0),
   };

@@ -53,6 +53,21 @@ export class StageClosedError extends HoldfastError {
   }
 }
 
+/** Nothing stands in front of a server that could break its connections. */
+export class StageLinkError extends HoldfastError {
+  readonly code = 'STAGE_LINK_ABSENT';
+  readonly server: string;
+
+  constructor(server: string) {
+    super(
+      `${server}.link: no fault proxy stands in front of ${server}, because the stage was opened with ` +
+        `'link: false' or its clients speak UDP; open it without 'link: false', or use the server's own faults`,
+      { outcome: 'not-applied' },
+    );
+    this.server = server;
+  }
+}
+
 /** A server ended while it was being started. */
 export class ServerStartError extends HoldfastError {
   readonly code = 'SERVER_START_FAILED';

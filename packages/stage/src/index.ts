@@ -11,9 +11,11 @@ export {
   ServerStartError,
   ServerTimeoutError,
   StageClosedError,
+  StageLinkError,
   StageModeError,
   StageStateError,
 } from './errors.ts';
+export type { StageNetwork } from './network.ts';
 export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';
 export type { RedisCluster } from './redis/cluster.ts';
 export type { RedisSentinel } from './redis/sentinel.ts';
@@ -27,7 +29,14 @@ export {
 } from './s3/s3-server.ts';
 export type { Address } from './server-kind.ts';
 export type { StageTransition } from './server.ts';
+export type { Dns } from './dns/dns.ts';
+export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
+export type { Lookup, ResolverPatience } from './dns/lookup.ts';
+export type { DnsQuery } from './dns/query.ts';
+export type { DnsRecord, DnsRecordType } from './dns/record.ts';
+export type { DnsOptions } from './dns/settings.ts';
 export {
+  type DirectAddress,
   type PostgresStageOptions,
   type RedisClusterOptions,
   type RedisSentinelOptions,

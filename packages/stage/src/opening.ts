@@ -1,8 +1,9 @@
 import { withDeadline } from './deadline.ts';
 import type { Ensemble } from './ensemble.ts';
 import { ServerTimeoutError } from './errors.ts';
+import { type Link, openLink, wasPortTaken } from './link.ts';
 import { type ReservedPort, reservePorts } from './ports.ts';
-import type { Address, ServerKind, StageContext } from './server-kind.ts';
+import type { Address, Place, ServerKind, StageContext } from './server-kind.ts';
 import { type ServerDriver, type StagedServer, stageServer } from './server.ts';
 
 /** How many times ports are drawn when others keep taking them in the moment before the servers do. */
@@ -31,17 +32,29 @@ export async function openEnsemble<Handle>(
   const { clock, readyTimeoutMs, random } = context;
   for (let draw = 1; ; draw += 1) {
     const ports = await reservePorts(random, ensemble.size, ensemble.portOffsets);
+    const links: Link[] = [];
     const servers: StagedServer[] = [];
     const close = async (): Promise<void> => {
       const closings = await Promise.allSettled(servers.map((server) => server.close()));
-      await Promise.all(ports.map((port) => port.release()));
+      await Promise.all([...ports, ...links].map((each) => each.release()));
       throwFirst(closings);
     };
     try {
       const addresses = ports.map(({ port }) => ({ host: '127.0.0.1', port }));
-      for (const wave of ensemble.cast(addresses)) {
+      if (context.link && ensemble.isDatagram !== true) {
+        for (const address of addresses) links.push(await openLink(address, context));
+      }
+      const places = addresses.map(({ host, port }, at) => ({
+        host,
+        port,
+        announced: links[at]?.address ?? { host, port },
+      }));
+      for (const wave of ensemble.cast(places)) {
         const first = servers.length;
-        for (const kind of wave) servers.push(await take(kind, addresses[servers.length]));
+        for (const kind of wave) {
+          const at = servers.length;
+          servers.push(await take(kind, places[at], links[at]));
+        }
         await startTogether(servers.slice(first), signal);
       }
       const handles = servers.map(({ handle }) => handle);
@@ -52,16 +65,28 @@ export async function openEnsemble<Handle>(
       );
       return { handle: ensemble.present(handles, context), close };
     } catch (error) {
-      const wasTaken = await isTaken(ports, servers);
+      const wasTaken = wasPortTaken(error) || (await isTaken(ports, servers));
       await close();
       if (!wasTaken || draw === MAX_DRAWS) throw error;
     }
   }
 
-  async function take(kind: ServerKind, address: Address | undefined): Promise<StagedServer> {
-    if (address === undefined) throw new RangeError(`${kind.name} has no address`);
-    const driver = await seat(kind, address);
-    const description = { ...context, ...address, name: kind.name, url: kind.url(address) };
+  async function take(
+    kind: ServerKind,
+    place: Place | undefined,
+    link: Link | undefined,
+  ): Promise<StagedServer> {
+    if (place === undefined) throw new RangeError(`${kind.name} has no address`);
+    const { host, port, announced } = place;
+    const driver = await seat(kind, { host, port });
+    const description = {
+      ...context,
+      ...announced,
+      name: kind.name,
+      url: kind.url(announced),
+      direct: { url: kind.url({ host, port }), host, port },
+      link: link?.proxy,
+    };
     return stageServer(description, driver);
   }
 }

@@ -2,6 +2,7 @@ import {
   type Clock,
   type Rule,
   type Shape,
+  flag,
   having,
   integer,
   oneOf,
@@ -24,6 +25,7 @@ const shape = {
   mode: optional(oneOf(STAGE_MODES)),
   redis: optional(redisRule),
   postgres: optional(postgresRule),
+  link: flag(true),
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
   fetchTimeoutMs: milliseconds(120_000),
@@ -37,6 +39,7 @@ export interface SettledStageOptions {
   readonly mode: StageMode | undefined;
   readonly redis: RedisForm | undefined;
   readonly postgres: PostgresForm | undefined;
+  readonly link: boolean;
   readonly readyTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;

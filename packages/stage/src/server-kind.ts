@@ -8,6 +8,12 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where a server of an ensemble listens, and where everyone else finds it. */
+export interface Place extends Address {
+  /** The address of the fault proxy in front of it; its own where nothing stands there. */
+  readonly announced: Address;
+}
+
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -18,6 +24,8 @@ export interface StageContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly watchdog: Watchdog;
+  /** Whether a fault proxy stands in front of each server. */
+  readonly link: boolean;
   readonly readyTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;

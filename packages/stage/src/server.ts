@@ -1,13 +1,15 @@
+import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, createAnnouncer } from '@holdfast/resilience';
 import { orAbort, settlesWithin, withDeadline } from './deadline.ts';
 import {
   ServerStartError,
   ServerTimeoutError,
   StageClosedError,
+  StageLinkError,
   StageStateError,
 } from './errors.ts';
 import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
-import type { ServerHandle, ServerState, StartOptions } from './stage.ts';
+import type { DirectAddress, ServerHandle, ServerState, StartOptions } from './stage.ts';
 
 /** One run of a server, from launch to end, whatever it runs as. */
 export interface Life {
@@ -39,6 +41,9 @@ export interface ServerDescription {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  readonly direct: DirectAddress;
+  /** Stands at the address of the server; absent where the server itself does. */
+  readonly link: FaultProxy | undefined;
   readonly clock: Clock;
   /** How long a start may take to its first answer. */
   readonly readyTimeoutMs: number;
@@ -91,7 +96,7 @@ const QUOTED_LOG_CHARACTERS = 1_000;
 
 /** A server that has not been started yet. Its verbs take effect one after the other, as called. */
 export function stageServer(server: ServerDescription, driver: ServerDriver): StagedServer {
-  const { name, clock, readyTimeoutMs, stopTimeoutMs } = server;
+  const { name, link, clock, readyTimeoutMs, stopTimeoutMs } = server;
   const announcer = createAnnouncer<{ transition: StageTransition }>('holdfast:stage');
   const closing = new AbortController();
   let state: State = { is: 'stopped' };
@@ -147,11 +152,18 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       const life = await driver.launch(limit);
       const follow = async (): Promise<void> => {
         watch.ended = await life.ended;
+        link?.refuse();
         apply({ type: 'ended', life });
       };
       void follow();
+      // Whoever connects meets what the server itself would show: refusal, until it listens.
+      const probe = async (patience: AbortSignal): Promise<Readiness> => {
+        const readiness = await driver.probe(patience);
+        if (watch.ended === undefined) await link?.accept();
+        return readiness;
+      };
       try {
-        const came = await untilAnswered(clock, driver.probe.bind(driver), until, watch, limit);
+        const came = await untilAnswered(clock, probe, until, watch, limit);
         if (came === 'ended') throw await startError(watch, limit);
       } catch (error) {
         await end(life);
@@ -181,6 +193,11 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     url: server.url,
     host: server.host,
     port: server.port,
+    direct: server.direct,
+    get link() {
+      if (link === undefined) throw new StageLinkError(name);
+      return link;
+    },
     get state() {
       return state.is;
     },

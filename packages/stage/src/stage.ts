@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/resilience';
 import { seatInDocker } from './docker/docker.ts';
 import { type DockerVerdict, type VerdictOptions, judgeDocker } from './docker/verdict.ts';
@@ -12,6 +13,7 @@ import type { RedisCluster } from './redis/cluster.ts';
 import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
 import type { Environment, StageContext } from './server-kind.ts';
+import { type StageNetwork, stageNetwork } from './network.ts';
 import { openWatchdog } from './watchdog.ts';
 
 /** What the servers run as: containers, or processes of this machine. */
@@ -72,6 +74,11 @@ export interface StageOptions {
     | RedisClusterOptions;
   /** A Postgres; `'replica'`: with a streaming replica. Mode local only. */
   postgres?: true | 'replica' | PostgresStageOptions;
+  /**
+   * Whether a fault proxy stands in front of each server, at the address that clients are given. Default
+   * true.
+   */
+  link?: boolean;
   /** How long a server may take from its start to its first answer, in milliseconds. Default 30 000. */
   readyTimeoutMs?: number;
   /**
@@ -100,6 +107,13 @@ export interface StartOptions {
   signal?: AbortSignal;
 }
 
+/** Where a server itself listens, behind its link. */
+export interface DirectAddress {
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 /**
  * A real server that can be broken. Verbs take effect one after the other in the order of their calls;
  * each rejects with StageStateError when the server is in no state for it, with StageClosedError after
@@ -111,6 +125,14 @@ export interface ServerHandle {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** The server's own address, for measuring beside the link; equal to the former with `link: false`. */
+  readonly direct: DirectAddress;
+  /**
+   * The fault proxy that stands at the server's address: latency, resets, silence and the like. It refuses
+   * connections while the server is stopped.
+   * @throws StageLinkError where none stands there.
+   */
+  readonly link: FaultProxy;
   readonly state: ServerState;
   /** Ends it as a crash would (SIGKILL); resolves once it is gone. From running or frozen. */
   kill(): Promise<void>;
@@ -143,6 +165,7 @@ interface StageServers<O extends StageOptions> {
 
 interface StageItself {
   readonly mode: StageMode;
+  readonly network: StageNetwork;
   /** Ends every server and removes all it left. Calling it again changes nothing. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -198,7 +221,13 @@ export async function openStage(
     throw error;
   }
   const handles = stands.map(({ name, open }) => [name, open.handle] as const);
-  return { ...Object.fromEntries(handles), mode: chosen.mode, close, [Symbol.asyncDispose]: close };
+  return {
+    ...Object.fromEntries(handles),
+    mode: chosen.mode,
+    network: stageNetwork(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 interface NamedEnsemble {

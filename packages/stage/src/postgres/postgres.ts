@@ -73,21 +73,21 @@ export function postgresEnsemble(
       major = program.major;
       return program;
     },
-    cast(addresses) {
-      const [first, second] = addresses;
+    cast(places) {
+      const [first, second] = places;
       const primary = { name: 'postgres.primary', settings, ground: found };
       const standby = { name: 'postgres.replica', settings, ground: found };
       const kinds = [postgresNode(primary, env)];
       if (second !== undefined && first !== undefined) {
-        kinds.push(postgresNode({ ...standby, follows: first }, env));
+        kinds.push(postgresNode({ ...standby, follows: first.announced }, env));
       }
       return [kinds];
     },
     async settle(handles, { clock }, signal) {
       if (!replica) return;
       const sql = `select 1 from pg_stat_replication where state = 'streaming'`;
-      const primary = member(handles, 0);
-      await untilRows(clock, () => askPostgres(primary, { sql }, signal), signal);
+      const { direct } = member(handles, 0);
+      await untilRows(clock, () => askPostgres(direct, { sql }, signal), signal);
     },
     present: (handles, context) => present(handles, context, major),
   };
@@ -121,11 +121,11 @@ function present(
       mustBeName('template', template);
       const sql = `create database "${chosen}" template "${template}"${strategy}`;
       await within(primary, 'did not make a database', signal, async (limit) => {
-        let reply = await askPostgres(primary, { sql }, limit);
+        let reply = await askPostgres(primary.direct, { sql }, limit);
         // A session that has just been closed may still be seen for a moment.
         while (reply.kind === 'error' && reply.sqlState === OBJECT_IN_USE) {
           await sleep(clock, POLL_MS, limit);
-          reply = await askPostgres(primary, { sql }, limit);
+          reply = await askPostgres(primary.direct, { sql }, limit);
         }
         mustBeDone(primary, `make the database ${chosen}`, reply);
       });
@@ -141,9 +141,10 @@ function present(
     promote: ({ signal } = {}) =>
       within(replica, 'was not promoted', signal, async (limit) => {
         const sql = 'select pg_promote(false)';
-        mustBeDone(replica, 'be promoted', await askPostgres(replica, { sql }, limit));
+        mustBeDone(replica, 'be promoted', await askPostgres(replica.direct, { sql }, limit));
         const isPrimary = 'select 1 where not pg_is_in_recovery()';
-        const ask = (): Promise<PostgresReply> => askPostgres(replica, { sql: isPrimary }, limit);
+        const ask = (): Promise<PostgresReply> =>
+          askPostgres(replica.direct, { sql: isPrimary }, limit);
         await untilRows(clock, ask, limit);
       }),
   };

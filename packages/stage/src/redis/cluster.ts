@@ -3,7 +3,7 @@ import { InvalidOptionError } from '@holdfast/resilience';
 import type { Ensemble } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';
-import type { Address, Environment, StageContext } from '../server-kind.ts';
+import type { Address, Environment, Place, StageContext } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
@@ -50,10 +50,15 @@ export function redisCluster(
     portOffsets: [BUS_OFFSET],
     docker: { stands: true, images: [imageOf('redis', env)] },
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
-    cast: (addresses) => [
-      addresses.map((address, place) => {
-        const files = { [NODES_FILE]: nodesFile(addresses, place) };
-        const part = { isSentinel: false, lines: [], files, isReady };
+    cast: (places) => [
+      places.map((address, place) => {
+        const files = { [NODES_FILE]: nodesFile(places, place) };
+        const lines = [
+          `cluster-announce-ip ${address.announced.host}`,
+          `cluster-announce-port ${address.announced.port}`,
+          `cluster-announce-bus-port ${address.port + BUS_OFFSET}`,
+        ];
+        const part = { isSentinel: false, lines, files, isReady };
         const name = `redis.nodes[${place}]`;
         return redisNode({ name, prefix: 'redis://', settings, part }, address, env);
       }),
@@ -64,7 +69,7 @@ export function redisCluster(
           untilHolds(
             clock,
             async (limit) => {
-              const reply = await answerOf(replica, ['INFO', 'replication'], limit);
+              const reply = await answerOf(replica.direct, ['INFO', 'replication'], limit);
               return infoField(valueOf(reply), 'master_link_status') === 'up';
             },
             signal,
@@ -83,15 +88,15 @@ async function isReady(node: Address, signal: AbortSignal): Promise<boolean> {
 }
 
 /** What a node would have learned by CLUSTER MEET, ADDSLOTS and REPLICATE, as its file remembers it. */
-function nodesFile(addresses: readonly Address[], self: number): string {
-  const lines = addresses.map(({ host, port }, place) => {
+function nodesFile(places: readonly Place[], self: number): string {
+  const lines = places.map(({ port, announced }, place) => {
     const primary = place % PRIMARIES;
     const isPrimary = place === primary;
     const flags = `${place === self ? 'myself,' : ''}${isPrimary ? 'master' : 'slave'}`;
     const epoch = primary + 1;
     return [
       nodeId(place),
-      `${host}:${port}@${port + BUS_OFFSET}`,
+      `${announced.host}:${announced.port}@${port + BUS_OFFSET}`,
       flags,
       isPrimary ? '-' : nodeId(primary),
       '0 0',

@@ -3,7 +3,7 @@ import { withDeadline } from '../deadline.ts';
 import { type Ensemble, member } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';
-import type { Address, Environment, StageContext } from '../server-kind.ts';
+import type { Address, Environment, Place, StageContext } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
@@ -61,26 +61,37 @@ export function redisSentinel(
     portOffsets: [],
     docker: { stands: true, images: [imageOf('redis', env)] },
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
-    cast(addresses) {
-      const [primary, ...others] = addresses;
+    cast(places) {
+      const [primary, ...others] = places;
       if (primary === undefined) throw new RangeError('a Sentinel topology has a primary');
       const replicas = others.slice(0, REPLICAS);
       const sentinels = others.slice(REPLICAS);
       const node = (
         name: string,
-        at: Address,
-        lines: readonly string[],
+        at: Place,
+        more: readonly string[],
       ): ReturnType<typeof redisNode> => {
+        const { host, port } = at.announced;
+        const lines = [`replica-announce-ip ${host}`, `replica-announce-port ${port}`, ...more];
         const part = { isSentinel: false, lines, files: {} };
         return redisNode({ name, prefix: 'redis://', settings, part }, at, env);
       };
-      const watcher = (at: Address, place: number): ReturnType<typeof redisNode> => {
-        const lines = sentinelLines({ primary, replicas, sentinels, place, ...options });
+      const watcher = (at: Place, place: number): ReturnType<typeof redisNode> => {
+        const announced = (those: readonly Place[]): Address[] =>
+          those.map((each) => each.announced);
+        const lines = sentinelLines({
+          primary: primary.announced,
+          replicas: announced(replicas),
+          sentinels: announced(sentinels),
+          self: at.announced,
+          place,
+          ...options,
+        });
         const part = { isSentinel: true, lines, files: {} };
         const name = `redis.sentinels[${place}]`;
         return redisNode({ name, prefix: 'redis://', settings: {}, part }, at, env);
       };
-      const follow = `replicaof ${primary.host} ${primary.port}`;
+      const follow = `replicaof ${primary.announced.host} ${primary.announced.port}`;
       return [
         // In this order, because who meets a closed port comes back a second later only.
         [node('redis.primary', primary, [])],
@@ -92,13 +103,17 @@ export function redisSentinel(
       const { replicas, sentinels } = parts(handles);
       const tellAll = (pingPeriodMs: number): Promise<unknown> => {
         const words = ['SENTINEL', 'DEBUG', 'ping-period', String(pingPeriodMs)];
-        return Promise.all(sentinels.map((sentinel) => answerOf(sentinel, words, signal)));
+        return Promise.all(sentinels.map(({ direct }) => answerOf(direct, words, signal)));
       };
       // Sentinels that started a moment too early for each other would wait for their next attempt.
       await tellAll(OPENING_PING_PERIOD_MS);
       await Promise.all([
-        ...replicas.map((at) => untilHolds(clock, (limit) => isLinked(at, limit), signal)),
-        ...sentinels.map((at) => untilHolds(clock, (limit) => seesAll(at, limit), signal)),
+        ...replicas.map(({ direct }) =>
+          untilHolds(clock, (limit) => isLinked(direct, limit), signal),
+        ),
+        ...sentinels.map(({ direct }) =>
+          untilHolds(clock, (limit) => seesAll(direct, limit), signal),
+        ),
       ]);
       await tellAll(PING_PERIOD_MS);
     },
@@ -117,17 +132,20 @@ interface Watched {
   readonly primary: Address;
   readonly replicas: readonly Address[];
   readonly sentinels: readonly Address[];
-  /** Which of the Sentinels it is. */
+  /** Which of the Sentinels it is, and where the others find it. */
   readonly place: number;
+  readonly self: Address;
   readonly downAfterMs: number;
 }
 
 /** What a Sentinel would have found out by itself within some seconds, as its file remembers it. */
 function sentinelLines(watched: Watched): string[] {
-  const { primary, replicas, sentinels, place, downAfterMs } = watched;
+  const { primary, replicas, sentinels, place, self, downAfterMs } = watched;
   const others = sentinels.flatMap((at, other) => (other === place ? [] : [{ at, other }]));
   return [
     `sentinel myid ${sentinelId(place)}`,
+    `sentinel announce-ip ${self.host}`,
+    `sentinel announce-port ${self.port}`,
     `sentinel monitor ${MASTER_NAME} ${primary.host} ${primary.port} ${QUORUM}`,
     `sentinel down-after-milliseconds ${MASTER_NAME} ${downAfterMs}`,
     `sentinel failover-timeout ${MASTER_NAME} ${FAILOVER_TIMEOUT_MS}`,
@@ -208,7 +226,7 @@ function present(handles: readonly ServerHandle[], context: StageContext): Redis
             if (first === undefined || first === former) return false;
             if (rest.some((server) => server !== first)) return false;
             found = first;
-            const reply = await answerOf(first, ['INFO', 'replication'], limit);
+            const reply = await answerOf(first.direct, ['INFO', 'replication'], limit);
             return infoField(valueOf(reply), 'role') === 'master';
           },
           limit,

@@ -67,7 +67,7 @@ export async function answersOf(
     .filter(({ state }) => state === 'running')
     .map((server) =>
       withDeadline(clock, ANSWER_TIMEOUT_MS, signal, late, (limit) =>
-        askRedis(server, command, limit),
+        askRedis(server.direct, command, limit),
       ),
     );
   const settled = await Promise.allSettled(asked);
