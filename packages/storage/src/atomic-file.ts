@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import type { FileSystem } from '@holdfast/journal';
+
+/**
+ * Makes a file that is whole or not there, whatever dies when: written under another name, synced,
+ * renamed, and its directory synced.
+ * @param chunks copied to the disk in their order.
+ * @returns the bytes written.
+ */
+export async function writeAtomically(
+  files: FileSystem,
+  directory: string,
+  name: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: { temporary: string; syncs: boolean },
+): Promise<number> {
+  const temporary = join(directory, options.temporary);
+  try {
+    const file = await files.open(temporary, 'create');
+    let position = 0;
+    try {
+      for await (const chunk of chunks) {
+        for (let done = 0; done < chunk.byteLength;) {
+          const written = await file.write(chunk.subarray(done), position);
+          if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
+          done += written;
+          position += written;
+        }
+      }
+      if (options.syncs) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await files.rename(temporary, join(directory, name));
+    if (options.syncs) await files.syncDirectory(directory);
+    return position;
+  } catch (error) {
+    await Promise.allSettled([files.remove(temporary)]);
+    throw error;
+  }
+}
+
+/** The bytes of a file from `from` up to, not including, `to`. */
+export async function* readFileRange(
+  files: FileSystem,
+  path: string,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array> {
+  if (to <= from) return;
+  const file = await files.open(path, 'read');
+  try {
+    for (let position = from; position < to;) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - position));
+      const read = await file.read(chunk, position);
+      if (read === 0) {
+        throw Object.assign(new Error(`${path} ended at ${position} of ${to} bytes`), {
+          code: 'EIO',
+        });
+      }
+      position += read;
+      yield chunk.subarray(0, read);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+const CHUNK_BYTES = 262_144;

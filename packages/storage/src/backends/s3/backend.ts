@@ -1,0 +1,260 @@
+import { Readable } from 'node:stream';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { type Clock, having, integer, readOptions, systemClock, text } from '@holdfast/resilience';
+import {
+  type BackendFailure,
+  type BackendResult,
+  type BodySource,
+  type Condition,
+  type GetOptions,
+  type ListOptions,
+  type ListPage,
+  type ObjectContent,
+  type ObjectHead,
+  type PutOptions,
+  type PutReceipt,
+  type StorageBackend,
+  failed,
+  ok,
+} from '../../backend.ts';
+import { anyKeys, refuseKey } from '../../key.ts';
+import { markedMetadata, readMetadata } from '../../mark.ts';
+import { countedBody } from '../counted-body.ts';
+import { conditionHeaders, honoursConditions } from './conditions.ts';
+import { putInParts } from './multipart.ts';
+import { S3Session } from './session.ts';
+
+export interface S3BackendOptions {
+  /** A client of `@aws-sdk/client-s3`; its own retries are not used. */
+  client: S3Client;
+  bucket: string;
+  /** Default `s3`. */
+  name?: string;
+  /** No answer within this time, in milliseconds, ends a call; sending its body has its own. Default 15 000. */
+  requestTimeoutMs?: number;
+  /** How slow sending may be: a call has a second more for each of so many bytes. Default 65 536. */
+  minBytesPerSecond?: number;
+  /** Longer bodies are sent in parts. Default 8 MiB. */
+  largeFromBytes?: number;
+  /** Length of a part, more for bodies of over 10 000 parts. Default 8 MiB. */
+  partBytes?: number;
+  clock?: Clock;
+}
+
+const MIB = 1_048_576;
+
+const shape = {
+  client: having<S3Client>(['send', 'middlewareStack']),
+  bucket: text({ maxLength: 255 }),
+  name: text({ maxLength: 100, default: 's3' }),
+  requestTimeoutMs: integer({ min: 1, max: 3_600_000, default: 15_000 }),
+  minBytesPerSecond: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 65_536 }),
+  largeFromBytes: integer({ min: 5 * MIB, max: 5 * 1_024 * MIB, default: 8 * MIB }),
+  partBytes: integer({ min: 5 * MIB, max: 5 * 1_024 * MIB, default: 8 * MIB }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/**
+ * A bucket of S3, or of what speaks S3.
+ * @throws InvalidOptionError
+ */
+export function s3Backend(options: S3BackendOptions): StorageBackend {
+  const settled = readOptions('s3Backend', shape, options);
+  return new S3Backend(new S3Session(settled), settled);
+}
+
+class S3Backend implements StorageBackend {
+  readonly name: string;
+  readonly bucket: string;
+  readonly largeFromBytes: number;
+  readonly #partBytes: number;
+  readonly #session: S3Session;
+  /** Whether the server checks conditions; `undefined` until it mattered. */
+  #honoursConditions: boolean | undefined;
+
+  constructor(
+    session: S3Session,
+    options: { name: string; bucket: string; largeFromBytes: number; partBytes: number },
+  ) {
+    this.#session = session;
+    this.name = options.name;
+    this.bucket = options.bucket;
+    this.largeFromBytes = options.largeFromBytes;
+    this.#partBytes = options.partBytes;
+  }
+
+  refuseKey(key: string): string | undefined {
+    return refuseKey(key, anyKeys);
+  }
+
+  async put(
+    key: string,
+    body: BodySource,
+    options: PutOptions,
+  ): Promise<BackendResult<PutReceipt>> {
+    const refused = this.#refusal(key) ?? (await this.#unmet(key, options));
+    if (refused !== undefined) return refused;
+    if (body.size > this.largeFromBytes) {
+      return putInParts(this.#session, { key, body, options, partBytes: this.#partBytes });
+    }
+    const { mark, signal } = options;
+    const sent = await this.#session.send(
+      { effect: 'write', signal, bytes: body.size },
+      (client, sdk, sending) =>
+        client.send(
+          new sdk.PutObjectCommand({
+            Bucket: this.bucket,
+            Key: key,
+            Body: body.bytes ?? Readable.from(body.open(), { objectMode: false }),
+            ContentLength: body.size,
+            ContentType: options.contentType,
+            CacheControl: `max-age=${options.maxAgeSeconds}`,
+            Metadata: markedMetadata(mark, options.metadata),
+            // Known already; and the server then checks the same sum that a reader will.
+            ChecksumSHA256: Buffer.from(mark.sha256, 'hex').toString('base64'),
+            ...conditionHeaders(options.condition),
+          }),
+          sending,
+        ),
+    );
+    if (sent.kind !== 'ok') return sent;
+    const { ETag } = sent.value;
+    return ETag === undefined
+      ? failed('unknown', 'HTTP 200 without an ETag')
+      : ok({ version: ETag });
+  }
+
+  async get(
+    key: string,
+    { signal, from = 0, version }: GetOptions,
+  ): Promise<BackendResult<ObjectContent>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const begun = await this.#session.begin({ effect: 'read', signal }, (client, sdk, sending) =>
+      client.send(
+        new sdk.GetObjectCommand({
+          Bucket: this.bucket,
+          Key: key,
+          ...(from > 0 && { Range: `bytes=${from}-` }),
+          ...(version !== undefined && { IfMatch: version }),
+        }),
+        sending,
+      ),
+    );
+    if (begun.kind !== 'ok') return begun;
+    const { output, limit } = begun.value;
+    const { Body: body, ContentLength: stated } = output;
+    if (!(body instanceof Readable) || stated === undefined) {
+      limit.end();
+      return failed('transient', 'an answer without a body, or that does not say how long it is');
+    }
+    const skipped = output.ContentRange === undefined ? 0 : from;
+    const head = { ...headOf(key, output), size: stated + skipped };
+    const expected = { skip: from - skipped, size: stated, limit };
+    return ok({ head, body: countedBody(key, body, expected) });
+  }
+
+  async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const sent = await this.#session.send({ effect: 'read', signal }, (client, sdk, sending) =>
+      client.send(new sdk.HeadObjectCommand({ Bucket: this.bucket, Key: key }), sending),
+    );
+    if (sent.kind !== 'ok') return sent;
+    return sent.value.ETag === undefined
+      ? failed('transient', 'HTTP 200 without an ETag')
+      : ok(headOf(key, sent.value));
+  }
+
+  async remove(
+    key: string,
+    { signal }: { signal: AbortSignal },
+  ): Promise<BackendResult<undefined>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const sent = await this.#session.send({ effect: 'write', signal }, (client, sdk, sending) =>
+      client.send(new sdk.DeleteObjectCommand({ Bucket: this.bucket, Key: key }), sending),
+    );
+    if (sent.kind === 'ok') return ok(undefined);
+    return sent.kind === 'notFound' && sent.code === 'NoSuchKey' ? ok(undefined) : sent;
+  }
+
+  async list(
+    prefix: string,
+    { signal, limit, cursor }: ListOptions,
+  ): Promise<BackendResult<ListPage>> {
+    const sent = await this.#session.send({ effect: 'read', signal }, (client, sdk, sending) =>
+      client.send(
+        new sdk.ListObjectsV2Command({
+          Bucket: this.bucket,
+          Prefix: prefix,
+          MaxKeys: limit,
+          ...(cursor !== undefined && { ContinuationToken: cursor }),
+        }),
+        sending,
+      ),
+    );
+    if (sent.kind !== 'ok') return sent;
+    const { Contents = [], NextContinuationToken } = sent.value;
+    return ok({
+      objects: Contents.flatMap(({ Key, Size, LastModified }) =>
+        Key === undefined
+          ? []
+          : [
+              {
+                key: Key,
+                ...(Size !== undefined && { size: Size }),
+                ...(LastModified !== undefined && { lastModifiedEpochMs: LastModified.getTime() }),
+              },
+            ],
+      ),
+      ...(NextContinuationToken !== undefined && { cursor: NextContinuationToken }),
+    });
+  }
+
+  /** Checks a condition by a look beforehand, where the server would ignore it. */
+  async #unmet(
+    key: string,
+    { condition, signal }: { condition: Condition; signal: AbortSignal },
+  ): Promise<BackendFailure | undefined> {
+    if (condition === 'none') return undefined;
+    if (this.#honoursConditions === undefined) {
+      const probed = await honoursConditions(this.#session, signal);
+      if (probed.kind !== 'ok') return probed;
+      this.#honoursConditions = probed.value;
+    }
+    if (this.#honoursConditions) return undefined;
+    const found = await this.head(key, { signal });
+    if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
+    const version = found.kind === 'ok' ? found.value.version : undefined;
+    const isMet =
+      condition === 'absent' ? found.kind === 'notFound' : version === condition.version;
+    return isMet ? undefined : failed('conflict', 'it exists in another version');
+  }
+
+  #refusal(key: string): BackendFailure | undefined {
+    const permitted = this.refuseKey(key);
+    return permitted === undefined ? undefined : failed('invalid', `a key must be ${permitted}`);
+  }
+}
+
+function headOf(
+  key: string,
+  output: {
+    ETag?: string | undefined;
+    ContentLength?: number | undefined;
+    ContentType?: string | undefined;
+    LastModified?: Date | undefined;
+    Metadata?: Record<string, string> | undefined;
+  },
+): ObjectHead {
+  const { ETag, ContentLength = 0, ContentType, LastModified, Metadata } = output;
+  return {
+    key,
+    size: ContentLength,
+    ...(ETag !== undefined && { version: ETag }),
+    ...(ContentType !== undefined && { contentType: ContentType }),
+    ...(LastModified !== undefined && { lastModifiedEpochMs: LastModified.getTime() }),
+    ...readMetadata(Metadata),
+  };
+}

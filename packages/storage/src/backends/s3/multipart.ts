@@ -1,0 +1,164 @@
+import {
+  type BackendResult,
+  type BodySource,
+  type PutOptions,
+  type PutReceipt,
+  failed,
+  ok,
+} from '../../backend.ts';
+import { collect } from '../../body.ts';
+import { markedMetadata } from '../../mark.ts';
+import { conditionHeaders } from './conditions.ts';
+import type { S3Session } from './session.ts';
+
+/** What is kept of an upload under way. */
+interface Saved {
+  readonly uploadId: string;
+  readonly operationId: string;
+  readonly partBytes: number;
+}
+
+interface Part {
+  readonly PartNumber: number;
+  readonly ETag: string;
+}
+
+interface Standing {
+  readonly saved: Saved;
+  readonly parts: Map<number, Part>;
+}
+
+/** S3 takes no more. */
+const MAX_PARTS = 10_000;
+
+/**
+ * Sends a large body in parts, one at a time, so that one part is in memory. An upload found under way
+ * goes on behind the parts the server has, so that at most one is sent twice.
+ */
+export async function putInParts(
+  session: S3Session,
+  upload: { key: string; body: BodySource; options: PutOptions; partBytes: number },
+): Promise<BackendResult<PutReceipt>> {
+  const { key, body, options } = upload;
+  const { signal } = options;
+  const found = await resume(session, key, options);
+  if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
+  const standing = found.kind === 'ok' ? found : await create(session, upload);
+  if (standing.kind !== 'ok') return standing;
+  const { saved, parts } = standing.value;
+  const { uploadId: UploadId, partBytes } = saved;
+  const target = { Bucket: session.bucket, Key: key, UploadId };
+  const count = Math.ceil(body.size / partBytes);
+  for (let number = 1; number <= count; number += 1) {
+    if (parts.has(number)) continue;
+    const from = (number - 1) * partBytes;
+    const to = Math.min(body.size, from + partBytes);
+    const bytes = body.bytes?.subarray(from, to) ?? (await collect(body.open(from, to)));
+    const sent = await session.send(
+      { effect: 'read', signal, bytes: bytes.byteLength },
+      (client, sdk, sending) =>
+        client.send(
+          new sdk.UploadPartCommand({ ...target, PartNumber: number, Body: bytes }),
+          sending,
+        ),
+    );
+    if (sent.kind === 'notFound') return failed('transient', 'the upload is gone; it begins anew');
+    if (sent.kind !== 'ok') return sent;
+    const { ETag } = sent.value;
+    if (ETag === undefined) return failed('transient', 'a part was taken without an ETag');
+    parts.set(number, { PartNumber: number, ETag });
+  }
+  const Parts = [...parts.values()].toSorted((left, right) => left.PartNumber - right.PartNumber);
+  const completed = await session.send({ effect: 'write', signal }, (client, sdk, sending) =>
+    client.send(
+      new sdk.CompleteMultipartUploadCommand({
+        ...target,
+        MultipartUpload: { Parts },
+        ...conditionHeaders(options.condition),
+      }),
+      sending,
+    ),
+  );
+  // Gone between its parts and its end: completed by an attempt whose answer was lost, or taken away.
+  if (completed.kind === 'notFound') return failed('unknown', 'the upload is gone at its end');
+  if (completed.kind !== 'ok') return completed;
+  const { ETag } = completed.value;
+  return ETag === undefined ? failed('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
+}
+
+/** Which parts of the saved upload the server has; `notFound` when there is none, or no more. */
+async function resume(
+  session: S3Session,
+  key: string,
+  { progress, mark, signal }: PutOptions,
+): Promise<BackendResult<Standing>> {
+  const saved = progress?.saved;
+  if (!isSaved(saved) || saved.operationId !== mark.operationId) {
+    return failed('notFound', 'no upload under way');
+  }
+  const parts = new Map<number, Part>();
+  let after: string | undefined;
+  while (true) {
+    const marker = after === undefined ? {} : { PartNumberMarker: after };
+    const listed = await session.send({ effect: 'read', signal }, (client, sdk, sending) =>
+      client.send(
+        new sdk.ListPartsCommand({
+          Bucket: session.bucket,
+          Key: key,
+          UploadId: saved.uploadId,
+          ...marker,
+        }),
+        sending,
+      ),
+    );
+    if (listed.kind !== 'ok') return listed;
+    for (const { PartNumber, ETag } of listed.value.Parts ?? []) {
+      if (PartNumber !== undefined && ETag !== undefined)
+        parts.set(PartNumber, { PartNumber, ETag });
+    }
+    after = listed.value.NextPartNumberMarker;
+    if (listed.value.IsTruncated !== true || after === undefined) return ok({ saved, parts });
+  }
+}
+
+async function create(
+  session: S3Session,
+  { key, body, options, partBytes }: Parameters<typeof putInParts>[1],
+): Promise<BackendResult<Standing>> {
+  const created = await session.send(
+    { effect: 'read', signal: options.signal },
+    (client, sdk, sending) =>
+      client.send(
+        new sdk.CreateMultipartUploadCommand({
+          Bucket: session.bucket,
+          Key: key,
+          ContentType: options.contentType,
+          CacheControl: `max-age=${options.maxAgeSeconds}`,
+          Metadata: markedMetadata(options.mark, options.metadata),
+        }),
+        sending,
+      ),
+  );
+  if (created.kind !== 'ok') return created;
+  const { UploadId } = created.value;
+  if (UploadId === undefined) return failed('transient', 'an upload without an id');
+  const saved: Saved = {
+    uploadId: UploadId,
+    operationId: options.mark.operationId,
+    partBytes: Math.max(partBytes, Math.ceil(body.size / MAX_PARTS)),
+  };
+  await options.progress?.save(saved);
+  return ok({ saved, parts: new Map() });
+}
+
+function isSaved(value: unknown): value is Saved {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'uploadId' in value &&
+    typeof value.uploadId === 'string' &&
+    'operationId' in value &&
+    'partBytes' in value &&
+    typeof value.partBytes === 'number'
+  );
+}

@@ -1,0 +1,101 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import type * as Sdk from '@aws-sdk/client-s3';
+import type { Clock } from '@holdfast/resilience';
+import { type BackendResult, failed, ok } from '../../backend.ts';
+import { type Deadline, deadline } from '../deadline.ts';
+import { classifyS3Error } from './errors.ts';
+
+/** The SDK as a value: loaded with the first call, so that nobody else needs to have it. */
+export type S3Sdk = typeof Sdk;
+
+export interface S3Call {
+  readonly effect: 'read' | 'write';
+  readonly signal: AbortSignal;
+  /** Bytes of the body that are sent. */
+  readonly bytes?: number;
+}
+
+type Send<Output> = (
+  client: S3Client,
+  sdk: S3Sdk,
+  options: { abortSignal: AbortSignal },
+) => Promise<Output>;
+
+/** Sends commands of the SDK, one attempt each, with a deadline; nothing throws. */
+export class S3Session {
+  readonly bucket: string;
+  readonly #client: S3Client;
+  readonly #clock: Clock;
+  readonly #requestTimeoutMs: number;
+  readonly #minBytesPerSecond: number;
+  #sdk: Promise<S3Sdk> | undefined;
+
+  constructor(options: {
+    client: S3Client;
+    bucket: string;
+    clock: Clock;
+    requestTimeoutMs: number;
+    minBytesPerSecond: number;
+  }) {
+    this.#client = withoutRetries(options.client);
+    this.bucket = options.bucket;
+    this.#clock = options.clock;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#minBytesPerSecond = options.minBytesPerSecond;
+  }
+
+  /** Resolves with the whole answer; for answers without a body to stream. */
+  async send<Output>(call: S3Call, send: Send<Output>): Promise<BackendResult<Output>> {
+    const begun = await this.begin(call, send);
+    if (begun.kind !== 'ok') return begun;
+    begun.value.limit.end();
+    return ok(begun.value.output);
+  }
+
+  /** Resolves when the head of the answer is there; the caller ends its deadline. */
+  async begin<Output>(
+    call: S3Call,
+    send: Send<Output>,
+  ): Promise<BackendResult<{ output: Output; limit: Deadline }>> {
+    if (call.signal.aborted) return failed('transient', 'aborted before it was sent');
+    const sendingMs = ((call.bytes ?? 0) / this.#minBytesPerSecond) * 1_000;
+    const limit = deadline(this.#clock, this.#requestTimeoutMs + sendingMs, call.signal);
+    try {
+      this.#sdk ??= import('@aws-sdk/client-s3');
+      const output = await send(this.#client, await this.#sdk, { abortSignal: limit.signal });
+      return ok({ output, limit });
+    } catch (error) {
+      limit.end();
+      const cause = error instanceof AttemptFailed ? error.cause : error;
+      return classifyS3Error(cause, call.effect, this.#clock.epochMs());
+    }
+  }
+}
+
+/** Inside the SDK's retries: whatever an attempt ended in, it is nothing the SDK would try again. */
+class AttemptFailed extends Error {}
+
+/**
+ * The same client for one attempt a call: who keeps what is not sent decides when it is sent again, and
+ * retries within retries multiply. The client that was given stays as it is.
+ */
+function withoutRetries(client: S3Client): S3Client {
+  const middlewareStack = client.middlewareStack.clone();
+  middlewareStack.addRelativeTo(
+    <Args, Output>(next: (args: Args) => Promise<Output>) =>
+      async (args: Args): Promise<Output> => {
+        try {
+          return await next(args);
+        } catch (error) {
+          throw new AttemptFailed('an attempt failed', { cause: error });
+        }
+      },
+    { relation: 'after', toMiddleware: 'retryMiddleware', name: 'holdfastSingleAttempt' },
+  );
+  const single: unknown = Object.create(client, { middlewareStack: { value: middlewareStack } });
+  return isClient(single) ? single : client;
+}
+
+function isClient(value: unknown): value is S3Client {
+  return typeof value === 'object' && value !== null && 'send' in value;
+}

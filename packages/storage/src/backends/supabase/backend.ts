@@ -1,0 +1,253 @@
+import {
+  type BackendFailure,
+  type BackendResult,
+  type BodySource,
+  type GetOptions,
+  type ListOptions,
+  type ListPage,
+  type ObjectContent,
+  type ObjectHead,
+  type PutOptions,
+  type PutReceipt,
+  type StorageBackend,
+  failed,
+  ok,
+} from '../../backend.ts';
+import { keyPath, refuseKey, supabaseKeys } from '../../key.ts';
+import { markedMetadata } from '../../mark.ts';
+import { countedBody } from '../counted-body.ts';
+import { Connection, addressOf } from './connection.ts';
+import { isRecord, unproven } from './errors.ts';
+import { type SupabaseBackendOptions, readSupabaseOptions } from './options.ts';
+import { readInfo, readPage } from './replies.ts';
+import { putResumable } from './resumable.ts';
+
+/**
+ * A bucket of Supabase Storage, over its REST interface.
+ * @throws InvalidOptionError
+ */
+export function supabaseBackend(options: SupabaseBackendOptions): StorageBackend {
+  const settled = readSupabaseOptions(options);
+  const { client, url, key } = settled;
+  const address =
+    client === undefined
+      ? {
+          url: `${url.replace(/\/+$/, '')}/storage/v1`,
+          headers: { apikey: key, authorization: `Bearer ${key}` },
+          fetch: settled.fetch,
+        }
+      : addressOf(client);
+  return new SupabaseBackend(new Connection(address, settled), settled);
+}
+
+class SupabaseBackend implements StorageBackend {
+  readonly name: string;
+  readonly bucket: string;
+  readonly largeFromBytes: number;
+  readonly #connection: Connection;
+  readonly #verifiesDownloads: boolean;
+
+  constructor(
+    connection: Connection,
+    options: {
+      name: string;
+      bucket: string;
+      largeFromBytes: number;
+      verifyDownloads: boolean;
+    },
+  ) {
+    this.#connection = connection;
+    this.name = options.name;
+    this.bucket = options.bucket;
+    this.largeFromBytes = options.largeFromBytes;
+    this.#verifiesDownloads = options.verifyDownloads;
+  }
+
+  refuseKey(key: string): string | undefined {
+    return refuseKey(key, supabaseKeys);
+  }
+
+  async put(
+    key: string,
+    body: BodySource,
+    options: PutOptions,
+  ): Promise<BackendResult<PutReceipt>> {
+    const refused = this.#refusal(key) ?? (await this.#unmet(key, options));
+    if (refused !== undefined) return refused;
+    if (body.size > this.largeFromBytes) {
+      const sent = await putResumable(this.#connection, {
+        bucket: this.bucket,
+        key,
+        body,
+        options,
+      });
+      return sent.kind === 'ok' ? this.#proven(key, options) : sent;
+    }
+    const answered = await this.#connection.askForJson({
+      method: 'POST',
+      path: `/object/${this.#path(key)}`,
+      effect: 'write',
+      signal: options.signal,
+      body: body.bytes ?? body.open(),
+      bytes: body.size,
+      headers: {
+        'x-upsert': String(options.condition !== 'absent'),
+        'content-type': options.contentType,
+        'cache-control': `max-age=${options.maxAgeSeconds}`,
+        'x-metadata': Buffer.from(
+          JSON.stringify(markedMetadata(options.mark, options.metadata)),
+        ).toString('base64'),
+        ...(body.bytes === undefined && { 'content-length': String(body.size) }),
+      },
+    });
+    if (answered.kind !== 'ok') return answered;
+    const { value } = answered;
+    if (!isRecord(value)) return unproven('write', 'a body that is no object');
+    if (typeof value['Key'] === 'string' && value['Key'] !== `${this.bucket}/${key}`) {
+      return failed('invalid', 'the server stored it under another key', { code: 'KeyRewritten' });
+    }
+    if (typeof value['Id'] !== 'string' || value['Key'] === undefined) {
+      return unproven('write', 'no id of the object stored');
+    }
+    return ok({});
+  }
+
+  async get(
+    key: string,
+    { signal, from = 0, version }: GetOptions,
+  ): Promise<BackendResult<ObjectContent>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const [answered, known] = await Promise.all([
+      this.#connection.ask({
+        method: 'GET',
+        path: `/object/${this.#path(key)}`,
+        effect: 'read',
+        signal,
+        ...(from > 0 && { headers: { range: `bytes=${from}-` } }),
+      }),
+      this.#verifiesDownloads || version !== undefined ? this.head(key, { signal }) : undefined,
+    ]);
+    if (answered.kind !== 'ok') return answered;
+    const { response, limit } = answered.value;
+    const info = known?.kind === 'ok' ? known.value : undefined;
+    if (version !== undefined && info?.version !== version) {
+      limit.end();
+      await response.body?.cancel();
+      return failed('conflict', 'it has another version');
+    }
+    const skipped = response.status === 206 ? from : 0;
+    const stated = Number(response.headers.get('content-length') ?? Number.NaN);
+    const size = Number.isNaN(stated) ? info?.size : stated + skipped;
+    if (size === undefined) {
+      limit.end();
+      await response.body?.cancel();
+      return failed('transient', 'an answer that does not say how long it is');
+    }
+    const contentType = response.headers.get('content-type');
+    const head: ObjectHead = {
+      key,
+      metadata: {},
+      ...(contentType !== null && { contentType }),
+      ...info,
+      size,
+    };
+    const body = countedBody(key, response.body, {
+      skip: from - skipped,
+      size: size - skipped,
+      limit,
+    });
+    return ok({ head, body });
+  }
+
+  async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const answered = await this.#connection.askForJson({
+      method: 'GET',
+      path: `/object/info/${this.#path(key)}`,
+      effect: 'read',
+      signal,
+    });
+    if (answered.kind !== 'ok') return answered;
+    const head = readInfo(key, answered.value);
+    return head === undefined ? unproven('read', 'no description of the object') : ok(head);
+  }
+
+  async remove(
+    key: string,
+    { signal }: { signal: AbortSignal },
+  ): Promise<BackendResult<undefined>> {
+    const refused = this.#refusal(key);
+    if (refused !== undefined) return refused;
+    const answered = await this.#connection.askForJson({
+      method: 'DELETE',
+      path: `/object/${encodeURIComponent(this.bucket)}`,
+      effect: 'write',
+      signal,
+      body: JSON.stringify({ prefixes: [key] }),
+      headers: { 'content-type': 'application/json' },
+    });
+    if (answered.kind !== 'ok') return answered;
+    const { value } = answered;
+    if (!Array.isArray(value)) return unproven('write', 'no list of what was removed');
+    if (value.some((removed) => isRecord(removed) && removed['name'] === key)) return ok(undefined);
+    // An empty list says that nothing was there, or that a policy hid it.
+    const found = await this.head(key, { signal });
+    if (found.kind === 'notFound') return ok(undefined);
+    return found.kind === 'ok'
+      ? failed('denied', 'the object is still there: a policy forbids its removal')
+      : failed('unknown', `it cannot be seen whether it was removed: ${found.message}`);
+  }
+
+  async list(
+    prefix: string,
+    { signal, limit, cursor }: ListOptions,
+  ): Promise<BackendResult<ListPage>> {
+    const answered = await this.#connection.askForJson({
+      method: 'POST',
+      path: `/object/list-v2/${encodeURIComponent(this.bucket)}`,
+      effect: 'read',
+      signal,
+      body: JSON.stringify({ prefix, limit, ...(cursor !== undefined && { cursor }) }),
+      headers: { 'content-type': 'application/json' },
+    });
+    if (answered.kind !== 'ok') return answered;
+    const page = readPage(answered.value);
+    return page === undefined ? unproven('read', 'no list of objects') : ok(page);
+  }
+
+  /** After the last part of a large upload: what stands there now is ours, or nobody knows. */
+  async #proven(key: string, options: PutOptions): Promise<BackendResult<PutReceipt>> {
+    const found = await this.head(key, { signal: options.signal });
+    const { operationId } = options.mark;
+    if (found.kind === 'ok' && found.value.mark?.operationId === operationId) {
+      const { version } = found.value;
+      return ok(version === undefined ? {} : { version });
+    }
+    return failed('unknown', 'all parts were taken, but the object is not seen yet');
+  }
+
+  /** The server refuses what exists (`x-upsert: false`), but compares no versions. */
+  async #unmet(
+    key: string,
+    { condition, signal }: PutOptions,
+  ): Promise<BackendFailure | undefined> {
+    if (typeof condition !== 'object') return undefined;
+    const found = await this.head(key, { signal });
+    if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
+    const version = found.kind === 'ok' ? found.value.version : undefined;
+    return version === condition.version
+      ? undefined
+      : failed('conflict', 'it exists in another version, or no more');
+  }
+
+  #path(key: string): string {
+    return `${encodeURIComponent(this.bucket)}/${keyPath(key)}`;
+  }
+
+  #refusal(key: string): BackendFailure | undefined {
+    const permitted = this.refuseKey(key);
+    return permitted === undefined ? undefined : failed('invalid', `a key must be ${permitted}`);
+  }
+}

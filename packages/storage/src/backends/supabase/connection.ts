@@ -1,0 +1,159 @@
+import { types } from 'node:util';
+import { type Clock, InvalidOptionError, systemClock } from '@holdfast/resilience';
+import { type BackendFailure, type BackendResult, failed, ok } from '../../backend.ts';
+import { type Deadline, deadline } from '../deadline.ts';
+import { type Effect, classifyAnswer, classifyThrown, unproven } from './errors.ts';
+
+/** The part of a supabase-js client that is used: what it knows about its server. */
+export interface SupabaseClientLike {
+  readonly storage: object;
+}
+
+/** Where the storage server is, and how it is asked. */
+export interface Address {
+  /** Ends in `/storage/v1`, or wherever the server's paths begin. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fetch: typeof fetch;
+}
+
+/**
+ * What a supabase-js client was made with. The client's own calls are not used: they make keys into URLs
+ * unencoded, take no signal on uploads, hide Retry-After, and call an answer of `{}` a success. Its
+ * `fetch` is, and with it the session's token.
+ * @throws InvalidOptionError when it is no such client.
+ */
+export function addressOf(client: SupabaseClientLike): Address {
+  const { storage } = client;
+  const url: unknown = Reflect.get(storage, 'url');
+  const headers: unknown = Reflect.get(storage, 'headers');
+  const ask: unknown = Reflect.get(storage, 'fetch');
+  if (typeof url !== 'string' || !isHeaders(headers) || !isFetch(ask)) {
+    throw new InvalidOptionError(
+      'supabaseBackend',
+      'client',
+      client,
+      'a client of supabase-js 2 (or give url and key)',
+    );
+  }
+  return { url: url.replace(/\/+$/, ''), headers, fetch: ask };
+}
+
+export interface Asked {
+  readonly method: string;
+  /** Begins with a slash. */
+  readonly path: string;
+  readonly effect: Effect;
+  readonly signal: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** Bytes of the body that are sent. */
+  readonly bytes?: number;
+}
+
+/** An answer whose head came, and the deadline that its body still has. */
+export interface Answer {
+  readonly response: Response;
+  readonly limit: Deadline;
+}
+
+/** One request at a time to one server, each with a deadline; nothing throws. */
+export class Connection {
+  readonly #address: Address;
+  readonly #clock: Clock;
+  readonly #requestTimeoutMs: number;
+  readonly #minBytesPerSecond: number;
+
+  constructor(
+    address: Address,
+    options: { clock?: Clock; requestTimeoutMs: number; minBytesPerSecond: number },
+  ) {
+    this.#address = address;
+    this.#clock = options.clock ?? systemClock;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#minBytesPerSecond = options.minBytesPerSecond;
+  }
+
+  get url(): string {
+    return this.#address.url;
+  }
+
+  /** Resolves when the head of a good answer is there; the caller reads its body and ends its deadline. */
+  async ask(asked: Asked): Promise<BackendResult<Answer>> {
+    const { method, path, effect, body, bytes = 0 } = asked;
+    if (asked.signal.aborted) return failed('transient', 'aborted before it was sent');
+    const timeoutMs = this.#requestTimeoutMs + (bytes / this.#minBytesPerSecond) * 1_000;
+    const limit = deadline(this.#clock, timeoutMs, asked.signal);
+    try {
+      const response = await this.#address.fetch(`${this.#address.url}${path}`, {
+        method,
+        headers: { ...this.#address.headers, ...asked.headers },
+        signal: limit.signal,
+        redirect: 'manual',
+        ...(body !== undefined && { body: bodyInit(body) }),
+        ...(isStream(body) && { duplex: 'half' }),
+      });
+      if (response.ok) return ok({ response, limit });
+      const failure = await this.#failure(response, effect);
+      limit.end();
+      return failure;
+    } catch (error) {
+      limit.end();
+      return classifyThrown(error, effect);
+    }
+  }
+
+  /** The same, for an answer whose body is JSON. */
+  async askForJson(asked: Asked): Promise<BackendResult<unknown>> {
+    const answered = await this.ask(asked);
+    if (answered.kind !== 'ok') return answered;
+    const { response, limit } = answered.value;
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      return classifyThrown(error, asked.effect);
+    } finally {
+      limit.end();
+    }
+    try {
+      return ok(JSON.parse(text));
+    } catch (error) {
+      return unproven(asked.effect, 'a body that is not JSON', error);
+    }
+  }
+
+  async #failure(response: Response, effect: Effect): Promise<BackendFailure> {
+    // Without its body an error is still an error.
+    const text = await response.text().catch(() => '');
+    return classifyAnswer(response, text, effect, this.#clock.epochMs());
+  }
+}
+
+function isStream(body: Asked['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && Symbol.asyncIterator in body;
+}
+
+function bodyInit(
+  body: NonNullable<Asked['body']>,
+): string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
+  if (typeof body === 'string') return body;
+  if (isStream(body)) return ReadableStream.from(body);
+  return isUnshared(body) ? body : Uint8Array.from(body);
+}
+
+function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return types.isArrayBuffer(bytes.buffer);
+}
+
+function isHeaders(value: unknown): value is Readonly<Record<string, string>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((header) => typeof header === 'string')
+  );
+}
+
+function isFetch(value: unknown): value is typeof fetch {
+  return typeof value === 'function';
+}

@@ -1,0 +1,109 @@
+import { parseRetryAfter } from '@holdfast/resilience';
+import { type BackendFailure, type FailureKind, failed } from '../../backend.ts';
+import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
+
+/** What a call may have changed: a failed read never leaves anything in doubt. */
+export type Effect = 'read' | 'write';
+
+/**
+ * The server's own codes. It sends HTTP 400 for most of its errors, also for those that time will mend,
+ * so the code goes before the status of the body, and that before the status of the answer.
+ */
+const kindsOfCodes: Readonly<Record<string, FailureKind>> = {
+  NoSuchKey: 'notFound',
+  NoSuchBucket: 'notFound',
+  NoSuchUpload: 'notFound',
+  KeyAlreadyExists: 'conflict',
+  ResourceAlreadyExists: 'conflict',
+  AccessDenied: 'denied',
+  InvalidJWT: 'denied',
+  SignatureDoesNotMatch: 'denied',
+  InvalidSignature: 'denied',
+  TenantNotFound: 'denied',
+  InvalidKey: 'invalid',
+  InvalidBucketName: 'invalid',
+  EntityTooLarge: 'invalid',
+  InvalidMimeType: 'invalid',
+  SlowDown: 'transient',
+  TooManyRequests: 'transient',
+  InternalError: 'transient',
+  DatabaseTimeout: 'transient',
+  DatabaseReadOnly: 'transient',
+  DatabaseError: 'transient',
+  LockTimeout: 'transient',
+  ResourceLocked: 'transient',
+  S3Error: 'transient',
+};
+
+/** What an answer other than success means. */
+export function classifyAnswer(
+  response: { readonly status: number; readonly headers: Headers },
+  text: string,
+  effect: Effect,
+  epochMs: number,
+): BackendFailure {
+  const { status, headers } = response;
+  const body = readError(text);
+  const stated = Number(body?.['statusCode']);
+  const real = stated >= 400 && stated < 600 ? stated : status;
+  const code = textOf(body?.['code']) ?? codeOfOldServers(body);
+  const header = headers.get('retry-after');
+  const retryAfterMs = header === null ? undefined : parseRetryAfter(header, epochMs);
+  const message = `HTTP ${status}${code === undefined ? '' : ` ${code}`}${real === status ? '' : ` (${real})`}`;
+  const known = code === undefined ? undefined : kindsOfCodes[code];
+  const kind = known ?? kindOfStatus(real, body === undefined ? effect : 'read');
+  return failed(kind, message, { code, retryAfterMs });
+}
+
+function kindOfStatus(status: number, effect: Effect): FailureKind {
+  if (status === 404 || status === 410) return 'notFound';
+  if (status === 409 || status === 412) return 'conflict';
+  if (status === 401 || status === 403 || status === 407) return 'denied';
+  if (status === 408 || status === 423 || status === 425 || status === 429) return 'transient';
+  // A gateway gave up on a server that may still be at it.
+  if ((status === 502 || status === 504) && effect === 'write') return 'unknown';
+  if (status >= 500) return 'transient';
+  if (status >= 400) return 'invalid';
+  // A redirect: a captive portal, or a wrong address.
+  return effect === 'write' ? 'unknown' : 'transient';
+}
+
+/** What it means that a request ended without an answer, or an answer without its body. */
+export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
+  const code = networkCodeOf(error);
+  const unsent = effect === 'read' || failedBeforeSending(code);
+  return failed(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
+    code,
+    cause: error,
+  });
+}
+
+/** An answer that says success and does not prove it. */
+export function unproven(effect: Effect, seen: string, cause?: unknown): BackendFailure {
+  return failed(effect === 'write' ? 'unknown' : 'transient', `HTTP 200 with ${seen}`, { cause });
+}
+
+function readError(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Servers that strip `code` still name the error. */
+function codeOfOldServers(body: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const name = textOf(body?.['error']);
+  if (name === 'Duplicate') return 'KeyAlreadyExists';
+  if (name === 'Payload too large') return 'EntityTooLarge';
+  return name !== undefined && Object.hasOwn(kindsOfCodes, name) ? name : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,156 @@
+import {
+  type BackendFailure,
+  type BackendResult,
+  type BodySource,
+  type PutOptions,
+  failed,
+  ok,
+} from '../../backend.ts';
+import { markedMetadata } from '../../mark.ts';
+import type { Connection } from './connection.ts';
+import { isRecord } from './errors.ts';
+import { PART_BYTES } from './options.ts';
+
+/** What is kept of an upload under way. */
+interface Saved {
+  /** The upload's path below `/upload/resumable/`. */
+  readonly upload: string;
+  readonly operationId: string;
+}
+
+export interface ResumableUpload {
+  readonly bucket: string;
+  readonly key: string;
+  readonly body: BodySource;
+  readonly options: PutOptions;
+}
+
+const PATH = '/upload/resumable';
+const TUS = { 'tus-resumable': '1.0.0' } as const;
+
+/**
+ * Sends a large body by TUS 1.0 in parts of exactly 6 MiB. Nothing is seen under the key before the last
+ * part was taken. An upload found under way goes on from the offset the server has, so that at most one
+ * part is sent twice.
+ */
+export async function putResumable(
+  connection: Connection,
+  upload: ResumableUpload,
+): Promise<BackendResult<undefined>> {
+  const { body, options } = upload;
+  const begun = await resume(connection, options);
+  if (begun.kind !== 'ok' && begun.kind !== 'notFound') return begun;
+  const standing = begun.kind === 'ok' ? begun : await create(connection, upload);
+  if (standing.kind !== 'ok') return standing;
+  const { path } = standing.value;
+  let { offset } = standing.value;
+  while (offset < body.size) {
+    const end = Math.min(body.size, offset + PART_BYTES);
+    const answered = await connection.ask({
+      method: 'PATCH',
+      path: `${PATH}/${path}`,
+      effect: end === body.size ? 'write' : 'read',
+      signal: options.signal,
+      headers: {
+        ...TUS,
+        'upload-offset': String(offset),
+        'content-type': 'application/offset+octet-stream',
+        'content-length': String(end - offset),
+        'x-upsert': String(options.condition !== 'absent'),
+      },
+      body: body.bytes?.subarray(offset, end) ?? body.open(offset, end),
+      bytes: end - offset,
+    });
+    if (answered.kind !== 'ok') return partFailure(answered);
+    const { response, limit } = answered.value;
+    await response.body?.cancel();
+    limit.end();
+    const taken = Number(response.headers.get('upload-offset') ?? Number.NaN);
+    if (taken !== end) {
+      return failed('transient', `the server says it has ${taken} bytes, ${end} were sent`);
+    }
+    offset = end;
+  }
+  return ok(undefined);
+}
+
+/** Where the server is with the upload that was saved; `notFound` when there is none, or no more. */
+async function resume(
+  connection: Connection,
+  { progress, mark, signal }: PutOptions,
+): Promise<BackendResult<{ path: string; offset: number }>> {
+  const saved = progress?.saved;
+  if (!isSaved(saved) || saved.operationId !== mark.operationId) {
+    return failed('notFound', 'no upload under way');
+  }
+  const answered = await connection.ask({
+    method: 'HEAD',
+    path: `${PATH}/${saved.upload}`,
+    effect: 'read',
+    signal,
+    headers: TUS,
+  });
+  if (answered.kind !== 'ok') return answered;
+  const { response, limit } = answered.value;
+  limit.end();
+  const offset = Number(response.headers.get('upload-offset') ?? Number.NaN);
+  return Number.isSafeInteger(offset)
+    ? ok({ path: saved.upload, offset })
+    : failed('notFound', 'an upload without an offset');
+}
+
+async function create(
+  connection: Connection,
+  { bucket, key, body, options }: ResumableUpload,
+): Promise<BackendResult<{ path: string; offset: number }>> {
+  const metadata = {
+    bucketName: bucket,
+    objectName: key,
+    contentType: options.contentType,
+    cacheControl: String(options.maxAgeSeconds),
+    metadata: JSON.stringify(markedMetadata(options.mark, options.metadata)),
+  };
+  const answered = await connection.ask({
+    method: 'POST',
+    path: PATH,
+    effect: 'read',
+    signal: options.signal,
+    headers: {
+      ...TUS,
+      'upload-length': String(body.size),
+      'upload-metadata': Object.entries(metadata)
+        .map(([name, value]) => `${name} ${Buffer.from(value).toString('base64')}`)
+        .join(','),
+      'x-upsert': String(options.condition !== 'absent'),
+    },
+  });
+  if (answered.kind !== 'ok') return answered;
+  const { response, limit } = answered.value;
+  await response.body?.cancel();
+  limit.end();
+  // Behind a gateway the host of the location may be one that only the server knows.
+  const [, path] = (response.headers.get('location') ?? '').split(`${PATH}/`);
+  if (path === undefined || path === '') return failed('transient', 'an upload without a location');
+  const saved: Saved = { upload: path, operationId: options.mark.operationId };
+  await options.progress?.save(saved);
+  return ok({ path, offset: 0 });
+}
+
+/**
+ * 409 and 423 say that another request holds the upload, 404 and 410 that it is gone: the next attempt asks
+ * how far it is, and begins anew where it is not.
+ */
+function partFailure(failure: BackendFailure): BackendFailure {
+  const isAboutUpload = failure.kind === 'conflict' || failure.kind === 'notFound';
+  return isAboutUpload && failure.code !== 'KeyAlreadyExists'
+    ? { ...failure, kind: 'transient' }
+    : failure;
+}
+
+function isSaved(value: unknown): value is Saved {
+  return (
+    isRecord(value) &&
+    typeof value['upload'] === 'string' &&
+    typeof value['operationId'] === 'string'
+  );
+}

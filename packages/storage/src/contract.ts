@@ -1,0 +1,1 @@
+export { type BackendUnderTest, honoursStorageBackendContract } from './contract/backend.ts';

@@ -1,0 +1,80 @@
+/** What a store takes as a key, beyond what no store here takes. */
+export interface KeyRules {
+  /** The characters a key may have; absent: any. */
+  readonly charset?: { readonly pattern: RegExp; readonly words: string };
+}
+
+const MAX_KEY_BYTES = 1_024;
+const MAX_SEGMENT_BYTES = 255;
+
+/** C0, DEL and C1; line and paragraph separators; what no XML answer can name. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const forbidden = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]/u;
+
+/** The characters of Supabase Storage's own rule (`isValidKey` in supabase/storage). */
+export const supabaseKeys: KeyRules = {
+  charset: {
+    pattern: /^[\w/!\-.*'() &$@=;:+,?]*$/,
+    words: "letters and digits of ASCII, and _/!-.*'() &$@=;:+,?",
+  },
+};
+
+/** Any Unicode. */
+export const anyKeys: KeyRules = {};
+
+/**
+ * Why a key cannot be stored byte for byte, in words; `undefined` when it can. Decided before any I/O,
+ * because clients and servers rewrite keys silently: `a//b` to `a/b`, `x/../y` to `y`, and `../B/s` in
+ * bucket A reads bucket B.
+ */
+export function refuseKey(key: unknown, { charset }: KeyRules): string | undefined {
+  if (typeof key !== 'string') return 'a string';
+  if (key === '') return 'not empty';
+  if (!key.isWellFormed()) return 'well-formed Unicode, without lone surrogates';
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) return `at most ${MAX_KEY_BYTES} bytes of UTF-8`;
+  if (forbidden.test(key)) return 'free of control characters';
+  if (key.includes('\\')) return 'free of backslashes';
+  const segments = key.split('/');
+  if (segments.includes('')) {
+    return 'free of empty segments: no slash at its ends, no two in a row';
+  }
+  if (segments.some((segment) => Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)) {
+    return `at most ${MAX_SEGMENT_BYTES} bytes in each segment`;
+  }
+  if (decodings(key).some((form) => form.split(/[/\\]/).some(isDots))) {
+    return 'free of the segments . and .., encoded ones too';
+  }
+  if (charset !== undefined && !charset.pattern.test(key)) return `made of ${charset.words}`;
+  return undefined;
+}
+
+/** A key as the path of a URL: each segment percent-encoded, so that none of it means anything. */
+export function keyPath(key: string): string {
+  return key
+    .split('/')
+    .map((segment) =>
+      encodeURIComponent(segment).replace(
+        /[!'()*]/g,
+        (mark) => `%${(mark.codePointAt(0) ?? 0).toString(16).toUpperCase()}`,
+      ),
+    )
+    .join('/');
+}
+
+function isDots(segment: string): boolean {
+  return segment === '.' || segment === '..';
+}
+
+/** The key and what a server would make of it that decodes once, twice, and so on. */
+function decodings(key: string): string[] {
+  const forms = [key];
+  for (let form = key; form.includes('%');) {
+    const decoded = form.replaceAll(/%([\da-f]{2})/giu, (_, hex: string) =>
+      String.fromCodePoint(Number.parseInt(hex, 16)),
+    );
+    if (decoded === form) break;
+    forms.push(decoded);
+    form = decoded;
+  }
+  return forms;
+}
