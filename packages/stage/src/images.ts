@@ -6,6 +6,7 @@ import type { Environment } from './server-kind.ts';
  */
 const images = {
   redis: { variable: 'HOLDFAST_IMAGE_REDIS', pinned: 'redis:7.4.7-alpine' },
+  node: { variable: 'HOLDFAST_IMAGE_NODE', pinned: 'node:24.21.0-bookworm' },
 } as const;
 
 /** The image of a server under `env`. */

@@ -35,6 +35,22 @@ export type { Lookup, ResolverPatience } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsRecord, DnsRecordType } from './dns/record.ts';
 export type { DnsOptions } from './dns/settings.ts';
+export type { Dns } from './dns/dns.ts';
+export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
+export type { Lookup, ResolverPatience } from './dns/lookup.ts';
+export type { DnsQuery } from './dns/query.ts';
+export type { DnsRecord, DnsRecordType } from './dns/record.ts';
+export type { DnsOptions } from './dns/settings.ts';
+export { StageSteeringError } from './program/errors.ts';
+export type { UpstreamRequest } from './upstream/exchange.ts';
+export type {
+  RepeatedAnswer,
+  UpstreamAnswer,
+  UpstreamFaults,
+  UpstreamOptions,
+  UpstreamRoute,
+} from './upstream/settings.ts';
+export type { Upstream } from './upstream/upstream.ts';
 export {
   type DirectAddress,
   type PostgresStageOptions,

@@ -12,6 +12,7 @@ import {
 } from '@holdfast/resilience';
 import { STAGE_MODES } from './mode.ts';
 import { type PostgresForm, postgresRule } from './postgres/form.ts';
+import { type SettledPrograms, programRules } from './program/programs.ts';
 import { type RedisForm, redisRule } from './redis/form.ts';
 import type { StageMode, StageOptions } from './stage.ts';
 
@@ -25,6 +26,7 @@ const shape = {
   mode: optional(oneOf(STAGE_MODES)),
   redis: optional(redisRule),
   postgres: optional(postgresRule),
+  ...programRules,
   link: flag(true),
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
@@ -35,7 +37,7 @@ const shape = {
 } satisfies Shape<StageOptions>;
 
 /** The options of a stage, checked and with their defaults. */
-export interface SettledStageOptions {
+export interface SettledStageOptions extends SettledPrograms {
   readonly mode: StageMode | undefined;
   readonly redis: RedisForm | undefined;
   readonly postgres: PostgresForm | undefined;

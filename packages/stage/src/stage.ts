@@ -9,6 +9,7 @@ import { type ChosenMode, chooseMode } from './mode.ts';
 import { type Seat, openEnsemble, throwFirst } from './opening.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
 import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './postgres/postgres.ts';
+import { type ProgramHandles, type ProgramOptions, programEnsembles } from './program/programs.ts';
 import type { RedisCluster } from './redis/cluster.ts';
 import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
@@ -61,7 +62,7 @@ export interface PostgresStageOptions {
   settings?: Readonly<Record<string, string>>;
 }
 
-export interface StageOptions {
+export interface StageOptions extends ProgramOptions {
   /** Default: `HOLDFAST_STAGE`, else docker where it can stand, else local. */
   mode?: StageMode;
   /** A standalone Redis, or one of its topologies. */
@@ -152,7 +153,7 @@ export interface ServerHandle {
 }
 
 /** Which handle each option brings. */
-interface StageServers<O extends StageOptions> {
+interface StageServers<O extends StageOptions> extends ProgramHandles {
   readonly redis: O['redis'] extends 'sentinel' | { topology: 'sentinel' }
     ? RedisSentinel
     : O['redis'] extends 'cluster' | { topology: 'cluster' }
@@ -235,12 +236,14 @@ interface NamedEnsemble {
   readonly ensemble: Ensemble<unknown>;
 }
 
-function ensemblesOf({ redis, postgres }: SettledStageOptions, env: Environment): NamedEnsemble[] {
+function ensemblesOf(settled: SettledStageOptions, env: Environment): NamedEnsemble[] {
+  const { redis, postgres } = settled;
   const ensembles: NamedEnsemble[] = [];
   if (redis !== undefined) ensembles.push({ name: 'redis', ensemble: redisEnsemble(redis, env) });
   if (postgres !== undefined) {
     ensembles.push({ name: 'postgres', ensemble: postgresEnsemble(postgres, env) });
   }
+  ensembles.push(...programEnsembles(settled, env));
   return ensembles;
 }
 

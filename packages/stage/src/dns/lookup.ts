@@ -1,0 +1,88 @@
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
+
+/** What `net.connect`, `http.request`, undici's `connect` and others take as `lookup`. */
+export type Lookup = (
+  hostname: string,
+  options: LookupOptions,
+  answer: (
+    error: NodeJS.ErrnoException | null,
+    address: string | LookupAddress[],
+    family?: number,
+  ) => void,
+) => void;
+
+export interface ResolverPatience {
+  /** How long one attempt waits for its answer, in milliseconds. Default 1 000. */
+  readonly timeoutMs?: number;
+  /** How many attempts are made. Default 2. */
+  readonly tries?: number;
+}
+
+/** @param server `address:port` */
+export function resolverOf(
+  server: string,
+  { timeoutMs = 1_000, tries = 2 }: ResolverPatience = {},
+): Resolver {
+  const resolver = new Resolver({ timeout: timeoutMs, tries });
+  resolver.setServers([server]);
+  return resolver;
+}
+
+/**
+ * A `dns.lookup` that asks this server, which `dns.setServers` does not bring about. It fails as
+ * `dns.lookup` does where the system asks a server that fails so: `ENOTFOUND` for a name that does not exist
+ * or has no address, `EAI_AGAIN` for every other failure; the resolver's own error is the cause.
+ */
+export function lookupThrough(server: string, patience: ResolverPatience = {}): Lookup {
+  return (hostname, options, answer) => {
+    const family = familyOf(options.family);
+    const literal = isIP(hostname);
+    const found =
+      literal === 0
+        ? resolve(resolverOf(server, patience), hostname, family)
+        : Promise.resolve([{ address: hostname, family: literal }]);
+    found.then(
+      (addresses) => {
+        const [first] = addresses;
+        if (options.all === true) answer(null, addresses);
+        else answer(null, first?.address ?? '', first?.family);
+      },
+      (error: unknown) => answer(asLookupError(error, hostname), ''),
+    );
+  };
+}
+
+async function resolve(
+  resolver: Resolver,
+  hostname: string,
+  family: 0 | 4 | 6,
+): Promise<LookupAddress[]> {
+  const families = family === 0 ? ([4, 6] as const) : ([family] as const);
+  const asked = await Promise.allSettled(
+    families.map(async (each) => {
+      const addresses = await (each === 4
+        ? resolver.resolve4(hostname)
+        : resolver.resolve6(hostname));
+      return addresses.map((address) => ({ address, family: each }));
+    }),
+  );
+  const found = asked.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+  const failed = asked.find((each) => each.status === 'rejected');
+  if (found.length > 0) return found;
+  throw failed?.reason ?? Object.assign(new Error('an alias of no address'), { code: 'ENODATA' });
+}
+
+function familyOf(family: LookupOptions['family']): 0 | 4 | 6 {
+  if (family === 4 || family === 'IPv4') return 4;
+  return family === 6 || family === 'IPv6' ? 6 : 0;
+}
+
+/** In the form of Node's own, because it stands in its place. */
+function asLookupError(cause: unknown, hostname: string): NodeJS.ErrnoException {
+  const seen = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : '';
+  const code = seen === 'ENOTFOUND' || seen === 'ENODATA' ? 'ENOTFOUND' : 'EAI_AGAIN';
+  const error = new Error(`getaddrinfo ${code} ${hostname}`, { cause });
+  return Object.assign(error, { code, syscall: 'getaddrinfo', hostname });
+}

@@ -1,0 +1,83 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { isHoldfastError } from '@holdfast/resilience/foundation';
+import type { RequestLog } from './request-log.ts';
+import { keepSettings, loadSettings } from './settings-file.ts';
+
+/** What begins the path of every request that is the stage's own and not one of its clients'. */
+export const CONTROL_PATH = '/__stage/';
+
+/** How one program reads what it is told, and what it does about it. */
+export interface Steered<Settings> {
+  /** Where its settings are kept over a restart; absent: nowhere. */
+  readonly file: string | undefined;
+  /** @throws InvalidOptionError */
+  read(given: unknown): Settings;
+  /** Puts settings into force; what it rejects with is told to who sent them, and they are not kept. */
+  enact(settings: Settings): Promise<void>;
+  readonly log: RequestLog<unknown>;
+}
+
+/** Answers what the stage asks of its program. */
+export interface Control {
+  /** Whether the request was the stage's own; it is answered then. */
+  answers(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+}
+
+/** Puts the kept settings into force; resolves when the program may begin to serve. */
+export async function openControl<Settings>(steered: Steered<Settings>): Promise<Control> {
+  const { file, log } = steered;
+  let settings = steered.read(await loadSettings(file));
+  await steered.enact(settings);
+  let lastChange: Promise<unknown> = Promise.resolve();
+
+  const change = async (given: unknown): Promise<void> => {
+    const next = steered.read(given);
+    await steered.enact(next);
+    await keepSettings(file, next);
+    settings = next;
+  };
+
+  const answer = async (request: string, incoming: IncomingMessage): Promise<unknown> => {
+    switch (request) {
+      case 'GET health':
+        return { status: 'ok' };
+      case 'GET settings':
+        return settings;
+      case 'PUT settings': {
+        const given: unknown = JSON.parse(await text(incoming));
+        const turn = lastChange.then(() => change(given));
+        lastChange = turn.catch(() => undefined);
+        await turn;
+        return settings;
+      }
+      case 'GET log':
+        return log.read();
+      case 'DELETE log':
+        log.clear();
+        return [];
+      default:
+        throw new RangeError(`nothing answers ${request}`);
+    }
+  };
+
+  return {
+    answers(incoming, outgoing) {
+      const { method = '', url = '' } = incoming;
+      if (!url.startsWith(CONTROL_PATH)) return false;
+      const respond = (status: number, body: unknown): void => {
+        outgoing.writeHead(status, { 'content-type': 'application/json' });
+        outgoing.end(JSON.stringify(body));
+      };
+      answer(`${method} ${url.slice(CONTROL_PATH.length)}`, incoming).then(
+        (body) => respond(200, body),
+        (error: unknown) => respond(400, { error: saidOf(error) }),
+      );
+      return true;
+    },
+  };
+}
+
+function saidOf(error: unknown): string {
+  return isHoldfastError(error) ? error.message : String(error);
+}

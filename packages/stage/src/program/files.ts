@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/** A program as files for a container that has Node and nothing else. */
+export interface ProgramFiles {
+  /** Path of its entry. */
+  readonly main: string;
+  readonly files: readonly { readonly path: string; readonly content: string }[];
+}
+
+const OWN_SCOPE = '@holdfast/';
+const imports = /^((?:import|export|\}).*?\bfrom )'([^']+)'/gm;
+
+/**
+ * Collects a program and all it imports of this repository, as built or as source, into one folder; each
+ * import then names its file there.
+ */
+export function programFiles(main: URL, folder: string): ProgramFiles {
+  const places = new Map<string, string>();
+  const placeOf = (url: string): string => {
+    const known = places.get(url);
+    if (known !== undefined) return known;
+    const place = `${folder}/${places.size}-${basename(url)}`;
+    places.set(url, place);
+    return place;
+  };
+  const entry = placeOf(main.href);
+  const files: { path: string; content: string }[] = [];
+  // What is found on the way is appended, and so visited too.
+  for (const [url, path] of places) {
+    const source = readFileSync(fileURLToPath(url), 'utf8');
+    const content = source.replaceAll(imports, (whole, before: string, specifier: string) => {
+      if (specifier.startsWith('node:')) return whole;
+      return `${before}'${placeOf(resolveImport(specifier, url))}'`;
+    });
+    files.push({ path, content });
+  }
+  return { main: entry, files };
+}
+
+function resolveImport(specifier: string, from: string): string {
+  if (specifier.startsWith('.')) return new URL(specifier, from).href;
+  if (!specifier.startsWith(OWN_SCOPE)) {
+    throw new TypeError(`${from} imports ${specifier}, which a container of Node alone has not`);
+  }
+  return pathToFileURL(createRequire(from).resolve(specifier)).href;
+}

@@ -1,0 +1,43 @@
+/** Which paths a route answers. */
+export interface PathPattern {
+  matches(path: string): boolean;
+}
+
+/** A segment that is itself, any one segment, or all that is left. */
+type Segment =
+  | { readonly is: 'literal'; readonly text: string }
+  | { readonly is: 'any' }
+  | { readonly is: 'rest' };
+
+/** `undefined` for what is no pattern. */
+export function parsePattern(pattern: string): PathPattern | undefined {
+  if (!pattern.startsWith('/') || pattern.length > 2_000) return undefined;
+  const written = pattern.slice(1).split('/');
+  const segments: Segment[] = [];
+  for (const [place, text] of written.entries()) {
+    const segment = parseSegment(text);
+    if (segment === undefined) return undefined;
+    if (segment.is === 'rest' && place < written.length - 1) return undefined;
+    segments.push(segment);
+  }
+  return { matches: (path) => fits(segments, path.slice(1).split('/')) };
+}
+
+function parseSegment(text: string): Segment | undefined {
+  if (text === '*') return { is: 'rest' };
+  if (text.startsWith(':')) return /^:\w+$/.test(text) ? { is: 'any' } : undefined;
+  // The rest of RFC 3986's segment, in which `*` and `:` are left to their meaning here.
+  return /^(?:[\w.~!$&'()+,;=@-]|%[0-9a-f]{2})*$/i.test(text) ? { is: 'literal', text } : undefined;
+}
+
+function fits(segments: readonly Segment[], asked: readonly string[]): boolean {
+  const last = segments.at(-1);
+  if (last?.is === 'rest' ? asked.length < segments.length : asked.length !== segments.length) {
+    return false;
+  }
+  return segments.every((segment, place) => {
+    const text = asked[place] ?? '';
+    if (segment.is === 'literal') return text === segment.text;
+    return segment.is === 'rest' || text !== '';
+  });
+}
