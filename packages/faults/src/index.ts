@@ -95,3 +95,17 @@ export {
   type RedisWords,
 } from './words/redis/redis-words.ts';
 export { ProtocolError } from './words/protocol-error.ts';
+export {
+  type PostgresFaultProxy,
+  type PostgresFaultProxyOptions,
+  type PostgresFaultProxyStats,
+  createPostgresFaultProxy,
+} from './words/postgres/postgres-fault-proxy.ts';
+export {
+  type PostgresAim,
+  type PostgresStatementAim,
+  type PostgresWord,
+  type PostgresWords,
+} from './words/postgres/postgres-words.ts';
+export { type WordProxyStats } from './words/word-proxy.ts';
+export { type ProxyAddresses } from './proxy/addresses.ts';

@@ -117,7 +117,7 @@ test('a refused EXEC discards its transaction, and says why', async () => {
 
 test('after a subscription everything passes as it is', async () => {
   await client.set('key', 'value');
-  proxy.faults.set('NOAUTH');
+  proxy.faults.set('NOAUTH', { commands: ['get'] });
   await expect(client.get('key')).rejects.toThrow('NOAUTH');
   void client.call('monitor').catch(() => {});
   expect(await client.get('key')).toBe('value');

@@ -76,11 +76,6 @@ export function createRedisInterpreter(line: Line, setting: RedisInterpreterSett
       line.toServer(bytes);
       return;
     }
-    if (endsCounting.has(name) || isReplyMode(command)) {
-      isCounting = false;
-      line.toServer(bytes);
-      return;
-    }
     commands += 1;
     const wasIn = transaction;
     if (name === 'exec' || name === 'discard' || name === 'reset') transaction = 'none';
@@ -91,6 +86,11 @@ export function createRedisInterpreter(line: Line, setting: RedisInterpreterSett
           ? 'EXECABORT Transaction discarded because of previous errors.'
           : `EXECABORT Transaction discarded because of: ${refusal}`,
       );
+      return;
+    }
+    if (refusal === undefined && (endsCounting.has(name) || isReplyMode(command))) {
+      isCounting = false;
+      line.toServer(bytes);
       return;
     }
     if (refusal === undefined) {

@@ -1,0 +1,121 @@
+import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import { type Decisions, createDecisionLog } from '../../decision-log.ts';
+import { ProxyClosedError } from '../../errors.ts';
+import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
+import { createStrikes } from '../strikes.ts';
+import { type WordProxyStats, openWordProxy } from '../word-proxy.ts';
+import { errorResponse } from './messages.ts';
+import { createPostgresInterpreter } from './postgres-interpreter.ts';
+import {
+  type PostgresWord,
+  type PostgresWords,
+  type ReadPostgresWord,
+  concerns,
+  isAtStart,
+  postgresWords,
+  readPostgresWord,
+  worded,
+} from './postgres-words.ts';
+
+export interface PostgresFaultProxyOptions extends ProxyAddresses {
+  /** How long Postgres may take to accept; then the client gets RST. Default 30 000. */
+  dialTimeoutMs?: number;
+  /** A longer statement, or values for one, is not looked at and passes. Default 16 MiB. */
+  maxMessageBytes?: number;
+  clock?: Clock;
+}
+
+export interface PostgresFaultProxyStats extends WordProxyStats {
+  readonly seed: number;
+  /** How many connections or statements each refusal has struck. */
+  readonly struck: Readonly<Partial<Record<PostgresWord, number>>>;
+}
+
+/**
+ * Stands before a Postgres and refuses connections and statements in its words, in the simple and the
+ * extended protocol; the rest passes as it is. It declines TLS, which it could not read: put a
+ * {@link FaultProxy} before it for faults of the wire.
+ */
+export interface PostgresFaultProxy {
+  readonly host: string;
+  readonly port: number;
+  readonly faults: {
+    /** In force from the next statement on. @throws InvalidOptionError, ProxyClosedError */
+    set<Word extends PostgresWord>(word: Word, options?: PostgresWords[Word]): void;
+    clear(word: PostgresWord): void;
+    list(): readonly PostgresWord[];
+  };
+  /** Ends every session by 57P01, idle ones too, as a restart of the server does. */
+  terminate(): void;
+  /** Clears every refusal. */
+  heal(): void;
+  getStats(): PostgresFaultProxyStats;
+  /** What chance has struck and spared; equal for equal seeds. */
+  decisions(): Decisions;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const shape = {
+  ...addressShape,
+  dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
+  maxMessageBytes: integer({ min: 5, max: 1_073_741_824, default: 16_777_216 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
+export async function createPostgresFaultProxy(
+  options: PostgresFaultProxyOptions,
+): Promise<PostgresFaultProxy> {
+  const settled = readOptions('createPostgresFaultProxy', shape, options);
+  const { target, seed, maxMessageBytes } = settled;
+  refuseRemote(target, settled.allowRemote);
+  const log = createDecisionLog();
+  const strikes = createStrikes<PostgresWord, ReadPostgresWord>(postgresWords, { seed, log });
+  let isClosed = false;
+
+  const proxy = await openWordProxy({
+    ...settled,
+    interpreterOf: (connection, line) =>
+      createPostgresInterpreter(line, {
+        connection,
+        maxMessageBytes,
+        startRefusal() {
+          const strike = strikes.draw(connection, 0, (_, word) => isAtStart(word));
+          return strike && worded(strike.kind, '');
+        },
+        refusal(statement, number) {
+          const meets = (fault: ReadPostgresWord, word: PostgresWord): boolean =>
+            concerns(fault, word, statement);
+          const strike = strikes.draw(connection, number, meets);
+          return strike && worded(strike.kind, statement.verb);
+        },
+      }),
+  });
+  const close = (): Promise<void> => {
+    isClosed = true;
+    strikes.clearAll();
+    return proxy.close();
+  };
+  return {
+    host: proxy.host,
+    port: proxy.port,
+    faults: {
+      set(word, given) {
+        if (isClosed) throw new ProxyClosedError();
+        strikes.set(word, readPostgresWord(word, given));
+      },
+      clear: (word) => strikes.clear(word),
+      list: () => strikes.list(),
+    },
+    terminate() {
+      const lastWords = errorResponse(worded('57P01', ''));
+      for (const line of proxy.lines()) line.hangUp(lastWords);
+    },
+    heal: () => strikes.clearAll(),
+    getStats: () => ({ seed, ...proxy.getStats(), struck: strikes.struck() }),
+    decisions: () => log.read(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
