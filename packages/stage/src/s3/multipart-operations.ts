@@ -9,7 +9,7 @@ import { writeCondition } from './conditions.ts';
 import { describe } from './description.ts';
 import type { HttpAnswer } from './listen.ts';
 import { countOf } from './listing.ts';
-import { checksumHeaders, commitObject, copySource, objectPath } from './object-operations.ts';
+import { assertStillHolds, checksumHeaders, copySource, objectPath } from './object-operations.ts';
 import { type S3Call, documentOf, isoTime, permitted, xmlAnswer } from './operation.ts';
 import { readRange } from './range.ts';
 import { receiveBody } from './receive.ts';
@@ -233,9 +233,9 @@ export async function completeMultipartUpload(call: S3Call): Promise<HttpAnswer>
   if (store.uploads.get(id) === undefined) throw refuse('NoSuchUpload');
   const modifiedMs = Math.trunc(clock.epochMs());
   const object = { headers, metadata, etag, size, modifiedMs, checksum, pieces };
-  const committed = commitObject(store, path, object, condition, seen);
+  assertStillHolds(store, path, condition, seen);
   store.uploads.delete(id);
-  await committed;
+  await store.replace(store.objects, path, object);
   const used = new Set(chosen);
   for (const each of known.values()) {
     if (used.has(each)) store.handOver(each.path);

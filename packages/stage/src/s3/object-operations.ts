@@ -41,20 +41,19 @@ export function objectFor(
 }
 
 /**
- * Puts an object in its place if its condition still holds. One that held when the request came and holds
- * no more has met another write: that is the 409 which tells a client to look again.
+ * Whether a write's condition still holds now that its body is here. One that held when the request came
+ * and holds no more has met another write: that is the 409 which tells a client to look again.
+ * @throws S3RefusalError
  */
-export async function commitObject(
+export function assertStillHolds(
   store: ObjectStore,
   path: string,
-  object: StoredObject,
   condition: WriteCondition,
   seen: StoredObject | undefined,
-): Promise<void> {
+): void {
   const current = store.objects.get(path);
   if (!condition.isAny && current !== seen) throw refuse('ConditionalRequestConflict');
   condition.check(current);
-  await store.replace(store.objects, path, object);
 }
 
 export async function putObject(call: S3Call): Promise<HttpAnswer> {
@@ -77,7 +76,8 @@ export async function putObject(call: S3Call): Promise<HttpAnswer> {
       checksum: stored,
       pieces: [{ blob, size }],
     };
-    await commitObject(store, path, object, condition, seen);
+    assertStillHolds(store, path, condition, seen);
+    await store.replace(store.objects, path, object);
   } catch (error) {
     await store.blobs.remove(blob);
     throw error;
@@ -197,7 +197,8 @@ export async function copyObject(call: S3Call): Promise<HttpAnswer> {
   const { headers, metadata } = description;
   try {
     const copy = { ...object, headers, metadata, modifiedMs, pieces };
-    await commitObject(store, path, copy, condition, seen);
+    assertStillHolds(store, path, condition, seen);
+    await store.replace(store.objects, path, copy);
   } catch (error) {
     for (const { blob } of pieces) await store.blobs.remove(blob);
     throw error;

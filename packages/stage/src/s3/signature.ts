@@ -179,7 +179,11 @@ function payloadOf(claimed: string | undefined, chunks?: ChunkSigner): PayloadCl
   throw refuse('InvalidArgument', 'x-amz-content-sha256 is neither a hash nor a known word');
 }
 
-function chunkSigner(key: Buffer | string, stampAndScope: string, seed: string): ChunkSigner {
+export function chunkSigner(
+  key: Buffer | string,
+  stampAndScope: string,
+  seed: string,
+): ChunkSigner {
   const nothing = sha256('');
   let previous = seed;
   const next = (kind: string, ...rest: readonly string[]): string =>
