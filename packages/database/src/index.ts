@@ -46,3 +46,25 @@ export {
 } from './errors.ts';
 export type { DatabaseEvents, HostRole } from './events.ts';
 export type { DatabaseOptions } from './options.ts';
+export {
+  DataUnavailableError,
+  MalformedRegisterError,
+  QuorumUnavailableError,
+  type RegionOutcome,
+  ReplicatedStoreClosedError,
+  WriteUnknownError,
+} from './replicated/errors.ts';
+export { type RegionStanding } from './replicated/region-order.ts';
+export { type RegionDatabase, registerTableSql } from './replicated/register-table.ts';
+export { type Region, type ReplicatedStoreOptions } from './replicated/replicated-options.ts';
+export {
+  type NearestReading,
+  type Reading,
+  type ReplicatedCallOptions,
+  type ReplicatedStore,
+  type ReplicatedStoreEvents,
+  type ReplicatedStoreStats,
+  type Written,
+  createReplicatedStore,
+} from './replicated/replicated-store.ts';
+export { type Version } from './replicated/version.ts';

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Clock,
+  InvalidOptionError,
+  type Rule,
+  having,
+  integer,
+  optional,
+  readOptions,
+  systemClock,
+} from '@holdfast/resilience';
+import type { RegionDatabase } from './register-table.ts';
+
+/** One region: an independent Postgres that takes writes. */
+export interface Region {
+  readonly name: string;
+  readonly database: RegionDatabase;
+}
+
+export interface ReplicatedStoreOptions {
+  /** 1 to 9, each with a name of its own. */
+  regions: readonly Region[];
+  /** How many have to confirm a write. Default: a majority. */
+  writeQuorum?: number;
+  /** How many have to answer a read; together with `writeQuorum` more than there are regions. Default: a majority. */
+  readQuorum?: number;
+  /** The table of the registers, made by `registerTableSql`. Default `holdfast_registers`. */
+  table?: string;
+  /** How long a call may take, in milliseconds. Default 5 000. */
+  timeoutMs?: number;
+  /** How long the nearest regions may take before a further one is asked too. Default 50. */
+  hedgeDelayMs?: number;
+  /** How long a region that has failed is asked last, in milliseconds. Default 5 000. */
+  suspectMs?: number;
+  /** The longest value, as JSON, in bytes. Default 1 MiB. */
+  maxValueBytes?: number;
+  /** Writes whose last regions may still be under way when enough have confirmed. Default 1 000. */
+  maxTrailing?: number;
+  /** Names this store in versions, and must never be used by another one or again. Default: drawn. */
+  writer?: string;
+  clock?: Clock;
+}
+
+export interface SettledReplicatedOptions {
+  readonly regions: readonly Region[];
+  readonly writeQuorum: number;
+  readonly readQuorum: number;
+  readonly table: string;
+  readonly timeoutMs: number;
+  readonly hedgeDelayMs: number;
+  readonly suspectMs: number;
+  readonly maxValueBytes: number;
+  readonly maxTrailing: number;
+  readonly writer: string;
+  readonly clock: Clock;
+}
+
+const OWNER = 'createReplicatedStore';
+const MAX_REGIONS = 9;
+const LONGEST_MS = 86_400_000;
+
+const regionsRule: Rule<readonly Region[]> = {
+  permitted: `an array of 1 to ${MAX_REGIONS} regions ({ name, database }), each with a name of its own`,
+  accepts(value, field, owner) {
+    if (!Array.isArray(value) || value.length < 1 || value.length > MAX_REGIONS) {
+      throw new InvalidOptionError(owner, field, value, this.permitted);
+    }
+    const regions = value.map((region: unknown, index) => regionOf(region, `${field}[${index}]`));
+    if (new Set(regions.map(({ name }) => name)).size === regions.length) return regions;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
+  },
+};
+
+const shape = {
+  regions: regionsRule,
+  writeQuorum: optional(integer({ min: 1, max: MAX_REGIONS })),
+  readQuorum: optional(integer({ min: 1, max: MAX_REGIONS })),
+  table: matching(/^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$/, 'holdfast_registers'),
+  timeoutMs: integer({ min: 1, max: LONGEST_MS, default: 5_000 }),
+  hedgeDelayMs: integer({ min: 1, max: LONGEST_MS, default: 50 }),
+  suspectMs: integer({ min: 1, max: LONGEST_MS, default: 5_000 }),
+  maxValueBytes: integer({ min: 1, max: 268_435_456, default: 1_048_576 }),
+  maxTrailing: integer({ min: 0, max: 1_000_000, default: 1_000 }),
+  writer: matching(/^[\w-]{1,64}$/),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** @throws InvalidOptionError */
+export function readReplicatedOptions(given: unknown): SettledReplicatedOptions {
+  const settled = readOptions(OWNER, shape, given);
+  const count = settled.regions.length;
+  const majority = Math.floor(count / 2) + 1;
+  const { writeQuorum = majority, readQuorum = majority } = settled;
+  for (const [field, quorum] of Object.entries({ writeQuorum, readQuorum })) {
+    if (quorum > count) throw new InvalidOptionError(OWNER, field, quorum, `from 1 to ${count}`);
+  }
+  if (writeQuorum + readQuorum <= count) {
+    const permitted = `more than ${count - writeQuorum}: a read has to meet every write`;
+    throw new InvalidOptionError(OWNER, 'readQuorum', readQuorum, permitted);
+  }
+  return { ...settled, writeQuorum, readQuorum, writer: settled.writer ?? randomUUID() };
+}
+
+function regionOf(value: unknown, field: string): Region {
+  const permitted = 'an object with a name of 1 to 64 letters, digits, - or _, and a database';
+  if (typeof value !== 'object' || value === null || !('name' in value) || !('database' in value)) {
+    throw new InvalidOptionError(OWNER, field, value, permitted);
+  }
+  const { name } = value;
+  if (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name)) {
+    throw new InvalidOptionError(OWNER, `${field}.name`, name, permitted);
+  }
+  const rule = having<RegionDatabase>(['query']);
+  return { name, database: rule.accepts(value.database, `${field}.database`, OWNER) };
+}
+
+function matching(pattern: RegExp): Rule<string | undefined>;
+function matching(pattern: RegExp, absent: string): Rule<string>;
+function matching(pattern: RegExp, absent?: string): Rule<string | undefined> {
+  return {
+    permitted: `a string like ${pattern.source}`,
+    accepts(value, field, owner) {
+      if (typeof value === 'string' && pattern.test(value)) return value;
+      throw new InvalidOptionError(owner, field, value, this.permitted);
+    },
+    absent: () => absent,
+  };
+}
