@@ -35,13 +35,11 @@ export type { Lookup, ResolverPatience } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsRecord, DnsRecordType } from './dns/record.ts';
 export type { DnsOptions } from './dns/settings.ts';
-export type { Dns } from './dns/dns.ts';
-export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
-export type { Lookup, ResolverPatience } from './dns/lookup.ts';
-export type { DnsQuery } from './dns/query.ts';
-export type { DnsRecord, DnsRecordType } from './dns/record.ts';
-export type { DnsOptions } from './dns/settings.ts';
 export { StageSteeringError } from './program/errors.ts';
+export type { TlsOptions } from './tls/form.ts';
+export type { TlsHandshake } from './tls/handshake.ts';
+export type { TlsProtocol } from './tls/settings.ts';
+export type { Tls } from './tls/tls.ts';
 export type { UpstreamRequest } from './upstream/exchange.ts';
 export type {
   RepeatedAnswer,

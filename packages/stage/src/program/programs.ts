@@ -1,8 +1,10 @@
-import { type Rule, optional } from '@holdfast/resilience';
+import { type Clock, type Rule, optional } from '@holdfast/resilience';
 import { type Dns, dnsEnsemble, dnsRule } from '../dns/dns.ts';
 import type { DnsOptions, DnsSettings } from '../dns/settings.ts';
 import type { Ensemble } from '../ensemble.ts';
 import type { Environment } from '../server-kind.ts';
+import { type TlsForm, type TlsOptions, tlsRule } from '../tls/form.ts';
+import { type Tls, tlsEnsemble } from '../tls/tls.ts';
 import type { UpstreamOptions, UpstreamSettings } from '../upstream/settings.ts';
 import { type Upstream, upstreamEnsemble, upstreamRule } from '../upstream/upstream.ts';
 
@@ -12,17 +14,21 @@ export interface ProgramOptions {
   upstream?: true | UpstreamOptions;
   /** A DNS server that knows what it is told. */
   dns?: true | DnsOptions;
+  /** A TLS server, with an authority of its own that vouches for it. */
+  tls?: true | TlsOptions;
 }
 
 /** Which handle each option brings. */
 export interface ProgramHandles {
   readonly upstream: Upstream;
   readonly dns: Dns;
+  readonly tls: Tls;
 }
 
 export interface SettledPrograms {
   readonly upstream: UpstreamSettings | undefined;
   readonly dns: DnsSettings | undefined;
+  readonly tls: TlsForm | undefined;
 }
 
 /** How the options are read. */
@@ -31,11 +37,12 @@ export const programRules: {
 } = {
   upstream: optional(upstreamRule),
   dns: optional(dnsRule),
+  tls: optional(tlsRule),
 };
 
 /** Those that were asked for, by the name of their option. */
 export function programEnsembles(
-  { upstream, dns }: SettledPrograms,
+  { upstream, dns, tls, clock }: SettledPrograms & { readonly clock: Clock },
   env: Environment,
 ): { readonly name: string; readonly ensemble: Ensemble<unknown> }[] {
   const ensembles: { name: string; ensemble: Ensemble<unknown> }[] = [];
@@ -43,5 +50,6 @@ export function programEnsembles(
     ensembles.push({ name: 'upstream', ensemble: upstreamEnsemble(upstream, env) });
   }
   if (dns !== undefined) ensembles.push({ name: 'dns', ensemble: dnsEnsemble(dns, env) });
+  if (tls !== undefined) ensembles.push({ name: 'tls', ensemble: tlsEnsemble(tls, clock, env) });
   return ensembles;
 }

@@ -1,0 +1,81 @@
+import {
+  type IncomingMessage,
+  type ServerResponse,
+  createServer as createHttpServer,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { type Socket, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
+import { systemClock } from '@holdfast/resilience/foundation';
+import { openControl } from '../program/control.ts';
+import { readEntry, serve } from '../program/entry.ts';
+import { createRequestLog } from '../program/request-log.ts';
+import { sharePort } from '../program/shared-port.ts';
+import { contextOf } from './context.ts';
+import type { TlsHandshake } from './handshake.ts';
+import { type TlsSettings, readTlsSettings } from './settings.ts';
+
+/** The program of the TLS server: HTTPS or an echo, and the stage's control beside it in the clear. */
+
+const entry = readEntry();
+const log = createRequestLog<TlsHandshake>();
+let server: Server | undefined;
+
+const control = await openControl({
+  file: entry.file,
+  read: readTlsSettings,
+  enact(settings) {
+    // In force for who connects from now on; a connection that stands keeps what it was shown.
+    if (server === undefined) server = open(settings);
+    else server.setSecureContext(contextOf(settings));
+    return Promise.resolve();
+  },
+  log,
+});
+
+function open(settings: TlsSettings): Server {
+  const opened =
+    settings.protocol === 'https'
+      ? createHttpsServer(contextOf(settings), (incoming, outgoing) => {
+          // Who goes away before the answer is not missed.
+          sayBack(incoming, outgoing).catch(() => outgoing.destroy());
+        })
+      : createTlsServer(contextOf(settings), (socket) => void socket.pipe(socket));
+  opened.on('secureConnection', (socket: TLSSocket) => {
+    socket.on('error', () => socket.destroy());
+    // `false` where the client named nobody.
+    const servername: unknown = 'servername' in socket ? socket.servername : false;
+    log.record({
+      ...(typeof servername === 'string' && { servername }),
+      protocol: socket.getProtocol() ?? 'unknown',
+      atMs: systemClock.epochMs(),
+    });
+  });
+  opened.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    log.record({ error: error.code ?? error.message, atMs: systemClock.epochMs() });
+    socket.destroy();
+  });
+  return opened;
+}
+
+async function sayBack(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const { method, url } = incoming;
+  const body = await text(incoming);
+  outgoing.setHeader('content-type', 'application/json');
+  outgoing.end(JSON.stringify({ method, path: url, body }));
+}
+
+const controlServer = createHttpServer((incoming, outgoing) => {
+  if (!control.answers(incoming, outgoing)) outgoing.writeHead(404).end();
+});
+const sockets = new Set<Socket>();
+const share = sharePort(controlServer, (socket) => server?.emit('connection', socket));
+const port = createServer((socket) => {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+  share(socket);
+});
+serve('tls', port, entry, () => {
+  for (const socket of sockets) socket.destroy();
+});

@@ -1,0 +1,96 @@
+import { type TlsFaultKind, createCertificateAuthority, tlsServerSettings } from '@holdfast/faults';
+import type { Clock } from '@holdfast/resilience';
+import { type Ensemble, soloist } from '../ensemble.ts';
+import { imageOf } from '../images.ts';
+import { locateNode, nodeServer } from '../program/node-server.ts';
+import { steer } from '../program/steering.ts';
+import type { Environment } from '../server-kind.ts';
+import type { ServerHandle } from '../stage.ts';
+import { type TlsForm, faultRule } from './form.ts';
+import { type TlsHandshake, shakeHands } from './handshake.ts';
+import { type TlsSettings, readTlsSettings } from './settings.ts';
+
+/**
+ * A TLS server. What it shows of itself changes for who connects from then on: connections that stand are
+ * left alone. It outlasts a restart; the handshakes that were seen do not.
+ */
+export interface Tls extends ServerHandle {
+  /** The certificate of who vouches for it, as PEM: what a client takes as `ca`. */
+  readonly ca: string;
+  /** Whom it proves to be. */
+  readonly hostnames: readonly string[];
+  /**
+   * Shows what is wrong in that way.
+   * @throws InvalidOptionError; StageStateError while it does not run
+   */
+  disturb(fault: TlsFaultKind): Promise<void>;
+  /** Shows a certificate again that holds. */
+  heal(): Promise<void>;
+  /** Shows a new certificate that holds, with a key of its own. */
+  rotate(): Promise<void>;
+  /** How its clients have fared, the newest 10 000 handshakes. */
+  handshakes(): Promise<readonly TlsHandshake[]>;
+  /** Forgets the handshakes so far. */
+  forgetHandshakes(): Promise<void>;
+}
+
+export function tlsEnsemble(
+  { hostnames, protocol, fault }: TlsForm,
+  clock: Clock,
+  env: Environment,
+): Ensemble<Tls> {
+  const authority = createCertificateAuthority({ clock });
+  const settingsUnder = (wrong: TlsFaultKind | undefined): TlsSettings => {
+    const shown = tlsServerSettings(authority, {
+      hostnames,
+      clock,
+      ...(wrong && { fault: wrong }),
+    });
+    return readTlsSettings({ protocol, ...shown });
+  };
+  const settings = settingsUnder(fault);
+  const scheme = protocol === 'https' ? 'https' : 'tls';
+  const solo = soloist({
+    docker: { stands: true, images: [imageOf('node', env)] },
+    locate: locateNode,
+    cast: (address) =>
+      nodeServer(
+        {
+          name: 'tls',
+          main: 'tls/main',
+          settings,
+          network: 'bridge',
+          url: ({ host, port }) => `${scheme}://${host}:${port}`,
+          probe: shakeHands,
+        },
+        address,
+        env,
+      ),
+  });
+  return {
+    ...solo,
+    present(handles, context) {
+      const handle = solo.present(handles, context);
+      const steering = steer(handle, settings, context);
+      return Object.assign(handle, {
+        ca: authority.certificate,
+        hostnames,
+        disturb: (wrong: TlsFaultKind) =>
+          steering.change('disturb', () =>
+            settingsUnder(faultRule.accepts(wrong, 'fault', 'tls.disturb')),
+          ),
+        heal: () => steering.change('heal', () => settingsUnder(undefined)),
+        rotate: () => steering.change('rotate', () => settingsUnder(undefined)),
+        async handshakes() {
+          return handshakesIn(await steering.readLog('handshakes'));
+        },
+        forgetHandshakes: () => steering.clearLog('forgetHandshakes'),
+      });
+    },
+  };
+}
+
+/** Both ends are this package's own, so the list is what the program wrote. */
+function handshakesIn(said: unknown): readonly TlsHandshake[] {
+  return Array.isArray(said) ? said : [];
+}
