@@ -1,9 +1,10 @@
-import { type Journal, createMemoryJournal, openJournal } from '@holdfast/journal';
+import { createMemoryJournal, openJournal } from '@holdfast/journal';
 import { type Announcer, createAnnouncer, nextEvent } from '@holdfast/resilience';
+import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { QueueClosedError, UndrainedJobsError } from './errors.ts';
+import { QueueClosedError, ServerUnsupportedError, UndrainedJobsError } from './errors.ts';
 import {
   type QueueOptions,
   type SettledQueueOptions,
@@ -34,15 +35,20 @@ export function createQueueAdapter(options: QueueOptions): Queue {
   return new QueueAdapter(createRedisBackend(options), readQueueOptions(options));
 }
 
+interface Opened {
+  readonly backlog: Backlog;
+  readonly dispatcher: Dispatcher;
+}
+
 /** The queue over any backend. */
 export class QueueAdapter implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: SettledQueueOptions;
   readonly #announcer: Announcer<QueueEvents> = createAnnouncer('holdfast:queue');
-  readonly #opening: Promise<{ journal: Journal; dispatcher: Dispatcher }>;
+  readonly #opening: Promise<Opened>;
   readonly #consumers = new Set<Consumer>();
   readonly #link = { up: false, failedAttempts: 0, connects: 0 };
-  #opened: { journal: Journal; dispatcher: Dispatcher } | undefined;
+  #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#announcer.on;
 
@@ -55,7 +61,8 @@ export class QueueAdapter implements Queue {
   }
 
   get current(): Acceptor {
-    return this.state === 'direct' ? 'redis' : this.#fallback;
+    const isDirect = this.state === 'direct' && this.#options.tuning.acknowledge !== 'local';
+    return isDirect ? 'redis' : this.#fallback;
   }
 
   get state(): Queue['state'] {
@@ -65,7 +72,10 @@ export class QueueAdapter implements Queue {
 
   async ready(): Promise<void> {
     const { dispatcher } = await this.#opening;
-    if (dispatcher.standing.at === 'opening') await nextEvent(this, 'state');
+    const { standing } = dispatcher;
+    if (standing.at === 'opening') await nextEvent(this, 'state');
+    const { failure } = standing;
+    if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('ready', failure);
   }
 
   async enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
@@ -104,7 +114,7 @@ export class QueueAdapter implements Queue {
   }
 
   getStats(): QueueStats {
-    const { dispatcher, journal } = this.#opened ?? {};
+    const { dispatcher, backlog } = this.#opened ?? {};
     const failure = dispatcher?.standing.failure;
     const age = dispatcher?.oldestAgeMs;
     return {
@@ -118,8 +128,8 @@ export class QueueAdapter implements Queue {
       pending: 0,
       ...dispatcher?.counts,
       backlog: {
-        jobs: journal === undefined ? 0 : journal.next - journal.first,
-        bytes: journal?.getStats().bytes ?? 0,
+        jobs: backlog?.size ?? 0,
+        bytes: backlog?.bytes ?? 0,
         ...(age !== undefined && { oldestAgeMs: age }),
       },
       forgot: { times: 0, jobs: 0, resent: 0, ...dispatcher?.forgot },
@@ -140,7 +150,7 @@ export class QueueAdapter implements Queue {
     return this.#options.fallback === 'memory' ? 'memory' : 'journal';
   }
 
-  async #open(): Promise<{ journal: Journal; dispatcher: Dispatcher }> {
+  async #open(): Promise<Opened> {
     const { fallback, tuning } = this.#options;
     const bounds = {
       maxRecords: tuning.maxBacklogJobs,
@@ -150,15 +160,18 @@ export class QueueAdapter implements Queue {
       fallback === 'memory'
         ? createMemoryJournal(bounds)
         : await openJournal({ ...fallback.journal, ...bounds, clock: tuning.clock });
+    // In memory it would be kept twice: the lanes retain what Redis has confirmed as well.
+    const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
+    const backlog = new Backlog({ journal, clock: tuning.clock, retainMs });
     const dispatcher = new Dispatcher({
       ...tuning,
       backend: this.#backend,
       announcer: this.#announcer,
       fallback: this.#fallback,
-      journal,
+      backlog,
     });
     await dispatcher.open();
-    this.#opened = { journal, dispatcher };
+    this.#opened = { backlog, dispatcher };
     this.#openLink(dispatcher);
     return this.#opened;
   }
@@ -203,9 +216,9 @@ export class QueueAdapter implements Queue {
     const mustDrain = this.#fallback === 'memory';
     await opened?.dispatcher.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();
-    const left = opened === undefined ? 0 : opened.journal.next - opened.journal.first;
+    const left = opened?.backlog.size ?? 0;
     await Promise.all([opened?.dispatcher.close(), this.#backend.close()]);
-    await opened?.journal.close();
+    await opened?.backlog.close();
     if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
 }

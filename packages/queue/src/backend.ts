@@ -28,6 +28,8 @@ export type ErrorClass =
   | 'unreachable'
   /** Somebody has to act (NOAUTH, NOPERM, an unknown refusal): keep everything and raise an alarm. */
   | 'denied'
+  /** The server cannot do what the queue needs (too old): nothing is accepted for it. */
+  | 'unsupported'
   /** Another process has taken over this producer's journal: this one must not send any more. */
   | 'fenced';
 

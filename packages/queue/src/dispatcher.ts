@@ -1,4 +1,3 @@
-import type { Journal } from '@holdfast/journal';
 import { type Announcer, type Clock, type Random, isHoldfastError } from '@holdfast/resilience';
 import type {
   BackendFailure,
@@ -7,18 +6,18 @@ import type {
   PublishedJob,
   QueueBackend,
 } from './backend.ts';
-import { QueueClosedError, QueueFullError } from './errors.ts';
+import { QueueClosedError, QueueFullError, ServerUnsupportedError } from './errors.ts';
+import type { Backlog } from './backlog.ts';
 import { Lane, inBatches } from './lane.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
-import type { Accepted, Acceptor, QueueEvents } from './queue.ts';
-import { decodeJob, encodeJob } from './record.ts';
+import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
 export interface DispatcherParts {
   readonly backend: QueueBackend;
-  readonly journal: Journal;
+  readonly backlog: Backlog;
   readonly fallback: Exclude<Acceptor, 'redis'>;
   readonly announcer: Announcer<QueueEvents>;
   readonly clock: Clock;
@@ -27,6 +26,7 @@ export interface DispatcherParts {
   readonly maxPendingJobs: number;
   readonly retainMs: number;
   readonly maxRetainedBytes: number;
+  readonly acknowledge: AcknowledgeLevel;
 }
 
 /**
@@ -38,6 +38,8 @@ export interface DispatcherParts {
  *                 │  └───────────────────────┤
  *                 │ otherwise                │ recovery, oldest first
  *                 └────────▶ journal ────────┘ ──▶ accepted: 'journal'
+ *
+ * With `acknowledge: 'local'` every job goes by the journal; while Redis is there it is forwarded at once.
  */
 export class Dispatcher implements Inflow {
   readonly standing: Standing;
@@ -60,26 +62,32 @@ export class Dispatcher implements Inflow {
   /** When Redis was last known to be there, while it is not. */
   #lostAtMs: number | undefined;
   readonly #budget: RetentionBudget;
+  readonly #isJournalFirst: boolean;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#budget = { leftCharacters: parts.maxRetainedBytes };
     this.standing = new Standing(parts.announcer, parts.clock);
-    this.#recovery = new Recovery({ ...parts, standing: this.standing, inflow: this });
+    this.#isJournalFirst = parts.acknowledge === 'local';
+    this.#recovery = new Recovery({
+      ...parts,
+      standing: this.standing,
+      inflow: this,
+      isJournalFirst: this.#isJournalFirst,
+    });
   }
 
   /** How long the oldest job of the backlog has been waiting. */
   get oldestAgeMs(): number | undefined {
-    const { clock, journal } = this.#parts;
-    if (this.#backlogSinceMs === undefined || journal.first === journal.next) return undefined;
+    const { clock, backlog } = this.#parts;
+    if (this.#backlogSinceMs === undefined || backlog.size === 0) return undefined;
     return Math.max(0, clock.epochMs() - this.#backlogSinceMs);
   }
 
   /** Learns how old the backlog of an earlier owner is. */
   async open(): Promise<void> {
-    const { journal } = this.#parts;
-    const [oldest] = await journal.read(journal.first, { maxRecords: 1 });
-    if (oldest !== undefined) this.#backlogSinceMs = decodeJob(oldest.payload).enqueuedAtMs;
+    const { jobs } = await this.#parts.backlog.window();
+    this.#backlogSinceMs = jobs[0]?.enqueuedAtMs;
   }
 
   /** Redis can be asked. */
@@ -99,6 +107,8 @@ export class Dispatcher implements Inflow {
   async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
     const { maxPendingJobs } = this.#parts;
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
+    const { failure } = this.standing;
+    if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
     if (this.counts.pending >= maxPendingJobs) {
       throw new QueueFullError(
         'maxPendingJobs',
@@ -119,9 +129,8 @@ export class Dispatcher implements Inflow {
 
   /** Resolves once nothing is on its way and, with `drained`, the fallback is empty. */
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
-    const { journal } = this.#parts;
-    const isBusy = (): boolean =>
-      this.counts.pending > 0 || (drained && journal.first < journal.next);
+    const { backlog } = this.#parts;
+    const isBusy = (): boolean => this.counts.pending > 0 || (drained && backlog.size > 0);
     while (isBusy()) {
       await new Promise<void>((resolve, reject) => {
         const onAbort = (): void => {
@@ -176,7 +185,7 @@ export class Dispatcher implements Inflow {
     this.counts.drained += jobs.length;
     this.counts.alreadyApplied += receipt.alreadyApplied;
     this.#backlogSinceMs = jobs[0]?.enqueuedAtMs;
-    if (originEpoch === this.#parts.journal.epoch) this.#confirm(this.#laneOf(topic), jobs);
+    if (originEpoch === this.#parts.backlog.epoch) this.#confirm(this.#laneOf(topic), jobs);
     this.#tellProgress();
   }
 
@@ -206,10 +215,17 @@ export class Dispatcher implements Inflow {
   }
 
   #pump(lane: Lane): void {
-    const { at } = this.standing;
-    const isHeld = at === 'opening' || (at === 'draining' && this.#isHeldBack);
+    const { at, failure } = this.standing;
+    const isHeld =
+      at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
     if (lane.isSending || lane.isEmpty || isHeld) return;
-    if (at === 'direct') {
+    if (at === 'direct' && this.#isJournalFirst) {
+      lane.isSending = true;
+      queueMicrotask(() => {
+        lane.isSending = false;
+        this.#spill(lane);
+      });
+    } else if (at === 'direct') {
       lane.isSending = true;
       // A turn later, so that what is enqueued together travels together.
       queueMicrotask(() => void this.#send(lane));
@@ -217,6 +233,8 @@ export class Dispatcher implements Inflow {
       for (const job of lane.takeAll()) {
         job.refused(new QueueClosedError('enqueue', job.wasSent ? 'unknown' : 'not-applied'));
       }
+    } else if (failure?.errorClass === 'unsupported') {
+      for (const job of lane.takeAll()) job.refused(new ServerUnsupportedError('enqueue', failure));
     } else {
       this.#spill(lane);
     }
@@ -249,8 +267,8 @@ export class Dispatcher implements Inflow {
     jobs: readonly PublishedJob[],
     previous: number = lane.confirmed,
   ): Publication {
-    const { journal, clock } = this.#parts;
-    const { id: producer, epoch } = journal;
+    const { backlog, clock } = this.#parts;
+    const { id: producer, epoch } = backlog;
     const { topic, confirmed, retention } = lane;
     const oldest = retention.oldest(this.#lostAtMs ?? clock.now());
     const floor = oldest === undefined ? confirmed : oldest - 1;
@@ -268,18 +286,18 @@ export class Dispatcher implements Inflow {
   }
 
   async #append(batch: readonly PendingJob[]): Promise<void> {
-    const { journal, fallback } = this.#parts;
+    const { backlog, fallback } = this.#parts;
+    const originEpoch = backlog.epoch;
     try {
-      await journal.appendAll(
-        batch.map(({ submission, sequence }) =>
-          encodeJob({ ...submission, sequence, originEpoch: journal.epoch }),
-        ),
+      await backlog.append(
+        batch.map(({ submission, sequence }) => ({ ...submission, sequence, originEpoch })),
       );
-      if (journal.next - journal.first === batch.length) {
+      if (backlog.size <= batch.length) {
         this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
       }
       this.counts.acceptedByFallback += batch.length;
       for (const job of batch) job.accepted(fallback);
+      if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
     } catch (error) {
       for (const job of batch) job.refused(refusalOf(error, job.wasSent));
     }

@@ -1,32 +1,41 @@
-import type { Journal } from '@holdfast/journal';
+import type { Backlog } from './backlog.ts';
 import type { Publication, PublishReceipt, PublishedJob, QueueBackend } from './backend.ts';
-import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from './lane.ts';
-import { type StoredJob, decodeJob } from './record.ts';
+import type { StoredJob } from './record.ts';
 
 /**
- * Brings the oldest window of the journal to the backend, in order, and releases it.
+ * Brings the oldest window of the backlog to the backend, in order.
  * @param ownPublication makes the publication of jobs that carry this process's own numbering.
- * @param onPublished hears of each step before the window is released.
- * @returns how many jobs it took; 0 when the journal is empty.
- * @throws BackendError; nothing was released then, and sending the window again is harmless.
+ * @param onPublished hears of each step before the window counts as taken.
+ * @returns how many jobs it took; 0 when nothing waits.
+ * @throws BackendError; nothing counts as taken then, and sending the window again is harmless.
  */
 export async function drainOnce(
-  { backend, journal }: { backend: QueueBackend; journal: Journal },
+  { backend, backlog }: { backend: QueueBackend; backlog: Backlog },
   ownPublication: OwnPublication,
   onPublished: (publication: Publication, receipt: PublishReceipt) => void,
 ): Promise<number> {
-  const records = await journal.read(journal.first, {
-    maxRecords: MAX_BATCH_JOBS,
-    maxBytes: MAX_BATCH_CHARACTERS,
-  });
-  const last = records.at(-1);
-  if (last === undefined) return 0;
-  const jobs = records.map(({ payload }) => decodeJob(payload));
-  for (const publication of publicationsOf(jobs, journal, ownPublication)) {
+  const { jobs, through } = await backlog.window();
+  if (jobs.length === 0) return 0;
+  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {
     onPublished(publication, await backend.publish(publication));
   }
-  await journal.release(last.sequence);
-  return records.length;
+  await backlog.taken(through);
+  return jobs.length;
+}
+
+/**
+ * Sends what an earlier owner of the journal had written, and Redis has taken lately, once more: Redis may
+ * have forgotten it, and this process would not know. Comes before anything of its own.
+ */
+export async function repeatInherited(
+  { backend, backlog }: { backend: QueueBackend; backlog: Backlog },
+  ownPublication: OwnPublication,
+): Promise<void> {
+  for await (const { jobs } of backlog.inherited()) {
+    for (const publication of publicationsOf(jobs, backlog, ownPublication)) {
+      await backend.publish(publication);
+    }
+  }
 }
 
 /** A publication that says what Redis has to know before these jobs. */
@@ -35,7 +44,7 @@ export type OwnPublication = (topic: string, jobs: readonly PublishedJob[]) => P
 /** One publication per topic and origin, each in the journal's order. */
 function publicationsOf(
   jobs: readonly StoredJob[],
-  { id, epoch }: Journal,
+  { id, epoch }: Backlog,
   ownPublication: OwnPublication,
 ): Publication[] {
   const groups = new Map<string, StoredJob[]>();

@@ -22,6 +22,17 @@ export class QueueClosedError extends HoldfastError {
   }
 }
 
+/** The server cannot do what the queue needs, so nothing is accepted for it; the job was not. */
+export class ServerUnsupportedError extends HoldfastError {
+  readonly code = 'QUEUE_SERVER_UNSUPPORTED';
+
+  constructor(tried: string, { message }: BackendFailure) {
+    super(`${tried}: ${message}; nothing is accepted until another server is there`, {
+      outcome: 'not-applied',
+    });
+  }
+}
+
 /** A bound is met, in memory or in the fallback; the job was not accepted. */
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';

@@ -9,12 +9,14 @@ export {
   PayloadTooLargeError,
   QueueClosedError,
   QueueFullError,
+  ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
 export type { JournalFallbackOptions, QueueOptions } from './options.ts';
 export type {
   Accepted,
   Acceptor,
+  AcknowledgeLevel,
   Consumer,
   ConsumerStats,
   EnqueueOptions,
@@ -26,4 +28,5 @@ export type {
   QueueStats,
 } from './queue.ts';
 export type { RedisConnector } from './redis/connector.ts';
+export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { QueueState } from './state.ts';

@@ -4,6 +4,7 @@ import {
   type Rule,
   InvalidOptionError,
   callback,
+  flag,
   having,
   integer,
   nested,
@@ -14,15 +15,28 @@ import {
   systemRandom,
   text,
 } from '@holdfast/resilience';
-import type { ProcessOptions } from './queue.ts';
-import type { RedisConnector } from './redis/connector.ts';
+import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
+import {
+  type RedisServer,
+  type RedisServerOptions,
+  readRedisServer,
+} from './redis/server-options.ts';
 
 /** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
 export interface QueueOptions {
-  /** How Redis is reached: its address, or a function that makes an ioredis client. */
-  redis: { url: string } | { connect: RedisConnector };
+  /** How Redis is reached: its address, a client of your making, Sentinels or nodes of a cluster. */
+  redis: RedisServerOptions;
   /** Where jobs wait while Redis is away. `'memory'` does not survive the process. Default `'memory'`. */
   fallback?: 'memory' | { journal: JournalFallbackOptions };
+  /** What has to be true before `enqueue` resolves. Default `'redis'`. */
+  acknowledge?: AcknowledgeLevel;
+  /** With `acknowledge: 'replicated'`: how many replicas must have a job. Default 1. */
+  replicas?: number;
+  /**
+   * With `acknowledge: 'replicated'`: Redis and those replicas must have it on their disks too (WAITAOF;
+   * Redis 7.2 or newer with appendonly). Default false.
+   */
+  onDisk?: boolean;
   /** What the keys in Redis begin with. Default `holdfast`. */
   prefix?: string;
   /** Longest payload, as JSON. Default 1 MiB. */
@@ -84,6 +98,9 @@ export type ConsumerTuning = Readonly<Required<ProcessOptions>>;
 type RulesOf<T> = { readonly [Key in keyof T]: Rule<T[Key]> };
 
 const tuningShape: RulesOf<QueueTuning> = {
+  acknowledge: oneOf(['local', 'redis', 'replicated'], 'redis'),
+  replicas: integer({ min: 0, max: 100, default: 1 }),
+  onDisk: flag(false),
   prefix: text({ maxLength: 100, default: 'holdfast' }),
   maxPayloadBytes: integer({ min: 1, max: 64 * MIB, default: MIB }),
   maxPendingJobs: integer({ min: 1, max: 10_000_000, default: 10_000 }),
@@ -100,11 +117,6 @@ const tuningShape: RulesOf<QueueTuning> = {
   markTtlMs: milliseconds(7 * DAY_MS),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
-};
-
-const redisShape = {
-  url: optional(text({ maxLength: 2_000 })),
-  connect: optional(callback<RedisConnector>()),
 };
 
 const journalShape = {
@@ -147,7 +159,7 @@ export function readCloseDeadlineMs(given: unknown): number {
 
 /** Everything `createQueueAdapter` was told, checked. */
 export interface SettledQueueOptions {
-  readonly redis: { readonly url: string } | { readonly connect: RedisConnector };
+  readonly redis: RedisServer;
   readonly fallback: 'memory' | { readonly journal: JournalFallbackOptions };
   readonly tuning: QueueTuning;
 }
@@ -156,7 +168,7 @@ export interface SettledQueueOptions {
 export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
   const shape = {
     ...tuningShape,
-    redis: anything('{ url } or { connect }'),
+    redis: anything('how Redis is reached'),
     fallback: fallbackRule(),
   };
   const { redis, fallback, ...tuning } = readOptions(OWNER, shape, given);
@@ -169,18 +181,10 @@ export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
       permitted,
     );
   }
-  return { redis: readRedis(redis), fallback, tuning };
-}
-
-function readRedis(given: unknown): SettledQueueOptions['redis'] {
-  const { url, connect } = readOptions(OWNER, redisShape, given, 'redis');
-  if (connect !== undefined && url === undefined) return { connect };
-  if (url !== undefined && connect === undefined) {
-    const known = URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol);
-    if (known) return { url };
-    throw new InvalidOptionError(OWNER, 'redis.url', redacted(url), 'a redis:// or rediss:// URL');
+  if (tuning.acknowledge === 'replicated' && tuning.replicas === 0 && !tuning.onDisk) {
+    throw new InvalidOptionError(OWNER, 'replicas', 0, 'at least 1, unless onDisk is set');
   }
-  throw new InvalidOptionError(OWNER, 'redis', given, 'either { url } or { connect }');
+  return { redis: readRedisServer(OWNER, redis), fallback, tuning };
 }
 
 function fallbackRule(): Rule<SettledQueueOptions['fallback']> {
@@ -201,9 +205,4 @@ function fallbackRule(): Rule<SettledQueueOptions['fallback']> {
 
 function anything(permitted: string): Rule<unknown> {
   return { permitted, accepts: (value) => value };
-}
-
-/** An address without what must not be shown. */
-function redacted(url: string): string {
-  return url.replace(/\/\/[^@/]*@/u, '//***@');
 }

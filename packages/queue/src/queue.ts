@@ -24,7 +24,8 @@ export interface Queue {
   /**
    * Resolves once the journal is open and the first attempt to reach Redis has ended either way.
    * Calling it is optional; `enqueue` waits for the same moment.
-   * @throws the journal's own errors, such as `JournalLockedError` when another process owns it.
+   * @throws the journal's own errors, such as `JournalLockedError` when another process owns it;
+   *   ServerUnsupportedError when Redis is too old.
    */
   ready(): Promise<void>;
   /**
@@ -32,7 +33,7 @@ export interface Queue {
    * @param topic 1 to 200 characters, no control characters, no braces.
    * @param payload anything JSON can hold without loss.
    * @throws InvalidOptionError for a bad topic, option or payload; PayloadTooLargeError; QueueFullError;
-   *   QueueClosedError; the signal's own reason. Nothing was half-written then.
+   *   QueueClosedError; ServerUnsupportedError; the signal's own reason. Nothing was half-written then.
    */
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
   /** Starts handling the jobs of a topic, until the returned consumer or the queue is closed. */
@@ -46,6 +47,14 @@ export interface Queue {
   close(options?: { deadlineMs?: number }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * What has to be true before `enqueue` resolves.
+ * - `local`: the job is durable in the fallback; it goes to Redis right behind the answer.
+ * - `redis`: Redis has it; while Redis is away, the fallback.
+ * - `replicated`: `replicas` copies of that Redis have it as well; while they do not, the fallback.
+ */
+export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 
 /** Which store accepted, or would accept, a job. */
 export type Acceptor = 'redis' | 'journal' | 'memory';

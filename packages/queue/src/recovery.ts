@@ -1,4 +1,3 @@
-import type { Journal } from '@holdfast/journal';
 import { type Announcer, type Clock, type Random, sleep } from '@holdfast/resilience';
 import type {
   BackendFailure,
@@ -7,7 +6,8 @@ import type {
   PublishedJob,
   QueueBackend,
 } from './backend.ts';
-import { drainOnce } from './drain.ts';
+import type { Backlog } from './backlog.ts';
+import { drainOnce, repeatInherited } from './drain.ts';
 import { BackendError } from './errors.ts';
 import { MAX_BATCH_JOBS } from './lane.ts';
 import type { QueueEvents } from './queue.ts';
@@ -25,18 +25,21 @@ export interface Inflow {
   published(publication: Publication, receipt: PublishReceipt): void;
   /** While it holds back, new jobs wait in memory instead of prolonging the backlog. */
   holdBack(isHeld: boolean): void;
+  linkFailed(failure: BackendFailure): void;
   /** Appends to the journal that are under way; `undefined` when there are none. */
   spilling(): Promise<unknown> | undefined;
 }
 
 export interface RecoveryParts {
   readonly backend: QueueBackend;
-  readonly journal: Journal;
+  readonly backlog: Backlog;
   readonly standing: Standing;
   readonly inflow: Inflow;
   readonly announcer: Announcer<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
+  /** Every job goes through the journal, also while Redis is there. */
+  readonly isJournalFirst: boolean;
 }
 
 /**
@@ -47,6 +50,7 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
+  #forwarding: Promise<void> | undefined;
   /** Redis went away meanwhile: what it knows has to be asked again. */
   #isOutdated = false;
 
@@ -69,9 +73,41 @@ export class Recovery {
     });
   }
 
+  /** Brings over what came into the backlog while the standing is direct; once at a time. */
+  forward(): void {
+    if (this.#forwarding !== undefined || this.#closing.signal.aborted) return;
+    this.#forwarding = this.#forwardAll().finally(() => {
+      this.#forwarding = undefined;
+      const { standing, backlog } = this.#parts;
+      if (standing.at === 'direct' && backlog.size > 0) this.forward();
+    });
+  }
+
   async close(): Promise<void> {
     this.#closing.abort(new BackendError('unreachable', 'the queue is closing'));
-    await this.#running;
+    await Promise.all([this.#running, this.#forwarding]);
+  }
+
+  async #forwardAll(): Promise<void> {
+    const { standing, backlog, inflow } = this.#parts;
+    try {
+      while (standing.at === 'direct' && !this.#closing.signal.aborted) {
+        if ((await this.#drainOnce()) > 0) continue;
+        if (backlog.size > 0) await backlog.skipAll();
+        return;
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) inflow.linkFailed(failureOf(error));
+    }
+  }
+
+  #drainOnce(): Promise<number> {
+    const { inflow } = this.#parts;
+    return drainOnce(
+      this.#parts,
+      (topic, own) => inflow.ownPublication(topic, own),
+      (publication, receipt) => inflow.published(publication, receipt),
+    );
   }
 
   async #recover(): Promise<void> {
@@ -81,7 +117,10 @@ export class Recovery {
     while (standing.at !== 'direct' && !signal.aborted) {
       try {
         await backend.whenUp(signal);
+        // Two that drain at once would send the same window twice; harmless, but not in order.
+        await this.#forwarding;
         this.#isOutdated = false;
+        await repeatInherited(this.#parts, (topic, own) => inflow.ownPublication(topic, own));
         for (const query of inflow.markQueries()) {
           const forgotten = inflow.forgotten(query, await backend.publish(query));
           for (const publication of forgotten) await backend.publish(publication);
@@ -101,27 +140,26 @@ export class Recovery {
    * standing `draining`: an attempt that is refused changes nothing.
    */
   async #drain(): Promise<void> {
-    const { backend, journal, standing, inflow, announcer, clock } = this.#parts;
+    const { backlog, standing, inflow, announcer, clock, isJournalFirst } = this.#parts;
     const startedMs = clock.now();
     let jobs = 0;
     while (standing.at !== 'direct') {
       this.#closing.signal.throwIfAborted();
       if (this.#isOutdated) throw new BackendError('unreachable', 'Redis went away meanwhile');
-      inflow.holdBack(standing.at === 'draining' && journal.next - journal.first < MAX_BATCH_JOBS);
-      const taken = await drainOnce(
-        { backend, journal },
-        (topic, own) => inflow.ownPublication(topic, own),
-        (publication, receipt) => inflow.published(publication, receipt),
-      );
+      inflow.holdBack(standing.at === 'draining' && backlog.size < MAX_BATCH_JOBS);
+      const taken = await this.#drainOnce();
       jobs += taken;
+      // Where every job goes through the backlog, being nearly through is as good as it gets.
+      const isLast = isJournalFirst && taken > 0 && backlog.size < MAX_BATCH_JOBS;
       const spilling = inflow.spilling();
-      if (taken > 0) standing.move({ kind: 'answered' });
+      if (isLast && !this.#isOutdated) standing.move({ kind: 'emptied' });
+      else if (taken > 0) standing.move({ kind: 'answered' });
       else if (spilling !== undefined) await spilling;
-      // What is left then is damaged, and was reported when the journal was opened.
-      else if (journal.first < journal.next) await journal.release(journal.next - 1);
+      else if (backlog.size > 0) await backlog.skipAll();
       else if (!this.#isOutdated) standing.move({ kind: 'emptied' });
     }
     inflow.holdBack(false);
+    this.forward();
     if (jobs === 0) return;
     const atMs = clock.now();
     announcer.announce('drained', { jobs, tookMs: atMs - startedMs, atMs });

@@ -20,6 +20,7 @@ import type { ErrorClass } from './backend.ts';
  * Jobs are accepted by Redis in `direct` and by the fallback in `buffering`, `draining` and `blocked`; in
  * `opening` they wait for its end, which a deadline bounds. `blocked` differs from `buffering` in one thing:
  * time alone will not mend it, somebody has to (credentials, permissions, a second owner of the journal).
+ * Blocked by a server that is too old, the queue accepts nothing.
  */
 export type QueueState =
   | { readonly at: 'opening' }
@@ -47,7 +48,7 @@ export function transition(state: QueueState, moment: QueueMoment): QueueState {
 }
 
 function afterFailure(state: QueueState, errorClass: ErrorClass): QueueState {
-  const at = errorClass === 'denied' || errorClass === 'fenced' ? 'blocked' : 'buffering';
+  const at = errorClass === 'busy' || errorClass === 'unreachable' ? 'buffering' : 'blocked';
   const unchanged = state.at === at && state.errorClass === errorClass;
   return unchanged ? state : { at, errorClass };
 }

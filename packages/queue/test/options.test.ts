@@ -9,6 +9,12 @@ test.each<[string, object, string]>([
   ['a server of two kinds', { redis: { ...redis, connect: () => undefined } }, 'redis'],
   ['an address of another protocol', { redis: { url: 'http://127.0.0.1' } }, 'redis.url'],
   ['an unknown option of the server', { redis: { ...redis, tls: true } }, 'redis.tls'],
+  ['Sentinels without a name', { redis: { sentinels: [{ host: 'h' }] } }, 'redis.name'],
+  ['no Sentinel', { redis: { sentinels: [], name: 'm' } }, 'redis.sentinels'],
+  ['a Sentinel as text', { redis: { sentinels: ['h:1'], name: 'm' } }, 'redis.sentinels[0]'],
+  ['a node without a host', { redis: { cluster: [{ port: 1 }] } }, 'redis.cluster[0].host'],
+  ['a cluster with a name', { redis: { cluster: [{ host: 'h' }], name: 'm' } }, 'redis.name'],
+  ['a login beside an address', { redis: { ...redis, password: 'p' } }, 'redis.password'],
   ['an unknown fallback', { redis, fallback: 'disk' }, 'fallback'],
   [
     'a journal without a directory',

@@ -23,6 +23,7 @@ test.each<[string, ErrorClass]>([
   ["READONLY You can't write against a read only replica.", 'unreachable'],
   ['UNBLOCKED force unblock from blocking operation', 'unreachable'],
   ['MOVED 3999 127.0.0.1:6381', 'unreachable'],
+  ['ASK 3999 127.0.0.1:6381', 'busy'],
   ['NOAUTH Authentication required.', 'denied'],
   ['WRONGPASS invalid username-password pair or user is disabled.', 'denied'],
   ['NOPERM this user has no permissions', 'denied'],

@@ -1,18 +1,19 @@
 import type { Queue, QueueOptions } from '@holdfast/queue';
 import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
 import type { Arena } from './arena.ts';
+import type { Field } from './field.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import type { ScenarioOutcome } from './scenario.ts';
 import { watch } from './watch.ts';
 
-export interface OutageOptions {
+export interface OutageOptions<F extends Field = Arena> {
   /** Does the harm. */
-  readonly harm: (arena: Arena, queue: Queue) => Promise<void>;
+  readonly harm: (field: F, queue: Queue) => Promise<void>;
   /** How long the harm lasts, in milliseconds. */
   readonly lastsMs: number;
   /** Undoes it; resolves when the server is whole. */
-  readonly mend: (arena: Arena) => Promise<void>;
+  readonly mend: (field: F) => Promise<void>;
   readonly queue?: Partial<QueueOptions>;
   /** Looks at the queue while the harm lasts. */
   readonly during?: (queue: Queue) => void;
@@ -31,7 +32,10 @@ const BACK_WITHIN_MS = 30_000;
  * One outage under a steady load with one consumer: jobs before it, through it and after it. Every job is
  * offered to a queue that nobody tells about the outage.
  */
-export async function playOutage(arena: Arena, options: OutageOptions): Promise<ScenarioOutcome> {
+export async function playOutage<F extends Field>(
+  arena: F,
+  options: OutageOptions<F>,
+): Promise<ScenarioOutcome> {
   const queue = arena.queue({ directory: await arena.directory(), ...options.queue });
   const ledger = new Ledger();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });

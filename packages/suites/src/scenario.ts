@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type Moment, type ScenarioRecord, record } from '@holdfast/report';
 import { type Arena, openArena } from './arena.ts';
+import type { Field } from './field.ts';
 import type { Verdict } from './ledger.ts';
 
 export interface ScenarioPlan {
@@ -36,8 +37,18 @@ export function scenario(
   plan: ScenarioPlan,
   play: (arena: Arena) => Promise<ScenarioOutcome>,
 ): void {
+  scenarioOn(openArena, family, plan, play);
+}
+
+/** As `scenario`, on servers of another form. */
+export function scenarioOn<F extends Field>(
+  open: (settings: Readonly<Record<string, string>>) => Promise<F>,
+  family: string,
+  plan: ScenarioPlan,
+  play: (field: F) => Promise<ScenarioOutcome>,
+): void {
   test(plan.promise, async () => {
-    const arena = await openArena(plan.settings ?? {});
+    const arena = await open(plan.settings ?? {});
     try {
       const outcome = await play(arena);
       record(rowOf(family, plan, arena, outcome));
@@ -57,7 +68,7 @@ export function scenario(
 function rowOf(
   family: string,
   { promise, fault }: ScenarioPlan,
-  { mode }: Arena,
+  { mode }: Field,
   { verdict, forgotten = [], ...measured }: ScenarioOutcome,
 ): ScenarioRecord {
   return {

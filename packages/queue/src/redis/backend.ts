@@ -6,10 +6,10 @@ import type {
   Subscription,
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
-import { type RedisConnector, connectorOf } from './connector.ts';
 import { topicKeys } from './keys.ts';
-import { RedisLink } from './link.ts';
+import { ClusterLinks, type Links, oneLink } from './links.ts';
 import { readReceipt } from './replies.ts';
+import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript } from './scripts.ts';
 import { RedisSubscription } from './subscription.ts';
@@ -20,27 +20,28 @@ import { RedisSubscription } from './subscription.ts';
  */
 export function createRedisBackend(options: QueueOptions): QueueBackend {
   const { redis, tuning } = readQueueOptions(options);
-  return new RedisBackend(connectorOf(redis), tuning);
+  const routeTo = routesTo(redis, tuning);
+  const links =
+    redis.kind === 'cluster' ? new ClusterLinks(routeTo, tuning) : oneLink(routeTo, tuning);
+  return new RedisBackend(links, tuning);
 }
 
 /** Jobs in Redis Streams, one stream a topic, filled and emptied by small atomic scripts. */
 export class RedisBackend implements QueueBackend {
-  readonly #connector: RedisConnector;
+  readonly #links: Links;
   readonly #tuning: QueueTuning;
-  readonly #link: RedisLink;
 
-  constructor(connector: RedisConnector, tuning: QueueTuning) {
-    this.#connector = connector;
+  constructor(links: Links, tuning: QueueTuning) {
+    this.#links = links;
     this.#tuning = tuning;
-    this.#link = this.#newLink();
   }
 
   open(listener: LinkListener): void {
-    this.#link.open(listener);
+    this.#links.open(listener);
   }
 
   whenUp(signal: AbortSignal): Promise<void> {
-    return this.#link.whenUp(signal);
+    return this.#links.whenUp(signal);
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
@@ -54,21 +55,20 @@ export class RedisBackend implements QueueBackend {
       const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
       args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex);
     }
-    return readReceipt(
-      await this.#link.call((client) => runScript(client, publishScript, keys, args)),
-    );
+    const link = this.#links.of(publication.topic);
+    return readReceipt(await link.call((client) => runScript(client, publishScript, keys, args)));
   }
 
   subscribe(topic: string, leaseMs: number): Subscription {
     const keys = topicKeys(this.#tuning.prefix, topic);
-    return new RedisSubscription(this.#newLink(), this.#link, keys, leaseMs);
+    const { fetching, telling } = {
+      fetching: this.#links.fetching(topic),
+      telling: this.#links.of(topic),
+    };
+    return new RedisSubscription(fetching, telling, keys, leaseMs);
   }
 
   async close(): Promise<void> {
-    await this.#link.close();
-  }
-
-  #newLink(): RedisLink {
-    return new RedisLink({ ...this.#tuning, connector: this.#connector });
+    await this.#links.close();
   }
 }

@@ -10,7 +10,7 @@ import { classifyRedisError } from './errors.ts';
 export class Connection {
   /** Resolves with the reason once the connection is closed or given up. */
   readonly lost: Promise<BackendError>;
-  readonly #client: Redis;
+  readonly client: Redis;
   readonly #clock: Clock;
   readonly #pending = new Set<(error: BackendError) => void>();
   #isClosed = false;
@@ -18,7 +18,7 @@ export class Connection {
   #tellLost!: (error: BackendError) => void;
 
   constructor(client: Redis, clock: Clock) {
-    this.#client = client;
+    this.client = client;
     this.#clock = clock;
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
@@ -54,7 +54,7 @@ export class Connection {
         this.lose(new BackendError('unreachable', `Redis: no answer within ${limitMs} ms`)),
       );
       this.#pending.add(fail);
-      exchange(this.#client).then(
+      exchange(this.client).then(
         (value) => {
           finish();
           resolve(value);
@@ -80,7 +80,7 @@ export class Connection {
   /** Without waiting for a server that may never answer; and a closed client is not to be asked again. */
   #end(): void {
     if (this.#isClosed) return;
-    this.#client.disconnect();
-    this.#client.stream?.destroy();
+    this.client.disconnect();
+    this.client.stream?.destroy();
   }
 }

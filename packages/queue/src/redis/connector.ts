@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 
 /** What every client has to be told: neither to queue, nor to resend, nor to reconnect by itself. */
 export type RequiredOptions = Pick<
@@ -32,10 +32,4 @@ export function requiredOptions(connectTimeoutMs: number): RequiredOptions {
     disableClientInfo: true,
     protocol: 2,
   };
-}
-
-export function connectorOf(redis: { url: string } | { connect: RedisConnector }): RedisConnector {
-  if ('connect' in redis) return redis.connect;
-  const { url } = redis;
-  return (required) => new Redis(url, required);
 }

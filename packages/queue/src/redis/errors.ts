@@ -16,11 +16,12 @@ const CLASSES: Readonly<Record<string, ErrorClass>> = {
   TRYAGAIN: 'busy',
   BUSY: 'busy',
   MASTERDOWN: 'busy',
+  // The slot is being moved to another node, and the topic's keys are there already.
+  ASK: 'busy',
   // The wrong server, or none.
   READONLY: 'unreachable',
   UNBLOCKED: 'unreachable',
   MOVED: 'unreachable',
-  ASK: 'unreachable',
   // Somebody has to act.
   NOAUTH: 'denied',
   WRONGPASS: 'denied',
@@ -50,6 +51,11 @@ function replyCode(message: string): string {
 /** Whether Redis does not know the script, so that its text has to be sent. */
 export function isUnknownScript(error: unknown): boolean {
   return hasReplyCode(error, 'NOSCRIPT');
+}
+
+/** Whether the access list of this user leaves the command out. */
+export function isForbidden(error: unknown): boolean {
+  return hasReplyCode(error, 'NOPERM');
 }
 
 /** Whether the consumer group is gone, as after a restart without persistence. */

@@ -9,11 +9,12 @@ import type { Redis } from 'ioredis';
 import type { LinkListener } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { Connection } from './connection.ts';
-import { type RedisConnector, requiredOptions } from './connector.ts';
+import { requiredOptions } from './connector.ts';
 import { classifyRedisError } from './errors.ts';
+import type { Route } from './route.ts';
+import { refuseOldServer } from './server-version.ts';
 
-export interface LinkOptions {
-  readonly connector: RedisConnector;
+export interface LinkTuning {
   readonly clock: Clock;
   readonly random: Random;
   readonly commandTimeoutMs: number;
@@ -23,22 +24,35 @@ export interface LinkOptions {
 }
 
 /**
- * Keeps one connection to Redis standing: a fresh client per attempt, a deadline on the handshake and on
- * every call, a PING when idle, and a capped exponential backoff between attempts.
+ * Keeps one connection to Redis standing: the server looked up anew and a fresh client per attempt, a
+ * deadline on the handshake and on every call, a PING when idle, and a capped exponential backoff between
+ * attempts.
  *
  *     connecting ── PING answered ──▶ up ── closed, deadline passed, given up ──▶ connecting ...
  */
 export class RedisLink {
-  readonly #options: LinkOptions;
+  readonly #route: Route;
+  readonly #tuning: LinkTuning;
   readonly #closing = new AbortController();
+  /** Resolves when the first attempt has ended, either way. */
+  readonly #tried: Promise<void>;
+  #tellTried!: () => void;
   #connection: Connection | undefined;
   #isUp = false;
   #supervision: Promise<void> = Promise.resolve();
   #lastUseMs = 0;
   readonly #waiting = new Set<() => void>();
 
-  constructor(options: LinkOptions) {
-    this.#options = options;
+  constructor(route: Route, tuning: LinkTuning) {
+    this.#route = route;
+    this.#tuning = tuning;
+    this.#tried = new Promise((resolve) => {
+      this.#tellTried = resolve;
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
   }
 
   /** Starts reaching for the server, for as long as the link is not closed. */
@@ -72,25 +86,28 @@ export class RedisLink {
 
   /**
    * Runs one exchange with the server, which may take `waitMs` longer than the deadline because it was
-   * asked to. Rejects with a BackendError; at once when the link is down.
+   * asked to. Rejects with a BackendError; at once when the link is down, but for the first attempt to
+   * bring it up, which is waited for.
    */
   async call<T>(exchange: (client: Redis) => Promise<T>, waitMs = 0): Promise<T> {
+    if (!this.#isUp) await this.#tried;
     if (!this.#isUp || this.#connection === undefined) {
       throw new BackendError('unreachable', 'Redis: the link is down');
     }
-    this.#lastUseMs = this.#options.clock.now();
-    return this.#connection.call(this.#options.commandTimeoutMs + waitMs, exchange);
+    this.#lastUseMs = this.#tuning.clock.now();
+    return this.#connection.call(this.#tuning.commandTimeoutMs + waitMs, exchange);
   }
 
   async close(): Promise<void> {
     const closed = new BackendError('unreachable', 'Redis: the link is closed');
     this.#closing.abort(closed);
+    this.#tellTried();
     this.lose(closed);
     await this.#supervision;
   }
 
   async #supervise(listener: LinkListener): Promise<void> {
-    const { clock, random, reconnect } = this.#options;
+    const { clock, random, reconnect } = this.#tuning;
     const { signal } = this.#closing;
     const backoff = exponentialBackoff({ ...reconnect, jitterFactor: 0.25 });
     let delays = backoff.delays(random);
@@ -106,6 +123,7 @@ export class RedisLink {
       } else if (!signal.aborted) {
         const delayMs = delays.next().value;
         listener.attemptFailed({ attempt, delayMs, error: failure });
+        this.#tellTried();
         await sleep(clock, delayMs, signal).catch(() => undefined);
       }
     }
@@ -113,12 +131,16 @@ export class RedisLink {
 
   /** Makes a connection that has answered a PING, or says why there is none. */
   async #connect(): Promise<BackendError | undefined> {
-    const { connector, connectTimeoutMs, clock } = this.#options;
+    const { connectTimeoutMs, clock } = this.#tuning;
     try {
-      this.#connection = new Connection(connector(requiredOptions(connectTimeoutMs)), clock);
-      await this.#connection.call(connectTimeoutMs, async (client) => {
+      const client = await this.#route.client(requiredOptions(connectTimeoutMs));
+      this.#connection = new Connection(client, clock);
+      this.#closing.signal.throwIfAborted();
+      await this.#connection.call(connectTimeoutMs, async () => {
         await client.connect();
         await client.ping();
+        await refuseOldServer(client);
+        await this.#route.verify(client);
       });
       return undefined;
     } catch (error) {
@@ -129,27 +151,38 @@ export class RedisLink {
   }
 
   async #useUntilLost(onUp: () => void): Promise<BackendError> {
-    const { clock, pingIntervalMs } = this.#options;
-    let idle: Timer;
-    const probe = (): void => {
-      const restMs = this.#lastUseMs + pingIntervalMs - clock.now();
-      if (restMs <= 0) void this.call(async (client) => client.ping()).catch(() => undefined);
-      idle = clock.schedule(restMs > 0 ? restMs : pingIntervalMs, probe, { holdsProcess: false });
+    const { clock, pingIntervalMs } = this.#tuning;
+    let watching: Timer;
+    const watch = (): void => {
+      void this.#probe();
+      watching = clock.schedule(pingIntervalMs, watch, { holdsProcess: false });
     };
     this.#lastUseMs = clock.now();
-    idle = clock.schedule(pingIntervalMs, probe, { holdsProcess: false });
+    watching = clock.schedule(pingIntervalMs, watch, { holdsProcess: false });
     this.#isUp = true;
     for (const proceed of this.#waiting) proceed();
     this.#waiting.clear();
     onUp();
+    this.#tellTried();
     try {
       return (
         (await this.#connection?.lost) ?? new BackendError('unreachable', 'Redis: no connection')
       );
     } finally {
       this.#isUp = false;
-      idle.cancel();
+      watching.cancel();
     }
+  }
+
+  /** Whether the server still answers, where nothing else has asked it lately, and is still the right one. */
+  async #probe(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    const { clock, pingIntervalMs } = this.#tuning;
+    const isIdle = this.#lastUseMs + pingIntervalMs <= clock.now();
+    if (isIdle) void this.call(async (client) => client.ping()).catch(() => undefined);
+    if (await this.#route.isCurrent(connection.client)) return;
+    connection.lose(new BackendError('unreachable', 'Redis: another server is the primary now'));
   }
 }
 

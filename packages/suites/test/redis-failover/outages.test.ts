@@ -2,7 +2,8 @@ import { expect } from '@jest/globals';
 import type { Queue } from '@holdfast/queue';
 import { nextEvent } from '@holdfast/resilience';
 import type { Redis } from 'ioredis';
-import { type Arena, PERSISTENT, untilTrue } from '../../src/arena.ts';
+import { type Arena, PERSISTENT } from '../../src/arena.ts';
+import { untilTrue } from '../../src/field.ts';
 import { playOutage } from '../../src/outage.ts';
 import { scenario } from '../../src/scenario.ts';
 

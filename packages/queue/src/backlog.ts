@@ -1,0 +1,128 @@
+import type { Journal } from '@holdfast/journal';
+import type { Clock, Timer } from '@holdfast/resilience';
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from './lane.ts';
+import { type StoredJob, decodeJob, encodeJob } from './record.ts';
+
+export interface BacklogParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** How long what Redis has taken stays in the journal, in case Redis forgets it; 0 for not at all. */
+  readonly retainMs: number;
+}
+
+/** Jobs that stand together in the journal. */
+export interface Window {
+  readonly jobs: readonly StoredJob[];
+  /** The place of the last one; 0 for an empty window. */
+  readonly through: number;
+}
+
+/**
+ * The jobs that wait in the journal for Redis, and behind them those that Redis has taken lately.
+ *
+ *     released │ taken, kept for `retainMs` │ waiting │ next
+ *              └ journal.first              └ cursor
+ */
+export class Backlog {
+  readonly id: string;
+  readonly epoch: number;
+  readonly #parts: BacklogParts;
+  /** Below it stands what an earlier owner of the journal has written. */
+  readonly #inheritedUntil: number;
+  #cursor: number;
+  #taken: { readonly through: number; readonly atMs: number }[] = [];
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(parts: BacklogParts) {
+    const { journal } = parts;
+    this.#parts = parts;
+    this.id = journal.id;
+    this.epoch = journal.epoch;
+    this.#cursor = journal.first;
+    this.#inheritedUntil = journal.next;
+  }
+
+  /** How many jobs wait. */
+  get size(): number {
+    return this.#parts.journal.next - this.#cursor;
+  }
+
+  get bytes(): number {
+    return this.#parts.journal.getStats().bytes;
+  }
+
+  /** Resolves once all of them are durable. @throws what the journal throws; none of them is kept then. */
+  async append(jobs: readonly StoredJob[]): Promise<void> {
+    await this.#parts.journal.appendAll(jobs.map(encodeJob));
+  }
+
+  /** The oldest jobs that wait, as many as travel in one step. */
+  window(): Promise<Window> {
+    return this.#read(this.#cursor);
+  }
+
+  /** Redis has taken everything through there. */
+  async taken(through: number): Promise<void> {
+    const { journal, clock, retainMs } = this.#parts;
+    this.#cursor = Math.max(this.#cursor, through + 1);
+    if (retainMs === 0) return journal.release(through);
+    this.#taken.push({ through, atMs: clock.now() });
+    this.#schedule();
+  }
+
+  /** What is left is damaged, and was reported when the journal was opened. */
+  skipAll(): Promise<void> {
+    return this.taken(this.#parts.journal.next - 1);
+  }
+
+  /** What an earlier owner has written and Redis has taken: its numbering is not in this one's memory. */
+  async *inherited(): AsyncGenerator<Window> {
+    const end = (): number => Math.min(this.#cursor, this.#inheritedUntil);
+    let from = this.#parts.journal.first;
+    while (from < end()) {
+      const { jobs, through } = await this.#read(from, end() - from);
+      if (jobs.length === 0) return;
+      yield { jobs, through };
+      from = through + 1;
+    }
+  }
+
+  /** Lets go of what is old enough; the rest stays for the next owner. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    await this.#release();
+    await this.#parts.journal.close();
+  }
+
+  async #read(from: number, maxJobs: number = MAX_BATCH_JOBS): Promise<Window> {
+    const records = await this.#parts.journal.read(from, {
+      maxRecords: Math.min(maxJobs, MAX_BATCH_JOBS),
+      maxBytes: MAX_BATCH_CHARACTERS,
+    });
+    const jobs = records.map(({ payload }) => decodeJob(payload));
+    return { jobs, through: records.at(-1)?.sequence ?? 0 };
+  }
+
+  #schedule(): void {
+    const [oldest] = this.#taken;
+    if (this.#timer !== undefined || oldest === undefined || this.#isClosed) return;
+    const { clock, retainMs } = this.#parts;
+    const delayMs = Math.max(1, oldest.atMs + retainMs - clock.now());
+    const onTime = async (): Promise<void> => {
+      await this.#release().catch(() => undefined);
+      this.#timer = undefined;
+      this.#schedule();
+    };
+    this.#timer = clock.schedule(delayMs, () => void onTime(), { holdsProcess: false });
+  }
+
+  async #release(): Promise<void> {
+    const { journal, clock, retainMs } = this.#parts;
+    const youngest = clock.now() - retainMs;
+    const expired = this.#taken.findLastIndex(({ atMs }) => atMs <= youngest);
+    const through = this.#taken.splice(0, expired + 1).at(-1)?.through;
+    if (through !== undefined) await journal.release(through);
+  }
+}

@@ -1,0 +1,101 @@
+import { Redis } from 'ioredis';
+import { addressOf, addressText, answerOfMost, askOnce, loginOptions } from './asking.ts';
+import { type RequiredOptions, requiredOptions } from './connector.ts';
+import type { Route, RouteOptions } from './route.ts';
+import type { SettledAddress, SettledLogin } from './server-options.ts';
+
+export interface ClusterRouteOptions extends RouteOptions {
+  readonly login: SettledLogin;
+  /** The nodes known so far, those asked last in front; shared by the routes of one cluster. */
+  readonly known: SettledAddress[];
+}
+
+/** More of them would not know better. */
+const MAX_ASKED = 7;
+const MAX_KNOWN = 100;
+
+/**
+ * The way to the node that serves a slot, as most of the nodes asked say; without a slot, to any node that
+ * serves some. A slot that moves on (`MOVED`) costs the link, and the next one is made to its new node.
+ */
+export class ClusterRoute implements Route {
+  readonly #options: ClusterRouteOptions;
+  readonly #slot: number | undefined;
+
+  constructor(options: ClusterRouteOptions, slot: number | undefined) {
+    this.#options = options;
+    this.#slot = slot;
+  }
+
+  async client(required: RequiredOptions): Promise<Redis> {
+    const { known, login } = this.#options;
+    const said = await answerOfMost(known.slice(0, MAX_ASKED).map((node) => this.#ask(node)));
+    return new Redis({ ...addressOf(said), ...loginOptions(login), ...required });
+  }
+
+  verify(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The cluster itself stops a node that it has replaced, and sends away who asks for a slot that moved. */
+  isCurrent(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  async #ask(node: SettledAddress): Promise<string | undefined> {
+    const { clock, login, connectTimeoutMs } = this.#options;
+    const options = { ...requiredOptions(connectTimeoutMs), ...node, ...loginOptions(login) };
+    const limits = { clock, limitMs: connectTimeoutMs };
+    try {
+      const shares = readShares(await askOnce(options, ['CLUSTER', 'SLOTS'], limits), node);
+      for (const { nodes } of shares) for (const found of nodes) this.#meet(found);
+      const slot = this.#slot;
+      if (slot === undefined) return addressText(node);
+      const share = shares.find(({ from, to }) => from <= slot && slot <= to);
+      return share?.nodes[0] && addressText(share.nodes[0]);
+    } catch (error) {
+      this.#avoid(node);
+      throw error;
+    }
+  }
+
+  #meet(found: SettledAddress): void {
+    const { known } = this.#options;
+    if (known.length < MAX_KNOWN && !known.some((node) => isSame(node, found))) known.push(found);
+  }
+
+  /** It is asked last the next time. */
+  #avoid(silent: SettledAddress): void {
+    const { known } = this.#options;
+    const at = known.findIndex((node) => isSame(node, silent));
+    if (at !== -1) known.push(...known.splice(at, 1));
+  }
+}
+
+function isSame(one: SettledAddress, other: SettledAddress): boolean {
+  return one.host === other.host && one.port === other.port;
+}
+
+interface Share {
+  readonly from: number;
+  readonly to: number;
+  /** The primary first. */
+  readonly nodes: readonly SettledAddress[];
+}
+
+/** The reply of CLUSTER SLOTS; a node that does not know its own address means the one it was asked at. */
+function readShares(reply: unknown, asked: SettledAddress): Share[] {
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((range: unknown) => {
+    if (!Array.isArray(range)) return [];
+    const [from, to, ...nodes]: unknown[] = range;
+    return [{ from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => node(at, asked)) }];
+  });
+}
+
+function node(described: unknown, asked: SettledAddress): SettledAddress[] {
+  if (!Array.isArray(described)) return [];
+  const [host, port]: unknown[] = described;
+  const isNamed = typeof host === 'string' && host !== '';
+  return [{ host: isNamed ? host : asked.host, port: Number(port) }];
+}

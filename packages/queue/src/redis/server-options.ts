@@ -1,0 +1,137 @@
+import {
+  InvalidOptionError,
+  type Rule,
+  callback,
+  flag,
+  integer,
+  optional,
+  readOptions,
+  text,
+} from '@holdfast/resilience';
+import type { RedisConnector } from './connector.ts';
+
+/** Where a server listens. */
+export interface RedisAddress {
+  host: string;
+  /** Default 6379, for a Sentinel 26379. */
+  port?: number;
+}
+
+/** How a client introduces itself to servers that are found by asking others. */
+export interface RedisLogin {
+  username?: string;
+  password?: string;
+  /** Speaks TLS, checking certificates by the system's authorities. Default false. */
+  tls?: boolean;
+}
+
+/** How Redis is reached. */
+export type RedisServerOptions =
+  | { url: string }
+  /** A function that makes an ioredis client of your own. */
+  | { connect: RedisConnector }
+  /** The primary that these Sentinels name; the login is for the Redis, not for the Sentinels. */
+  | ({ sentinels: readonly RedisAddress[]; name: string; sentinelPassword?: string } & RedisLogin)
+  /** Some nodes of a cluster; the others are found by asking them. */
+  | ({ cluster: readonly RedisAddress[] } & RedisLogin);
+
+/** An address with its port filled in. */
+export interface SettledAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How Redis is reached, checked and with every default filled in. */
+export type RedisServer =
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'connect'; readonly connect: RedisConnector }
+  | {
+      readonly kind: 'sentinel';
+      readonly sentinels: readonly SettledAddress[];
+      readonly name: string;
+      readonly sentinelPassword: string | undefined;
+      readonly login: SettledLogin;
+    }
+  | {
+      readonly kind: 'cluster';
+      readonly nodes: readonly SettledAddress[];
+      readonly login: SettledLogin;
+    };
+
+export interface SettledLogin {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly tls: boolean;
+}
+
+const MAX_ADDRESSES = 100;
+const KINDS = 'one of { url }, { connect }, { sentinels, name } and { cluster }';
+
+const shape = {
+  url: optional(text({ maxLength: 2_000 })),
+  connect: optional(callback<RedisConnector>()),
+  sentinels: optional(addresses(26_379)),
+  name: optional(text({ maxLength: 200 })),
+  sentinelPassword: optional(text({ maxLength: 2_000 })),
+  cluster: optional(addresses(6_379)),
+  username: optional(text({ maxLength: 2_000 })),
+  password: optional(text({ maxLength: 2_000 })),
+  tls: optional(flag(false)),
+};
+
+/** @throws InvalidOptionError */
+export function readRedisServer(owner: string, given: unknown): RedisServer {
+  const read = readOptions(owner, shape, given, 'redis');
+  const { url, connect, sentinels, cluster, name, sentinelPassword } = read;
+  const kinds = [url, connect, sentinels, cluster].filter((kind) => kind !== undefined);
+  if (kinds.length !== 1) throw new InvalidOptionError(owner, 'redis', given, KINDS);
+  const login = { username: read.username, password: read.password, tls: read.tls ?? false };
+  if (sentinels !== undefined) {
+    if (name === undefined) {
+      const permitted = 'the name under which the Sentinels know the primary';
+      throw new InvalidOptionError(owner, 'redis.name', name, permitted);
+    }
+    return { kind: 'sentinel', sentinels, name, sentinelPassword, login };
+  }
+  refuse(owner, { name, sentinelPassword }, 'absent without sentinels');
+  if (cluster !== undefined) return { kind: 'cluster', nodes: cluster, login };
+  const { username, password, tls } = read;
+  refuse(
+    owner,
+    { username, password, tls },
+    'part of the url, or of the client that connect makes',
+  );
+  if (connect !== undefined) return { kind: 'connect', connect };
+  if (url !== undefined && isRedisUrl(url)) return { kind: 'url', url };
+  const shown = url?.replace(/\/\/[^@/]*@/u, '//***@');
+  throw new InvalidOptionError(owner, 'redis.url', shown, 'a redis:// or rediss:// URL');
+}
+
+function isRedisUrl(url: string): boolean {
+  return URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol);
+}
+
+/** What stands beside an option it has nothing to do with; secrets are not shown. */
+function refuse(owner: string, fields: Record<string, unknown>, permitted: string): void {
+  for (const [field, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    throw new InvalidOptionError(owner, `redis.${field}`, '***', permitted);
+  }
+}
+
+function addresses(defaultPort: number): Rule<SettledAddress[]> {
+  const permitted = `a list of 1 to ${MAX_ADDRESSES} addresses { host, port }`;
+  const address = {
+    host: text({ maxLength: 253 }),
+    port: integer({ min: 1, max: 65_535, default: defaultPort }),
+  };
+  return {
+    permitted,
+    accepts(value, field, owner) {
+      if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ADDRESSES) {
+        throw new InvalidOptionError(owner, field, value, permitted);
+      }
+      return value.map((each, index) => readOptions(owner, address, each, `${field}[${index}]`));
+    },
+  };
+}

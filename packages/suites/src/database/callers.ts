@@ -1,0 +1,68 @@
+import { systemClock } from '@holdfast/resilience';
+
+export interface CallersResult {
+  readonly calls: number;
+  readonly failures: readonly unknown[];
+  /** The longest a call took, in milliseconds. */
+  readonly slowestMs: number;
+}
+
+/** Callers that call again as soon as they have an answer, whatever it is. */
+export interface Callers {
+  /** Resolves with the clock's `now()` for each caller's first success of a call that ends after that. */
+  servedSince(atMs: number): Promise<number[]>;
+  stop(): Promise<CallersResult>;
+}
+
+/** Keeps so many callers calling; a failed call lets its caller pause for a turn, not longer. */
+export function keepCalling(callers: number, call: () => Promise<unknown>): Callers {
+  const failures: unknown[] = [];
+  const served = Array.from({ length: callers }, (): ((atMs: number) => void)[] => []);
+  let calls = 0;
+  let slowestMs = 0;
+  let isStopping = false;
+
+  const keep = async (caller: number): Promise<void> => {
+    while (!isStopping) {
+      calls += 1;
+      const beganMs = systemClock.now();
+      try {
+        await call();
+        for (const tell of served[caller]?.slice() ?? []) tell(systemClock.now());
+      } catch (error) {
+        failures.push(error);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      slowestMs = Math.max(slowestMs, systemClock.now() - beganMs);
+    }
+  };
+  const running = Array.from({ length: callers }, (_, caller) => keep(caller));
+
+  return {
+    servedSince: (sinceMs) =>
+      Promise.all(
+        served.map(
+          (listeners) =>
+            new Promise<number>((resolve) => {
+              const tell = (atMs: number): void => {
+                if (atMs < sinceMs) return;
+                listeners.splice(listeners.indexOf(tell), 1);
+                resolve(atMs);
+              };
+              listeners.push(tell);
+            }),
+        ),
+      ),
+    async stop() {
+      isStopping = true;
+      await Promise.all(running);
+      return { calls, failures, slowestMs };
+    },
+  };
+}
+
+/** The value below which the given share of the values lies, 0 to 1. */
+export function percentile(values: readonly number[], share: number): number {
+  const inOrder = values.toSorted((left, right) => left - right);
+  return inOrder[Math.min(inOrder.length - 1, Math.floor(inOrder.length * share))] ?? 0;
+}

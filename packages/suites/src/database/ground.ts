@@ -1,0 +1,112 @@
+import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
+import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
+import { sleep, systemClock } from '@holdfast/resilience';
+import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
+import { Client } from 'pg';
+
+/** A Postgres of its own, and everything a scenario opens around it; closing it leaves nothing. */
+export interface Ground {
+  readonly mode: StageMode;
+  readonly primary: ServerHandle;
+  /** A database on the primary, or on the hosts that the options name. */
+  database(options?: Partial<DatabaseOptions>): Database;
+  /** A fault proxy in front of a server, the primary by default, and the URL that leads through it. */
+  proxy(server?: ServerHandle): Promise<{ proxy: FaultProxy; url: string }>;
+  /** Asks a server, the primary by default, beside the pool; one connection for one statement. */
+  ask(
+    sql: string,
+    values?: readonly unknown[],
+    server?: ServerHandle,
+  ): Promise<Record<string, unknown>[]>;
+  close(): Promise<void>;
+}
+
+export interface ReplicatedGround extends Ground {
+  readonly replica: ServerHandle;
+  /** Makes the replica a primary of its own. */
+  promote(): Promise<void>;
+}
+
+export interface GroundOptions {
+  /** Parameters of postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** The major version that the suites stand on; the newest there is unless the environment says otherwise. */
+const VERSION = process.env['HOLDFAST_POSTGRES_VERSION'];
+const version = VERSION === undefined ? {} : { version: Number(VERSION) };
+
+const END_WITHIN_MS = 2_000;
+const POLL_MS = 10;
+const TRUE_WITHIN_MS = 30_000;
+
+export async function openGround({ settings = {} }: GroundOptions = {}): Promise<Ground> {
+  const stage = await openStage({ postgres: { settings, ...version } });
+  return around(stage.postgres.primary, stage);
+}
+
+export async function openReplicatedGround({
+  settings = {},
+}: GroundOptions = {}): Promise<ReplicatedGround> {
+  const stage = await openStage({ postgres: { replica: true, settings, ...version } });
+  const { primary, replica, promote } = stage.postgres;
+  return { ...around(primary, stage), replica, promote: () => promote() };
+}
+
+function around(
+  primary: ServerHandle,
+  stage: { readonly mode: StageMode; close(): Promise<void> },
+): Ground {
+  const databases: Database[] = [];
+  const proxies: FaultProxy[] = [];
+  return {
+    mode: stage.mode,
+    primary,
+    database(options = {}) {
+      const database = createDatabase({ hosts: primary.url, ...options });
+      databases.push(database);
+      return database;
+    },
+    async proxy(server = primary) {
+      const { host, port } = server;
+      const proxy = await createFaultProxy({ target: { host, port } });
+      proxies.push(proxy);
+      const url = new URL(server.url);
+      url.host = `${proxy.host}:${proxy.port}`;
+      return { proxy, url: url.href };
+    },
+    ask: (sql, values = [], server = primary) => ask(server.url, sql, values),
+    async close() {
+      await Promise.allSettled(databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS })));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      await stage.close();
+    },
+  };
+}
+
+async function ask(
+  url: string,
+  sql: string,
+  values: readonly unknown[],
+): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: TRUE_WITHIN_MS });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<Record<string, unknown>>(sql, [...values]);
+    return rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Asks again and again until the answer is yes, for a bounded time. */
+export async function untilTrue(ask: () => Promise<boolean> | boolean): Promise<void> {
+  const deadlineMs = systemClock.now() + TRUE_WITHIN_MS;
+  while (!(await ask())) {
+    if (systemClock.now() > deadlineMs) {
+      throw new Error(`not true within ${TRUE_WITHIN_MS} ms: ${ask.toString()}`);
+    }
+    await sleep(systemClock, POLL_MS);
+  }
+}

@@ -1,0 +1,62 @@
+import { expect, test } from '@jest/globals';
+import { record } from '@holdfast/report';
+import type { StageMode } from '@holdfast/stage';
+
+export const FAMILY = 'database-recovery';
+
+export interface DatabasePlan {
+  /** A promise, as a sentence: it names the test and the row of the report. */
+  readonly promise: string;
+  readonly fault: string;
+}
+
+export interface DatabaseOutcome {
+  /** Calls made, or writes acknowledged. */
+  readonly accepted: number;
+  /** Calls served, or acknowledged writes found. */
+  readonly delivered: number;
+  /** Writes found more than once. */
+  readonly duplicated?: number;
+  readonly detectedAfterMs?: number;
+  readonly lastedMs?: number;
+  /** From the moment the server accepts again to the last caller that was served. */
+  readonly recoveredAfterMs?: number;
+  readonly seed?: number;
+  readonly note?: string;
+}
+
+/** What a scenario stands on. */
+interface Standing {
+  readonly mode: StageMode;
+  close(): Promise<void>;
+}
+
+/**
+ * One row of the family's table: plays the scenario on servers of its own and records what was measured.
+ * Nothing accepted is missing and nothing is there twice, in all of them.
+ */
+export function databaseScenario<Ground extends Standing>(
+  plan: DatabasePlan,
+  open: () => Promise<Ground>,
+  play: (ground: Ground) => Promise<DatabaseOutcome>,
+): void {
+  test(plan.promise, async () => {
+    const ground = await open();
+    try {
+      const { duplicated = 0, ...outcome } = await play(ground);
+      const lost = outcome.accepted - outcome.delivered;
+      record({
+        ...outcome,
+        family: FAMILY,
+        scenario: plan.promise,
+        fault: plan.fault,
+        stage: ground.mode,
+        lost,
+        duplicated,
+      });
+      expect({ lost, duplicated }).toEqual({ lost: 0, duplicated: 0 });
+    } finally {
+      await ground.close();
+    }
+  });
+}

@@ -1,0 +1,82 @@
+import { nextEvent } from '@holdfast/resilience';
+import { PERSISTENT, directClient } from '../../src/arena.ts';
+import { untilTrue, withClient } from '../../src/field.ts';
+import { TOPIC, playOutage } from '../../src/outage.ts';
+import { scenarioOn } from '../../src/scenario.ts';
+import { type ClusterField, openClusterField } from '../../src/topologies.ts';
+import type { ServerHandle } from '@holdfast/stage';
+
+const FAMILY = 'redis-failover';
+
+function slotOf({ redis }: ClusterField): number {
+  return redis.keySlot(`{${TOPIC}}`);
+}
+
+scenarioOn(
+  openClusterField,
+  FAMILY,
+  {
+    promise:
+      'a cluster whose primary of the topic’s slot is killed keeps every job and their order',
+    fault: 'Cluster: kill -9 of the slot’s primary under load',
+    settings: PERSISTENT,
+  },
+  async (field) => {
+    const { redis } = field;
+    const slot = slotOf(field);
+    const former = await redis.primaryOfSlot(slot);
+    return playOutage(field, {
+      harm: () => former.kill(),
+      lastsMs: 0,
+      mend: () => untilTrue(async () => (await redis.primaryOfSlot(slot)) !== former),
+    });
+  },
+);
+
+async function say(node: ServerHandle, ...words: [string, ...string[]]): Promise<unknown> {
+  const [name, ...rest] = words;
+  return withClient(directClient(node.url), (client) => client.call(name, ...rest));
+}
+
+async function idOf(node: ServerHandle): Promise<string> {
+  return String(await say(node, 'CLUSTER', 'MYID'));
+}
+
+scenarioOn(
+  openClusterField,
+  FAMILY,
+  {
+    promise: 'a topic whose slot moves to another node under load keeps every job and their order',
+    fault: 'Cluster: slot migrated key by key under load',
+    settings: PERSISTENT,
+  },
+  async (field) => {
+    const { redis } = field;
+    const slot = String(slotOf(field));
+    const from = await redis.primaryOfSlot(Number(slot));
+    const to = redis.nodes.slice(0, 3).find((node) => node !== from);
+    if (to === undefined) throw new Error('no other primary');
+    const [fromId, toId] = await Promise.all([idOf(from), idOf(to)]);
+    const migrateKeys = async (): Promise<boolean> => {
+      const keys = await say(from, 'CLUSTER', 'GETKEYSINSLOT', slot, '1');
+      const [key] = Array.isArray(keys) ? keys.map(String) : [];
+      if (key === undefined) return true;
+      await say(from, 'MIGRATE', to.host, String(to.port), key, '0', '5000');
+      return false;
+    };
+    return playOutage(field, {
+      harm: async (_, queue) => {
+        const noticed = nextEvent(queue, 'state', { matches: ({ to: next }) => next !== 'direct' });
+        await say(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+        await say(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+        await migrateKeys();
+        await noticed;
+      },
+      lastsMs: 500,
+      mend: async () => {
+        await untilTrue(migrateKeys);
+        for (const node of [to, from]) await say(node, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
+      },
+    });
+  },
+);

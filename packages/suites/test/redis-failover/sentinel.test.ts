@@ -1,0 +1,92 @@
+import { expect } from '@jest/globals';
+import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { PERSISTENT, directClient } from '../../src/arena.ts';
+import { withClient } from '../../src/field.ts';
+import { playOutage } from '../../src/outage.ts';
+import { scenarioOn } from '../../src/scenario.ts';
+import { type SentinelField, openSentinelField } from '../../src/topologies.ts';
+
+const FAMILY = 'redis-failover';
+const BEHIND_MS = 1_500;
+
+/** Kills the primary; the mending is the Sentinels' own. */
+async function failOver({ redis }: SentinelField): Promise<void> {
+  await redis.primary.kill();
+}
+
+async function untilFailedOver({ redis }: SentinelField): Promise<void> {
+  await redis.primaryAfter(redis.primary);
+}
+
+scenarioOn(
+  openSentinelField,
+  FAMILY,
+  {
+    promise: 'a failover to a current replica costs no job, doubles none and keeps their order',
+    fault: 'Sentinel: kill -9 of the primary under load',
+    settings: PERSISTENT,
+  },
+  (field) => playOutage(field, { harm: failOver, lastsMs: 0, mend: untilFailedOver }),
+);
+
+/** The replicas stay where they are: they lose their primary and may not log in to it again. */
+async function holdReplicasBack({ redis }: SentinelField): Promise<void> {
+  for (const replica of redis.replicas) {
+    await withClient(directClient(replica.url), async (client) => {
+      await client.config('SET', 'masterauth', 'refused');
+      await client.call('CLIENT', 'KILL', 'TYPE', 'master');
+    });
+  }
+}
+
+scenarioOn(
+  openSentinelField,
+  FAMILY,
+  {
+    promise:
+      'what a primary had acknowledged and its successor never saw is sent again, and handled work is not run again',
+    fault: `Sentinel: replicas cut off, kill -9 of the primary ${BEHIND_MS} ms later under load`,
+    settings: PERSISTENT,
+  },
+  async (field) => {
+    let forgot = 0;
+    const outcome = await playOutage(field, {
+      harm: async (_, queue) => {
+        await holdReplicasBack(field);
+        await sleep(systemClock, BEHIND_MS);
+        queue.on('forgot', ({ jobs }) => {
+          forgot += jobs;
+        });
+        await failOver(field);
+      },
+      lastsMs: 0,
+      mend: untilFailedOver,
+    });
+    expect(forgot).toBeGreaterThan(0);
+    return outcome;
+  },
+);
+
+scenarioOn(
+  openSentinelField,
+  FAMILY,
+  {
+    promise: 'a primary replaced while it stands is left for its successor, and loses nothing',
+    fault: 'Sentinel: the operator orders a failover under load',
+    settings: PERSISTENT,
+  },
+  (field) =>
+    playOutage(field, {
+      harm: async ({ redis }, queue) => {
+        const left = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
+        const [sentinel] = redis.sentinels;
+        if (sentinel === undefined) throw new Error('no Sentinel');
+        await withClient(directClient(sentinel.url), (client) =>
+          client.call('SENTINEL', 'FAILOVER', redis.masterName),
+        );
+        await left;
+      },
+      lastsMs: 0,
+      mend: untilFailedOver,
+    }),
+);
