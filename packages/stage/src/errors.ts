@@ -68,6 +68,25 @@ export class StageLinkError extends HoldfastError {
   }
 }
 
+/** A fault that this machine, or the mode of the stage, cannot do; nothing was done. */
+export class StageCannotError extends HoldfastError {
+  readonly code = 'STAGE_CANNOT';
+  readonly server: string;
+
+  /**
+   * @param attempted what it was to be, such as `fill its disk`.
+   * @param why what was seen.
+   * @param wayOut what the caller can do about it.
+   */
+  constructor(server: string, attempted: string, why: string, wayOut: string, cause?: unknown) {
+    super(`${server}: the stage cannot ${attempted}: ${why}. ${wayOut}`, {
+      cause,
+      outcome: 'not-applied',
+    });
+    this.server = server;
+  }
+}
+
 /** A server ended while it was being started. */
 export class ServerStartError extends HoldfastError {
   readonly code = 'SERVER_START_FAILED';

@@ -10,6 +10,7 @@ export {
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,
+  StageCannotError,
   StageClosedError,
   StageLinkError,
   StageModeError,
@@ -28,6 +29,7 @@ export {
   createS3Server,
 } from './s3/s3-server.ts';
 export type { Address } from './server-kind.ts';
+export type { StageHarm } from './resources.ts';
 export type { StageTransition } from './server.ts';
 export type { Dns } from './dns/dns.ts';
 export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
@@ -35,6 +37,10 @@ export type { Lookup, ResolverPatience } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsRecord, DnsRecordType } from './dns/record.ts';
 export type { DnsOptions } from './dns/settings.ts';
+export { GitNotFoundError } from './git/errors.ts';
+export type { GitRequest } from './git/exchange.ts';
+export type { Git, GitRepository } from './git/git.ts';
+export type { GitFault, GitFaultKind, GitOptions, GitService } from './git/settings.ts';
 export { StageSteeringError } from './program/errors.ts';
 export type { TlsOptions } from './tls/form.ts';
 export type { TlsHandshake } from './tls/handshake.ts';
@@ -51,6 +57,8 @@ export type {
 export type { Upstream } from './upstream/upstream.ts';
 export {
   type DirectAddress,
+  type FillOptions,
+  type LimitOptions,
   type PostgresStageOptions,
   type RedisClusterOptions,
   type RedisSentinelOptions,

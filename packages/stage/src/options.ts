@@ -31,6 +31,7 @@ const shape = {
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
   fetchTimeoutMs: milliseconds(120_000),
+  diskMaxBytes: optional(integer({ min: 1_048_576, max: 1_099_511_627_776 })),
   logMaxBytes: integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 }),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
@@ -45,6 +46,7 @@ export interface SettledStageOptions extends SettledPrograms {
   readonly readyTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;
+  readonly diskMaxBytes: number | undefined;
   readonly logMaxBytes: number;
   readonly clock: Clock;
   readonly signal: AbortSignal | undefined;

@@ -35,6 +35,11 @@ export function killTree(root: number): TreeMember[] {
   return tree;
 }
 
+/** A process and all it has started. */
+export function listTree(root: number): number[] {
+  return [root, ...listChildren(root).flatMap(listTree)];
+}
+
 function memberOf(pid: number): TreeMember[] {
   const birth = readProcess(pid)?.birth;
   return birth === undefined ? [] : [{ pid, birth }];

@@ -30,6 +30,8 @@ export interface StageContext {
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;
   readonly logMaxBytes: number;
+  /** The size of the disk that each server is given for itself; absent for the machine's own. */
+  readonly diskMaxBytes: number | undefined;
 }
 
 /** A program of this machine and how to run it. */
@@ -77,5 +79,7 @@ export interface Container {
    */
   readonly port: number | undefined;
   readonly command: readonly string[];
+  /** The folder that its data lie in; absent when it has none. */
+  readonly data?: string;
   readonly files: readonly { readonly path: string; readonly content: string }[];
 }

@@ -1,5 +1,12 @@
 import type { FaultProxy } from '@holdfast/faults';
-import { type Clock, createAnnouncer } from '@holdfast/resilience';
+import {
+  type Clock,
+  createAnnouncer,
+  flag,
+  integer,
+  oneOf,
+  readOptions,
+} from '@holdfast/resilience';
 import { orAbort, settlesWithin, withDeadline } from './deadline.ts';
 import {
   ServerStartError,
@@ -9,7 +16,21 @@ import {
   StageStateError,
 } from './errors.ts';
 import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
-import type { DirectAddress, ServerHandle, ServerState, StartOptions } from './stage.ts';
+import {
+  type DiskControl,
+  type MemoryControl,
+  type StageHarm,
+  createSqueeze,
+} from './resources.ts';
+import { createRestarts } from './restarts.ts';
+import type {
+  DirectAddress,
+  FillOptions,
+  LimitOptions,
+  ServerHandle,
+  ServerState,
+  StartOptions,
+} from './stage.ts';
 
 /** One run of a server, from launch to end, whatever it runs as. */
 export interface Life {
@@ -32,6 +53,10 @@ export interface ServerDriver {
   /** One protocol exchange; rejects when nobody answers. */
   probe(signal: AbortSignal): Promise<Readiness>;
   log(signal: AbortSignal): Promise<string>;
+  /** Absent where its memory cannot be bounded. */
+  readonly memory?: MemoryControl | undefined;
+  /** Absent where its disk is that of the machine. */
+  readonly disk?: DiskControl | undefined;
   /** Removes what is left once it has ended: folders, containers, reservations. */
   discard(signal: AbortSignal): Promise<void>;
 }
@@ -91,6 +116,17 @@ function transition(state: State, { type, life }: Change): State {
   return { is: type === 'frozen' ? 'frozen' : 'running', life };
 }
 
+const whatRule = oneOf(['disk', 'memory'], 'disk');
+const fillShape = {
+  leaveBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }),
+};
+/** The engine bounds no container to less. */
+const LEAST_MEMORY_BYTES = 6_291_456;
+const limitShape = {
+  memoryBytes: integer({ min: LEAST_MEMORY_BYTES, max: Number.MAX_SAFE_INTEGER }),
+  restart: flag(true),
+};
+
 /** How much of the log an error quotes. */
 const QUOTED_LOG_CHARACTERS = 1_000;
 
@@ -102,6 +138,11 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   let state: State = { is: 'stopped' };
   let lastVerb: Promise<unknown> = Promise.resolve();
   let closed: Promise<void> | undefined;
+  const squeeze = createSqueeze(name, { memory: driver.memory, disk: driver.disk });
+  const restarts = createRestarts(clock);
+  let restartsByItself = false;
+  /** Lives that a verb ends, or has ended. */
+  const ending = new WeakSet<Life>();
 
   const apply = (change: Change): void => {
     const from = state.is;
@@ -111,7 +152,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       announcer.announce('transition', { server: name, from, to, atMs: clock.now() });
   };
 
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const turn = lastVerb.then(() => {
       closing.signal.throwIfAborted();
       return work();
@@ -137,11 +178,13 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     return withDeadline(clock, stopTimeoutMs, signal, late, work);
   };
 
-  const end = (life: Life): Promise<void> =>
-    waitFor('was sent SIGKILL, but did not end', async (limit) => {
+  const end = (life: Life): Promise<void> => {
+    ending.add(life);
+    return waitFor('was sent SIGKILL, but did not end', async (limit) => {
       await life.kill(limit);
       await orAbort(life.ended, limit);
     });
+  };
 
   const start = async (until: Readiness, signal: AbortSignal): Promise<void> => {
     if (state.is !== 'stopped') throw new StageStateError(name, 'start', state.is, ['stopped']);
@@ -154,6 +197,9 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
         watch.ended = await life.ended;
         link?.refuse();
         apply({ type: 'ended', life });
+        if (restartsByItself && !ending.has(life)) {
+          restarts.began(inTurn(() => start('ready', closing.signal)));
+        }
       };
       void follow();
       // Whoever connects meets what the server itself would show: refusal, until it listens.
@@ -188,6 +234,21 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     }
   };
 
+  const harm = (undo: (signal: AbortSignal) => Promise<void>): StageHarm => {
+    let undone: Promise<void> | undefined;
+    const once = (): Promise<void> =>
+      (undone ??= inTurn(() => waitFor('did not give back what was taken', undo, closing.signal)));
+    return { undo: once, [Symbol.asyncDispose]: once };
+  };
+  const squeezed = (
+    verb: string,
+    take: (limit: AbortSignal) => Promise<(limit: AbortSignal) => Promise<void>>,
+  ): Promise<StageHarm> =>
+    inTurn(async () => {
+      lifeIn(verb, 'running', 'frozen');
+      return harm(await waitFor('could not be squeezed', take, closing.signal));
+    });
+
   const handle: ServerHandle = {
     name,
     url: server.url,
@@ -205,6 +266,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     stop: () =>
       inTurn(async () => {
         const life = lifeIn('stop', 'running');
+        ending.add(life);
         await waitFor('could not be told to stop', (limit) => life.terminate(limit));
         if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) await end(life);
       }),
@@ -226,6 +288,31 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
         await waitFor(seen, (limit) => life.thaw(limit), closing.signal);
         apply({ type: 'thawed', life });
       }),
+    fill: (what, options: FillOptions = {}) => {
+      const { leaveBytes } = readOptions(`${name}.fill`, fillShape, options);
+      whatRule.accepts(what, 'what', `${name}.fill`);
+      return squeezed('fill', (limit) =>
+        what === 'disk' ? squeeze.fillDisk(leaveBytes) : squeeze.fillMemory(leaveBytes, limit),
+      );
+    },
+    limit: async (options: LimitOptions) => {
+      const { memoryBytes, restart } = readOptions(`${name}.limit`, limitShape, options);
+      const taken = await squeezed('limit', async (limit) => {
+        const undo = await squeeze.limit(memoryBytes, limit);
+        restartsByItself = restart;
+        return async (later) => {
+          restartsByItself = false;
+          await undo(later);
+        };
+      });
+      return taken;
+    },
+    waitForRestart: ({ signal } = {}) => {
+      const seen = 'neither ended by itself nor came back';
+      const late = (): Error => new ServerTimeoutError(name, readyTimeoutMs, seen);
+      const either = AbortSignal.any(signal ? [signal, closing.signal] : [closing.signal]);
+      return restarts.next(readyTimeoutMs, late, either);
+    },
     log: () => waitFor('did not hand out its log', (limit) => driver.log(limit), closing.signal),
   };
   return { handle, close: () => (closed ??= close()) };

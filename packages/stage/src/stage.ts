@@ -15,6 +15,7 @@ import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
 import type { Environment, StageContext } from './server-kind.ts';
 import { type StageNetwork, stageNetwork } from './network.ts';
+import type { StageHarm } from './resources.ts';
 import { openWatchdog } from './watchdog.ts';
 
 /** What the servers run as: containers, or processes of this machine. */
@@ -89,6 +90,11 @@ export interface StageOptions extends ProgramOptions {
   stopTimeoutMs?: number;
   /** How long fetching a missing binary or image may take, in milliseconds. Default 120 000. */
   fetchTimeoutMs?: number;
+  /**
+   * Gives each server a disk of its own of that size, in memory, so that it can be filled. Default: the
+   * machine's. Needs the right to mount.
+   */
+  diskMaxBytes?: number;
   /** How much of what each server printed is kept, in bytes, the newest. Default 1 048 576. */
   logMaxBytes?: number;
   clock?: Clock;
@@ -106,6 +112,18 @@ export interface StartOptions {
   until?: 'listening' | 'ready';
   /** Gives up and kills what was being started. */
   signal?: AbortSignal;
+}
+
+export interface FillOptions {
+  /** What is left for the server. Default 0. */
+  leaveBytes?: number;
+}
+
+export interface LimitOptions {
+  /** What the server and all it starts may use, from 6 MiB. */
+  memoryBytes: number;
+  /** Whether it is started again when it ends by itself, as by a restart policy. Default true. */
+  restart?: boolean;
 }
 
 /** Where a server itself listens, behind its link. */
@@ -148,6 +166,24 @@ export interface ServerHandle {
   freeze(): Promise<void>;
   /** Lets it go on; resolves once it does. From frozen. */
   thaw(): Promise<void>;
+  /**
+   * Takes the space that is left to it: of its disk by a file of ballast, of its memory by a bound close
+   * above what it uses now. From running or frozen, and until it is undone. The disk can be filled where
+   * the stage has `diskMaxBytes`.
+   * @throws StageCannotError where this mode or machine cannot.
+   */
+  fill(what: 'disk' | 'memory', options?: FillOptions): Promise<StageHarm>;
+  /**
+   * Bounds its memory, over restarts too, until it is undone. Beyond it the kernel kills the server.
+   * @throws StageCannotError where this mode or machine cannot.
+   */
+  limit(options: LimitOptions): Promise<StageHarm>;
+  /**
+   * Resolves when the server, bounded by `limit()`, has ended by itself and answers again; once for each
+   * time. Rejects as that start does.
+   * @throws ServerTimeoutError after `readyTimeoutMs`.
+   */
+  waitForRestart(options?: { signal?: AbortSignal }): Promise<void>;
   /** What it has printed so far, across restarts: the newest `logMaxBytes` of it. */
   log(): Promise<string>;
 }

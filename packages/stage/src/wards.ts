@@ -5,6 +5,8 @@ export type Ward =
   | { readonly type: 'process'; readonly pid: number; readonly birth: string }
   | { readonly type: 'segment'; readonly pidFile: string }
   | { readonly type: 'directory'; readonly path: string }
+  | { readonly type: 'mount'; readonly path: string }
+  | { readonly type: 'cgroup'; readonly path: string }
   | {
       readonly type: 'containers';
       readonly engine: EngineAddress;

@@ -3,6 +3,8 @@ import { text } from 'node:stream/consumers';
 import { type Clock, sleep, systemClock } from '@holdfast/resilience';
 import { withDeadline } from './deadline.ts';
 import { removeContainers } from './docker/engine.ts';
+import { unmount } from './local/disk.ts';
+import { removeGroup } from './local/memory-group.ts';
 import { removeSegment } from './postgres/shared-memory.ts';
 import { readProcess } from './process-table.ts';
 import { isAlive, killTree } from './process-tree.ts';
@@ -31,6 +33,12 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
     case 'segment':
       await removeSegment(ward.pidFile);
       return;
+    case 'mount':
+      await unmount(ward.path);
+      return;
+    case 'cgroup':
+      await removeGroup(ward.path);
+      return;
     case 'directory':
       await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
       return;
@@ -46,7 +54,14 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
 const wards = wardsLeft(await text(process.stdin));
 // Processes first: one that still runs would write into its folder while it is removed. The folder tells
 // of the segment.
-const order: readonly Ward['type'][] = ['process', 'segment', 'directory', 'containers'];
+const order: readonly Ward['type'][] = [
+  'process',
+  'segment',
+  'cgroup',
+  'mount',
+  'directory',
+  'containers',
+];
 const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
 for (const type of order) {
   const removals = wards

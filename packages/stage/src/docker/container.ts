@@ -5,6 +5,8 @@ export interface ContainerOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** How much of what it prints the engine keeps at least, in bytes. */
   readonly logMaxBytes: number;
+  /** Folders of this machine that it finds in its own. */
+  readonly mounts: readonly { readonly source: string; readonly target: string }[];
 }
 
 /** The engine throws away whole files: two of this size keep at least one full of text. */
@@ -13,7 +15,7 @@ const LOG_FILES = '2';
 /** Creates and starts a container, and resolves with its id. Its first answer is not waited for. */
 export async function startContainer(
   container: Container,
-  { address, labels, logMaxBytes }: ContainerOptions,
+  { address, labels, logMaxBytes, mounts }: ContainerOptions,
 ): Promise<string> {
   // Only here: whoever stands on local processes never loads it.
   const { GenericContainer, StartupCheckStrategy } = await import('testcontainers');
@@ -49,6 +51,7 @@ export async function startContainer(
     .listenOn(port)
     .withCommand([...command])
     .withCopyContentToContainer(files.map(({ path, content }) => ({ target: path, content })))
+    .withBindMounts([...mounts])
     .withLabels({ ...labels })
     // No Ryuk, which is one more image to pull: the stage's watchdog cleans up.
     .withAutoCleanup(false)

@@ -4,15 +4,21 @@ import type { ServerDriver } from '../server.ts';
 import { startContainer } from './container.ts';
 import { type EngineAddress, askEngine, removeContainers } from './engine.ts';
 import { followContainer, readLogs } from './life.ts';
+import { containerMemory } from './memory.ts';
+import { makeHostDisk } from './host-disk.ts';
 
 /** Provides for one server as a container that listens on 127.0.0.1. */
-export function seatInDocker(
+export async function seatInDocker(
   kind: ServerKind,
   container: Container,
   address: Address,
-  { id: stage, logMaxBytes, watchdog }: StageContext,
+  { id: stage, logMaxBytes, diskMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
-): ServerDriver {
+): Promise<ServerDriver> {
+  const hostDisk =
+    diskMaxBytes === undefined
+      ? undefined
+      : await makeHostDisk(kind.name, container, diskMaxBytes, watchdog);
   const labels = { 'holdfast.stage': stage, 'holdfast.server': kind.name };
   const filters = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   const release = watchdog.guard({ type: 'containers', engine, labels: filters });
@@ -21,7 +27,8 @@ export function seatInDocker(
   return {
     async launch(limit) {
       if (id === undefined) {
-        creation = startContainer(container, { address, labels, logMaxBytes });
+        const mounts = hostDisk === undefined ? [] : [hostDisk.mount];
+        creation = startContainer(container, { address, labels, logMaxBytes, mounts });
         id = await orAbort(creation, limit);
       } else {
         const path = `/containers/${id}/start`;
@@ -30,6 +37,8 @@ export function seatInDocker(
       return followContainer(engine, id, kind.stopSignal);
     },
     probe: (limit) => kind.probe(address, limit),
+    memory: containerMemory(kind.name, engine, () => id),
+    disk: hostDisk?.disk,
     async log(limit) {
       if (id === undefined) return '';
       const printed = await readLogs(engine, id, limit);
@@ -39,6 +48,7 @@ export function seatInDocker(
       // A creation that was given up goes on by itself; what it brings must be there to be removed.
       await orAbort(Promise.allSettled([creation]), limit);
       await removeContainers(engine, filters, limit);
+      await hostDisk?.discard();
       release();
     },
   };

@@ -10,6 +10,8 @@ export interface EngineRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path and query. */
   readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object;
   readonly signal: AbortSignal;
   /** False lets the process exit while the answer is awaited. Default true. */
   readonly holdsProcess?: boolean;
@@ -25,7 +27,7 @@ const REPLY_MAX_BYTES = 134_217_728;
  */
 export function askEngine(
   engine: EngineAddress,
-  { method, path, signal, holdsProcess = true }: EngineRequest,
+  { method, path, body, signal, holdsProcess = true }: EngineRequest,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => void sent.destroy(new Error('given up'));
@@ -33,7 +35,8 @@ export function askEngine(
       signal.removeEventListener('abort', onAbort);
       reject(signal.aborted ? signal.reason : error);
     };
-    const sent = request({ ...engine, method, path, agent: false }, (answer) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const sent = request({ ...engine, method, path, headers, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       let sizeBytes = 0;
       answer.on('data', (chunk: Buffer) => {
@@ -43,20 +46,20 @@ export function askEngine(
       });
       answer.on('error', fail);
       answer.on('end', () => {
-        const body = Buffer.concat(chunks);
+        const answered = Buffer.concat(chunks);
         const status = answer.statusCode ?? 0;
         if (status >= 400) {
-          fail(new EngineError(`${method} ${path}`, status, messageIn(body)));
+          fail(new EngineError(`${method} ${path}`, status, messageIn(answered)));
         } else {
           signal.removeEventListener('abort', onAbort);
-          resolve(body);
+          resolve(answered);
         }
       });
     });
     signal.addEventListener('abort', onAbort, { once: true });
     sent.on('error', fail);
     if (!holdsProcess) sent.on('socket', (socket) => socket.unref());
-    sent.end();
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
     if (signal.aborted) onAbort();
   });
 }

@@ -1,10 +1,13 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import { removeSegment } from '../postgres/shared-memory.ts';
 import type { Address, Program, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
+import { ballastIn, mountDisk, unmount } from './disk.ts';
 import { keepNewest, readNewest } from './log-file.ts';
+import { createLocalMemory } from './memory.ts';
 import { launchProcess } from './process.ts';
 
 /** Provides for one server as a process of this machine, in a folder of its own that goes with it. */
@@ -14,27 +17,40 @@ export async function seatLocally(
   program: Program,
   context: StageContext,
 ): Promise<ServerDriver> {
-  const { clock, watchdog, logMaxBytes } = context;
+  const { clock, watchdog, logMaxBytes, diskMaxBytes } = context;
   const { parent = tmpdir(), segmentFile } = kind.local;
-  const directory = await mkdtemp(join(parent, 'holdfast-stage-'));
-  const releases = [watchdog.guard({ type: 'directory', path: directory })];
+  const home = await mkdtemp(join(parent, 'holdfast-stage-'));
+  const releases = [watchdog.guard({ type: 'directory', path: home })];
   // Its own user must find the way to what it owns in there.
-  if (program.user !== undefined) await chmod(directory, 0o711);
+  if (program.user !== undefined) await chmod(home, 0o711);
+  // What it prints is kept beside its disk, which may be full.
+  const directory = diskMaxBytes === undefined ? home : join(home, 'disk');
+  if (diskMaxBytes !== undefined) {
+    await mkdir(directory);
+    releases.push(watchdog.guard({ type: 'mount', path: directory }));
+    await mountDisk(kind.name, directory, diskMaxBytes);
+  }
+  const memory = createLocalMemory(kind.name, randomUUID(), watchdog);
   const pidFile = segmentFile === undefined ? undefined : join(directory, segmentFile);
   if (pidFile !== undefined) releases.push(watchdog.guard({ type: 'segment', pidFile }));
-  const log = join(directory, 'server.log');
+  const log = join(home, 'server.log');
   const args = await kind.local.arrange(directory, address);
   const { stopSignal = 'SIGTERM' } = kind;
   return {
     async launch() {
       await keepNewest(log, logMaxBytes);
-      return launchProcess({ program, args, directory, log, stopSignal, clock, watchdog });
+      const onPid = (pid: number): Promise<void> => memory.launched(pid);
+      return launchProcess({ program, args, directory, log, stopSignal, clock, watchdog, onPid });
     },
+    memory: process.platform === 'linux' ? memory : undefined,
+    disk: diskMaxBytes === undefined ? undefined : ballastIn(directory),
     probe: (limit) => kind.probe(address, limit),
     log: async () => (await readNewest(log, logMaxBytes)).toString('utf8'),
     async discard() {
       if (pidFile !== undefined) await removeSegment(pidFile);
-      await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+      await memory.discard();
+      if (diskMaxBytes !== undefined) await unmount(directory);
+      await rm(home, { recursive: true, force: true, maxRetries: 3 });
       for (const release of releases) release();
     },
   };

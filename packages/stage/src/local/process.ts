@@ -18,6 +18,8 @@ export interface ProcessOptions {
   readonly stopSignal: NodeJS.Signals;
   readonly clock: Clock;
   readonly watchdog: Watchdog;
+  /** Is told its number as soon as there is one. */
+  readonly onPid: (pid: number) => Promise<void>;
 }
 
 /** How often the process table is read while a signal is to take effect. */
@@ -55,6 +57,14 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
         resolve(signal === null ? `exit code ${code}` : signal);
       });
     });
+    if (pid !== undefined) {
+      await options.onPid(pid).catch((error: unknown) => {
+        // One that has ended already tells so by its end.
+        if (readRecord()?.birth !== birth) return;
+        killTree(pid);
+        throw error;
+      });
+    }
     const untilFrozenIs = async (
       frozen: boolean,
       tree: readonly TreeMember[],

@@ -83,6 +83,7 @@ export function redisNode(node: RedisNode, address: Address, env: Environment): 
       image: imageOf('redis', env),
       port: CONTAINER_PORT,
       command: ['redis-server', CONTAINER_CONF],
+      data: CONTAINER_DATA,
       files: [{ path: CONTAINER_CONF, content: confAt({ ...own, dir: CONTAINER_DATA }) }],
     };
   }
@@ -95,6 +96,7 @@ export function redisNode(node: RedisNode, address: Address, env: Environment): 
       image: imageOf('redis', env),
       port: undefined,
       command: ['redis-server', conf, ...flags],
+      data: CONTAINER_DATA,
       files: [
         { path: conf, content: confAt({ ...own, dir: CONTAINER_DATA }) },
         ...files.map(([file, content]) => ({ path: `${CONTAINER_DATA}/${file}`, content })),

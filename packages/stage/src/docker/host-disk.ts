@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StageCannotError } from '../errors.ts';
+import { ballastIn, mountDisk, unmount } from '../local/disk.ts';
+import type { DiskControl } from '../resources.ts';
+import type { Container } from '../server-kind.ts';
+import type { Watchdog } from '../watchdog.ts';
+
+/** A disk of this machine that a container finds at its data folder, so that it outlives the container. */
+export interface HostDisk {
+  readonly mount: { readonly source: string; readonly target: string };
+  readonly disk: DiskControl;
+  discard(): Promise<void>;
+}
+
+/** @throws StageCannotError */
+export async function makeHostDisk(
+  server: string,
+  { data }: Container,
+  maxBytes: number,
+  watchdog: Watchdog,
+): Promise<HostDisk> {
+  if (data === undefined) {
+    const wayOut = `Leave out 'diskMaxBytes', or open a stage of its own for it`;
+    const why = 'its container keeps no data in a folder of their own';
+    throw new StageCannotError(server, 'give it a disk of its own', why, wayOut);
+  }
+  const source = await mkdtemp(join(tmpdir(), 'holdfast-disk-'));
+  const releases = [
+    watchdog.guard({ type: 'directory', path: source }),
+    watchdog.guard({ type: 'mount', path: source }),
+  ];
+  await mountDisk(server, source, maxBytes);
+  return {
+    mount: { source, target: data },
+    disk: ballastIn(source),
+    async discard() {
+      await unmount(source);
+      await rm(source, { recursive: true, force: true });
+      for (const release of releases) release();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { StageCannotError } from './errors.ts';
+
+/** Something done to a server that can be undone. */
+export interface StageHarm {
+  /** Undoes it; calling it again changes nothing. */
+  undo(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** How a mode bounds the memory of one server. */
+export interface MemoryControl {
+  /** Bounds it from now on, over restarts too; `undefined` lifts the bound. @throws StageCannotError */
+  limit(bytes: number | undefined, signal: AbortSignal): Promise<void>;
+  /** What it uses now, as the bound counts it. @throws StageCannotError */
+  usedBytes(signal: AbortSignal): Promise<number>;
+}
+
+/** How a mode bounds the disk of one server. */
+export interface DiskControl {
+  /** Takes the space up to `leaveBytes`. @throws StageCannotError */
+  fill(leaveBytes: number): Promise<void>;
+  /** Gives it back. */
+  empty(): Promise<void>;
+}
+
+/** The verbs of a server that squeeze what it lives on. */
+export interface Resources {
+  readonly memory: MemoryControl | undefined;
+  readonly disk: DiskControl | undefined;
+}
+
+/** Bounds the memory and resolves with the way back to the bound before. */
+export function createSqueeze(
+  name: string,
+  { memory, disk }: Resources,
+): {
+  limit(bytes: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
+  fillMemory(leave: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
+  fillDisk(leaveBytes: number): Promise<() => Promise<void>>;
+} {
+  let boundBytes: number | undefined;
+  const bound = async (
+    bytes: number,
+    signal: AbortSignal,
+  ): Promise<(signal: AbortSignal) => Promise<void>> => {
+    const control = memoryOf(name, memory);
+    const before = boundBytes;
+    await control.limit(bytes, signal);
+    boundBytes = bytes;
+    return async (later) => {
+      await control.limit(before, later);
+      boundBytes = before;
+    };
+  };
+  return {
+    limit: bound,
+    async fillMemory(leave, signal) {
+      return bound((await memoryOf(name, memory).usedBytes(signal)) + leave, signal);
+    },
+    async fillDisk(leaveBytes) {
+      if (disk === undefined) {
+        const wayOut = `Open the stage with 'diskMaxBytes', which gives each server a disk of that size`;
+        throw new StageCannotError(
+          name,
+          'fill its disk',
+          'its disk is that of the machine',
+          wayOut,
+        );
+      }
+      await disk.fill(leaveBytes);
+      return () => disk.empty();
+    },
+  };
+}
+
+function memoryOf(name: string, memory: MemoryControl | undefined): MemoryControl {
+  if (memory !== undefined) return memory;
+  const why = 'nothing on this system bounds the memory of a process';
+  throw new StageCannotError(name, 'bound its memory', why, `Use mode 'docker'`);
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { mountDisk, unmount } from '../src/local/disk.ts';
+import { createSqueeze } from '../src/resources.ts';
+import { createRestarts } from '../src/restarts.ts';
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import { redisValue } from './redis-contract.ts';
+
+const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
+const MEGABYTE = 1_048_576;
+const VALUE = 'x'.repeat(MEGABYTE);
+
+/** Writes until Redis is gone, or has taken `count` megabytes. */
+async function writeMegabytes(server: ServerHandle, count: number): Promise<number> {
+  for (let written = 0; written < count; written += 1) {
+    try {
+      await redisValue(server, ['SET', `key ${written}`, VALUE]);
+    } catch {
+      return written;
+    }
+  }
+  return count;
+}
+
+test('a server that outgrows its memory is ended by the kernel and comes back at the same address', async () => {
+  await using stage = await openStage({ mode, redis: true });
+  const { redis } = stage;
+  const { port } = redis;
+  await redis.limit({ memoryBytes: 48 * MEGABYTE });
+  const restarted = redis.waitForRestart();
+  expect(await writeMegabytes(redis, 200)).toBeLessThan(200);
+  await restarted;
+  expect(redis.port).toBe(port);
+  expect(await redisValue(redis, ['DBSIZE'])).toBe('0');
+}, 60_000);
+
+test('memory filled up to a rest is given back by its undoing', async () => {
+  await using stage = await openStage({ mode, redis: true });
+  const { redis } = stage;
+  const harm = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
+  await harm.undo();
+  expect(await writeMegabytes(redis, 60)).toBe(60);
+}, 60_000);
+
+/** Whether this user may mount, as the stage would have to. */
+async function mayMount(): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-mount-'));
+  const mounted = await mountDisk('here', folder, MEGABYTE).then(
+    () => true,
+    () => false,
+  );
+  if (mounted) await unmount(folder);
+  await rm(folder, { recursive: true });
+  return mounted;
+}
+
+const ownDisk = {
+  mode,
+  diskMaxBytes: 64 * MEGABYTE,
+  redis: { settings: { appendonly: 'yes', appendfsync: 'everysec' } },
+} as const;
+
+if (await mayMount()) {
+  test('a full disk stops the writes of a Redis until it is emptied', async () => {
+    await using stage = await openStage(ownDisk);
+    const { redis } = stage;
+    const set = (value: string): Promise<string> =>
+      redisValue(redis, ['SET', 'key', value]).then(String, String);
+    expect(await set('kept')).toBe('OK');
+    const harm = await redis.fill('disk');
+    await writeMegabytes(redis, 8);
+    // What it says until it has written what it could not.
+    while (!(await set('lost')).includes('MISCONF'));
+    await harm.undo();
+    while ((await set('kept again')) !== 'OK');
+    await redis.stop();
+    await redis.start();
+    expect(await redisValue(redis, ['GET', 'key'])).toBe('kept again');
+  }, 60_000);
+} else {
+  test('a disk of its own is refused at the opening where nothing may be mounted, with the reason', async () => {
+    await expect(openStage(ownDisk)).rejects.toMatchObject({
+      code: 'STAGE_CANNOT',
+      message: expect.stringContaining('mount'),
+    });
+  });
+}
+
+test('without a disk of its own a server’s cannot be filled, and the error says what to do', async () => {
+  await using stage = await openStage({ mode, redis: true });
+  await expect(stage.redis.fill('disk')).rejects.toMatchObject({
+    code: 'STAGE_CANNOT',
+    server: 'redis',
+    message: expect.stringContaining('diskMaxBytes'),
+  });
+  await stage.redis.kill();
+  await expect(stage.redis.limit({ memoryBytes: 48 * MEGABYTE })).rejects.toMatchObject({
+    code: 'STAGE_STATE',
+  });
+  await expect(stage.redis.limit({ memoryBytes: 1 })).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    field: 'memoryBytes',
+  });
+});
+
+test('where nothing bounds memory, it is said so', async () => {
+  const squeeze = createSqueeze('redis', { memory: undefined, disk: undefined });
+  const refused = squeeze.limit(48 * MEGABYTE, new AbortController().signal);
+  await expect(refused).rejects.toMatchObject({ code: 'STAGE_CANNOT' });
+});
+
+test('a restart that nobody waited for yet is not missed, and a wait for none ends at its limit', async () => {
+  const clock = createFakeClock();
+  const restarts = createRestarts(clock);
+  const { signal } = new AbortController();
+  const late = (): Error => new Error('late');
+  restarts.began(Promise.resolve());
+  await restarts.next(1_000, late, signal);
+  const none = restarts.next(1_000, late, signal).catch((error: unknown) => error);
+  await clock.advance(1_000);
+  expect(await none).toEqual(new Error('late'));
+});
