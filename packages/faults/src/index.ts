@@ -109,3 +109,10 @@ export {
 } from './words/postgres/postgres-words.ts';
 export { type WordProxyStats } from './words/word-proxy.ts';
 export { type ProxyAddresses } from './proxy/addresses.ts';
+export {
+  type TlsFaultProxy,
+  type TlsFaultProxyOptions,
+  type TlsFaultProxyStats,
+  createTlsFaultProxy,
+} from './tls/tls-fault-proxy.ts';
+export { type TlsTarget } from './tls/tls-target.ts';

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 
 /** The two ends of a connection, as an interpreter between them speaks to them. */
 export interface Line {
-  toClient(bytes: Buffer): void;
-  toServer(bytes: Buffer): void;
+  readonly toClient: (bytes: Buffer) => void;
+  readonly toServer: (bytes: Buffer) => void;
   /** The client gets these bytes and FIN; the server's end is dropped. */
   hangUp(lastWords: Buffer): void;
   /** Both ends are dropped, the client's by RST. */
@@ -12,13 +12,14 @@ export interface Line {
 
 /** Understands what passes, and decides what passes on. */
 export interface Interpreter {
-  fromClient(bytes: Buffer): void;
-  fromServer(bytes: Buffer): void;
+  readonly fromClient: (bytes: Buffer) => void;
+  readonly fromServer: (bytes: Buffer) => void;
 }
 
 /**
  * Joins two sockets through an interpreter, with backpressure and half-closes passed on. Whatever it throws
  * breaks this connection alone, by RST.
+ * @param resetClient for a client whose bytes travel over another socket.
  * @param onBroken is told why when a connection is broken by what its interpreter could not read.
  */
 export function relay(
@@ -26,12 +27,13 @@ export function relay(
   server: Socket,
   interpreterOf: (line: Line) => Interpreter,
   onBroken: (error: unknown) => void,
+  resetClient: () => void = () => void client.resetAndDestroy(),
 ): Line {
   let isOver = false;
   const drop = (): void => {
     isOver = true;
     server.destroy();
-    if (!client.destroyed) client.resetAndDestroy();
+    if (!client.destroyed) resetClient();
   };
   const steer = (): void => {
     // Answers to the client come from both sides, so a client that does not read stops both.
@@ -66,14 +68,8 @@ export function relay(
       drop();
     }
   };
-  client.on(
-    'data',
-    reading((bytes) => interpreter.fromClient(bytes)),
-  );
-  server.on(
-    'data',
-    reading((bytes) => interpreter.fromServer(bytes)),
-  );
+  client.on('data', reading(interpreter.fromClient));
+  server.on('data', reading(interpreter.fromServer));
   client.on('drain', steer);
   server.on('drain', steer);
   client.on('end', () => server.end());
