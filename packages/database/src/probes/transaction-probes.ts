@@ -1,0 +1,110 @@
+import { type Ended, type Probe, type ProbedServer, endedWithin, inWords } from './probe.ts';
+
+const TIMEOUT_MS = 1_000;
+const WATCH_MS = 4_000;
+
+/** Loses the link between COMMIT and its answer, once done and once not. */
+export const cutCommit: Probe = {
+  name: 'link lost around COMMIT',
+  fault: 'its request lost, and its answer lost',
+  async run({ open, server, clock }) {
+    await server.ask('create table if not exists probed (entry int)');
+    const codes: string[] = [];
+    const isThere: boolean[] = [];
+    for (const entry of [1, 2]) {
+      const pool = await open({ url: server.proxiedUrl, max: 1, timeoutMs: TIMEOUT_MS });
+      const work = pool.transaction(async (query) => {
+        await query('insert into probed values ($1)', [entry]);
+        // The first one is lost together with the server's process, the second on its way back.
+        if (entry === 1) await terminateInTransaction(server);
+        else server.link.cutReplies(0);
+      });
+      const ended: Ended<unknown> = await endedWithin(clock, WATCH_MS, work);
+      await server.link.heal();
+      if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'COMMIT is never answered' };
+      codes.push(outcomeIn(ended));
+      isThere.push((await rowsOf(server, entry)) === 1);
+    }
+    const [notDone = '', done = ''] = codes;
+    const seen = `not done: ${notDone}; done: ${done}`;
+    if (isThere[0] === true || isThere[1] !== true) return { verdict: 'degrades', seen };
+    return { verdict: notDone === done ? 'degrades' : 'holds', seen };
+  },
+};
+
+/** Gives a link back in the middle of a transaction. */
+export const openTransactionReleased: Probe = {
+  name: 'released with an open transaction',
+  fault: 'begin, then given back; the next caller writes',
+  async run({ open, server, clock }) {
+    await server.ask('create table if not exists probed (entry int)');
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const link = await pool.acquire();
+    await link.query('begin');
+    await link.release();
+    const insert = pool.query('insert into probed values (3)');
+    const next = await endedWithin(clock, WATCH_MS, insert);
+    const isThere = (await rowsOf(server, 3)) === 1;
+    if (next.kind === 'answered' && !isThere) {
+      return { verdict: 'lies', seen: 'the write is acknowledged and invisible' };
+    }
+    return { verdict: isThere ? 'holds' : 'degrades', seen: `the next caller: ${inWords(next)}` };
+  },
+};
+
+/** Swallows an error inside a transaction, so that COMMIT can only roll back. */
+export const swallowedError: Probe = {
+  name: 'COMMIT answered by ROLLBACK',
+  fault: 'an error swallowed inside a transaction',
+  async run({ open, server, clock }) {
+    await server.ask('create table if not exists probed (entry int)');
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const work = pool.transaction(async (query) => {
+      await query('insert into probed values (4)');
+      await query('select 1/0').catch(() => undefined);
+    });
+    const ended = await endedWithin(clock, WATCH_MS, work);
+    if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'no answer' };
+    const isThere = (await rowsOf(server, 4)) === 1;
+    if (ended.kind === 'answered' && !isThere) {
+      return { verdict: 'lies', seen: 'it resolves, and nothing was kept' };
+    }
+    return { verdict: 'holds', seen: inWords(ended) };
+  },
+};
+
+/** Asks the pool for a second link while it holds the only one. */
+export const nestedAcquire: Probe = {
+  name: 'pool asked inside a transaction',
+  fault: `the only link is held; a call with ${TIMEOUT_MS} ms`,
+  async run({ open, server, clock }) {
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const beganMs = clock.now();
+    const work = pool.transaction(async () => pool.query('select 1'));
+    const ended = await endedWithin(clock, WATCH_MS, work);
+    if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'it waits for itself' };
+    const tookMs = Math.round(clock.now() - beganMs);
+    const isTold = tookMs < TIMEOUT_MS / 2;
+    return { verdict: isTold ? 'holds' : 'degrades', seen: `${inWords(ended)} after ${tookMs} ms` };
+  },
+};
+
+/** What the caller of a transaction can tell of its outcome. */
+function outcomeIn(ended: Ended<unknown>): string {
+  if (ended.kind !== 'failed') return inWords(ended);
+  const { error } = ended;
+  const outcome =
+    typeof error === 'object' && error !== null && 'outcome' in error ? error.outcome : undefined;
+  return typeof outcome === 'string' ? `${inWords(ended)} (${outcome})` : inWords(ended);
+}
+
+async function rowsOf({ ask }: ProbedServer, entry: number): Promise<unknown> {
+  const [row] = await ask(`select count(*)::int as count from probed where entry = ${entry}`);
+  return row?.['count'];
+}
+
+async function terminateInTransaction({ ask }: ProbedServer): Promise<void> {
+  await ask(
+    `select pg_terminate_backend(pid, 1000) from pg_stat_activity where state = 'idle in transaction'`,
+  );
+}
