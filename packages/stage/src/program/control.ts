@@ -16,6 +16,8 @@ export interface Steered<Settings> {
   /** Puts settings into force; what it rejects with is told to who sent them, and they are not kept. */
   enact(settings: Settings): Promise<void>;
   readonly log: RequestLog<unknown>;
+  /** What else can be asked of it, each `<question>/<word>`. */
+  readonly questions?: Readonly<Record<string, (word: string) => Promise<unknown>>>;
 }
 
 /** Answers what the stage asks of its program. */
@@ -26,7 +28,7 @@ export interface Control {
 
 /** Puts the kept settings into force; resolves when the program may begin to serve. */
 export async function openControl<Settings>(steered: Steered<Settings>): Promise<Control> {
-  const { file, log } = steered;
+  const { file, log, questions = {} } = steered;
   let settings = steered.read(await loadSettings(file));
   await steered.enact(settings);
   let lastChange: Promise<unknown> = Promise.resolve();
@@ -56,8 +58,12 @@ export async function openControl<Settings>(steered: Steered<Settings>): Promise
       case 'DELETE log':
         log.clear();
         return [];
-      default:
-        throw new RangeError(`nothing answers ${request}`);
+      default: {
+        const [, name = '', word = ''] = /^GET (\w+)\/(.+)$/.exec(request) ?? [];
+        const question = Object.hasOwn(questions, name) ? questions[name] : undefined;
+        if (question === undefined) throw new RangeError(`nothing answers ${request}`);
+        return question(word);
+      }
     }
   };
 

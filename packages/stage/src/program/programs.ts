@@ -2,6 +2,8 @@ import { type Clock, type Rule, optional } from '@holdfast/resilience';
 import { type Dns, dnsEnsemble, dnsRule } from '../dns/dns.ts';
 import type { DnsOptions, DnsSettings } from '../dns/settings.ts';
 import type { Ensemble } from '../ensemble.ts';
+import { type Git, gitEnsemble, gitRule } from '../git/git.ts';
+import type { GitOptions, GitSettings } from '../git/settings.ts';
 import type { Environment } from '../server-kind.ts';
 import { type TlsForm, type TlsOptions, tlsRule } from '../tls/form.ts';
 import { type Tls, tlsEnsemble } from '../tls/tls.ts';
@@ -16,6 +18,8 @@ export interface ProgramOptions {
   dns?: true | DnsOptions;
   /** A TLS server, with an authority of its own that vouches for it. */
   tls?: true | TlsOptions;
+  /** A git remote over HTTP. */
+  git?: true | GitOptions;
 }
 
 /** Which handle each option brings. */
@@ -23,12 +27,14 @@ export interface ProgramHandles {
   readonly upstream: Upstream;
   readonly dns: Dns;
   readonly tls: Tls;
+  readonly git: Git;
 }
 
 export interface SettledPrograms {
   readonly upstream: UpstreamSettings | undefined;
   readonly dns: DnsSettings | undefined;
   readonly tls: TlsForm | undefined;
+  readonly git: GitSettings | undefined;
 }
 
 /** How the options are read. */
@@ -38,11 +44,12 @@ export const programRules: {
   upstream: optional(upstreamRule),
   dns: optional(dnsRule),
   tls: optional(tlsRule),
+  git: optional(gitRule),
 };
 
 /** Those that were asked for, by the name of their option. */
 export function programEnsembles(
-  { upstream, dns, tls, clock }: SettledPrograms & { readonly clock: Clock },
+  { upstream, dns, tls, git, clock }: SettledPrograms & { readonly clock: Clock },
   env: Environment,
 ): { readonly name: string; readonly ensemble: Ensemble<unknown> }[] {
   const ensembles: { name: string; ensemble: Ensemble<unknown> }[] = [];
@@ -51,5 +58,6 @@ export function programEnsembles(
   }
   if (dns !== undefined) ensembles.push({ name: 'dns', ensemble: dnsEnsemble(dns, env) });
   if (tls !== undefined) ensembles.push({ name: 'tls', ensemble: tlsEnsemble(tls, clock, env) });
+  if (git !== undefined) ensembles.push({ name: 'git', ensemble: gitEnsemble(git, env) });
   return ensembles;
 }

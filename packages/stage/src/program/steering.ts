@@ -18,6 +18,8 @@ export interface Steering<Settings> {
   /** What the server was asked, as it tells it. */
   readLog(verb: string): Promise<unknown>;
   clearLog(verb: string): Promise<void>;
+  /** What the program answers to a question of its own. */
+  ask(verb: string, question: string): Promise<unknown>;
 }
 
 interface Patience {
@@ -61,12 +63,14 @@ export function steer<Settings>(
     async clearLog(verb) {
       await ask(verb, { method: 'DELETE', path: 'log' });
     },
+    ask: async (verb, question) => ask(verb, { method: 'GET', path: question }),
   };
 }
 
 interface ControlRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
-  readonly path: 'health' | 'settings' | 'log';
+  /** Behind {@link CONTROL_PATH}. */
+  readonly path: string;
   readonly body?: string;
 }
 
