@@ -1,0 +1,93 @@
+import { InvalidOptionError, type Rule, nested, oneOf, optional, text } from '@holdfast/resilience';
+import { type SupabaseReason, refuse } from './refusal.ts';
+
+export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
+export type StorageRole = (typeof ROLES)[number];
+
+/** What is done to rows of objects or buckets, as row level security has it. */
+export const ROW_ACTIONS = ['select', 'insert', 'update', 'delete'] as const;
+export type RowAction = (typeof ROW_ACTIONS)[number];
+
+/** What a role may or may not do. Without one, the service role may do everything and the others nothing. */
+export interface StoragePolicy {
+  /** `deny` outweighs every `allow` and binds the service role too, as a revoked grant does. Default allow. */
+  readonly effect?: 'allow' | 'deny';
+  /** Default: each of them. */
+  readonly role?: StorageRole;
+  /** Default: every bucket. */
+  readonly bucket?: string;
+  /** Default: every key. */
+  readonly keyPrefix?: string;
+  readonly actions: readonly RowAction[];
+}
+
+/** A verdict on one row. */
+export type RowVerdict = 'allowed' | 'hidden' | 'revoked';
+
+export function judgeRow(
+  policies: readonly StoragePolicy[],
+  role: StorageRole,
+  action: RowAction,
+  bucket: string,
+  key: string,
+): RowVerdict {
+  const fitting = policies.filter(
+    (policy) =>
+      (policy.role ?? role) === role &&
+      (policy.bucket ?? bucket) === bucket &&
+      key.startsWith(policy.keyPrefix ?? '') &&
+      policy.actions.includes(action),
+  );
+  if (fitting.some(({ effect }) => effect === 'deny')) return 'revoked';
+  return role === 'service_role' || fitting.length > 0 ? 'allowed' : 'hidden';
+}
+
+/**
+ * What a verdict comes to: a row that is hidden is as good as absent to who reads it, and may not be written.
+ * @throws SupabaseRefusalError
+ */
+export function assertAllowed(
+  verdict: RowVerdict,
+  action: RowAction,
+  absent: SupabaseReason,
+): void {
+  if (verdict === 'allowed') return;
+  if (verdict === 'revoked') throw refuse('AccessDenied', 'permission denied for table objects');
+  if (action !== 'insert' && action !== 'update') throw refuse(absent);
+  throw refuse('AccessDenied', 'new row violates row-level security policy');
+}
+
+const policyShape = {
+  effect: oneOf(['allow', 'deny'], 'allow'),
+  role: optional(oneOf(ROLES)),
+  bucket: optional(text({ maxLength: 100 })),
+  keyPrefix: optional(text({ maxLength: 1_024 })),
+  actions: listOf(oneOf(ROW_ACTIONS)),
+};
+
+/** How policies are read. */
+export const policiesRule: Rule<readonly StoragePolicy[]> = {
+  ...listOf<StoragePolicy>({
+    permitted: 'a policy',
+    accepts(value, field, owner) {
+      const { role, bucket, keyPrefix, ...rest } = nested(policyShape).accepts(value, field, owner);
+      return {
+        ...rest,
+        ...(role !== undefined && { role }),
+        ...(bucket !== undefined && { bucket }),
+        ...(keyPrefix !== undefined && { keyPrefix }),
+      };
+    },
+  }),
+  absent: () => [],
+};
+
+function listOf<T>(item: Rule<T>): Rule<readonly T[]> {
+  return {
+    permitted: `an array, each of it ${item.permitted}`,
+    accepts(value, field, owner) {
+      if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
+      return value.map((each: unknown, at) => item.accepts(each, `${field}[${at}]`, owner));
+    },
+  };
+}

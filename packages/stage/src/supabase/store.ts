@@ -1,0 +1,128 @@
+import {
+  type Rule,
+  InvalidOptionError,
+  flag,
+  integer,
+  nested,
+  optional,
+  text,
+} from '@holdfast/resilience';
+import { type Blobs, openBlobs } from '../s3/blobs.ts';
+import { type Records, type Table, openRecords } from '../s3/records.ts';
+import type { Piece } from '../s3/store.ts';
+
+export interface StoredBucket {
+  readonly isPublic: boolean;
+  readonly fileSizeLimit: number | undefined;
+  readonly allowedMimeTypes: readonly string[] | undefined;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+}
+
+export interface StoredObject {
+  /** Stays over every upload to its key. */
+  readonly id: string;
+  /** Changes with each upload. */
+  readonly version: string;
+  readonly size: number;
+  /** With its quotation marks. */
+  readonly etag: string;
+  readonly contentType: string;
+  readonly cacheControl: string;
+  /** The client's own metadata, as JSON. */
+  readonly metadata: string;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  readonly pieces: readonly Piece[];
+}
+
+/** A resumable upload under way. */
+export interface StoredUpload {
+  readonly bucket: string;
+  readonly key: string;
+  readonly length: number;
+  readonly isUpsert: boolean;
+  readonly role: string;
+  readonly contentType: string;
+  readonly cacheControl: string;
+  readonly metadata: string;
+  readonly expiresMs: number;
+  readonly pieces: readonly Piece[];
+}
+
+export interface SupabaseStore {
+  readonly buckets: Table<StoredBucket>;
+  /** By `bucket/key`. */
+  readonly objects: Table<StoredObject>;
+  readonly uploads: Table<StoredUpload>;
+  readonly blobs: Blobs;
+  /** Puts an object in the place of the one before, whose bytes go. */
+  replace(path: string, object: StoredObject | undefined): Promise<void>;
+  close(): void;
+}
+
+const words: Rule<string> = text({ minLength: 0, maxLength: 65_536 });
+const count: Rule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const pieceShape = { blob: words, size: count };
+
+function listOf<T>(item: Rule<T>): Rule<readonly T[]> {
+  return {
+    permitted: 'an array',
+    accepts(value, field, owner) {
+      if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
+      return value.map((each: unknown) => item.accepts(each, field, owner));
+    },
+  };
+}
+
+/** Opens what a folder holds; without one, an empty store in memory. */
+export async function openSupabaseStore(directory: string | undefined): Promise<SupabaseStore> {
+  const records = openRecords(directory);
+  const blobs = await openBlobs(directory === undefined ? undefined : `${directory}/blobs`);
+  return storeOf(records, blobs);
+}
+
+function storeOf(records: Records, blobs: Blobs): SupabaseStore {
+  const times = { createdMs: count, updatedMs: count };
+  const buckets = records.table('buckets', {
+    ...times,
+    isPublic: flag(false),
+    fileSizeLimit: optional(count),
+    allowedMimeTypes: optional(listOf(words)),
+  });
+  const described = { contentType: words, cacheControl: words, metadata: words };
+  const pieces = listOf(nested(pieceShape));
+  const objects = records.table('objects', {
+    ...times,
+    ...described,
+    id: words,
+    version: words,
+    size: count,
+    etag: words,
+    pieces,
+  });
+  const uploads = records.table('uploads', {
+    ...described,
+    bucket: words,
+    key: words,
+    length: count,
+    isUpsert: flag(false),
+    role: words,
+    expiresMs: count,
+    pieces,
+  });
+  return {
+    buckets,
+    objects,
+    uploads,
+    blobs,
+    async replace(path, object) {
+      const before = objects.get(path)?.pieces ?? [];
+      if (object === undefined) objects.delete(path);
+      else objects.set(path, object);
+      const kept = new Set(object?.pieces.map(({ blob }) => blob));
+      for (const { blob } of before) if (!kept.has(blob)) await blobs.remove(blob);
+    },
+    close: () => records.close(),
+  };
+}
