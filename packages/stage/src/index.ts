@@ -71,3 +71,11 @@ export {
   type StartOptions,
   openStage,
 } from './stage.ts';
+export type { StoragePolicy, StorageRole } from './supabase/access.ts';
+export type { SupabaseDisturbances } from './supabase/disturbances.ts';
+export type { SupabaseStorageServerOptions } from './supabase/options.ts';
+export {
+  type SupabaseStorageServer,
+  type SupabaseStorageStats,
+  createSupabaseStorageServer,
+} from './supabase/storage-server.ts';
