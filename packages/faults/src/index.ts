@@ -116,3 +116,8 @@ export {
   createTlsFaultProxy,
 } from './tls/tls-fault-proxy.ts';
 export { type TlsTarget } from './tls/tls-target.ts';
+export {
+  type ToxiproxyServer,
+  type ToxiproxyServerOptions,
+  createToxiproxyServer,
+} from './toxiproxy/toxiproxy-server.ts';

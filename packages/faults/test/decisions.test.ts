@@ -8,9 +8,9 @@ import { createFaultBoard } from '../src/proxy/fault-board.ts';
 function decide(seed: number): string {
   const log = createDecisionLog();
   const board = createFaultBoard({ seed, clock: createFakeClock(), log, onChange: () => {} });
-  board.set('reset', { probability: 0.1 });
-  board.set('latency', { latencyMs: 1, probability: 0.5 });
-  board.set('latency', { latencyMs: 2, probability: 0.5 });
+  board.set('reset', { probability: 0.1 }, 'reset');
+  board.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
+  board.set('latency', { latencyMs: 2, probability: 0.5 }, 'latency');
   for (let connection = 1; connection <= 50; connection += 1) {
     for (const setting of board.inForce()) setting.strikes(connection);
   }
@@ -27,8 +27,8 @@ test('whom a fault strikes does not depend on which others are set beside it', (
   const strokes = (others: boolean): boolean[] => {
     const log = createDecisionLog();
     const board = createFaultBoard({ seed: 3, clock: createFakeClock(), log, onChange: () => {} });
-    if (others) board.set('latency', { latencyMs: 1, probability: 0.5 });
-    board.set('reset', { probability: 0.5 });
+    if (others) board.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
+    board.set('reset', { probability: 0.5 }, 'reset');
     const setting = board.inForce().find(({ kind }) => kind === 'reset');
     return Array.from({ length: 50 }, (_, connection) => setting?.strikes(connection) ?? false);
   };

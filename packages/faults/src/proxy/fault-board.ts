@@ -21,9 +21,9 @@ export interface Setting {
 }
 
 export interface FaultBoard {
-  /** @throws InvalidOptionError */
-  set(kind: ProxyFaultKind, options: unknown): void;
-  clear(kind: ProxyFaultKind): void;
+  /** @param name what it is cleared by, and replaced under. @throws InvalidOptionError */
+  set(kind: ProxyFaultKind, options: unknown, name: string): void;
+  clear(name: string): void;
   clearAll(): void;
   /** The faults that are set, in force or waiting for their schedule. */
   list(): readonly ProxyFaultKind[];
@@ -47,7 +47,7 @@ export function createFaultBoard(board: {
   readonly onChange: () => void;
 }): FaultBoard {
   const { seed, clock, log, onChange } = board;
-  const entries = new Map<ProxyFaultKind, Entry>();
+  const entries = new Map<string, Entry>();
   const struck: Record<ProxyFaultKind, number> = {
     corrupt: 0,
     limitData: 0,
@@ -104,40 +104,47 @@ export function createFaultBoard(board: {
     }
   };
 
-  const remove = (kind: ProxyFaultKind): boolean => {
-    entries.get(kind)?.timer?.cancel();
-    return entries.delete(kind);
+  const remove = (name: string): boolean => {
+    entries.get(name)?.timer?.cancel();
+    return entries.delete(name);
   };
 
+  /** As bytes meet them; those of the same kind as they were set. */
+  const inOrder = (): Entry[] =>
+    [...entries.values()].toSorted(
+      (one, other) =>
+        faultKindNames.indexOf(one.setting.kind) - faultKindNames.indexOf(other.setting.kind),
+    );
+
   return {
-    set(kind, options) {
+    set(kind, options, name) {
       const read = Object.hasOwn(faultKinds, kind) ? faultKinds[kind] : undefined;
       if (read === undefined) {
         const permitted = `one of ${faultKindNames.join(', ')}`;
         throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
       }
       const fault = read(options);
-      remove(kind);
+      remove(name);
       const afterMs = fault.schedule?.afterMs ?? 0;
       const setting = settingOf(kind, fault);
       const entry: Entry = { setting, isInForce: afterMs === 0, timer: undefined };
-      entries.set(kind, entry);
+      entries.set(name, entry);
       follow(entry, clock.now() + afterMs);
       onChange();
     },
-    clear(kind) {
-      if (remove(kind)) onChange();
+    clear(name) {
+      if (remove(name)) onChange();
     },
     clearAll() {
-      for (const kind of entries.keys()) remove(kind);
+      for (const name of entries.keys()) remove(name);
       onChange();
     },
-    list: () => faultKindNames.filter((kind) => entries.has(kind)),
+    list: () =>
+      faultKindNames.filter((kind) => inOrder().some((entry) => entry.setting.kind === kind)),
     inForce: () =>
-      faultKindNames.flatMap((kind) => {
-        const entry = entries.get(kind);
-        return entry?.isInForce === true ? [entry.setting] : [];
-      }),
+      inOrder()
+        .filter((entry) => entry.isInForce)
+        .map((entry) => entry.setting),
     struck: () => ({ ...struck }),
   };
 }

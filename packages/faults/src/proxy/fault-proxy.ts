@@ -82,10 +82,13 @@ export interface FaultProxy {
         ? [options?: ProxyFaults[Kind]]
         : [options: ProxyFaults[Kind]]
     ): void;
-    /** The same for a fault that is data. @throws InvalidOptionError, ProxyClosedError */
-    apply(setting: ProxyFaultSetting): void;
-    /** Resolves when the address accepts again. @throws ProxyListenError */
-    clear(kind: ProxyFaultKind): Promise<void>;
+    /**
+     * The same for a fault that is data. Under names of their own, faults of one kind stand beside each
+     * other. @throws InvalidOptionError, ProxyClosedError
+     */
+    apply(setting: ProxyFaultSetting, name?: string): void;
+    /** @param name its kind, unless it was given one. Resolves when the address accepts again. @throws ProxyListenError */
+    clear(name: string): Promise<void>;
     /** The faults that are set, in force or waiting for their schedule. */
     list(): readonly ProxyFaultKind[];
   };
@@ -229,14 +232,14 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     faults: {
       set(kind, ...[given]) {
         if (isClosed) throw new ProxyClosedError();
-        board.set(kind, given);
+        board.set(kind, given, kind);
       },
-      apply({ kind, options: given }) {
+      apply({ kind, options: given }, name = kind) {
         if (isClosed) throw new ProxyClosedError();
-        board.set(kind, given);
+        board.set(kind, given, name);
       },
-      clear(kind) {
-        board.clear(kind);
+      clear(name) {
+        board.clear(name);
         return opening;
       },
       list: () => board.list(),
