@@ -22,7 +22,7 @@ export const targets: readonly Target[] = [
       'breaker/result-window.ts',
       'breaker/calling-circuit.ts',
     ],
-    tests: 'test/(circuit|keyed)',
+    tests: 'test/(circuit|keyed|resilience-stack)',
   },
   {
     name: 'retry',
@@ -64,5 +64,7 @@ export const harmless: ReadonlyMap<string, string> = new Map([
     "signal?.addEventListener('abort', this, { once: false });",
     'a signal is aborted once in its life',
   ],
+  ['} else if (true) {', 'a success that no window records is weighed, and found to be too little'],
+  ["if (true) check(tokens, 'tryAcquire');", 'one token is always permitted'],
   ['if (true) this.leave(taken);', 'the compiler, not a test, rules out leaving without a place'],
 ]);
