@@ -2,6 +2,8 @@
  * A Postgres pool. It refuses to leave a caller waiting past its deadline, and to call an unknown outcome a
  * failure.
  */
+export { markerTableSql } from './calls/commit-marker.ts';
+export { createDatabase } from './create-database.ts';
 export type {
   AcquireOptions,
   CallOptions,

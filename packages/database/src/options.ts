@@ -4,7 +4,6 @@ import {
   InvalidOptionError,
   type Random,
   type Rule,
-  type Settled,
   callback,
   having,
   integer,
@@ -55,7 +54,7 @@ export interface DatabaseOptions {
   leakReportMs?: number;
   /** TCP keepalive begins after so much silence. Default 10 000. */
   keepAliveMs?: number;
-  /** Delays between attempts to connect while a server is away. Defaults 10 and 250. */
+  /** Delays between attempts to connect while a server is away. Defaults 20 and 200. */
   reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
   /** How often the hosts of a cluster are asked for role and progress. Default 1 000. */
   probeIntervalMs?: number;
@@ -121,8 +120,8 @@ const ssl: Rule<boolean | ConnectionOptions | undefined> = {
 };
 
 const reconnectShape = {
-  initialDelayMs: integer({ min: 1, max: 60_000, default: 10 }),
-  maxDelayMs: integer({ min: 1, max: 600_000, default: 250 }),
+  initialDelayMs: integer({ min: 1, max: 60_000, default: 20 }),
+  maxDelayMs: integer({ min: 1, max: 600_000, default: 200 }),
 };
 
 const reconnect: Rule<{ initialDelayMs: number; maxDelayMs: number }> = {
@@ -170,7 +169,14 @@ const shape = {
 };
 
 /** The options with every default filled in. */
-export type Settings = Settled<typeof shape>;
+export type Settings = Readonly<
+  Required<Omit<DatabaseOptions, 'hosts' | 'password' | 'ssl' | 'reconnect'>> & {
+    hosts: readonly Address[];
+    password: Password | undefined;
+    ssl: boolean | ConnectionOptions | undefined;
+    reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
+  }
+>;
 
 /** @throws InvalidOptionError; no password appears in it. */
 export function readDatabaseOptions(options: DatabaseOptions): Settings {

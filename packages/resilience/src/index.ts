@@ -187,3 +187,4 @@ export {
   ThrottledError,
   createThrottle,
 } from './throttle.ts';
+export { Place, WaitingLine } from './waiting-line.ts';

@@ -1,0 +1,78 @@
+import type { QueryResult, Statement } from '../database.ts';
+import { BatchFailedError, DatabaseError } from '../errors.ts';
+import type { Limit } from '../limit.ts';
+import { LinkFailure } from '../link/link.ts';
+import { Interruption } from '../pool/slot.ts';
+import { type Place, explain } from './explain.ts';
+import type { Route } from './route.ts';
+
+/** Sends all statements at once on one link; each is a transaction of its own. */
+export async function runBatch(
+  statements: readonly Statement[],
+  limit: Limit,
+  idempotent: boolean,
+  route: Route,
+): Promise<QueryResult[]> {
+  let mayReplay = idempotent;
+  while (true) {
+    const slot = await route.writable(limit);
+    const place = { host: slot.host, timeoutMs: limit.timeoutMs, inTransaction: false };
+    try {
+      slot.lastSql = statements[0]?.text;
+      const settled = await slot.during(() => slot.link.pipeline(statements), limit);
+      const loss = settled.find(isLoss);
+      if (loss === undefined) return resultsOf(settled, place);
+      if (loss.reason.sent && !mayReplay) return resultsOf(settled, place);
+      mayReplay &&= !loss.reason.sent;
+    } catch (error) {
+      throw error instanceof Interruption ? explain(error, place) : error;
+    } finally {
+      slot.release();
+    }
+  }
+}
+
+type Loss = PromiseRejectedResult & { readonly reason: LinkFailure };
+
+function isLoss(result: PromiseSettledResult<unknown>): result is Loss {
+  return (
+    result.status === 'rejected' &&
+    result.reason instanceof LinkFailure &&
+    result.reason.kind === 'lost'
+  );
+}
+
+/** @throws BatchFailedError unless all succeeded. */
+function resultsOf(
+  settled: readonly PromiseSettledResult<QueryResult>[],
+  place: Place,
+): QueryResult[] {
+  const results: QueryResult[] = [];
+  const told: PromiseSettledResult<QueryResult>[] = [];
+  let first: DatabaseError | undefined;
+  for (const result of settled) {
+    if (result.status === 'fulfilled') {
+      results.push(result.value);
+      told.push(result);
+      continue;
+    }
+    const reason = explain(result.reason, place);
+    if (reason instanceof DatabaseError) first ??= reason;
+    told.push({ status: 'rejected', reason });
+  }
+  if (results.length === settled.length) return results;
+  const isUnknown = told.some(
+    (each) =>
+      each.status === 'rejected' &&
+      each.reason instanceof DatabaseError &&
+      each.reason.outcome === 'unknown',
+  );
+  throw new BatchFailedError(told, {
+    cause: first,
+    phase: 'sent',
+    outcome: isUnknown ? 'unknown' : results.length > 0 ? 'applied' : 'not-applied',
+    retryable: false,
+    sqlState: first?.sqlState,
+    host: place.host,
+  });
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '@holdfast/resilience';
+import type { QueryResultRow } from 'pg';
+import type { Lease, QueryOptions, QueryResult, Statement } from '../database.ts';
+import type { Slot } from '../pool/slot.ts';
+import { LentLink } from './lent-link.ts';
+import { readStatement } from './statement.ts';
+
+/** A link on loan until it is released. */
+export class LinkLease implements Lease {
+  readonly #link: LentLink;
+  readonly #returned: () => void;
+
+  /** @param returned called once, when the link is given back. */
+  constructor(slot: Slot, clock: Clock, queryTimeoutMs: number, returned: () => void) {
+    this.#link = new LentLink({ slot, clock, queryTimeoutMs, handle: 'lease' });
+    this.#returned = returned;
+  }
+
+  get host(): string {
+    return this.#link.slot.host;
+  }
+
+  get backendPid(): number {
+    return this.#link.slot.link.backendPid;
+  }
+
+  async query<Row extends QueryResultRow = QueryResultRow>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    return this.#link.query<Row>(
+      readStatement('lease.query', statement, values),
+      options,
+      Infinity,
+    );
+  }
+
+  release(broken = false): void {
+    if (this.#link.ended) return;
+    this.#link.end();
+    this.#returned();
+    this.#link.slot.release(broken);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+  }
+}

@@ -1,0 +1,110 @@
+import type { QueryResultRow } from 'pg';
+import type { QueryResult, Statement, Token } from '../database.ts';
+import type { Limit } from '../limit.ts';
+import { CURRENT_PLACE, tokenFrom } from '../lsn.ts';
+import { READ_ONLY, sqlStateOf } from '../link/failure.ts';
+import { LinkFailure } from '../link/link.ts';
+import { Interruption, type Slot } from '../pool/slot.ts';
+import type { CallCounts } from './call-counts.ts';
+import { explain } from './explain.ts';
+import type { Route } from './route.ts';
+
+/** Where a statement's link is taken from. */
+export type Take = (limit: Limit) => Slot | Promise<Slot>;
+
+/** How often a write is brought to another host because the one it reached is a standby. */
+const MAX_REDIRECTIONS = 3;
+
+/** Runs single statements, each on a link of its own. */
+export class Queries {
+  readonly #route: Route;
+  readonly #counts: CallCounts;
+  readonly #writable: Take;
+
+  constructor(route: Route, counts: CallCounts) {
+    this.#route = route;
+    this.#counts = counts;
+    this.#writable = (limit) => route.writable(limit);
+  }
+
+  /**
+   * What never reached a socket is sent again; what may have run is sent again once, if it is idempotent.
+   * @throws as `Queryable.query`
+   */
+  async run<Row extends QueryResultRow>(
+    statement: Statement,
+    limit: Limit,
+    idempotent: boolean,
+    take: Take = this.#writable,
+  ): Promise<QueryResult<Row>> {
+    return this.#through(limit, idempotent, take, (slot) => slot.run<Row>(statement, limit));
+  }
+
+  /**
+   * As {@link run} at a primary, with a place in the log behind all that the statement has written or seen; in
+   * the same message, so that it costs no round trip.
+   */
+  async runPlaced<Row extends QueryResultRow>(
+    statement: Statement,
+    limit: Limit,
+    idempotent: boolean,
+    take: Take = this.#writable,
+  ): Promise<{ readonly result: QueryResult<Row>; readonly token: Token }> {
+    return this.#through(limit, idempotent, take, async (slot) => {
+      slot.lastSql = statement.text;
+      const { result, behind } = await slot.during(
+        () => slot.link.runThen<Row>(statement, CURRENT_PLACE),
+        limit,
+      );
+      return { result, token: tokenFrom(behind?.rows[0]) };
+    });
+  }
+
+  async #through<T>(
+    limit: Limit,
+    idempotent: boolean,
+    take: Take,
+    exchange: (slot: Slot) => Promise<T>,
+  ): Promise<T> {
+    this.#counts.queries += 1;
+    let mayReplay = idempotent;
+    let redirections = 0;
+    while (true) {
+      const slot = await take(limit);
+      try {
+        return await exchange(slot);
+      } catch (error) {
+        if (isLost(error) && (mayReplay || !error.sent)) {
+          if (error.sent) {
+            mayReplay = false;
+            this.#counts.replays += 1;
+          }
+          continue;
+        }
+        if (redirections < MAX_REDIRECTIONS && this.#isMisdirected(error, slot.host)) {
+          redirections += 1;
+          continue;
+        }
+        if (error instanceof Interruption && error.over.by === 'deadline') {
+          this.#counts.queryTimeouts += 1;
+        }
+        const { host } = slot;
+        throw explain(error, { host, timeoutMs: limit.timeoutMs, inTransaction: false });
+      } finally {
+        slot.release();
+      }
+    }
+  }
+
+  #isMisdirected(error: unknown, host: string): boolean {
+    return (
+      error instanceof LinkFailure &&
+      sqlStateOf(error.error) === READ_ONLY &&
+      this.#route.notWritable(host)
+    );
+  }
+}
+
+function isLost(error: unknown): error is LinkFailure {
+  return error instanceof LinkFailure && error.kind === 'lost';
+}

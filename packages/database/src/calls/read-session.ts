@@ -1,0 +1,109 @@
+import type { Clock } from '@holdfast/resilience';
+import type { QueryResultRow } from 'pg';
+import type {
+  CallOptions,
+  QueryOptions,
+  QueryResult,
+  Reader,
+  Session,
+  Statement,
+  Token,
+  Transacted,
+  Transaction,
+  TransactionOptions,
+} from '../database.ts';
+import { Limit } from '../limit.ts';
+import { UNKNOWN_PLACE, laterOf, readToken } from '../lsn.ts';
+import { timeoutOf } from '../options.ts';
+import type { Queries } from './queries.ts';
+import type { ReadTrace, Reads } from './reads.ts';
+import { checkWork, readStatement } from './statement.ts';
+import type { Transactions } from './transactions.ts';
+
+export interface ReadSessionOptions {
+  readonly queries: Queries;
+  readonly reads: Reads;
+  readonly transactions: Transactions;
+  readonly clock: Clock;
+  readonly queryTimeoutMs: number;
+  /** Called before each call. @throws NestedAcquireError, DatabaseClosedError */
+  readonly enter: (asked: string) => void;
+}
+
+/**
+ * Carries the place it has written and read up to from call to call. On one replica replay never goes back, so
+ * it stays there; to leave it, it reads at the primary, which has seen everything, and goes on from that place.
+ */
+export class ReadSession implements Session {
+  readonly #options: ReadSessionOptions;
+  #token: Token | undefined;
+  #pinned: string | undefined;
+
+  constructor(options: ReadSessionOptions) {
+    this.#options = options;
+  }
+
+  get token(): Token | undefined {
+    return this.#token;
+  }
+
+  observe(token: Token): void {
+    this.#reach(readToken('session.observe', 'token', token));
+  }
+
+  async query<Row extends QueryResultRow = QueryResultRow>(
+    given: string | Statement,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const statement = readStatement('session.query', given, values);
+    const { clock, queries, queryTimeoutMs, enter } = this.#options;
+    const timeoutMs = timeoutOf('session.query', options?.timeoutMs, queryTimeoutMs);
+    enter('session.query');
+    const limit = new Limit(clock, timeoutMs, options?.signal);
+    try {
+      const idempotent = options?.idempotent === true;
+      const { result, token } = await queries.runPlaced<Row>(statement, limit, idempotent);
+      this.#reach(token);
+      return result;
+    } catch (error) {
+      // It may have written: what it wrote must not be missed by what is read next.
+      this.#token = UNKNOWN_PLACE;
+      throw error;
+    } finally {
+      limit.release();
+    }
+  }
+
+  async transaction<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<Transacted<T>> {
+    this.#options.enter('session.transaction');
+    try {
+      const transacted = await this.#options.transactions.run(work, options);
+      this.#reach(transacted.token);
+      return transacted;
+    } catch (error) {
+      this.#token = UNKNOWN_PLACE;
+      throw error;
+    }
+  }
+
+  async read<T>(work: (reader: Reader) => Promise<T> | T, options?: CallOptions): Promise<T> {
+    checkWork('session.read', work);
+    this.#options.enter('session.read');
+    const trace: ReadTrace = this.#pinned === undefined ? {} : { key: this.#pinned };
+    const token = this.#token;
+    const freshness =
+      token === undefined ? ({ is: 'any' } as const) : ({ is: 'after', token } as const);
+    const value = await this.#options.reads.run(freshness, work, options, trace);
+    if (trace.token !== undefined) this.#reach(trace.token);
+    this.#pinned = trace.role === 'standby' ? trace.key : undefined;
+    return value;
+  }
+
+  #reach(token: Token): void {
+    this.#token = laterOf(this.#token, token);
+  }
+}

@@ -1,0 +1,189 @@
+import type { Clock } from '@holdfast/resilience';
+import type { QueryResultRow } from 'pg';
+import type {
+  CallOptions,
+  QueryOptions,
+  QueryResult,
+  Reader,
+  Statement,
+  Token,
+} from '../database.ts';
+import {
+  AcquireTimeoutError,
+  ConnectRefusedError,
+  ConnectionLostError,
+  QueryFailedError,
+  TransactionEndedError,
+} from '../errors.ts';
+import { Limit } from '../limit.ts';
+import { isConflict } from '../link/failure.ts';
+import { timeoutOf } from '../options.ts';
+import { HostLeft } from '../pool/host-pool.ts';
+import type { CallCounts } from './call-counts.ts';
+import type { Freshness } from './consistency.ts';
+import type { Queries, Take } from './queries.ts';
+import { readStatement } from './statement.ts';
+
+/** A host that reads can be sent to. */
+export interface ReadHost {
+  readonly name: string;
+  /** Differs from the one before once what was read there may have been lost. */
+  readonly key: string;
+  readonly role: 'primary' | 'standby';
+  readonly take: Take;
+  /** What became of a read there. */
+  served(): void;
+  failed(): void;
+}
+
+export interface ReadsOptions {
+  readonly queries: Queries;
+  readonly counts: CallCounts;
+  readonly clock: Clock;
+  readonly queryTimeoutMs: number;
+  /** @throws NoWritableHostError when there is none. */
+  readonly choose: (
+    freshness: Freshness,
+    limit: Limit,
+    pinned: string | undefined,
+  ) => Promise<ReadHost>;
+}
+
+/** What a read was done on, and how far the log had come there at least; the latter only at a primary. */
+export interface ReadTrace {
+  key?: string;
+  role?: Reader['role'];
+  token?: Token;
+}
+
+/** Runs reads, and once more elsewhere when the host they were on is lost. */
+export class Reads {
+  readonly #options: ReadsOptions;
+
+  constructor(options: ReadsOptions) {
+    this.#options = options;
+  }
+
+  /** @param trace filled in; with it, reads at a primary also note the place. */
+  async run<T>(
+    freshness: Freshness,
+    work: (reader: Reader) => Promise<T> | T,
+    call: CallOptions | undefined,
+    trace?: ReadTrace,
+  ): Promise<T> {
+    const { clock, counts, queryTimeoutMs, choose } = this.#options;
+    const timeoutMs = timeoutOf('read', call?.timeoutMs, queryTimeoutMs);
+    const limit = new Limit(clock, timeoutMs, call?.signal);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        const host = await choose(freshness, limit, trace?.key);
+        if (host.role === 'standby') counts.replicaReads += 1;
+        else if (freshness.is !== 'strong') counts.primaryFallbacks += 1;
+        const reader = new HostReader(host, this.#options, limit, call?.signal, trace);
+        try {
+          const value = await work(reader);
+          host.served();
+          if (trace !== undefined) Object.assign(trace, { key: host.key, role: host.role });
+          return value;
+        } catch (error) {
+          if (!reader.failed || attempt > 1 || limit.over !== undefined) throw error;
+          host.failed();
+          counts.replays += 1;
+        } finally {
+          reader.end();
+        }
+      }
+    } finally {
+      limit.release();
+    }
+  }
+}
+
+class HostReader implements Reader {
+  readonly host: string;
+  readonly role: Reader['role'];
+  /** The host has failed, not the statement. */
+  failed = false;
+  readonly #host: ReadHost;
+  readonly #options: ReadsOptions;
+  readonly #limit: Limit;
+  readonly #signal: AbortSignal | undefined;
+  readonly #trace: ReadTrace | undefined;
+  #ended = false;
+
+  constructor(
+    host: ReadHost,
+    options: ReadsOptions,
+    limit: Limit,
+    signal: AbortSignal | undefined,
+    trace: ReadTrace | undefined,
+  ) {
+    this.host = host.name;
+    this.role = host.role;
+    this.#host = host;
+    this.#options = options;
+    this.#limit = limit;
+    this.#signal = signal;
+    this.#trace = trace;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  async query<Row extends QueryResultRow = QueryResultRow>(
+    given: string | Statement,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const statement = readStatement('reader.query', given, values);
+    if (this.#ended) throw new TransactionEndedError('reader');
+    const { clock, queryTimeoutMs } = this.#options;
+    const ownMs = timeoutOf('reader.query', options?.timeoutMs, queryTimeoutMs);
+    const timeoutMs = Math.max(1, Math.min(ownMs, this.#limit.remainingMs()));
+    const limit = new Limit(clock, timeoutMs, this.#signal, options?.signal);
+    try {
+      return await this.#run<Row>(statement, limit);
+    } catch (error) {
+      this.failed ||= isOfTheHost(error);
+      throw error instanceof HostLeft ? leftBy(error) : error;
+    } finally {
+      limit.release();
+    }
+  }
+
+  async #run<Row extends QueryResultRow>(
+    statement: Statement,
+    limit: Limit,
+  ): Promise<QueryResult<Row>> {
+    const { queries } = this.#options;
+    const { take } = this.#host;
+    const trace = this.#trace;
+    if (trace === undefined || this.role === 'standby') {
+      return queries.run<Row>(statement, limit, true, take);
+    }
+    const { result, token } = await queries.runPlaced<Row>(statement, limit, true, take);
+    trace.token = token;
+    return result;
+  }
+}
+
+/** Whether the same read may succeed on another host. A standby's 40001 is its replay pushing reads aside. */
+function isOfTheHost(error: unknown): boolean {
+  return (
+    error instanceof HostLeft ||
+    error instanceof ConnectionLostError ||
+    error instanceof AcquireTimeoutError ||
+    error instanceof ConnectRefusedError ||
+    (error instanceof QueryFailedError && isConflict(error.sqlState))
+  );
+}
+
+function leftBy({ host }: HostLeft): ConnectionLostError {
+  return new ConnectionLostError(`${host} takes no reads any more; nothing was sent`, {
+    phase: 'not-sent',
+    outcome: 'not-applied',
+    retryable: true,
+    host,
+  });
+}

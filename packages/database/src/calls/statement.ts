@@ -1,0 +1,71 @@
+import { InvalidOptionError } from '@holdfast/resilience';
+import type { Statement } from '../database.ts';
+
+/** What the protocol can count. */
+const MAX_VALUES = 65_535;
+const MAX_NAME_LENGTH = 63;
+
+/**
+ * A statement that can be sent as it is.
+ * @throws InvalidOptionError for what pg would send all the same, as something else.
+ */
+export function readStatement(owner: string, given: unknown, values: unknown): Statement {
+  if (typeof given === 'string') {
+    checkText(owner, 'statement', given);
+    return values === undefined
+      ? { text: given }
+      : { text: given, values: readValues(owner, values) };
+  }
+  if (typeof given !== 'object' || given === null || !('text' in given)) {
+    throw new InvalidOptionError(owner, 'statement', given, 'SQL, or an object with text');
+  }
+  const { text } = given;
+  if (typeof text !== 'string') {
+    throw new InvalidOptionError(owner, 'statement.text', text, 'SQL');
+  }
+  checkText(owner, 'statement.text', text);
+  const bound = values ?? ('values' in given ? given.values : undefined);
+  return {
+    text,
+    ...(bound === undefined ? {} : { values: readValues(owner, bound) }),
+    ...readName(owner, given),
+    ...readRowMode(owner, given),
+  };
+}
+
+function checkText(owner: string, field: string, text: string): void {
+  if (!text.includes('\0')) return;
+  throw new InvalidOptionError(owner, field, text, 'SQL without a zero byte, which would end it');
+}
+
+function readValues(owner: string, values: unknown): readonly unknown[] {
+  if (!Array.isArray(values) || values.length > MAX_VALUES) {
+    throw new InvalidOptionError(owner, 'values', values, `an array of at most ${MAX_VALUES}`);
+  }
+  const list: readonly unknown[] = values;
+  for (let at = 0; at < list.length; at += 1) {
+    if (list[at] !== undefined) continue;
+    throw new InvalidOptionError(owner, `values[${at}]`, undefined, "a value, or null for SQL's");
+  }
+  return list;
+}
+
+function readName(owner: string, given: object): { name?: string } {
+  if (!('name' in given) || given.name === undefined) return {};
+  const { name } = given;
+  const isName = typeof name === 'string' && name.length > 0 && name.length <= MAX_NAME_LENGTH;
+  if (isName && !name.includes('\0')) return { name };
+  const permitted = `a string of 1 to ${MAX_NAME_LENGTH} characters`;
+  throw new InvalidOptionError(owner, 'statement.name', name, permitted);
+}
+
+function readRowMode(owner: string, given: object): { rowMode?: 'array' } {
+  if (!('rowMode' in given) || given.rowMode === undefined) return {};
+  if (given.rowMode === 'array') return { rowMode: 'array' };
+  throw new InvalidOptionError(owner, 'statement.rowMode', given.rowMode, "'array'");
+}
+
+/** @throws InvalidOptionError for anything but a function. */
+export function checkWork(owner: string, work: unknown): void {
+  if (typeof work !== 'function') throw new InvalidOptionError(owner, 'work', work, 'a function');
+}

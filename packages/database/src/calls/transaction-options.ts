@@ -1,0 +1,60 @@
+import {
+  InvalidOptionError,
+  type Rule,
+  flag,
+  integer,
+  oneOf,
+  optional,
+  readOptions,
+} from '@holdfast/resilience';
+import type { Isolation, TransactionOptions } from '../database.ts';
+import { MAX_TIMEOUT_MS } from '../options.ts';
+
+export interface TransactionSettings {
+  readonly isolation: Isolation | undefined;
+  readonly readOnly: boolean;
+  readonly maxRetries: number;
+  readonly rerunOnLoss: boolean;
+  readonly resolveCommit: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A signal of any realm. */
+export const signalRule: Rule<AbortSignal | undefined> = {
+  permitted: 'an AbortSignal',
+  accepts(value, field, owner) {
+    if (isSignal(value)) return value;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
+  },
+  absent: () => undefined,
+};
+
+function isSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+  );
+}
+
+const shape = {
+  isolation: optional(oneOf(['read committed', 'repeatable read', 'serializable'])),
+  readOnly: flag(false),
+  maxRetries: integer({ min: 0, max: 1_000, default: 5 }),
+  rerunOnLoss: flag(false),
+  resolveCommit: flag(false),
+  timeoutMs: optional(integer({ min: 1, max: MAX_TIMEOUT_MS })),
+  signal: signalRule,
+};
+
+/** @throws InvalidOptionError */
+export function readTransactionOptions(
+  options: TransactionOptions | undefined,
+): TransactionSettings {
+  return readOptions('transaction', shape, options);
+}
+
+/** What opens a transaction of that kind. */
+export function beginOf({ isolation, readOnly }: TransactionSettings): string {
+  const level = isolation === undefined ? '' : ` isolation level ${isolation}`;
+  return `begin${level}${readOnly ? ' read only' : ''}`;
+}

@@ -1,0 +1,65 @@
+import { type Clock, Place, type Timer, WaitingLine } from '@holdfast/resilience';
+import type { Limit } from '../limit.ts';
+import type { Host } from './host.ts';
+
+class Awaiting extends Place {
+  readonly resolve: (host: Host) => void;
+  readonly reject: (reason: unknown) => void;
+  timer: Timer | undefined;
+
+  constructor(resolve: (host: Host) => void, reject: (reason: unknown) => void) {
+    super();
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+/** Those who want to write while it is not clear where; held in order, each until its own deadline. */
+export class PrimaryAwaited {
+  readonly #clock: Clock;
+  readonly #maxWaiting: number;
+  readonly #refusal: () => Error;
+  readonly #line: WaitingLine<Awaiting> = new WaitingLine();
+
+  constructor(clock: Clock, maxWaiting: number, refusal: () => Error) {
+    this.#clock = clock;
+    this.#maxWaiting = maxWaiting;
+    this.#refusal = refusal;
+  }
+
+  /** @throws the refusal when its time is over or too many wait, or the reason of the limit's signal. */
+  wait(limit: Limit, timeoutMs: number): Promise<Host> {
+    return new Promise((resolve, reject) => {
+      if (limit.over !== undefined || this.#line.length >= this.#maxWaiting) {
+        reject(limit.over?.by === 'signal' ? limit.over.reason : this.#refusal());
+        return;
+      }
+      const awaiting = new Awaiting(resolve, reject);
+      const giveUp = (reason: () => unknown): void => {
+        awaiting.timer?.cancel();
+        if (this.#line.leave(awaiting)) reject(reason());
+      };
+      limit.interrupt = (over) =>
+        giveUp(() => (over.by === 'signal' ? over.reason : this.#refusal()));
+      if (timeoutMs < limit.remainingMs()) {
+        awaiting.timer = this.#clock.schedule(timeoutMs, () => giveUp(this.#refusal));
+      }
+      this.#line.join(awaiting);
+    });
+  }
+
+  serve(host: Host): void {
+    this.#each((awaiting) => awaiting.resolve(host));
+  }
+
+  refuse(reason: Error): void {
+    this.#each((awaiting) => awaiting.reject(reason));
+  }
+
+  #each(settle: (awaiting: Awaiting) => void): void {
+    for (let next = this.#line.takeFirst(); next !== undefined; next = this.#line.takeFirst()) {
+      next.timer?.cancel();
+      settle(next);
+    }
+  }
+}

@@ -1,0 +1,322 @@
+import { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { Clock } from '@holdfast/resilience';
+import { Client, type QueryResultRow } from 'pg';
+import type { Address } from '../address.ts';
+import type { QueryResult, Statement } from '../database.ts';
+import { sendCancel } from './cancel.ts';
+import { endsTheLink, sqlStateOf } from './failure.ts';
+import { type Link, LinkFailure, type TransactionStatus } from './link.ts';
+
+export interface PgLinkOptions {
+  readonly address: Address;
+  readonly password: string | (() => string | Promise<string>) | undefined;
+  readonly ssl: boolean | ConnectionOptions | undefined;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly clock: Clock;
+}
+
+/** How often a silent peer is asked before TCP gives it up, each a third of the keepalive delay apart. */
+const KEEP_ALIVE_PROBES = 3;
+
+/**
+ * Connects by pg's own client: protocol, types, SASL and TLS are its business; when a connection is made,
+ * lent and cut is not.
+ */
+export async function connectPg(
+  options: PgLinkOptions,
+  { signal }: { signal: AbortSignal },
+): Promise<Link> {
+  const { address, ssl, applicationName, keepAliveMs } = options;
+  const password = await passwordOf(options.password);
+  signal.throwIfAborted();
+  const client = new Client({
+    connectionString: connectionString(address, password, ssl !== undefined),
+    ...(ssl === undefined ? {} : { ssl }),
+    fallback_application_name: applicationName,
+    pipeline: true,
+    stream: () => keptAlive(keepAliveMs),
+  });
+  const link = new PgLink(client, address, options.clock);
+  return new Promise((resolve, reject) => {
+    const settle = (how: () => void): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', onAbort);
+      how();
+    };
+    const give = (error: unknown): void => {
+      link.onLost = undefined;
+      link.destroy();
+      settle(() => reject(error));
+    };
+    const onAbort = (): void => give(signal.reason);
+    const timer = options.clock.schedule(options.connectTimeoutMs, () =>
+      give(coded('CONNECT_TIMEOUT', `no session within ${options.connectTimeoutMs} ms`)),
+    );
+    signal.addEventListener('abort', onAbort, { once: true });
+    link.onLost = give;
+    client.connect((error: Error | null) => {
+      if (error === null || error === undefined) {
+        settle(() => resolve(link.opened()));
+        return;
+      }
+      // Only a server that hung up leaves nothing but a closed stream; refusals of pg's own come before.
+      const cut = !('code' in error) && client.connection.stream.closed;
+      give(cut ? coded('CONNECT_CUT', 'the server hung up during start-up') : error);
+    });
+  });
+}
+
+async function passwordOf(password: PgLinkOptions['password']): Promise<string | undefined> {
+  return typeof password === 'function' ? password() : password;
+}
+
+function connectionString(address: Address, password: string | undefined, ownTls: boolean): string {
+  if (password === undefined && !ownTls) return address.url;
+  const url = new URL(address.url);
+  if (password !== undefined) url.password = encodeURIComponent(password);
+  if (ownTls) url.searchParams.delete('sslmode');
+  return url.href;
+}
+
+function keptAlive(keepAliveMs: number): Socket {
+  const socket = new Socket();
+  socket.once('connect', () => {
+    // Interval and number of probes are taken by Node 24 and later, and ignored before.
+    const probing = [
+      true,
+      keepAliveMs,
+      Math.ceil(keepAliveMs / KEEP_ALIVE_PROBES),
+      KEEP_ALIVE_PROBES,
+    ];
+    Reflect.apply(socket.setKeepAlive.bind(socket), undefined, probing);
+  });
+  return socket;
+}
+
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** What is on the wire: one statement, or several in a row. */
+interface Exchange {
+  /** ReadyForQuery messages still to come. */
+  pending: number;
+  /** The server has said that it hangs up, or why it refused. */
+  error: unknown;
+  readonly done: (failed: LinkFailure | undefined) => void;
+}
+
+class PgLink implements Link {
+  onLost: ((error: unknown) => void) | undefined;
+  alive = true;
+  backendPid = 0;
+  readonly #client: Client;
+  readonly #address: Address;
+  readonly #clock: Clock;
+  readonly #prepared = new Map<string, string>();
+  #secretKey = 0;
+  #exchange: Exchange | undefined;
+  #commands: string[] = [];
+
+  constructor(client: Client, address: Address, clock: Clock) {
+    this.#client = client;
+    this.#address = address;
+    this.#clock = clock;
+    client.on('error', (error) => this.#lost(error));
+    client.on('end', () => this.#lost(coded('CONNECT_CUT', 'the server hung up')));
+    client.connection.on('backendKeyData', (key: unknown) => this.#keep(key));
+  }
+
+  /** From here on the wire is listened to. */
+  opened(): this {
+    this.onLost = undefined;
+    const { connection } = this.#client;
+    connection.on('commandComplete', (message: unknown) => this.#note(message));
+    connection.on('readyForQuery', () => this.#ready());
+    return this;
+  }
+
+  get status(): TransactionStatus {
+    return this.#client.getTransactionStatus() ?? 'I';
+  }
+
+  get commands(): readonly string[] {
+    return this.#commands;
+  }
+
+  run<Row extends QueryResultRow>(statement: Statement): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      let answer: QueryResult<Row> | undefined;
+      const exchange = this.#begin(1, (failed) => {
+        if (answer !== undefined && failed === undefined) resolve(answer);
+        else reject(failed ?? new LinkFailure('refused', undefined, true));
+      });
+      if (exchange === undefined || this.#refusesName(statement, exchange)) return;
+      this.#send<Row>(statement, (error, result) => {
+        if (error === undefined) answer = result;
+        else exchange.error ??= error;
+      });
+    });
+  }
+
+  runThen<Row extends QueryResultRow>(
+    statement: Statement,
+    then: Statement,
+  ): Promise<{ readonly result: QueryResult<Row>; readonly behind: QueryResult | undefined }> {
+    return new Promise((resolve, reject) => {
+      let answer: QueryResult<Row> | undefined;
+      let second: QueryResult | undefined;
+      const exchange = this.#begin(2, (failed) => {
+        if (answer !== undefined) resolve({ result: answer, behind: second });
+        else reject(failed ?? new LinkFailure('refused', undefined, true));
+      });
+      if (exchange === undefined || this.#refusesName(statement, exchange)) return;
+      const { stream } = this.#client.connection;
+      stream.cork();
+      this.#send<Row>(statement, (error, result) => {
+        if (error === undefined) answer = result;
+        else exchange.error ??= error;
+      });
+      this.#send(then, (error, result) => {
+        if (error === undefined) second = result;
+      });
+      stream.uncork();
+    });
+  }
+
+  pipeline(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]> {
+    const settled = new Map<number, PromiseSettledResult<QueryResult>>();
+    return new Promise((resolve) => {
+      const exchange = this.#begin(statements.length, (failed) => {
+        const none = failed ?? new LinkFailure('refused', undefined, true);
+        const rest = { status: 'rejected', reason: none } as const;
+        resolve(statements.map((_, at) => settled.get(at) ?? rest));
+      });
+      if (exchange === undefined) return;
+      const { stream } = this.#client.connection;
+      stream.cork();
+      for (const [at, statement] of statements.entries()) {
+        this.#send(statement, (error, result) => {
+          if (settled.has(at)) return;
+          if (error !== undefined && hangsUp(error)) exchange.error ??= error;
+          else if (error !== undefined) {
+            settled.set(at, {
+              status: 'rejected',
+              reason: new LinkFailure('refused', error, true),
+            });
+          } else settled.set(at, { status: 'fulfilled', value: result });
+        });
+      }
+      stream.uncork();
+    });
+  }
+
+  cancel(timeoutMs: number): Promise<boolean> {
+    const { host, port } = this.#address;
+    const key = { host, port, processId: this.backendPid, secretKey: this.#secretKey };
+    return sendCancel(key, this.#clock, timeoutMs);
+  }
+
+  hold(holds: boolean): void {
+    const { stream } = this.#client.connection;
+    if ('ref' in stream && typeof stream.ref === 'function' && holds) stream.ref();
+    if ('unref' in stream && typeof stream.unref === 'function' && !holds) stream.unref();
+  }
+
+  close(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    const { connection } = this.#client;
+    connection.end();
+    // The host's kernel has the farewell by then; a peer that does not answer it is not waited for.
+    connection.stream.once('finish', () => connection.stream.destroy());
+  }
+
+  destroy(): void {
+    this.#lost(coded('CONNECT_CUT', 'the link was cut'));
+  }
+
+  #begin(pending: number, done: Exchange['done']): Exchange | undefined {
+    if (!this.alive || !this.#client.connection.stream.writable) {
+      done(new LinkFailure('lost', coded('EPIPE', 'the link was lost before'), false));
+      return undefined;
+    }
+    this.#commands = [];
+    return (this.#exchange = { pending, error: undefined, done });
+  }
+
+  #send<Row extends QueryResultRow>(
+    { text, values, name, rowMode }: Statement,
+    answered: (error: unknown, result: QueryResult<Row>) => void,
+  ): void {
+    const config = {
+      text,
+      ...(values === undefined ? {} : { values: [...values] }),
+      ...(name === undefined ? {} : { name }),
+      ...(rowMode === undefined ? {} : { rowMode }),
+    };
+    this.#client.query<Row>(config, (error: unknown, result) => {
+      // Of several statements in one text the last one's result is given.
+      const last: QueryResult<Row> = Array.isArray(result) ? result.at(-1) : result;
+      answered(error ?? undefined, last);
+    });
+  }
+
+  /** pg would refuse it too, but without any reply to wait for. */
+  #refusesName({ name, text }: Statement, { done }: Exchange): boolean {
+    if (name === undefined) return false;
+    const prepared = this.#prepared.get(name);
+    if (prepared === undefined) this.#prepared.set(name, text);
+    if (prepared === undefined || prepared === text) return false;
+    this.#exchange = undefined;
+    done(
+      new LinkFailure(
+        'refused',
+        new TypeError(`the name ${name} stands for another statement`),
+        false,
+      ),
+    );
+    return true;
+  }
+
+  #ready(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    exchange.pending -= 1;
+    if (exchange.pending > 0) return;
+    this.#exchange = undefined;
+    const { error } = exchange;
+    if (error === undefined) exchange.done(undefined);
+    else exchange.done(new LinkFailure('refused', error, true, this.#commands));
+  }
+
+  #lost(error: unknown): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.#client.connection.stream.destroy();
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    const { onLost } = this;
+    const why = exchange?.error ?? error;
+    exchange?.done(new LinkFailure('lost', why, true, this.#commands));
+    onLost?.(why);
+  }
+
+  #note(message: unknown): void {
+    if (typeof message !== 'object' || message === null || !('text' in message)) return;
+    this.#commands.push(String(message.text));
+  }
+
+  #keep(key: unknown): void {
+    if (typeof key !== 'object' || key === null) return;
+    if ('processID' in key && typeof key.processID === 'number') this.backendPid = key.processID;
+    if ('secretKey' in key && typeof key.secretKey === 'number') this.#secretKey = key.secretKey;
+  }
+}
+
+function hangsUp(error: unknown): boolean {
+  return endsTheLink(sqlStateOf(error));
+}

@@ -1,0 +1,218 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { type Announcer, InvalidOptionError, type Listen } from '@holdfast/resilience';
+import type { QueryResultRow } from 'pg';
+import { runBatch } from './calls/batch.ts';
+import type { CallCounts } from './calls/call-counts.ts';
+import { readConsistency } from './calls/consistency.ts';
+import type { LeakWatch } from './calls/leak-watch.ts';
+import { LinkLease } from './calls/lease.ts';
+import type { Queries } from './calls/queries.ts';
+import { ReadSession } from './calls/read-session.ts';
+import type { Reads } from './calls/reads.ts';
+import type { Route } from './calls/route.ts';
+import { checkWork, readStatement } from './calls/statement.ts';
+import type { Transactions } from './calls/transactions.ts';
+import type {
+  AcquireOptions,
+  CallOptions,
+  Consistency,
+  Database,
+  DatabaseHealth,
+  DatabaseStats,
+  Lease,
+  QueryOptions,
+  QueryResult,
+  Reader,
+  Session,
+  Statement,
+  Transacted,
+  Transaction,
+  TransactionOptions,
+} from './database.ts';
+import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from './errors.ts';
+import type { DatabaseEvents } from './events.ts';
+import type { Cluster } from './hosts/cluster.ts';
+import type { Host } from './hosts/host.ts';
+import { Limit } from './limit.ts';
+import { MAX_TIMEOUT_MS, type Settings, timeoutOf } from './options.ts';
+import { databaseClosed } from './pool/refusals.ts';
+
+export interface PooledDatabaseOptions {
+  readonly settings: Settings;
+  readonly events: Announcer<DatabaseEvents>;
+  readonly hosts: readonly Host[];
+  readonly cluster: Cluster | undefined;
+  readonly route: Route;
+  readonly counts: CallCounts;
+  readonly queries: Queries;
+  readonly leaks: LeakWatch;
+  readonly reads: Reads;
+  readonly transactions: Transactions;
+  /** The transaction on whose behalf the present code runs. */
+  readonly current: AsyncLocalStorage<{ open: boolean }>;
+}
+
+const END_DEADLINE_MS = 10_000;
+
+/** The database's front: checks what it is given, and hands it to those who know how. */
+export class PooledDatabase implements Database {
+  readonly on: Listen<DatabaseEvents>;
+  readonly #options: PooledDatabaseOptions;
+  #ending: Promise<void> | undefined;
+
+  constructor(options: PooledDatabaseOptions) {
+    this.#options = options;
+    this.on = options.events.on;
+  }
+
+  async query<Row extends QueryResultRow = QueryResultRow>(
+    given: string | Statement,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>> {
+    const statement = readStatement('query', given, values);
+    const { queries } = this.#options;
+    return this.#limited('query', options, (limit) =>
+      queries.run<Row>(statement, limit, options?.idempotent === true),
+    );
+  }
+
+  async batch(given: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]> {
+    if (!Array.isArray(given) || given.length === 0) {
+      throw new InvalidOptionError('batch', 'statements', given, 'an array of at least one');
+    }
+    const statements = given.map((each: unknown) => readStatement('batch', each, undefined));
+    const { route } = this.#options;
+    return this.#limited('batch', options, (limit) =>
+      runBatch(statements, limit, options?.idempotent === true, route),
+    );
+  }
+
+  async transaction<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    options?: TransactionOptions,
+  ): Promise<Transacted<T>> {
+    this.#enter('transaction');
+    return this.#told(this.#options.transactions.run(work, options));
+  }
+
+  async read<T>(
+    consistency: Consistency,
+    work: (reader: Reader) => Promise<T> | T,
+    options?: CallOptions,
+  ): Promise<T> {
+    checkWork('read', work);
+    const freshness = readConsistency('read', consistency);
+    this.#enter('read');
+    return this.#told(this.#options.reads.run(freshness, work, options));
+  }
+
+  session(): Session {
+    const { queries, reads, transactions, settings } = this.#options;
+    const { clock, queryTimeoutMs } = settings;
+    const enter = (asked: string): void => this.#enter(asked);
+    return new ReadSession({ queries, reads, transactions, clock, queryTimeoutMs, enter });
+  }
+
+  async acquire(options?: AcquireOptions): Promise<Lease> {
+    const { settings, route, leaks } = this.#options;
+    const { clock, acquireTimeoutMs, queryTimeoutMs } = settings;
+    const timeoutMs = timeoutOf('acquire', options?.timeoutMs, acquireTimeoutMs);
+    this.#enter('acquire');
+    const limit = new Limit(clock, timeoutMs, options?.signal);
+    try {
+      const slot = await route.writable(limit, timeoutMs);
+      return new LinkLease(slot, clock, queryTimeoutMs, leaks.lent(slot));
+    } finally {
+      limit.release();
+    }
+  }
+
+  health(): DatabaseHealth {
+    const { cluster, hosts } = this.#options;
+    return cluster === undefined ? loneHealth(hosts) : cluster.health();
+  }
+
+  getStats(): DatabaseStats {
+    const { hosts, counts } = this.#options;
+    return { hosts: hosts.map(({ pool }) => pool.getStats()), ...counts };
+  }
+
+  async end(options: { deadlineMs?: number } = {}): Promise<void> {
+    const { deadlineMs = END_DEADLINE_MS } = options;
+    if (!Number.isFinite(deadlineMs) || deadlineMs < 0 || deadlineMs > MAX_TIMEOUT_MS) {
+      const permitted = `a number from 0 to ${MAX_TIMEOUT_MS}`;
+      throw new InvalidOptionError('end', 'deadlineMs', deadlineMs, permitted);
+    }
+    this.#ending ??= this.#end(deadlineMs);
+    return this.#ending;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+
+  async #end(deadlineMs: number): Promise<void> {
+    const { hosts, cluster, settings } = this.#options;
+    const closed = Promise.all(hosts.map(({ pool }) => pool.close()));
+    const cut = (): void => {
+      cluster?.end();
+      for (const { pool } of hosts) pool.cut();
+    };
+    const timer = settings.clock.schedule(deadlineMs, cut);
+    await closed;
+    timer.cancel();
+    cluster?.end();
+  }
+
+  /** @throws DatabaseClosedError, NestedAcquireError */
+  #enter(asked: string): void {
+    if (this.#ending !== undefined) throw databaseClosed();
+    if (this.#options.current.getStore()?.open === true) throw new NestedAcquireError(asked);
+  }
+
+  async #limited<T>(
+    asked: string,
+    options: CallOptions | undefined,
+    work: (limit: Limit) => Promise<T>,
+  ): Promise<T> {
+    const { clock, queryTimeoutMs } = this.#options.settings;
+    const timeoutMs = timeoutOf(asked, options?.timeoutMs, queryTimeoutMs);
+    this.#enter(asked);
+    const limit = new Limit(clock, timeoutMs, options?.signal);
+    try {
+      return await this.#told(work(limit));
+    } finally {
+      limit.release();
+    }
+  }
+
+  /** What was cut off by `end` is not the network's doing. */
+  async #told<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (this.#ending === undefined || !(error instanceof ConnectionLostError)) throw error;
+      const { phase, outcome, host } = error;
+      throw new DatabaseClosedError('the database was ended while the call was under way', {
+        cause: error,
+        phase,
+        outcome,
+        retryable: false,
+        host,
+      });
+    }
+  }
+}
+
+function loneHealth(hosts: readonly Host[]): DatabaseHealth {
+  const seen = hosts.map((host) => {
+    const { total, connecting, connectError } = host.pool.snapshot();
+    const stands = total > connecting;
+    const role = stands ? 'primary' : connectError === undefined ? 'unknown' : 'offline';
+    return { ...host.health(undefined), role } as const;
+  });
+  const primary = seen.find(({ role }) => role === 'primary')?.host;
+  const isAway = seen.some(({ role }) => role === 'offline');
+  return { level: isAway ? 'critical' : 'healthy', primary, hosts: seen };
+}
