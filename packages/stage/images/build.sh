@@ -1,22 +1,57 @@
 #!/bin/sh
 # Builds a stand-in for an official image on a Debian or Ubuntu machine without a registry: the server's
 # binaries, the libraries ldd names for them and a busybox, in one layer. It is started like the official
-# one ('redis-server <conf>'). Prints the image's name. Needs an engine that answers, apt-get and dpkg.
+# one ('redis-server <conf>', 'node <program>', 'postgres -c <setting>' with POSTGRES_PASSWORD,
+# POSTGRES_HOST_AUTH_METHOD and PGDATA). Prints the image's name. Needs an engine that answers, apt-get and
+# dpkg; for Node the one of this workspace, else of PATH. Postgres is the system's version: Debian 12 has 15.
 #
 #   HOLDFAST_IMAGE_REDIS=$(packages/stage/images/build.sh redis)
+#   HOLDFAST_IMAGE_POSTGRES_15=$(packages/stage/images/build.sh postgres)
+#   HOLDFAST_IMAGE_NODE=$(packages/stage/images/build.sh node)
 set -eu
 
 say() { printf '%s\n' "build.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-[ $# -eq 1 ] || fail "usage: build.sh redis"
+[ $# -eq 1 ] || fail "usage: build.sh redis|postgres|node"
+server=$1
+bin=usr/bin
+folders='' # taken whole
+others='' # programs elsewhere than in usr/bin
+own='' # a program of this machine
+changes='' # what the image is told besides, each a word
 case $1 in
   redis)
     image=holdfast/redis:7
     packages='redis-server redis-tools busybox-static'
     programs='redis-server redis-cli redis-check-aof redis-check-rdb redis-benchmark'
+    command='["redis-server"]'
+    changes='EXPOSE=6379 VOLUME=/data'
     ;;
-  *) fail "unknown server '$1'; known: redis" ;;
+  node)
+    image=holdfast/node:24
+    # With git, as the official image has it.
+    packages='git busybox-static'
+    programs='git'
+    others='usr/lib/git-core/git-http-backend'
+    own=$(PATH=$(dirname "$0")/../../../node_modules/.bin:$PATH node --print process.execPath) ||
+      fail "no node to be found"
+    command='["node"]'
+    ;;
+  postgres)
+    major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p')
+    [ -n "$major" ] || fail "'apt-cache depends postgresql' names no version; try 'apt-get update'"
+    image=holdfast/postgres:$major
+    packages="postgresql-$major postgresql-client-$major busybox-static tzdata"
+    programs='postgres initdb pg_ctl pg_basebackup pg_isready psql'
+    bin=usr/lib/postgresql/$major/bin
+    folders="usr/lib/postgresql/$major/lib usr/share/postgresql/$major usr/share/zoneinfo"
+    command='["postgres"]'
+    changes='EXPOSE=5432 VOLUME=/var/lib/postgresql/data USER=postgres'
+    changes="$changes ENV=PATH=/$bin:/usr/bin:/bin ENV=PGDATA=/var/lib/postgresql/data"
+    changes="$changes ENTRYPOINT=[\"docker-entrypoint.sh\"]"
+    ;;
+  *) fail "unknown server '$1'; known: redis, postgres, node" ;;
 esac
 
 docker info >/dev/null 2>&1 || fail "no engine answers 'docker info'; start one, or set DOCKER_HOST"
@@ -50,7 +85,7 @@ apt() { apt-get -c "$work/apt.conf" -qq "$@" >&2; }
 # and the loader must be of one build.
 apt update || say "not every package source answered; going on with those that did"
 libraries=$(apt-cache -c "$work/apt.conf" depends $packages |
-  sed -n 's/^ [ |]\(Pre\)\{0,1\}Depends: \(lib[a-z0-9.+-]*\)$/\2/p' | sort -u | grep -vx libc6)
+  sed -n 's/^ [ |]\(Pre\)\{0,1\}Depends: \(lib[a-z0-9.+-]*\)$/\2/p' | sort -u | grep -vx -e libc6 -e 'libllvm.*')
 (cd "$work/debs" && apt download $packages $libraries)
 for archive in "$work"/debs/*.deb; do dpkg -x "$archive" "$work/tree"; done
 
@@ -61,12 +96,24 @@ chmod 1777 "$root/tmp"
 echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 cp "$work/tree/bin/busybox" "$root/bin/busybox" 2>/dev/null || cp "$work/tree/usr/bin/busybox" "$root/bin/busybox"
-for name in sh cat ls ps kill sleep grep awk nc; do ln -s busybox "$root/bin/$name"; done
-for name in $programs; do cp -P "$work/tree/usr/bin/$name" "$root/usr/bin/$name"; done
+for name in sh cat ls ps kill sleep grep awk nc mkdir mv rm touch chmod chown id; do ln -s busybox "$root/bin/$name"; done
+mkdir -p "$root/$bin"
+for name in $programs; do cp -P "$work/tree/$bin/$name" "$root/$bin/$name"; done
+for folder in $folders; do
+  mkdir -p "$root/$(dirname "$folder")"
+  cp -R "$work/tree/$folder" "$root/$folder"
+done
+# Just-in-time compilation: larger than all the rest, and loaded only where it is asked for.
+rm -rf "$root"/usr/lib/postgresql/*/lib/llvmjit* "$root"/usr/lib/postgresql/*/lib/bitcode
+for name in $others; do
+  mkdir -p "$root/$(dirname "$name")"
+  cp -L "$work/tree/$name" "$root/$name"
+done
+[ -z "$own" ] || cp -L "$own" "$root/usr/bin/"
 
 unpacked=$(find "$work/tree" -name '*.so*' -exec dirname {} \; | sort -u | tr '\n' ':')
-for name in $programs; do
-  LD_LIBRARY_PATH=$unpacked ldd "$root/usr/bin/$name"
+find "$root/usr" -type f \( -perm -100 -o -name '*.so' \) | while read -r program; do
+  LD_LIBRARY_PATH=$unpacked ldd "$program" 2>/dev/null || :
 done | awk '/=> \//{print $3} /^[ \t]*\//{print $1}' | sort -u >"$work/libraries"
 while read -r library; do
   # A library keeps its place; one that was only unpacked gets the place it would be installed at.
@@ -75,9 +122,19 @@ while read -r library; do
   cp -L "$library" "$root$place"
 done <"$work/libraries"
 
-tar -C "$root" -c . | docker import \
-  --change 'WORKDIR /data' --change 'EXPOSE 6379' --change 'VOLUME /data' \
-  --change 'ENV PATH=/usr/bin:/bin' --change 'CMD ["redis-server"]' \
-  - "$image" >/dev/null
+if [ "$server" = postgres ]; then
+  # The part of the official image's way to start that tests use: a cluster is made where there is none.
+  echo 'postgres:x:999:999:postgres:/var/lib/postgresql:/bin/sh' >>"$root/etc/passwd"
+  echo 'postgres:x:999:' >>"$root/etc/group"
+  mkdir -p "$root/var/lib/postgresql/data" "$root/var/run/postgresql"
+  chown -R 999:999 "$root/var/lib/postgresql" "$root/var/run/postgresql"
+  chmod 1777 "$root/var/lib/postgresql" "$root/var/lib/postgresql/data" "$root/var/run/postgresql"
+  cp "$(dirname "$0")/postgres-entrypoint.sh" "$root/usr/bin/docker-entrypoint.sh"
+  chmod 755 "$root/usr/bin/docker-entrypoint.sh"
+fi
+
+set -- --change 'WORKDIR /data' --change 'ENV PATH=/usr/bin:/bin' --change "CMD $command"
+for change in $changes; do set -- "$@" --change "$(echo "$change" | tr = ' ')"; done
+tar -C "$root" -c . | docker import "$@" - "$image" >/dev/null
 say "built $image, $(docker image inspect --format '{{.Size}}' "$image") bytes"
 echo "$image"
