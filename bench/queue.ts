@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { createQueueAdapter } from '../packages/queue/src/index.ts';
+import { type QueueOptions, createQueueAdapter } from '../packages/queue/src/index.ts';
 import { openStage } from '../packages/stage/src/index.ts';
 import { type Contender, type Measured, compare, table } from './measure.ts';
 
@@ -16,6 +16,7 @@ const TOPIC = 'bench';
 const ROUNDS = 3;
 const ROUND_MS = 1_000;
 const HANDLED_JOBS = 20_000;
+const SERVED_JOBS = 20_000;
 const CONCURRENCY = 50;
 
 const stage = await openStage({ mode: 'local', redis: true });
@@ -36,31 +37,54 @@ async function freshDirectory(): Promise<string> {
   return directory;
 }
 
-async function ours(name: string, redisUrl: string, directory?: string): Promise<Contender> {
-  const fallback = directory === undefined ? 'memory' : { journal: { directory } };
+/** One of ours; `settled` resolves once Redis has all that was enqueued. */
+interface Own extends Contender {
+  settled(): Promise<void>;
+}
+
+async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise<Own> {
   const queue = createQueueAdapter({
-    redis: { url: redisUrl },
-    fallback,
+    redis: { url },
     maxBacklogJobs: 100_000_000,
     maxBacklogBytes: 8 * 2 ** 30,
+    ...options,
   });
   await queue.ready();
   closers.push(() => queue.close({ deadlineMs: 1 }).catch(() => undefined));
-  return { name, run: () => queue.enqueue(TOPIC, PAYLOAD) };
+  return {
+    name,
+    run: () => queue.enqueue(TOPIC, PAYLOAD),
+    async settled() {
+      while (queue.getStats().backlog.jobs > 0) await new Promise((go) => setTimeout(go, 5));
+    },
+  };
+}
+
+/** Processor time that the server has used so far, in microseconds. */
+async function serverMicroseconds(client: Redis): Promise<number> {
+  const printed = await client.info('cpu');
+  const seconds = (field: string): number =>
+    Number(new RegExp(`^${field}:([\\d.]+)`, 'm').exec(printed)?.[1]);
+  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1_000_000;
 }
 
 async function enqueueing(): Promise<void> {
-  const away = 'redis://127.0.0.1:1';
   const raw = new Redis(url, { enableAutoPipelining: true });
   const bull = new BullQueue(TOPIC, { connection: connection() });
   closers.push(
     () => bull.close(),
     async () => raw.disconnect(),
   );
+  const journal = async (): Promise<{ journal: { directory: string } }> => ({
+    journal: { directory: await freshDirectory() },
+  });
+  const own = [
+    await ours('ours: local, journal on disk', { acknowledge: 'local', fallback: await journal() }),
+    await ours('ours: local, in memory', { acknowledge: 'local', fallback: 'memory' }),
+    await ours('ours: redis', { acknowledge: 'redis', fallback: await journal() }),
+  ];
   const contenders: Contender[] = [
-    await ours('ours: Redis', url, await freshDirectory()),
-    await ours('ours: journal, Redis away', away, await freshDirectory()),
-    await ours('ours: memory, Redis away', away),
+    ...own,
     {
       name: 'bare XADD, auto-pipelined',
       run: () => raw.xadd('raw', '*', 'p', JSON.stringify(PAYLOAD)),
@@ -72,6 +96,30 @@ async function enqueueing(): Promise<void> {
     process.stdout.write(table(`enqueue, ${inFlight} in flight`, measured));
     process.stdout.write('\n');
   }
+  for (const { settled } of own) await settled();
+  process.stdout.write(
+    '| server, 100 in flight | CPU us per job | jobs/s until Redis has them |\n',
+  );
+  process.stdout.write('|---|---:|---:|\n');
+  for (const contender of contenders) {
+    const beforeUs = await serverMicroseconds(raw);
+    const startedMs = performance.now();
+    let left = SERVED_JOBS;
+    const loop = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        await contender.run();
+      }
+    };
+    await Promise.all(Array.from({ length: 100 }, loop));
+    await own.find((one) => one === contender)?.settled();
+    const perSecond = (SERVED_JOBS / (performance.now() - startedMs)) * 1_000;
+    const us = ((await serverMicroseconds(raw)) - beforeUs) / SERVED_JOBS;
+    process.stdout.write(
+      `| ${contender.name.padEnd(34)} | ${us.toFixed(1).padStart(6)} | ${perSecond.toFixed(0).padStart(8)} |\n`,
+    );
+  }
+  process.stdout.write('\n');
 }
 
 /** How fast a backlog is worked off by one worker whose handler does nothing. */

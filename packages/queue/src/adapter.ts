@@ -4,7 +4,12 @@ import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { QueueClosedError, ServerUnsupportedError, UndrainedJobsError } from './errors.ts';
+import {
+  DuplicateConsumerError,
+  QueueClosedError,
+  ServerUnsupportedError,
+  UndrainedJobsError,
+} from './errors.ts';
 import {
   type QueueOptions,
   type SettledQueueOptions,
@@ -14,6 +19,8 @@ import {
   readQueueOptions,
 } from './options.ts';
 import { checkJobId, checkTopic, serialisePayload } from './payload.ts';
+import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
+import { performer } from './perform.ts';
 import type {
   Accepted,
   Acceptor,
@@ -46,7 +53,8 @@ export class QueueAdapter implements Queue {
   readonly #options: SettledQueueOptions;
   readonly #announcer: Announcer<QueueEvents> = createAnnouncer('holdfast:queue');
   readonly #opening: Promise<Opened>;
-  readonly #consumers = new Set<Consumer>();
+  /** By topic and name. */
+  readonly #consumers = new Map<string, Consumer>();
   readonly #link = { up: false, failedAttempts: 0, connects: 0 };
   #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
@@ -94,22 +102,34 @@ export class QueueAdapter implements Queue {
     return dispatcher.submit(submission, signal);
   }
 
-  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer {
+  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
+  process<Transaction>(
+    topic: string,
+    handler: Handler<Transaction>,
+    options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
+  ): Consumer;
+  process<Transaction>(
+    topic: string,
+    handler: Handler | Handler<Transaction>,
+    options?: ProcessOptions & { ledger?: IdempotencyLedger<Transaction> },
+  ): Consumer {
     if (this.#closed !== undefined) throw new QueueClosedError('process');
     checkTopic('process', topic);
-    const tuning = readProcessOptions(options);
+    const { name = crypto.randomUUID(), tuning } = readProcessOptions(options);
     const { clock, random } = this.#options.tuning;
-    const consumer: Consumer = new TopicConsumer({
+    const slot = `${topic}\n${name}`;
+    if (this.#consumers.has(slot)) throw new DuplicateConsumerError(topic, name);
+    const consumer = new TopicConsumer({
       topic,
-      handler,
+      perform: performer(handler, options?.ledger),
       tuning,
       clock,
       random,
       announcer: this.#announcer,
       subscription: this.#backend.subscribe(topic, tuning.leaseMs),
-      onClosed: () => this.#consumers.delete(consumer),
+      onClosed: () => this.#consumers.delete(slot),
     });
-    this.#consumers.add(consumer);
+    this.#consumers.set(slot, consumer);
     return consumer;
   }
 
@@ -212,7 +232,9 @@ export class QueueAdapter implements Queue {
     const opened = await this.#opening.catch(() => undefined);
     const giveUp = new AbortController();
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close({ deadlineMs })));
+    await Promise.all(
+      [...this.#consumers.values()].map((consumer) => consumer.close({ deadlineMs })),
+    );
     const mustDrain = this.#fallback === 'memory';
     await opened?.dispatcher.settle(mustDrain, giveUp.signal).catch(() => undefined);
     deadline.cancel();

@@ -8,14 +8,15 @@ import {
 } from '@holdfast/resilience';
 import type { Delivery, Subscription } from './backend.ts';
 import type { ConsumerTuning } from './options.ts';
-import type { Consumer, ConsumerStats, Handler, QueueEvents } from './queue.ts';
+import type { Perform } from './perform.ts';
+import type { Consumer, ConsumerStats, QueueEvents } from './queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
 import { Settlement } from './settlement.ts';
 
 export interface ConsumerParts {
   readonly topic: string;
   readonly subscription: Subscription;
-  readonly handler: Handler;
+  readonly perform: Perform;
   readonly tuning: ConsumerTuning;
   readonly announcer: Announcer<QueueEvents>;
   readonly clock: Clock;
@@ -154,9 +155,7 @@ export class TopicConsumer implements Consumer {
   #start(delivery: Delivery): void {
     const wasConfirmed = this.#settlement.wasConfirmed(delivery);
     if (wasConfirmed || this.#isKnown(delivery)) {
-      const { topic, announcer, clock } = this.#parts;
-      this.#counts.redelivered += 1;
-      announcer.announce('redelivered', { topic, id: delivery.id, atMs: clock.now() });
+      this.#tellRedelivered(delivery.id);
       if (wasConfirmed) this.#settlement.acknowledge(delivery);
       return;
     }
@@ -170,9 +169,15 @@ export class TopicConsumer implements Consumer {
     });
   }
 
+  #tellRedelivered(id: string): void {
+    const { topic, announcer, clock } = this.#parts;
+    this.#counts.redelivered += 1;
+    announcer.announce('redelivered', { topic, id, atMs: clock.now() });
+  }
+
   /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
   async #handle(delivery: Delivery, signal: AbortSignal): Promise<void> {
-    const { handler, tuning, clock, random, topic, announcer } = this.#parts;
+    const { perform, tuning, clock, random, topic, announcer } = this.#parts;
     const delays = exponentialBackoff({
       initialDelayMs: tuning.retryDelayMs,
       maxDelayMs: Math.max(tuning.retryDelayMs, 60_000),
@@ -182,8 +187,9 @@ export class TopicConsumer implements Consumer {
       try {
         const payload: unknown = JSON.parse(delivery.payload);
         const { id, enqueuedAtMs } = delivery;
-        await handler({ id, topic, payload, attempt, enqueuedAtMs }, { signal });
-        this.#counts.handled += 1;
+        const outcome = await perform({ id, topic, payload, attempt, enqueuedAtMs }, signal);
+        if (outcome === 'known') this.#tellRedelivered(id);
+        else this.#counts.handled += 1;
         this.#settlement.acknowledge(delivery);
         return;
       } catch (error) {

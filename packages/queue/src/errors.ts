@@ -33,6 +33,30 @@ export class ServerUnsupportedError extends HoldfastError {
   }
 }
 
+/** A handler hid the failure of a statement, so that its transaction could not be committed; it is tried again. */
+export class EffectRolledBackError extends HoldfastError {
+  readonly code = 'QUEUE_EFFECT_ROLLED_BACK';
+
+  constructor(topic: string, id: string) {
+    super(
+      `job ${id} of ${topic}: the transaction was rolled back, because a statement in it had failed and the ` +
+        'handler did not throw; let the failures of statements through',
+      { retryable: true, outcome: 'not-applied' },
+    );
+  }
+}
+
+/** The topic has a consumer of that name in this queue; none was started. */
+export class DuplicateConsumerError extends HoldfastError {
+  readonly code = 'QUEUE_DUPLICATE_CONSUMER';
+
+  constructor(topic: string, name: string) {
+    super(
+      `process: ${topic} has a consumer named ${name} already; close it first, or name this one otherwise`,
+    );
+  }
+}
+
 /** A bound is met, in memory or in the fallback; the job was not accepted. */
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';

@@ -6,12 +6,24 @@ export { createQueueAdapter } from './adapter.ts';
 export type { ErrorClass } from './backend.ts';
 export {
   BackendError,
+  DuplicateConsumerError,
+  EffectRolledBackError,
   PayloadTooLargeError,
   QueueClosedError,
   QueueFullError,
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
+export type { IdempotencyLedger, LedgerEntry } from './ledger/idempotency-ledger.ts';
+export { memoryLedger } from './ledger/memory-ledger.ts';
+export {
+  type LedgerConnection,
+  type LedgerPool,
+  type PostgresLedger,
+  type PostgresLedgerOptions,
+  postgresLedger,
+} from './ledger/postgres-ledger.ts';
+export { type LedgerRedis, type RedisLedgerOptions, redisLedger } from './ledger/redis-ledger.ts';
 export type { JournalFallbackOptions, QueueOptions } from './options.ts';
 export type {
   Accepted,

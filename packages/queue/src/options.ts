@@ -15,6 +15,7 @@ import {
   systemRandom,
   text,
 } from '@holdfast/resilience';
+import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
 import {
   type RedisServer,
@@ -93,7 +94,7 @@ export type QueueTuning = Readonly<
 >;
 
 /** A consumer's options with every default filled in. */
-export type ConsumerTuning = Readonly<Required<ProcessOptions>>;
+export type ConsumerTuning = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
 
 type RulesOf<T> = { readonly [Key in keyof T]: Rule<T[Key]> };
 
@@ -129,7 +130,10 @@ const enqueueShape = {
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
-const consumerShape: RulesOf<ConsumerTuning> = {
+const consumerShape = {
+  name: optional(text({ maxLength: 200 })),
+  ledger: optional(having<IdempotencyLedger<unknown>>(['once'])),
+  maxPerSecond: integer({ min: 1, max: 1_000_000, default: 1_000_000 }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   retryDelayMs: milliseconds(1_000),
@@ -148,8 +152,12 @@ export function readEnqueueOptions(given: unknown): {
 }
 
 /** The options of `process`. @throws InvalidOptionError */
-export function readProcessOptions(given: unknown): ConsumerTuning {
-  return readOptions('process', consumerShape, given);
+export function readProcessOptions(given: unknown): {
+  name: string | undefined;
+  tuning: ConsumerTuning;
+} {
+  const { name, ledger: _, ...tuning } = readOptions('process', consumerShape, given);
+  return { name, tuning };
 }
 
 /** How long `close` may take, in milliseconds. @throws InvalidOptionError */

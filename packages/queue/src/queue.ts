@@ -1,5 +1,6 @@
 import type { Listen } from '@holdfast/resilience';
 import type { ErrorClass } from './backend.ts';
+import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { QueueState } from './state.ts';
 
 /**
@@ -36,8 +37,17 @@ export interface Queue {
    *   QueueClosedError; ServerUnsupportedError; the signal's own reason. Nothing was half-written then.
    */
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
-  /** Starts handling the jobs of a topic, until the returned consumer or the queue is closed. */
+  /**
+   * Starts handling the jobs of a topic, until the returned consumer or the queue is closed.
+   * @throws InvalidOptionError, QueueClosedError, DuplicateConsumerError
+   */
   process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
+  /** As above; each job's effect is entered in the ledger, and the handler is given its transaction. */
+  process<Transaction>(
+    topic: string,
+    handler: Handler<Transaction>,
+    options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
+  ): Consumer;
   getStats(): QueueStats;
   /**
    * Ends consumers and links after what is under way has settled, for at most `deadlineMs`. Jobs in the
@@ -89,9 +99,16 @@ export interface Job {
 }
 
 /** The signal is aborted when the lease is lost or the consumer's closing deadline has passed. */
-export type Handler = (job: Job, context: { signal: AbortSignal }) => Promise<void> | void;
+export type Handler<Transaction = undefined> = (
+  job: Job,
+  context: { signal: AbortSignal; transaction: Transaction },
+) => Promise<void> | void;
 
 export interface ProcessOptions {
+  /** Tells consumers of one topic and queue apart; no two may have the same. Default: a fresh one. */
+  name?: string;
+  /** How many jobs are begun per second at most; default as many as there are. */
+  maxPerSecond?: number;
   /** How many jobs are handled at once. Default 10. */
   concurrency?: number;
   /** After so many failed attempts a job goes to the topic's dead letters. Default 3. */
@@ -126,7 +143,7 @@ export interface ConsumerStats {
   readonly deadLettered: number;
   /** Jobs taken over from a consumer that died, or whose delivery was cut off. */
   readonly recovered: number;
-  /** Handed out again by a Redis that had forgotten they were handled; not run again. */
+  /** Handed out again although they were handled, as this process or the ledger knew; not run again. */
   readonly redelivered: number;
 }
 
@@ -188,7 +205,7 @@ export interface QueueEvents {
   forgot: { topic: string; jobs: number; resent: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
-  /** Redis had forgotten that the job was handled, and handed it out again; it was not run again. */
+  /** The job was handed out again although it was handled; it was not run again. */
   redelivered: { topic: string; id: string; atMs: number };
   /** A job was taken over from a dead consumer or a cut-off delivery. */
   recovered: { topic: string; id: string; attempt: number; atMs: number };

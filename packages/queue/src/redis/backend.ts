@@ -6,9 +6,11 @@ import type {
   Subscription,
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
+import { BackendError } from '../errors.ts';
 import { topicKeys } from './keys.ts';
+import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
-import { readReceipt } from './replies.ts';
+import { readCopies, readReceipt } from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript } from './scripts.ts';
@@ -56,16 +58,38 @@ export class RedisBackend implements QueueBackend {
       args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex);
     }
     const link = this.#links.of(publication.topic);
-    return readReceipt(await link.call((client) => runScript(client, publishScript, keys, args)));
+    const reply = await link.call((client) => runScript(client, publishScript, keys, args));
+    if (publication.jobs.length > 0) await this.#replicated(link);
+    return readReceipt(reply);
   }
 
   subscribe(topic: string, leaseMs: number): Subscription {
     const keys = topicKeys(this.#tuning.prefix, topic);
-    const { fetching, telling } = {
-      fetching: this.#links.fetching(topic),
-      telling: this.#links.of(topic),
-    };
-    return new RedisSubscription(fetching, telling, keys, leaseMs);
+    const telling = this.#links.of(topic);
+    return new RedisSubscription(this.#links.fetching(topic), telling, keys, leaseMs);
+  }
+
+  /**
+   * Waits, where it was asked for, until enough copies have all that was written on this link so far.
+   * @throws BackendError (`busy`) when they have not within `commandTimeoutMs`
+   */
+  async #replicated(link: RedisLink): Promise<void> {
+    const { acknowledge, replicas, onDisk, commandTimeoutMs } = this.#tuning;
+    if (acknowledge !== 'replicated') return;
+    const reply = await link.call(
+      (client) =>
+        onDisk
+          ? client.call('WAITAOF', 1, replicas, commandTimeoutMs)
+          : client.call('WAIT', replicas, commandTimeoutMs),
+      commandTimeoutMs,
+    );
+    const { disks, copies } = readCopies(reply);
+    if (copies >= replicas && (!onDisk || disks > 0)) return;
+    const wanted = onDisk ? `its disk and those of ${replicas} replicas` : `${replicas} replicas`;
+    throw new BackendError(
+      'busy',
+      `Redis: of ${wanted} only ${onDisk ? `${disks} and ` : ''}${copies} had the jobs within ${commandTimeoutMs} ms`,
+    );
   }
 
   async close(): Promise<void> {

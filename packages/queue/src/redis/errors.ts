@@ -37,6 +37,7 @@ const CLASSES: Readonly<Record<string, ErrorClass>> = {
  * that is not a reply is the link's failure, so `unreachable`.
  */
 export function classifyRedisError(error: unknown): BackendError {
+  if (error instanceof BackendError) return error;
   const message = isNativeError(error) ? error.message : String(error);
   const isReply = isNativeError(error) && error.name === 'ReplyError';
   const errorClass = isReply ? (CLASSES[replyCode(message)] ?? 'denied') : 'unreachable';

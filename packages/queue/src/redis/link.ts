@@ -12,7 +12,7 @@ import { Connection } from './connection.ts';
 import { requiredOptions } from './connector.ts';
 import { classifyRedisError } from './errors.ts';
 import type { Route } from './route.ts';
-import { refuseOldServer } from './server-version.ts';
+import { oldestServer, refuseOldServer } from './server-version.ts';
 
 export interface LinkTuning {
   readonly clock: Clock;
@@ -20,6 +20,8 @@ export interface LinkTuning {
   readonly commandTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly pingIntervalMs: number;
+  /** Whether Redis has to be able to say what is on its disk. */
+  readonly onDisk: boolean;
   readonly reconnect: { readonly initialDelayMs: number; readonly maxDelayMs: number };
 }
 
@@ -139,7 +141,7 @@ export class RedisLink {
       await this.#connection.call(connectTimeoutMs, async () => {
         await client.connect();
         await client.ping();
-        await refuseOldServer(client);
+        await refuseOldServer(client, oldestServer(this.#tuning));
         await this.#route.verify(client);
       });
       return undefined;

@@ -48,6 +48,8 @@ export class ClusterLinks implements Links {
 
   open(listener: LinkListener): void {
     this.#listener = listener;
+    // Consumers may have come first, and their links be up already.
+    if (this.#links.size > 0) this.#tellWhenWhole(1);
     const isConcerned = (): boolean => this.#links.size === 0;
     this.#any.open({
       connected: (event) => isConcerned() && listener.connected(event),
@@ -68,9 +70,7 @@ export class ClusterLinks implements Links {
     const link = this.fetching(topic);
     this.#links.set(topic, link);
     link.open({
-      connected: (event) => {
-        if ([...this.#links.values()].every(({ isUp }) => isUp)) this.#listener?.connected(event);
-      },
+      connected: ({ attempt }) => this.#tellWhenWhole(attempt),
       attemptFailed: (event) => this.#listener?.attemptFailed(event),
       disconnected: (event) => this.#listener?.disconnected(event),
     });
@@ -79,6 +79,10 @@ export class ClusterLinks implements Links {
 
   fetching(topic: string): RedisLink {
     return new RedisLink(this.#routeTo(slotOfTopic(topic)), this.#tuning);
+  }
+
+  #tellWhenWhole(attempt: number): void {
+    if ([...this.#links.values()].every(({ isUp }) => isUp)) this.#listener?.connected({ attempt });
   }
 
   async close(): Promise<void> {

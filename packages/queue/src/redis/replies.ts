@@ -18,6 +18,13 @@ export function readReceipt(reply: unknown): PublishReceipt {
   };
 }
 
+/** What WAIT (how many replicas) and WAITAOF (how many own disks, how many replicas') answer. */
+export function readCopies(reply: unknown): { disks: number; copies: number } {
+  if (typeof reply === 'number') return { disks: 0, copies: reply };
+  const [disks, copies] = list(reply);
+  return { disks: whole(disks), copies: whole(copies) };
+}
+
 export function readRecovery(reply: unknown): Recovery {
   const [lost, taken] = list(reply);
   return {

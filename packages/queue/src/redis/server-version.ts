@@ -2,20 +2,34 @@ import type { Redis } from 'ioredis';
 import { BackendError } from '../errors.ts';
 import { isForbidden } from './errors.ts';
 
-/** What the scripts rely on: reply codes of failures inside scripts, and what XAUTOCLAIM answers. */
-const OLDEST_MAJOR = 7;
+export interface ServerVersion {
+  readonly major: number;
+  readonly minor: number;
+}
 
-/** @throws BackendError (`unsupported`) for a server that cannot do what the scripts need. */
-export async function refuseOldServer(client: Redis): Promise<void> {
+/** What the scripts rely on: reply codes of failures inside scripts, and what XAUTOCLAIM answers. */
+const FOR_SCRIPTS: ServerVersion = { major: 7, minor: 0 };
+/** WAITAOF. */
+const FOR_DISKS: ServerVersion = { major: 7, minor: 2 };
+
+/** The oldest server that can do what the options ask for. */
+export function oldestServer({ onDisk }: { onDisk: boolean }): ServerVersion {
+  return onDisk ? FOR_DISKS : FOR_SCRIPTS;
+}
+
+/** @throws BackendError (`unsupported`) for a server that is older than that. */
+export async function refuseOldServer(client: Redis, oldest: ServerVersion): Promise<void> {
   const printed = await client.info('server').catch((error: unknown) => {
     // Whoever forbids INFO says which server it is by that: one with access lists, so not an old one.
     if (isForbidden(error)) return '';
     throw error;
   });
-  const version = /^redis_version:(\S+)/mu.exec(printed)?.[1];
-  if (version === undefined || Number.parseInt(version, 10) >= OLDEST_MAJOR) return;
+  const [, version, major, minor] = /^redis_version:((\d+)\.(\d+)\S*)/mu.exec(printed) ?? [];
+  if (version === undefined) return;
+  const isNewer = Number(major) > oldest.major;
+  if (isNewer || (Number(major) === oldest.major && Number(minor) >= oldest.minor)) return;
   throw new BackendError(
     'unsupported',
-    `Redis ${version} is too old: the queue needs ${OLDEST_MAJOR}.0 or newer, or Valkey`,
+    `Redis ${version} is too old: what the queue was asked for needs ${oldest.major}.${oldest.minor} or newer`,
   );
 }

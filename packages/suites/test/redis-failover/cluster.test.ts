@@ -1,5 +1,5 @@
 import { nextEvent } from '@holdfast/resilience';
-import { PERSISTENT, directClient } from '../../src/arena.ts';
+import { directClient } from '../../src/arena.ts';
 import { untilTrue, withClient } from '../../src/field.ts';
 import { TOPIC, playOutage } from '../../src/outage.ts';
 import { scenarioOn } from '../../src/scenario.ts';
@@ -19,7 +19,6 @@ scenarioOn(
     promise:
       'a cluster whose primary of the topic’s slot is killed keeps every job and their order',
     fault: 'Cluster: kill -9 of the slot’s primary under load',
-    settings: PERSISTENT,
   },
   async (field) => {
     const { redis } = field;
@@ -48,7 +47,6 @@ scenarioOn(
   {
     promise: 'a topic whose slot moves to another node under load keeps every job and their order',
     fault: 'Cluster: slot migrated key by key under load',
-    settings: PERSISTENT,
   },
   async (field) => {
     const { redis } = field;

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
-import { PERSISTENT, directClient } from '../../src/arena.ts';
+import { directClient } from '../../src/arena.ts';
 import { withClient } from '../../src/field.ts';
 import { playOutage } from '../../src/outage.ts';
 import { scenarioOn } from '../../src/scenario.ts';
@@ -24,7 +24,6 @@ scenarioOn(
   {
     promise: 'a failover to a current replica costs no job, doubles none and keeps their order',
     fault: 'Sentinel: kill -9 of the primary under load',
-    settings: PERSISTENT,
   },
   (field) => playOutage(field, { harm: failOver, lastsMs: 0, mend: untilFailedOver }),
 );
@@ -46,7 +45,6 @@ scenarioOn(
     promise:
       'what a primary had acknowledged and its successor never saw is sent again, and handled work is not run again',
     fault: `Sentinel: replicas cut off, kill -9 of the primary ${BEHIND_MS} ms later under load`,
-    settings: PERSISTENT,
   },
   async (field) => {
     let forgot = 0;
@@ -73,7 +71,6 @@ scenarioOn(
   {
     promise: 'a primary replaced while it stands is left for its successor, and loses nothing',
     fault: 'Sentinel: the operator orders a failover under load',
-    settings: PERSISTENT,
   },
   (field) =>
     playOutage(field, {

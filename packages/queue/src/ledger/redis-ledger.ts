@@ -1,0 +1,42 @@
+import { having, integer, readOptions, text } from '@holdfast/resilience';
+import type { IdempotencyLedger } from './idempotency-ledger.ts';
+
+/** As much of a Redis client as the ledger needs; a client of ioredis has it. */
+export interface LedgerRedis {
+  exists(key: string): Promise<number>;
+  set(key: string, value: string, px: 'PX', ms: number): Promise<unknown>;
+}
+
+export interface RedisLedgerOptions {
+  client: LedgerRedis;
+  /** How long a job is remembered, in milliseconds. Default one day. */
+  ttlMs?: number;
+  /** What the keys begin with. Default `holdfast:done`. */
+  prefix?: string;
+}
+
+const DAY_MS = 86_400_000;
+
+const shape = {
+  client: having<LedgerRedis>(['exists', 'set']),
+  ttlMs: integer({ min: 1, max: 365 * DAY_MS, default: DAY_MS }),
+  prefix: text({ maxLength: 100, default: 'holdfast:done' }),
+};
+
+/**
+ * Remembers in Redis, for all consumers. A consumer that dies between an effect and the note of it leaves
+ * an effect that happens again; so does a Redis that forgets the note.
+ * @throws InvalidOptionError
+ */
+export function redisLedger(options: RedisLedgerOptions): IdempotencyLedger {
+  const { client, ttlMs, prefix } = readOptions('redisLedger', shape, options);
+  return {
+    async once({ topic, id }, effect) {
+      const key = `${prefix}:{${topic}}:${id}`;
+      if ((await client.exists(key)) > 0) return 'known';
+      await effect(undefined);
+      await client.set(key, '1', 'PX', ttlMs);
+      return 'applied';
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import { directClient, openArena } from '../../src/arena.ts';
+import { withClient } from '../../src/field.ts';
+import { openSentinelField } from '../../src/topologies.ts';
+
+test('a job acknowledged as replicated is on the replicas when its enqueue resolves', async () => {
+  const field = await openSentinelField({});
+  try {
+    const queue = field.queue({ fallback: 'memory', acknowledge: 'replicated', replicas: 2 });
+    await queue.ready();
+    for (let job = 1; job <= 20; job += 1) {
+      await expect(queue.enqueue('t', job)).resolves.toMatchObject({ accepted: 'redis' });
+      for (const { url } of field.redis.replicas) {
+        const length = await withClient(directClient(url), (client) =>
+          client.xlen('holdfast:{t}:jobs'),
+        );
+        expect(length).toBe(job);
+      }
+    }
+  } finally {
+    await field.close();
+  }
+});
+
+test('while a replica is missing, jobs to be replicated wait in the fallback and say why', async () => {
+  const field = await openSentinelField({});
+  try {
+    const [one] = field.redis.replicas;
+    const queue = field.queue({
+      fallback: 'memory',
+      acknowledge: 'replicated',
+      replicas: 2,
+      commandTimeoutMs: 300,
+    });
+    await queue.ready();
+    await one?.freeze();
+    await expect(queue.enqueue('t', 1)).resolves.toMatchObject({ accepted: 'memory' });
+    expect(queue.getStats()).toMatchObject({
+      state: 'buffering',
+      errorClass: 'busy',
+      lastError: expect.stringMatching(/of 2 replicas only 1 had the jobs/u),
+    });
+    const direct = nextEvent(queue, 'state', { matches: ({ to }) => to === 'direct' });
+    await one?.thaw();
+    await direct;
+    expect(queue.getStats()).toMatchObject({ backlog: { jobs: 0 }, drained: 1, alreadyApplied: 1 });
+  } finally {
+    await field.close();
+  }
+});
+
+test('a Redis that cannot say what is on its disk is refused where that was asked for', async () => {
+  const arena = await openArena({ appendonly: 'yes' });
+  try {
+    const version = await arena.admin((client) => client.info('server'));
+    const queue = arena.queue({
+      fallback: 'memory',
+      acknowledge: 'replicated',
+      onDisk: true,
+      replicas: 0,
+    });
+    const [, major = '', minor = ''] = /redis_version:(\d+)\.(\d+)/u.exec(version) ?? [];
+    if (Number(major) * 100 + Number(minor) >= 702) {
+      await queue.ready();
+      await expect(queue.enqueue('t', 1)).resolves.toMatchObject({ accepted: 'redis' });
+      return;
+    }
+    const refused = { code: 'QUEUE_SERVER_UNSUPPORTED' };
+    await expect(queue.ready()).rejects.toMatchObject(refused);
+    await expect(queue.enqueue('t', 1)).rejects.toMatchObject(refused);
+    expect(queue.getStats()).toMatchObject({ state: 'blocked', errorClass: 'unsupported' });
+    expect(await arena.admin((client) => client.dbsize())).toBe(0);
+  } finally {
+    await arena.close();
+  }
+});
