@@ -29,7 +29,7 @@ export const killedServer: Probe = {
   name: 'server killed, started again',
   fault: `kill -9, ${AWAY_MS} ms away, ${CALLERS} callers of select 1`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: CALLERS, timeoutMs: WATCH_MS });
+    const pool = await open({ url: server.url, max: CALLERS, timeoutMs: WATCH_MS, listens: true });
     const until = new AbortController();
     let failed = 0;
     const callers = Array.from({ length: CALLERS }, () =>
@@ -56,7 +56,7 @@ export const frozenServer: Probe = {
   name: 'server frozen',
   fault: `SIGSTOP, 5 calls with ${TIMEOUT_MS} ms each`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 5, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 5, timeoutMs: TIMEOUT_MS, listens: true });
     await pool.query('select 1');
     await server.freeze();
     const calls = Array.from({ length: 5 }, () => pool.query('select 1'));
@@ -77,7 +77,7 @@ export const idleLinkLost: Probe = {
   name: 'idle link lost, no listener',
   fault: 'pg_terminate_backend on an idle link',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: false });
     await pool.query('select 1');
     await terminateAll(server);
     await settleDown(clock);
@@ -88,10 +88,10 @@ export const idleLinkLost: Probe = {
 
 /** Loses a link while a caller has it on loan. */
 export const lentLinkLost: Probe = {
-  name: 'lent link lost, no listener',
+  name: 'lent link lost',
   fault: 'pg_terminate_backend on a link that a caller holds',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const link = await pool.acquire();
     await link.query('select 1');
     await terminateAll(server);
@@ -112,7 +112,12 @@ export const halfOpenLink: Probe = {
   name: 'half-open link',
   fault: `the network swallows everything; a call with ${TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.proxiedUrl, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({
+      url: server.proxiedUrl,
+      max: 1,
+      timeoutMs: TIMEOUT_MS,
+      listens: true,
+    });
     await pool.query('select 1');
     server.link.swallow();
     const lost = await endedWithin(clock, TIMEOUT_MS * 4, pool.query('select 1'));

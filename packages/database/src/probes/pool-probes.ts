@@ -8,7 +8,7 @@ export const exhaustion: Probe = {
   name: 'exhaustion',
   fault: '100 callers of 20 ms on 5 links',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 5, timeoutMs: WATCH_MS });
+    const pool = await open({ url: server.url, max: 5, timeoutMs: WATCH_MS, listens: true });
     const order: number[] = [];
     const calls = Array.from({ length: 100 }, async (_, caller) => {
       await pool.query('select pg_sleep(0.02)');
@@ -34,7 +34,7 @@ export const tooManyConnections: Probe = {
     await server.ask('create role crowded login connection limit 3');
     const url = new URL(server.url);
     url.username = 'crowded';
-    const pool = await open({ url: url.href, max: 8, timeoutMs: WATCH_MS });
+    const pool = await open({ url: url.href, max: 8, timeoutMs: WATCH_MS, listens: true });
     const calls = Array.from({ length: 100 }, () => pool.query('select pg_sleep(0.01)'));
     const ended = await Promise.all(calls.map((call) => endedWithin(clock, WATCH_MS * 2, call)));
     const served = ended.filter(({ kind }) => kind === 'answered').length;
@@ -49,7 +49,7 @@ export const leakedLink: Probe = {
   name: 'link never given back',
   fault: `the only link is kept; a call with ${TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const link = await pool.acquire();
     await link.query('select 1');
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
@@ -66,7 +66,7 @@ export const endWhileHeld: Probe = {
   name: 'end while a link is held',
   fault: 'end() with a link on loan',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 2, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 2, timeoutMs: TIMEOUT_MS, listens: true });
     const link = await pool.acquire();
     await link.query('select 1');
     const ended = await endedWithin(clock, WATCH_MS, pool.end());
@@ -80,7 +80,7 @@ export const givenUpQuery: Probe = {
   name: 'given-up query, link reused',
   fault: `select pg_sleep(3) with ${TIMEOUT_MS} ms, then the next caller`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const link: ProbedLink = await pool.acquire();
     const slow = await endedWithin(clock, TIMEOUT_MS * 2, link.query('select pg_sleep(3)'));
     if (slow.kind === 'pending') return { verdict: 'hangs', seen: 'the deadline has no effect' };

@@ -22,6 +22,8 @@ export interface PoolSettings {
   readonly max: number;
   /** How long a call may take, in milliseconds: set wherever the pool has an option for it. */
   readonly timeoutMs: number;
+  /** Whether the pool's own error event has a listener, where it has such an event. */
+  readonly listens: boolean;
 }
 
 export type OpenPool = (settings: PoolSettings) => ProbedPool | Promise<ProbedPool>;

@@ -12,7 +12,12 @@ export const cutCommit: Probe = {
     const codes: string[] = [];
     const isThere: boolean[] = [];
     for (const entry of [1, 2]) {
-      const pool = await open({ url: server.proxiedUrl, max: 1, timeoutMs: TIMEOUT_MS });
+      const pool = await open({
+        url: server.proxiedUrl,
+        max: 1,
+        timeoutMs: TIMEOUT_MS,
+        listens: true,
+      });
       const work = pool.transaction(async (query) => {
         await query('insert into probed values ($1)', [entry]);
         // The first one is lost together with the server's process, the second on its way back.
@@ -38,7 +43,7 @@ export const openTransactionReleased: Probe = {
   fault: 'begin, then given back; the next caller writes',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const link = await pool.acquire();
     await link.query('begin');
     await link.release();
@@ -58,7 +63,7 @@ export const swallowedError: Probe = {
   fault: 'an error swallowed inside a transaction',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const work = pool.transaction(async (query) => {
       await query('insert into probed values (4)');
       await query('select 1/0').catch(() => undefined);
@@ -78,7 +83,7 @@ export const nestedAcquire: Probe = {
   name: 'pool asked inside a transaction',
   fault: `the only link is held; a call with ${TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS });
+    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const beganMs = clock.now();
     const work = pool.transaction(async () => pool.query('select 1'));
     const ended = await endedWithin(clock, WATCH_MS, work);

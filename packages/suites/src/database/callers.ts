@@ -20,10 +20,10 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
   const served = Array.from({ length: callers }, (): ((atMs: number) => void)[] => []);
   let calls = 0;
   let slowestMs = 0;
-  let isStopping = false;
+  const stopping = new AbortController();
 
   const keep = async (caller: number): Promise<void> => {
-    while (!isStopping) {
+    while (!stopping.signal.aborted) {
       calls += 1;
       const beganMs = systemClock.now();
       try {
@@ -54,7 +54,7 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
         ),
       ),
     async stop() {
-      isStopping = true;
+      stopping.abort();
       await Promise.all(running);
       return { calls, failures, slowestMs };
     },

@@ -13,11 +13,11 @@ export interface Ground {
   /** A fault proxy in front of a server, the primary by default, and the URL that leads through it. */
   proxy(server?: ServerHandle): Promise<{ proxy: FaultProxy; url: string }>;
   /** Asks a server, the primary by default, beside the pool; one connection for one statement. */
-  ask(
+  readonly ask: (
     sql: string,
     values?: readonly unknown[],
     server?: ServerHandle,
-  ): Promise<Record<string, unknown>[]>;
+  ) => Promise<Record<string, unknown>[]>;
   close(): Promise<void>;
 }
 
@@ -49,8 +49,9 @@ export async function openReplicatedGround({
   settings = {},
 }: GroundOptions = {}): Promise<ReplicatedGround> {
   const stage = await openStage({ postgres: { replica: true, settings, ...version } });
-  const { primary, replica, promote } = stage.postgres;
-  return { ...around(primary, stage), replica, promote: () => promote() };
+  const { postgres } = stage;
+  const { primary, replica } = postgres;
+  return { ...around(primary, stage), replica, promote: () => postgres.promote() };
 }
 
 function around(
@@ -75,7 +76,7 @@ function around(
       url.host = `${proxy.host}:${proxy.port}`;
       return { proxy, url: url.href };
     },
-    ask: (sql, values = [], server = primary) => ask(server.url, sql, values),
+    ask: (sql, values = [], server = primary) => askOnce(server.url, sql, values),
     async close() {
       await Promise.allSettled(databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS })));
       await Promise.all(proxies.map((proxy) => proxy.close()));
@@ -84,7 +85,7 @@ function around(
   };
 }
 
-async function ask(
+async function askOnce(
   url: string,
   sql: string,
   values: readonly unknown[],

@@ -35,7 +35,7 @@ interface Standing {
  * One row of the family's table: plays the scenario on servers of its own and records what was measured.
  * Nothing accepted is missing and nothing is there twice, in all of them.
  */
-export function databaseScenario<Ground extends Standing>(
+export function scenario<Ground extends Standing>(
   plan: DatabasePlan,
   open: () => Promise<Ground>,
   play: (ground: Ground) => Promise<DatabaseOutcome>,

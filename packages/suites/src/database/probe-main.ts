@@ -1,0 +1,37 @@
+/** One probe of one pool, in a process that may be ended by it: `node probe-main.ts <pool> <probe>`. */
+import { writeSync } from 'node:fs';
+import { probes, runProbe } from '@holdfast/database/probes';
+import { openGround } from './ground.ts';
+import { pools } from './peers.ts';
+
+const [, , pool = '', name = ''] = process.argv;
+const open = pools[pool];
+const probe = probes.find((each) => each.name === name);
+if (open === undefined || probe === undefined) throw new TypeError(`no ${pool} or no ${name}`);
+
+const ground = await openGround();
+const { proxy, url } = await ground.proxy();
+const { primary } = ground;
+const row = await runProbe(probe, {
+  open,
+  server: {
+    url: primary.url,
+    proxiedUrl: url,
+    kill: () => primary.kill(),
+    start: () => primary.start(),
+    freeze: () => primary.freeze(),
+    thaw: () => primary.thaw(),
+    ask: (sql) => ground.ask(sql),
+    link: {
+      swallow: () => proxy.faults.set('blackhole'),
+      cutReplies: (maxBytes) => proxy.faults.set('limitData', { maxBytes, direction: 'toClient' }),
+      heal: () => proxy.heal(),
+    },
+  },
+});
+writeSync(1, `${JSON.stringify(row)}\n`);
+// The verdict stands; what dies of the server's end now is another matter.
+process.on('uncaughtException', () => undefined);
+await ground.close();
+// What the probe left hanging must not keep the process.
+process.exit(0);

@@ -1,0 +1,156 @@
+import { expect } from '@jest/globals';
+import { nextEvent, systemClock } from '@holdfast/resilience';
+import { openReplicatedGround, untilTrue } from '../../src/database/ground.ts';
+import { LEDGER_SQL, LedgerTable, insertEntry } from '../../src/database/ledger-table.ts';
+import { scenario } from '../../src/database/scenario.ts';
+
+/** Nothing that was acknowledged may be lost by the promotion: the replica has it before it is. */
+const synchronous = (): ReturnType<typeof openReplicatedGround> =>
+  openReplicatedGround({ settings: { synchronous_standby_names: '*' } });
+
+scenario(
+  {
+    promise:
+      'after a promotion writes go on at the new primary, and the old one takes none any more',
+    fault: 'the primary is killed, the replica promoted, the old primary started again as one',
+  },
+  synchronous,
+  async (ground) => {
+    const { primary, replica } = ground;
+    await ground.ask(LEDGER_SQL);
+    const database = ground.database({
+      hosts: [primary.url, replica.url],
+      max: 5,
+      queryTimeoutMs: 2_000,
+      probeIntervalMs: 100,
+    });
+    const ledger = new LedgerTable();
+    const write = (): Promise<'done' | 'failed'> =>
+      ledger.write((entry) => insertEntry(database, entry));
+    for (let round = 0; round < 20; round += 1) await write();
+    expect(ledger.acknowledged).toBe(20);
+    const killedAtMs = systemClock.now();
+    await primary.kill();
+    await ground.promote();
+    // The new primary has nobody that follows it.
+    await ground.ask(`alter system set synchronous_standby_names = ''`, [], replica);
+    await ground.ask('select pg_reload_conf()', [], replica);
+    const promotedAtMs = systemClock.now();
+    await untilTrue(async () => (await write()) === 'done');
+    const recoveredAfterMs = systemClock.now() - promotedAtMs;
+    expect(recoveredAfterMs).toBeLessThan(2_500);
+
+    await primary.start();
+    const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
+    await untilTrue(async () => {
+      await write();
+      return database
+        .health()
+        .hosts.some(({ host, role }) => host === fenced?.host && role === 'fenced');
+    });
+    for (let round = 0; round < 50; round += 1) await write();
+    const [old] = await ground.ask('select count(*)::int as count from ledger', [], primary);
+    expect(old?.['count']).toBeLessThanOrEqual(20);
+    const audit = await ledger.audit((sql) => ground.ask(sql, [], replica));
+    expect(audit).toMatchObject({ duplicated: [], denied: [] });
+    return {
+      accepted: audit.acknowledged,
+      delivered: audit.acknowledged - audit.lost.length,
+      duplicated: audit.duplicated.length,
+      lastedMs: promotedAtMs - killedAtMs,
+      recoveredAfterMs,
+      note: `${audit.unknown.written} writes with an unknown outcome, ${Number(old?.['count'])} rows on the old primary`,
+    };
+  },
+);
+
+const SESSION_READS = Number(process.env['HOLDFAST_SESSION_READS'] ?? 10_000);
+const SESSIONS = 10;
+
+scenario(
+  {
+    promise: 'a session reads what it has written, however far the replica is behind',
+    fault: 'replay paused and resumed again and again; each write read back by its session',
+  },
+  openReplicatedGround,
+  async (ground) => {
+    const { primary, replica } = ground;
+    await ground.ask('create table counters (id int primary key, value int not null)');
+    await ground.ask(`insert into counters select id, 0 from generate_series(1, ${SESSIONS}) id`);
+    const database = ground.database({
+      hosts: [primary.url, replica.url],
+      max: 10,
+      probeIntervalMs: 100,
+    });
+    const stopping = new AbortController();
+    const disturb = async (): Promise<void> => {
+      while (!stopping.signal.aborted) {
+        await ground.ask('select pg_wal_replay_pause()', [], replica);
+        await ground.ask('select pg_sleep(0.2)', [], replica);
+        await ground.ask('select pg_wal_replay_resume()', [], replica);
+        await ground.ask('select pg_sleep(0.2)', [], replica);
+      }
+    };
+    const disturbing = disturb();
+    let reads = 0;
+    let stale = 0;
+    const readersOf = async (id: number): Promise<void> => {
+      const session = database.session();
+      let written = 0;
+      for (let turn = 0; turn < SESSION_READS / SESSIONS; turn += 1) {
+        if (turn % 10 === 0) {
+          written += 1;
+          await session.query('update counters set value = $2 where id = $1', [id, written]);
+        }
+        const seen = await session.read(async (reader) => {
+          const { rows } = await reader.query('select value from counters where id = $1', [id]);
+          return Number(rows[0]?.['value']);
+        });
+        reads += 1;
+        if (seen !== written) stale += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: SESSIONS }, (_, index) => readersOf(index + 1)));
+    stopping.abort();
+    await disturbing;
+    const { replicaReads, primaryFallbacks } = database.getStats();
+    expect(stale).toBe(0);
+    // Otherwise nothing was put to the test.
+    expect(replicaReads).toBeGreaterThan(0);
+    expect(primaryFallbacks).toBeGreaterThan(0);
+    return {
+      accepted: reads,
+      delivered: reads - stale,
+      note: `${replicaReads} served by the replica, ${primaryFallbacks} by the primary instead`,
+    };
+  },
+);
+
+scenario(
+  {
+    promise: 'a read that asks for at most so much lag does not get an older answer',
+    fault: 'replay paused, then read with maxLagMs',
+  },
+  openReplicatedGround,
+  async (ground) => {
+    const { primary, replica } = ground;
+    await ground.ask('create table counters (id int primary key, value int not null)');
+    await ground.ask('insert into counters values (1, 1)');
+    const database = ground.database({ hosts: [primary.url, replica.url], probeIntervalMs: 100 });
+    const read = (): Promise<number> =>
+      database.read({ maxLagMs: 200 }, async (reader) => {
+        const { rows } = await reader.query('select value from counters where id = 1');
+        return Number(rows[0]?.['value']);
+      });
+    await untilTrue(async () => (await read()) === 1);
+    await ground.ask('select pg_wal_replay_pause()', [], replica);
+    await ground.ask('update counters set value = 2 where id = 1');
+    const behind = nextEvent(database, 'host', { signal: AbortSignal.timeout(1_000) }).catch(
+      () => undefined,
+    );
+    await behind;
+    expect(await read()).toBe(2);
+    await ground.ask('select pg_wal_replay_resume()', [], replica);
+    return { accepted: 1, delivered: 1 };
+  },
+);

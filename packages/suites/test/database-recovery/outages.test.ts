@@ -1,0 +1,183 @@
+import { expect } from '@jest/globals';
+import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { type CallersResult, keepCalling, percentile } from '../../src/database/callers.ts';
+import { type Ground, openGround } from '../../src/database/ground.ts';
+import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
+
+const CALLERS = 20;
+const AWAY_MS = 500;
+/** The promise is 250; a busy machine is forgiven an order of magnitude. */
+const SERVED_WITHIN_MS = 2_500;
+
+interface Outage {
+  readonly harm: (ground: Ground) => Promise<unknown>;
+  readonly mend: (ground: Ground) => Promise<unknown>;
+  readonly lastsMs?: number;
+}
+
+/** Idempotent reads through an outage: none fails, and all are served soon after it. */
+async function playOutage(
+  ground: Ground,
+  { harm, mend, lastsMs = AWAY_MS }: Outage,
+): Promise<DatabaseOutcome> {
+  const database = ground.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
+  const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
+  await callers.servedSince(systemClock.now());
+  const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
+  const harmedAtMs = systemClock.now();
+  await harm(ground);
+  const { atMs: detectedAtMs } = await lost;
+  await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
+  const served = callers.servedSince(detectedAtMs);
+  await mend(ground);
+  const mendedAtMs = systemClock.now();
+  const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
+  const result = await callers.stop();
+  expect(result.failures).toEqual([]);
+  expect(Math.max(...waits)).toBeLessThan(SERVED_WITHIN_MS);
+  return outcomeOf(result, {
+    detectedAfterMs: Math.max(0, detectedAtMs - harmedAtMs),
+    lastedMs: mendedAtMs - harmedAtMs,
+    recoveredAfterMs: Math.max(...waits),
+    note: `served after it accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms`,
+  });
+}
+
+function outcomeOf(
+  { calls, failures }: CallersResult,
+  measured: Omit<DatabaseOutcome, 'accepted' | 'delivered'>,
+): DatabaseOutcome {
+  return { accepted: calls, delivered: calls - failures.length, ...measured };
+}
+
+scenario(
+  {
+    promise: 'a Postgres killed under load costs no idempotent call an error',
+    fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+  },
+  openGround,
+  (ground) =>
+    playOutage(ground, {
+      harm: ({ primary }) => primary.kill(),
+      mend: ({ primary }) => primary.start(),
+    }),
+);
+
+scenario(
+  {
+    promise: 'a Postgres stopped in an orderly way is no different from a killed one',
+    fault: `fast shutdown, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+  },
+  openGround,
+  (ground) =>
+    playOutage(ground, {
+      harm: ({ primary }) => primary.stop(),
+      mend: ({ primary }) => primary.start(),
+    }),
+);
+
+scenario(
+  {
+    promise: 'a backend that crashes takes all sessions down, and no idempotent call with them',
+    fault: `SIGSEGV to one backend, ${CALLERS} callers`,
+  },
+  openGround,
+  (ground) =>
+    playOutage(ground, {
+      harm: async ({ ask }) => {
+        const [row] = await ask(
+          `select pid from pg_stat_activity where application_name = 'holdfast' limit 1`,
+        );
+        // Postgres itself is the one that may signal its processes, wherever it stands.
+        await ask(`copy (select) to program 'kill -SEGV ${Number(row?.['pid'])}'`);
+      },
+      // The server restarts itself.
+      mend: async () => undefined,
+    }),
+);
+
+const ROWS = 300_000;
+
+scenario(
+  {
+    promise: 'callers wait while a Postgres replays its log, and none gets its 57P03',
+    fault: `kill -9 with ${ROWS} rows to replay, ${CALLERS} callers`,
+  },
+  () => openGround({ settings: { checkpoint_timeout: '1h', max_wal_size: '1GB' } }),
+  async (ground) => {
+    await ground.ask('create table ballast (row int, filler text)');
+    await ground.ask(
+      `insert into ballast select row, repeat('x', 60) from generate_series(1, ${ROWS}) row`,
+    );
+    const refusals: string[] = [];
+    const seen = (database: ReturnType<Ground['database']>): void => {
+      database.on('connect-failed', ({ error }) => refusals.push(error));
+    };
+    const watched: Ground = {
+      ...ground,
+      database(options) {
+        const database = ground.database(options);
+        seen(database);
+        return database;
+      },
+    };
+    const outcome = await playOutage(watched, {
+      harm: ({ primary }) => primary.kill(),
+      mend: ({ primary }) => primary.start(),
+    });
+    const starting = refusals.filter((error) => error.includes('57P03')).length;
+    return { ...outcome, note: `${outcome.note}; refused while starting: ${starting}` };
+  },
+);
+
+const TIMEOUT_MS = 500;
+/** What a deadline may be missed by on a busy machine; the promise is 50. */
+const SLACK_MS = 500;
+
+scenario(
+  {
+    promise: 'callers of a frozen Postgres hear at their deadline, and are served when it goes on',
+    fault: `SIGSTOP for 2 s, ${CALLERS} callers with ${TIMEOUT_MS} ms each`,
+  },
+  openGround,
+  async (ground) => {
+    const { primary } = ground;
+    const database = ground.database({ max: 10, queryTimeoutMs: TIMEOUT_MS });
+    await Promise.all(Array.from({ length: CALLERS }, () => database.query('select 1')));
+    await primary.freeze();
+    const frozenAtMs = systemClock.now();
+    const ends = await Promise.all(
+      Array.from({ length: CALLERS }, async () => {
+        const error = await database.query('select 1').catch((caught: unknown) => caught);
+        return { error, tookMs: systemClock.now() - frozenAtMs };
+      }),
+    );
+    const codes = new Set(ends.map(({ error }) => codeOf(error)));
+    expect([...codes].every((code) => code === 'QUERY_TIMEOUT' || code === 'ACQUIRE_TIMEOUT')).toBe(
+      true,
+    );
+    const slowestMs = Math.max(...ends.map(({ tookMs }) => tookMs));
+    expect(slowestMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+    await sleep(systemClock, Math.max(0, frozenAtMs + TIMEOUT_MS * 4 - systemClock.now()));
+    await primary.thaw();
+    const thawedAtMs = systemClock.now();
+    const calls = Array.from({ length: CALLERS }, () =>
+      database.query('select 1', [], { timeoutMs: 10_000, idempotent: true }),
+    );
+    await Promise.all(calls);
+    const recoveredAfterMs = systemClock.now() - thawedAtMs;
+    expect(recoveredAfterMs).toBeLessThan(SERVED_WITHIN_MS);
+    return {
+      accepted: CALLERS,
+      delivered: calls.length,
+      detectedAfterMs: slowestMs,
+      lastedMs: thawedAtMs - frozenAtMs,
+      recoveredAfterMs,
+      note: `told by ${[...codes].join(' and ')}, the last one ${Math.round(slowestMs - TIMEOUT_MS)} ms after its deadline`,
+    };
+  },
+);
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
+}

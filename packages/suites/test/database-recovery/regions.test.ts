@@ -1,0 +1,110 @@
+import { expect } from '@jest/globals';
+import { type ReplicatedStore, createReplicatedStore, registerTableSql } from '@holdfast/database';
+import { systemClock } from '@holdfast/resilience';
+import { type Ground, openGround } from '../../src/database/ground.ts';
+import { scenario } from '../../src/database/scenario.ts';
+
+interface Regions {
+  readonly mode: Ground['mode'];
+  readonly grounds: readonly Ground[];
+  readonly store: ReplicatedStore;
+  close(): Promise<void>;
+}
+
+const NAMES = ['us-east', 'us-west', 'eu-central'];
+const TIMEOUT_MS = 2_000;
+const ROUNDS = 30;
+
+async function openRegions(): Promise<Regions> {
+  const grounds = await Promise.all(NAMES.map(() => openGround()));
+  await Promise.all(grounds.map(({ ask }) => ask(registerTableSql())));
+  const store = createReplicatedStore({
+    timeoutMs: TIMEOUT_MS,
+    hedgeDelayMs: 100,
+    regions: grounds.map((ground, index) => ({
+      name: NAMES[index] ?? '',
+      database: ground.database({ max: 5, queryTimeoutMs: TIMEOUT_MS }),
+    })),
+  });
+  return {
+    mode: grounds[0]?.mode ?? 'local',
+    grounds,
+    store,
+    async close() {
+      await store.close();
+      await Promise.all(grounds.map((ground) => ground.close()));
+    },
+  };
+}
+
+scenario(
+  {
+    promise:
+      'with one region killed registers are written and read on, and it catches up afterwards',
+    fault: 'kill -9 of one Postgres of three, start again',
+  },
+  openRegions,
+  async ({ grounds, store }) => {
+    const [east] = grounds;
+    await store.write('plan', 0);
+    await store.settled();
+    const killedAtMs = systemClock.now();
+    await east?.primary.kill();
+    let slowestMs = 0;
+    let served = 0;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const beganMs = systemClock.now();
+      await store.write('plan', round);
+      if ((await store.read('plan'))?.value === round) served += 1;
+      slowestMs = Math.max(slowestMs, systemClock.now() - beganMs);
+    }
+    expect(await store.readWithFailover('plan')).toMatchObject({ value: ROUNDS });
+    await east?.primary.start();
+    const lastedMs = systemClock.now() - killedAtMs;
+    await store.settled();
+    await store.write('plan', 'after');
+    await store.settled();
+    const [row] = (await east?.ask('select value from holdfast_registers')) ?? [];
+    expect(row?.['value']).toBe('"after"');
+    expect(slowestMs).toBeLessThan(TIMEOUT_MS);
+    return {
+      accepted: ROUNDS,
+      delivered: served,
+      lastedMs,
+      note: `slowest write and read while it was away: ${Math.round(slowestMs)} ms`,
+    };
+  },
+);
+
+scenario(
+  {
+    promise:
+      'with one region frozen nobody waits for it, and with two frozen every call is refused in time',
+    fault: 'SIGSTOP of one Postgres of three, then of a second',
+  },
+  openRegions,
+  async ({ grounds, store }) => {
+    const [east, west] = grounds;
+    await store.write('plan', 'before');
+    await store.settled();
+    await east?.primary.freeze();
+    const beganMs = systemClock.now();
+    await store.write('plan', 'during');
+    expect((await store.read('plan'))?.value).toBe('during');
+    const tookMs = systemClock.now() - beganMs;
+    expect(tookMs).toBeLessThan(TIMEOUT_MS);
+    await west?.primary.freeze();
+    const refusedFromMs = systemClock.now();
+    await expect(store.read('plan')).rejects.toMatchObject({ code: 'QUORUM_UNAVAILABLE' });
+    const refusedAfterMs = systemClock.now() - refusedFromMs;
+    expect(refusedAfterMs).toBeLessThan(TIMEOUT_MS * 2);
+    await Promise.all([east?.primary.thaw(), west?.primary.thaw()]);
+    expect((await store.read('plan'))?.value).toBe('during');
+    return {
+      accepted: 1,
+      delivered: 1,
+      detectedAfterMs: refusedAfterMs,
+      note: `write and read with one frozen: ${Math.round(tookMs)} ms`,
+    };
+  },
+);
