@@ -15,7 +15,8 @@ export interface GitOutcome {
 export interface GitClient {
   /** Runs git in the folder of that name within his own. */
   git(folder: string, ...args: readonly string[]): Promise<GitOutcome>;
-  /** Clones, and makes a first file and commit unless there is one. */
+  /** The same for what must not fail; resolves with what git printed. */
+  must(folder: string, ...args: readonly string[]): Promise<string>;
   clone(url: string, folder: string): Promise<void>;
   commit(folder: string, file: string, content: string | Buffer): Promise<void>;
   close(): Promise<void>;
@@ -41,13 +42,14 @@ export async function openGitClient(): Promise<GitClient> {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
       });
     });
-  const must = async (folder: string, ...args: readonly string[]): Promise<string> => {
+  const must: GitClient['must'] = async (folder, ...args) => {
     const { code, stdout, stderr } = await git(folder, ...args);
     if (code !== 0) throw new Error(`git ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
   return {
     git,
+    must,
     async clone(url, folder) {
       await must('.', 'clone', '--quiet', url, folder);
     },

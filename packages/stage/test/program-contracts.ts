@@ -1,0 +1,88 @@
+import { types } from 'node:util';
+import type { ServerUnderContract } from '../src/contract.ts';
+import { orAbort } from '../src/deadline.ts';
+import { type StageMode, openStage } from '../src/stage.ts';
+import { openGitClient } from './git-client.ts';
+
+/** An upstream whose routes are what the contract stores in it. */
+export async function openUpstream(mode: StageMode): Promise<ServerUnderContract> {
+  const stage = await openStage({ mode, upstream: true });
+  const { upstream } = stage;
+  const stored = new Map<string, string>();
+  return {
+    server: upstream,
+    close: () => stage.close(),
+    ping: async (signal) => void (await read(`${upstream.url}/health`, signal)),
+    async store(key, value) {
+      stored.set(`/${encodeURIComponent(key)}`, value);
+      await upstream.script([...stored].map(([path, body]) => ({ path, body })));
+    },
+    recall: (key, signal) => read(`${upstream.url}/${encodeURIComponent(key)}`, signal),
+    startLine: /upstream listens on/,
+  };
+}
+
+/** A DNS server whose texts are what the contract stores in it. */
+export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
+  const records = [{ name: 'a.test', type: 'A', address: '127.0.0.1' }] as const;
+  const stage = await openStage({ mode, dns: { records } });
+  const { dns } = stage;
+  const patient = { timeoutMs: 10_000, tries: 1 };
+  const nameOf = (key: string): string => `${key.replaceAll(' ', '-')}.test`;
+  const stored = new Map<string, string>();
+  return {
+    server: dns,
+    close: () => stage.close(),
+    ping: async (signal) => void (await orAbort(dns.resolver(patient).resolve4('a.test'), signal)),
+    async store(key, text) {
+      stored.set(nameOf(key), text);
+      const texts = [...stored].map(([name, each]) => ({ name, type: 'TXT', text: each }) as const);
+      await dns.serve([...records, ...texts]);
+    },
+    async recall(key, signal) {
+      const [found] = await orAbort(dns.resolver(patient).resolveTxt(nameOf(key)), signal);
+      return found?.join('') ?? null;
+    },
+    startLine: /dns listens on/,
+  };
+}
+
+/** A git remote, and a client that pushes what the contract stores in it. */
+export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
+  const client = await openGitClient();
+  const stage = await openStage({ mode, git: { repositories: ['site'] } });
+  const { git } = stage;
+  const { url } = git.repository('site');
+  await client.clone(url, 'site');
+  return {
+    server: git,
+    async close() {
+      await stage.close();
+      await client.close();
+    },
+    ping: async (signal) => void (await read(`${url}/info/refs?service=git-upload-pack`, signal)),
+    async store(key, value) {
+      await client.commit('site', key, value);
+      await client.must('site', 'push', '--quiet', 'origin', 'main');
+    },
+    async recall(key) {
+      await client.must('site', 'fetch', '--quiet', 'origin');
+      return client.must('site', 'show', `origin/main:${key}`);
+    },
+    startLine: /git listens on/,
+  };
+}
+
+async function read(url: string, signal: AbortSignal): Promise<string> {
+  // The reason of the abort is what the contract expects of a silent server.
+  const response = await fetch(url, { signal }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw causeOf(error);
+  });
+  return response.text();
+}
+
+/** What fetch met: the socket's own error stands in its cause. */
+function causeOf(error: unknown): unknown {
+  return types.isNativeError(error) && error.cause !== undefined ? error.cause : error;
+}
