@@ -173,3 +173,12 @@ test('of a retry that has given up, the last failure tells whether the dependenc
   await breaker.tryExecute(() => retry(() => Promise.reject(refused), attempts));
   expect(breaker.state).toBe('open');
 });
+
+test('the work is handed the signal of its caller', async () => {
+  const { breaker } = open();
+  const { signal } = new AbortController();
+  const work = jest.fn(async () => 'ok');
+  await breaker.execute(work, { signal });
+  await breaker.execute(work);
+  expect(work.mock.calls).toEqual([[signal], []]);
+});
