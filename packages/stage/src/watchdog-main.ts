@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { type Clock, sleep, systemClock } from '@holdfast/resilience';
+import { type Clock, sleep, systemClock } from '@holdfast/resilience/foundation';
 import { withDeadline } from './deadline.ts';
 import { removeContainers } from './docker/engine.ts';
 import { unmount } from './local/disk.ts';
