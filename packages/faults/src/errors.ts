@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/resilience';
 import type { PhaseStats } from './experiment/samples.ts';
-import type { Storm } from './storm/storm.ts';
+import type { Schedule, TimedFault } from './storm/storm.ts';
 
 /** The target is not on this machine; nothing was started. */
 export class RemoteTargetError extends HoldfastError {
@@ -48,11 +48,17 @@ export class StormFailedError extends HoldfastError {
   readonly code = 'STORM_FAILED';
   readonly seed: number;
   /** The smallest schedule found that fails as well. */
-  readonly shrunk: Storm;
+  readonly shrunk: Schedule<TimedFault>;
 
-  constructor(seed: number, runs: number, shrunk: Storm, cause: unknown) {
+  constructor(
+    seed: number,
+    runs: number,
+    shrunk: Schedule<TimedFault>,
+    cause: unknown,
+    replay = `storm(${seed})`,
+  ) {
     super(
-      `storm ${seed}: the run failed, see the cause; after ${runs} more runs the smallest schedule that fails is ${JSON.stringify(shrunk)}. Play it again with storm(${seed})`,
+      `storm ${seed}: the run failed, see the cause; after ${runs} more runs the smallest schedule that fails is ${JSON.stringify(shrunk)}. Play it again with ${replay}`,
       { cause },
     );
     this.seed = seed;

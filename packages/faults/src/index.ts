@@ -53,13 +53,24 @@ export {
   type InjectedFaults,
 } from './injector/injected-faults.ts';
 export {
+  type Schedule,
   type Storm,
   type StormFault,
   type StormOptions,
+  type TimedFault,
   losslessFaults,
   playStorm,
   storm,
 } from './storm/storm.ts';
+export {
+  type FleetFault,
+  type FleetHarm,
+  type FleetServer,
+  type FleetStorm,
+  type FleetStormOptions,
+  fleetStorm,
+  playFleetStorm,
+} from './storm/fleet-storm.ts';
 export { shrinkStorm, withstand } from './storm/withstand.ts';
 export {
   type LoadOptions,

@@ -19,20 +19,27 @@ import {
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { drawnFault } from './drawn-fault.ts';
 
-/** One fault of a storm: what, when and for how long. */
-export interface StormFault {
+/** When a fault of a storm is there. */
+export interface TimedFault {
   readonly atMs: number;
   readonly forMs: number;
+}
+
+/** One fault of a storm: what, when and for how long. */
+export interface StormFault extends TimedFault {
   readonly setting: ProxyFaultSetting;
 }
 
-/** A schedule of faults as plain data: it can be printed, kept and played again. */
-export interface Storm {
+/** Faults and their times as plain data: they can be printed, kept and played again. */
+export interface Schedule<Fault extends TimedFault> {
   readonly seed: number;
   readonly durationMs: number;
-  /** By `atMs`; faults of the same kind do not overlap. */
-  readonly faults: readonly StormFault[];
+  /** By `atMs`. */
+  readonly faults: readonly Fault[];
 }
+
+/** A schedule for one proxy; faults of the same kind do not overlap. */
+export type Storm = Schedule<StormFault>;
 
 export interface StormOptions {
   /** How long it lasts. Default 10 000. */
@@ -54,7 +61,8 @@ export const losslessFaults: readonly ProxyFaultKind[] = [
 ];
 
 const permittedKinds = `a list of ${faultKindNames.join(', ')}`;
-const kindsRule: Rule<readonly ProxyFaultKind[]> = {
+/** Reads the kinds that a storm may draw. */
+export const kindsRule: Rule<readonly ProxyFaultKind[]> = {
   permitted: permittedKinds,
   accepts(value, field, owner) {
     if (!isKinds(value)) throw new InvalidOptionError(owner, field, value, permittedKinds);
@@ -88,10 +96,7 @@ export function storm(seed: number, options?: StormOptions): Storm {
     const atMs = Math.floor(random() * durationMs);
     const forMs = Math.max(1, Math.floor(random() ** 2 * (durationMs - atMs)));
     const overlaps = faults.some(
-      (other) =>
-        other.setting.kind === kind &&
-        other.atMs <= atMs + forMs &&
-        atMs <= other.atMs + other.forMs,
+      (other) => other.setting.kind === kind && overlap(other, { atMs, forMs }),
     );
     if (kind === undefined || overlaps) continue;
     faults.push({ atMs, forMs, setting: drawnFault(kind, random) });
@@ -127,6 +132,11 @@ export async function playStorm(
   } finally {
     await proxy.heal();
   }
+}
+
+/** Whether two faults are there at the same time, or touch. */
+export function overlap(one: TimedFault, other: TimedFault): boolean {
+  return one.atMs <= other.atMs + other.forMs && other.atMs <= one.atMs + one.forMs;
 }
 
 function isKinds(value: unknown): value is readonly ProxyFaultKind[] {

@@ -1,35 +1,38 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, optional, readOptions, text } from '@holdfast/resilience';
 import { StormFailedError } from '../errors.ts';
-import type { Storm, StormFault } from './storm.ts';
+import type { Schedule, TimedFault } from './storm.ts';
 
-const shape = { maxRuns: integer({ min: 0, max: 1_000_000, default: 100 }) };
+const maxRuns = integer({ min: 0, max: 1_000_000, default: 100 });
+const shape = { maxRuns, replay: optional(text({ maxLength: 1_000 })) };
+const shrinkShape = { maxRuns };
 
 /**
  * Runs something in a storm. When it fails, looks for a smaller storm that it fails in too, and says both
  * the seed and the smaller schedule.
  * @param run plays the storm and rejects when what it proves did not hold.
  * @param options.maxRuns how often it may run again to find that. Default 100.
+ * @param options.replay the command that plays it again, for the error. Default: the call that draws it.
  * @throws StormFailedError, InvalidOptionError
  */
-export async function withstand(
-  storm: Storm,
-  run: (storm: Storm) => Promise<void>,
-  options?: { maxRuns?: number },
+export async function withstand<Fault extends TimedFault>(
+  storm: Schedule<Fault>,
+  run: (storm: Schedule<Fault>) => Promise<void>,
+  options?: { maxRuns?: number; replay?: string },
 ): Promise<void> {
-  const { maxRuns } = readOptions('withstand', shape, options);
+  const { replay, ...limit } = readOptions('withstand', shape, options);
   try {
     await run(storm);
   } catch (cause) {
     let runs = 0;
-    const fails = async (smaller: Storm): Promise<boolean> => {
+    const fails = async (smaller: Schedule<Fault>): Promise<boolean> => {
       runs += 1;
       return run(smaller).then(
         () => false,
         () => true,
       );
     };
-    const shrunk = await shrinkStorm(storm, fails, { maxRuns });
-    throw new StormFailedError(storm.seed, runs, shrunk, cause);
+    const shrunk = await shrinkStorm(storm, fails, limit);
+    throw new StormFailedError(storm.seed, runs, shrunk, cause, replay);
   }
 }
 
@@ -40,14 +43,14 @@ export async function withstand(
  * @param options.maxRuns how often `fails` may be asked. Default 100.
  * @throws InvalidOptionError, or what `fails` throws.
  */
-export async function shrinkStorm(
-  storm: Storm,
-  fails: (storm: Storm) => Promise<boolean>,
+export async function shrinkStorm<Fault extends TimedFault>(
+  storm: Schedule<Fault>,
+  fails: (storm: Schedule<Fault>) => Promise<boolean>,
   options?: { maxRuns?: number },
-): Promise<Storm> {
-  let { maxRuns: runsLeft } = readOptions('shrinkStorm', shape, options);
+): Promise<Schedule<Fault>> {
+  let { maxRuns: runsLeft } = readOptions('shrinkStorm', shrinkShape, options);
   let smallest = storm;
-  const accepts = async (faults: readonly StormFault[]): Promise<boolean> => {
+  const accepts = async (faults: readonly Fault[]): Promise<boolean> => {
     if (runsLeft <= 0) return false;
     runsLeft -= 1;
     const candidate = { ...storm, faults };
@@ -72,7 +75,7 @@ export async function shrinkStorm(
   for (let index = 0; index < smallest.faults.length; index += 1) {
     let fault = smallest.faults[index];
     while (fault !== undefined && fault.forMs > 1) {
-      const shorter: StormFault = { ...fault, forMs: Math.floor(fault.forMs / 2) };
+      const shorter: Fault = { ...fault, forMs: Math.floor(fault.forMs / 2) };
       if (!(await accepts(smallest.faults.with(index, shorter)))) break;
       fault = shorter;
     }

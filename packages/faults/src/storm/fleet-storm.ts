@@ -1,0 +1,207 @@
+import {
+  type Clock,
+  InvalidOptionError,
+  type Rule,
+  having,
+  integer,
+  optional,
+  readOptions,
+  seededRandom,
+  sleep,
+  systemClock,
+} from '@holdfast/resilience';
+import { derivedSeed } from '../derived-seed.ts';
+import type { ProxyFaultKind, ProxyFaultSetting } from '../proxy/fault-kinds.ts';
+import type { FaultProxy } from '../proxy/fault-proxy.ts';
+import { drawnFault } from './drawn-fault.ts';
+import { type Schedule, type TimedFault, kindsRule, overlap } from './storm.ts';
+
+/** What a storm needs of a server to break it; a server of `@holdfast/stage` has it. */
+export interface FleetServer {
+  /** The proxy that stands before it. */
+  readonly link: Pick<FaultProxy, 'faults' | 'heal'>;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+}
+
+/** What befalls a server: its link, or itself. */
+export type FleetHarm =
+  | ProxyFaultSetting
+  /** Killed at once, started again when it is over. */
+  | { readonly kind: 'kill' }
+  /** Stands still with its connections open. */
+  | { readonly kind: 'freeze' };
+
+export interface FleetFault extends TimedFault {
+  readonly server: string;
+  readonly harm: FleetHarm;
+}
+
+/** A storm over several servers; what is of one kind does not overlap on one server, nor do kill and freeze. */
+export type FleetStorm = Schedule<FleetFault>;
+
+export interface FleetStormOptions {
+  /** The names of the servers. */
+  servers: readonly string[];
+  /** How long it lasts. Default 10 000. */
+  durationMs?: number;
+  /** How many faults it has at most. Default 10. */
+  maxFaults?: number;
+  /** How long one fault lasts at most. Default 2 000. */
+  maxFaultMs?: number;
+  /** What it may draw for the links. Default: every fault but `corrupt`, which nothing over TCP can notice. */
+  kinds?: readonly ProxyFaultKind[];
+  /** What it may draw for the servers themselves, as often as for their links. Default `kill`, `freeze`. */
+  verbs?: readonly ('kill' | 'freeze')[];
+}
+
+const namesRule: Rule<readonly string[]> = {
+  permitted: 'a list of names, each once',
+  accepts(value, field, owner) {
+    if (!isNames(value)) {
+      throw new InvalidOptionError(owner, field, value, 'a list of names, each once');
+    }
+    return value;
+  },
+};
+const verbsRule: Rule<readonly ('kill' | 'freeze')[]> = {
+  permitted: 'a list of kill, freeze',
+  accepts(value, field, owner) {
+    if (!isVerbs(value))
+      throw new InvalidOptionError(owner, field, value, 'a list of kill, freeze');
+    return value;
+  },
+  absent: () => ['kill', 'freeze'],
+};
+
+const shape = {
+  servers: namesRule,
+  durationMs: integer({ min: 1, max: 86_400_000, default: 10_000 }),
+  maxFaults: integer({ min: 1, max: 1_000, default: 10 }),
+  maxFaultMs: integer({ min: 1, max: 86_400_000, default: 2_000 }),
+  kinds: kindsRule,
+  verbs: verbsRule,
+};
+const playShape = {
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
+};
+
+/**
+ * Draws a storm over several servers; the same seed and options give the same one.
+ * @param seed any whole number; only its lower 32 bits count.
+ * @throws InvalidOptionError
+ */
+export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm {
+  const read = readOptions('fleetStorm', shape, options);
+  const { servers, durationMs, maxFaults, maxFaultMs, kinds, verbs } = read;
+  const faults: FleetFault[] = [];
+  for (let index = 0; index < maxFaults; index += 1) {
+    const random = seededRandom(derivedSeed(seed, index));
+    const one = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
+    const server = one(servers);
+    const verb = random() < 0.5 ? one(verbs) : undefined;
+    const kind = one(kinds);
+    const atMs = Math.floor(random() * durationMs);
+    const forMs = Math.max(1, Math.floor(random() * Math.min(maxFaultMs, durationMs - atMs)));
+    if (server === undefined || kind === undefined) continue;
+    const harm = verb === undefined ? drawnFault(kind, random) : { kind: verb };
+    const fault: FleetFault = { atMs, forMs, server, harm };
+    if (!faults.some((other) => collide(fault, other))) faults.push(fault);
+  }
+  return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
+}
+
+/**
+ * Lets a storm loose on servers, each with its faults in turn; resolves when it is over, all of them run and
+ * their links are healed, which is tried whatever happens.
+ * @param servers by the names in the storm.
+ * @throws InvalidOptionError for a server that is not there; the signal's own reason; what a server throws
+ * that does not do as it is told.
+ */
+export async function playFleetStorm(
+  servers: Readonly<Record<string, FleetServer>>,
+  { durationMs, faults }: FleetStorm,
+  options?: { clock?: Clock; signal?: AbortSignal },
+): Promise<void> {
+  const { clock, signal } = readOptions('playFleetStorm', playShape, options);
+  const stranger = faults.find(({ server }) => !Object.hasOwn(servers, server))?.server;
+  if (stranger !== undefined) {
+    const permitted = `one of ${Object.keys(servers).join(', ')}`;
+    throw new InvalidOptionError('playFleetStorm', 'server', stranger, permitted);
+  }
+  const beganMs = clock.now();
+  const failed = new AbortController();
+  const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  const until = (atMs: number): Promise<void> =>
+    sleep(clock, Math.max(0, beganMs + atMs - clock.now()), stop);
+
+  const playOn = async (name: string, server: FleetServer): Promise<void> => {
+    const turns = faults
+      .filter((fault) => fault.server === name)
+      .flatMap(({ atMs, forMs, harm }) => [
+        { atMs, harm, isEnd: false },
+        { atMs: atMs + forMs, harm, isEnd: true },
+      ])
+      .toSorted((one, other) => one.atMs - other.atMs);
+    let undo: (() => Promise<void>) | undefined;
+    try {
+      for (const { atMs, harm, isEnd } of turns) {
+        await until(atMs);
+        if (harm.kind !== 'kill' && harm.kind !== 'freeze') {
+          if (isEnd) await server.link.faults.clear(harm.kind);
+          else server.link.faults.apply(harm);
+        } else if (isEnd) {
+          await undo?.();
+          undo = undefined;
+        } else {
+          undo = await strike(server, harm.kind);
+        }
+      }
+      await until(durationMs);
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    } finally {
+      await undo?.();
+      await server.link.heal();
+    }
+  };
+  const played = await Promise.allSettled(
+    Object.entries(servers).map(([name, server]) => playOn(name, server)),
+  );
+  signal?.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
+  const broken = played.find((one) => one.status === 'rejected');
+  if (broken !== undefined) throw broken.reason;
+}
+
+async function strike(server: FleetServer, verb: 'kill' | 'freeze'): Promise<() => Promise<void>> {
+  if (verb === 'freeze') {
+    await server.freeze();
+    return () => server.thaw();
+  }
+  await server.kill();
+  return () => server.start();
+}
+
+function collide(one: FleetFault, other: FleetFault): boolean {
+  const isVerb = ({ harm }: FleetFault): boolean => harm.kind === 'kill' || harm.kind === 'freeze';
+  const areAlike = one.harm.kind === other.harm.kind || (isVerb(one) && isVerb(other));
+  return one.server === other.server && areAlike && overlap(one, other);
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((name) => typeof name === 'string' && name !== '') &&
+    new Set(value).size === value.length
+  );
+}
+
+function isVerbs(value: unknown): value is readonly ('kill' | 'freeze')[] {
+  return Array.isArray(value) && value.every((verb) => verb === 'kill' || verb === 'freeze');
+}

@@ -1,0 +1,108 @@
+import { expect, test } from '@jest/globals';
+import { type FleetStorm, fleetStorm, withstand } from '@holdfast/faults';
+import { record } from '@holdfast/report';
+import { type Balance, type Effect, playLedgered, untilWritten } from './ledgered-queue.ts';
+
+/** `HOLDFAST_SEED=7` plays that storm alone; `HOLDFAST_RUNS=20` so many, from the first seed on. */
+const firstSeed = Number(process.env['HOLDFAST_SEED'] ?? 1);
+const runs = Number(process.env['HOLDFAST_RUNS'] ?? ('HOLDFAST_SEED' in process.env ? 1 : 2));
+const seeds = Array.from({ length: runs }, (_, index) => firstSeed + index);
+/** How often a failing storm is played again to find a smaller one. */
+const maxRuns = Number(process.env['HOLDFAST_SHRINK_RUNS'] ?? 8);
+const DURATION_MS = 5_000;
+const TIMEOUT_MS = 300_000;
+
+const replayOf = (seed: number): string => `HOLDFAST_SEED=${seed} node --run test:chaos`;
+const drawn = (seed: number): FleetStorm =>
+  fleetStorm(seed, {
+    servers: ['redis', 'postgres'],
+    durationMs: DURATION_MS,
+    maxFaults: 10,
+    maxFaultMs: 1_500,
+  });
+
+async function everyEffectStands(storm: FleetStorm, effect: Effect): Promise<Balance> {
+  const balance = await playLedgered(storm, effect);
+  const { accepted, missing, outOfOrder } = balance;
+  expect({ missing, outOfOrder }).toEqual({ missing: [], outOfOrder: [] });
+  expect(accepted).toBeGreaterThan((storm.durationMs / 1_000) * 100);
+  return balance;
+}
+
+test.each(seeds)(
+  'every job accepted in storm %d over Redis and Postgres has its effect, once and in order',
+  async (seed) => {
+    const weather = drawn(seed);
+    const balances: Balance[] = [];
+    const run = async (storm: FleetStorm): Promise<void> => {
+      balances.push(await everyEffectStands(storm, untilWritten));
+    };
+    await withstand(weather, run, { maxRuns, replay: replayOf(seed) });
+    expect(balances).toHaveLength(1);
+    for (const { accepted, missing, outOfOrder, reruns, settledAfterMs } of balances) {
+      record({
+        family: 'chaos',
+        scenario: `every job accepted in storm ${seed} over Redis and Postgres has its effect, once and in order`,
+        fault: weather.faults.map(({ server, harm }) => `${server} ${harm.kind}`).join(', '),
+        stage: 'local',
+        seed,
+        lastedMs: weather.durationMs,
+        recoveredAfterMs: settledAfterMs,
+        accepted,
+        delivered: accepted - missing.length,
+        lost: missing.length,
+        duplicated: 0,
+        outOfOrder: outOfOrder.length,
+        note: `handlers run again: ${reruns}; again by ${replayOf(seed)}`,
+      });
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a handler that gives up on its effect is found out, and the storm is cut down to what does it',
+  async () => {
+    const giveUp: Effect = (write) =>
+      write().then(
+        () => undefined,
+        () => undefined,
+      );
+    const weather: FleetStorm = {
+      seed: 0,
+      durationMs: 1_500,
+      faults: [
+        {
+          atMs: 100,
+          forMs: 400,
+          server: 'redis',
+          harm: { kind: 'latency', options: { latencyMs: 5 } },
+        },
+        {
+          atMs: 200,
+          forMs: 400,
+          server: 'redis',
+          harm: { kind: 'slice', options: { sliceBytes: 100 } },
+        },
+        { atMs: 500, forMs: 500, server: 'postgres', harm: { kind: 'kill' } },
+        {
+          atMs: 700,
+          forMs: 400,
+          server: 'redis',
+          harm: { kind: 'slowClose', options: { delayMs: 5 } },
+        },
+      ],
+    };
+    const run = async (storm: FleetStorm): Promise<void> => {
+      const { missing } = await playLedgered(storm, giveUp);
+      expect(missing).toEqual([]);
+    };
+    const failure = withstand(weather, run, { maxRuns: 4, replay: replayOf(0) });
+    await expect(failure).rejects.toMatchObject({
+      code: 'STORM_FAILED',
+      message: expect.stringContaining('HOLDFAST_SEED=0 node --run test:chaos'),
+      shrunk: { faults: [{ server: 'postgres', harm: { kind: 'kill' } }] },
+    });
+  },
+  TIMEOUT_MS,
+);
