@@ -134,6 +134,7 @@ async function append(exchange: Exchange, id: string, before: StoredUpload): Pro
       }
     }
     const piece = await store.blobs.write(untilBroken());
+    if (piece.size === 0) await store.blobs.remove(piece.blob);
     const after = { ...before, pieces: [...before.pieces, ...(piece.size > 0 ? [piece] : [])] };
     store.uploads.set(id, after);
     if (isBroken) throw failure;

@@ -1,0 +1,184 @@
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { expect, test } from '@jest/globals';
+import type { ServerFault } from '../src/s3/faults.ts';
+import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';
+import { storageOf, told, withSupabase } from './supabase-client.ts';
+
+test('a token that is not of this server is refused as 403 inside 400', async () => {
+  await withSupabase({}, async ({ connect, server }) => {
+    const { serviceRoleKey: key } = server;
+    const forged = `${key.slice(0, -4)}AAAA`;
+    const expired = server.signToken({ role: 'service_role', exp: 1 });
+    const nobody = server.signToken({ role: 'nobody' });
+    for (const token of [forged, 'no token', expired, nobody]) {
+      const files = connect(token).from('bucket');
+      expect((await files.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+      await expect(files.exists('key')).rejects.toMatchObject({ code: 'AccessDenied' });
+    }
+  });
+});
+
+test('who is nobody in particular writes nothing, sees nothing private, and reads what is public', async () => {
+  await withSupabase({}, async ({ connect, server, storage, files }) => {
+    await files.upload('key', 'secret');
+    await storage.createBucket('open', { public: true });
+    await storage.from('open').upload('key', 'public');
+    const anon = connect(server.anonKey);
+    expect((await anon.from('bucket').upload('new', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await anon.from('bucket').download('key')).error).toMatchObject({ status: 400 });
+    expect((await anon.from('bucket').info('key')).error).toEqual(told('NoSuchKey', 404));
+    expect((await anon.from('bucket').list()).data).toEqual([]);
+    expect((await anon.from('bucket').remove(['key'])).data).toEqual([]);
+    expect((await anon.createBucket('mine')).error).toEqual(told('AccessDenied', 403));
+    expect((await anon.listBuckets()).data).toEqual([]);
+    const { publicUrl } = anon.from('open').getPublicUrl('key').data;
+    expect(await (await fetch(publicUrl)).text()).toBe('public');
+    const hidden = await fetch(anon.from('bucket').getPublicUrl('key').data.publicUrl);
+    expect([hidden.status, await hidden.json()]).toMatchObject([400, { code: 'NoSuchBucket' }]);
+  });
+});
+
+test('a policy allows a role what it names, and no more', async () => {
+  const policies = [
+    { role: 'authenticated', bucket: 'bucket', keyPrefix: 'own/', actions: ['select', 'insert'] },
+  ] as const;
+  await withSupabase({ policies }, async ({ connect, server }) => {
+    const user = connect(server.signToken({ role: 'authenticated', sub: 'u' })).from('bucket');
+    expect((await user.upload('own/key', 'x')).error).toBeNull();
+    expect((await user.upload('own/key', 'y', { upsert: true })).error).toEqual(
+      told('AccessDenied', 403),
+    );
+    expect((await user.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect(await (await user.download('own/key')).data?.text()).toBe('x');
+    expect((await user.remove(['own/key'])).data).toEqual([]);
+  });
+});
+
+test('a permission can be revoked from the service role and restored while the server runs', async () => {
+  await withSupabase({}, async ({ files, server }) => {
+    server.disturb({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
+    expect((await files.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await files.list()).error).toBeNull();
+    server.disturb({});
+    expect((await files.upload('key', 'x')).error).toBeNull();
+    server.disturb({ policies: [{ effect: 'deny', actions: ['select'] }] });
+    expect((await files.info('key')).error).toEqual(told('AccessDenied', 403));
+  });
+});
+
+test('a database that takes no writes is a 503 inside 400, and reads go on', async () => {
+  await withSupabase({}, async ({ files, server }) => {
+    await files.upload('key', 'x');
+    server.disturb({ readOnly: true });
+    for (const answer of [
+      await files.upload('new', 'x'),
+      await files.update('key', 'y'),
+      await files.remove(['key']),
+      await files.move('key', 'other'),
+      await files.copy('key', 'other'),
+    ]) {
+      expect(answer.error).toEqual(told('DatabaseReadOnly', 503));
+    }
+    expect(await (await files.download('key')).data?.text()).toBe('x');
+    server.disturb({ readOnly: false });
+    expect((await files.upload('new', 'x')).error).toBeNull();
+  });
+});
+
+test('a database that is down is 500, and one that is silent is 544 when its time has come', async () => {
+  const clock = createFakeClock();
+  await withSupabase({ clock }, async ({ files, server }) => {
+    server.disturb({ database: 'down' });
+    expect((await files.upload('key', 'x')).error).toEqual(told('InternalError', 500, 500));
+    server.disturb({ database: 'frozen' });
+    const { error } = await clock.settle(files.upload('key', 'x'));
+    expect(error).toEqual(told('DatabaseTimeout', 544, 544));
+    expect(clock.now()).toBe(3_000);
+    server.disturb({});
+    expect((await files.upload('key', 'x')).error).toBeNull();
+  });
+});
+
+test('a signed address is good until it expires, for its object alone', async () => {
+  const clock = createFakeClock();
+  await withSupabase({ clock }, async ({ files }) => {
+    await files.upload('dir/a b', 'x');
+    const { signedUrl = '' } = (await files.createSignedUrl('dir/a b', 60)).data ?? {};
+    expect(await (await fetch(signedUrl)).text()).toBe('x');
+    const named = await files.createSignedUrl('dir/a b', 60, { download: 'name.txt' });
+    const saved = await fetch(named.data?.signedUrl ?? '');
+    expect(saved.headers.get('content-disposition')).toContain('name.txt');
+    const other = await fetch(signedUrl.replace('a%20b', 'c'));
+    expect([other.status, await other.json()]).toMatchObject([400, { code: 'InvalidSignature' }]);
+    await clock.advance(61_000);
+    const late = await fetch(signedUrl);
+    expect([late.status, await late.json()]).toMatchObject([400, { code: 'InvalidJWT' }]);
+    expect((await files.createSignedUrl('none', 60)).error).toEqual(told('NoSuchKey', 404));
+    const many = (await files.createSignedUrls(['dir/a b', 'none'], 60)).data;
+    expect(many).toMatchObject([
+      { path: 'dir/a b', error: null },
+      { path: 'none', signedUrl: null, error: expect.stringContaining('does not exist') },
+    ]);
+  });
+});
+
+test('a signed upload is made by who holds its token, once unless it allows to upsert', async () => {
+  await withSupabase({}, async ({ files, connect, server }) => {
+    const anon = connect(server.anonKey).from('bucket');
+    const { token = '' } = (await files.createSignedUploadUrl('key')).data ?? {};
+    expect((await anon.uploadToSignedUrl('key', token, 'one')).data).toMatchObject({
+      fullPath: 'bucket/key',
+    });
+    expect((await anon.uploadToSignedUrl('key', token, 'two')).error).toEqual(
+      told('KeyAlreadyExists', 409),
+    );
+    expect((await anon.uploadToSignedUrl('other', token, 'x')).error).toEqual(
+      told('InvalidSignature', 400),
+    );
+    const again = await files.createSignedUploadUrl('key', { upsert: true });
+    await anon.uploadToSignedUrl('key', again.data?.token ?? '', 'three');
+    expect(await (await files.download('key')).data?.text()).toBe('three');
+  });
+});
+
+test('a fault strikes before or after the work', async () => {
+  let fault: ServerFault | undefined;
+  const faults = ({ operation }: { operation: string }): ServerFault | undefined =>
+    operation === 'upload' ? fault : undefined;
+  await withSupabase({ faults }, async ({ files, server }) => {
+    fault = { kind: 'refuse', status: 429, code: 'SlowDown', retryAfterS: 7 };
+    const headers = { authorization: `Bearer ${server.serviceRoleKey}` };
+    const address = `${server.url}/storage/v1/object/bucket/a`;
+    const told429 = await fetch(address, { method: 'POST', headers, body: 'x' });
+    expect([told429.status, told429.headers.get('retry-after')]).toEqual([429, '7']);
+    fault = { kind: 'reset', when: 'after' };
+    expect((await files.upload('b', 'x')).error).toMatchObject({ name: 'StorageUnknownError' });
+    fault = undefined;
+    const there = await Promise.all(['a', 'b'].map(async (key) => (await files.exists(key)).data));
+    expect(there).toEqual([false, true]);
+    expect(server.getStats().requests['upload']).toBe(2);
+  });
+});
+
+test.each([
+  [{ jwtSecret: 'short' }, 'jwtSecret'],
+  [{ port: -1 }, 'port'],
+  [{ policies: [{ actions: ['drop'] }] }, 'policies[0].actions[0]'],
+  [{ policies: [{ actions: [], roles: [] }] }, 'policies[0].roles'],
+  [{ secret: 'x' }, 'secret'],
+])('the options %j are refused by naming %s', async (options, field) => {
+  const wrong: object = options;
+  await expect(createSupabaseStorageServer(wrong)).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    field,
+  });
+});
+
+test('closing twice is closing once', async () => {
+  const server = await createSupabaseStorageServer();
+  const { url, serviceRoleKey } = server;
+  await Promise.all([server.close(), server.close()]);
+  await server[Symbol.asyncDispose]();
+  const { error } = await storageOf(url, serviceRoleKey).listBuckets();
+  expect(error).toMatchObject({ name: 'StorageUnknownError' });
+});
