@@ -157,3 +157,16 @@ export function failed(
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   };
 }
+
+/** A call to a backend that breaks its promise and throws is one whose end nobody knows. */
+export async function caught<T>(
+  effect: 'read' | 'write',
+  call: () => Promise<BackendResult<T>>,
+): Promise<BackendResult<T>> {
+  try {
+    return await call();
+  } catch (cause) {
+    const kind = effect === 'read' ? 'transient' : 'unknown';
+    return failed(kind, 'the backend threw instead of answering', { cause });
+  }
+}

@@ -89,7 +89,8 @@ export function createMemoryBackend(
     },
     put: (key: string, body: BodySource, { mark, condition, signal, ...given }: PutOptions) =>
       attempt({ kind: 'put', key, mark }, signal, async () => {
-        const bytes = body.bytes ?? (await collect(body.open()));
+        const bytes = body.bytes ?? (await collect(body.open()).catch(() => undefined));
+        if (bytes === undefined) return failed('transient', 'the body could not be read');
         const found = objects.get(key)?.head;
         if (condition === 'absent' && found !== undefined) {
           return failed('conflict', 'it exists');

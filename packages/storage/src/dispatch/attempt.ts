@@ -1,0 +1,193 @@
+import type { Clock } from '@holdfast/resilience';
+import {
+  type BackendFailure,
+  type BackendResult,
+  type Condition,
+  type ObjectHead,
+  type PutOptions,
+  type PutReceipt,
+  type StorageBackend,
+  caught,
+  failed,
+} from '../backend.ts';
+import type { OperationLog } from '../log/operation-log.ts';
+import type { Operation } from '../operation.ts';
+import type { Conflict, ConflictResolution } from '../storage.ts';
+import type { Lane } from './lane.ts';
+
+/** How a turn of a lane ended. */
+export type Attempted =
+  /** The backend has it. `found`: it had it already. */
+  | { readonly kind: 'settled'; readonly found: boolean }
+  /** Somebody else's write stands. */
+  | { readonly kind: 'yielded'; readonly beside: boolean }
+  /** Not before `untilMs`: an earlier write may still be applied. */
+  | { readonly kind: 'held-back'; readonly untilMs: number }
+  | { readonly kind: 'failed' | 'denied' | 'refused'; readonly failure: BackendFailure };
+
+export interface AttemptParts {
+  readonly backend: StorageBackend;
+  readonly log: OperationLog;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** What the ids of our own operations begin with. */
+  readonly writer: string;
+  readonly lateWriteMs: number;
+  readonly count: (what: 'puts' | 'removes' | 'heads', bytes: number) => void;
+  readonly resolve: (conflict: Conflict) => Promise<ConflictResolution>;
+}
+
+/** Above this many bytes a delayed write looks before it sends them; below, sending is the look. */
+const LOOK_FIRST_BYTES = 65_536;
+
+/** One turn: at most one write to the backend, and the looks that make it a safe one. Never rejects. */
+export async function attempt(
+  lane: Lane,
+  operation: Operation,
+  parts: AttemptParts,
+): Promise<Attempted> {
+  let seen: Seen | undefined;
+  const isLarge = operation.kind === 'remove' || operation.size > LOOK_FIRST_BYTES;
+  if (lane.isInDoubt || (lane.isDelayed && isLarge)) {
+    const looked = await look(lane, operation, parts);
+    if ('end' in looked) return looked.end;
+    seen = looked.seen;
+  }
+  const hazardMs = lane.late.hazardTo(operation.generation, parts.clock.now());
+  if (hazardMs !== undefined) return { kind: 'held-back', untilMs: hazardMs };
+  if (operation.kind === 'remove' && seen !== undefined && seen.head === undefined) {
+    return { kind: 'settled', found: true };
+  }
+
+  if (seen !== undefined && lane.isDelayed) {
+    const verdict = await judge(operation, seen, parts);
+    if (verdict !== undefined) return verdict;
+  }
+  const sent = await send(lane, operation, conditionFor(lane, seen), parts);
+  if (sent.kind !== 'conflict') return ended(lane, operation, sent, parts);
+
+  const looked = await look(lane, operation, parts);
+  if ('end' in looked) return looked.end;
+  const verdict = await judge(operation, looked.seen, parts);
+  if (verdict !== undefined) return verdict;
+  const again = await send(lane, operation, conditionFor(lane, looked.seen), parts);
+  // Two writers at once: the next turn looks anew.
+  return again.kind === 'conflict'
+    ? { kind: 'failed', failure: failed('transient', `again ${again.message}`) }
+    : ended(lane, operation, again, parts);
+}
+
+/** What stands there, or that nothing does. */
+interface Seen {
+  readonly head: ObjectHead | undefined;
+}
+
+async function look(
+  lane: Lane,
+  operation: Operation,
+  { backend, signal, count }: AttemptParts,
+): Promise<{ end: Attempted } | { seen: Seen }> {
+  count('heads', 0);
+  const result = await caught('read', () => backend.head(operation.key, { signal }));
+  if (result.kind === 'notFound' && result.code !== 'NoSuchBucket') {
+    lane.isInDoubt = false;
+    return { seen: { head: undefined } };
+  }
+  if (result.kind !== 'ok') return { end: failureOf(result) };
+  lane.isInDoubt = false;
+  const { mark } = result.value;
+  if (mark !== undefined) lane.late.landed(mark.generation);
+  return mark?.operationId === operation.id
+    ? { end: { kind: 'settled', found: true } }
+    : { seen: { head: result.value } };
+}
+
+/** What is to become of two writes; `undefined`: ours goes on. */
+async function judge(
+  operation: Operation,
+  { head }: Seen,
+  { backend, writer, resolve }: AttemptParts,
+): Promise<Attempted | undefined> {
+  if (head === undefined || head.mark?.operationId.startsWith(writer) === true) return undefined;
+  const { version, lastModifiedEpochMs, size } = head;
+  const resolution = await resolve({
+    backend: backend.name,
+    path: operation.key,
+    operationId: operation.id,
+    kind: operation.kind,
+    acceptedAtEpochMs: operation.acceptedAtEpochMs,
+    theirs: {
+      size,
+      ...(version !== undefined && { version }),
+      ...(lastModifiedEpochMs !== undefined && { lastModifiedEpochMs }),
+    },
+  });
+  if (resolution === 'ours') return undefined;
+  if (resolution === 'refuse') {
+    return { kind: 'refused', failure: failed('conflict', 'somebody else wrote it meanwhile') };
+  }
+  return { kind: 'yielded', beside: resolution === 'keep-both' && operation.kind === 'put' };
+}
+
+/** A fresh write is the latest there is; a delayed one must not overwrite what it does not know. */
+function conditionFor(lane: Lane, seen: Seen | undefined): Condition {
+  if (!lane.isDelayed) return 'none';
+  if (seen?.head === undefined) return 'absent';
+  const { version } = seen.head;
+  return version === undefined ? 'none' : { version };
+}
+
+async function send(
+  lane: Lane,
+  operation: Operation,
+  condition: Condition,
+  { backend, log, signal, count }: AttemptParts,
+): Promise<BackendResult<PutReceipt | undefined>> {
+  const { key, id, generation, sha256, contentType, maxAgeSeconds, metadata } = operation;
+  if (operation.kind === 'remove') {
+    count('removes', 0);
+    return caught('write', () => backend.remove(key, { signal }));
+  }
+  const body = await log
+    .body(operation)
+    .catch((cause: unknown) => failed('invalid', 'its bytes cannot be read any more', { cause }));
+  if ('kind' in body) return body;
+  count('puts', operation.size);
+  const options: PutOptions = {
+    contentType,
+    maxAgeSeconds,
+    metadata,
+    mark: { operationId: id, generation, sha256 },
+    condition,
+    signal,
+    progress: {
+      saved: lane.progress?.generation === generation ? lane.progress.state : undefined,
+      async save(state) {
+        lane.progress = { generation, state };
+        await log.keepProgress({ backend: backend.name, key, generation, state });
+      },
+    },
+  };
+  return caught('write', () => backend.put(key, body, options));
+}
+
+function ended(
+  lane: Lane,
+  { generation }: Operation,
+  result: BackendResult<unknown>,
+  { clock, lateWriteMs }: AttemptParts,
+): Attempted {
+  if (result.kind === 'ok') return { kind: 'settled', found: false };
+  if (result.kind === 'unknown') {
+    lane.late.add(generation, clock.now() + lateWriteMs);
+    lane.isInDoubt = true;
+  }
+  return failureOf(result);
+}
+
+function failureOf(failure: BackendFailure): Attempted {
+  if (failure.kind === 'invalid') return { kind: 'refused', failure };
+  // A write that finds nothing finds no bucket: somebody has to make it.
+  if (failure.kind === 'denied' || failure.kind === 'notFound') return { kind: 'denied', failure };
+  return { kind: 'failed', failure };
+}

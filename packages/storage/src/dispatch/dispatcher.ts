@@ -1,0 +1,267 @@
+import type { BackendFailure, StorageBackend } from '../backend.ts';
+import type { Operation, Remains } from '../operation.ts';
+import type { BackendHealth } from '../storage.ts';
+import { Channel, type ChannelTuning } from './channel.ts';
+import { type Chain, Lane, type LaneState, laneOf } from './lane.ts';
+import type { TurnResult } from './track.ts';
+import { type Next, type TurnParts, playTurn } from './turn.ts';
+
+export interface DispatcherParts extends ChannelTuning, TurnParts {
+  readonly backends: readonly StorageBackend[];
+  /** An operation is no longer kept. */
+  readonly dropped: (operation: Operation) => void;
+  /** A lane has had its turn. */
+  readonly moved: (chain: Chain, lane: Lane, channel: Channel) => void;
+  /** A backend came into another state. */
+  readonly changed: (channel: Channel) => void;
+}
+
+/** Brings every accepted operation to every backend, key by key in order. */
+export class Dispatcher {
+  readonly channels: readonly Channel[];
+  readonly #parts: DispatcherParts;
+  readonly #chains = new Map<string, Chain>();
+  readonly #closing = new AbortController();
+  readonly #turns = new Set<Promise<unknown>>();
+  readonly #onIdle = new Set<() => void>();
+  /** Lanes that wait or run, and settlements that are not durable yet. */
+  #busy = 0;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    this.channels = parts.backends.map(
+      (backend, place) =>
+        new Channel(backend, place, parts, {
+          turn: (channel, lane) => this.#turn(channel, lane),
+          ended: (channel, lane) => this.#ended(channel, lane),
+          changed: (channel, from) => this.#changed(channel, from),
+        }),
+    );
+  }
+
+  /** Keys with writes that not every backend has, oldest first. */
+  get chains(): ReadonlyMap<string, Chain> {
+    return this.#chains;
+  }
+
+  /** Takes over what an earlier process left: anything of it may have been sent. */
+  adopt({ newest, overtaken, settled, progress }: Remains): void {
+    const chain = this.#open(newest);
+    const untilMs = this.#parts.clock.now() + this.#parts.lateWriteMs;
+    for (const lane of chain.lanes) {
+      lane.settledGeneration = settled.get(lane.backend) ?? 0;
+      lane.keptGeneration = lane.settledGeneration;
+      if (lane.settledGeneration >= newest.generation) continue;
+      lane.isInDoubt = true;
+      lane.isDelayed = true;
+      lane.progress = progress.get(lane.backend);
+      for (const { generation } of [...overtaken, newest]) {
+        if (generation <= lane.settledGeneration) continue;
+        // Twice, because nobody knows how often: seeing it there once proves nothing.
+        lane.late.add(generation, untilMs);
+        lane.late.add(generation, untilMs);
+      }
+      this.#wait(chain, lane);
+    }
+    this.#retire(chain);
+  }
+
+  /** Takes an operation that has become durable. */
+  accept(operation: Operation): Chain {
+    const found = this.#chains.get(operation.key);
+    if (found !== undefined && found.newest.generation > operation.generation) return found;
+    const chain = found ?? this.#open(operation);
+    const previous = chain.newest;
+    chain.newest = operation;
+    for (const channel of this.channels) {
+      const lane = laneOf(chain, channel);
+      if (lane.state === 'running') continue;
+      const isVerifying = lane.settledGeneration >= previous.generation && previous !== operation;
+      if (lane.state === 'waiting' && !isVerifying) channel.counts.folded += 1;
+      lane.refusal = undefined;
+      lane.isDelayed = false;
+      lane.verifyAtMs = undefined;
+      // One that pauses after a failure goes on pausing.
+      if (lane.state !== 'waiting' || isVerifying || lane.failures === 0) this.#wait(chain, lane);
+    }
+    this.#dropUnlessRunning(chain, previous);
+    return chain;
+  }
+
+  /** Gives up an operation that a backend refuses. */
+  discard(operationId: string): boolean {
+    for (const chain of this.#chains.values()) {
+      if (chain.newest.id !== operationId) continue;
+      const refused = chain.lanes.filter(({ state }) => state === 'refused');
+      for (const lane of refused) this.#settle(chain, lane, chain.newest);
+      return refused.length > 0;
+    }
+    return false;
+  }
+
+  /** Resolves when nothing is left that a backend would take, or when the signal is aborted. */
+  idle(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#onIdle.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#onIdle.add(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted || this.#busy === 0) done();
+    });
+  }
+
+  /** Sends nothing more; waits for what is under way until the signal is aborted, then ends it. */
+  async close(giveUp: AbortSignal): Promise<void> {
+    for (const channel of this.channels) channel.close();
+    const abort = (): void => this.#closing.abort(giveUp.reason);
+    giveUp.addEventListener('abort', abort, { once: true });
+    if (giveUp.aborted) abort();
+    while (this.#turns.size > 0) await Promise.allSettled(this.#turns);
+    giveUp.removeEventListener('abort', abort);
+  }
+
+  #open(newest: Operation): Chain {
+    const lanes = this.channels.map(({ backend }) => new Lane(newest.key, backend.name));
+    const chain = { key: newest.key, newest, lanes };
+    this.#chains.set(newest.key, chain);
+    return chain;
+  }
+
+  #dropUnlessRunning(chain: Chain, operation: Operation): void {
+    if (chain.newest === operation) return;
+    if (chain.lanes.some(({ running }) => running === operation)) return;
+    this.#parts.log.drop(operation);
+    this.#parts.dropped(operation);
+  }
+
+  #wait(chain: Chain, lane: Lane, delayMs = 0): void {
+    this.#enter(lane, 'waiting');
+    const channel = this.#channelOf(lane);
+    if (delayMs > 0) channel.addLater(lane, chain.newest, delayMs);
+    else channel.add(lane, chain.newest);
+  }
+
+  async #turn(channel: Channel, lane: Lane): Promise<TurnResult> {
+    const chain = this.#chains.get(lane.key);
+    if (chain === undefined || lane.state !== 'waiting') return { kind: 'nothing' };
+    this.#enter(lane, 'running');
+    lane.running = chain.newest;
+    const turn = playTurn(lane, chain.newest, channel, this.#closing.signal, this.#parts);
+    this.#turns.add(turn);
+    const { result, next } = await turn;
+    this.#turns.delete(turn);
+    lane.next = next;
+    return result;
+  }
+
+  /** The track has heard what the turn said of the backend; now the lane goes where it has to. */
+  #ended(channel: Channel, lane: Lane): void {
+    const chain = this.#chains.get(lane.key);
+    const { running: operation, next } = lane;
+    lane.running = undefined;
+    lane.next = undefined;
+    if (chain === undefined || operation === undefined || next === undefined) return;
+    this.#goOn(chain, lane, operation, next);
+    this.#dropUnlessRunning(chain, operation);
+    this.#parts.moved(chain, lane, channel);
+  }
+
+  #goOn(chain: Chain, lane: Lane, operation: Operation, next: Next): void {
+    if (next.kind === 'again') this.#wait(chain, lane, next.delayMs);
+    else if (next.kind === 'settled') this.#settle(chain, lane, operation);
+    else if (chain.newest !== operation) this.#wait(chain, lane);
+    else if (next.kind === 'verified') this.#keep(chain, lane, operation);
+    else this.#refuse(chain, lane, next.failure);
+  }
+
+  #refuse({ newest, key }: Chain, lane: Lane, failure: BackendFailure): void {
+    this.#enter(lane, 'refused');
+    lane.refusal = failure;
+    this.#parts.announcer.announce('refused', {
+      backend: lane.backend,
+      path: key,
+      operationId: newest.id,
+      error: failure.message,
+      atMs: this.#parts.clock.now(),
+    });
+  }
+
+  /** The backend has the operation, or what became of it is decided. */
+  #settle(chain: Chain, lane: Lane, operation: Operation): void {
+    const { clock, announcer } = this.#parts;
+    const nowMs = clock.now();
+    lane.settledGeneration = Math.max(lane.settledGeneration, operation.generation);
+    lane.isDelayed = false;
+    lane.refusal = undefined;
+    lane.progress = undefined;
+    if (announcer.heard('settled')) {
+      announcer.announce('settled', {
+        backend: lane.backend,
+        path: chain.key,
+        operationId: operation.id,
+        waitedMs: Math.max(0, clock.epochMs() - operation.acceptedAtEpochMs),
+        atMs: nowMs,
+      });
+    }
+    lane.verifyAtMs = lane.late.untilMs(nowMs);
+    if (chain.newest !== operation) this.#wait(chain, lane);
+    else if (lane.verifyAtMs === undefined) this.#keep(chain, lane, operation);
+    else this.#wait(chain, lane, lane.verifyAtMs - nowMs);
+  }
+
+  /** Lets the journal know; the operation goes once every backend has it and that is durable. */
+  #keep(chain: Chain, lane: Lane, operation: Operation): void {
+    this.#busy += 1;
+    this.#enter(lane, 'idle');
+    this.#parts.log.settle(operation, lane.backend, () => {
+      lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
+      this.#retire(chain);
+      this.#lessBusy();
+    });
+  }
+
+  #retire(chain: Chain): void {
+    const { newest, lanes, key } = chain;
+    if (lanes.some(({ keptGeneration }) => keptGeneration < newest.generation)) return;
+    if (this.#chains.get(key) !== chain) return;
+    this.#chains.delete(key);
+    this.#parts.log.drop(newest);
+    this.#parts.dropped(newest);
+  }
+
+  #enter(lane: Lane, state: LaneState): void {
+    const isBusy = state === 'waiting' || state === 'running';
+    const wasBusy = lane.state === 'waiting' || lane.state === 'running';
+    lane.state = state;
+    if (isBusy && !wasBusy) this.#busy += 1;
+    else if (wasBusy && !isBusy) this.#lessBusy();
+  }
+
+  #lessBusy(): void {
+    this.#busy -= 1;
+    if (this.#busy > 0) return;
+    for (const done of this.#onIdle) done();
+  }
+
+  #changed(channel: Channel, from: BackendHealth): void {
+    const { announcer, clock, changed } = this.#parts;
+    announcer.announce('backend', {
+      backend: channel.backend.name,
+      from,
+      to: channel.state,
+      ...(channel.lastError !== undefined &&
+        channel.state !== 'up' && { error: channel.lastError }),
+      atMs: clock.now(),
+    });
+    changed(channel);
+  }
+
+  #channelOf(lane: Lane): Channel {
+    const channel = this.channels.find(({ backend }) => backend.name === lane.backend);
+    if (channel === undefined) throw new RangeError(`no backend ${lane.backend}`);
+    return channel;
+  }
+}

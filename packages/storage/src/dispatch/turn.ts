@@ -1,0 +1,164 @@
+import { type Announcer, type Clock, type Random, exponentialBackoff } from '@holdfast/resilience';
+import { type BackendFailure, failed } from '../backend.ts';
+import type { OperationLog } from '../log/operation-log.ts';
+import type { Operation } from '../operation.ts';
+import type { Conflict, ConflictResolution, StorageEvents } from '../storage.ts';
+import { type Attempted, attempt } from './attempt.ts';
+import type { Channel } from './channel.ts';
+import type { Lane } from './lane.ts';
+import type { TurnResult } from './track.ts';
+import { verify } from './verify.ts';
+
+/** What a lane does after its turn. */
+export type Next =
+  /** The backend has the operation, or what became of it is decided. */
+  | { readonly kind: 'settled' }
+  /** It still has it, and nothing can undo it any more. */
+  | { readonly kind: 'verified' }
+  | { readonly kind: 'refused'; readonly failure: BackendFailure }
+  | { readonly kind: 'again'; readonly delayMs: number };
+
+export interface TurnParts {
+  readonly log: OperationLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly announcer: Announcer<StorageEvents>;
+  /** What the ids of our own operations begin with. */
+  readonly writer: string;
+  readonly lateWriteMs: number;
+  readonly retryInitialDelayMs: number;
+  readonly retryMaxDelayMs: number;
+  /** A write that has waited this long is no longer known to be the latest. */
+  readonly freshMs: number;
+  readonly resolve: (conflict: Conflict) => Promise<ConflictResolution>;
+  /** Keeps the bytes of a write that lost to somebody else's, under another key. */
+  readonly keepBeside: (operation: Operation) => Promise<void>;
+}
+
+/** Looks for a write that may still be applied so many times before its time is over. */
+const LOOKS_AT_LATE_WRITES = 10;
+/** Delays have long stopped growing by then. */
+const MAX_STEPS = 20;
+
+/** One lane's turn with its newest operation. Never rejects. */
+export async function playTurn(
+  ...turn: Parameters<typeof play>
+): Promise<{ result: TurnResult; next: Next }> {
+  try {
+    return await play(...turn);
+  } catch (cause) {
+    // Not the backend's doing: what was to be kept on this machine could not be.
+    const [lane, , , , parts] = turn;
+    const failure = failed('transient', 'a write could not be prepared', { cause });
+    return { result: { kind: 'nothing' }, next: again(lane, failure, parts) };
+  }
+}
+
+async function play(
+  lane: Lane,
+  operation: Operation,
+  channel: Channel,
+  signal: AbortSignal,
+  parts: TurnParts,
+): Promise<{ result: TurnResult; next: Next }> {
+  if (lane.settledGeneration >= operation.generation) {
+    return lookOnce(lane, operation, channel, signal, parts);
+  }
+  const { clock, freshMs } = parts;
+  lane.isDelayed ||= clock.epochMs() - operation.acceptedAtEpochMs > freshMs;
+  const attempted = await attempt(lane, operation, {
+    ...parts,
+    backend: channel.backend,
+    signal,
+    count: (what, bytes) => {
+      channel.counts[what] += 1;
+      channel.counts.putBytes += bytes;
+    },
+  });
+  return afterAttempt(lane, operation, channel, attempted, parts);
+}
+
+async function afterAttempt(
+  lane: Lane,
+  operation: Operation,
+  channel: Channel,
+  attempted: Attempted,
+  parts: TurnParts,
+): Promise<{ result: TurnResult; next: Next }> {
+  const { clock, lateWriteMs, keepBeside } = parts;
+  if (attempted.kind === 'settled' || attempted.kind === 'yielded') {
+    if (attempted.kind === 'yielded') {
+      if (attempted.beside) await keepBeside(operation);
+    } else if (attempted.found) {
+      channel.counts.alreadyApplied += 1;
+    }
+    lane.failures = 0;
+    return { result: { kind: 'answered' }, next: { kind: 'settled' } };
+  }
+  if (attempted.kind === 'held-back') {
+    lane.isInDoubt = true;
+    const restMs = attempted.untilMs - clock.now();
+    const delayMs = Math.max(1, Math.min(restMs, lateWriteMs / LOOKS_AT_LATE_WRITES));
+    return { result: { kind: 'nothing' }, next: { kind: 'again', delayMs } };
+  }
+  const { kind, failure } = attempted;
+  channel.failed(failure);
+  if (kind === 'refused') {
+    return { result: { kind: 'answered' }, next: { kind: 'refused', failure } };
+  }
+  lane.isDelayed = true;
+  return { result: { kind, failure }, next: again(lane, failure, parts) };
+}
+
+/** After the time in which an earlier write could still be applied: does ours stand? */
+async function lookOnce(
+  lane: Lane,
+  operation: Operation,
+  channel: Channel,
+  signal: AbortSignal,
+  parts: TurnParts,
+): Promise<{ result: TurnResult; next: Next }> {
+  const { clock, announcer, writer } = parts;
+  const restMs = (lane.verifyAtMs ?? 0) - clock.now();
+  if (restMs > 0) {
+    return { result: { kind: 'nothing' }, next: { kind: 'again', delayMs: restMs } };
+  }
+  channel.counts.heads += 1;
+  const verified = await verify(operation, channel.backend, writer, signal);
+  if (verified.kind === 'failed') {
+    const { failure } = verified;
+    channel.failed(failure);
+    const kind = failure.kind === 'denied' ? 'denied' : 'failed';
+    return { result: { kind, failure }, next: again(lane, failure, parts) };
+  }
+  lane.verifyAtMs = undefined;
+  if (verified.kind === 'stands') {
+    return { result: { kind: 'answered' }, next: { kind: 'verified' } };
+  }
+  lane.settledGeneration = operation.generation - 1;
+  announcer.announce('late-write', {
+    backend: lane.backend,
+    path: lane.key,
+    operationId: operation.id,
+    atMs: clock.now(),
+  });
+  return { result: { kind: 'answered' }, next: { kind: 'again', delayMs: 0 } };
+}
+
+/** A denied backend has a schedule of its own; a failing one gets longer and longer pauses. */
+function again(lane: Lane, failure: BackendFailure, parts: TurnParts): Next {
+  lane.failures += 1;
+  if (failure.kind === 'denied' || failure.kind === 'notFound') {
+    return { kind: 'again', delayMs: 0 };
+  }
+  const delays = exponentialBackoff({
+    initialDelayMs: parts.retryInitialDelayMs,
+    maxDelayMs: parts.retryMaxDelayMs,
+    jitterFactor: 0.25,
+  }).delays(parts.random);
+  let delayMs = 0;
+  for (let step = 0; step < Math.min(lane.failures, MAX_STEPS); step += 1) {
+    delayMs = delays.next().value;
+  }
+  return { kind: 'again', delayMs: Math.max(1, delayMs, failure.retryAfterMs ?? 0) };
+}

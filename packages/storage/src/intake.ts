@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import type { Journal } from '@holdfast/journal';
+import { type Clock, isHoldfastError } from '@holdfast/resilience';
+import { readBody } from './body.ts';
+import { InvalidBodyError, StorageFullError } from './errors.ts';
+import { KeyedTurns } from './keyed-turns.ts';
+import type { Blobs } from './log/blobs.ts';
+import type { Budget, Reservation } from './log/budget.ts';
+import type { OperationLog } from './log/operation-log.ts';
+import type { Operation } from './operation.ts';
+
+export interface IntakeParts {
+  readonly journal: Journal;
+  readonly log: OperationLog;
+  readonly blobs: Blobs;
+  readonly budget: Budget;
+  readonly clock: Clock;
+  readonly inlineBytes: number;
+  readonly minFreeBytes: number;
+  /** The highest generation in the journal. */
+  readonly generation: number;
+}
+
+export interface Description {
+  readonly contentType: string;
+  readonly maxAgeSeconds: number;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface Taken {
+  readonly operation: Operation;
+  /** The body, as far as it stands in memory anyway. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Writes of one process, at most. */
+const GENERATIONS_EACH = 2 ** 32;
+/** Bodies in memory are written to a file in such pieces. */
+const SLICE_BYTES = 262_144;
+/** How long what the disk has left is believed. */
+const FREE_KNOWN_MS = 1_000;
+
+/** Makes writes durable, those of one key in the order of their calls. */
+export class Intake {
+  readonly #parts: IntakeParts;
+  readonly #turns = new KeyedTurns();
+  #generation: number;
+  #free = { bytes: Infinity, untilMs: -Infinity };
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+    // What an earlier process has used may be let go of and forgotten: each has a range of its own.
+    this.#generation = Math.max(parts.generation, parts.journal.epoch * GENERATIONS_EACH);
+  }
+
+  /**
+   * @param accepted is told in the turn of the key, before the next write of it begins.
+   * @throws InvalidBodyError, BodyNotRepeatableError, StorageFullError, the journal's errors, the signal's
+   *   own reason; nothing is kept then
+   */
+  put(
+    key: string,
+    body: ReturnType<typeof readBody>,
+    description: Description,
+    signal: AbortSignal | undefined,
+    accepted: (taken: Taken) => void,
+  ): Promise<Operation> {
+    return this.#turns.take(key, async () => {
+      signal?.throwIfAborted();
+      const size = 'bytes' in body ? body.bytes.byteLength : 0;
+      const reservation = this.#parts.budget.reserve(size);
+      let blob: string | undefined;
+      try {
+        await this.#checkFree(size);
+        const id = this.#nextId();
+        let operation: Operation;
+        const inline = 'bytes' in body && size <= this.#parts.inlineBytes ? body.bytes : undefined;
+        if (inline === undefined) {
+          const written = await this.#spool(key, id.id, body, reservation, signal);
+          ({ blob } = written);
+          operation = { ...this.#operation('put', key, id), ...description, ...written };
+        } else {
+          const sha256 = createHash('sha256').update(inline).digest('hex');
+          operation = { ...this.#operation('put', key, id), ...description, size, sha256 };
+        }
+        signal?.throwIfAborted();
+        await this.#parts.log.append(operation, inline);
+        accepted({ operation, bytes: 'bytes' in body ? body.bytes : undefined });
+        return operation;
+      } catch (error) {
+        reservation.cancel();
+        // Where the record may stand in the journal after all, the bytes it names have to.
+        const isInDoubt = isHoldfastError(error) && error.outcome === 'unknown';
+        if (blob !== undefined && !isInDoubt) {
+          await Promise.allSettled([this.#parts.blobs.remove(blob)]);
+        }
+        throw error;
+      }
+    });
+  }
+
+  /** @throws StorageFullError, the journal's errors, the signal's own reason */
+  remove(
+    key: string,
+    signal: AbortSignal | undefined,
+    accepted: (taken: Taken) => void,
+  ): Promise<Operation> {
+    return this.#turns.take(key, async () => {
+      signal?.throwIfAborted();
+      const reservation = this.#parts.budget.reserve(0);
+      try {
+        const operation = this.#operation('remove', key, this.#nextId());
+        await this.#parts.log.append(operation, undefined);
+        accepted({ operation, bytes: undefined });
+        return operation;
+      } catch (error) {
+        reservation.cancel();
+        throw error;
+      }
+    });
+  }
+
+  async #spool(
+    key: string,
+    id: string,
+    body: ReturnType<typeof readBody>,
+    reservation: Reservation,
+    signal: AbortSignal | undefined,
+  ): Promise<{ blob: string; size: number; sha256: string }> {
+    const isKnown = 'bytes' in body;
+    const chunks = isKnown ? slices(body.bytes) : await body.open();
+    const { blobs } = this.#parts;
+    return blobs.write(id, checked(key, chunks, signal), (bytes) => {
+      if (!isKnown) reservation.grow(bytes);
+    });
+  }
+
+  /** The journal's id makes it ours, the generation makes it the only one. */
+  #nextId(): { id: string; generation: number } {
+    this.#generation += 1;
+    const generation = this.#generation;
+    return { id: `${this.#parts.journal.id}-${generation.toString(36)}`, generation };
+  }
+
+  #operation(
+    kind: Operation['kind'],
+    key: string,
+    { id, generation }: { id: string; generation: number },
+  ): Operation {
+    return {
+      kind,
+      key,
+      id,
+      generation,
+      acceptedAtEpochMs: Math.round(this.#parts.clock.epochMs()),
+      size: 0,
+      sha256: '',
+      contentType: '',
+      maxAgeSeconds: 0,
+      metadata: {},
+    };
+  }
+
+  async #checkFree(bytes: number): Promise<void> {
+    const { blobs, clock, minFreeBytes } = this.#parts;
+    const nowMs = clock.now();
+    if (nowMs >= this.#free.untilMs) {
+      this.#free = { bytes: await blobs.freeBytes(), untilMs: nowMs + FREE_KNOWN_MS };
+    }
+    if (this.#free.bytes - bytes < minFreeBytes) {
+      const seen = `the disk has ${this.#free.bytes} bytes left, ${minFreeBytes} are to stay free`;
+      throw new StorageFullError('minFreeBytes', bytes, seen);
+    }
+    this.#free.bytes -= bytes;
+  }
+}
+
+async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.byteLength; from += SLICE_BYTES) {
+    yield bytes.subarray(from, from + SLICE_BYTES);
+  }
+}
+
+/** Chunks that are bytes, for as long as they are wanted. */
+async function* checked(
+  key: string,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    const given: unknown = chunk;
+    if (typeof given === 'string') yield Buffer.from(given);
+    else if (given instanceof Uint8Array || Buffer.isBuffer(given)) yield chunk;
+    else throw new InvalidBodyError(key, `the stream gave ${typeof given} instead of bytes`);
+  }
+}

@@ -1,0 +1,220 @@
+import { type Journal, JournalFullError } from '@holdfast/journal';
+import type { BodySource } from '../backend.ts';
+import { bytesSource } from '../body.ts';
+import { StorageFullError } from '../errors.ts';
+import type { Operation } from '../operation.ts';
+import type { Blobs } from './blobs.ts';
+import {
+  type LogRecord,
+  type Progress,
+  type Settlement,
+  decodeRecord,
+  encodeRecord,
+} from './record.ts';
+
+/** An operation in the journal. */
+interface Held {
+  readonly operation: Operation;
+  sequence: number;
+  /** Its bytes, while there is room for them in memory. */
+  bytes: Uint8Array | undefined;
+  /** Backends that have it; for when its record is written anew. */
+  readonly settled: Set<string>;
+}
+
+/** Records that say nothing any more before the old ones among them are written anew. */
+const COMPACT_AT_RECORDS = 2_000;
+
+/**
+ * What was accepted and is not yet on every backend, in a journal: operations, and how far each backend is.
+ * The journal lets go of its records in their order only, so that an operation that waits for long is
+ * written anew at the end when too many records stand behind it.
+ */
+export class OperationLog {
+  readonly #journal: Journal;
+  readonly #blobs: Blobs;
+  readonly #maxMemoryBytes: number;
+  /** By operation id, in the order of their sequences. */
+  readonly #held = new Map<string, Held>();
+  /** Where the records that are being appended may come to stand, at the lowest. */
+  readonly #floors = new Set<{ readonly from: number }>();
+  #inOrder = true;
+  #latestSequence = 0;
+  #settlements: { readonly settlement: Settlement; readonly kept: () => void }[] = [];
+  #settling: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
+  #memoryBytes = 0;
+
+  constructor(journal: Journal, blobs: Blobs, options: { maxMemoryBytes: number }) {
+    this.#journal = journal;
+    this.#blobs = blobs;
+    this.#maxMemoryBytes = options.maxMemoryBytes;
+  }
+
+  /** Takes over what the journal held when it was opened. */
+  adopt(operation: Operation, sequence: number, settled: ReadonlySet<string>): void {
+    this.#hold({ operation, sequence, bytes: undefined, settled: new Set(settled) });
+  }
+
+  /**
+   * Resolves once the operation is durable.
+   * @throws StorageFullError, and the journal's own errors
+   */
+  async append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
+    const record = encodeRecord({ type: 'operation', operation, bytes, settled: [] });
+    await this.#append(record, operation.size, (sequence) => {
+      const hasRoom = this.#memoryBytes + operation.size <= this.#maxMemoryBytes;
+      const kept =
+        bytes !== undefined && hasRoom
+          ? record.subarray(record.byteLength - bytes.byteLength)
+          : undefined;
+      this.#memoryBytes += kept?.byteLength ?? 0;
+      this.#hold({ operation, sequence, bytes: kept, settled: new Set() });
+    });
+    if (this.#settlements.length > 0) this.#startSettling();
+  }
+
+  /** The bytes of an operation that is still held. */
+  async body(operation: Operation): Promise<BodySource> {
+    if (operation.blob !== undefined) return this.#blobs.source(operation.blob, operation.size);
+    const held = this.#held.get(operation.id);
+    if (held === undefined) throw new RangeError(`operation ${operation.id} is no longer held`);
+    return bytesSource(held.bytes ?? (await this.#read(held)));
+  }
+
+  /** Notes that a backend has it, together with others; `kept` is called once that is durable. */
+  settle(operation: Operation, backend: string, kept: () => void): void {
+    this.#held.get(operation.id)?.settled.add(backend);
+    const { key, generation } = operation;
+    this.#settlements.push({ settlement: { backend, key, generation }, kept });
+    this.#startSettling();
+  }
+
+  async keepProgress(progress: Progress): Promise<void> {
+    await this.#append(encodeRecord({ type: 'progress', progress }), 0, () => undefined);
+  }
+
+  /** Nobody needs it any more: every backend has it, or a later one has taken its place. */
+  drop(operation: Operation): void {
+    const held = this.#held.get(operation.id);
+    if (held === undefined) return;
+    this.#held.delete(operation.id);
+    this.#memoryBytes -= held.bytes?.byteLength ?? 0;
+    // A name that could not be deleted is found and deleted by the next opening.
+    if (operation.blob !== undefined) this.#blobs.remove(operation.blob).catch(() => undefined);
+    this.#release();
+  }
+
+  /** Resolves when nothing is on its way to the journal. */
+  async close(): Promise<void> {
+    while (this.#settling !== undefined || this.#compacting !== undefined) {
+      await Promise.allSettled([this.#settling, this.#compacting]);
+    }
+  }
+
+  #hold(held: Held): void {
+    this.#inOrder &&= held.sequence > this.#latestSequence;
+    this.#latestSequence = Math.max(this.#latestSequence, held.sequence);
+    this.#held.set(held.operation.id, held);
+  }
+
+  #startSettling(): void {
+    this.#settling ??= this.#keepSettlements().finally(() => {
+      this.#settling = undefined;
+    });
+  }
+
+  async #keepSettlements(): Promise<void> {
+    // One turn later those of the same turn are in.
+    await Promise.resolve();
+    while (this.#settlements.length > 0) {
+      const batch = this.#settlements;
+      this.#settlements = [];
+      const settlements = batch.map(({ settlement }) => settlement);
+      try {
+        const record = encodeRecord({ type: 'settled', settlements });
+        await this.#append(record, 0, () => undefined);
+      } catch {
+        // Tried again with the next write; until then the operations stay held.
+        this.#settlements.unshift(...batch);
+        return;
+      }
+      for (const { kept } of batch) kept();
+    }
+  }
+
+  /** @param note is told the sequence before anything else can happen. */
+  async #append(record: Buffer, size: number, note: (sequence: number) => void): Promise<void> {
+    const floor = { from: this.#journal.next };
+    this.#floors.add(floor);
+    try {
+      note(await this.#journal.append(record));
+    } catch (error) {
+      if (!(error instanceof JournalFullError)) throw error;
+      const limit = error.limit === 'disk' ? 'disk' : 'maxBytes';
+      throw new StorageFullError(limit, size, 'the journal is full', { cause: error });
+    } finally {
+      this.#floors.delete(floor);
+    }
+  }
+
+  /** The lowest sequence that is still needed, or may be once an append under way is noted. */
+  #bound(): number {
+    let bound = this.#journal.next;
+    for (const { sequence } of this.#held.values()) {
+      bound = Math.min(bound, sequence);
+      if (this.#inOrder) break;
+    }
+    for (const { from } of this.#floors) bound = Math.min(bound, from);
+    return bound;
+  }
+
+  #release(): void {
+    const { first, next } = this.#journal;
+    const bound = this.#bound();
+    if (bound > first) this.#journal.release(bound - 1).catch(() => undefined);
+    const records = next - bound;
+    if (records > COMPACT_AT_RECORDS + 4 * this.#held.size && this.#compacting === undefined) {
+      this.#compacting = this.#compact(next - records / 2).finally(() => {
+        this.#compacting = undefined;
+      });
+    }
+  }
+
+  /** Writes the operations that stand before `through` anew, so that the rest can be let go of. */
+  async #compact(through: number): Promise<void> {
+    for (const held of this.#held.values()) {
+      if (held.sequence >= through) return;
+      const { operation } = held;
+      const isInRecord = operation.blob === undefined && operation.kind === 'put';
+      try {
+        const bytes = isInRecord ? (held.bytes ?? (await this.#read(held))) : undefined;
+        // Overtaken meanwhile, it must not come to stand behind its successor.
+        if (this.#held.get(operation.id) !== held) continue;
+        const settled = [...held.settled];
+        const record: LogRecord = { type: 'operation', operation, bytes, settled };
+        await this.#append(encodeRecord(record), 0, (sequence) => {
+          if (this.#held.get(operation.id) !== held) return;
+          this.#held.delete(operation.id);
+          held.sequence = sequence;
+          this.#hold(held);
+        });
+      } catch {
+        // There is no room: it stays where it is, and is tried again with the next release.
+        return;
+      }
+    }
+  }
+
+  async #read(held: Held): Promise<Uint8Array> {
+    const { sequence, operation } = held;
+    const [record] = await this.#journal.read(sequence, { maxRecords: 1 });
+    if (record?.sequence === sequence) {
+      const decoded = decodeRecord(record.payload);
+      if (decoded.type === 'operation' && decoded.operation.id === operation.id) {
+        return decoded.bytes ?? new Uint8Array();
+      }
+    }
+    throw new RangeError(`the record of operation ${operation.id} is damaged`);
+  }
+}

@@ -1,0 +1,285 @@
+import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
+import {
+  type Clock,
+  InvalidOptionError,
+  type Random,
+  type Rule,
+  callback,
+  having,
+  integer,
+  nested,
+  oneOf,
+  optional,
+  readOptions,
+  systemClock,
+  systemRandom,
+  text,
+} from '@holdfast/resilience';
+import type { StorageBackend } from './backend.ts';
+import { isMarkName } from './mark.ts';
+import type {
+  Conflict,
+  ConflictResolution,
+  ListCallOptions,
+  UploadOptions,
+  WriteOptions,
+} from './storage.ts';
+
+/**
+ * What becomes of a write that waited, when somebody else wrote the key meanwhile:
+ *
+ * - `latest-wins` (default): the later of the two by their clocks; ours, if it loses, is kept beside.
+ * - `keep-both`: theirs stays, ours is kept beside, under `.conflicts/<key>.<operation>`.
+ * - `remote-wins`: theirs stays, ours is dropped.
+ * - `local-wins`: ours overwrites.
+ * - `refuse`: theirs stays; ours stays pending as refused, until it is discarded or written anew.
+ */
+export type ConflictPolicy = 'latest-wins' | 'keep-both' | 'remote-wins' | 'local-wins' | 'refuse';
+
+/** Options of {@link createStorage}. All times in milliseconds, all sizes in bytes. */
+export interface StorageOptions {
+  /** The first is the primary; the others are kept in step with it, and read when it cannot answer. */
+  backends: readonly StorageBackend[];
+  journal: StorageJournalOptions;
+  /** Copies on this machine, for when no backend can be read. Default: none. */
+  local?: LocalOptions;
+  /** How long an upload waits for the primary before it answers `queued`. Default 2 000; 0: not at all. */
+  acknowledgeWithinMs?: number;
+  /** Default 5 GiB. */
+  maxObjectBytes?: number;
+  /** Bodies up to this length stand in the journal itself, longer ones in a file each. Default 64 KiB. */
+  inlineBytes?: number;
+  /** Memory for the bodies of pending writes; others are read from the journal. Default 64 MiB. */
+  maxMemoryBytes?: number;
+  /** Requests to one backend at one time. Default 32. */
+  maxConcurrent?: number;
+  /** The same for large bodies. Default 2. */
+  maxConcurrentLarge?: number;
+  /** When a backend is left alone, and for how long at first and at most. Defaults 3, 1 000, 30 000. */
+  circuitBreaker?: {
+    failureThreshold?: number;
+    openDurationMs?: number;
+    maxOpenDurationMs?: number;
+  };
+  /** Pauses of one key between attempts, growing twofold. Defaults 100 and 10 000. */
+  retry?: { initialDelayMs?: number; maxDelayMs?: number };
+  /** A backend that denies gets one probe in this time. Default 60 000. */
+  deniedProbeMs?: number;
+  /**
+   * How long a server may still apply a write whose answer was lost; longer than its statement timeout.
+   * Default 30 000.
+   */
+  lateWriteMs?: number;
+  /** A write that waited longer may have been overtaken by somebody else's. Default 5 000. */
+  freshMs?: number;
+  conflicts?:
+    | ConflictPolicy
+    | ((conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>);
+  /** Downloads up to this length are checked before they are handed out. Default 8 MiB. */
+  verifyWholeBytes?: number;
+  clock?: Clock;
+  random?: Random;
+  files?: FileSystem;
+}
+
+export interface StorageJournalOptions {
+  /** A directory of its own, made when absent; one process owns it at a time. */
+  directory: string;
+  /** When an accepted write is durable; see the journal. Default `'commit'`. */
+  durability?: 'commit' | 'batch-ms' | 'os';
+  /** Bodies of pending writes, all together. Default 1 GiB. */
+  maxBytes?: number;
+  /** Pending writes. Default 1 000 000. */
+  maxPending?: number;
+  /** What the disk must have left after a write. Default 64 MiB. */
+  minFreeBytes?: number;
+  segmentBytes?: number;
+}
+
+export interface LocalOptions {
+  /** A directory of its own, made when absent. */
+  directory: string;
+  /** Default 256 MiB; the copies used longest ago go first. */
+  maxBytes?: number;
+  /** Default 100 000. */
+  maxEntries?: number;
+}
+
+const OWNER = 'createStorage';
+const KIB = 1_024;
+const MIB = 1_048_576;
+const GIB = 1_073_741_824;
+const DAY_MS = 86_400_000;
+const MAX_METADATA_PAIRS = 32;
+const MAX_METADATA_BYTES = 2_000;
+
+const ms = (fallback: number, min = 1): Rule<number> =>
+  integer({ min, max: DAY_MS, default: fallback });
+const bytes = (fallback: number, min = 1): Rule<number> =>
+  integer({ min, max: 64 * 1_024 * GIB, default: fallback });
+const count = (fallback: number): Rule<number> =>
+  integer({ min: 1, max: 100_000_000, default: fallback });
+
+const policies = ['latest-wins', 'keep-both', 'remote-wins', 'local-wins', 'refuse'] as const;
+const policyByName = oneOf<ConflictPolicy>(policies, 'latest-wins');
+const policyByCall =
+  callback<(conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>>();
+
+const shape = {
+  backends: {
+    permitted: '1 to 8 backends, each with a name of its own',
+    accepts(value, field, owner) {
+      if (Array.isArray(value) && value.length > 0 && value.length <= 8 && value.every(isBackend)) {
+        if (new Set(value.map(({ name }) => name)).size === value.length) return value;
+      }
+      throw new InvalidOptionError(owner, field, value, this.permitted);
+    },
+  } satisfies Rule<readonly StorageBackend[]>,
+  journal: nested({
+    directory: text({ maxLength: 4_000 }),
+    durability: oneOf(['commit', 'batch-ms', 'os'], 'commit'),
+    maxBytes: bytes(GIB),
+    maxPending: count(1_000_000),
+    minFreeBytes: bytes(64 * MIB, 0),
+    segmentBytes: integer({ min: 2 * KIB, max: GIB, default: 16 * MIB }),
+  }),
+  local: optional(
+    nested({
+      directory: text({ maxLength: 4_000 }),
+      maxBytes: bytes(256 * MIB),
+      maxEntries: count(100_000),
+    }),
+  ),
+  acknowledgeWithinMs: ms(2_000, 0),
+  maxObjectBytes: bytes(5 * GIB),
+  inlineBytes: integer({ min: 0, max: 8 * MIB, default: 64 * KIB }),
+  maxMemoryBytes: bytes(64 * MIB, 0),
+  maxConcurrent: integer({ min: 1, max: 10_000, default: 32 }),
+  maxConcurrentLarge: integer({ min: 1, max: 1_000, default: 2 }),
+  circuitBreaker: nested({
+    failureThreshold: integer({ min: 1, max: 100_000, default: 3 }),
+    openDurationMs: ms(1_000),
+    maxOpenDurationMs: ms(30_000),
+  }),
+  retry: nested({ initialDelayMs: ms(100), maxDelayMs: ms(10_000) }),
+  deniedProbeMs: ms(60_000),
+  lateWriteMs: ms(30_000),
+  freshMs: ms(5_000, 0),
+  conflicts: {
+    permitted: `a function, or ${policyByName.permitted}`,
+    accepts: (value: unknown, field: string, owner: string) =>
+      typeof value === 'function'
+        ? policyByCall.accepts(value, field, owner)
+        : policyByName.accepts(value, field, owner),
+    absent: () => 'latest-wins' as const,
+  } satisfies Rule<NonNullable<StorageOptions['conflicts']>>,
+  verifyWholeBytes: bytes(8 * MIB, 0),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  random: callback<Random>(systemRandom),
+  files: having<FileSystem>(['open', 'list', 'rename', 'syncDirectory'], nodeFileSystem),
+};
+
+/** The options with every default filled in. */
+export type StorageTuning = Readonly<
+  Required<Omit<StorageOptions, 'local' | 'journal' | 'circuitBreaker' | 'retry'>> & {
+    journal: Readonly<Required<StorageJournalOptions>>;
+    local: Readonly<Required<LocalOptions>> | undefined;
+    circuitBreaker: Readonly<Required<NonNullable<StorageOptions['circuitBreaker']>>>;
+    retry: Readonly<Required<NonNullable<StorageOptions['retry']>>>;
+  }
+>;
+
+/** @throws InvalidOptionError */
+export function readStorageOptions(options: StorageOptions): StorageTuning {
+  const settled = readOptions(OWNER, shape, options);
+  const { initialDelayMs, maxDelayMs } = settled.retry;
+  if (initialDelayMs > maxDelayMs) {
+    const permitted = `at most maxDelayMs, ${maxDelayMs}`;
+    throw new InvalidOptionError(OWNER, 'retry.initialDelayMs', initialDelayMs, permitted);
+  }
+  const { openDurationMs, maxOpenDurationMs } = settled.circuitBreaker;
+  if (openDurationMs > maxOpenDurationMs) {
+    const permitted = `at most maxOpenDurationMs, ${maxOpenDurationMs}`;
+    throw new InvalidOptionError(OWNER, 'circuitBreaker.openDurationMs', openDurationMs, permitted);
+  }
+  return settled;
+}
+
+const signal = optional(having<AbortSignal>(['aborted', 'addEventListener']));
+const acknowledgeWithinMs = optional(integer({ min: 0, max: DAY_MS }));
+
+const metadata: Rule<Readonly<Record<string, string>>> = {
+  permitted: `up to ${MAX_METADATA_PAIRS} strings, ${MAX_METADATA_BYTES} bytes together, with names of letters, digits and -`,
+  accepts(value, field, owner) {
+    if (isMetadata(value)) return value;
+    throw new InvalidOptionError(owner, field, value, this.permitted);
+  },
+  absent: () => ({}),
+};
+
+const uploadShape = {
+  signal,
+  acknowledgeWithinMs,
+  contentType: text({ maxLength: 255, default: 'application/octet-stream' }),
+  maxAgeSeconds: integer({ min: 0, max: 31_536_000_000, default: 3_600 }),
+  metadata,
+};
+
+type Settled<Options, Optional extends keyof Options> = Readonly<
+  Required<Omit<Options, Optional>> & { [Key in Optional]: Options[Key] | undefined }
+>;
+export type UploadSettings = Settled<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
+
+/** @throws InvalidOptionError */
+export function readUploadOptions(options: UploadOptions | undefined): UploadSettings {
+  const settled = readOptions('upload', uploadShape, options);
+  // In a header it would end the line.
+  if (/[^\u0020-\u007e]/.test(settled.contentType)) {
+    throw new InvalidOptionError('upload', 'contentType', settled.contentType, 'printable ASCII');
+  }
+  return settled;
+}
+
+/** @throws InvalidOptionError */
+export function readWriteOptions(
+  owner: string,
+  options: WriteOptions | undefined,
+): Settled<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
+  return readOptions(owner, { signal, acknowledgeWithinMs }, options);
+}
+
+/** @throws InvalidOptionError */
+export function readListOptions(
+  options: ListCallOptions | undefined,
+): Settled<ListCallOptions, 'signal' | 'cursor'> {
+  const limit = integer({ min: 1, max: 1_000, default: 100 });
+  const cursor = optional(text({ maxLength: 10_000 }));
+  return readOptions('list', { signal, limit, cursor }, options);
+}
+
+function isBackend(value: unknown): value is StorageBackend {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ['name', 'bucket', 'put', 'get', 'head', 'remove', 'list', 'refuseKey'].every(
+      (method) => method in value,
+    )
+  );
+}
+
+function isMetadata(value: unknown): value is Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const pairs: [string, unknown][] = Object.entries(value);
+  const length = pairs.reduce((sum, [name, held]) => sum + name.length + String(held).length, 0);
+  return (
+    pairs.length <= MAX_METADATA_PAIRS &&
+    length <= MAX_METADATA_BYTES &&
+    pairs.every(
+      ([name, held]) =>
+        /^[a-z\d-]{1,100}$/.test(name) &&
+        !isMarkName(name) &&
+        typeof held === 'string' &&
+        /^[\u0020-\u007e]*$/.test(held),
+    )
+  );
+}

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { FileSystem } from '@holdfast/journal';
+import { writeAtomically } from '../atomic-file.ts';
+import { diskName } from '../disk-name.ts';
+import { KeyedTurns } from '../keyed-turns.ts';
+
+/** What a copy says of itself. */
+export interface CopyHead {
+  readonly key: string;
+  readonly sha256: string;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+const SUFFIX = '.copy';
+/** Copies that wait to be written; beyond it one is left out rather than waited for. */
+const MAX_WAITING = 256;
+
+/**
+ * Copies of objects on this machine, for when no backend answers. They are not what keeps a write: none is
+ * synced, each is checked when it is read, and the one used longest ago goes when there is no room.
+ */
+export class LocalCopies {
+  readonly #files: FileSystem;
+  readonly #directory: string;
+  readonly #maxBytes: number;
+  readonly #maxEntries: number;
+  /** Sizes by name, the one used longest ago first. */
+  readonly #sizes = new Map<string, number>();
+  readonly #turns = new KeyedTurns();
+  readonly #work = new Set<Promise<unknown>>();
+  #bytes = 0;
+
+  constructor(
+    files: FileSystem,
+    options: { directory: string; maxBytes: number; maxEntries: number },
+  ) {
+    this.#files = files;
+    this.#directory = options.directory;
+    this.#maxBytes = options.maxBytes;
+    this.#maxEntries = options.maxEntries;
+  }
+
+  get stats(): { entries: number; bytes: number } {
+    return { entries: this.#sizes.size, bytes: this.#bytes };
+  }
+
+  async open(): Promise<void> {
+    await this.#files.makeDirectory(this.#directory);
+    const found: { name: string; bytes: number; modifiedMs: number }[] = [];
+    for (const name of await this.#files.list(this.#directory)) {
+      if (!name.endsWith(SUFFIX)) continue;
+      const status = await this.#files.status(join(this.#directory, name));
+      if (status !== undefined) found.push({ name, ...status });
+    }
+    found.sort((left, right) => left.modifiedMs - right.modifiedMs);
+    for (const { name, bytes } of found) this.#note(name, bytes);
+    await this.#evict(0);
+  }
+
+  /** Takes the place of what was kept of the key; nothing is kept when it does not fit or time is short. */
+  replace(head: CopyHead, bytes: Uint8Array | undefined): void {
+    const name = this.#nameOf(head.key);
+    if (
+      bytes === undefined ||
+      bytes.byteLength > this.#maxBytes ||
+      this.#work.size >= MAX_WAITING
+    ) {
+      this.#later(name, () => this.#forget(name));
+      return;
+    }
+    const encoded = encode(head, bytes);
+    this.#later(name, async () => {
+      await this.#forget(name);
+      await this.#evict(encoded.byteLength);
+      const temporary = `${name}.part`;
+      const options = { temporary, syncs: false };
+      await writeAtomically(this.#files, this.#directory, name, [encoded], options);
+      this.#note(name, encoded.byteLength);
+    });
+  }
+
+  forget(key: string): void {
+    const name = this.#nameOf(key);
+    this.#later(name, () => this.#forget(name));
+  }
+
+  /** The copy of a key, whole and checked; `undefined` when there is none that is. */
+  async read(key: string): Promise<{ head: CopyHead; bytes: Uint8Array } | undefined> {
+    const name = this.#nameOf(key);
+    return this.#turns.take(name, async () => {
+      const size = this.#sizes.get(name);
+      if (size === undefined) return undefined;
+      const encoded = await this.#files.readWhole(join(this.#directory, name));
+      const copy = encoded === undefined ? undefined : decode(encoded);
+      if (copy === undefined || copy.head.key !== key) {
+        await this.#forget(name);
+        return undefined;
+      }
+      this.#sizes.delete(name);
+      this.#sizes.set(name, size);
+      return copy;
+    });
+  }
+
+  async close(): Promise<void> {
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
+  }
+
+  #later(name: string, work: () => Promise<void>): void {
+    // A copy that cannot be written is one that is not there.
+    const done = this.#turns
+      .take(name, work)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#work.delete(done);
+      });
+    this.#work.add(done);
+  }
+
+  async #evict(needed: number): Promise<void> {
+    while (this.#bytes + needed > this.#maxBytes || this.#sizes.size >= this.#maxEntries) {
+      const [oldest] = this.#sizes.keys();
+      if (oldest === undefined) return;
+      await this.#forget(oldest);
+    }
+  }
+
+  async #forget(name: string): Promise<void> {
+    const size = this.#sizes.get(name);
+    if (size === undefined) return;
+    this.#sizes.delete(name);
+    this.#bytes -= size;
+    await this.#files.remove(join(this.#directory, name));
+  }
+
+  #note(name: string, bytes: number): void {
+    this.#sizes.set(name, bytes);
+    this.#bytes += bytes;
+  }
+
+  #nameOf(key: string): string {
+    return `${diskName('', key)}${SUFFIX}`;
+  }
+}
+
+/** Length of the head (u32, big-endian), the head as JSON, the bytes. */
+function encode(head: CopyHead, bytes: Uint8Array): Buffer {
+  const json = Buffer.from(JSON.stringify(head));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(json.byteLength);
+  return Buffer.concat([length, json, bytes]);
+}
+
+function decode(encoded: Uint8Array): { head: CopyHead; bytes: Uint8Array } | undefined {
+  const buffer = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  try {
+    const from = 4 + buffer.readUInt32BE(0);
+    const head: unknown = JSON.parse(buffer.toString('utf8', 4, from));
+    const bytes = buffer.subarray(from);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return isCopyHead(head) && head.sha256 === sha256 ? { head, bytes } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isCopyHead(value: unknown): value is CopyHead {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'key' in value &&
+    'sha256' in value &&
+    'contentType' in value &&
+    'metadata' in value
+  );
+}

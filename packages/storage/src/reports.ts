@@ -1,0 +1,63 @@
+import type { Dispatcher } from './dispatch/dispatcher.ts';
+import type { Chain } from './dispatch/lane.ts';
+import type { PendingWrite, StorageHealth, StorageStats } from './storage.ts';
+
+/** The part of the numbers that the dispatcher knows; `undefined` before the journal is open. */
+export function statsOf(
+  dispatcher: Dispatcher | undefined,
+): Pick<StorageStats, 'pendingWrites' | 'backends'> {
+  const channels = dispatcher?.channels ?? [];
+  return {
+    pendingWrites: dispatcher?.chains.size ?? 0,
+    backends: Object.fromEntries(
+      channels.map((channel) => [channel.backend.name, channel.stats()]),
+    ),
+  };
+}
+
+/** @param epochMs the wall clock now, which the age of the oldest write is measured by. */
+export function healthOf(dispatcher: Dispatcher | undefined, epochMs: number): StorageHealth {
+  const channels = dispatcher?.channels ?? [];
+  const isAway = channels.map(({ state }) => state === 'down' || state === 'denied');
+  const isCritical = isAway.length > 0 && isAway.every(Boolean);
+  const isWhole = channels.every(({ state }) => state === 'up');
+  const [oldest] = dispatcher?.chains.values() ?? [];
+  const pendingWrites = dispatcher?.chains.size ?? 0;
+  const hasRefused = [...(dispatcher?.chains.values() ?? [])].some(({ lanes }) =>
+    lanes.some(({ state }) => state === 'refused'),
+  );
+  return {
+    level: isCritical ? 'critical' : isWhole && !hasRefused ? 'healthy' : 'degraded',
+    backends: Object.fromEntries(
+      channels.map(({ backend, state, lastError }) => [
+        backend.name,
+        { state, ...(state !== 'up' && lastError !== undefined && { lastError }) },
+      ]),
+    ),
+    pendingWrites,
+    ...(oldest !== undefined && {
+      oldestPendingMs: Math.max(0, epochMs - oldest.newest.acceptedAtEpochMs),
+    }),
+  };
+}
+
+/** What not every backend has yet, oldest first. */
+export function pendingOf(dispatcher: Dispatcher | undefined): PendingWrite[] {
+  const pending: PendingWrite[] = [];
+  for (const chain of dispatcher?.chains.values() ?? []) pending.push(pendingWrite(chain));
+  return pending;
+}
+
+function pendingWrite({ key, newest, lanes }: Chain): PendingWrite {
+  const behind = lanes.filter((lane) => lane.settledGeneration < newest.generation);
+  const refused = behind.find(({ state }) => state === 'refused')?.refusal;
+  return {
+    path: key,
+    kind: newest.kind,
+    operationId: newest.id,
+    bytes: newest.size,
+    acceptedAtEpochMs: newest.acceptedAtEpochMs,
+    waitingFor: behind.map(({ backend }) => backend),
+    ...(refused !== undefined && { refused }),
+  };
+}
