@@ -96,7 +96,7 @@ chmod 1777 "$root/tmp"
 echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 cp "$work/tree/bin/busybox" "$root/bin/busybox" 2>/dev/null || cp "$work/tree/usr/bin/busybox" "$root/bin/busybox"
-for name in sh cat ls ps kill sleep grep awk nc mkdir mv rm touch chmod chown id; do ln -s busybox "$root/bin/$name"; done
+for name in sh cat ls ps kill sleep grep awk nc mkdir mv cp rm touch chmod chown id; do ln -s busybox "$root/bin/$name"; done
 mkdir -p "$root/$bin"
 for name in $programs; do cp -P "$work/tree/$bin/$name" "$root/$bin/$name"; done
 for folder in $folders; do
@@ -136,5 +136,13 @@ fi
 set -- --change 'WORKDIR /data' --change 'ENV PATH=/usr/bin:/bin' --change "CMD $command"
 for change in $changes; do set -- "$@" --change "$(echo "$change" | tr = ' ')"; done
 tar -C "$root" -c . | docker import "$@" - "$image" >/dev/null
+if [ "$server" = postgres ]; then
+  # Made once, as the stage makes it, so that a container of a test need not.
+  name=holdfast-initdb-$$
+  docker run --name "$name" "$image" initdb --username=postgres --auth=trust --encoding=UTF8 --no-locale \
+    --wal-segsize=1 --no-sync -D /var/lib/postgresql/template >&2
+  docker commit --change 'CMD ["postgres"]' "$name" "$image" >/dev/null
+  docker rm --volumes "$name" >/dev/null
+fi
 say "built $image, $(docker image inspect --format '{{.Size}}' "$image") bytes"
 echo "$image"

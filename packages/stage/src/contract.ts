@@ -24,6 +24,8 @@ export interface ContractLimits {
   readonly testTimeoutMs?: number;
   /** Over how many kills the address is watched. Default 5; fewer for one that is slow to start. */
   readonly kills?: number;
+  /** What the server is called in the names of the tests. Default `a server on the stage`. */
+  readonly name?: string;
 }
 
 /** How long a frozen server is listened to before its silence is believed. */
@@ -32,13 +34,21 @@ const SILENCE_MS = 200;
 /** Calls for `open` once per promise, and closes what it opened. */
 export function honoursServerContract(
   open: () => Promise<ServerUnderContract>,
-  { answerTimeoutMs = 5_000, testTimeoutMs = 60_000, kills = 5 }: ContractLimits = {},
+  {
+    answerTimeoutMs = 5_000,
+    testTimeoutMs = 60_000,
+    kills = 5,
+    name = 'a server on the stage',
+  }: ContractLimits = {},
 ): void {
   const inTime = (): AbortSignal => signalAfter(answerTimeoutMs);
 
-  const promise = (name: string, show: (opened: ServerUnderContract) => Promise<void>): void => {
+  const promise = (
+    promised: string,
+    show: (opened: ServerUnderContract) => Promise<void>,
+  ): void => {
     test(
-      name,
+      promised,
       async () => {
         const opened = await open();
         try {
@@ -52,7 +62,7 @@ export function honoursServerContract(
     );
   };
 
-  describe('a server on the stage', () => {
+  describe(`${name}, under contract`, () => {
     promise('answers as soon as it is open', async ({ server, ping }) => {
       expect(server.state).toBe('running');
       await ping(inTime());

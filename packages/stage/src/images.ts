@@ -6,12 +6,25 @@ import type { Environment } from './server-kind.ts';
  */
 const images = {
   redis: { variable: 'HOLDFAST_IMAGE_REDIS', pinned: 'redis:7.4.7-alpine' },
+  'postgres-15': { variable: 'HOLDFAST_IMAGE_POSTGRES_15', pinned: 'postgres:15.15-bookworm' },
+  'postgres-18': { variable: 'HOLDFAST_IMAGE_POSTGRES_18', pinned: 'postgres:18.1-bookworm' },
   node: { variable: 'HOLDFAST_IMAGE_NODE', pinned: 'node:24.21.0-bookworm' },
 } as const;
 
 /** The image of a server under `env`. */
 export function imageOf(server: keyof typeof images, env: Environment): string {
-  const { variable, pinned } = images[server];
-  const replacement = env[variable];
-  return replacement === undefined || replacement === '' ? pinned : replacement;
+  return replacementOf(server, env) ?? images[server].pinned;
+}
+
+/** What the environment puts in place of a server's image; `undefined` when nothing. */
+export function replacementOf(server: keyof typeof images, env: Environment): string | undefined {
+  const replacement = env[images[server].variable];
+  return replacement === undefined || replacement === '' ? undefined : replacement;
+}
+
+/** The variable that replaces an image; `undefined` for one that is none of those above. */
+export function variableOf(image: string, env: Environment): string | undefined {
+  const servers: (keyof typeof images)[] = ['redis', 'postgres-15', 'postgres-18', 'node'];
+  const server = servers.find((each) => imageOf(each, env) === image);
+  return server === undefined ? undefined : images[server].variable;
 }

@@ -79,6 +79,12 @@ export interface Container {
    */
   readonly port: number | undefined;
   readonly command: readonly string[];
+  /** Runs instead of what the image would run, with the command as its arguments. */
+  readonly entrypoint?: readonly string[];
+  /** Whom it runs as; absent for whom the image says. */
+  readonly user?: string;
+  /** Added to the environment that the image gives. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The folder that its data lie in; absent when it has none. */
   readonly data?: string;
   readonly files: readonly { readonly path: string; readonly content: string }[];

@@ -65,7 +65,8 @@ test('without the Postgres that is wanted the error says what was seen and what 
   const options = { clock: systemClock, watchdog, fetchTimeoutMs: 5_000 };
   const env = { PATH: join(folder, 'empty'), XDG_CACHE_HOME: folder };
   const { signal } = new AbortController();
-  const none = locatePostgres(undefined, { ...options, env }, signal, folder);
+  const nowhere = (): undefined => undefined;
+  const none = locatePostgres(undefined, { ...options, env }, signal, folder, nowhere);
   await expect(none).rejects.toMatchObject({
     code: 'POSTGRES_NOT_FOUND',
     message: expect.stringMatching(/no apt-get.*apt-get install postgresql.*brew install/),
@@ -75,7 +76,13 @@ test('without the Postgres that is wanted the error says what was seen and what 
   await writeFile(other, '#!/bin/sh\necho "postgres (PostgreSQL) 15.1"\n');
   // Root asks as somebody else, who must be able to get there.
   await chmod(folder, 0o755);
-  const another = locatePostgres(16, { ...options, env: { ...env, PATH: folder } }, signal, folder);
+  const another = locatePostgres(
+    16,
+    { ...options, env: { ...env, PATH: folder } },
+    signal,
+    folder,
+    nowhere,
+  );
   await expect(another).rejects.toMatchObject({
     message: expect.stringMatching(/no Postgres 16 .*says "postgres \(PostgreSQL\) 15.1"/),
   });

@@ -1,5 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { replacementOf } from '../src/images.ts';
+import { embeddedFolder } from '../src/postgres/embedded.ts';
 import { askPostgres } from '../src/postgres/wire.ts';
+import type { StageMode } from '../src/stage.ts';
+
+export const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
+
+/** The versions that can stand here without being pulled: those of images that were named; 15, and 18 from npm. */
+export async function versionsHere(): Promise<number[]> {
+  const { env } = process;
+  if (mode === 'docker') {
+    const named = ([15, 18] as const).filter((major) => replacementOf(`postgres-${major}`, env));
+    return named.length === 0 ? [18] : named;
+  }
+  const watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+  const fromNpm = await embeddedFolder({ env, watchdog });
+  return fromNpm === undefined ? [15] : [15, 18];
+}
 
 interface Address {
   readonly host: string;

@@ -99,10 +99,10 @@ test('a start until listening resolves while the data are still being loaded', a
 });
 
 test('what cannot stand in Docker is refused before an engine is asked for', async () => {
-  const opening = openStage({ mode: 'docker', redis: true, postgres: true });
+  const opening = openStage({ mode: 'docker', redis: true, postgres: { version: 17 } });
   await expect(opening).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
-    message: expect.stringContaining('postgres stands as processes of this machine only'),
+    message: expect.stringContaining('no image of Postgres 17 is known'),
   });
 });
 

@@ -46,9 +46,11 @@ export async function startContainer(
     }
   }
 
-  const { image, port, command, files } = container;
-  const started = await new LoopbackContainer(image)
-    .listenOn(port)
+  const { image, port, command, files, entrypoint, user, env = {} } = container;
+  const created = new LoopbackContainer(image).listenOn(port).withEnvironment({ ...env });
+  if (entrypoint !== undefined) created.withEntrypoint([...entrypoint]);
+  if (user !== undefined) created.withUser(user);
+  const started = await created
     .withCommand([...command])
     .withCopyContentToContainer(files.map(({ path, content }) => ({ target: path, content })))
     .withBindMounts([...mounts])

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StageCannotError } from '../errors.ts';
@@ -32,6 +32,8 @@ export async function makeHostDisk(
     watchdog.guard({ type: 'mount', path: source }),
   ];
   await mountDisk(server, source, maxBytes);
+  // Whoever the server runs as in its container has no name here.
+  await chmod(source, 0o1777);
   return {
     mount: { source, target: data },
     disk: ballastIn(source),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '@holdfast/resilience';
 import { withDeadline } from '../deadline.ts';
 import { engineStatus } from '../errors.ts';
+import { variableOf } from '../images.ts';
 import type { Environment } from '../server-kind.ts';
 import { type EngineAddress, askEngine } from './engine.ts';
 
@@ -102,7 +103,7 @@ async function answersPing(
 async function judgeImages(
   engine: EngineAddress,
   images: readonly string[],
-  { clock, signal, fetchTimeoutMs }: VerdictOptions,
+  { clock, signal, fetchTimeoutMs, env }: VerdictOptions,
 ): Promise<DockerVerdict> {
   for (const image of images) {
     try {
@@ -114,10 +115,10 @@ async function judgeImages(
       );
       // A pull may also fail after the engine has answered 200 for its beginning.
       if (await hasImage(engine, image, signal)) continue;
-      return missing(image);
+      return missing(image, env);
     } catch (error) {
       signal.throwIfAborted();
-      return missing(image, error);
+      return missing(image, env, error);
     }
   }
   return { stands: true, engine };
@@ -137,12 +138,12 @@ async function hasImage(
   }
 }
 
-function missing(image: string, cause?: unknown): DockerVerdict {
+function missing(image: string, env: Environment, cause?: unknown): DockerVerdict {
   return {
     stands: false,
     why: `the image ${image} is not in the engine and could not be pulled`,
     wayOut:
-      `Pull it, name another one in HOLDFAST_IMAGE_REDIS, build a stand-in with images/build.sh, ` +
+      `Pull it, name another one in ${variableOf(image, env)}, build a stand-in with images/build.sh, ` +
       `or use mode 'local' (HOLDFAST_STAGE=local)`,
     cause,
   };

@@ -1,6 +1,7 @@
 import { appendFile, chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address, Environment, ProcessUser, ServerKind } from '../server-kind.ts';
+import { postgresContainer } from './container.ts';
 import { copyDataFolder, fastFolder } from './folder.ts';
 import type { PostgresSettings } from './form.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER, askPostgres } from './wire.ts';
@@ -37,10 +38,15 @@ export function postgresNode(
     readonly settings: PostgresSettings;
     readonly follows?: Address;
     readonly ground: () => PostgresGround;
+    /** As a container; `at` where it listens in the network of the machine itself. */
+    readonly image: string;
+    readonly at: Address | undefined;
   },
   env: Environment,
 ): ServerKind {
-  const { name, settings, follows } = node;
+  const { name, settings, follows, image, at } = node;
+  const source = follows === undefined ? {} : { primary_conninfo: conninfo(follows, name) };
+  const all = { ...DEFAULTS, ...settings, ...source };
   return {
     name,
     url: ({ host, port }) => databaseUrl({ host, port }, POSTGRES_DATABASE),
@@ -59,9 +65,7 @@ export function postgresNode(
         const { template, user } = node.ground();
         const data = join(directory, 'data');
         copyDataFolder(template, data, user);
-        const source = follows === undefined ? {} : { primary_conninfo: conninfo(follows, name) };
-        const conf = postgresqlConf({ ...DEFAULTS, ...settings, ...source });
-        await appendFile(join(data, 'postgresql.conf'), conf);
+        await appendFile(join(data, 'postgresql.conf'), postgresqlConf(all));
         if (follows !== undefined) {
           const marker = join(data, 'standby.signal');
           await writeFile(marker, '');
@@ -79,6 +83,7 @@ export function postgresNode(
         return ['-D', data, ...flags];
       },
     },
+    container: postgresContainer({ image, settings: all, follows, at, conf: postgresqlConf }),
   };
 }
 

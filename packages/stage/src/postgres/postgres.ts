@@ -2,6 +2,7 @@ import { type Clock, InvalidOptionError, sleep } from '@holdfast/resilience';
 import { withDeadline } from '../deadline.ts';
 import { type Ensemble, member } from '../ensemble.ts';
 import { PostgresRefusedError, ServerTimeoutError } from '../errors.ts';
+import { imageOf, replacementOf } from '../images.ts';
 import type { Environment, StageContext } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import type { PostgresForm } from './form.ts';
@@ -57,7 +58,9 @@ export function postgresEnsemble(
   env: Environment,
 ): Ensemble<Postgres | PostgresWithReplica> {
   let ground: PostgresGround | undefined;
-  let major = 0;
+  const contained = containerMajor(version, env);
+  let major = contained ?? 0;
+  const image = contained === undefined ? '' : imageOf(`postgres-${contained}`, env);
   const found = (): PostgresGround => {
     if (ground === undefined) throw new TypeError('postgres was cast before it was located');
     return ground;
@@ -65,7 +68,10 @@ export function postgresEnsemble(
   return {
     size: replica ? 2 : 1,
     portOffsets: [],
-    docker: { stands: false, why: 'postgres stands as processes of this machine only' },
+    docker:
+      contained === undefined
+        ? { stands: false, why: `no image of Postgres ${version} is known, but of 15 and 18` }
+        : { stands: true, images: [image] },
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateFolder(program, context, signal);
@@ -75,10 +81,12 @@ export function postgresEnsemble(
     },
     cast(places) {
       const [first, second] = places;
-      const primary = { name: 'postgres.primary', settings, ground: found };
-      const standby = { name: 'postgres.replica', settings, ground: found };
-      const kinds = [postgresNode(primary, env)];
+      const part = { settings, ground: found, image };
+      // A replica and its primary must find each other: both in the network of the machine.
+      const at = second === undefined ? undefined : first;
+      const kinds = [postgresNode({ ...part, name: 'postgres.primary', at }, env)];
       if (second !== undefined && first !== undefined) {
+        const standby = { ...part, name: 'postgres.replica', at: second };
         kinds.push(postgresNode({ ...standby, follows: first.announced }, env));
       }
       return [kinds];
@@ -91,6 +99,17 @@ export function postgresEnsemble(
     },
     present: (handles, context) => present(handles, context, major),
   };
+}
+
+const CONTAINER_MAJORS = [18, 15] as const;
+
+/** The major version of the image that stands for what was asked for; any: one that was replaced first. */
+function containerMajor(version: number | undefined, env: Environment): 15 | 18 | undefined {
+  if (version !== undefined) return CONTAINER_MAJORS.find((major) => major === version);
+  const replaced = CONTAINER_MAJORS.find(
+    (major) => replacementOf(`postgres-${major}`, env) !== undefined,
+  );
+  return replaced ?? CONTAINER_MAJORS[0];
 }
 
 function present(

