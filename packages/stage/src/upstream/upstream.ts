@@ -1,5 +1,5 @@
 import type { Rule } from '@holdfast/resilience';
-import { type Ensemble, soloist } from '../ensemble.ts';
+import { type Ensemble, member, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
 import { askControl, steer } from '../program/steering.ts';
@@ -42,6 +42,8 @@ export const upstreamRule: Rule<UpstreamSettings> = {
 };
 
 export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): Ensemble<Upstream> {
+  const isAsItComes = JSON.stringify(settings) === JSON.stringify(asItComes(env));
+  let inForce = settings;
   const solo = soloist({
     docker: { stands: true, images: [imageOf('node', env)] },
     locate: locateNode,
@@ -63,9 +65,18 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
   });
   return {
     ...solo,
+    async settle(handles, _context, signal) {
+      // One that stood already, as compose holds it open, may have been told something else before.
+      const { direct } = member(handles, 0);
+      const path = 'settings';
+      const { body } = isAsItComes
+        ? await askControl(direct, { method: 'GET', path }, signal)
+        : await askControl(direct, { method: 'PUT', path, body: JSON.stringify(settings) }, signal);
+      inForce = readUpstreamSettings('upstream', JSON.parse(body), {});
+    },
     present(handles, context) {
       const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+      const steering = steer(handle, inForce, context);
       return Object.assign(handle, {
         script: (routes: readonly UpstreamRoute[]) =>
           steering.change('script', (now) =>
@@ -82,6 +93,11 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
       });
     },
   };
+}
+
+/** What an upstream does that is told nothing. */
+function asItComes(env: Environment): UpstreamSettings {
+  return readUpstreamSettings('upstream', {}, env);
 }
 
 /** Both ends are this package's own, so the list is what the program wrote. */
