@@ -8,8 +8,12 @@ export { HoldfastError, InvalidOptionError, isHoldfastError } from './errors.ts'
 export {
   type Rule,
   type Settled,
+  type Shape,
+  callback,
   flag,
+  having,
   integer,
+  nested,
   number,
   oneOf,
   optional,
