@@ -45,6 +45,8 @@ export {
   createChaosFaultInjector,
 } from './injector/chaos-fault-injector.ts';
 export { type Fetch } from './injector/faulty-fetch.ts';
+export { type PgClient } from './injector/wrapped-pg.ts';
+export { type RedisClient } from './injector/wrapped-redis.ts';
 export { type Injection } from './injector/injected-error.ts';
 export {
   type FailingFaultOptions,

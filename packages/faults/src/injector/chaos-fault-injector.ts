@@ -22,6 +22,8 @@ import {
   readFault,
 } from './injected-faults.ts';
 import { type Fetch, faultyFetch } from './faulty-fetch.ts';
+import { type PgClient, wrappedPg } from './wrapped-pg.ts';
+import { type RedisClient, wrappedRedis } from './wrapped-redis.ts';
 
 export interface ChaosFaultInjectorOptions {
   /** Where chance begins: the same seed and the same calls meet the same faults. Default 1. */
@@ -64,6 +66,10 @@ export interface ChaosFaultInjector {
   ): (...args: Args) => Promise<T>;
   /** A `fetch` that meets the faults as HTTP: refusals, a 429, broken bodies. Default: the global one. */
   fetch(base?: Fetch): Fetch;
+  /** A client of ioredis whose commands and pipelines meet the faults; methods keep their types. */
+  wrapRedis<Client extends RedisClient>(client: Client): Client;
+  /** A client or pool of pg whose queries meet the faults; methods keep their types. */
+  wrapPg<Client extends PgClient>(client: Client): Client;
   getStats(): ChaosFaultInjectorStats;
   /** What chance decided for each call; equal for equal seeds and calls. */
   decisions(): Decisions;
@@ -138,6 +144,8 @@ export function createChaosFaultInjector(
       (...args) =>
         execute(() => fn(...args)),
     fetch: (base = globalThis.fetch) => faultyFetch(base, draw, clock),
+    wrapRedis: (client) => wrappedRedis(client, execute),
+    wrapPg: (client) => wrappedPg(client, execute),
     getStats: () => ({ enabled, seed, callCount, strikes: { ...strikes } }),
     decisions: () => log.read(),
     on: announcer.on,
