@@ -4,6 +4,7 @@ import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Gate } from './gate.ts';
 import {
   DuplicateConsumerError,
   QueueClosedError,
@@ -18,6 +19,8 @@ import {
   readProcessOptions,
   readQueueOptions,
 } from './options.ts';
+import type { Submission } from './pending-job.ts';
+import { conform } from './schema.ts';
 import { checkJobId, checkTopic, serialisePayload } from './payload.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import { performer } from './perform.ts';
@@ -27,6 +30,7 @@ import type {
   Consumer,
   EnqueueOptions,
   Handler,
+  NewJob,
   ProcessOptions,
   Queue,
   QueueEvents,
@@ -45,6 +49,7 @@ export function createQueueAdapter(options: QueueOptions): Queue {
 interface Opened {
   readonly backlog: Backlog;
   readonly dispatcher: Dispatcher;
+  readonly gate: Gate;
 }
 
 /** The queue over any backend. */
@@ -88,26 +93,39 @@ export class QueueAdapter implements Queue {
 
   async enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueue');
-    const { jobId, signal } = readEnqueueOptions(options);
-    signal?.throwIfAborted();
-    const { clock, maxPayloadBytes } = this.#options.tuning;
-    const submission = {
-      topic: checkTopic('enqueue', topic),
-      payload: serialisePayload(topic, payload, maxPayloadBytes),
-      id: jobId === undefined ? crypto.randomUUID() : checkJobId('enqueue', jobId),
-      unique: jobId !== undefined,
-      enqueuedAtMs: Math.round(clock.epochMs()),
-    };
-    const { dispatcher } = await this.#opening;
-    return dispatcher.submit(submission, signal);
+    const settled = readEnqueueOptions(options);
+    settled.signal?.throwIfAborted();
+    const schema = this.#options.tuning.topics.get(topic)?.schema;
+    const fitting = schema === undefined ? payload : await conform(topic, schema, payload);
+    const submission = this.#submission(topic, fitting, settled);
+    const { gate } = await this.#opening;
+    return gate.submit(submission, settled.signal);
   }
 
-  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
+  async enqueueMany(
+    topic: string,
+    jobs: readonly NewJob[],
+    options?: { signal?: AbortSignal },
+  ): Promise<Accepted[]> {
+    if (this.#closed !== undefined) throw new QueueClosedError('enqueueMany');
+    const { signal } = readEnqueueOptions(options);
+    signal?.throwIfAborted();
+    const schema = this.#options.tuning.topics.get(topic)?.schema;
+    const submissions: Submission[] = [];
+    for (const { payload, ...own } of jobs) {
+      const fitting = schema === undefined ? payload : await conform(topic, schema, payload);
+      submissions.push(this.#submission(topic, fitting, readEnqueueOptions(own)));
+    }
+    const { gate } = await this.#opening;
+    return Promise.all(submissions.map((submission) => gate.submit(submission, signal)));
+  }
+
   process<Transaction>(
     topic: string,
     handler: Handler<Transaction>,
     options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
   ): Consumer;
+  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
   process<Transaction>(
     topic: string,
     handler: Handler | Handler<Transaction>,
@@ -146,6 +164,7 @@ export class QueueAdapter implements Queue {
       drained: 0,
       alreadyApplied: 0,
       pending: 0,
+      shed: 0,
       ...dispatcher?.counts,
       backlog: {
         jobs: backlog?.size ?? 0,
@@ -166,6 +185,23 @@ export class QueueAdapter implements Queue {
     return this.close();
   }
 
+  #submission(
+    topic: string,
+    payload: unknown,
+    { jobId, delayMs }: { jobId: string | undefined; delayMs: number },
+  ): Submission {
+    const { clock, maxPayloadBytes } = this.#options.tuning;
+    const enqueuedAtMs = Math.round(clock.epochMs());
+    return {
+      topic: checkTopic('enqueue', topic),
+      payload: serialisePayload(topic, payload, maxPayloadBytes),
+      id: jobId === undefined ? crypto.randomUUID() : checkJobId('enqueue', jobId),
+      unique: jobId !== undefined,
+      enqueuedAtMs,
+      dueAtMs: delayMs === 0 ? 0 : enqueuedAtMs + delayMs,
+    };
+  }
+
   get #fallback(): Exclude<Acceptor, 'redis'> {
     return this.#options.fallback === 'memory' ? 'memory' : 'journal';
   }
@@ -182,7 +218,12 @@ export class QueueAdapter implements Queue {
         : await openJournal({ ...fallback.journal, ...bounds, clock: tuning.clock });
     // In memory it would be kept twice: the lanes retain what Redis has confirmed as well.
     const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
-    const backlog = new Backlog({ journal, clock: tuning.clock, retainMs });
+    const backlog = new Backlog({
+      journal,
+      clock: tuning.clock,
+      retainMs,
+      onShed: tuning.backpressure === 'shed-oldest' ? (jobs) => this.#tellShed(jobs) : undefined,
+    });
     const dispatcher = new Dispatcher({
       ...tuning,
       backend: this.#backend,
@@ -191,9 +232,14 @@ export class QueueAdapter implements Queue {
       backlog,
     });
     await dispatcher.open();
-    this.#opened = { backlog, dispatcher };
+    this.#opened = { backlog, dispatcher, gate: new Gate(dispatcher, tuning) };
     this.#openLink(dispatcher);
     return this.#opened;
+  }
+
+  #tellShed({ length: jobs }: readonly unknown[]): void {
+    if (this.#opened !== undefined) this.#opened.dispatcher.counts.shed += jobs;
+    this.#announcer.announce('shed', { jobs, atMs: this.#options.tuning.clock.now() });
   }
 
   #openLink(dispatcher: Dispatcher): void {

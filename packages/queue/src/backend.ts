@@ -56,6 +56,8 @@ export interface Publication {
   readonly originEpoch: number;
   /** Everything up to here is settled and cannot be sent again; the store's mark is raised to it. */
   readonly floor: number;
+  /** How many jobs the topic may hold: those that find so many are refused. Absent: any number. */
+  readonly maxJobs?: number | undefined;
   /** The store must know jobs up to here, or it has forgotten some that have to come first. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
@@ -68,6 +70,8 @@ export interface PublishedJob {
   /** The caller chose the id: later jobs with it are skipped. */
   readonly unique: boolean;
   readonly enqueuedAtMs: number;
+  /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
+  readonly dueAtMs: number;
   /** JSON. */
   readonly payload: string;
 }
@@ -79,6 +83,8 @@ export interface PublishReceipt {
   readonly alreadyApplied: number;
   /** Ids skipped because the caller's id was known. */
   readonly duplicates: readonly string[];
+  /** How many jobs, the last ones, were not added because the topic holds as many as it may. */
+  readonly refused: number;
 }
 
 /** One consumer's view of a topic. */

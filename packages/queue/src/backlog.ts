@@ -1,5 +1,5 @@
 import type { Journal } from '@holdfast/journal';
-import type { Clock, Timer } from '@holdfast/resilience';
+import { type Clock, type Timer, isHoldfastError } from '@holdfast/resilience';
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from './lane.ts';
 import { type StoredJob, decodeJob, encodeJob } from './record.ts';
 
@@ -8,6 +8,8 @@ export interface BacklogParts {
   readonly clock: Clock;
   /** How long what Redis has taken stays in the journal, in case Redis forgets it; 0 for not at all. */
   readonly retainMs: number;
+  /** Hears of jobs that were given up to make room; without it, none is. */
+  readonly onShed?: ((jobs: readonly StoredJob[]) => void) | undefined;
 }
 
 /** Jobs that stand together in the journal. */
@@ -52,9 +54,22 @@ export class Backlog {
     return this.#parts.journal.getStats().bytes;
   }
 
-  /** Resolves once all of them are durable. @throws what the journal throws; none of them is kept then. */
+  /**
+   * Resolves once all of them are durable. The jobs of one topic are appended one call after the other:
+   * only then does one that had to make room first keep its place.
+   * @throws what the journal throws; none of them is kept then.
+   */
   async append(jobs: readonly StoredJob[]): Promise<void> {
-    await this.#parts.journal.appendAll(jobs.map(encodeJob));
+    const records = jobs.map(encodeJob);
+    while (true) {
+      try {
+        await this.#parts.journal.appendAll(records);
+        return;
+      } catch (error) {
+        const isFull = isHoldfastError(error) && error.code === 'JOURNAL_FULL';
+        if (!isFull || !(await this.#makeRoom())) throw error;
+      }
+    }
   }
 
   /** The oldest jobs that wait, as many as travel in one step. */
@@ -94,6 +109,23 @@ export class Backlog {
     this.#timer?.cancel();
     await this.#release();
     await this.#parts.journal.close();
+  }
+
+  /** What Redis has taken gives way to what it has not; and that, where it was asked for, the oldest first. */
+  async #makeRoom(): Promise<boolean> {
+    const { journal, onShed } = this.#parts;
+    const taken = this.#taken.splice(0).at(-1);
+    if (taken !== undefined) {
+      await journal.release(taken.through);
+      return true;
+    }
+    if (onShed === undefined) return false;
+    const { jobs, through } = await this.window();
+    if (jobs.length === 0) return false;
+    this.#cursor = Math.max(this.#cursor, through + 1);
+    await journal.release(through);
+    onShed(jobs);
+    return true;
   }
 
   async #read(from: number, maxJobs: number = MAX_BATCH_JOBS): Promise<Window> {

@@ -2,7 +2,9 @@ import {
   type Announcer,
   type Clock,
   type Random,
+  type RateLimiter,
   type Timer,
+  createRateLimiter,
   exponentialBackoff,
   sleep,
 } from '@holdfast/resilience';
@@ -26,6 +28,8 @@ export interface ConsumerParts {
 
 /** How often, at least, jobs that nobody alive works on are looked for. */
 const RECOVER_EVERY_MS = 1_000;
+/** Into how many parts a second is divided where the rate is limited: the bursts are this much smaller. */
+const PACED_PER_SECOND = 20;
 
 /**
  * Takes jobs of one topic, runs the handler on each, and tells the store what became of them.
@@ -44,6 +48,7 @@ export class TopicConsumer implements Consumer {
   readonly #running = new Map<string, AbortController>();
   readonly #runningIds = new Set<string>();
   readonly #settlement: Settlement;
+  readonly #pace: RateLimiter;
   readonly #closing = new AbortController();
   readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
   readonly #loop: Promise<void>;
@@ -60,6 +65,12 @@ export class TopicConsumer implements Consumer {
     this.#settlement = new Settlement({
       ...parts,
       maxRememberedJobs: parts.tuning.maxRememberedJobs,
+    });
+    const { maxPerSecond } = parts.tuning;
+    this.#pace = createRateLimiter({
+      maxTokens: Math.ceil(maxPerSecond / PACED_PER_SECOND),
+      refillRate: maxPerSecond,
+      clock: parts.clock,
     });
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
@@ -95,6 +106,7 @@ export class TopicConsumer implements Consumer {
     this.#isOver = true;
     this.#heartbeat.cancel();
     await subscription.close();
+    await this.#pace.close();
     onClosed();
   }
 
@@ -116,8 +128,10 @@ export class TopicConsumer implements Consumer {
       try {
         await subscription.whenUp(signal);
         const free = tuning.concurrency - this.#running.size;
-        if (free > 0) await this.#takeUpTo(free);
-        else await this.#untilFreeSlot();
+        const { availableTokens } = this.#pace.getStats();
+        if (free === 0) await this.#untilFreeSlot();
+        else if (availableTokens > 0) await this.#takeUpTo(Math.min(free, availableTokens));
+        else await sleep(clock, this.#pace.retryAfterMs(), signal);
         delays = refusalBackoff.delays(random);
       } catch {
         // What the store's failures mean is told by the link's events; here they only mean: later.
@@ -159,6 +173,7 @@ export class TopicConsumer implements Consumer {
       if (wasConfirmed) this.#settlement.acknowledge(delivery);
       return;
     }
+    this.#pace.tryAcquire();
     const run = new AbortController();
     this.#running.set(delivery.handle, run);
     this.#runningIds.add(delivery.id);

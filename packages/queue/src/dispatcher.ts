@@ -1,4 +1,10 @@
-import { type Announcer, type Clock, type Random, isHoldfastError } from '@holdfast/resilience';
+import {
+  type Announcer,
+  type Clock,
+  type HoldfastError,
+  type Random,
+  isHoldfastError,
+} from '@holdfast/resilience';
 import type {
   BackendFailure,
   Publication,
@@ -9,6 +15,7 @@ import type {
 import { QueueClosedError, QueueFullError, ServerUnsupportedError } from './errors.ts';
 import type { Backlog } from './backlog.ts';
 import { Lane, inBatches } from './lane.ts';
+import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
 import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
@@ -24,9 +31,11 @@ export interface DispatcherParts {
   readonly random: Random;
   readonly maxTopics: number;
   readonly maxPendingJobs: number;
+  readonly maxPendingBytes: number;
   readonly retainMs: number;
   readonly maxRetainedBytes: number;
   readonly acknowledge: AcknowledgeLevel;
+  readonly topics: ReadonlyMap<string, TopicOptions>;
 }
 
 /**
@@ -49,6 +58,7 @@ export class Dispatcher implements Inflow {
     drained: 0,
     alreadyApplied: 0,
     pending: 0,
+    shed: 0,
   };
   readonly forgot = { times: 0, jobs: 0, resent: 0 };
   readonly #parts: DispatcherParts;
@@ -59,6 +69,7 @@ export class Dispatcher implements Inflow {
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
+  #pendingBytes = 0;
   /** When Redis was last known to be there, while it is not. */
   #lostAtMs: number | undefined;
   readonly #budget: RetentionBudget;
@@ -105,7 +116,7 @@ export class Dispatcher implements Inflow {
 
   /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */
   async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
-    const { maxPendingJobs } = this.#parts;
+    const { maxPendingJobs, maxPendingBytes } = this.#parts;
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = this.standing;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
@@ -115,11 +126,20 @@ export class Dispatcher implements Inflow {
         `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
       );
     }
+    const bytes = submission.payload.length;
+    if (this.#pendingBytes + bytes > maxPendingBytes && this.counts.pending > 0) {
+      throw new QueueFullError(
+        'maxPendingBytes',
+        `${this.#pendingBytes} of at most ${maxPendingBytes} bytes (maxPendingBytes) wait for an answer already`,
+      );
+    }
     const lane = this.#laneOf(submission.topic);
     this.counts.pending += 1;
+    this.#pendingBytes += bytes;
     const onSettled = (): void => {
       this.counts.pending -= 1;
-      if (this.counts.pending === 0) this.#tellProgress();
+      this.#pendingBytes -= bytes;
+      this.tellProgress();
     };
     const job = new PendingJob(submission, lane.nextSequence(), onSettled, signal);
     lane.add(job);
@@ -131,27 +151,31 @@ export class Dispatcher implements Inflow {
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
     const { backlog } = this.#parts;
     const isBusy = (): boolean => this.counts.pending > 0 || (drained && backlog.size > 0);
-    while (isBusy()) {
-      await new Promise<void>((resolve, reject) => {
-        const onAbort = (): void => {
-          this.#awaitingProgress.delete(onProgress);
-          reject(signal.reason);
-        };
-        const onProgress = (): void => {
-          signal.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        this.#awaitingProgress.add(onProgress);
-        signal.addEventListener('abort', onAbort, { once: true });
-        if (signal.aborted) onAbort();
-      });
-    }
+    while (isBusy()) await this.progress(signal);
+  }
+
+  /** Resolves when a job was answered or brought over next; rejects with the signal's own reason. */
+  progress(signal: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#awaitingProgress.delete(onProgress);
+        reject(signal.reason);
+      };
+      const onProgress = (): void => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      this.#awaitingProgress.add(onProgress);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    });
   }
 
   /** Refuses what is still on its way and stops draining. */
   async close(): Promise<void> {
     this.standing.move({ kind: 'closed' });
     this.#pumpAll();
+    this.tellProgress();
     await this.#recovery.close();
     await this.spilling();
   }
@@ -186,7 +210,6 @@ export class Dispatcher implements Inflow {
     this.counts.alreadyApplied += receipt.alreadyApplied;
     this.#backlogSinceMs = jobs[0]?.enqueuedAtMs;
     if (originEpoch === this.#parts.backlog.epoch) this.#confirm(this.#laneOf(topic), jobs);
-    this.#tellProgress();
   }
 
   holdBack(isHeld: boolean): void {
@@ -218,13 +241,10 @@ export class Dispatcher implements Inflow {
     const { at, failure } = this.standing;
     const isHeld =
       at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
-    if (lane.isSending || lane.isEmpty || isHeld) return;
+    if (lane.isSending || lane.isSpilling || lane.isEmpty || isHeld) return;
     if (at === 'direct' && this.#isJournalFirst) {
-      lane.isSending = true;
-      queueMicrotask(() => {
-        lane.isSending = false;
-        this.#spill(lane);
-      });
+      lane.isSpilling = true;
+      queueMicrotask(() => this.#spill(lane));
     } else if (at === 'direct') {
       lane.isSending = true;
       // A turn later, so that what is enqueued together travels together.
@@ -241,17 +261,23 @@ export class Dispatcher implements Inflow {
   }
 
   async #send(lane: Lane): Promise<void> {
-    const { backend, announcer, clock } = this.#parts;
+    const { backend, announcer, clock, topics } = this.#parts;
     const batch = lane.take();
     try {
       if (batch.length === 0) return;
       for (const job of batch) job.wasSent = true;
       const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
-      const receipt = await backend.publish(this.#publication(lane, jobs));
-      this.#confirm(lane, jobs);
-      this.counts.acceptedByRedis += batch.length;
+      const maxJobs = topics.get(lane.topic)?.maxJobs;
+      const receipt = await backend.publish({ ...this.#publication(lane, jobs), maxJobs });
+      const added = batch.length - receipt.refused;
+      this.#confirm(lane, jobs.slice(0, added));
+      this.counts.acceptedByRedis += added;
       const duplicates = new Set(receipt.duplicates);
-      for (const job of batch) job.accepted('redis', duplicates.has(job.submission.id));
+      for (const job of batch.slice(0, added)) {
+        job.accepted('redis', duplicates.has(job.submission.id));
+      }
+      const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
+      for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));
     } catch (error) {
       lane.putBack(batch);
       announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
@@ -275,14 +301,17 @@ export class Dispatcher implements Inflow {
     return { topic, producer, ownerEpoch: epoch, originEpoch: epoch, floor, previous, jobs };
   }
 
-  /** Moves everything that waits in a lane to the fallback. */
+  /** Moves what waits in a lane to the fallback, one batch after the other. */
   #spill(lane: Lane): void {
-    while (!lane.isEmpty) {
-      const batch = lane.take();
-      if (batch.length === 0) continue;
-      const spill = this.#append(batch).finally(() => this.#spills.delete(spill));
-      this.#spills.add(spill);
-    }
+    const batch = lane.take();
+    lane.isSpilling = batch.length > 0;
+    if (!lane.isSpilling) return this.#pump(lane);
+    const spill = this.#append(batch).finally(() => {
+      this.#spills.delete(spill);
+      lane.isSpilling = false;
+      this.#pump(lane);
+    });
+    this.#spills.add(spill);
   }
 
   async #append(batch: readonly PendingJob[]): Promise<void> {
@@ -292,15 +321,22 @@ export class Dispatcher implements Inflow {
       await backlog.append(
         batch.map(({ submission, sequence }) => ({ ...submission, sequence, originEpoch })),
       );
-      if (backlog.size <= batch.length) {
-        this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
-      }
-      this.counts.acceptedByFallback += batch.length;
-      for (const job of batch) job.accepted(fallback);
-      if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
     } catch (error) {
+      if (isFull(error) && batch.length > 1) return this.#appendHalves(batch);
       for (const job of batch) job.refused(refusalOf(error, job.wasSent));
+      return;
     }
+    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
+    this.counts.acceptedByFallback += batch.length;
+    for (const job of batch) job.accepted(fallback);
+    if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
+  }
+
+  /** There may be room for some of them. */
+  async #appendHalves(batch: readonly PendingJob[]): Promise<void> {
+    const half = Math.ceil(batch.length / 2);
+    await this.#append(batch.slice(0, half));
+    await this.#append(batch.slice(half));
   }
 
   #confirm(lane: Lane, jobs: readonly PublishedJob[]): void {
@@ -309,14 +345,18 @@ export class Dispatcher implements Inflow {
     lane.confirmed = Math.max(lane.confirmed, jobs.at(-1)?.sequence ?? 0);
   }
 
-  #tellProgress(): void {
+  tellProgress(): void {
     for (const onProgress of this.#awaitingProgress) onProgress();
     this.#awaitingProgress.clear();
   }
 }
 
+function isFull(error: unknown): error is HoldfastError {
+  return isHoldfastError(error) && error.code === 'JOURNAL_FULL';
+}
+
 function refusalOf(error: unknown, wasSent: boolean): unknown {
-  if (!isHoldfastError(error) || error.code !== 'JOURNAL_FULL') return error;
+  if (!isFull(error)) return error;
   return new QueueFullError('fallback', `Redis takes no jobs and ${error.message}`, {
     cause: error,
     outcome: wasSent ? 'unknown' : 'not-applied',

@@ -57,11 +57,28 @@ export class DuplicateConsumerError extends HoldfastError {
   }
 }
 
+/** The payload does not fit its topic's schema; nothing was accepted. */
+export class SchemaViolationError extends HoldfastError {
+  readonly code = 'QUEUE_SCHEMA_VIOLATION';
+  /** What the schema said, and of which part of the payload. */
+  readonly issues: readonly { readonly message: string; readonly path: string }[];
+
+  constructor(topic: string, issues: SchemaViolationError['issues']) {
+    const [first = { message: 'no reason was given', path: 'payload' }] = issues;
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
+    super(
+      `enqueue to ${topic}: ${first.path} does not fit the schema: ${first.message}${more}; the job was not accepted`,
+      { outcome: 'not-applied' },
+    );
+    this.issues = issues;
+  }
+}
+
 /** A bound is met, in memory or in the fallback; the job was not accepted. */
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';
   /** Which bound: an option's name, or `fallback` for the bounds of the journal (see `cause`). */
-  readonly limit: 'maxPendingJobs' | 'maxTopics' | 'fallback';
+  readonly limit: 'maxPendingJobs' | 'maxPendingBytes' | 'maxTopics' | 'maxJobs' | 'fallback';
 
   constructor(limit: QueueFullError['limit'], seen: string, details: HoldfastErrorDetails = {}) {
     super(`enqueue: ${seen}; call again later, or raise the bound`, {

@@ -11,6 +11,7 @@ export {
   PayloadTooLargeError,
   QueueClosedError,
   QueueFullError,
+  SchemaViolationError,
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
@@ -24,7 +25,7 @@ export {
   postgresLedger,
 } from './ledger/postgres-ledger.ts';
 export { type LedgerRedis, type RedisLedgerOptions, redisLedger } from './ledger/redis-ledger.ts';
-export type { JournalFallbackOptions, QueueOptions } from './options.ts';
+export type { JournalFallbackOptions, QueueOptions, TopicOptions } from './options.ts';
 export type {
   Accepted,
   Acceptor,
@@ -34,6 +35,7 @@ export type {
   EnqueueOptions,
   Handler,
   Job,
+  NewJob,
   ProcessOptions,
   Queue,
   QueueEvents,
@@ -41,4 +43,5 @@ export type {
 } from './queue.ts';
 export type { RedisConnector } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
+export type { StandardSchema } from './schema.ts';
 export type { QueueState } from './state.ts';

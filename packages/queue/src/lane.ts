@@ -10,6 +10,8 @@ export class Lane {
   readonly topic: string;
   /** A batch is in flight; everything else of the topic waits behind it. */
   isSending = false;
+  /** A batch is on its way to the fallback; what follows waits, so that it keeps its place. */
+  isSpilling = false;
   /** The highest sequence Redis has confirmed in this process's life. */
   confirmed = 0;
   readonly retention: Retention;

@@ -17,6 +17,8 @@ import {
 } from '@holdfast/resilience';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
+import { checkTopic } from './payload.ts';
+import type { StandardSchema } from './schema.ts';
 import {
   type RedisServer,
   type RedisServerOptions,
@@ -44,6 +46,18 @@ export interface QueueOptions {
   maxPayloadBytes?: number;
   /** Jobs that may wait in memory for an answer of Redis or the journal. Default 10 000. */
   maxPendingJobs?: number;
+  /** Payload of these jobs, in characters of JSON. Default 64 MiB. */
+  maxPendingBytes?: number;
+  /**
+   * What happens to a job that finds a bound met. `'reject'`: QueueFullError. `'wait'`: it waits for room,
+   * in turn, for `backpressureTimeoutMs`. `'shed-oldest'`: the oldest jobs of the fallback are given up for
+   * it, counted and announced; the bounds of memory reject. Default `'reject'`.
+   */
+  backpressure?: 'reject' | 'wait' | 'shed-oldest';
+  /** Default 30 000. */
+  backpressureTimeoutMs?: number;
+  /** What is particular to a topic. */
+  topics?: Readonly<Record<string, TopicOptions>>;
   /** Topics one adapter may enqueue to. Default 1 000. */
   maxTopics?: number;
   /** Bounds of the fallback, in memory or on disk. Defaults 1 000 000 jobs and 256 MiB. */
@@ -72,6 +86,20 @@ export interface QueueOptions {
   random?: Random;
 }
 
+/** What is particular to a topic. */
+export interface TopicOptions {
+  /**
+   * What a payload has to be, by any library that speaks Standard Schema; what it makes of the payload is
+   * what is enqueued.
+   */
+  schema?: StandardSchema;
+  /**
+   * How many jobs Redis may hold of the topic. A job that finds so many is refused with QueueFullError;
+   * what the fallback had accepted is not.
+   */
+  maxJobs?: number;
+}
+
 export interface JournalFallbackOptions {
   /** A directory of its own, made when absent; one process owns it at a time. */
   directory: string;
@@ -88,8 +116,9 @@ const milliseconds = (fallback: number): Rule<number> =>
 
 /** The adapter's tuning with every default filled in. */
 export type QueueTuning = Readonly<
-  Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect'>> & {
+  Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect' | 'topics'>> & {
     reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
+    topics: ReadonlyMap<string, TopicOptions>;
   }
 >;
 
@@ -105,6 +134,10 @@ const tuningShape: RulesOf<QueueTuning> = {
   prefix: text({ maxLength: 100, default: 'holdfast' }),
   maxPayloadBytes: integer({ min: 1, max: 64 * MIB, default: MIB }),
   maxPendingJobs: integer({ min: 1, max: 10_000_000, default: 10_000 }),
+  maxPendingBytes: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 64 * MIB }),
+  backpressure: oneOf(['reject', 'wait', 'shed-oldest'], 'reject'),
+  backpressureTimeoutMs: milliseconds(30_000),
+  topics: topicsRule(),
   maxTopics: integer({ min: 1, max: 1_000_000, default: 1_000 }),
   maxBacklogJobs: integer({ min: 1, max: 1_000_000_000, default: 1_000_000 }),
   maxBacklogBytes: integer({ min: 4_096, max: Number.MAX_SAFE_INTEGER, default: 256 * MIB }),
@@ -126,6 +159,7 @@ const journalShape = {
 };
 
 const enqueueShape = {
+  delayMs: integer({ min: 0, max: 10 * 365 * DAY_MS, default: 0 }),
   jobId: optional(text({ maxLength: 200 })),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
 };
@@ -146,6 +180,7 @@ const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 
 /** The options of `enqueue`. @throws InvalidOptionError */
 export function readEnqueueOptions(given: unknown): {
   jobId: string | undefined;
+  delayMs: number;
   signal: AbortSignal | undefined;
 } {
   return readOptions('enqueue', enqueueShape, given);
@@ -193,6 +228,31 @@ export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
     throw new InvalidOptionError(OWNER, 'replicas', 0, 'at least 1, unless onDisk is set');
   }
   return { redis: readRedisServer(OWNER, redis), fallback, tuning };
+}
+
+function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
+  const shape = {
+    schema: optional(having<StandardSchema>(['~standard'])),
+    maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+  };
+  const permitted = 'an object of topics and their options';
+  return {
+    permitted,
+    absent: () => new Map(),
+    accepts(value, field, owner) {
+      if (typeof value !== 'object' || value === null) {
+        throw new InvalidOptionError(owner, field, value, permitted);
+      }
+      const entries: [string, unknown][] = Object.entries(value);
+      return new Map(
+        entries.map(([topic, given]) => {
+          const { schema, maxJobs } = readOptions(owner, shape, given, `${field}.${topic}`);
+          checkTopic(owner, topic);
+          return [topic, { ...(schema && { schema }), ...(maxJobs !== undefined && { maxJobs }) }];
+        }),
+      );
+    },
+  };
 }
 
 function fallbackRule(): Rule<SettledQueueOptions['fallback']> {

@@ -9,6 +9,8 @@ export interface Submission {
   /** The caller chose the id. */
   readonly unique: boolean;
   readonly enqueuedAtMs: number;
+  /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
+  readonly dueAtMs: number;
 }
 
 /** A job whose `enqueue` has not settled yet. */

@@ -15,7 +15,7 @@ export function performer<Transaction>(
       return 'applied';
     };
   }
-  return ({ ...job }, signal) =>
+  return (job, signal) =>
     ledger.once(job, async (transaction) => handler(job, { signal, transaction }));
 }
 

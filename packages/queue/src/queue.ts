@@ -33,21 +33,33 @@ export interface Queue {
    * Accepts a job, durably, in Redis or in the fallback.
    * @param topic 1 to 200 characters, no control characters, no braces.
    * @param payload anything JSON can hold without loss.
-   * @throws InvalidOptionError for a bad topic, option or payload; PayloadTooLargeError; QueueFullError;
+   * @throws InvalidOptionError for a bad topic, option or payload; SchemaViolationError;
+   *   PayloadTooLargeError; QueueFullError;
    *   QueueClosedError; ServerUnsupportedError; the signal's own reason. Nothing was half-written then.
    */
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
   /**
-   * Starts handling the jobs of a topic, until the returned consumer or the queue is closed.
+   * Accepts several jobs of one topic, in this order; each as by `enqueue`. All of them are checked before
+   * the first is sent: one that cannot be a job refuses all.
+   * @throws what `enqueue` throws, for the first job that was refused; others may have been accepted.
+   */
+  enqueueMany(
+    topic: string,
+    jobs: readonly NewJob[],
+    options?: { signal?: AbortSignal },
+  ): Promise<Accepted[]>;
+  /**
+   * Starts handling the jobs of a topic, until the returned consumer or the queue is closed. Each job's
+   * effect is entered in the ledger, and the handler is given the ledger's transaction.
    * @throws InvalidOptionError, QueueClosedError, DuplicateConsumerError
    */
-  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
-  /** As above; each job's effect is entered in the ledger, and the handler is given its transaction. */
   process<Transaction>(
     topic: string,
     handler: Handler<Transaction>,
     options: ProcessOptions & { ledger: IdempotencyLedger<Transaction> },
   ): Consumer;
+  /** As above, without a ledger. */
+  process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
   getStats(): QueueStats;
   /**
    * Ends consumers and links after what is under way has settled, for at most `deadlineMs`. Jobs in the
@@ -69,7 +81,16 @@ export type AcknowledgeLevel = 'local' | 'redis' | 'replicated';
 /** Which store accepted, or would accept, a job. */
 export type Acceptor = 'redis' | 'journal' | 'memory';
 
+/** One job of `enqueueMany`. */
+export interface NewJob {
+  payload: unknown;
+  jobId?: string;
+  delayMs?: number;
+}
+
 export interface EnqueueOptions {
+  /** Not handed to a handler before so many milliseconds have passed, by Redis's clock. Default 0. */
+  delayMs?: number;
   /**
    * The caller's own key for this job, 1 to 200 characters: of several jobs with one key only the first
    * is applied, for as long as `jobIdTtlMs` says. Default: a fresh id.
@@ -158,6 +179,8 @@ export interface QueueStats {
   readonly acceptedByFallback: number;
   /** Taken from the fallback by Redis since the start. */
   readonly drained: number;
+  /** Accepted by the fallback, and given up for newer ones (`backpressure: 'shed-oldest'`). */
+  readonly shed: number;
   /** Resent, and found already applied. */
   readonly alreadyApplied: number;
   /** Waiting in memory for an answer of Redis or the journal. */
@@ -196,6 +219,8 @@ export interface QueueEvents {
   disconnected: { errorClass: ErrorClass; error: string; atMs: number };
   /** Jobs that were on their way to Redis were moved to the fallback. */
   spilled: { topic: string; jobs: number; atMs: number };
+  /** Accepted jobs were given up to make room for newer ones. */
+  shed: { jobs: number; atMs: number };
   /** The fallback is empty again. */
   drained: { jobs: number; tookMs: number; atMs: number };
   /**

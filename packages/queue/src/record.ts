@@ -9,12 +9,16 @@ export interface StoredJob extends PublishedJob {
 /**
  * Layout, big-endian:
  *
- *     0  version (1)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
+ *     0  version (2)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
  *     6  origin epoch (u32)                   10  sequence (u48)
- *    16  enqueued at, epoch ms (f64)          24  topic, id, payload as UTF-8
+ *    16  enqueued at, epoch ms (f64)          24  due at, epoch ms (f64)
+ *    32  topic, id, payload as UTF-8
+ *
+ * Version 1 had no `due at`.
  */
-const VERSION = 1;
-const HEADER_BYTES = 24;
+const VERSION = 2;
+const HEADER_BYTES = 32;
+const FIRST_HEADER_BYTES = 24;
 
 export function encodeJob(job: StoredJob): Buffer {
   const topicBytes = Buffer.byteLength(job.topic);
@@ -29,6 +33,7 @@ export function encodeJob(job: StoredJob): Buffer {
   record.writeUInt32BE(job.originEpoch, 6);
   record.writeUIntBE(job.sequence, 10, 6);
   record.writeDoubleBE(job.enqueuedAtMs, 16);
+  record.writeDoubleBE(job.dueAtMs, 24);
   record.write(job.topic, HEADER_BYTES);
   record.write(job.id, HEADER_BYTES + topicBytes);
   record.write(job.payload, HEADER_BYTES + topicBytes + idBytes);
@@ -39,20 +44,22 @@ export function encodeJob(job: StoredJob): Buffer {
 export function decodeJob(bytes: Uint8Array): StoredJob {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = record.readUInt8(0);
-  if (version !== VERSION) {
+  if (version !== VERSION && version !== 1) {
     throw new RangeError(
       `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
         'release that wrote it',
     );
   }
-  const topicEnd = HEADER_BYTES + record.readUInt16BE(2);
+  const headerBytes = version === 1 ? FIRST_HEADER_BYTES : HEADER_BYTES;
+  const topicEnd = headerBytes + record.readUInt16BE(2);
   const idEnd = topicEnd + record.readUInt16BE(4);
   return {
     unique: record.readUInt8(1) === 1,
     originEpoch: record.readUInt32BE(6),
     sequence: record.readUIntBE(10, 6),
     enqueuedAtMs: record.readDoubleBE(16),
-    topic: record.toString('utf8', HEADER_BYTES, topicEnd),
+    dueAtMs: version === 1 ? 0 : record.readDoubleBE(24),
+    topic: record.toString('utf8', headerBytes, topicEnd),
     id: record.toString('utf8', topicEnd, idEnd),
     payload: record.toString('utf8', idEnd),
   };

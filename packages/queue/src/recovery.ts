@@ -26,6 +26,8 @@ export interface Inflow {
   /** While it holds back, new jobs wait in memory instead of prolonging the backlog. */
   holdBack(isHeld: boolean): void;
   linkFailed(failure: BackendFailure): void;
+  /** There may be room, or nothing left to wait for. */
+  tellProgress(): void;
   /** Appends to the journal that are under way; `undefined` when there are none. */
   spilling(): Promise<unknown> | undefined;
 }
@@ -101,13 +103,15 @@ export class Recovery {
     }
   }
 
-  #drainOnce(): Promise<number> {
+  async #drainOnce(): Promise<number> {
     const { inflow } = this.#parts;
-    return drainOnce(
+    const taken = await drainOnce(
       this.#parts,
       (topic, own) => inflow.ownPublication(topic, own),
       (publication, receipt) => inflow.published(publication, receipt),
     );
+    inflow.tellProgress();
+    return taken;
   }
 
   async #recover(): Promise<void> {

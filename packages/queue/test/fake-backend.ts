@@ -24,6 +24,7 @@ interface Entry {
 
 interface Topic {
   entries: Entry[];
+  delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
   marks: Map<string, { owner: number; epoch: number; sequence: number }>;
   ids: Set<string>;
 }
@@ -116,14 +117,17 @@ export class FakeBackend implements QueueBackend {
 
   /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
   sync(): () => void {
-    const topics = [...this.topics].map(([name, { entries, marks, ids }]): [string, Topic] => [
-      name,
-      {
-        entries: entries.map((entry) => Object.assign({}, entry)),
-        marks: new Map(marks),
-        ids: new Set(ids),
-      },
-    ]);
+    const topics = [...this.topics].map(
+      ([name, { entries, delayed, marks, ids }]): [string, Topic] => [
+        name,
+        {
+          entries: entries.map((entry) => Object.assign({}, entry)),
+          delayed: [...delayed],
+          marks: new Map(marks),
+          ids: new Set(ids),
+        },
+      ],
+    );
     const applied = new Map(this.applied);
     return () => {
       this.down();
@@ -212,6 +216,7 @@ export class FakeBackend implements QueueBackend {
     originEpoch,
     floor,
     previous,
+    maxJobs = Infinity,
     jobs,
   }: Publication): PublishReceipt {
     const topic = this.#topic(name);
@@ -224,9 +229,14 @@ export class FakeBackend implements QueueBackend {
       throw new BackendError('busy', 'something is missing before');
     let alreadyApplied = 0;
     const duplicates: string[] = [];
+    let refused = 0;
     for (const job of jobs) {
       if (passed || job.sequence <= sequence) {
         alreadyApplied += 1;
+        continue;
+      }
+      if (topic.entries.length + topic.delayed.length >= maxJobs) {
+        refused += 1;
         continue;
       }
       sequence = job.sequence;
@@ -236,23 +246,21 @@ export class FakeBackend implements QueueBackend {
       }
       if (job.unique) topic.ids.add(job.id);
       this.#lastHandle += 1;
-      const { id, payload, enqueuedAtMs } = job;
-      topic.entries.push({
-        handle: `${this.#lastHandle}`,
-        id,
-        payload,
-        enqueuedAtMs,
-        deliveries: 0,
-      });
+      const { id, payload, enqueuedAtMs, dueAtMs } = job;
+      const handle = `${this.#lastHandle}`;
+      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
+      else topic.entries.push(entry);
       this.applied.set(name, [...(this.applied.get(name) ?? []), payload]);
     }
     if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
     for (const wake of this.#awaitingJobs) wake();
-    return { remembered, alreadyApplied, duplicates };
+    return { remembered, alreadyApplied, duplicates, refused };
   }
 
   async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
     this.#requireUp();
+    this.#promote(name);
     const free = (): Entry[] =>
       this.#topic(name).entries.filter(({ owner }) => owner === undefined);
     if (free().length === 0 && !this.#isClosed) {
@@ -269,6 +277,15 @@ export class FakeBackend implements QueueBackend {
     return free()
       .slice(0, max)
       .map((entry) => this.#hand(entry, me));
+  }
+
+  #promote(name: string): void {
+    const topic = this.#topic(name);
+    const nowMs = systemClock.epochMs();
+    const due = topic.delayed.filter(({ dueAtMs }) => dueAtMs <= nowMs);
+    topic.delayed = topic.delayed.filter(({ dueAtMs }) => dueAtMs > nowMs);
+    const inOrder = due.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+    topic.entries.push(...inOrder.map(({ entry }) => entry));
   }
 
   #recover(
@@ -317,7 +334,7 @@ export class FakeBackend implements QueueBackend {
   #topic(name: string): Topic {
     const known = this.topics.get(name);
     if (known !== undefined) return known;
-    const topic: Topic = { entries: [], marks: new Map(), ids: new Set() };
+    const topic: Topic = { entries: [], delayed: [], marks: new Map(), ids: new Set() };
     this.topics.set(name, topic);
     return topic;
   }

@@ -15,6 +15,10 @@ test.each<[string, object, string]>([
   ['a node without a host', { redis: { cluster: [{ port: 1 }] } }, 'redis.cluster[0].host'],
   ['a cluster with a name', { redis: { cluster: [{ host: 'h' }], name: 'm' } }, 'redis.name'],
   ['a login beside an address', { redis: { ...redis, password: 'p' } }, 'redis.password'],
+  ['an unknown option of a topic', { redis, topics: { t: { limit: 1 } } }, 'topics.t.limit'],
+  ['a topic without room', { redis, topics: { t: { maxJobs: 0 } } }, 'topics.t.maxJobs'],
+  ['a schema that is none', { redis, topics: { t: { schema: {} } } }, 'topics.t.schema'],
+  ['replication to nobody', { redis, acknowledge: 'replicated', replicas: 0 }, 'replicas'],
   ['an unknown fallback', { redis, fallback: 'disk' }, 'fallback'],
   [
     'a journal without a directory',

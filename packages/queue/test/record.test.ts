@@ -10,6 +10,7 @@ const job = fc.record({
   originEpoch: fc.integer({ min: 1, max: 4_294_967_295 }),
   sequence: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
   enqueuedAtMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  dueAtMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
 });
 
 test('a job is read back from the journal as it was written', () => {
@@ -26,5 +27,26 @@ test('a record of another version is refused with the way out', () => {
   if (sample === undefined) throw new Error('no sample');
   const record = encodeJob(sample);
   record.writeUInt8(9, 0);
-  expect(() => decodeJob(record)).toThrow('has version 9, this release reads 1: drain the journal');
+  expect(() => decodeJob(record)).toThrow('has version 9, this release reads 2: drain the journal');
+});
+
+test('what the release before has written is read as jobs that are due at once', () => {
+  const header = Buffer.alloc(24);
+  header.writeUInt8(1, 0);
+  header.writeUInt16BE(1, 2);
+  header.writeUInt16BE(2, 4);
+  header.writeUInt32BE(3, 6);
+  header.writeUIntBE(4, 10, 6);
+  header.writeDoubleBE(5, 16);
+  const record = Buffer.concat([header, Buffer.from('tid{}')]);
+  expect(decodeJob(record)).toEqual({
+    unique: false,
+    originEpoch: 3,
+    sequence: 4,
+    enqueuedAtMs: 5,
+    dueAtMs: 0,
+    topic: 't',
+    id: 'id',
+    payload: '{}',
+  });
 });

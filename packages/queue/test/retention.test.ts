@@ -4,7 +4,7 @@ import { Retention } from '../src/retention.ts';
 
 function job(sequence: number, characters = 10): PublishedJob {
   const payload = 'x'.repeat(characters);
-  return { sequence, id: `${sequence}`, unique: false, enqueuedAtMs: 0, payload };
+  return { sequence, id: `${sequence}`, unique: false, enqueuedAtMs: 0, dueAtMs: 0, payload };
 }
 
 const sequences = (jobs: readonly PublishedJob[]): number[] => jobs.map(({ sequence }) => sequence);

@@ -15,6 +15,9 @@ export interface Arena extends Field {
 /** A Redis that has on its disk whatever it acknowledged. */
 export const PERSISTENT = { appendonly: 'yes', appendfsync: 'always' } as const;
 
+/** A Redis that outlives the death of its process, though not that of the machine: nothing waits for a disk. */
+export const WRITTEN = { appendonly: 'yes', appendfsync: 'no' } as const;
+
 /**
  * A Redis that may forget the last second or two even when only its process is killed: while one sync is
  * under way it answers first and writes later.

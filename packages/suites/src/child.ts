@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
@@ -7,22 +7,39 @@ export interface ProducerOrder {
   readonly url: string;
   readonly directory: string;
   readonly topic: string;
+  /** The number of its first job. Default 1. */
+  readonly from?: number;
+  /** Default 'redis'. */
+  readonly acknowledge?: 'local' | 'redis';
+  /** How many jobs it may wait for at a time. Default 1. */
+  readonly inFlight?: number;
+  /** How long it rests after each answer. Default not at all. */
+  readonly pauseMs?: number;
 }
 
-export interface ProducerChild {
-  /** What the producer was told its queue had accepted, in the order it was told. */
-  readonly accepted: AsyncIterable<{ job: number; accepted: string }>;
+/** What a consumer in a process of its own is told. */
+export interface ConsumerOrder {
+  readonly url: string;
+  readonly postgresUrl: string;
+  readonly topic: string;
+  readonly leaseMs: number;
+}
+
+export interface Child {
   /** SIGKILL; resolves once it is gone. */
   kill(): Promise<void>;
 }
 
-/** Starts a process that enqueues numbered jobs, one after the other, until it is killed. */
+export interface ProducerChild extends Child {
+  /** What the producer was told its queue had accepted, in the order it was told. */
+  readonly accepted: AsyncIterable<{ job: number; accepted: string }>;
+  /** What it has said so far, and nobody has read yet. */
+  heard(): { job: number; accepted: string }[];
+}
+
+/** Starts a process that enqueues numbered jobs until it is killed. */
 export function runProducer(order: ProducerOrder): ProducerChild {
-  const child = fork(join(import.meta.dirname, 'producer-main.ts'), [JSON.stringify(order)], {
-    execArgv: [],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const exited = once(child, 'exit');
+  const { child, exited, kill } = run('producer-main.ts', order);
   const arrived: { job: number; accepted: string }[] = [];
   let wake: () => void = () => undefined;
   let hasEnded = false;
@@ -45,6 +62,35 @@ export function runProducer(order: ProducerOrder): ProducerChild {
         }
       },
     },
+    heard: () => arrived.splice(0),
+    kill,
+  };
+}
+
+/** Starts a process that handles jobs until it is killed. `handling` resolves at its next handler. */
+export function runConsumer(order: ConsumerOrder): Child & { handling(): Promise<void> } {
+  const { child, kill } = run('consumer-main.ts', order);
+  return {
+    kill,
+    async handling() {
+      await once(child, 'message');
+    },
+  };
+}
+
+function run(
+  main: string,
+  order: object,
+): { child: ChildProcess; exited: Promise<unknown>; kill(): Promise<void> } {
+  const child = fork(join(import.meta.dirname, main), [JSON.stringify(order)], {
+    execArgv: [],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  // What it said last may still be on its way when it has exited; not when the channel is closed.
+  const exited = Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
+  return {
+    child,
+    exited,
     async kill() {
       child.kill('SIGKILL');
       await exited;

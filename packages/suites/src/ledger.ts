@@ -29,6 +29,11 @@ export class Ledger {
     for (const tell of this.#onDelivery) tell(job);
   }
 
+  /** The jobs that were accepted, by whatever store. */
+  acceptedJobs(): number[] {
+    return [...this.#accepted.keys()];
+  }
+
   /** The jobs that were accepted by that store. */
   acceptedBy(store: string): number[] {
     return [...this.#accepted].filter(([, by]) => by === store).map(([job]) => job);

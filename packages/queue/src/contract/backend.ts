@@ -40,9 +40,9 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
   test('a publication that is sent again adds only what is new', async () => {
     const backend = await openUp();
     const receipt = await backend.publish(publication({ jobs: [job(1), job(2)] }));
-    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [] });
+    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
     const again = await backend.publish(publication({ jobs: [job(1), job(2), job(3)] }));
-    expect(again).toEqual({ remembered: 2, alreadyApplied: 2, duplicates: [] });
+    expect(again).toEqual({ remembered: 2, alreadyApplied: 2, duplicates: [], refused: 0 });
     expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'job-3']);
   });
 
@@ -89,7 +89,7 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     const other = await backend.publish(
       publication({ producer: 'other', jobs: [job(1, 'other-1')] }),
     );
-    expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [] });
+    expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
   });
 
   test('of several jobs with one id of the caller’s choice the first is kept', async () => {
@@ -99,7 +99,7 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     const receipt = await backend.publish(
       publication({ jobs: [first, job(2), { ...job(3), ...unique }] }),
     );
-    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: ['mine'] });
+    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: ['mine'], refused: 0 });
     const again = await backend.publish(
       publication({ producer: 'other', jobs: [{ ...job(1), ...unique }, job(2, 'other-2')] }),
     );
@@ -163,6 +163,32 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     await Promise.all([one.close(), two.close()]);
   });
 
+  test('a delayed job is handed out when it is due, behind those that were due before', async () => {
+    const backend = await openUp();
+    const dueAtMs = Math.round(systemClock.epochMs()) + 2 * LEASE_MS;
+    const later = { ...job(1), dueAtMs: dueAtMs + LEASE_MS };
+    await backend.publish(publication({ jobs: [later, { ...job(2), dueAtMs }, job(3)] }));
+    const consumer = backend.subscribe(TOPIC, LEASE_MS);
+    const [first] = await fetchAll(consumer, 1);
+    expect(first?.id).toBe('job-3');
+    expect(await consumer.fetch(1)).toEqual([]);
+    const rest = await fetchAll(consumer, 2);
+    expect(rest.map(({ id }) => id)).toEqual(['job-2', 'job-1']);
+    // Two clocks of one machine, read to the millisecond.
+    expect(systemClock.epochMs()).toBeGreaterThan(dueAtMs + LEASE_MS - 5);
+    await consumer.close();
+  });
+
+  test('a topic that holds as many jobs as it may refuses the others, and takes them when there is room', async () => {
+    const backend = await openUp();
+    const batch = publication({ maxJobs: 2, jobs: [job(1), job(2), job(3), job(4)] });
+    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 0, refused: 2 });
+    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 2 });
+    expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-1', 'job-2']);
+    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 0 });
+    expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-3', 'job-4']);
+  });
+
   test('a buried job is gone from its topic', async () => {
     const backend = await openUp();
     const consumer = backend.subscribe(TOPIC, LEASE_MS);
@@ -191,7 +217,7 @@ function publication(given: Partial<Publication>): Publication {
 
 function job(sequence: number, id = `job-${sequence}`): PublishedJob {
   const payload = JSON.stringify({ n: sequence });
-  return { sequence, id, unique: false, enqueuedAtMs: 1_000 + sequence, payload };
+  return { sequence, id, unique: false, enqueuedAtMs: 1_000 + sequence, dueAtMs: 0, payload };
 }
 
 async function takeAll(backend: QueueBackend, count: number): Promise<Delivery[]> {

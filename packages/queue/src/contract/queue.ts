@@ -43,6 +43,38 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 
+  test('jobs enqueued together are accepted together and handled in their order', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    const many = Array.from({ length: 50 }, (_, n) => ({ payload: n }));
+    const accepted = await queue.enqueueMany('many', many);
+    expect(new Set(accepted.map(({ id }) => id)).size).toBe(50);
+    queue.process('many', take, { concurrency: 1 });
+    await reached(50);
+    expect(jobs.map(({ payload }) => payload)).toEqual(many.map(({ payload }) => payload));
+  });
+
+  test('a delayed job is handled after its delay, and one without before it', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    queue.process('later', take, { concurrency: 1 });
+    await queue.enqueue('later', 'delayed', { delayMs: 300 });
+    await queue.enqueue('later', 'at once');
+    await reached(2);
+    expect(jobs.map(({ payload }) => payload)).toEqual(['at once', 'delayed']);
+  });
+
+  test('a second consumer of a name is refused while the first is there', async () => {
+    const queue = await openUp();
+    const first = queue.process('named', () => undefined, { name: 'one' });
+    queue.process('named', () => undefined, { name: 'two' });
+    expect(() => queue.process('named', () => undefined, { name: 'one' })).toThrow(
+      expect.objectContaining({ code: 'QUEUE_DUPLICATE_CONSUMER' }),
+    );
+    await first.close();
+    queue.process('named', () => undefined, { name: 'one' });
+  });
+
   test('topics are handled apart', async () => {
     const queue = await openUp();
     const left = collect();
@@ -112,6 +144,9 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     await expect(queue.enqueue('t', 1, { jobId: '' })).rejects.toEqual(refused('jobId'));
     const unknown: object = { delay: 5 };
     await expect(queue.enqueue('t', 1, unknown)).rejects.toEqual(refused('delay'));
+    await expect(queue.enqueue('t', 1, { delayMs: -1 })).rejects.toEqual(refused('delayMs'));
+    const [good, bad] = [{ payload: 1 }, { payload: 2, delayMs: 0.5 }];
+    await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(refused('delayMs'));
     expect(queue.getStats()).toMatchObject({
       acceptedByRedis: 0,
       acceptedByFallback: 0,

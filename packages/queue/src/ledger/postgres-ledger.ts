@@ -14,7 +14,7 @@ export interface LedgerPool<Connection extends LedgerConnection = LedgerConnecti
 }
 
 export interface PostgresLedgerOptions<Connection extends LedgerConnection> {
-  client: LedgerPool<Connection>;
+  client: LedgerPool<NoInfer<Connection>>;
   /** The inbox, of letters, digits, underscores and one dot at most. Default `holdfast_inbox`. */
   table?: string;
 }
@@ -38,7 +38,7 @@ const NAME = /^[a-z_]\w{0,62}(?:\.[a-z_]\w{0,62})?$/iu;
  * it is given become true in one transaction: each job's effect happens once, whatever dies.
  * @throws InvalidOptionError
  */
-export function postgresLedger<Connection extends LedgerConnection>(
+export function postgresLedger<Connection extends LedgerConnection = LedgerConnection>(
   options: PostgresLedgerOptions<Connection>,
 ): PostgresLedger<Connection> {
   const shape = {

@@ -49,13 +49,14 @@ export class RedisBackend implements QueueBackend {
   async publish(publication: Publication): Promise<PublishReceipt> {
     const { prefix, markTtlMs, jobIdTtlMs } = this.#tuning;
     const topic = topicKeys(prefix, publication.topic);
-    const keys = [topic.stream, topic.mark(publication.producer)];
+    const keys = [topic.stream, topic.mark(publication.producer), topic.delayed];
     const { ownerEpoch, originEpoch, floor, previous } = publication;
     const marks = [ownerEpoch, originEpoch, floor, previous];
-    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs];
+    const maxJobs = publication.maxJobs ?? 0;
+    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs];
     for (const job of publication.jobs) {
       const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
-      args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex);
+      args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex, job.dueAtMs);
     }
     const link = this.#links.of(publication.topic);
     const reply = await link.call((client) => runScript(client, publishScript, keys, args));
@@ -66,7 +67,8 @@ export class RedisBackend implements QueueBackend {
   subscribe(topic: string, leaseMs: number): Subscription {
     const keys = topicKeys(this.#tuning.prefix, topic);
     const telling = this.#links.of(topic);
-    return new RedisSubscription(this.#links.fetching(topic), telling, keys, leaseMs);
+    const links = { fetching: this.#links.fetching(topic), telling };
+    return new RedisSubscription(links, keys, leaseMs, this.#tuning.clock);
   }
 
   /**

@@ -2,6 +2,8 @@
 export interface TopicKeys {
   readonly stream: string;
   readonly dead: string;
+  /** Jobs that are not due yet, by when they are. */
+  readonly delayed: string;
   mark(producer: string): string;
   id(jobId: string): string;
 }
@@ -11,6 +13,7 @@ export function topicKeys(prefix: string, topic: string): TopicKeys {
   return {
     stream: `${base}:jobs`,
     dead: `${base}:dead`,
+    delayed: `${base}:delayed`,
     mark: (producer) => `${base}:mark:${producer}`,
     id: (jobId) => `${base}:id:${jobId}`,
   };

@@ -4,7 +4,7 @@ import type { Delivery, PublishReceipt, Recovery } from '../backend.ts';
 /** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
 
 export function readReceipt(reply: unknown): PublishReceipt {
-  const [remembered, alreadyApplied, ...duplicates] = list(reply);
+  const [remembered, alreadyApplied, refused = 0, ...duplicates] = list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
@@ -14,6 +14,7 @@ export function readReceipt(reply: unknown): PublishReceipt {
   return {
     remembered: whole(remembered),
     alreadyApplied: whole(alreadyApplied),
+    refused: whole(refused),
     duplicates: duplicates.map(word),
   };
 }

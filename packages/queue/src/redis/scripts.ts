@@ -8,10 +8,11 @@ import { type Script, script } from './script.ts';
  * resend and skipped. It is only ever raised, also towards `floor`: what the producer has settled and
  * cannot send again. After "Exactly Once Delivery and Transactional Messaging in Kafka" (KIP-98).
  *
- *   KEYS  1 stream   2 mark   3.. one per job with an id of the caller's own
+ *   KEYS  1 stream   2 mark   3 delayed   4.. one per job with an id of the caller's own
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
- *         7.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0
- *   Returns { sequence remembered before, jobs skipped as resent, ids skipped as known ... }, or
+ *         7 most jobs the topic may hold or 0
+ *         8.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0, due at or 0
+ *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, ids skipped as known ... }, or
  *   { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
  *   Fails with FENCED when a later owner of the producer's journal has been here.
  */
@@ -27,14 +28,22 @@ if myEpoch > epoch then sequence = 0 end
 local remembered = sequence
 if not passed and sequence < floor then sequence = floor end
 if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
-local resent, known = 0, {}
-for i = 7, #ARGV, 5 do
-  local mine, key = tonumber(ARGV[i]), tonumber(ARGV[i + 4])
+local resent, refused, known = 0, 0, {}
+local most, room = tonumber(ARGV[7]), 0
+if most > 0 then room = most - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[3]) end
+for i = 8, #ARGV, 6 do
+  local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
   if passed or mine <= sequence then
     resent = resent + 1
+  elseif most > 0 and room <= 0 then
+    refused = refused + 1
   else
+    room = room - 1
     if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
       known[#known + 1] = ARGV[i + 1]
+    elseif due > 0 then
+      -- An id has no control characters, so the first two line ends are ours.
+      redis.call('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
     else
       redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
     end
@@ -45,7 +54,24 @@ if not passed then
   redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
 end
-return {remembered, resent, unpack(known)}
+return {remembered, resent, refused, unpack(known)}
+`);
+
+/**
+ * Hands delayed jobs to the stream once they are due by the server's own clock, the earliest first.
+ *
+ *   KEYS  1 stream   2 delayed   Returns in how many ms the next one is due, or -1 when there is none.
+ */
+export const promoteScript: Script = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 500)) do
+  local id, at, payload = string.match(member, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+  redis.call('XADD', KEYS[1], '*', 'id', id, 'at', at, 'payload', payload)
+  redis.call('ZREM', KEYS[2], member)
+end
+local next = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+return next and math.max(0, math.ceil(next - now)) or -1
 `);
 
 /**

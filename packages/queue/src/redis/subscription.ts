@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '@holdfast/resilience';
 import type { Delivery, Recovery, Subscription } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { isExistingGroup, isMissingGroup } from './errors.ts';
@@ -6,7 +7,13 @@ import type { TopicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { readNewDeliveries, readRecovery } from './replies.ts';
 import { type Script, runScript } from './script.ts';
-import { acknowledgeScript, buryScript, leaveScript, recoverScript } from './scripts.ts';
+import {
+  acknowledgeScript,
+  buryScript,
+  leaveScript,
+  promoteScript,
+  recoverScript,
+} from './scripts.ts';
 
 /** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
 const GROUP = 'holdfast';
@@ -19,10 +26,19 @@ export class RedisSubscription implements Subscription {
   readonly #telling: RedisLink;
   readonly #keys: TopicKeys;
   readonly #leaseMs: number;
+  readonly #clock: Clock;
   readonly #consumer = randomUUID();
+  /** When the next delayed job may be due. */
+  #nextDueMs = 0;
 
-  constructor(fetching: RedisLink, telling: RedisLink, keys: TopicKeys, leaseMs: number) {
+  constructor(
+    { fetching, telling }: { fetching: RedisLink; telling: RedisLink },
+    keys: TopicKeys,
+    leaseMs: number,
+    clock: Clock,
+  ) {
     this.#fetching = fetching;
+    this.#clock = clock;
     this.#telling = telling;
     this.#keys = keys;
     this.#leaseMs = leaseMs;
@@ -34,12 +50,25 @@ export class RedisSubscription implements Subscription {
   }
 
   async fetch(max: number): Promise<Delivery[]> {
-    const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', BLOCK_MS];
+    await this.#promote();
+    const blockMs = Math.max(1, Math.min(BLOCK_MS, Math.ceil(this.#nextDueMs - this.#clock.now())));
+    const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', blockMs];
     const from = ['STREAMS', this.#keys.stream, '>'];
     const reply = await this.#inGroup(() =>
       this.#fetching.call((client) => client.call('XREADGROUP', ...command, ...from), BLOCK_MS),
     );
     return readNewDeliveries(reply ?? null);
+  }
+
+  /** Hands over what is due; asked for again when the next one is, and often enough to notice new ones. */
+  async #promote(): Promise<void> {
+    if (this.#clock.now() < this.#nextDueMs) return;
+    const { stream, delayed } = this.#keys;
+    const dueInMs = await this.#telling.call((client) =>
+      runScript(client, promoteScript, [stream, delayed], []),
+    );
+    const inMs = typeof dueInMs === 'number' && dueInMs >= 0 ? dueInMs : BLOCK_MS;
+    this.#nextDueMs = this.#clock.now() + Math.min(inMs, BLOCK_MS);
   }
 
   async recover(held: readonly string[], max: number): Promise<Recovery> {
