@@ -20,7 +20,7 @@ export interface HttpAnswer {
 }
 
 /** Longer than clients keep an idle connection, so that none is closed on them as they take it up. */
-const KEEP_ALIVE_MS = 120_000;
+export const KEEP_ALIVE_MS = 120_000;
 
 export async function listenOn(
   server: Server,

@@ -11,7 +11,7 @@ import {
   readOptions,
   systemClock,
   text,
-} from '@holdfast/resilience';
+} from '@holdfast/resilience/foundation';
 import type { FaultHook } from './faults.ts';
 
 export interface S3ServerOptions {
@@ -63,16 +63,28 @@ const accountsRule: Rule<readonly { accessKeyId: string; secretAccessKey: string
   absent: () => [],
 };
 
-const shape = {
+/** How the options are read that say what the server is, and not where. */
+export const storageShape: {
+  readonly accessKeyId: Rule<string>;
+  readonly secretAccessKey: Rule<string>;
+  readonly accounts: Rule<readonly { accessKeyId: string; secretAccessKey: string }[]>;
+  readonly maxObjectBytes: Rule<number>;
+  readonly maxStoredBytes: Rule<number | undefined>;
+  readonly minPartBytes: Rule<number>;
+} = {
   accessKeyId: name('holdfast-stage'),
   secretAccessKey: name('holdfast-stage-secret'),
   accounts: accountsRule,
-  directory: optional(text({ maxLength: 4_096 })),
-  host: name('127.0.0.1'),
-  port: integer({ min: 0, max: 65_535, default: 0 }),
   maxObjectBytes: bytes(5 * GIB),
   maxStoredBytes: optional(bytes()),
   minPartBytes: bytes(5_242_880),
+};
+
+const shape = {
+  ...storageShape,
+  directory: optional(text({ maxLength: 4_096 })),
+  host: name('127.0.0.1'),
+  port: integer({ min: 0, max: 65_535, default: 0 }),
   faults: callback<FaultHook>(() => undefined),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies Shape<S3ServerOptions>;

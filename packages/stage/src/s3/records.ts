@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Settled, type Shape, readOptions } from '@holdfast/resilience';
+import { type Settled, type Shape, readOptions } from '@holdfast/resilience/foundation';
 
 /** Records by key, each change of which is kept before the call returns. */
 export interface Table<T> {

@@ -5,7 +5,7 @@ import {
   nested,
   optional,
   text,
-} from '@holdfast/resilience';
+} from '@holdfast/resilience/foundation';
 import { type Blobs, type Span, openBlobs } from './blobs.ts';
 import { CHECKSUMS, type ChecksumName } from './checksums.ts';
 import { type Records, type Table, openRecords } from './records.ts';

@@ -1,4 +1,4 @@
-import { type Shape, flag, oneOf, readOptions } from '@holdfast/resilience';
+import { type Shape, flag, oneOf, readOptions } from '@holdfast/resilience/foundation';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
 /** What the world around the server is like; changed while it runs. */

@@ -9,7 +9,7 @@ import {
   readOptions,
   systemClock,
   text,
-} from '@holdfast/resilience';
+} from '@holdfast/resilience/foundation';
 import type { FaultHook } from '../s3/faults.ts';
 import { type StoragePolicy, policiesRule } from './access.ts';
 

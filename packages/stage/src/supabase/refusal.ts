@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/resilience/foundation';
 
 /** Codes of Supabase Storage. */
 export type SupabaseReason =

@@ -1,5 +1,5 @@
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import { sleep } from '@holdfast/resilience';
+import { sleep } from '@holdfast/resilience/foundation';
 import { type RefusalFault, answerUnder } from '../s3/faults.ts';
 import { type HttpAnswer, listenOn, sendAnswer } from '../s3/listen.ts';
 import { ROLES, type StorageRole } from './access.ts';

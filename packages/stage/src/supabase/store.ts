@@ -6,7 +6,7 @@ import {
   nested,
   optional,
   text,
-} from '@holdfast/resilience';
+} from '@holdfast/resilience/foundation';
 import { type Blobs, openBlobs } from '../s3/blobs.ts';
 import { type Records, type Table, openRecords } from '../s3/records.ts';
 import type { Piece } from '../s3/store.ts';

@@ -1,0 +1,97 @@
+import type { Rule } from '@holdfast/resilience';
+import { type Ensemble, soloist } from '../ensemble.ts';
+import { imageOf } from '../images.ts';
+import { locateNode, nodeServer } from '../program/node-server.ts';
+import { steer } from '../program/steering.ts';
+import type { Environment, ServerKind } from '../server-kind.ts';
+import type { ServerHandle } from '../stage.ts';
+import { type FaultRule, faultRulesRule } from './fault-rules.ts';
+import type { S3Exchange } from './handler.ts';
+import { answersHttp } from './probe.ts';
+import type { S3Credentials } from './s3-server.ts';
+import { type S3Settings, readS3Settings } from './settings.ts';
+
+/** An S3, path style. Locally it is this package's own; in Docker RustFS. */
+export interface S3 extends ServerHandle {
+  readonly region: 'us-east-1';
+  /** Of who owns the buckets. */
+  readonly credentials: S3Credentials;
+  /**
+   * Replaces all faults; an empty list heals. Only where the server is this package's own.
+   * @throws InvalidOptionError; StageStateError while it does not run; StageSteeringError
+   */
+  disturb(faults: readonly FaultRule[]): Promise<void>;
+  /** What it was asked, the newest 10 000 requests. Only where the server is this package's own. */
+  requests(): Promise<readonly S3Exchange[]>;
+  /** Forgets what it was asked so far. */
+  forgetRequests(): Promise<void>;
+}
+
+/** `true` stands for one with nothing in it. */
+export const s3Rule: Rule<S3Settings> = {
+  permitted: 'true or an object',
+  accepts: (value, field, owner) => readS3Settings(owner, value === true ? {} : value, field),
+};
+
+const RUSTFS_PORT = 9_000;
+
+export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3> {
+  const { accessKeyId, secretAccessKey, accounts = [], faults } = settings;
+  const image = imageOf('s3', env);
+  const isPlain = accounts.length === 0 && faults.length === 0;
+  const solo = soloist({
+    docker: isPlain
+      ? { stands: true, images: [image] }
+      : { stands: false, why: 's3 with accounts or faults is a process of this machine only' },
+    locate: locateNode,
+    cast(address): ServerKind {
+      const { container: _, ...program } = nodeServer(
+        {
+          name: 's3',
+          main: 's3/main',
+          settings,
+          network: 'bridge',
+          url: ({ host, port }) => `http://${host}:${port}`,
+          probe: (at, signal) => answersHttp(at, '/health', signal),
+        },
+        address,
+        env,
+      );
+      return {
+        ...program,
+        container: {
+          image,
+          port: RUSTFS_PORT,
+          command: ['/data'],
+          files: [],
+          env: { RUSTFS_ACCESS_KEY: accessKeyId, RUSTFS_SECRET_KEY: secretAccessKey },
+        },
+      };
+    },
+  });
+  return {
+    ...solo,
+    present(handles, context) {
+      const handle = solo.present(handles, context);
+      const steering = steer(handle, settings, context);
+      return Object.assign(handle, {
+        region: 'us-east-1' as const,
+        credentials: { accessKeyId, secretAccessKey },
+        disturb: (given: readonly FaultRule[]) =>
+          steering.change('disturb', (now) => ({
+            ...now,
+            faults: faultRulesRule.accepts(given, 'faults', 's3.disturb'),
+          })),
+        async requests() {
+          return requestsIn(await steering.readLog('requests'));
+        },
+        forgetRequests: () => steering.clearLog('forgetRequests'),
+      });
+    },
+  };
+}
+
+/** Both ends are this package's own, so the list is what the program wrote. */
+function requestsIn(said: unknown): readonly S3Exchange[] {
+  return Array.isArray(said) ? said : [];
+}
