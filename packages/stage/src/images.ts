@@ -9,6 +9,11 @@ const images = {
   'postgres-15': { variable: 'HOLDFAST_IMAGE_POSTGRES_15', pinned: 'postgres:15.15-bookworm' },
   'postgres-18': { variable: 'HOLDFAST_IMAGE_POSTGRES_18', pinned: 'postgres:18.1-bookworm' },
   node: { variable: 'HOLDFAST_IMAGE_NODE', pinned: 'node:24.21.0-bookworm' },
+  s3: { variable: 'HOLDFAST_IMAGE_S3', pinned: 'rustfs/rustfs:1.0.0' },
+  'supabase-storage': {
+    variable: 'HOLDFAST_IMAGE_SUPABASE_STORAGE',
+    pinned: 'supabase/storage-api:v1.74.0',
+  },
 } as const;
 
 /** The image of a server under `env`. */
@@ -24,7 +29,14 @@ export function replacementOf(server: keyof typeof images, env: Environment): st
 
 /** The variable that replaces an image; `undefined` for one that is none of those above. */
 export function variableOf(image: string, env: Environment): string | undefined {
-  const servers: (keyof typeof images)[] = ['redis', 'postgres-15', 'postgres-18', 'node'];
+  const servers: (keyof typeof images)[] = [
+    'redis',
+    'postgres-15',
+    'postgres-18',
+    'node',
+    's3',
+    'supabase-storage',
+  ];
   const server = servers.find((each) => imageOf(each, env) === image);
   return server === undefined ? undefined : images[server].variable;
 }

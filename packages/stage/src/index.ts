@@ -22,12 +22,11 @@ export type { RedisCluster } from './redis/cluster.ts';
 export type { RedisSentinel } from './redis/sentinel.ts';
 export type { FaultHook, RefusalFault, ServerCall, ServerFault } from './s3/faults.ts';
 export type { S3ServerOptions } from './s3/options.ts';
-export {
-  type S3Credentials,
-  type S3Server,
-  type S3ServerStats,
-  createS3Server,
-} from './s3/s3-server.ts';
+export type { S3Exchange, S3ServerStats } from './s3/handler.ts';
+export type { FaultRule } from './s3/fault-rules.ts';
+export type { S3 } from './s3/s3.ts';
+export { type S3Credentials, type S3Server, createS3Server } from './s3/s3-server.ts';
+export type { S3StageOptions } from './s3/settings.ts';
 export type { Address } from './server-kind.ts';
 export type { StageHarm } from './resources.ts';
 export type { StageTransition } from './server.ts';

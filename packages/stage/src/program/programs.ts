@@ -4,6 +4,8 @@ import type { DnsOptions, DnsSettings } from '../dns/settings.ts';
 import type { Ensemble } from '../ensemble.ts';
 import { type Git, gitEnsemble, gitRule } from '../git/git.ts';
 import type { GitOptions, GitSettings } from '../git/settings.ts';
+import { type S3, s3Ensemble, s3Rule } from '../s3/s3.ts';
+import type { S3Settings, S3StageOptions } from '../s3/settings.ts';
 import type { Environment } from '../server-kind.ts';
 import { type TlsForm, type TlsOptions, tlsRule } from '../tls/form.ts';
 import { type Tls, tlsEnsemble } from '../tls/tls.ts';
@@ -20,6 +22,8 @@ export interface ProgramOptions {
   tls?: true | TlsOptions;
   /** A git remote over HTTP. */
   git?: true | GitOptions;
+  /** An S3, path style. */
+  s3?: true | S3StageOptions;
 }
 
 /** Which handle each option brings. */
@@ -28,6 +32,7 @@ export interface ProgramHandles {
   readonly dns: Dns;
   readonly tls: Tls;
   readonly git: Git;
+  readonly s3: S3;
 }
 
 export interface SettledPrograms {
@@ -35,6 +40,7 @@ export interface SettledPrograms {
   readonly dns: DnsSettings | undefined;
   readonly tls: TlsForm | undefined;
   readonly git: GitSettings | undefined;
+  readonly s3: S3Settings | undefined;
 }
 
 /** How the options are read. */
@@ -45,11 +51,12 @@ export const programRules: {
   dns: optional(dnsRule),
   tls: optional(tlsRule),
   git: optional(gitRule),
+  s3: optional(s3Rule),
 };
 
 /** Those that were asked for, by the name of their option. */
 export function programEnsembles(
-  { upstream, dns, tls, git, clock }: SettledPrograms & { readonly clock: Clock },
+  { upstream, dns, tls, git, s3, clock }: SettledPrograms & { readonly clock: Clock },
   env: Environment,
 ): { readonly name: string; readonly ensemble: Ensemble<unknown> }[] {
   const ensembles: { name: string; ensemble: Ensemble<unknown> }[] = [];
@@ -59,5 +66,6 @@ export function programEnsembles(
   if (dns !== undefined) ensembles.push({ name: 'dns', ensemble: dnsEnsemble(dns, env) });
   if (tls !== undefined) ensembles.push({ name: 'tls', ensemble: tlsEnsemble(tls, clock, env) });
   if (git !== undefined) ensembles.push({ name: 'git', ensemble: gitEnsemble(git, env) });
+  if (s3 !== undefined) ensembles.push({ name: 's3', ensemble: s3Ensemble(s3, env) });
   return ensembles;
 }
