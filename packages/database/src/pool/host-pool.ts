@@ -196,8 +196,10 @@ export class HostPool {
     return new Promise((resolve, reject) => {
       const waiter = new Waiter(nowMs, resolve, reject);
       const giveUp = (reason: () => unknown): void => {
-        if (!this.#waiting.leave(waiter)) return;
-        this.#refuse(waiter, reason());
+        if (waiter.line === undefined) return;
+        const why = reason();
+        this.#waiting.leave(waiter);
+        this.#refuse(waiter, why);
         this.#pump();
       };
       const timedOut = (): void => giveUp(() => this.#timedOut(nowMs));
