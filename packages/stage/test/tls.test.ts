@@ -85,7 +85,9 @@ test('a server that speaks only an old protocol tells whom it turned away', asyn
   await stage.tls.disturb('oldProtocol');
   await ask();
   const handshakes = await stage.tls.handshakes();
-  expect(handshakes).toMatchObject([{ error: 'ERR_SSL_UNSUPPORTED_PROTOCOL' }]);
+  expect(handshakes).toMatchObject([
+    { fault: 'oldProtocol', error: 'ERR_SSL_UNSUPPORTED_PROTOCOL' },
+  ]);
 });
 
 test('a rotated certificate is for new connections, old ones live on', async () => {
@@ -96,6 +98,8 @@ test('a rotated certificate is for new connections, old ones live on', async () 
   const second = fresh.getPeerCertificate().fingerprint256;
   expect(second).not.toBe(first);
   await echo.tls.disturb('expired');
+  await expect(dial()).rejects.toMatchObject({ code: 'CERT_HAS_EXPIRED' });
+  await echo.tls.rotate();
   await expect(dial()).rejects.toMatchObject({ code: 'CERT_HAS_EXPIRED' });
   await echo.tls.disturb('oldProtocol');
   await expect(dial()).rejects.toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { isHoldfastError } from '@holdfast/resilience/foundation';
+import { bodyOf } from './body.ts';
 import type { RequestLog } from './request-log.ts';
 import { keepSettings, loadSettings } from './settings-file.ts';
 
 /** What begins the path of every request that is the stage's own and not one of its clients'. */
 export const CONTROL_PATH = '/__stage/';
+
+const MAX_BODY_BYTES = 67_108_864;
 
 /** How one program reads what it is told, and what it does about it. */
 export interface Steered<Settings> {
@@ -47,7 +49,7 @@ export async function openControl<Settings>(steered: Steered<Settings>): Promise
       case 'GET settings':
         return settings;
       case 'PUT settings': {
-        const given: unknown = JSON.parse(await text(incoming));
+        const given: unknown = JSON.parse(await bodyOf(incoming, MAX_BODY_BYTES));
         const turn = lastChange.then(() => change(given));
         lastChange = turn.catch(() => undefined);
         await turn;

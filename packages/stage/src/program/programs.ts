@@ -7,6 +7,8 @@ import type { GitOptions, GitSettings } from '../git/settings.ts';
 import { type S3, s3Ensemble, s3Rule } from '../s3/s3.ts';
 import type { S3Settings, S3StageOptions } from '../s3/settings.ts';
 import type { Environment } from '../server-kind.ts';
+import type { SupabaseSettings, SupabaseStageOptions } from '../supabase/settings.ts';
+import { type Supabase, supabaseEnsemble, supabaseRule } from '../supabase/supabase.ts';
 import { type TlsForm, type TlsOptions, tlsRule } from '../tls/form.ts';
 import { type Tls, tlsEnsemble } from '../tls/tls.ts';
 import type { UpstreamOptions, UpstreamSettings } from '../upstream/settings.ts';
@@ -24,6 +26,8 @@ export interface ProgramOptions {
   git?: true | GitOptions;
   /** An S3, path style. */
   s3?: true | S3StageOptions;
+  /** A Supabase with its Storage. Mode local only. */
+  supabase?: true | SupabaseStageOptions;
 }
 
 /** Which handle each option brings. */
@@ -33,6 +37,7 @@ export interface ProgramHandles {
   readonly tls: Tls;
   readonly git: Git;
   readonly s3: S3;
+  readonly supabase: Supabase;
 }
 
 export interface SettledPrograms {
@@ -41,6 +46,7 @@ export interface SettledPrograms {
   readonly tls: TlsForm | undefined;
   readonly git: GitSettings | undefined;
   readonly s3: S3Settings | undefined;
+  readonly supabase: SupabaseSettings | undefined;
 }
 
 /** How the options are read. */
@@ -52,11 +58,12 @@ export const programRules: {
   tls: optional(tlsRule),
   git: optional(gitRule),
   s3: optional(s3Rule),
+  supabase: optional(supabaseRule),
 };
 
 /** Those that were asked for, by the name of their option. */
 export function programEnsembles(
-  { upstream, dns, tls, git, s3, clock }: SettledPrograms & { readonly clock: Clock },
+  { upstream, dns, tls, git, s3, supabase, clock }: SettledPrograms & { readonly clock: Clock },
   env: Environment,
 ): { readonly name: string; readonly ensemble: Ensemble<unknown> }[] {
   const ensembles: { name: string; ensemble: Ensemble<unknown> }[] = [];
@@ -67,5 +74,8 @@ export function programEnsembles(
   if (tls !== undefined) ensembles.push({ name: 'tls', ensemble: tlsEnsemble(tls, clock, env) });
   if (git !== undefined) ensembles.push({ name: 'git', ensemble: gitEnsemble(git, env) });
   if (s3 !== undefined) ensembles.push({ name: 's3', ensemble: s3Ensemble(s3, env) });
+  if (supabase !== undefined) {
+    ensembles.push({ name: 'supabase', ensemble: supabaseEnsemble(supabase, env) });
+  }
   return ensembles;
 }

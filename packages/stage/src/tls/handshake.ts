@@ -8,6 +8,8 @@ export interface TlsHandshake {
   readonly protocol?: string;
   /** What it failed of, such as `ERR_SSL_UNSUPPORTED_PROTOCOL` or `ECONNRESET`. */
   readonly error?: string;
+  /** What was wrong with what the client was shown. */
+  readonly fault?: string;
   /** When, in milliseconds since the Unix epoch, by the server's own clock. */
   readonly atMs: number;
 }

@@ -5,9 +5,9 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type Socket, createServer } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
 import { systemClock } from '@holdfast/resilience/foundation';
+import { bodyOf } from '../program/body.ts';
 import { openControl } from '../program/control.ts';
 import { readEntry, serve } from '../program/entry.ts';
 import { createRequestLog } from '../program/request-log.ts';
@@ -18,14 +18,19 @@ import { type TlsSettings, readTlsSettings } from './settings.ts';
 
 /** The program of the TLS server: HTTPS or an echo, and the stage's control beside it in the clear. */
 
+/** What is said back is held whole. */
+const MAX_BODY_BYTES = 16_777_216;
+
 const entry = readEntry();
 const log = createRequestLog<TlsHandshake>();
 let server: Server | undefined;
+let fault: string | undefined;
 
 const control = await openControl({
   file: entry.file,
   read: readTlsSettings,
   enact(settings) {
+    ({ fault } = settings);
     // In force for who connects from now on; a connection that stands keeps what it was shown.
     if (server === undefined) server = open(settings);
     else server.setSecureContext(contextOf(settings));
@@ -46,22 +51,25 @@ function open(settings: TlsSettings): Server {
     socket.on('error', () => socket.destroy());
     // `false` where the client named nobody.
     const servername: unknown = 'servername' in socket ? socket.servername : false;
-    log.record({
+    record({
       ...(typeof servername === 'string' && { servername }),
       protocol: socket.getProtocol() ?? 'unknown',
-      atMs: systemClock.epochMs(),
     });
   });
   opened.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    log.record({ error: error.code ?? error.message, atMs: systemClock.epochMs() });
+    record({ error: error.code ?? error.message });
     socket.destroy();
   });
   return opened;
 }
 
+function record(seen: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
+  log.record({ ...seen, ...(fault !== undefined && { fault }), atMs: systemClock.epochMs() });
+}
+
 async function sayBack(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { method, url } = incoming;
-  const body = await text(incoming);
+  const body = await bodyOf(incoming, MAX_BODY_BYTES);
   outgoing.setHeader('content-type', 'application/json');
   outgoing.end(JSON.stringify({ method, path: url, body }));
 }

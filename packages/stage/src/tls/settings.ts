@@ -13,6 +13,8 @@ export type TlsProtocol = 'https' | 'echo';
 /** All that the program of a TLS server is told; the names are those of `tls.createServer`. */
 export interface TlsSettings {
   readonly protocol: TlsProtocol;
+  /** What is wrong with what it shows, for its log. */
+  readonly fault: string | undefined;
   readonly key: string;
   readonly cert: string;
   readonly minVersion: TlsVersion | undefined;
@@ -38,6 +40,7 @@ const pemRule: Rule<string> = {
 
 const shape = {
   protocol: protocolRule,
+  fault: optional(text({ maxLength: 50 })),
   key: pemRule,
   cert: pemRule,
   minVersion: version,

@@ -26,7 +26,7 @@ export interface Tls extends ServerHandle {
   disturb(fault: TlsFaultKind): Promise<void>;
   /** Shows a certificate again that holds. */
   heal(): Promise<void>;
-  /** Shows a new certificate that holds, with a key of its own. */
+  /** Shows a new certificate with a new key; what is wrong with it, if anything, stays. */
   rotate(): Promise<void>;
   /** How its clients have fared, the newest 10 000 handshakes. */
   handshakes(): Promise<readonly TlsHandshake[]>;
@@ -34,19 +34,22 @@ export interface Tls extends ServerHandle {
   forgetHandshakes(): Promise<void>;
 }
 
+/** What the program is told, with the fault under its own name. */
+type SteeredTls = TlsSettings & { readonly fault: TlsFaultKind | undefined };
+
 export function tlsEnsemble(
   { hostnames, protocol, fault }: TlsForm,
   clock: Clock,
   env: Environment,
 ): Ensemble<Tls> {
   const authority = createCertificateAuthority({ clock });
-  const settingsUnder = (wrong: TlsFaultKind | undefined): TlsSettings => {
+  const settingsUnder = (wrong: TlsFaultKind | undefined): SteeredTls => {
     const shown = tlsServerSettings(authority, {
       hostnames,
       clock,
       ...(wrong && { fault: wrong }),
     });
-    return readTlsSettings({ protocol, ...shown });
+    return { ...readTlsSettings({ protocol, fault: wrong, ...shown }), fault: wrong };
   };
   const settings = settingsUnder(fault);
   const scheme = protocol === 'https' ? 'https' : 'tls';
@@ -80,7 +83,7 @@ export function tlsEnsemble(
             settingsUnder(faultRule.accepts(wrong, 'fault', 'tls.disturb')),
           ),
         heal: () => steering.change('heal', () => settingsUnder(undefined)),
-        rotate: () => steering.change('rotate', () => settingsUnder(undefined)),
+        rotate: () => steering.change('rotate', (now) => settingsUnder(now.fault)),
         async handshakes() {
           return handshakesIn(await steering.readLog('handshakes'));
         },
