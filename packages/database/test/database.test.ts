@@ -263,7 +263,7 @@ test('a link lost between COMMIT and its answer is called unknown', async () => 
 });
 
 test('wherever the answer to COMMIT is cut, what is said of it is right', async () => {
-  const { db, server } = await open();
+  const { db, server } = await open({ reconnect: { initialDelayMs: 1, maxDelayMs: 1 } });
   // CommandComplete of COMMIT is 12 bytes: from there on the answer is known.
   const answers: string[] = [];
   for (let bytes = 0; bytes <= 40; bytes += 1) {

@@ -99,9 +99,9 @@ export class ScriptedConnector {
   readonly links: ScriptedLink[] = [];
   attempts = 0;
   /** What the next attempts fail with; `undefined`: they succeed. */
-  failure: unknown;
+  failure: Error | undefined;
   /** Asked at each attempt, before `failure`. */
-  decide: (() => unknown) | undefined;
+  decide: (() => Error | undefined) | undefined;
 
   readonly connect: Connect = async () => {
     this.attempts += 1;

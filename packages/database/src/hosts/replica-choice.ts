@@ -81,11 +81,19 @@ export class ReplicaChoice {
       );
       const remainingMs = endsAtMs - clock.now();
       if (hopeful.length === 0 || remainingMs <= 0 || limit.over !== undefined) return undefined;
-      const asked = Promise.race(hopeful.map(async (host) => cluster.ask(host)));
-      await Promise.race([asked, sleep(clock, remainingMs)]);
+      await this.#anyAnswer(hopeful, remainingMs);
       const fresh = this.#fresh(freshness, pinned);
       if (fresh !== undefined) return fresh;
       await sleep(clock, Math.min(ASK_AGAIN_MS, Math.max(0, endsAtMs - clock.now())));
     }
+  }
+
+  /** Waits for the first to answer, and no longer than that. */
+  async #anyAnswer(hosts: readonly Host[], timeoutMs: number): Promise<void> {
+    const { cluster, clock } = this.#options;
+    const answered = new AbortController();
+    const tooLate = sleep(clock, timeoutMs, answered.signal).catch(() => undefined);
+    await Promise.race([tooLate, ...hosts.map(async (host) => cluster.ask(host))]);
+    answered.abort();
   }
 }
