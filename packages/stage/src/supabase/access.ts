@@ -1,4 +1,11 @@
-import { InvalidOptionError, type Rule, nested, oneOf, optional, text } from '@holdfast/resilience/foundation';
+import {
+  InvalidOptionError,
+  type Rule,
+  nested,
+  oneOf,
+  optional,
+  text,
+} from '@holdfast/resilience/foundation';
 import { type SupabaseReason, refuse } from './refusal.ts';
 
 export const ROLES = ['anon', 'authenticated', 'service_role'] as const;

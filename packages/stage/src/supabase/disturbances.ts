@@ -1,4 +1,4 @@
-import { type Shape, flag, oneOf, readOptions } from '@holdfast/resilience/foundation';
+import { type Rule, flag, oneOf, readOptions } from '@holdfast/resilience/foundation';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
 /** What the world around the server is like; changed while it runs. */
@@ -11,15 +11,20 @@ export interface SupabaseDisturbances {
   database?: 'up' | 'frozen' | 'down';
 }
 
-const shape = {
+/** How each of them is read. */
+export const disturbanceShape: {
+  readonly policies: Rule<readonly StoragePolicy[]>;
+  readonly readOnly: Rule<boolean>;
+  readonly database: Rule<'up' | 'frozen' | 'down'>;
+} = {
   policies: policiesRule,
   readOnly: flag(false),
   database: oneOf(['up', 'frozen', 'down'], 'up'),
-} satisfies Shape<SupabaseDisturbances>;
+};
 
 export type Disturbances = Required<SupabaseDisturbances>;
 
 /** @throws InvalidOptionError */
 export function readDisturbances(owner: string, given: unknown): Disturbances {
-  return readOptions(owner, shape, given);
+  return readOptions(owner, disturbanceShape, given);
 }

@@ -45,21 +45,34 @@ const milliseconds = (fallback: number): Rule<number> =>
 const bytes = (fallback: number): Rule<number> =>
   integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: fallback });
 
-const shape = {
+/** How the options are read that say what the server is, and not where. */
+export const storageShape: {
+  readonly jwtSecret: Rule<string>;
+  readonly policies: Rule<readonly StoragePolicy[]>;
+  readonly maxObjectBytes: Rule<number>;
+  readonly maxStandardUploadBytes: Rule<number>;
+  readonly resumableExpiryMs: Rule<number>;
+  readonly signedUploadExpiryMs: Rule<number>;
+  readonly databaseTimeoutMs: Rule<number>;
+} = {
   jwtSecret: text({
     minLength: 32,
     maxLength: 1_024,
     default: 'holdfast-stage-secret-of-32-characters-and-more',
   }),
   policies: policiesRule,
-  directory: optional(text({ maxLength: 4_096 })),
-  host: text({ maxLength: 128, default: '127.0.0.1' }),
-  port: integer({ min: 0, max: 65_535, default: 0 }),
   maxObjectBytes: bytes(524_288_000),
   maxStandardUploadBytes: bytes(52_428_800),
   resumableExpiryMs: milliseconds(86_400_000),
   signedUploadExpiryMs: milliseconds(7_200_000),
   databaseTimeoutMs: milliseconds(3_000),
+};
+
+const shape = {
+  ...storageShape,
+  directory: optional(text({ maxLength: 4_096 })),
+  host: text({ maxLength: 128, default: '127.0.0.1' }),
+  port: integer({ min: 0, max: 65_535, default: 0 }),
   faults: callback<FaultHook>(() => undefined),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies Shape<SupabaseStorageServerOptions>;

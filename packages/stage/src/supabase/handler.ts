@@ -1,0 +1,176 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { sleep } from '@holdfast/resilience/foundation';
+import { type RefusalFault, type ServerCall, answerUnder } from '../s3/faults.ts';
+import { type HttpAnswer, sendAnswer } from '../s3/listen.ts';
+import { ROLES, type StorageRole } from './access.ts';
+import { type Disturbances, type SupabaseDisturbances, readDisturbances } from './disturbances.ts';
+import { jsonAnswer } from './exchange.ts';
+import { verifyToken } from './jwt.ts';
+import type { SettledSupabaseOptions } from './options.ts';
+import { SupabaseRefusalError, refuse } from './refusal.ts';
+import { type Route, routeOf } from './routes.ts';
+import { openSupabaseStore } from './store.ts';
+
+export interface SupabaseStorageStats {
+  /** Requests by operation, also those that were refused or struck by a fault. */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Bytes of bodies that were read, forms included. */
+  readonly receivedBytes: number;
+  readonly objects: number;
+}
+
+/** One request and what it was answered. */
+export interface SupabaseExchange extends ServerCall {
+  /** Of HTTP; 0 where the connection was ended instead. */
+  readonly status: number;
+  /** Bytes of its body that were read, forms included. */
+  readonly receivedBytes: number;
+}
+
+/** Everything of a Supabase Storage but its port. */
+export interface SupabaseHandler {
+  serve(message: IncomingMessage, response: ServerResponse): void;
+  /** @throws InvalidOptionError */
+  disturb(disturbances: SupabaseDisturbances): void;
+  getStats(): SupabaseStorageStats;
+  close(): void;
+}
+
+const PREFIX = '/storage/v1';
+
+export async function openSupabaseHandler(
+  settled: SettledSupabaseOptions,
+  onExchange: (exchange: SupabaseExchange) => void,
+): Promise<SupabaseHandler> {
+  const { clock, faults, jwtSecret, policies, databaseTimeoutMs } = settled;
+  const store = await openSupabaseStore(settled.directory);
+  const read = (given: SupabaseDisturbances): Disturbances =>
+    readDisturbances('disturb', { policies, ...given });
+  let disturbances = read({});
+  const requests: Record<string, number> = {};
+  let receivedBytes = 0;
+
+  const perform = async (
+    message: IncomingMessage,
+    { method, prefix, query, route }: Asked,
+    onBytes: (bytes: number) => void,
+  ): Promise<HttpAnswer> => {
+    const role = route.isOpen ? 'anon' : roleOf(message, jwtSecret, clock.epochMs());
+    if (route.operation !== 'status') await reachDatabase();
+    const { bucket, key, isOpen } = route;
+    const request = { message, method, prefix, query, bucket, key, role, isOpen };
+    const surroundings = { store, settings: settled, disturbances, clock, onBytes };
+    return route.perform({ ...request, ...surroundings });
+  };
+
+  const reachDatabase = async (): Promise<void> => {
+    if (disturbances.database === 'down') throw refuse('InternalError');
+    if (disturbances.database === 'up') return;
+    await sleep(clock, databaseTimeoutMs);
+    throw refuse('DatabaseTimeout');
+  };
+
+  const answer = async (message: IncomingMessage): Promise<HttpAnswer | undefined> => {
+    const asked = readAsked(message);
+    if (asked === undefined) return unknownRoute(message);
+    const { operation, bucket, key } = asked.route;
+    requests[operation] = (requests[operation] ?? 0) + 1;
+    let ownBytes = 0;
+    const onBytes = (bytes: number): void => {
+      ownBytes += bytes;
+      receivedBytes += bytes;
+    };
+    const work = (): Promise<HttpAnswer> => perform(message, asked, onBytes);
+    const isResumable = message.headers['tus-resumable'] !== undefined;
+    const fault = faults({ operation, bucket, key });
+    const made = await answerUnder(fault, message, clock, work, faultAnswer, discard).catch(
+      (error: unknown) => errorAnswer(error, isResumable),
+    );
+    onExchange({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
+    return made;
+  };
+
+  const handle = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const made = await answer(message);
+    if (made !== undefined) await sendAnswer(made, message, response);
+  };
+
+  return {
+    serve(message, response) {
+      // A connection that breaks is its client's affair, who sees it too.
+      handle(message, response).catch(() => void response.destroy());
+    },
+    disturb: (given) => void (disturbances = read(given)),
+    getStats: () => ({ requests: { ...requests }, receivedBytes, objects: store.objects.size }),
+    close: () => store.close(),
+  };
+}
+
+interface Asked {
+  readonly method: string;
+  readonly prefix: string;
+  readonly query: URLSearchParams;
+  readonly route: Route;
+}
+
+function readAsked({ method = 'GET', url = '/' }: IncomingMessage): Asked | undefined {
+  const mark = url.indexOf('?');
+  const raw = mark === -1 ? url : url.slice(0, mark);
+  const query = new URLSearchParams(mark === -1 ? '' : url.slice(mark));
+  const prefix = raw.startsWith(`${PREFIX}/`) ? PREFIX : '';
+  let path: string;
+  try {
+    path = decodeURIComponent(raw.slice(prefix.length + 1));
+  } catch {
+    return undefined;
+  }
+  const route = routeOf(method, path);
+  return route === undefined ? undefined : { method, prefix, query, route };
+}
+
+/** @throws SupabaseRefusalError */
+function roleOf({ headers }: IncomingMessage, secret: string, nowMs: number): StorageRole {
+  const { authorization, apikey } = headers;
+  const bearer = /^Bearer\s+(.+)$/i.exec(authorization ?? '')?.[1];
+  const token = bearer ?? (Array.isArray(apikey) ? apikey[0] : apikey);
+  if (token === undefined) {
+    throw refuse('InvalidRequest', `headers must have required property 'authorization'`);
+  }
+  const claims = verifyToken(token, secret, nowMs);
+  if (typeof claims === 'string') throw refuse('AccessDenied', claims);
+  const role = ROLES.find((known) => known === claims['role']);
+  if (role === undefined) throw refuse('AccessDenied', 'the role of the token does not exist');
+  return role;
+}
+
+/** Statuses that the real server sends as they are; all others are 400 outside. */
+const PLAIN_STATUSES = new Set([500, 544]);
+
+function errorAnswer(error: unknown, isResumable: boolean): HttpAnswer {
+  const refusal =
+    error instanceof SupabaseRefusalError ? error : refuse('InternalError', String(error));
+  const { statusCode, reason, message } = refusal;
+  if (isResumable) {
+    const headers = { 'tus-resumable': '1.0.0', 'content-type': 'text/plain' };
+    return { status: statusCode, headers, body: `${message}\n` };
+  }
+  const status = PLAIN_STATUSES.has(statusCode) ? statusCode : 400;
+  const body = { statusCode: String(statusCode), code: reason, error: refusal.error, message };
+  return jsonAnswer(body, status);
+}
+
+function faultAnswer({ status, code, retryAfterS }: RefusalFault): HttpAnswer {
+  const message = 'A fault of the stage.';
+  const answer = jsonAnswer({ statusCode: String(status), code, error: code, message }, status);
+  if (retryAfterS === undefined) return answer;
+  return { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };
+}
+
+function unknownRoute({ method, url }: IncomingMessage): HttpAnswer {
+  const message = `Route ${method}:${url} not found`;
+  return jsonAnswer({ message, error: 'Not Found', statusCode: 404 }, 404);
+}
+
+function discard({ body }: HttpAnswer): void {
+  if (body !== undefined && typeof body !== 'string') body.destroy();
+}

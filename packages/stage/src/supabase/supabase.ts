@@ -1,0 +1,95 @@
+import type { Rule } from '@holdfast/resilience';
+import { type Ensemble, soloist } from '../ensemble.ts';
+import { locateNode, nodeServer } from '../program/node-server.ts';
+import { steer } from '../program/steering.ts';
+import { answersHttp } from '../s3/probe.ts';
+import type { Environment } from '../server-kind.ts';
+import type { ServerHandle } from '../stage.ts';
+import { type SupabaseKeys, keysOf } from './client-keys.ts';
+import type { SupabaseExchange } from './handler.ts';
+import { signToken } from './jwt.ts';
+import {
+  type SupabaseSettings,
+  type SupabaseStageDisturbances,
+  readStageDisturbances,
+  readSupabaseSettings,
+} from './settings.ts';
+
+/**
+ * A Supabase with its Storage; `url` is what `createClient` takes. Objects, unfinished uploads and what is
+ * wrong with it outlast a restart; how often a fault has struck, and what was asked, do not.
+ */
+export interface Supabase extends ServerHandle, SupabaseKeys {
+  /** Where the Storage API begins. */
+  readonly storageUrl: string;
+  /** Signs a token with the server's secret, such as `{ role: 'authenticated', sub, exp }`. */
+  signToken(claims: Readonly<Record<string, unknown>>): string;
+  /**
+   * Changes what is wrong with it; what is not named is as at the opening, and `{}` heals.
+   * @throws InvalidOptionError; StageStateError while it does not run
+   */
+  disturb(disturbances: SupabaseStageDisturbances): Promise<void>;
+  /** What it was asked, the newest 10 000 requests. */
+  requests(): Promise<readonly SupabaseExchange[]>;
+  /** Forgets what it was asked so far. */
+  forgetRequests(): Promise<void>;
+}
+
+/** `true` stands for one with nothing in it. */
+export const supabaseRule: Rule<SupabaseSettings> = {
+  permitted: 'true or an object',
+  accepts: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
+};
+
+const NOT_IN_DOCKER =
+  'supabase stands as a process of this machine only: the real one needs a gateway and a database, ' +
+  `which docker-compose.test.yml holds open with '--profile storage'`;
+
+export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
+  const { jwtSecret, policies, readOnly, database, faults } = settings;
+  const solo = soloist({
+    docker: { stands: false, why: NOT_IN_DOCKER },
+    locate: locateNode,
+    cast: (address) =>
+      nodeServer(
+        {
+          name: 'supabase',
+          main: 'supabase/main',
+          settings,
+          network: 'bridge',
+          url: ({ host, port }) => `http://${host}:${port}`,
+          probe: (at, signal) => answersHttp(at, '/storage/v1/status', signal),
+        },
+        address,
+        env,
+      ),
+  });
+  return {
+    ...solo,
+    present(handles, context) {
+      const handle = solo.present(handles, context);
+      const steering = steer(handle, settings, context);
+      return Object.assign(handle, {
+        ...keysOf(jwtSecret),
+        storageUrl: `${handle.url}/storage/v1`,
+        signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
+        disturb(given: SupabaseStageDisturbances) {
+          const opening = { policies, readOnly, database, faults };
+          return steering.change('disturb', (now) => ({
+            ...now,
+            ...readStageDisturbances('supabase.disturb', { ...opening, ...given }),
+          }));
+        },
+        async requests() {
+          return requestsIn(await steering.readLog('requests'));
+        },
+        forgetRequests: () => steering.clearLog('forgetRequests'),
+      });
+    },
+  };
+}
+
+/** Both ends are this package's own, so the list is what the program wrote. */
+function requestsIn(said: unknown): readonly SupabaseExchange[] {
+  return Array.isArray(said) ? said : [];
+}

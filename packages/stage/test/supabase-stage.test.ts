@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import { honoursServerContract } from '../src/contract.ts';
+import { answersHttp } from '../src/s3/probe.ts';
+import { openStage } from '../src/stage.ts';
+import { storageOf, told } from './supabase-client.ts';
+
+describe('the Supabase of a stage', () => {
+  honoursServerContract(
+    async () => {
+      const stage = await openStage({ mode: 'local', supabase: true });
+      const storage = storageOf(stage.supabase.url, stage.supabase.serviceRoleKey);
+      const made = await storage.createBucket('bucket');
+      if (made.error !== null) throw made.error;
+      const files = storage.from('bucket');
+      return {
+        server: stage.supabase,
+        close: () => stage.close(),
+        ping: (signal) => answersHttp(stage.supabase, '/status', signal),
+        async store(key, value) {
+          const { error } = await files.upload(key, value);
+          if (error !== null) throw error;
+        },
+        async recall(key, signal) {
+          const { data } = await files.download(key, {}, { signal });
+          return (await data?.text()) ?? null;
+        },
+        startLine: /supabase listens on/,
+      };
+    },
+    { kills: 1 },
+  );
+});
+
+test('what is wrong with it stays wrong over a crash, until it is healed', async () => {
+  const stage = await openStage({ mode: 'local', supabase: true });
+  const { supabase } = stage;
+  try {
+    const storage = storageOf(supabase.url, supabase.serviceRoleKey);
+    await storage.createBucket('bucket');
+    const files = storage.from('bucket');
+    await supabase.disturb({
+      readOnly: true,
+      faults: [{ operation: 'list', fault: { kind: 'refuse', status: 503, code: 'SlowDown' } }],
+    });
+    await supabase.kill();
+    await supabase.start();
+    expect((await files.upload('key', 'x')).error).toEqual(told('DatabaseReadOnly', 503));
+    expect((await files.list()).error).toEqual(told('SlowDown', 503, 503));
+    await supabase.disturb({});
+    expect((await files.upload('key', 'x')).error).toBeNull();
+    await supabase.disturb({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
+    expect((await files.upload('new', 'x')).error).toEqual(told('AccessDenied', 403));
+    const user = storageOf(supabase.url, supabase.signToken({ role: 'authenticated' }));
+    expect((await user.listBuckets()).data).toEqual([]);
+    await supabase.forgetRequests();
+    await files.exists('key');
+    expect(await supabase.requests()).toMatchObject([
+      { operation: 'info', bucket: 'bucket', key: 'key', status: 200 },
+    ]);
+    const wrong = supabase.disturb({ policies: [{ actions: [], bucket: '' }] });
+    await expect(wrong).rejects.toMatchObject({ field: 'policies[0].bucket' });
+  } finally {
+    await stage.close();
+  }
+});
+
+test.each([
+  [{ supabase: 'cloud' }, 'supabase'],
+  [{ supabase: { jwtSecret: 'short' } }, 'supabase.jwtSecret'],
+  [{ supabase: { port: 1 } }, 'supabase.port'],
+  [{ supabase: { database: 'gone' } }, 'supabase.database'],
+])('the options %j are refused by naming %s', async (options, field) => {
+  const wrong: object = options;
+  await expect(openStage(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
+});
+
+test('a Supabase is refused in Docker before an engine is asked for, with where to find a real one', async () => {
+  await expect(openStage({ mode: 'docker', supabase: true })).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    message: expect.stringContaining('--profile storage'),
+  });
+});
