@@ -12,6 +12,13 @@ export interface Ensemble<Handle> {
   readonly docker:
     | { readonly stands: true; readonly images: readonly string[] }
     | { readonly stands: false; readonly why: string };
+  /**
+   * The services of docker-compose.test.yml that are its servers, in the order of their addresses; absent
+   * when that file has none.
+   */
+  readonly compose?:
+    | { readonly stands: true; readonly services: readonly string[] }
+    | { readonly stands: false; readonly why: string };
   /** Finds the program of its servers for mode `local`, fetching it if need be. */
   locate(context: StageContext, signal: AbortSignal): Promise<Program>;
   /**
@@ -28,9 +35,19 @@ export interface Ensemble<Handle> {
   present(handles: readonly ServerHandle[], context: StageContext): Handle;
 }
 
+/** How servers stand that compose has brought up: as its file says, so that no option may say otherwise. */
+export function composedAs(
+  services: readonly string[],
+  given: readonly string[],
+): NonNullable<Ensemble<unknown>['compose']> {
+  const [option] = given;
+  if (option === undefined) return { stands: true, services };
+  return { stands: false, why: `${option} cannot change what docker-compose.test.yml says` };
+}
+
 /** An ensemble of one. */
 export function soloist(
-  solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate'> & {
+  solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
     readonly cast: (place: Place) => ServerKind;
   },
 ): Ensemble<ServerHandle> {
@@ -38,6 +55,7 @@ export function soloist(
     size: 1,
     portOffsets: [],
     docker: solo.docker,
+    ...(solo.compose === undefined ? {} : { compose: solo.compose }),
     locate: solo.locate,
     cast: (places) => [places.map(solo.cast)],
     settle: () => Promise.resolve(),

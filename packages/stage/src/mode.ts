@@ -1,10 +1,11 @@
 import { InvalidOptionError } from '@holdfast/resilience';
+import type { ComposeVerdict, ComposedServer } from './compose/project.ts';
 import type { EngineAddress } from './docker/engine.ts';
 import type { DockerVerdict } from './docker/verdict.ts';
 import { StageModeError } from './errors.ts';
 import type { StageMode } from './stage.ts';
 
-export const STAGE_MODES: readonly StageMode[] = ['docker', 'local'];
+export const STAGE_MODES: readonly StageMode[] = ['docker', 'local', 'compose'];
 
 /** What the caller and the environment ask for. */
 export interface ModeWish {
@@ -16,19 +17,30 @@ export interface ModeWish {
 /** The mode a stage stands in, with what it needs for it. */
 export type ChosenMode =
   | { readonly mode: 'local' }
-  | { readonly mode: 'docker'; readonly engine: EngineAddress };
+  | { readonly mode: 'docker'; readonly engine: EngineAddress }
+  | {
+      readonly mode: 'compose';
+      readonly engine: EngineAddress;
+      readonly servers: ReadonlyMap<string, ComposedServer>;
+    };
 
 /**
  * The caller's mode, else that of HOLDFAST_STAGE, else docker where nothing stands in its way, else local.
- * @throws StageModeError when docker is asked for and cannot stand; InvalidOptionError for an unknown
+ * @throws StageModeError when docker or compose is asked for and cannot stand; InvalidOptionError for an unknown
  * HOLDFAST_STAGE.
  */
 export async function chooseMode(
   wish: ModeWish,
   judge: () => Promise<DockerVerdict>,
+  judgeComposed: () => Promise<ComposeVerdict>,
 ): Promise<ChosenMode> {
   const asked = wish.mode ?? readVariable(wish.variable);
   if (asked === 'local') return { mode: 'local' };
+  if (asked === 'compose') {
+    const up = await judgeComposed();
+    if (up.stands) return { mode: 'compose', engine: up.engine, servers: up.servers };
+    throw new StageModeError('compose', up.why, up.wayOut, up.cause);
+  }
   const verdict = await judge();
   if (verdict.stands) return { mode: 'docker', engine: verdict.engine };
   if (asked === undefined) return { mode: 'local' };

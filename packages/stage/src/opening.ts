@@ -21,6 +21,7 @@ export interface OpenEnsemble<Handle> {
 /**
  * Opens the servers of an ensemble on free ports of 127.0.0.1, and resolves when each has given its first
  * answer and they have settled. Nothing is left of them when this rejects.
+ * @param found where its servers stand already; absent for those that are to be started on free ports.
  */
 export async function openEnsemble<Handle>(
   name: string,
@@ -28,10 +29,12 @@ export async function openEnsemble<Handle>(
   context: StageContext,
   seat: Seat,
   signal: AbortSignal,
+  found?: readonly Address[],
 ): Promise<OpenEnsemble<Handle>> {
   const { clock, readyTimeoutMs, random } = context;
   for (let draw = 1; ; draw += 1) {
-    const ports = await reservePorts(random, ensemble.size, ensemble.portOffsets);
+    const ports =
+      found?.map(foundPort) ?? (await reservePorts(random, ensemble.size, ensemble.portOffsets));
     const links: Link[] = [];
     const servers: StagedServer[] = [];
     const close = async (): Promise<void> => {
@@ -89,6 +92,11 @@ export async function openEnsemble<Handle>(
     };
     return stageServer(description, driver);
   }
+}
+
+/** The port of a server that is there already. */
+function foundPort({ port }: Address): ReservedPort {
+  return { port, isFree: () => Promise.resolve(true), release: () => Promise.resolve() };
 }
 
 /** Starts them all; the first that fails ends the starts of the others. */

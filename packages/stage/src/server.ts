@@ -57,6 +57,8 @@ export interface ServerDriver {
   readonly memory?: MemoryControl | undefined;
   /** Absent where its disk is that of the machine. */
   readonly disk?: DiskControl | undefined;
+  /** For one that was there before the stage: leaves it running, instead of ending it. */
+  giveBack?(signal: AbortSignal): Promise<void>;
   /** Removes what is left once it has ended: folders, containers, reservations. */
   discard(signal: AbortSignal): Promise<void>;
 }
@@ -227,8 +229,11 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   const close = async (): Promise<void> => {
     closing.abort(new StageClosedError(name));
     try {
-      if (state.is !== 'stopped') await end(state.life);
+      if (driver.giveBack === undefined && state.is !== 'stopped') await end(state.life);
       await lastVerb;
+      await waitFor('could not be given back', async (limit) => driver.giveBack?.(limit));
+      // What it does from now on is no longer the stage's affair.
+      if (state.is !== 'stopped') apply({ type: 'ended', life: state.life });
     } finally {
       await waitFor('could not be removed', (limit) => driver.discard(limit));
     }

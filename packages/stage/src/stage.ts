@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/resilience';
+import { seatComposed } from './compose/compose.ts';
+import { type ComposeVerdict, judgeCompose } from './compose/project.ts';
 import { seatInDocker } from './docker/docker.ts';
 import { type DockerVerdict, type VerdictOptions, judgeDocker } from './docker/verdict.ts';
 import type { Ensemble } from './ensemble.ts';
@@ -13,13 +15,13 @@ import { type ProgramHandles, type ProgramOptions, programEnsembles } from './pr
 import type { RedisCluster } from './redis/cluster.ts';
 import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
-import type { Environment, StageContext } from './server-kind.ts';
+import type { Address, Environment, StageContext } from './server-kind.ts';
 import { type StageNetwork, stageNetwork } from './network.ts';
 import type { StageHarm } from './resources.ts';
 import { openWatchdog } from './watchdog.ts';
 
-/** What the servers run as: containers, or processes of this machine. */
-export type StageMode = 'docker' | 'local';
+/** What the servers run as: containers, processes of this machine, or containers that compose brought up. */
+export type StageMode = 'docker' | 'local' | 'compose';
 
 export interface RedisStageOptions {
   topology?: 'standalone';
@@ -230,15 +232,18 @@ export async function openStage(
   signal.throwIfAborted();
   const { env } = process;
   const ensembles = ensemblesOf(settled, env);
-  const chosen = await chooseMode({ mode: settled.mode, variable: env['HOLDFAST_STAGE'] }, () =>
-    judgeEnsembles(ensembles, { ...settled, signal, env }),
+  const chosen = await chooseMode(
+    { mode: settled.mode, variable: env['HOLDFAST_STAGE'] },
+    () => judgeEnsembles(ensembles, { ...settled, signal, env }),
+    () => judgeServices(ensembles, { ...settled, signal, env }),
   );
   const watchdog = openWatchdog(settled.clock);
   const context = { ...settled, id: randomUUID(), random: systemRandom, watchdog };
   const opened = await Promise.allSettled(
     ensembles.map(async ({ name, ensemble }) => {
       const seat = await seatIn(chosen, ensemble, context, signal);
-      const open = await openEnsemble(name, ensemble, context, seat, signal);
+      const found = foundIn(chosen, ensemble);
+      const open = await openEnsemble(name, ensemble, context, seat, signal, found);
       return { name, open };
     }),
   );
@@ -299,6 +304,35 @@ async function judgeEnsembles(
   return judgeDocker([...images], options);
 }
 
+/** Whether the services of all of them are up; one that has none decides without the engine being asked. */
+async function judgeServices(
+  ensembles: readonly NamedEnsemble[],
+  options: VerdictOptions & { readonly diskMaxBytes: number | undefined },
+): Promise<ComposeVerdict> {
+  const wayOut = `Use mode 'local' or 'docker'`;
+  const services: string[] = [];
+  for (const { name, ensemble } of ensembles) {
+    const { compose } = ensemble;
+    if (compose?.stands !== true) {
+      const why = compose?.why ?? `docker-compose.test.yml has no service for ${name}`;
+      return { stands: false, why, wayOut };
+    }
+    services.push(...compose.services);
+  }
+  if (options.diskMaxBytes !== undefined) {
+    return { stands: false, why: 'diskMaxBytes cannot change the disk of what is up', wayOut };
+  }
+  const verdict = await judgeDocker([], options);
+  if (!verdict.stands) return verdict;
+  return judgeCompose(verdict.engine, services, options.env, options.signal);
+}
+
+/** Where the servers of an ensemble stand already, in the order of their services. */
+function foundIn(chosen: ChosenMode, { compose }: Ensemble<unknown>): Address[] | undefined {
+  if (chosen.mode !== 'compose' || compose?.stands !== true) return undefined;
+  return compose.services.flatMap((service) => chosen.servers.get(service)?.address ?? []);
+}
+
 async function seatIn(
   chosen: ChosenMode,
   ensemble: Ensemble<unknown>,
@@ -308,6 +342,14 @@ async function seatIn(
   if (chosen.mode === 'local') {
     const program = await ensemble.locate(context, signal);
     return (kind, address) => seatLocally(kind, address, program, context);
+  }
+  if (chosen.mode === 'compose') {
+    const servers = [...chosen.servers.values()];
+    return (kind, { port }) => {
+      const server = servers.find((each) => each.address.port === port);
+      if (server === undefined) throw new TypeError(`${kind.name} is no service that is up`);
+      return Promise.resolve(seatComposed(kind, server, context, chosen.engine));
+    };
   }
   return async (kind, address) => {
     const { container } = kind;

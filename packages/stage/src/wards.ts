@@ -7,6 +7,7 @@ export type Ward =
   | { readonly type: 'directory'; readonly path: string }
   | { readonly type: 'mount'; readonly path: string }
   | { readonly type: 'cgroup'; readonly path: string }
+  | { readonly type: 'composed'; readonly engine: EngineAddress; readonly container: string }
   | {
       readonly type: 'containers';
       readonly engine: EngineAddress;

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Clock, sleep, systemClock } from '@holdfast/resilience/foundation';
 import { withDeadline } from './deadline.ts';
+import { revive } from './compose/compose.ts';
 import { removeContainers } from './docker/engine.ts';
 import { unmount } from './local/disk.ts';
 import { removeGroup } from './local/memory-group.ts';
@@ -42,6 +43,9 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
     case 'directory':
       await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
       return;
+    case 'composed':
+      await revive(ward.engine, ward.container, signal);
+      return;
     case 'containers':
       for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
         if (sweep > 0) await sleep(clock, SWEEP_PAUSE_MS, signal);
@@ -60,6 +64,7 @@ const order: readonly Ward['type'][] = [
   'cgroup',
   'mount',
   'directory',
+  'composed',
   'containers',
 ];
 const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);

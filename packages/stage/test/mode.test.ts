@@ -7,8 +7,10 @@ const stands: DockerVerdict = { stands: true, engine };
 const fallen: DockerVerdict = { stands: false, why: 'no engine answers', wayOut: 'Start one' };
 
 function choose(wish: Partial<ModeWish>, verdict: DockerVerdict): ReturnType<typeof chooseMode> {
-  return chooseMode({ mode: undefined, variable: undefined, ...wish }, () =>
-    Promise.resolve(verdict),
+  return chooseMode(
+    { mode: undefined, variable: undefined, ...wish },
+    () => Promise.resolve(verdict),
+    () => Promise.resolve(verdict.stands ? { ...verdict, servers: new Map() } : verdict),
   );
 }
 
@@ -27,7 +29,7 @@ test('the option goes before the environment, and the environment before the def
 
 test('mode local does not ask for an engine', async () => {
   const unasked = (): Promise<never> => Promise.reject(new Error('asked'));
-  const chosen = chooseMode({ mode: 'local', variable: undefined }, unasked);
+  const chosen = chooseMode({ mode: 'local', variable: undefined }, unasked, unasked);
   expect(await chosen).toEqual({ mode: 'local' });
 });
 
@@ -36,6 +38,14 @@ test('docker that is asked for and cannot stand is an error with the reason and 
     code: 'STAGE_MODE_UNAVAILABLE',
     mode: 'docker',
     message: expect.stringMatching(/no engine answers\. Start one$/),
+  });
+});
+
+test('compose is taken only where it is asked for, and is an error where nothing is up', async () => {
+  expect(await choose({ variable: 'compose' }, stands)).toMatchObject({ mode: 'compose', engine });
+  await expect(choose({ mode: 'compose' }, fallen)).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    mode: 'compose',
   });
 });
 

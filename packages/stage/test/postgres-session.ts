@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { replacementOf } from '../src/images.ts';
 import { embeddedFolder } from '../src/postgres/embedded.ts';
 import { askPostgres } from '../src/postgres/wire.ts';
-import type { StageMode } from '../src/stage.ts';
+import type { ServerUnderContract } from '../src/contract.ts';
+import type { ServerHandle, StageMode } from '../src/stage.ts';
 
 export const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
@@ -32,6 +33,30 @@ export async function postgresRows(
   const reply = await askPostgres(address, { sql, database }, signal);
   if (reply.kind === 'error') throw new Error(`${reply.sqlState} ${reply.text}`);
   return reply.rows;
+}
+
+/** A Postgres as the contract wants it; its data live in a table that is made for it. */
+export async function underPostgresContract(
+  primary: ServerHandle,
+  close: () => Promise<void>,
+): Promise<ServerUnderContract> {
+  await postgresRows(primary, 'create table stored (key text primary key, value text)');
+  return {
+    server: primary,
+    close,
+    ping: async (signal) => {
+      await postgresRows(primary, 'select 1', { signal });
+    },
+    store: async (key, value, signal) => {
+      await postgresRows(primary, `insert into stored values ('${key}', '${value}')`, { signal });
+    },
+    recall: async (key, signal) => {
+      const sql = `select value from stored where key = '${key}'`;
+      const [[value = null] = []] = await postgresRows(primary, sql, { signal });
+      return value;
+    },
+    startLine: /database system is ready to accept connections/,
+  };
 }
 
 /** What a Postgres has in the system. */

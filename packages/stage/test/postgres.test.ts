@@ -3,30 +3,13 @@ import { type ServerUnderContract, honoursServerContract } from '../src/contract
 import { postgresqlConf } from '../src/postgres/node.ts';
 import { splitMessages } from '../src/postgres/wire.ts';
 import { openStage } from '../src/stage.ts';
-import { mode, postgresRows, versionsHere } from './postgres-session.ts';
+import { mode, postgresRows, underPostgresContract, versionsHere } from './postgres-session.ts';
 
 const versions = await versionsHere();
 
 async function openPostgres(version: number): Promise<ServerUnderContract> {
   const stage = await openStage({ mode, postgres: { version } });
-  const { primary } = stage.postgres;
-  await postgresRows(primary, 'create table stored (key text primary key, value text)');
-  return {
-    server: primary,
-    close: () => stage.close(),
-    ping: async (signal) => {
-      await postgresRows(primary, 'select 1', { signal });
-    },
-    store: async (key, value, signal) => {
-      await postgresRows(primary, `insert into stored values ('${key}', '${value}')`, { signal });
-    },
-    recall: async (key, signal) => {
-      const sql = `select value from stored where key = '${key}'`;
-      const [[value = null] = []] = await postgresRows(primary, sql, { signal });
-      return value;
-    },
-    startLine: /database system is ready to accept connections/,
-  };
+  return underPostgresContract(stage.postgres.primary, () => stage.close());
 }
 
 for (const version of versions) {

@@ -1,6 +1,6 @@
 import { type Clock, InvalidOptionError, sleep } from '@holdfast/resilience';
 import { withDeadline } from '../deadline.ts';
-import { type Ensemble, member } from '../ensemble.ts';
+import { type Ensemble, composedAs, member } from '../ensemble.ts';
 import { PostgresRefusedError, ServerTimeoutError } from '../errors.ts';
 import { imageOf, replacementOf } from '../images.ts';
 import type { Environment, StageContext } from '../server-kind.ts';
@@ -72,6 +72,10 @@ export function postgresEnsemble(
       contained === undefined
         ? { stands: false, why: `no image of Postgres ${version} is known, but of 15 and 18` }
         : { stands: true, images: [image] },
+    compose: composedAs(
+      replica ? ['postgres', 'postgres-replica'] : ['postgres'],
+      Object.keys(settings).length > 0 ? ['postgres.settings'] : [],
+    ),
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateFolder(program, context, signal);

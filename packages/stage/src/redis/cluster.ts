@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { InvalidOptionError } from '@holdfast/resilience';
-import type { Ensemble } from '../ensemble.ts';
+import { type Ensemble, composedAs } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';
 import type { Address, Environment, Place, StageContext } from '../server-kind.ts';
@@ -31,6 +31,9 @@ export interface RedisCluster {
 const PRIMARIES = 3;
 /** Nodes speak to each other on a port at this distance from the one of their clients. */
 const BUS_OFFSET = 10_000;
+const SERVICES = [1, 2, 3, 4, 5, 6].map((node) => `cluster-${node}`);
+/** That of docker-compose.test.yml, which is this option's default as well. */
+const COMPOSED_NODE_TIMEOUT_MS = 1_000;
 const NODES_FILE = 'nodes.conf';
 
 /** Six nodes that know of each other, and of their slots, before they start. */
@@ -49,6 +52,10 @@ export function redisCluster(
     size: PRIMARIES * 2,
     portOffsets: [BUS_OFFSET],
     docker: { stands: true, images: [imageOf('redis', env)] },
+    compose: composedAs(SERVICES, [
+      ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
+      ...(options.nodeTimeoutMs === COMPOSED_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
+    ]),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     cast: (places) => [
       places.map((address, place) => {
@@ -136,7 +143,10 @@ function present(handles: readonly ServerHandle[], { clock }: StageContext): Red
         if (port !== undefined) votes.set(port, (votes.get(port) ?? 0) + 1);
       }
       const [most] = [...votes].toSorted(([, left], [, right]) => right - left);
-      const owner = handles.find(({ port }) => port === most?.[0]);
+      // Members that compose brought up tell each other's own addresses.
+      const owner = handles.find(({ port, direct }) =>
+        [port, direct.port].includes(most?.[0] ?? 0),
+      );
       if (owner !== undefined) return owner;
       throw new ServerTimeoutError(
         'redis',

@@ -1,4 +1,4 @@
-import { type Ensemble, soloist } from '../ensemble.ts';
+import { type Ensemble, composedAs, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
@@ -22,6 +22,7 @@ function standaloneRedis(settings: RedisSettings, env: Environment): Ensemble<Se
   const password = settings['requirepass'];
   const credentials = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
   return soloist({
+    compose: composedAs(['redis'], Object.keys(settings).length > 0 ? ['redis.settings'] : []),
     docker: { stands: true, images: [imageOf('redis', env)] },
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     cast: (address) =>

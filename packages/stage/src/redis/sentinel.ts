@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { withDeadline } from '../deadline.ts';
-import { type Ensemble, member } from '../ensemble.ts';
+import { type Ensemble, composedAs, member } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';
 import type { Address, Environment, Place, StageContext } from '../server-kind.ts';
@@ -40,6 +40,16 @@ export interface RedisSentinel {
 }
 
 const MASTER_NAME = 'holdfast';
+const SERVICES = [
+  'redis-primary',
+  'redis-replica-1',
+  'redis-replica-2',
+  'sentinel-1',
+  'sentinel-2',
+  'sentinel-3',
+];
+/** That of docker-compose.test.yml, which is this option's default as well. */
+const COMPOSED_DOWN_AFTER_MS = 500;
 const REPLICAS = 2;
 const SENTINELS = 3;
 const QUORUM = 2;
@@ -60,6 +70,10 @@ export function redisSentinel(
     size: 1 + REPLICAS + SENTINELS,
     portOffsets: [],
     docker: { stands: true, images: [imageOf('redis', env)] },
+    compose: composedAs(SERVICES, [
+      ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
+      ...(options.downAfterMs === COMPOSED_DOWN_AFTER_MS ? [] : ['redis.downAfterMs']),
+    ]),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
     cast(places) {
       const [primary, ...others] = places;
@@ -191,7 +205,8 @@ function present(handles: readonly ServerHandle[], context: StageContext): Redis
     const replies = await answersOf(clock, sentinels, command, signal);
     return replies.map((reply) => {
       const port = reply.kind === 'list' ? Number(valueOf(reply.items[1])) : Number.NaN;
-      return handles.find((handle) => handle.port === port);
+      // Members that compose brought up tell each other's own addresses.
+      return handles.find((handle) => handle.port === port || handle.direct.port === port);
     });
   };
 

@@ -1,0 +1,51 @@
+import { type EngineAddress, askEngine } from '../docker/engine.ts';
+import { followContainer, readLogs } from '../docker/life.ts';
+import { containerMemory } from '../docker/memory.ts';
+import type { ServerKind, StageContext } from '../server-kind.ts';
+import type { ServerDriver } from '../server.ts';
+import { type ComposedServer, fieldOf } from './project.ts';
+
+/**
+ * Takes over a container that compose has brought up. It is broken like any other, and given back running:
+ * at the end of the stage, or of the runner.
+ */
+export function seatComposed(
+  kind: ServerKind,
+  server: ComposedServer,
+  { logMaxBytes, watchdog }: StageContext,
+  engine: EngineAddress,
+): ServerDriver {
+  const { container, address } = server;
+  const unguard = watchdog.guard({ type: 'composed', engine, container });
+  return {
+    async launch(signal) {
+      await revive(engine, container, signal);
+      return followContainer(engine, container, kind.stopSignal);
+    },
+    probe: (signal) => kind.probe(address, signal),
+    memory: containerMemory(kind.name, engine, () => container),
+    async log(signal) {
+      const printed = await readLogs(engine, container, signal);
+      return printed.subarray(-logMaxBytes).toString('utf8');
+    },
+    giveBack: (signal) => revive(engine, container, signal),
+    discard() {
+      unguard();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Lets a container run, whatever state it was left in. */
+export async function revive(
+  engine: EngineAddress,
+  container: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = `/containers/${container}`;
+  const said = await askEngine(engine, { method: 'GET', path: `${path}/json`, signal });
+  const state = fieldOf(JSON.parse(said.toString('utf8')), 'State');
+  const verb = fieldOf(state, 'Paused') === true ? 'unpause' : 'start';
+  if (fieldOf(state, 'Running') === true && verb === 'start') return;
+  await askEngine(engine, { method: 'POST', path: `${path}/${verb}`, signal });
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from '@jest/globals';
+import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
+import { openStage } from '../src/stage.ts';
+import { postgresRows, underPostgresContract } from './postgres-session.ts';
+import { redisValue, underContract } from './redis-contract.ts';
+
+const isAsked = process.env['HOLDFAST_STAGE'] === 'compose';
+const mode = 'compose';
+
+if (isAsked) {
+  const openRedis = async (): Promise<ServerUnderContract> => {
+    const stage = await openStage({ mode, redis: true });
+    await redisValue(stage.redis, ['FLUSHALL']);
+    return underContract(stage.redis, () => stage.close());
+  };
+  const openPostgres = async (): Promise<ServerUnderContract> => {
+    const stage = await openStage({ mode, postgres: true });
+    await postgresRows(stage.postgres.primary, 'drop table if exists stored');
+    return underPostgresContract(stage.postgres.primary, () => stage.close());
+  };
+  // What it printed before the stage counts as well.
+  honoursServerContract(openRedis, { name: 'Redis of compose', printsSinceOpen: false });
+  honoursServerContract(openPostgres, { name: 'Postgres of compose', printsSinceOpen: false });
+
+  test('what compose has brought up is left running, also when it was stopped or frozen', async () => {
+    for (const verb of ['kill', 'freeze'] as const) {
+      const broken = await openStage({ mode, redis: true });
+      await broken.redis[verb]();
+      await broken.close();
+    }
+    const stage = await openStage({ mode, redis: true, link: false });
+    expect(stage.redis.port).toBe(6380);
+    expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
+    await stage.close();
+    expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
+  });
+
+  test('a replica, Sentinels and a cluster that compose has brought up are handed out as such', async () => {
+    await using stage = await openStage({ mode, postgres: 'replica', redis: 'sentinel' });
+    expect(await stage.redis.currentPrimary()).toBe(stage.redis.primary);
+    expect(await postgresRows(stage.postgres.replica, 'select pg_is_in_recovery()')).toEqual([
+      ['t'],
+    ]);
+    await using other = await openStage({ mode, redis: 'cluster' });
+    const slot = other.redis.keySlot('key');
+    expect(other.redis.nodes).toContain(await other.redis.primaryOfSlot(slot));
+  });
+} else {
+  // oxlint-disable-next-line jest/no-disabled-tests -- compose is not part of every machine
+  test.skip('a server of compose keeps its contract: runs with HOLDFAST_STAGE=compose', () => {
+    expect(isAsked).toBe(true);
+  });
+}
+
+test('options that the compose file decides are refused at the opening', async () => {
+  const settings = { appendonly: 'no' };
+  await expect(openStage({ mode, redis: { settings } })).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    message: expect.stringContaining('redis.settings cannot change'),
+  });
+});
+
+test('each service of the compose file says at which port it is found, and publishes it on loopback', async () => {
+  const file = await readFile(new URL('../../../docker-compose.test.yml', import.meta.url), 'utf8');
+  const services = file.slice(file.indexOf('\nservices:\n')).split(/\n {2}(?=[a-z0-9-]+:\n)/);
+  const published = services.flatMap((service) => {
+    const [, port] = /ports: \['127\.0\.0\.1:(\d+):/.exec(service) ?? [];
+    return port === undefined ? [] : [{ port, service }];
+  });
+  expect(published.length).toBeGreaterThan(4);
+  for (const { port, service } of published) expect(service).toContain(`holdfast.port: '${port}'`);
+  expect(file).not.toMatch(/ports: \['(?!127\.0\.0\.1:)/);
+});
