@@ -96,7 +96,7 @@ async function enqueueing(): Promise<void> {
     process.stdout.write(table(`enqueue, ${inFlight} in flight`, measured));
     process.stdout.write('\n');
   }
-  for (const { settled } of own) await settled();
+  for (const each of own) await each.settled();
   process.stdout.write(
     '| server, 100 in flight | CPU us per job | jobs/s until Redis has them |\n',
   );

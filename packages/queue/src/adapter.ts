@@ -11,6 +11,7 @@ import {
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
+import { healthOf } from './health.ts';
 import {
   type QueueOptions,
   type SettledQueueOptions,
@@ -34,6 +35,7 @@ import type {
   ProcessOptions,
   Queue,
   QueueEvents,
+  QueueHealth,
   QueueStats,
 } from './queue.ts';
 import { createRedisBackend } from './redis/backend.ts';
@@ -174,6 +176,12 @@ export class QueueAdapter implements Queue {
       forgot: { times: 0, jobs: 0, resent: 0, ...dispatcher?.forgot },
       link: { ...this.#link },
     };
+  }
+
+  health(): QueueHealth {
+    const { maxBacklogJobs, maxBacklogBytes } = this.#options.tuning;
+    const limits = { maxBacklogJobs, maxBacklogBytes };
+    return healthOf(this.getStats(), limits, this.#opened?.dispatcher.drainEtaMs);
   }
 
   close(options?: { deadlineMs?: number }): Promise<void> {

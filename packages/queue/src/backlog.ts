@@ -15,7 +15,7 @@ export interface BacklogParts {
 /** Jobs that stand together in the journal. */
 export interface Window {
   readonly jobs: readonly StoredJob[];
-  /** The place of the last one; 0 for an empty window. */
+  /** The place of the last one; where none could be read, of the last there was when that was tried. */
   readonly through: number;
 }
 
@@ -80,15 +80,11 @@ export class Backlog {
   /** Redis has taken everything through there. */
   async taken(through: number): Promise<void> {
     const { journal, clock, retainMs } = this.#parts;
-    this.#cursor = Math.max(this.#cursor, through + 1);
+    if (through < this.#cursor) return;
+    this.#cursor = through + 1;
     if (retainMs === 0) return journal.release(through);
     this.#taken.push({ through, atMs: clock.now() });
     this.#schedule();
-  }
-
-  /** What is left is damaged, and was reported when the journal was opened. */
-  skipAll(): Promise<void> {
-    return this.taken(this.#parts.journal.next - 1);
   }
 
   /** What an earlier owner has written and Redis has taken: its numbering is not in this one's memory. */
@@ -129,12 +125,14 @@ export class Backlog {
   }
 
   async #read(from: number, maxJobs: number = MAX_BATCH_JOBS): Promise<Window> {
-    const records = await this.#parts.journal.read(from, {
+    const { journal } = this.#parts;
+    const last = journal.next - 1;
+    const records = await journal.read(from, {
       maxRecords: Math.min(maxJobs, MAX_BATCH_JOBS),
       maxBytes: MAX_BATCH_CHARACTERS,
     });
     const jobs = records.map(({ payload }) => decodeJob(payload));
-    return { jobs, through: records.at(-1)?.sequence ?? 0 };
+    return { jobs, through: records.at(-1)?.sequence ?? last };
   }
 
   #schedule(): void {

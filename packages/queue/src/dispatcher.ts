@@ -69,7 +69,10 @@ export class Dispatcher implements Inflow {
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
+  #drainableMs = 0;
   #pendingBytes = 0;
+  /** The drain under way: since its first window was asked for, and what it has brought over. */
+  #drain: { readonly sinceMs: number; jobs: number } | undefined;
   /** When Redis was last known to be there, while it is not. */
   #lostAtMs: number | undefined;
   readonly #budget: RetentionBudget;
@@ -95,6 +98,14 @@ export class Dispatcher implements Inflow {
     return Math.max(0, clock.epochMs() - this.#backlogSinceMs);
   }
 
+  /** How long the backlog will take at the pace of the present drain. */
+  get drainEtaMs(): number | undefined {
+    const { clock, backlog } = this.#parts;
+    if (this.#drain === undefined) return undefined;
+    const tookMs = clock.now() - this.#drain.sinceMs;
+    return Math.ceil((backlog.size * tookMs) / this.#drain.jobs);
+  }
+
   /** Learns how old the backlog of an earlier owner is. */
   async open(): Promise<void> {
     const { jobs } = await this.#parts.backlog.window();
@@ -103,12 +114,14 @@ export class Dispatcher implements Inflow {
 
   /** Redis can be asked. */
   linkUp(): void {
+    this.#drainableMs = this.#parts.clock.now();
     this.#recovery.start();
   }
 
   /** Redis cannot be reached, or refuses. */
   linkFailed(failure: BackendFailure): void {
     this.#lostAtMs ??= this.#parts.clock.now();
+    this.#drain = undefined;
     this.standing.fail(failure);
     this.holdBack(false);
     this.#recovery.restart();
@@ -207,6 +220,8 @@ export class Dispatcher implements Inflow {
   published(publication: Publication, receipt: PublishReceipt): void {
     const { jobs, topic, originEpoch } = publication;
     this.counts.drained += jobs.length;
+    this.#drain ??= { sinceMs: this.#drainableMs, jobs: 0 };
+    this.#drain.jobs += jobs.length;
     this.counts.alreadyApplied += receipt.alreadyApplied;
     this.#backlogSinceMs = jobs[0]?.enqueuedAtMs;
     if (originEpoch === this.#parts.backlog.epoch) this.#confirm(this.#laneOf(topic), jobs);

@@ -15,10 +15,10 @@ export async function drainOnce(
   onPublished: (publication: Publication, receipt: PublishReceipt) => void,
 ): Promise<number> {
   const { jobs, through } = await backlog.window();
-  if (jobs.length === 0) return 0;
   for (const publication of publicationsOf(jobs, backlog, ownPublication)) {
     onPublished(publication, await backend.publish(publication));
   }
+  // Without jobs it is damaged, and was reported when the journal was opened.
   await backlog.taken(through);
   return jobs.length;
 }

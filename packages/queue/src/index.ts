@@ -39,6 +39,7 @@ export type {
   ProcessOptions,
   Queue,
   QueueEvents,
+  QueueHealth,
   QueueStats,
 } from './queue.ts';
 export type { RedisConnector } from './redis/connector.ts';

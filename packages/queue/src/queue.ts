@@ -61,6 +61,8 @@ export interface Queue {
   /** As above, without a ledger. */
   process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
   getStats(): QueueStats;
+  /** What somebody who watches the service has to know of the queue. */
+  health(): QueueHealth;
   /**
    * Ends consumers and links after what is under way has settled, for at most `deadlineMs`. Jobs in the
    * journal stay there for the next owner of its directory.
@@ -166,6 +168,26 @@ export interface ConsumerStats {
   readonly recovered: number;
   /** Handed out again although they were handled, as this process or the ledger knew; not run again. */
   readonly redelivered: number;
+}
+
+export interface QueueHealth {
+  /**
+   * `healthy`: jobs go to Redis. `degraded`: they are accepted, and wait. `critical`: time will not mend
+   * it, or the fallback is four fifths full.
+   */
+  readonly level: 'healthy' | 'degraded' | 'critical';
+  readonly state: QueueState['at'];
+  readonly current: Acceptor;
+  readonly errorClass?: ErrorClass;
+  readonly lastError?: string;
+  /** What waits in the fallback. */
+  readonly depth: number;
+  readonly bytes: number;
+  readonly oldestAgeMs?: number;
+  /** How long it will take to bring it over at the pace so far; only while that is going on. */
+  readonly drainEtaMs?: number;
+  /** How often Redis came back without what it had acknowledged. */
+  readonly timesForgot: number;
 }
 
 export interface QueueStats {

@@ -94,9 +94,8 @@ export class Recovery {
     const { standing, backlog, inflow } = this.#parts;
     try {
       while (standing.at === 'direct' && !this.#closing.signal.aborted) {
-        if ((await this.#drainOnce()) > 0) continue;
-        if (backlog.size > 0) await backlog.skipAll();
-        return;
+        const taken = await this.#drainOnce();
+        if (taken === 0 && backlog.size === 0) return;
       }
     } catch (error) {
       if (!this.#closing.signal.aborted) inflow.linkFailed(failureOf(error));
@@ -159,8 +158,7 @@ export class Recovery {
       if (isLast && !this.#isOutdated) standing.move({ kind: 'emptied' });
       else if (taken > 0) standing.move({ kind: 'answered' });
       else if (spilling !== undefined) await spilling;
-      else if (backlog.size > 0) await backlog.skipAll();
-      else if (!this.#isOutdated) standing.move({ kind: 'emptied' });
+      else if (backlog.size === 0 && !this.#isOutdated) standing.move({ kind: 'emptied' });
     }
     inflow.holdBack(false);
     this.forward();

@@ -39,7 +39,8 @@ export interface ProducerChild extends Child {
 
 /** Starts a process that enqueues numbered jobs until it is killed. */
 export function runProducer(order: ProducerOrder): ProducerChild {
-  const { child, exited, kill } = run('producer-main.ts', order);
+  const process = run('producer-main.ts', order);
+  const { child, exited } = process;
   const arrived: { job: number; accepted: string }[] = [];
   let wake: () => void = () => undefined;
   let hasEnded = false;
@@ -63,17 +64,17 @@ export function runProducer(order: ProducerOrder): ProducerChild {
       },
     },
     heard: () => arrived.splice(0),
-    kill,
+    kill: () => process.kill(),
   };
 }
 
 /** Starts a process that handles jobs until it is killed. `handling` resolves at its next handler. */
 export function runConsumer(order: ConsumerOrder): Child & { handling(): Promise<void> } {
-  const { child, kill } = run('consumer-main.ts', order);
+  const process = run('consumer-main.ts', order);
   return {
-    kill,
+    kill: () => process.kill(),
     async handling() {
-      await once(child, 'message');
+      await once(process.child, 'message');
     },
   };
 }

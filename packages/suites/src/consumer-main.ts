@@ -1,10 +1,10 @@
 /** A consumer in a process of its own, so that it can be killed: `node consumer-main.ts <order as JSON>`. */
 import { createQueueAdapter, postgresLedger } from '@holdfast/queue';
-import pg from 'pg';
+import { Pool, type PoolClient } from 'pg';
 import type { ConsumerOrder } from './child.ts';
 
 const order: ConsumerOrder = JSON.parse(process.argv[2] ?? '');
-const pool = new pg.Pool({ connectionString: order.postgresUrl, max: 10 });
+const pool = new Pool({ connectionString: order.postgresUrl, max: 10 });
 pool.on('error', () => undefined);
 const queue = createQueueAdapter({ redis: { url: order.url } });
 queue.process(
@@ -14,7 +14,7 @@ queue.process(
     process.send?.(payload);
   },
   {
-    ledger: postgresLedger<pg.PoolClient>({ client: pool }),
+    ledger: postgresLedger<PoolClient>({ client: pool }),
     leaseMs: order.leaseMs,
     concurrency: 10,
   },

@@ -28,6 +28,8 @@ export interface ScenarioOutcome {
   readonly timeline?: readonly Moment[];
 }
 
+type Open<F> = (settings: Readonly<Record<string, string>>) => Promise<F>;
+
 /**
  * One row of the family's table: plays the scenario on a server of its own, holds it to the promise every
  * scenario has in common, and records what was measured.
@@ -36,16 +38,19 @@ export function scenario(
   family: string,
   plan: ScenarioPlan,
   play: (arena: Arena) => Promise<ScenarioOutcome>,
-): void {
-  scenarioOn(openArena, family, plan, play);
-}
-
-/** As `scenario`, on servers of another form. */
-export function scenarioOn<F extends Field>(
-  open: (settings: Readonly<Record<string, string>>) => Promise<F>,
+): void;
+/** As above, on servers of another form. */
+export function scenario<F extends Field>(
   family: string,
   plan: ScenarioPlan,
   play: (field: F) => Promise<ScenarioOutcome>,
+  open: Open<F>,
+): void;
+export function scenario(
+  family: string,
+  plan: ScenarioPlan,
+  play: (field: Arena) => Promise<ScenarioOutcome>,
+  open: Open<Arena> = openArena,
 ): void {
   test(plan.promise, async () => {
     const arena = await open(plan.settings ?? {});

@@ -89,11 +89,13 @@ function readShares(reply: unknown, asked: SettledAddress): Share[] {
   return reply.flatMap((range: unknown) => {
     if (!Array.isArray(range)) return [];
     const [from, to, ...nodes]: unknown[] = range;
-    return [{ from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => node(at, asked)) }];
+    return [
+      { from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => readNode(at, asked)) },
+    ];
   });
 }
 
-function node(described: unknown, asked: SettledAddress): SettledAddress[] {
+function readNode(described: unknown, asked: SettledAddress): SettledAddress[] {
   if (!Array.isArray(described)) return [];
   const [host, port]: unknown[] = described;
   const isNamed = typeof host === 'string' && host !== '';

@@ -34,7 +34,10 @@ export class SentinelRoute implements Route {
     const [role] = await client.role();
     if (role === 'master') return;
     const { host, port } = client.options;
-    throw new BackendError('unreachable', `Redis: ${host}:${port} is a ${role}, not the primary`);
+    throw new BackendError(
+      'unreachable',
+      `Redis: ${host}:${port} is a ${String(role)}, not the primary`,
+    );
   }
 
   async isCurrent(client: Redis): Promise<boolean> {

@@ -2,7 +2,7 @@ import { nextEvent } from '@holdfast/resilience';
 import { directClient } from '../../src/arena.ts';
 import { untilTrue, withClient } from '../../src/field.ts';
 import { TOPIC, playOutage } from '../../src/outage.ts';
-import { scenarioOn } from '../../src/scenario.ts';
+import { scenario } from '../../src/scenario.ts';
 import { type ClusterField, openClusterField } from '../../src/topologies.ts';
 import type { ServerHandle } from '@holdfast/stage';
 
@@ -12,8 +12,7 @@ function slotOf({ redis }: ClusterField): number {
   return redis.keySlot(`{${TOPIC}}`);
 }
 
-scenarioOn(
-  openClusterField,
+scenario(
   FAMILY,
   {
     promise:
@@ -30,6 +29,7 @@ scenarioOn(
       mend: () => untilTrue(async () => (await redis.primaryOfSlot(slot)) !== former),
     });
   },
+  openClusterField,
 );
 
 async function say(node: ServerHandle, ...words: [string, ...string[]]): Promise<unknown> {
@@ -41,8 +41,7 @@ async function idOf(node: ServerHandle): Promise<string> {
   return String(await say(node, 'CLUSTER', 'MYID'));
 }
 
-scenarioOn(
-  openClusterField,
+scenario(
   FAMILY,
   {
     promise: 'a topic whose slot moves to another node under load keeps every job and their order',
@@ -77,4 +76,5 @@ scenarioOn(
       },
     });
   },
+  openClusterField,
 );

@@ -3,7 +3,7 @@ import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
 import { directClient } from '../../src/arena.ts';
 import { withClient } from '../../src/field.ts';
 import { playOutage } from '../../src/outage.ts';
-import { scenarioOn } from '../../src/scenario.ts';
+import { scenario } from '../../src/scenario.ts';
 import { type SentinelField, openSentinelField } from '../../src/topologies.ts';
 
 const FAMILY = 'redis-failover';
@@ -18,14 +18,14 @@ async function untilFailedOver({ redis }: SentinelField): Promise<void> {
   await redis.primaryAfter(redis.primary);
 }
 
-scenarioOn(
-  openSentinelField,
+scenario(
   FAMILY,
   {
     promise: 'a failover to a current replica costs no job, doubles none and keeps their order',
     fault: 'Sentinel: kill -9 of the primary under load',
   },
   (field) => playOutage(field, { harm: failOver, lastsMs: 0, mend: untilFailedOver }),
+  openSentinelField,
 );
 
 /** The replicas stay where they are: they lose their primary and may not log in to it again. */
@@ -38,8 +38,7 @@ async function holdReplicasBack({ redis }: SentinelField): Promise<void> {
   }
 }
 
-scenarioOn(
-  openSentinelField,
+scenario(
   FAMILY,
   {
     promise:
@@ -63,10 +62,10 @@ scenarioOn(
     expect(forgot).toBeGreaterThan(0);
     return outcome;
   },
+  openSentinelField,
 );
 
-scenarioOn(
-  openSentinelField,
+scenario(
   FAMILY,
   {
     promise: 'a primary replaced while it stands is left for its successor, and loses nothing',
@@ -86,4 +85,5 @@ scenarioOn(
       lastsMs: 0,
       mend: untilFailedOver,
     }),
+  openSentinelField,
 );
