@@ -12,8 +12,9 @@ import { seededRandom } from '../src/chance.ts';
 import { type Mutant, applyTo, mutantsOf } from './mutants.ts';
 import { type Target, harmless, targets } from './targets.ts';
 
-/** A mutant that runs for so long has lost its way, and was noticed. */
-const TEST_TIMEOUT_MS = 60_000;
+/** A mutant whose tests, or one of them, run for so long has lost its way, and was noticed. */
+const TESTS_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 30_000;
 const BAR = 0.9;
 const SAMPLE_SEED = 20_261_122;
 
@@ -27,7 +28,12 @@ async function copyPackage(): Promise<string> {
     await cp(join(packageRoot, part), join(copy, part), { recursive: true });
   }
   await symlink(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'));
-  const config = { rootDir: copy, extensionsToTreatAsEsm: ['.ts'], transform: {} };
+  const config = {
+    rootDir: copy,
+    extensionsToTreatAsEsm: ['.ts'],
+    transform: {},
+    testTimeout: TEST_TIMEOUT_MS,
+  };
   await writeFile(join(copy, 'jest.config.json'), JSON.stringify(config));
   return copy;
 }
@@ -42,7 +48,7 @@ function passes(copy: string, tests: string): Promise<boolean> {
     execFile(
       process.execPath,
       args,
-      { cwd: copy, timeout: TEST_TIMEOUT_MS, killSignal: 'SIGKILL' },
+      { cwd: copy, timeout: TESTS_TIMEOUT_MS, killSignal: 'SIGKILL' },
       (error) => settle(error === null),
     );
   });

@@ -66,5 +66,13 @@ export const harmless: ReadonlyMap<string, string> = new Map([
   ],
   ['} else if (true) {', 'a success that no window records is weighed, and found to be too little'],
   ["if (true) check(tokens, 'tryAcquire');", 'one token is always permitted'],
+  [
+    'if (true) this.#each = keeper(options.attemptTimeoutMs);',
+    'what keeps the time of attempts is not asked where they have none',
+  ],
+  [
+    'if (false) return work(signal, attemptNumber);',
+    'an attempt without a time of its own is guarded against nothing, which only takes longer',
+  ],
   ['if (true) this.leave(taken);', 'the compiler, not a test, rules out leaving without a place'],
 ]);

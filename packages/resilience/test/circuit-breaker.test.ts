@@ -180,5 +180,7 @@ test('the work is handed the signal of its caller', async () => {
   const work = jest.fn(async () => 'ok');
   await breaker.execute(work, { signal });
   await breaker.execute(work);
-  expect(work.mock.calls).toEqual([[signal], []]);
+  await breaker.tryExecute(work, { signal });
+  await breaker.tryExecute(work);
+  expect(work.mock.calls).toEqual([[signal], [], [signal], []]);
 });

@@ -327,3 +327,25 @@ test.each<[Record<string, unknown>, string]>([
   expect(() => createRetry(options)).toThrow(InvalidOptionError);
   expect(() => createRetry(options)).toThrow(message);
 });
+
+test('an attempt that succeeds after its caller has left is no success', async () => {
+  const clock = createFakeClock();
+  const retrying = createRetry({ initialDelayMs: 10, clock, random: certain });
+  const caller = new AbortController();
+  const begun = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<string>();
+  const call = retrying.execute(
+    async (_signal, attemptNumber) => {
+      if (attemptNumber === 1) throw reset;
+      begun.resolve();
+      return answer.promise;
+    },
+    { signal: caller.signal },
+  );
+  await clock.settle(begun.promise);
+  caller.abort(new Error('left'));
+  await expect(call).rejects.toThrow('left');
+  answer.resolve('late');
+  await clock.advance(0);
+  expect(retrying.getStats()).toMatchObject({ successes: 0 });
+});
