@@ -72,9 +72,8 @@ export {
 } from './stage.ts';
 export type { StoragePolicy, StorageRole } from './supabase/access.ts';
 export type { SupabaseDisturbances } from './supabase/disturbances.ts';
+export type { SupabaseExchange, SupabaseStorageStats } from './supabase/handler.ts';
 export type { SupabaseStorageServerOptions } from './supabase/options.ts';
-export {
-  type SupabaseStorageServer,
-  type SupabaseStorageStats,
-  createSupabaseStorageServer,
-} from './supabase/storage-server.ts';
+export type { SupabaseStageDisturbances, SupabaseStageOptions } from './supabase/settings.ts';
+export { type SupabaseStorageServer, createSupabaseStorageServer } from './supabase/storage-server.ts';
+export type { Supabase } from './supabase/supabase.ts';
