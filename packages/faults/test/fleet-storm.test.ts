@@ -65,6 +65,13 @@ test('what is drawn for one server does not contradict itself, whatever the seed
   }
 });
 
+test('storms of neighbouring seeds have no fault in common', () => {
+  const faultsOf = (seed: number): string[] =>
+    fleetStorm(seed, { servers, maxFaults: 10 }).faults.map((fault) => JSON.stringify(fault));
+  const all = Array.from({ length: 64 }, (_, seed) => faultsOf(seed)).flat();
+  expect(new Set(all).size).toBe(all.length);
+});
+
 test('each server meets its own faults at their moments, and all are whole in the end', async () => {
   const clock = createFakeClock();
   const done: string[] = [];

@@ -60,6 +60,17 @@ test('a truncated body ends before its length', async () => {
   await expect(response.text()).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
 });
 
+test('a reset and bytes that are no HTTP come in place of the answer, and a reset in its body', async () => {
+  proxy.faults.set('reset', { maxStrikes: 1 });
+  await expect(get()).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
+  proxy.faults.set('notHttp', { maxStrikes: 1 });
+  await expect(get()).rejects.toMatchObject({ cause: { name: 'HTTPParserError' } });
+  proxy.faults.set('resetBody', { maxStrikes: 1 });
+  const broken = get().then((response) => response.text());
+  await expect(broken).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
+  expect(await (await get()).text()).toBe(BODY);
+});
+
 test('a slow drip arrives whole, piece by piece', async () => {
   proxy.faults.set('slowDrip', { delayMs: 2, dripBytes: 8 });
   const response = await get();

@@ -56,7 +56,8 @@ export async function faultyExchange(
   const status = answer.statusCode ?? 502;
 
   const drip = struck.get('slowDrip');
-  const truncated = struck.get('truncatedBody');
+  const reset = struck.get('resetBody');
+  const truncated = reset ?? struck.get('truncatedBody');
   if (!struck.has('malformedBody') && truncated === undefined && drip === undefined) {
     outgoing.writeHead(status, headers);
     await pipeline(answer, outgoing);
@@ -73,7 +74,8 @@ export async function faultyExchange(
     outgoing.write(body.subarray(from, from + pieceBytes));
   }
   if (truncated === undefined) outgoing.end();
-  else outgoing.socket?.destroySoon();
+  else if (reset === undefined) outgoing.socket?.destroySoon();
+  else outgoing.write('', () => incoming.socket.resetAndDestroy());
 }
 
 /** The faults that need no server. */
@@ -84,6 +86,15 @@ function answersItself(
 ): boolean {
   const limit = struck.get('rateLimit');
   const status = struck.get('status');
+  if (struck.has('reset')) {
+    incoming.socket.resetAndDestroy();
+    return true;
+  }
+  if (struck.has('notHttp')) {
+    incoming.resume();
+    incoming.socket.end('+OK this is no HTTP\r\n');
+    return true;
+  }
   if (limit !== undefined) {
     outgoing.writeHead(429, { 'retry-after': String(limit.retryAfterSeconds) });
   } else if (status !== undefined) {

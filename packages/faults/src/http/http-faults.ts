@@ -22,6 +22,10 @@ export interface HttpFaults {
   delay: HttpAim & { delayMs: number };
   /** 429 with `Retry-After`, `retryAfterSeconds` (default 1), in place of the server's answer. */
   rateLimit: HttpAim & { retryAfterSeconds?: number };
+  /** RST in place of the server's answer. */
+  reset: HttpAim;
+  /** Bytes that are no HTTP in place of the server's answer. */
+  notHttp: HttpAim;
   /** Another status in place of the server's answer. */
   status: HttpAim & { status: number };
   /** 302 to where the request came to. */
@@ -32,6 +36,8 @@ export interface HttpFaults {
   malformedBody: HttpAim;
   /** `keptShare` (default 0.5) of the body, then the connection closes: the length stated is not reached. */
   truncatedBody: HttpAim & { keptShare?: number };
+  /** `keptShare` (default 0.5) of the body, then RST. */
+  resetBody: HttpAim & { keptShare?: number };
   /** The body in pieces of `dripBytes` (default 1), `delayMs` apart. */
   slowDrip: HttpAim & { delayMs: number; dripBytes?: number };
 }
@@ -41,12 +47,15 @@ export type HttpFaultKind = keyof HttpFaults;
 /** In the order in which an answer meets them. */
 export const httpFaultKinds: readonly HttpFaultKind[] = [
   'delay',
+  'reset',
+  'notHttp',
   'rateLimit',
   'status',
   'redirectLoop',
   'wrongContentType',
   'malformedBody',
   'truncatedBody',
+  'resetBody',
   'slowDrip',
 ];
 
@@ -66,16 +75,20 @@ const aim = {
   probability: number({ min: 0, max: 1, default: 1 }),
   maxStrikes: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
 };
+const keptShare = number({ min: 0, max: 1, default: 0.5 });
 const delayMs = integer({ min: 0, max: 86_400_000 });
 
 const shapes: Readonly<Record<HttpFaultKind, Readonly<Record<string, Rule<unknown>>>>> = {
   delay: { ...aim, delayMs },
   rateLimit: { ...aim, retryAfterSeconds: integer({ min: 0, max: 86_400, default: 1 }) },
   status: { ...aim, status: integer({ min: 200, max: 599 }) },
+  reset: aim,
+  notHttp: aim,
   redirectLoop: aim,
   wrongContentType: { ...aim, contentType: text({ maxLength: 200, default: 'text/html' }) },
   malformedBody: aim,
-  truncatedBody: { ...aim, keptShare: number({ min: 0, max: 1, default: 0.5 }) },
+  truncatedBody: { ...aim, keptShare },
+  resetBody: { ...aim, keptShare },
   slowDrip: { ...aim, delayMs, dripBytes: integer({ min: 1, max: 1_073_741_824, default: 1 }) },
 };
 
