@@ -45,6 +45,7 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
   const isAsItComes = JSON.stringify(settings) === JSON.stringify(asItComes(env));
   let inForce = settings;
   const solo = soloist({
+    compose: { stands: true, services: ['upstream'] },
     docker: { stands: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
