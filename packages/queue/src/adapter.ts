@@ -16,6 +16,7 @@ import {
   type QueueOptions,
   type SettledQueueOptions,
   readCloseDeadlineMs,
+  readDeadLetterOptions,
   readEnqueueOptions,
   readProcessOptions,
   readQueueOptions,
@@ -29,6 +30,7 @@ import type {
   Accepted,
   Acceptor,
   Consumer,
+  DeadLetters,
   EnqueueOptions,
   Handler,
   NewJob,
@@ -175,6 +177,29 @@ export class QueueAdapter implements Queue {
       },
       forgot: { times: 0, jobs: 0, resent: 0, ...dispatcher?.forgot },
       link: { ...this.#link },
+    };
+  }
+
+  deadLetters(topic: string): DeadLetters {
+    checkTopic('deadLetters', topic);
+    const backend = this.#backend;
+    return {
+      async list(options) {
+        const { limit } = readDeadLetterOptions(options, 100);
+        const letters = await backend.deadLetters(topic, limit);
+        return letters.map(({ payload, deliveries, ...letter }) => {
+          const parsed: unknown = JSON.parse(payload);
+          return { ...letter, payload: parsed, attempts: deliveries };
+        });
+      },
+      async redrive({ ids, ...options } = {}) {
+        const { limit } = readDeadLetterOptions(options, 1_000);
+        return backend.redrive(
+          topic,
+          limit,
+          ids?.map((id) => checkJobId('redrive', id)),
+        );
+      },
     };
   }
 

@@ -17,6 +17,15 @@ export interface QueueBackend {
    * @param leaseMs how long a delivery belongs to a silent consumer.
    */
   subscribe(topic: string, leaseMs: number): Subscription;
+  /** The topic's dead letters, the oldest first. @throws BackendError */
+  deadLetters(topic: string, limit: number): Promise<DeadLetter[]>;
+  /**
+   * Makes dead letters jobs again, the oldest first, with their ids and what became of them so far.
+   * @param ids only these, or all.
+   * @returns how many it were.
+   * @throws BackendError
+   */
+  redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -105,6 +114,18 @@ export interface Subscription {
   close(): Promise<void>;
 }
 
+/** A job that failed for good. */
+export interface DeadLetter {
+  readonly id: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  readonly deliveries: number;
+  readonly reason: string;
+  /** Why it had failed before, where it was redriven since; the oldest first. */
+  readonly history: readonly string[];
+}
+
 export interface Delivery {
   /** Names this delivery to the store. */
   readonly handle: string;
@@ -113,6 +134,8 @@ export interface Delivery {
   readonly deliveries: number;
   readonly enqueuedAtMs: number;
   readonly payload: string;
+  /** Why it was a dead letter before; absent where it never was. */
+  readonly history?: readonly string[];
 }
 
 export interface Recovery {

@@ -201,8 +201,9 @@ export class TopicConsumer implements Consumer {
     while (true) {
       try {
         const payload: unknown = JSON.parse(delivery.payload);
-        const { id, enqueuedAtMs } = delivery;
-        const outcome = await perform({ id, topic, payload, attempt, enqueuedAtMs }, signal);
+        const { id, enqueuedAtMs, history } = delivery;
+        const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
+        const outcome = await perform(job, signal);
         if (outcome === 'known') this.#tellRedelivered(id);
         else this.#counts.handled += 1;
         this.#settlement.acknowledge(delivery);

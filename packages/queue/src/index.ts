@@ -32,6 +32,8 @@ export type {
   AcknowledgeLevel,
   Consumer,
   ConsumerStats,
+  DeadJob,
+  DeadLetters,
   EnqueueOptions,
   Handler,
   Job,

@@ -71,6 +71,8 @@ export interface QueueOptions {
   pingIntervalMs?: number;
   /** Delays between connection attempts grow twofold from the first to the longest. Defaults 25 and 500. */
   reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
+  /** Dead letters kept of each topic, the newest. Default 10 000. */
+  maxDeadLetters?: number;
   /** How long the `jobId` of an applied job is remembered. Default one day. */
   jobIdTtlMs?: number;
   /**
@@ -145,6 +147,7 @@ const tuningShape: RulesOf<QueueTuning> = {
   connectTimeoutMs: milliseconds(1_500),
   pingIntervalMs: milliseconds(1_000),
   reconnect: nested({ initialDelayMs: milliseconds(25), maxDelayMs: milliseconds(500) }),
+  maxDeadLetters: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   jobIdTtlMs: milliseconds(DAY_MS),
   retainMs: integer({ min: 0, max: DAY_MS, default: 5_000 }),
   maxRetainedBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 32 * MIB }),
@@ -193,6 +196,12 @@ export function readProcessOptions(given: unknown): {
 } {
   const { name, ledger: _, ...tuning } = readOptions('process', consumerShape, given);
   return { name, tuning };
+}
+
+/** How many dead letters are meant. @throws InvalidOptionError */
+export function readDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
+  const limit = integer({ min: 1, max: 10_000, default: fallback });
+  return readOptions('deadLetters', { limit }, given);
 }
 
 /** How long `close` may take, in milliseconds. @throws InvalidOptionError */

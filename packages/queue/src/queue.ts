@@ -61,6 +61,8 @@ export interface Queue {
   /** As above, without a ledger. */
   process(topic: string, handler: Handler, options?: ProcessOptions): Consumer;
   getStats(): QueueStats;
+  /** The jobs of a topic that failed for good, and the way back for them. */
+  deadLetters(topic: string): DeadLetters;
   /** What somebody who watches the service has to know of the queue. */
   health(): QueueHealth;
   /**
@@ -119,6 +121,8 @@ export interface Job {
   readonly attempt: number;
   /** When it was enqueued, in milliseconds since the Unix epoch by the producer's wall clock. */
   readonly enqueuedAtMs: number;
+  /** Why it was a dead letter before, the oldest reason first; absent where it never was. */
+  readonly history?: readonly string[];
 }
 
 /** The signal is aborted when the lease is lost or the consumer's closing deadline has passed. */
@@ -145,6 +149,31 @@ export interface ProcessOptions {
    * them run again. Default 10 000.
    */
   maxRememberedJobs?: number;
+}
+
+/** A job that failed for good. */
+export interface DeadJob {
+  readonly id: string;
+  readonly payload: unknown;
+  readonly enqueuedAtMs: number;
+  readonly attempts: number;
+  /** What its handler threw last. */
+  readonly reason: string;
+  /** Why it had failed before, where it was redriven since; the oldest first. */
+  readonly history: readonly string[];
+}
+
+/** They are in Redis, so both reject with BackendError while it is away. */
+export interface DeadLetters {
+  /** The oldest ones. @param options.limit default 100. */
+  list(options?: { limit?: number }): Promise<DeadJob[]>;
+  /**
+   * Makes them jobs again, the oldest first: same ids, attempts from 1, their reasons in `job.history`.
+   * @param options.ids only these; default all.
+   * @param options.limit default 1 000.
+   * @returns how many.
+   */
+  redrive(options?: { ids?: readonly string[]; limit?: number }): Promise<number>;
 }
 
 export interface Consumer {

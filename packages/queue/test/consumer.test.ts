@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
+import { memoryLedger } from '../src/ledger/memory-ledger.ts';
 import type { Job } from '../src/queue.ts';
 import { type TestQueue, openTestQueue } from './open-queue.ts';
 
@@ -202,7 +203,43 @@ test('closing waits for running handlers, and aborts them when the deadline has 
   expect(backend.topics.get('t')?.entries).toHaveLength(1);
 });
 
+test('no more jobs are begun per second than asked for', async () => {
+  const { queue, clock } = await openUp();
+  const begunAtMs: number[] = [];
+  const { take, reached } = collector();
+  queue.process(
+    't',
+    (job) => {
+      begunAtMs.push(clock.now());
+      take(job);
+    },
+    { maxPerSecond: 10 },
+  );
+  await Promise.all(Array.from({ length: 20 }, (_, n) => queue.enqueue('t', n)));
+  await clock.settle(reached(20));
+  const [first = 0] = begunAtMs;
+  expect((begunAtMs.at(-1) ?? 0) - first).toBeGreaterThanOrEqual(1_800);
+});
+
+test('a handler whose ledger knows the job is not run, and the job is acknowledged', async () => {
+  const { queue, backend, clock } = await openUp();
+  const ledger = memoryLedger();
+  await ledger.once({ topic: 't', id: 'known' }, async () => undefined);
+  const { take, jobs, reached } = collector();
+  const consumer = queue.process('t', take, { ledger });
+  const redelivered = nextEvent(queue, 'redelivered');
+  await queue.enqueue('t', 1, { jobId: 'known' });
+  await queue.enqueue('t', 2, { jobId: 'new' });
+  await clock.settle(Promise.all([redelivered, reached(1)]));
+  await clock.advance(10);
+  expect(jobs.map(({ id }) => id)).toEqual(['new']);
+  expect(consumer.getStats()).toMatchObject({ handled: 1, redelivered: 1 });
+  expect(backend.topics.get('t')?.entries).toEqual([]);
+});
+
 test.each<[object, string]>([
+  [{ maxPerSecond: 0 }, 'maxPerSecond'],
+  [{ ledger: {} }, 'ledger'],
   [{ concurrency: 0 }, 'concurrency'],
   [{ maxAttempts: 1.5 }, 'maxAttempts'],
   [{ leaseMs: -1 }, 'leaseMs'],

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '@holdfast/resilience';
 import type {
   BackendFailure,
+  DeadLetter,
   Delivery,
   LinkListener,
   Publication,
@@ -20,6 +21,7 @@ interface Entry {
   owner?: string;
   leasedAtMs?: number;
   deliveries: number;
+  readonly history?: readonly string[];
 }
 
 interface Topic {
@@ -41,6 +43,7 @@ export class FakeBackend implements QueueBackend {
   /** Every job in the order it was applied, by topic. */
   readonly applied: Map<string, string[]>;
   readonly dead: { id: string; reason: string }[] = [];
+  readonly #letters = new Map<string, DeadLetter[]>();
   readonly topics: Map<string, Topic>;
   /** Resolves once the queue has begun to reach for the server. */
   readonly opened: Promise<void>;
@@ -184,9 +187,35 @@ export class FakeBackend implements QueueBackend {
       bury: async (delivery, reason) => {
         this.#remove(topic, me, [delivery.handle]);
         this.dead.push({ id: delivery.id, reason });
+        const { id, payload, enqueuedAtMs, deliveries, history = [] } = delivery;
+        const letter = { id, payload, enqueuedAtMs, deliveries, reason, history };
+        this.#letters.set(topic, [...(this.#letters.get(topic) ?? []), letter]);
       },
       close: async () => undefined,
     };
+  }
+
+  async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
+    this.#requireUp();
+    return (this.#letters.get(topic) ?? []).slice(0, limit);
+  }
+
+  async redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number> {
+    this.#requireUp();
+    const letters = this.#letters.get(topic) ?? [];
+    const chosen = letters.filter(({ id }) => ids?.includes(id) ?? true).slice(0, limit);
+    this.#letters.set(
+      topic,
+      letters.filter((letter) => !chosen.includes(letter)),
+    );
+    for (const { id, payload, enqueuedAtMs, history, reason } of chosen) {
+      this.#lastHandle += 1;
+      const handle = `${this.#lastHandle}`;
+      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
+    }
+    for (const wake of this.#awaitingJobs) wake();
+    return chosen.length;
   }
 
   async close(): Promise<void> {
@@ -318,8 +347,8 @@ export class FakeBackend implements QueueBackend {
     if (entry.owner === undefined) entry.deliveries += 1;
     entry.owner = me;
     entry.leasedAtMs = systemClock.now();
-    const { handle, id, payload, enqueuedAtMs, deliveries } = entry;
-    return { handle, id, payload, enqueuedAtMs, deliveries };
+    const { handle, id, payload, enqueuedAtMs, deliveries, history } = entry;
+    return { handle, id, payload, enqueuedAtMs, deliveries, ...(history && { history }) };
   }
 
   #remove(name: string, me: string, handles: readonly string[]): void {

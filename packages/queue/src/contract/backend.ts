@@ -200,6 +200,31 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     expect(await consumer.fetch(1)).toEqual([]);
     await consumer.close();
   });
+
+  test('dead letters are listed, and become jobs again with their ids and the reasons of their failures', async () => {
+    const backend = await openUp();
+    const consumer = backend.subscribe(TOPIC, LEASE_MS);
+    await backend.publish(publication({ jobs: [job(1), job(2)] }));
+    for (const taken of await fetchAll(consumer, 2)) await consumer.bury(taken, 'no luck');
+    const letter = { id: 'job-1', payload: '{"n":1}', enqueuedAtMs: 1_001, deliveries: 1 };
+    const [first, second] = await backend.deadLetters(TOPIC, 10);
+    expect(first).toEqual({ ...letter, reason: 'no luck', history: [] });
+    expect(second).toMatchObject({ id: 'job-2' });
+    expect(await backend.deadLetters(TOPIC, 1)).toHaveLength(1);
+    expect(await backend.redrive(TOPIC, 10, ['job-1', 'unknown'])).toBe(1);
+    const [again] = await fetchAll(consumer, 1);
+    expect(again).toMatchObject({ id: 'job-1', deliveries: 1, history: ['no luck'] });
+    if (again === undefined) throw new Error('nothing was taken');
+    await consumer.bury(again, 'again no luck');
+    const letters = await backend.deadLetters(TOPIC, 10);
+    expect(letters.map(({ id, history }) => [id, ...history])).toEqual([
+      ['job-2'],
+      ['job-1', 'no luck'],
+    ]);
+    expect(await backend.redrive(TOPIC, 10)).toBe(2);
+    expect(await backend.deadLetters(TOPIC, 10)).toEqual([]);
+    await consumer.close();
+  });
 }
 
 function publication(given: Partial<Publication>): Publication {

@@ -116,6 +116,31 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     expect(attempts).toEqual([1, 2, 3]);
   });
 
+  test('a dead letter says why, and is handled under its id when it was redriven', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    const buried = nextEvent(queue, 'dead-lettered');
+    let isMended = false;
+    queue.process(
+      'broken',
+      (job) => {
+        if (!isMended) throw new Error('no luck');
+        take(job);
+      },
+      { maxAttempts: 1 },
+    );
+    await queue.enqueue('broken', { n: 1 }, { jobId: 'd' });
+    await buried;
+    const letters = queue.deadLetters('broken');
+    let listed = await letters.list();
+    while (listed.length === 0) listed = await letters.list();
+    expect(listed).toMatchObject([{ id: 'd', payload: { n: 1 }, reason: 'Error: no luck' }]);
+    isMended = true;
+    expect(await letters.redrive()).toBe(1);
+    await reached(1);
+    expect(jobs).toMatchObject([{ id: 'd', attempt: 1, history: ['Error: no luck'] }]);
+  });
+
   test('a closed consumer leaves its topic to the next one', async () => {
     const queue = await openUp();
     const first = collect();

@@ -1,4 +1,5 @@
 import type {
+  DeadLetter,
   LinkListener,
   Publication,
   PublishReceipt,
@@ -10,10 +11,10 @@ import { BackendError } from '../errors.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
-import { readCopies, readReceipt } from './replies.ts';
+import { readCopies, readCount, readDeadLetters, readReceipt } from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
-import { publishScript } from './scripts.ts';
+import { publishScript, redriveScript } from './scripts.ts';
 import { RedisSubscription } from './subscription.ts';
 
 /**
@@ -68,7 +69,24 @@ export class RedisBackend implements QueueBackend {
     const keys = topicKeys(this.#tuning.prefix, topic);
     const telling = this.#links.of(topic);
     const links = { fetching: this.#links.fetching(topic), telling };
-    return new RedisSubscription(links, keys, leaseMs, this.#tuning.clock);
+    return new RedisSubscription(links, keys, { ...this.#tuning, leaseMs });
+  }
+
+  async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
+    const { dead } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    return readDeadLetters(
+      await link.call((client) => client.xrange(dead, '-', '+', 'COUNT', limit)),
+    );
+  }
+
+  async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
+    const { stream, dead } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    const reply = await link.call((client) =>
+      runScript(client, redriveScript, [stream, dead], [limit, ...ids]),
+    );
+    return readCount(reply);
   }
 
   /**

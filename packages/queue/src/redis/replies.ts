@@ -1,5 +1,5 @@
 import { BackendError } from '../errors.ts';
-import type { Delivery, PublishReceipt, Recovery } from '../backend.ts';
+import type { DeadLetter, Delivery, PublishReceipt, Recovery } from '../backend.ts';
 
 /** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
 
@@ -48,13 +48,45 @@ export function readNewDeliveries(reply: unknown): Delivery[] {
   });
 }
 
-function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
+export function readCount(reply: unknown): number {
+  return whole(reply);
+}
+
+/** The reply of XRANGE for dead letters. */
+export function readDeadLetters(reply: unknown): DeadLetter[] {
+  return list(reply).map((entry) => {
+    const [, fields] = list(entry);
+    const values = valuesOf(fields);
+    return {
+      id: values.get('id') ?? '',
+      payload: values.get('payload') ?? 'null',
+      enqueuedAtMs: Number(values.get('at') ?? 0),
+      deliveries: Number(values.get('deliveries') ?? 0),
+      reason: values.get('reason') ?? '',
+      history: historyOf(values) ?? [],
+    };
+  });
+}
+
+function historyOf(values: ReadonlyMap<string, string>): string[] | undefined {
+  const text = values.get('history');
+  return text === undefined ? undefined : list(JSON.parse(text)).map(word);
+}
+
+function valuesOf(fields: unknown): Map<string, string> {
   const values = new Map<string, string>();
   const flat = list(fields).map(word);
   for (let index = 0; index + 1 < flat.length; index += 2) {
     values.set(flat[index] ?? '', flat[index + 1] ?? '');
   }
+  return values;
+}
+
+function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
+  const values = valuesOf(fields);
+  const history = historyOf(values);
   return {
+    ...(history && { history }),
     handle: word(handle),
     deliveries,
     id: values.get('id') ?? word(handle),

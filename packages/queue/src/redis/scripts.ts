@@ -108,6 +108,16 @@ if room > 0 then
     end
   end
 end
+if room > 0 then
+  -- Consumers that hold nothing and have not been seen for long are dead; what they held was taken over.
+  for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
+    local of = {}
+    for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+    if of.name ~= me and of.pending == 0 and of.idle > 10 * tonumber(ARGV[3]) then
+      redis.call('XGROUP', 'DELCONSUMER', key, group, of.name)
+    end
+  end
+end
 local lost = {}
 for i = 5, #ARGV do
   -- What is nobody's any more is not lost to anybody: it was acknowledged, or forgotten with its delivery.
@@ -137,14 +147,37 @@ return removed
 /**
  * Moves a job that failed for good to the topic's dead letters, if it still belongs to the consumer.
  *
- *   KEYS  1 stream   2 dead letters   ARGV  1 group   2 consumer   3 handle   4.. fields of the dead letter
+ *   KEYS  1 stream   2 dead letters
+ *   ARGV  1 group   2 consumer   3 handle   4 most dead letters, the newest   5.. fields of the dead letter
  */
 export const buryScript: Script = script(`
 local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
 if not entry or entry[2] ~= ARGV[2] then return 0 end
-redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
+redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 5))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return redis.call('XDEL', KEYS[1], ARGV[3])
+`);
+
+/**
+ * Makes dead letters jobs again, with their ids and the reasons of their failures.
+ *
+ *   KEYS  1 stream   2 dead letters   ARGV  1 most   2.. ids; none for all   Returns how many it were.
+ */
+export const redriveScript: Script = script(`
+local wanted, redriven = {}, 0
+for i = 2, #ARGV do wanted[ARGV[i]] = true end
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
+  local of = {}
+  for i = 1, #entry[2], 2 do of[entry[2][i]] = entry[2][i + 1] end
+  if redriven < tonumber(ARGV[1]) and (#ARGV == 1 or wanted[of.id]) then
+    local history = cjson.decode(of.history or '[]')
+    history[#history + 1] = of.reason
+    redis.call('XADD', KEYS[1], '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
+    redis.call('XDEL', KEYS[2], entry[1])
+    redriven = redriven + 1
+  end
+end
+return redriven
 `);
 
 /**

@@ -20,12 +20,18 @@ const GROUP = 'holdfast';
 /** How long one XREADGROUP waits; short, so that closing and recovering are never far away. */
 const BLOCK_MS = 250;
 
+export interface SubscriptionOptions {
+  readonly leaseMs: number;
+  readonly maxDeadLetters: number;
+  readonly clock: Clock;
+}
+
 /** One consumer of one stream: it waits for jobs on a link of its own and tells on the main one. */
 export class RedisSubscription implements Subscription {
   readonly #fetching: RedisLink;
   readonly #telling: RedisLink;
   readonly #keys: TopicKeys;
-  readonly #leaseMs: number;
+  readonly #options: SubscriptionOptions;
   readonly #clock: Clock;
   readonly #consumer = randomUUID();
   /** When the next delayed job may be due. */
@@ -34,14 +40,13 @@ export class RedisSubscription implements Subscription {
   constructor(
     { fetching, telling }: { fetching: RedisLink; telling: RedisLink },
     keys: TopicKeys,
-    leaseMs: number,
-    clock: Clock,
+    options: SubscriptionOptions,
   ) {
     this.#fetching = fetching;
-    this.#clock = clock;
+    this.#options = options;
+    this.#clock = options.clock;
     this.#telling = telling;
     this.#keys = keys;
-    this.#leaseMs = leaseMs;
     fetching.open();
   }
 
@@ -73,7 +78,7 @@ export class RedisSubscription implements Subscription {
 
   async recover(held: readonly string[], max: number): Promise<Recovery> {
     const reply = await this.#inGroup(() =>
-      this.#tell(recoverScript, [this.#leaseMs, max, ...held]),
+      this.#tell(recoverScript, [this.#options.leaseMs, max, ...held]),
     );
     // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
     return reply === undefined ? { deliveries: [], lost: [] } : readRecovery(reply);
@@ -84,10 +89,12 @@ export class RedisSubscription implements Subscription {
   }
 
   async bury(delivery: Delivery, reason: string): Promise<void> {
-    const { id, payload, enqueuedAtMs, deliveries } = delivery;
-    const letter = ['id', id, 'at', enqueuedAtMs, 'deliveries', deliveries, 'reason', reason];
+    const { handle, id, payload, enqueuedAtMs, deliveries, history = [] } = delivery;
+    const fate = ['deliveries', deliveries, 'reason', reason, 'history', JSON.stringify(history)];
+    const letter = ['id', id, 'at', enqueuedAtMs, 'payload', payload, ...fate];
+    const { maxDeadLetters } = this.#options;
     await this.#inGroup(() =>
-      this.#tell(buryScript, [delivery.handle, ...letter, 'payload', payload], [this.#keys.dead]),
+      this.#tell(buryScript, [handle, maxDeadLetters, ...letter], [this.#keys.dead]),
     );
   }
 
