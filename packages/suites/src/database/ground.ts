@@ -30,25 +30,34 @@ export interface ReplicatedGround extends Ground {
 export interface GroundOptions {
   /** Parameters of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** A disk of its own, of that size, that can be filled. */
+  readonly diskMaxBytes?: number;
 }
 
-/** The major version that the suites stand on; the newest there is unless the environment says otherwise. */
+/** The major version that the suite stands on; left out, the stage's own choice. */
 const VERSION = process.env['HOLDFAST_POSTGRES_VERSION'];
 const version = VERSION === undefined ? {} : { version: Number(VERSION) };
+
+/** Scenarios put proxies of their own where they want one; a killed server is to refuse by itself. */
+const BARE = { link: false } as const;
 
 const END_WITHIN_MS = 2_000;
 const POLL_MS = 10;
 const TRUE_WITHIN_MS = 30_000;
 
-export async function openGround({ settings = {} }: GroundOptions = {}): Promise<Ground> {
-  const stage = await openStage({ postgres: { settings, ...version } });
+export async function openGround(options: GroundOptions = {}): Promise<Ground> {
+  const { settings = {}, ...disk } = options;
+  const stage = await openStage({ ...BARE, ...disk, postgres: { settings, ...version } });
   return around(stage.postgres.primary, stage);
 }
 
 export async function openReplicatedGround({
   settings = {},
 }: GroundOptions = {}): Promise<ReplicatedGround> {
-  const stage = await openStage({ postgres: { replica: true, settings, ...version } });
+  const stage = await openStage({
+    ...BARE,
+    postgres: { replica: true, settings, ...version },
+  });
   const { postgres } = stage;
   const { primary, replica } = postgres;
   return { ...around(primary, stage), replica, promote: () => postgres.promote() };

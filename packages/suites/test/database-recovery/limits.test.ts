@@ -52,11 +52,10 @@ scenario(
     });
     const farAhead = order.filter((caller, at) => caller - at > LINKS);
     expect(farAhead).toEqual([]);
-    const ratio = percentile(waits, 0.99) / percentile(waits, 0.5);
     return {
       accepted: CROWD,
       delivered: order.length,
-      note: `wait p50 ${Math.round(percentile(waits, 0.5))} ms, p99/p50 ${ratio.toFixed(2)}`,
+      note: `done after ${Math.round(percentile(waits, 0.5))} ms (p50) and ${Math.round(percentile(waits, 0.99))} ms (p99); none overtaken`,
     };
   },
 );

@@ -10,7 +10,7 @@ const SCHEDULES = Number(process.env['HOLDFAST_SCHEDULES'] ?? 1_000);
 const BUDGET_MS = Number(process.env['HOLDFAST_SCHEDULES_BUDGET_MS'] ?? 20_000);
 const FIRST_SEED = Number(process.env['HOLDFAST_SEED'] ?? 1);
 const DURATION_MS = 60;
-const AT_ONCE = 10;
+const AT_ONCE = 16;
 const CALLERS = 3;
 /** The promise is 50 ms; so many schedules at a time on a busy machine are forgiven more. */
 const SLACK_MS = 1_000;
@@ -42,7 +42,7 @@ scenario(
       const stormy = playStorm(proxy, drawn);
       const callers = Array.from({ length: CALLERS }, async () => {
         for (let turn = 0; turn < 3; turn += 1) {
-          const timeoutMs = 10 + Math.floor(random() * 60);
+          const timeoutMs = 10 + Math.floor(random() * 150);
           const options = { timeoutMs, idempotent: random() < 0.5 };
           const isTransaction = random() < 0.3;
           await punctuality
