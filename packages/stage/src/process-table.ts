@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** What the system knows about a process. */
 export interface ProcessRecord {
@@ -36,6 +36,22 @@ export const readPs: ReadProcess = (pid) => {
 
 /** Reads one process in the way this system offers. */
 export const readProcess: ReadProcess = existsSync('/proc/self/stat') ? readProcFs : readPs;
+
+/** The processes that work in a folder or below it (proc(5), cwd); none where there is no /proc. */
+export function listWorkingIn(folder: string): number[] {
+  const entries = existsSync('/proc/self/stat') ? readdirSync('/proc') : [];
+  return entries
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const place = readlinkSync(`/proc/${pid}/cwd`);
+        return place === folder || place.startsWith(`${folder}/`);
+      } catch {
+        return false;
+      }
+    });
+}
 
 /** The processes that one has started and that still are its own. */
 export type ListChildren = (pid: number) => number[];

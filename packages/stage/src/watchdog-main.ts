@@ -7,7 +7,7 @@ import { removeContainers } from './docker/engine.ts';
 import { unmount } from './local/disk.ts';
 import { removeGroup } from './local/memory-group.ts';
 import { removeSegment } from './postgres/shared-memory.ts';
-import { readProcess } from './process-table.ts';
+import { listWorkingIn, readProcess } from './process-table.ts';
 import { isAlive, killTree } from './process-tree.ts';
 import { type Ward, wardsLeft } from './wards.ts';
 
@@ -27,8 +27,7 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
   switch (ward.type) {
     case 'process': {
       if (readProcess(ward.pid)?.birth !== ward.birth) return;
-      const tree = killTree(ward.pid);
-      while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
+      await killWhole(clock, [ward.pid], signal);
       return;
     }
     case 'segment':
@@ -55,7 +54,21 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
   }
 }
 
+async function killWhole(
+  clock: Clock,
+  pids: readonly number[],
+  signal: AbortSignal,
+): Promise<void> {
+  const tree = pids.flatMap(killTree);
+  while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
+}
+
 const wards = wardsLeft(await text(process.stdin));
+// One that was started in the very moment of the runner's end could not be told of any more; but it works
+// in a folder that was.
+const unannounced = wards.flatMap((ward) =>
+  ward.type === 'directory' ? listWorkingIn(ward.path) : [],
+);
 // Processes first: one that still runs would write into its folder while it is removed. The folder tells
 // of the segment.
 const order: readonly Ward['type'][] = [
@@ -68,6 +81,9 @@ const order: readonly Ward['type'][] = [
   'containers',
 ];
 const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
+await withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
+  killWhole(systemClock, unannounced, signal),
+).catch(() => undefined);
 for (const type of order) {
   const removals = wards
     .filter((ward) => ward.type === type)

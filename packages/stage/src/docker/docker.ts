@@ -19,7 +19,11 @@ export async function seatInDocker(
     diskMaxBytes === undefined
       ? undefined
       : await makeHostDisk(kind.name, container, diskMaxBytes, watchdog);
-  const labels = { 'holdfast.stage': stage, 'holdfast.server': kind.name };
+  const labels = {
+    'holdfast.stage': stage,
+    'holdfast.server': kind.name,
+    'holdfast.runner': String(process.pid),
+  };
   const filters = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   const release = watchdog.guard({ type: 'containers', engine, labels: filters });
   let creation: Promise<string> | undefined;

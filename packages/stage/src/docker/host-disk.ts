@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StageCannotError } from '../errors.ts';
 import { ballastIn, mountDisk, unmount } from '../local/disk.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 import type { DiskControl } from '../resources.ts';
 import type { Container } from '../server-kind.ts';
 import type { Watchdog } from '../watchdog.ts';
@@ -26,11 +27,9 @@ export async function makeHostDisk(
     const why = 'its container keeps no data in a folder of their own';
     throw new StageCannotError(server, 'give it a disk of its own', why, wayOut);
   }
-  const source = await mkdtemp(join(tmpdir(), 'holdfast-disk-'));
-  const releases = [
-    watchdog.guard({ type: 'directory', path: source }),
-    watchdog.guard({ type: 'mount', path: source }),
-  ];
+  const own = await makeOwnFolder(join(tmpdir(), 'holdfast-disk-'), watchdog);
+  const source = own.path;
+  const release = watchdog.guard({ type: 'mount', path: source });
   await mountDisk(server, source, maxBytes);
   // Whoever the server runs as in its container has no name here.
   await chmod(source, 0o1777);
@@ -39,8 +38,8 @@ export async function makeHostDisk(
     disk: ballastIn(source),
     async discard() {
       await unmount(source);
-      await rm(source, { recursive: true, force: true });
-      for (const release of releases) release();
+      release();
+      await own.remove();
     },
   };
 }

@@ -1,8 +1,9 @@
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { removeSegment } from '../postgres/shared-memory.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 import type { Address, Program, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
 import { ballastIn, mountDisk, unmount } from './disk.ts';
@@ -19,8 +20,9 @@ export async function seatLocally(
 ): Promise<ServerDriver> {
   const { clock, watchdog, logMaxBytes, diskMaxBytes } = context;
   const { parent = tmpdir(), segmentFile } = kind.local;
-  const home = await mkdtemp(join(parent, 'holdfast-stage-'));
-  const releases = [watchdog.guard({ type: 'directory', path: home })];
+  const own = await makeOwnFolder(join(parent, 'holdfast-stage-'), watchdog);
+  const home = own.path;
+  const releases: (() => void)[] = [];
   // Its own user must find the way to what it owns in there.
   if (program.user !== undefined) await chmod(home, 0o711);
   // What it prints is kept beside its disk, which may be full.
@@ -50,7 +52,7 @@ export async function seatLocally(
       if (pidFile !== undefined) await removeSegment(pidFile);
       await memory.discard();
       if (diskMaxBytes !== undefined) await unmount(directory);
-      await rm(home, { recursive: true, force: true, maxRetries: 3 });
+      await own.remove();
       for (const release of releases) release();
     },
   };

@@ -36,11 +36,18 @@ const first: Hierarchy = {
   setup: { 'memory.move_charge_at_immigrate': '3' },
 };
 
-/** A new group; `undefined` where this kernel has none for memory, or this user may not make one. */
-export async function createMemoryGroup(name: string): Promise<MemoryGroup | undefined> {
+/**
+ * A new group; `undefined` where this kernel has none for memory, or this user may not make one.
+ * @param announce is told its path before it is there.
+ */
+export async function createMemoryGroup(
+  name: string,
+  announce: (path: string) => void,
+): Promise<MemoryGroup | undefined> {
   const hierarchy = await usable();
   if (hierarchy === undefined) return undefined;
   const path = join(hierarchy.root, name);
+  announce(path);
   try {
     await mkdir(path);
   } catch {

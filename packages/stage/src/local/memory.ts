@@ -25,9 +25,10 @@ export function createLocalMemory(server: string, id: string, watchdog: Watchdog
 
   const theGroup = (): Promise<MemoryGroup | undefined> => (group ??= makeGroup());
   const makeGroup = async (): Promise<MemoryGroup | undefined> => {
-    const made = await createMemoryGroup(`holdfast-${id}`);
+    const made = await createMemoryGroup(`holdfast-${id}`, (path) => {
+      release = watchdog.guard({ type: 'cgroup', path });
+    });
     if (made === undefined) return undefined;
-    release = watchdog.guard({ type: 'cgroup', path: made.path });
     if (root !== undefined) for (const pid of listTree(root)) await made.join(pid);
     return made;
   };

@@ -3,11 +3,9 @@ import {
   chmod,
   copyFile,
   mkdir,
-  mkdtemp,
   readFile,
   readdir,
   rename,
-  rm,
   symlink,
 } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -15,6 +13,7 @@ import { dirname, join, relative } from 'node:path';
 import { types } from 'node:util';
 import type { LocateOptions } from '../local/fetch.ts';
 import { sharedCacheFolder } from '../local/path.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 
 /** The folder of an installed npm package; `undefined` when it is not installed. */
 export type FindPackage = (name: string) => string | undefined;
@@ -48,16 +47,15 @@ export async function embeddedFolder(
   const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
   if (!(await exists(folder))) {
     await mkdir(dirname(folder), { recursive: true });
-    const work = await mkdtemp(`${folder}.making-`);
-    const release = watchdog.guard({ type: 'directory', path: work });
+    const own = await makeOwnFolder(`${folder}.making-`, watchdog);
+    const work = own.path;
     try {
       await copyTree(join(installed, 'native'), join(work, 'native'));
       await linkAsListed(work);
       await chmod(work, 0o755);
       await rename(work, folder).catch(acceptExisting);
     } finally {
-      await rm(work, { recursive: true, force: true });
-      release();
+      await own.remove();
     }
   }
   return join(folder, 'native', 'bin');

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
 import { withDeadline } from '../deadline.ts';
 import { PostgresTemplateError } from '../errors.ts';
 import { cacheFolder } from '../local/path.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 import type { Environment, StageContext } from '../server-kind.ts';
 import { copyDataFolder } from './folder.ts';
 import type { PostgresProgram } from './program.ts';
@@ -72,13 +73,11 @@ async function inFolderOfItsOwn(
   { watchdog }: StageContext,
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await mkdtemp(prefix);
-  const release = watchdog.guard({ type: 'directory', path: folder });
+  const folder = await makeOwnFolder(prefix, watchdog);
   try {
-    await work(folder);
+    await work(folder.path);
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-    release();
+    await folder.remove();
   }
 }
 

@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from '@jest/globals';
+import { seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { askEngine } from '../src/docker/engine.ts';
+import { parseDockerHost } from '../src/docker/verdict.ts';
+import { type TreeMember, freezeTree, isAlive } from '../src/process-tree.ts';
+
+const isDocker = process.env['HOLDFAST_STAGE'] === 'docker';
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? (isDocker ? 8 : 50));
+const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
+const RUNNERS_AT_ONCE = 4;
+/** From its start to a little after the end of what a runner does. */
+const LONGEST_LIFE_MS = isDocker ? 4_000 : 1_600;
+/** Within two seconds on a machine that is not busy with anything else. */
+const GONE_WITHIN_MS = 20_000;
+const POLL_MS = 20;
+
+/** What is left of a runner: processes, folders, shared memory, mounts, control groups, containers. */
+async function leftOf(folder: string, pid: number, tree: readonly TreeMember[]): Promise<string[]> {
+  const segments = existsSync('/proc/sysvipc/shm')
+    ? readFileSync('/proc/sysvipc/shm', 'latin1')
+    : '';
+  const makers = new Set(segments.split('\n').map((line) => Number(line.trim().split(/\s+/)[4])));
+  return [
+    ...tree.filter(isAlive).map((member) => `process ${member.pid}`),
+    ...processesWith(folder).map((found) => `process ${found}`),
+    ...readdirSync(folder).map((name) => `folder ${name}`),
+    ...tree.filter((member) => makers.has(member.pid)).map((member) => `memory of ${member.pid}`),
+    ...(readFileSync('/proc/self/mounts', 'utf8').includes(folder) ? ['a mount'] : []),
+    ...(isDocker ? await containersOf(pid) : []),
+  ];
+}
+
+/** Servers inherit the environment of their runner, and with it the name of its temporary folder. */
+function processesWith(folder: string): string[] {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/environ`, 'utf8').includes(`TMPDIR=${folder}\0`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function containersOf(pid: number): Promise<string[]> {
+  const engine = parseDockerHost(process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock');
+  if (engine === undefined) throw new Error('DOCKER_HOST names no engine of this machine');
+  const filters = JSON.stringify({ label: [`holdfast.runner=${pid}`] });
+  const path = `/containers/json?all=1&filters=${encodeURIComponent(filters)}`;
+  const signal = AbortSignal.timeout(10_000);
+  const said = await askEngine(engine, { method: 'GET', path, signal });
+  const listed: unknown[] = JSON.parse(said.toString('utf8'));
+  return listed.map(() => 'a container');
+}
+
+/** Kills a runner after `lifeMs`; resolves with what is still left of it in the end. */
+async function killOne(lifeMs: number): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-nothing-left-'));
+  try {
+    const program = fileURLToPath(new URL('./nothing-left-runner.ts', import.meta.url));
+    const runner = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
+    const pid = runner.pid ?? 0;
+    await sleep(systemClock, lifeMs);
+    // It stands still while what it has started is listed.
+    runner.kill('SIGSTOP');
+    const tree = freezeTree(pid);
+    for (const member of tree) if (member.pid !== pid) process.kill(member.pid, 'SIGCONT');
+    runner.kill('SIGKILL');
+    await once(runner, 'exit');
+    const deadlineMs = systemClock.now() + GONE_WITHIN_MS;
+    let left = await leftOf(folder, pid, tree);
+    while (left.length > 0 && systemClock.now() < deadlineMs) {
+      await sleep(systemClock, POLL_MS);
+      left = await leftOf(folder, pid, tree);
+    }
+    return left;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+test(`nothing is left of a runner that is killed at a random instant, ${RUNS} times (seed ${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  const lives = Array.from({ length: RUNS }, () => Math.floor(random() * LONGEST_LIFE_MS));
+  const failures: string[] = [];
+  const work = async (): Promise<void> => {
+    for (let lifeMs = lives.pop(); lifeMs !== undefined; lifeMs = lives.pop()) {
+      const left = await killOne(lifeMs);
+      if (left.length > 0) failures.push(`after ${lifeMs} ms: ${left.join(', ')}`);
+    }
+  };
+  await Promise.all(Array.from({ length: RUNNERS_AT_ONCE }, work));
+  expect(failures).toEqual([]);
+}, 600_000);
