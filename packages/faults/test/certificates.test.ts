@@ -138,6 +138,7 @@ test.each([
   [{ hostnames: [] }, 'hostnames'],
   [{ hostnames: ['localhost', 'a b'] }, 'hostnames[1]'],
   [{ hostnames: ['a.*.example'] }, 'hostnames[0]'],
+  [{ hostnames: ['fe80::1%lo'] }, 'hostnames[0]'],
   [{ hostnames: ['a'.repeat(64)] }, 'hostnames[0]'],
   [{ hostnames, validToMs: 0.5 }, 'validToMs'],
   [{ hostnames, validFromMs: Infinity }, 'validFromMs'],

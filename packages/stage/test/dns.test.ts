@@ -197,6 +197,13 @@ test('no fault proxy stands before it, because that would carry no UDP', () => {
   expect(() => stage.dns.link).toThrow(expect.objectContaining({ code: 'STAGE_LINK_ABSENT' }));
 });
 
+test('compose holds none open, which is said before an engine is asked for', async () => {
+  await expect(openStage({ mode: 'compose', dns: true })).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    message: expect.stringContaining('no service for dns'),
+  });
+});
+
 const record = { name: 'a.test', type: 'A', address: '127.0.0.1' };
 
 test.each([
@@ -206,6 +213,10 @@ test.each([
   [{ dns: { records: [{ ...record, type: 'MX' }] } }, 'dns.records[0].type'],
   [{ dns: { records: [{ ...record, name: 'a..test' }] } }, 'dns.records[0].name'],
   [{ dns: { records: [{ ...record, address: '::1' }] } }, 'dns.records[0].address'],
+  [
+    { dns: { records: [{ ...record, type: 'AAAA', address: 'fe80::1%lo' }] } },
+    'dns.records[0].address',
+  ],
   [{ dns: { records: [{ ...record, ttlSeconds: -1 }] } }, 'dns.records[0].ttlSeconds'],
   [{ dns: { records: [{ ...record, ttl: 1 }] } }, 'dns.records[0].ttl'],
   [{ dns: { records: [{ name: 'a', type: 'SRV', target: 'b' }] } }, 'dns.records[0].port'],

@@ -67,13 +67,17 @@ export const hostnamesRule: Rule<readonly string[]> = {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     return value.map((name: unknown, place) => {
-      if (typeof name === 'string' && name.length <= 253 && (isIP(name) > 0 || dnsName.test(name)))
-        return name;
+      if (typeof name === 'string' && name.length <= 253 && isHostname(name)) return name;
       const permitted = 'a DNS name (a wildcard only in front) or an IP address';
       throw new InvalidOptionError(owner, `${field}[${place}]`, name, permitted);
     });
   },
 };
+
+/** An address with a zone, such as fe80::1%lo, means something on one machine alone. */
+function isHostname(name: string): boolean {
+  return dnsName.test(name) || (isIP(name) > 0 && !name.includes('%'));
+}
 
 const date = optional(integer({ min: FIRST_DATE_MS, max: LAST_DATE_MS }));
 const certificateShape = { hostnames: hostnamesRule, validFromMs: date, validToMs: date };

@@ -62,7 +62,8 @@ export function addressRule(family?: 4 | 6): Rule<string> {
   return {
     permitted: family === undefined ? 'an IP address' : `an IPv${family} address`,
     accepts(value, field, owner) {
-      const found = typeof value === 'string' ? isIP(value) : 0;
+      // An address with a zone, such as fe80::1%lo, means something on one machine alone.
+      const found = typeof value === 'string' && !value.includes('%') ? isIP(value) : 0;
       if (typeof value === 'string' && found !== 0 && (family ?? found) === found) return value;
       throw new InvalidOptionError(owner, field, value, this.permitted);
     },

@@ -1,4 +1,5 @@
-import { InvalidOptionError, type Rule, readOptions } from '@holdfast/resilience/foundation';
+import { readOptions } from '@holdfast/resilience/foundation';
+import { listOf } from '../program/list-rule.ts';
 import { type DnsFault, faultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from './record.ts';
 
@@ -17,22 +18,12 @@ export interface DnsSettings {
 
 const MAX_ENTRIES = 10_000;
 
-const shape = { records: listOf(recordRule), faults: listOf(faultRule) };
+const shape = {
+  records: listOf(recordRule, MAX_ENTRIES),
+  faults: listOf(faultRule, MAX_ENTRIES),
+};
 
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
 export function readDnsSettings(owner: string, given: unknown, path?: string): DnsSettings {
   return readOptions(owner, shape, given, path);
-}
-
-function listOf<T>(rule: Rule<T>): Rule<readonly T[]> {
-  return {
-    permitted: `an array of up to ${MAX_ENTRIES} objects`,
-    accepts(value, field, owner) {
-      if (!Array.isArray(value) || value.length > MAX_ENTRIES) {
-        throw new InvalidOptionError(owner, field, value, this.permitted);
-      }
-      return value.map((each: unknown, place) => rule.accepts(each, `${field}[${place}]`, owner));
-    },
-    absent: () => [],
-  };
 }

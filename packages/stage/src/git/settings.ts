@@ -7,6 +7,7 @@ import {
   readOptions,
   text,
 } from '@holdfast/resilience/foundation';
+import { listOf } from '../program/list-rule.ts';
 
 /** What a client wants: to bring commits, or to get them. */
 export type GitService = 'push' | 'fetch';
@@ -116,17 +117,4 @@ const shape = {
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
 export function readGitSettings(owner: string, given: unknown, path?: string): GitSettings {
   return readOptions(owner, shape, given, path);
-}
-
-function listOf<T>(rule: Rule<T>, limit: number): Rule<readonly T[]> {
-  return {
-    permitted: `an array of up to ${limit}`,
-    accepts(value, field, owner) {
-      if (!Array.isArray(value) || value.length > limit) {
-        throw new InvalidOptionError(owner, field, value, this.permitted);
-      }
-      return value.map((each: unknown, place) => rule.accepts(each, `${field}[${place}]`, owner));
-    },
-    absent: () => [],
-  };
 }

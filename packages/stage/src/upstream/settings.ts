@@ -1,12 +1,13 @@
 import {
   InvalidOptionError,
   type Rule,
-  type Settled,
   integer,
+  nested,
   number,
   optional,
   readOptions,
 } from '@holdfast/resilience/foundation';
+import { listOf } from '../program/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
 
 /** What the upstream says to one request. */
@@ -149,11 +150,11 @@ const routeShape = {
   ...answerShape,
   method: optional(methodRule),
   path: pathRule,
-  first: listOf(repeatedShape),
+  first: listOf(nested(repeatedShape), MAX_ROUTES),
 };
 const share = { min: 0, max: 1 };
 const settingsShape = {
-  routes: listOf(routeShape),
+  routes: listOf(nested(routeShape), MAX_ROUTES),
   failureRate: number({ ...share, default: 0 }),
   latencyMs: delay,
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
@@ -182,21 +183,4 @@ export function readUpstreamSettings(
   const base: object = Object.fromEntries(told);
   const isPlain = typeof given === 'object' && given !== null && !Array.isArray(given);
   return readOptions(owner, settingsShape, isPlain ? { ...base, ...given } : given, path);
-}
-
-function listOf<S extends Readonly<Record<string, Rule<unknown>>>>(
-  shape: S,
-): Rule<readonly Settled<S>[]> {
-  return {
-    permitted: `an array of up to ${MAX_ROUTES} objects`,
-    accepts(value, field, owner) {
-      if (!Array.isArray(value) || value.length > MAX_ROUTES) {
-        throw new InvalidOptionError(owner, field, value, this.permitted);
-      }
-      return value.map((each: unknown, place) =>
-        readOptions(owner, shape, each ?? null, `${field}[${place}]`),
-      );
-    },
-    absent: () => [],
-  };
 }
