@@ -1,5 +1,5 @@
 import type { Listen } from '@holdfast/resilience';
-import type { FieldDef, QueryResultRow } from 'pg';
+import type { CustomTypesConfig, FieldDef, QueryResultRow } from 'pg';
 import type { PoolSnapshot } from './errors.ts';
 import type { DatabaseEvents, HostRole } from './events.ts';
 
@@ -87,6 +87,8 @@ export interface Statement {
   readonly name?: string | undefined;
   /** Rows as arrays instead of objects. */
   readonly rowMode?: 'array' | undefined;
+  /** What makes values of what the server sends, by type, as pg takes it. Default: pg's own. */
+  readonly types?: CustomTypesConfig | undefined;
 }
 
 export interface QueryResult<Row extends QueryResultRow = QueryResultRow> {

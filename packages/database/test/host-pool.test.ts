@@ -157,9 +157,9 @@ test('while the server is away waiters are held and one knock at a time asks for
 
 test('a server that lets in and hangs up at once is knocked at no more often than one that is away', async () => {
   const { clock, connector, take } = open({ max: 5 });
-  let stop = false;
+  const stop = new AbortController();
   const caller = (async () => {
-    while (!stop) {
+    while (!stop.signal.aborted) {
       const slot = await take();
       connector.links.at(-1)?.lose(hostError('ECONNRESET'));
       slot.release();
@@ -167,7 +167,7 @@ test('a server that lets in and hangs up at once is knocked at no more often tha
   })();
   await clock.advance(3_000);
   expect(connector.attempts).toBeLessThanOrEqual(30);
-  stop = true;
+  stop.abort();
   await clock.settle(caller);
 });
 

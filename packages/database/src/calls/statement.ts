@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '@holdfast/resilience';
+import type { CustomTypesConfig } from 'pg';
 import type { Statement } from '../database.ts';
 
 /** What the protocol can count. */
@@ -30,6 +31,7 @@ export function readStatement(owner: string, given: unknown, values: unknown): S
     ...(bound === undefined ? {} : { values: readValues(owner, bound) }),
     ...readName(owner, given),
     ...readRowMode(owner, given),
+    ...readTypes(owner, given),
   };
 }
 
@@ -63,6 +65,22 @@ function readRowMode(owner: string, given: object): { rowMode?: 'array' } {
   if (!('rowMode' in given) || given.rowMode === undefined) return {};
   if (given.rowMode === 'array') return { rowMode: 'array' };
   throw new InvalidOptionError(owner, 'statement.rowMode', given.rowMode, "'array'");
+}
+
+function readTypes(owner: string, given: object): { types?: CustomTypesConfig } {
+  if (!('types' in given) || given.types === undefined) return {};
+  const { types } = given;
+  if (parsesTypes(types)) return { types };
+  throw new InvalidOptionError(owner, 'statement.types', types, 'an object with getTypeParser');
+}
+
+function parsesTypes(types: unknown): types is CustomTypesConfig {
+  return (
+    typeof types === 'object' &&
+    types !== null &&
+    'getTypeParser' in types &&
+    typeof types.getTypeParser === 'function'
+  );
 }
 
 /** @throws InvalidOptionError for anything but a function. */

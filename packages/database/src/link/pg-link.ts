@@ -249,7 +249,7 @@ class PgLink implements Link {
   }
 
   #send<Row extends QueryResultRow>(
-    { text, values, name, rowMode }: Statement,
+    { text, values, name, rowMode, types }: Statement,
     answered: (error: unknown, result: QueryResult<Row>) => void,
   ): void {
     const config = {
@@ -257,6 +257,7 @@ class PgLink implements Link {
       ...(values === undefined ? {} : { values: [...values] }),
       ...(name === undefined ? {} : { name }),
       ...(rowMode === undefined ? {} : { rowMode }),
+      ...(types === undefined ? {} : { types }),
     };
     this.#client.query<Row>(config, (error: unknown, result) => {
       // Of several statements in one text the last one's result is given.

@@ -1,0 +1,105 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { createFakePostgres } from '../src/fake/testing.ts';
+import { createDatabase } from '../src/index.ts';
+
+const opened: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+const url = 'postgres://user:hunter2@db.example:5432/shop';
+
+/** Calls as plain JavaScript would, past the types. */
+function call(target: object, method: string, ...given: unknown[]): unknown {
+  const found: unknown = Reflect.get(target, method);
+  if (typeof found !== 'function') throw new TypeError(`no method ${method}`);
+  return Reflect.apply(found, target, given);
+}
+
+function create(options: unknown): unknown {
+  return Reflect.apply(createDatabase, undefined, [options]);
+}
+
+test.each<[string, unknown, string]>([
+  ['no options', undefined, 'hosts'],
+  ['no hosts', {}, 'hosts'],
+  ['an empty list of hosts', { hosts: [] }, 'hosts'],
+  ['a word for a URL', { hosts: 'localhost' }, 'hosts'],
+  ['another protocol', { hosts: 'mysql://u:hunter2@h/db' }, 'hosts'],
+  ['a URL without a host', { hosts: 'postgres:///db' }, 'hosts'],
+  ['a port out of range', { hosts: 'postgres://u:hunter2@h:99999/db' }, 'hosts'],
+  ['several hosts in one URL', { hosts: 'postgres://u:hunter2@a:1,b:2/db' }, 'hosts'],
+  ['a broken escape', { hosts: 'postgres://u:%zz@h/db' }, 'hosts'],
+  ['a number among the hosts', { hosts: [url, 7] }, 'hosts[1]'],
+  ['a host named twice', { hosts: [url, url] }, 'hosts[1]'],
+  ['max 0', { hosts: url, max: 0 }, 'max'],
+  ['a fraction of a link', { hosts: url, max: 1.5 }, 'max'],
+  ['a negative deadline', { hosts: url, acquireTimeoutMs: -1 }, 'acquireTimeoutMs'],
+  ['a deadline of a thousand years', { hosts: url, queryTimeoutMs: 3.2e13 }, 'queryTimeoutMs'],
+  ['an endless deadline', { hosts: url, queryTimeoutMs: Infinity }, 'queryTimeoutMs'],
+  ['a password that is a number', { hosts: url, password: 1 }, 'password'],
+  [
+    'delays upside down',
+    { hosts: url, reconnect: { initialDelayMs: 9, maxDelayMs: 3 } },
+    'reconnect.initialDelayMs',
+  ],
+  ['an unknown option', { hosts: url, maximum: 3 }, 'maximum'],
+])('%s is refused by name, and no secret is told', (_, options, field) => {
+  let thrown: unknown;
+  try {
+    create(options);
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code: 'INVALID_OPTION', field });
+  expect(String(thrown)).not.toContain('hunter2');
+});
+
+test.each<[string, string, unknown[], string]>([
+  ['no statement', 'query', [undefined], 'statement'],
+  ['a statement that is a number', 'query', [7], 'statement'],
+  ['an undefined parameter', 'query', ['select $1, $2', [1, undefined]], 'values[1]'],
+  ['parameters that are no array', 'query', ['select $1', 'one'], 'values'],
+  [
+    'a hole among the parameters',
+    'query',
+    ['select $1, $2', Array.from({ length: 2 })],
+    'values[0]',
+  ],
+  ['a zero byte in the text', 'query', ["select 'a\0b'"], 'statement'],
+  ['a name too long', 'query', [{ text: 'select 1', name: 'x'.repeat(64) }], 'statement.name'],
+  ['an unknown row mode', 'query', [{ text: 'select 1', rowMode: 'tuple' }], 'statement.rowMode'],
+  ['a deadline of 0', 'query', ['select 1', [], { timeoutMs: 0 }], 'timeoutMs'],
+  ['a negative deadline', 'query', ['select 1', [], { timeoutMs: -5 }], 'timeoutMs'],
+  [
+    'a deadline that is no number',
+    'query',
+    ['select 1', [], { timeoutMs: Number.NaN }],
+    'timeoutMs',
+  ],
+  ['a transaction without a function', 'transaction', ['insert'], 'work'],
+  ['an unknown isolation', 'transaction', [() => 1, { isolation: 'total' }], 'isolation'],
+  ['negative retries', 'transaction', [() => 1, { maxRetries: -1 }], 'maxRetries'],
+  ['a signal that is none', 'transaction', [() => 1, { signal: 'stop' }], 'signal'],
+  ['a read without a function', 'read', ['any', undefined], 'work'],
+  ['an unknown consistency', 'read', ['fresh', () => 1], 'consistency'],
+  ['a token that is none', 'read', [{ after: 'yesterday' }, () => 1], 'consistency.after'],
+  [
+    'a token with a broken place',
+    'read',
+    [{ after: { timeline: 1, lsn: 'x' } }, () => 1],
+    'consistency.after',
+  ],
+  ['a negative lag', 'read', [{ maxLagMs: -1 }, () => 1], 'consistency.maxLagMs'],
+  ['an empty batch', 'batch', [[]], 'statements'],
+  ['a batch of undefined', 'batch', [[undefined]], 'statement'],
+  ['a deadline of the end below 0', 'end', [{ deadlineMs: -1 }], 'deadlineMs'],
+])('%s is refused, and nothing is sent', async (_, method, given, field) => {
+  const server = await createFakePostgres({});
+  opened.push(() => server.close());
+  const db = createDatabase({ hosts: server.url });
+  opened.push(() => db.end({ deadlineMs: 0 }));
+  await expect(call(db, method, ...given)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
+  expect(server.connectionsTotal).toBe(0);
+});
