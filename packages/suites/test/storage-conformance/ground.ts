@@ -1,0 +1,68 @@
+import { afterAll, expect, test } from '@jest/globals';
+import { record } from '@holdfast/report';
+import { isHoldfastError } from '@holdfast/resilience';
+import { divergences } from './divergences.ts';
+import { type Check, wantedFor } from './judge.ts';
+
+/** A server that checks are run against. */
+export interface Ground<World> {
+  /** A world of its own for one check. */
+  open(name: string): Promise<World & { close(): void }>;
+  close(): Promise<void>;
+}
+
+export interface GroundPlan<World> {
+  /** As divergences name the server. */
+  readonly server: string;
+  readonly stage: 'local' | 'docker' | 'compose';
+  /** Rejects with a StageModeError where the server cannot stand: its checks are then skipped by name. */
+  open(): Promise<Ground<World>>;
+  readonly checks: readonly Check<World>[];
+}
+
+const FAMILY = 'storage-conformance';
+const MAX_NOTE = 1_000;
+
+/** Runs every check against one server; where that cannot stand, each is skipped by name, and why is told. */
+export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
+  const { server, stage, checks } = plan;
+  const scenario = `${server} keeps what an adapter relies on`;
+  const tell = (note: string): void => {
+    record({ family: FAMILY, scenario, fault: 'none', stage, note: note.slice(0, MAX_NOTE) });
+  };
+  const ground = await openWhereItStands(plan);
+  if (typeof ground === 'string') {
+    tell(`not judged: ${ground}`);
+    for (const { name } of checks) {
+      // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
+      test.skip(`${server}: ${name} (${ground})`, () => undefined);
+    }
+    return;
+  }
+  let held = 0;
+  afterAll(async () => {
+    await ground.close();
+    tell(`${held} of ${checks.length} checks came to what is expected or listed`);
+  });
+  for (const [at, check] of checks.entries()) {
+    test(`${server}: ${check.name}`, async () => {
+      const world = await ground.open(`check-${at}`);
+      try {
+        expect(await check.run(world)).toBe(wantedFor(check, server, divergences));
+        held += 1;
+      } finally {
+        world.close();
+      }
+    });
+  }
+}
+
+/** The ground, or why it cannot stand on this machine. */
+async function openWhereItStands<World>(plan: GroundPlan<World>): Promise<Ground<World> | string> {
+  try {
+    return await plan.open();
+  } catch (error) {
+    if (isHoldfastError(error) && error.code === 'STAGE_MODE_UNAVAILABLE') return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+import { expect, test } from '@jest/globals';
+import { type S3, openStage } from '@holdfast/stage';
+import { divergences } from './divergences.ts';
+import { type Ground, judgeAll } from './ground.ts';
+import { type Check, idleDivergences } from './judge.ts';
+import { s3BucketChecks } from './s3-bucket-checks.ts';
+import { s3ObjectChecks } from './s3-object-checks.ts';
+import { type S3Place, type S3World, openS3World } from './s3-world.ts';
+
+const checks: readonly Check<S3World>[] = [...s3ObjectChecks, ...s3BucketChecks];
+
+function groundAt(place: S3Place, close: () => Promise<void>): Ground<S3World> {
+  return { open: (name) => openS3World(place, `${name}-bucket`), close };
+}
+
+async function openOn(mode: 'local' | 'docker'): Promise<Ground<S3World>> {
+  const stage = await openStage({ mode, s3: true });
+  const s3: S3 = stage.s3;
+  return groundAt(s3, () => stage.close());
+}
+
+await judgeAll({ server: 'own S3', stage: 'local', open: () => openOn('local'), checks });
+
+if (process.env['HOLDFAST_STAGE'] === 'docker') {
+  await judgeAll({ server: 'RustFS', stage: 'docker', open: () => openOn('docker'), checks });
+}
+
+test('S3 is judged by at least thirty checks, each of its own name', () => {
+  expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length);
+  expect(checks.length).toBeGreaterThanOrEqual(30);
+});
+
+test('every divergence of an S3 that is listed is one of a check', () => {
+  const ofS3 = divergences.filter(({ server }) => ['own S3', 'RustFS'].includes(server));
+  expect(idleDivergences(checks, ofS3)).toEqual([]);
+});

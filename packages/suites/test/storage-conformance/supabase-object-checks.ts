@@ -1,0 +1,226 @@
+import { Readable } from 'node:stream';
+import type { Check } from './judge.ts';
+import { same } from './s3-world.ts';
+import { type SupabaseWorld, answerOf, saidOf, textOf } from './supabase-world.ts';
+
+/** Uploads, and says whether the answer and the object are as they have to be. */
+async function upload(
+  world: SupabaseWorld,
+  body: Parameters<SupabaseWorld['files']['upload']>[1],
+): Promise<string> {
+  const { bucket, files } = world;
+  const { data, error } = await files.upload('dir/a b', body);
+  if (error !== null) return saidOf(error);
+  const isWhole = data.fullPath === `${bucket}/dir/a b` && data.id.length === 36;
+  return same([isWhole, await textOf(world, 'dir/a b')], [true, 'bytes']);
+}
+
+/** Promises about single objects. */
+export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
+  {
+    name: 'a Buffer is stored, and its whole path told',
+    expected: 'ok',
+    run: (world) => upload(world, Buffer.from('bytes')),
+  },
+  { name: 'a string is stored', expected: 'ok', run: (world) => upload(world, 'bytes') },
+  { name: 'a Blob is stored', expected: 'ok', run: (world) => upload(world, new Blob(['bytes'])) },
+  {
+    name: 'a stream is stored',
+    expected: 'ok',
+    run: (world) => upload(world, Readable.from([Buffer.from('by'), Buffer.from('tes')])),
+  },
+  {
+    name: 'an empty object is one',
+    expected: 'ok',
+    async run({ files }) {
+      await files.upload('key', Buffer.alloc(0));
+      return same((await files.info('key')).data?.size, 0);
+    },
+  },
+  {
+    name: 'a key that is taken is refused without upsert',
+    expected: 'KeyAlreadyExists 409 in 400',
+    async run({ files }) {
+      await files.upload('key', 'x');
+      return answerOf(files.upload('key', 'y'));
+    },
+  },
+  {
+    name: 'an upsert keeps the id and makes a new version',
+    expected: 'ok',
+    async run({ files }) {
+      await files.upload('key', 'x');
+      const before = (await files.info('key')).data;
+      await files.upload('key', 'y', { upsert: true });
+      const after = (await files.info('key')).data;
+      return same([after?.id === before?.id, after?.version === before?.version], [true, false]);
+    },
+  },
+  {
+    name: 'metadata come back as they were given',
+    expected: 'ok',
+    async run({ files }) {
+      const metadata = { op: '1', n: 2, deep: { a: true } };
+      await files.upload('key', 'x', { metadata });
+      return same((await files.info('key')).data?.metadata, metadata);
+    },
+  },
+  {
+    name: 'an upsert without metadata leaves none',
+    expected: '{}',
+    async run({ files }) {
+      await files.upload('key', 'x', { metadata: { op: '1' } });
+      await files.upload('key', 'y', { upsert: true });
+      return JSON.stringify((await files.info('key')).data?.metadata);
+    },
+  },
+  {
+    name: 'type and cache control come back as they were given',
+    expected: 'text/x max-age=60',
+    async run({ files }) {
+      await files.upload('key', 'x', { contentType: 'text/x', cacheControl: '60' });
+      const { data } = await files.info('key');
+      return `${data?.contentType} ${data?.cacheControl}`;
+    },
+  },
+  {
+    name: 'update creates what is not there',
+    expected: 'x',
+    async run(world) {
+      await world.files.update('key', 'x');
+      return textOf(world, 'key');
+    },
+  },
+  {
+    name: 'of ten creates of one key at one time one succeeds',
+    expected: '1 of 10',
+    async run({ files }) {
+      const creates = Array.from({ length: 10 }, (_, at) => answerOf(files.upload('k', `${at}`)));
+      const said = await Promise.all(creates);
+      return `${said.filter((each) => each === 'ok').length} of ${said.length}`;
+    },
+  },
+  {
+    name: 'a key outside the charset is refused',
+    expected: 'InvalidKey 400 in 400',
+    run: ({ files }) => answerOf(files.upload('ü', 'x')),
+  },
+  {
+    name: 'a part of a key that no file system can name is an error of the server',
+    expected: '500',
+    async run({ files }) {
+      return (await answerOf(files.upload(`${'x'.repeat(300)}/y`, 'x'))).slice(-3);
+    },
+  },
+  {
+    name: 'asking after an absent key tells so',
+    expected: 'NoSuchKey 404 in 400',
+    run: ({ files }) => answerOf(files.info('none')),
+  },
+  {
+    name: 'exists() tells what is there from what is not',
+    expected: 'ok',
+    async run({ files }) {
+      await files.upload('key', 'x');
+      return same(
+        [(await files.exists('key')).data, (await files.exists('none')).data],
+        [true, false],
+      );
+    },
+  },
+  {
+    name: 'reading an absent key is 400',
+    expected: '400',
+    async run({ files }) {
+      return (await answerOf(files.download('none'))).slice(-3);
+    },
+  },
+  {
+    name: 'a range is those bytes',
+    expected: '206 234',
+    async run({ url, serviceRoleKey, bucket, files }) {
+      await files.upload('key', '0123456789');
+      const headers = { authorization: `Bearer ${serviceRoleKey}`, range: 'bytes=2-4' };
+      const address = `${url}/storage/v1/object/authenticated/${bucket}/key`;
+      const answer = await fetch(address, { headers });
+      return `${answer.status} ${await answer.text()}`;
+    },
+  },
+  {
+    name: 'a copy has the bytes and the metadata of its source',
+    expected: 'ok',
+    async run(world) {
+      const { files } = world;
+      await files.upload('a', 'bytes', { metadata: { op: '1' } });
+      const copied = await answerOf(files.copy('a', 'dir/b'));
+      const metadata = (await files.info('dir/b')).data?.metadata;
+      return same([copied, await textOf(world, 'dir/b'), metadata], ['ok', 'bytes', { op: '1' }]);
+    },
+  },
+  {
+    name: 'a copy takes no key that is taken',
+    expected: 'KeyAlreadyExists 409 in 400',
+    async run({ files }) {
+      await files.upload('a', 'x');
+      await files.upload('b', 'y');
+      return answerOf(files.copy('a', 'b'));
+    },
+  },
+  {
+    name: 'a move leaves nothing behind',
+    expected: 'ok',
+    async run(world) {
+      const { files } = world;
+      await files.upload('a', 'bytes');
+      await files.move('a', 'b');
+      return same([await textOf(world, 'b'), (await files.exists('a')).data], ['bytes', false]);
+    },
+  },
+  {
+    name: 'a move of what is not there tells so',
+    expected: 'NoSuchKey 404 in 400',
+    run: ({ files }) => answerOf(files.move('none', 'b')),
+  },
+  {
+    name: 'removing tells what was removed, and only that',
+    expected: 'ok',
+    async run({ files }) {
+      for (const key of ['a', 'b']) await files.upload(key, 'x');
+      const { data } = await files.remove(['a', 'none']);
+      return same([data?.map(({ name }) => name), (await files.exists('a')).data], [['a'], false]);
+    },
+  },
+  {
+    name: 'a folder lists its folders first and then its objects',
+    expected: 'ok',
+    async run({ files }) {
+      for (const key of ['b', 'a', 'z/x', 'z/y/w']) await files.upload(key, 'x');
+      const root = (await files.list()).data?.map(({ name, id }) => [name, id === null]);
+      const below = (await files.list('z')).data?.map(({ name, id }) => [name, id === null]);
+      const wanted = [
+        [
+          ['z', true],
+          ['a', false],
+          ['b', false],
+        ],
+        [
+          ['y', true],
+          ['x', false],
+        ],
+      ];
+      return same([root, below], wanted);
+    },
+  },
+  {
+    name: 'a listing goes on at its offset',
+    expected: 'ok',
+    async run({ files }) {
+      for (const key of ['a', 'b', 'c']) await files.upload(key, 'x');
+      const { data } = await files.list('', { limit: 1, offset: 1 });
+      return same(
+        data?.map(({ name }) => name),
+        ['b'],
+      );
+    },
+  },
+];
