@@ -122,13 +122,22 @@ class ReadGauge extends Gauge {
 type HistogramValue = Awaited<ReturnType<Histogram['get']>>['values'][number];
 
 class ReadHistogram extends Histogram {
+  /** Says what the metric is; prom-client's own way of saying it ends in the methods below. */
+  readonly #empty: Histogram;
   readonly #metric: DurationMetric;
   readonly #name: string;
   readonly #database: MeasuredDatabase;
 
   constructor(metric: DurationMetric, database: MeasuredDatabase) {
     const name = `${underscored(metric.name)}_seconds`;
-    super({ name, help: metric.help, labelNames: ['pool'], registers: [] });
+    const description: Description = {
+      name,
+      help: metric.help,
+      labelNames: ['pool'],
+      registers: [],
+    };
+    super(description);
+    this.#empty = new Histogram(description);
     this.#metric = metric;
     this.#name = name;
     this.#database = database;
@@ -143,7 +152,7 @@ class ReadHistogram extends Histogram {
     const values = this.#metric
       .read(this.#database.getStats())
       .flatMap(({ host, histogram }) => lines(this.#name, host, histogram));
-    return { ...(await super.get()), values };
+    return { ...(await this.#empty.get()), values };
   }
 }
 

@@ -70,7 +70,7 @@ export class ReplicaChoice {
     limit: Limit,
     pinned: string | undefined,
   ): Promise<Host | undefined> {
-    const { cluster, clock, replicaWaitMs } = this.#options;
+    const { clock, replicaWaitMs } = this.#options;
     if (freshness.is !== 'after') return undefined;
     const { timeline } = freshness.token;
     const endsAtMs = clock.now() + Math.min(replicaWaitMs, limit.remainingMs());
