@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Answered, Answering, type AnsweringHost } from './answering.ts';
 import {
   type ErrorFields,
   type TransactionStatus,
@@ -16,7 +16,6 @@ import {
   parseComplete,
   readyForQuery,
 } from './backend-codec.ts';
-import type { FakeBehaviour } from './behaviour.ts';
 import {
   type BoundValue,
   FrontendDecoder,
@@ -24,19 +23,14 @@ import {
   MalformedMessage,
 } from './frontend-codec.ts';
 import { type Ending, Outlet } from './outlet.ts';
-import { ownAnswer } from './own-answers.ts';
 import { describeRows, encodeRows } from './row-encoding.ts';
-import type { Reply, Script } from './script.ts';
 import { statementsIn } from './statements.ts';
-import { commits, endsFailure, statusAfter } from './transaction-status.ts';
+import { endsFailure, statusAfter } from './transaction-status.ts';
 
 /** What a server is to its sessions. */
-export interface SessionHost {
-  readonly clock: Clock;
-  readonly script: Script;
+export interface SessionHost extends AnsweringHost {
   readonly password: string | undefined;
   readonly maxMessageBytes: number;
-  behaviour(): FakeBehaviour;
   /** Resolves when the server does not stand still. */
   thawed(): Promise<void>;
   /** Enters a session that has introduced itself; its identity. */
@@ -53,8 +47,6 @@ export interface Identity {
   readonly processId: number;
   readonly secret: number;
 }
-
-type Answered = Exclude<Reply, 'never'>;
 
 interface Portal {
   readonly sql: string;
@@ -82,23 +74,24 @@ export class Session {
   readonly #host: SessionHost;
   readonly #outlet: Outlet;
   readonly #decoder: FrontendDecoder;
+  readonly #answering: Answering;
   readonly #statements = new Map<string, string>();
   readonly #portals = new Map<string, Portal>();
   readonly #inbox: FrontendMessage[] = [];
   #isReading = false;
   #skipsToSync = false;
-  #running: AbortController | undefined;
 
   constructor(socket: Socket, host: SessionHost) {
     this.#socket = socket;
     this.#host = host;
     this.#outlet = new Outlet(socket);
     this.#decoder = new FrontendDecoder(host.maxMessageBytes);
+    this.#answering = new Answering(host);
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.phase = 'ended';
-      this.#running?.abort();
+      this.#answering.cancel();
       host.ended(this);
     });
     socket.on('data', (chunk) => this.#receive(chunk));
@@ -106,7 +99,7 @@ export class Session {
 
   /** Cancels the statement under way; without one it does nothing. */
   cancel(): void {
-    this.#running?.abort();
+    this.#answering.cancel();
   }
 
   /** Says why, as a server that is told to stop does, and ends. */
@@ -314,36 +307,12 @@ export class Session {
     this.#outlet.complete();
   }
 
-  async #answer(sql: string, values: readonly BoundValue[]): Promise<Answered> {
+  #answer(sql: string, values: readonly BoundValue[]): Promise<Answered> | Answered {
     this.#host.received(this, sql, values);
     if (this.status === 'E' && !endsFailure(sql)) {
       return { error: '25P02', message: 'current transaction is aborted' };
     }
-    const running = new AbortController();
-    this.#running = running;
-    try {
-      const { signal } = running;
-      const cancelled = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      });
-      const reply = await Promise.race([this.#find(sql, values, signal), cancelled]);
-      if (reply === 'never') return await cancelled;
-      const delayMs = this.#host.behaviour().replyDelayMs + (reply.delayMs ?? 0);
-      if (delayMs > 0) await sleep(this.#host.clock, delayMs, signal);
-      return reply;
-    } catch (error) {
-      if (running.signal.aborted) return { error: '57014', message: 'canceled by request' };
-      return { error: 'XX000', message: `the script threw: ${String(error)}` };
-    } finally {
-      this.#running = undefined;
-    }
-  }
-
-  async #find(sql: string, values: readonly BoundValue[], signal: AbortSignal): Promise<Reply> {
     const { number = 0, processId = 0 } = this.identity ?? {};
-    const scripted = await this.#host.script.answer({ sql, values, session: number, signal });
-    if (scripted !== undefined) return scripted;
-    if (this.status === 'E' && commits(sql)) return { command: 'ROLLBACK' };
-    return ownAnswer(sql, values, { ...this.#host.behaviour(), processId });
+    return this.#answering.answer({ sql, values, session: number, processId, status: this.status });
   }
 }

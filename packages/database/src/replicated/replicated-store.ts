@@ -62,7 +62,8 @@ export interface ReplicatedStoreStats {
  * `write` and `read` are linearizable for each key: whatever was written before a read began, or read by
  * one that has ended, is seen by it. Algorithm: multi-writer atomic register (Attiya, Bar-Noy, Dolev 1995;
  * Lynch, Shvartsman 1997): a write asks a read quorum for versions and goes on with a higher one; a read
- * that finds the newest version at too few regions writes it back before it returns it.
+ * that finds the newest version at too few regions writes it back before it returns it. So a write takes two
+ * round trips to a quorum, a read one, or two where it writes back.
  */
 export interface ReplicatedStore {
   /**
