@@ -1,1 +1,2 @@
 export { type BackendUnderTest, honoursStorageBackendContract } from './contract/backend.ts';
+export { type StorageUnderTest, honoursStorageContract } from './contract/storage.ts';

@@ -159,7 +159,7 @@ class DurableStorage implements Storage {
     timer.cancel();
     signal?.removeEventListener('abort', end);
     signal?.throwIfAborted();
-    return dispatcher.chains.size;
+    return this.pending().length;
   }
 
   getStats(): StorageStats {

@@ -31,6 +31,14 @@ export {
   StorageFullError,
   StorageUnavailableError,
 } from './errors.ts';
+export {
+  type FacadeError,
+  type FacadeResult,
+  type FacadeUploadOptions,
+  type FacadeUploaded,
+  type StorageBucket,
+  storageClient,
+} from './facade.ts';
 export type {
   ConflictPolicy,
   LocalOptions,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
 import { type Clock, isHoldfastError } from '@holdfast/resilience';
-import { readBody } from './body.ts';
+import { errnoOf } from './backends/disk-errors.ts';
+import type { readBody } from './body.ts';
 import { InvalidBodyError, StorageFullError } from './errors.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import type { Blobs } from './log/blobs.ts';
@@ -33,6 +34,7 @@ export interface Taken {
   readonly bytes: Uint8Array | undefined;
 }
 
+const outOfSpace = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Writes of one process, at most. */
 const GENERATIONS_EACH = 2 ** 32;
 /** Bodies in memory are written to a file in such pieces. */
@@ -93,6 +95,9 @@ export class Intake {
         const isInDoubt = isHoldfastError(error) && error.outcome === 'unknown';
         if (blob !== undefined && !isInDoubt) {
           await Promise.allSettled([this.#parts.blobs.remove(blob)]);
+        }
+        if (outOfSpace.has(errnoOf(error) ?? '')) {
+          throw new StorageFullError('disk', size, 'the disk is full', { cause: error });
         }
         throw error;
       }

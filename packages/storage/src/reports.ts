@@ -44,7 +44,11 @@ export function healthOf(dispatcher: Dispatcher | undefined, epochMs: number): S
 /** What not every backend has yet, oldest first. */
 export function pendingOf(dispatcher: Dispatcher | undefined): PendingWrite[] {
   const pending: PendingWrite[] = [];
-  for (const chain of dispatcher?.chains.values() ?? []) pending.push(pendingWrite(chain));
+  for (const chain of dispatcher?.chains.values() ?? []) {
+    const write = pendingWrite(chain);
+    // What every backend has stays until the journal knows it too.
+    if (write.waitingFor.length > 0) pending.push(write);
+  }
   return pending;
 }
 

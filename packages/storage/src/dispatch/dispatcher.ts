@@ -57,9 +57,7 @@ export class Dispatcher {
       lane.progress = progress.get(lane.backend);
       for (const { generation } of [...overtaken, newest]) {
         if (generation <= lane.settledGeneration) continue;
-        // Twice, because nobody knows how often: seeing it there once proves nothing.
-        lane.late.add(generation, untilMs);
-        lane.late.add(generation, untilMs);
+        lane.late.presume(generation, untilMs);
       }
       this.#wait(chain, lane);
     }
@@ -146,9 +144,13 @@ export class Dispatcher {
 
   async #turn(channel: Channel, lane: Lane): Promise<TurnResult> {
     const chain = this.#chains.get(lane.key);
-    if (chain === undefined || lane.state !== 'waiting') return { kind: 'nothing' };
-    this.#enter(lane, 'running');
+    if (chain === undefined) return { kind: 'nothing' };
     lane.running = chain.newest;
+    if (lane.state === 'resting') {
+      lane.next = { kind: 'verified' };
+      return { kind: 'nothing' };
+    }
+    this.#enter(lane, 'running');
     const turn = playTurn(lane, chain.newest, channel, this.#closing.signal, this.#parts);
     this.#turns.add(turn);
     const { result, next } = await turn;
@@ -206,10 +208,17 @@ export class Dispatcher {
         atMs: nowMs,
       });
     }
-    lane.verifyAtMs = lane.late.untilMs(nowMs);
+    const hazardMs = lane.late.untilMs(nowMs);
     if (chain.newest !== operation) this.#wait(chain, lane);
-    else if (lane.verifyAtMs === undefined) this.#keep(chain, lane, operation);
-    else this.#wait(chain, lane, lane.verifyAtMs - nowMs);
+    else if (hazardMs === undefined) this.#keep(chain, lane, operation);
+    else if (lane.late.callsForLook(operation.generation, nowMs)) {
+      lane.verifyAtMs = hazardMs;
+      this.#wait(chain, lane, hazardMs - nowMs);
+    } else {
+      // Known to the next process too until nothing of it can be under way any more.
+      this.#enter(lane, 'resting');
+      this.#channelOf(lane).addLater(lane, operation, hazardMs - nowMs);
+    }
   }
 
   /** Lets the journal know; the operation goes once every backend has it and that is durable. */

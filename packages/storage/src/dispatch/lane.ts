@@ -15,8 +15,11 @@ import type { Next } from './turn.ts';
  *          │            ▲   the backend never takes it        │ │
  *          │            └─────────────────────────────────────┘ │
  *          └────────────── the backend has the newest ──────────┘
+ *
+ * `resting` is `idle` for everybody but the journal: an earlier process may have sent the same write, and
+ * the next process has to know of it for as long as that may be applied.
  */
-export type LaneState = 'idle' | 'waiting' | 'running' | 'refused';
+export type LaneState = 'idle' | 'waiting' | 'running' | 'resting' | 'refused';
 
 /** One key's way to one backend. One request at a time, and always the newest operation. */
 export class Lane {

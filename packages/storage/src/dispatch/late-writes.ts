@@ -3,12 +3,20 @@
  * lost. A later write that is sent before that may be undone by one of them.
  */
 export class LateWrites {
-  readonly #byGeneration = new Map<number, { attempts: number; untilMs: number }>();
+  readonly #byGeneration = new Map<
+    number,
+    { attempts: number; untilMs: number; isPresumed: boolean }
+  >();
 
   /** One more attempt whose end nobody knows. */
   add(generation: number, untilMs: number): void {
     const attempts = (this.#byGeneration.get(generation)?.attempts ?? 0) + 1;
-    this.#byGeneration.set(generation, { attempts, untilMs });
+    this.#byGeneration.set(generation, { attempts, untilMs, isPresumed: false });
+  }
+
+  /** An earlier process may have sent it, nobody knows how often: seeing it there once proves nothing. */
+  presume(generation: number, untilMs: number): void {
+    this.#byGeneration.set(generation, { attempts: Infinity, untilMs, isPresumed: true });
   }
 
   /** The backend was seen to have it: if it was sent once only, nothing of it is under way any more. */
@@ -24,6 +32,15 @@ export class LateWrites {
       else if (late !== generation) untilMs = Math.max(untilMs ?? 0, hazard.untilMs);
     }
     return untilMs;
+  }
+
+  /**
+   * Whether what stands there has to be looked at once more. The same bytes again, sent by an earlier
+   * process, would undo nothing.
+   */
+  callsForLook(generation: number, nowMs: number): boolean {
+    if (this.hazardTo(generation, nowMs) !== undefined) return true;
+    return this.#byGeneration.get(generation)?.isPresumed === false;
   }
 
   /** Until when any of them may be applied. */

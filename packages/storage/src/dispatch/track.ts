@@ -150,7 +150,9 @@ export class Track {
     } else if (result.kind === 'answered') {
       this.#parkedUntilMs = undefined;
       // One more for each that succeeded doubles with every round: 1, 2, 4 ...
-      this.#limit = Math.min(this.#options.maxConcurrent, this.#limit + 1);
+      const { maxConcurrent } = this.#options;
+      const hasAll = this.#line.size === 0 && this.#inFlight === 0;
+      this.#limit = hasAll ? maxConcurrent : Math.min(maxConcurrent, this.#limit + 1);
     } else if (this.#circuit.state !== 'closed') {
       this.#limit = 1;
     }

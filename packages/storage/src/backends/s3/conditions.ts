@@ -20,7 +20,7 @@ export async function honoursConditions(
   const create = () =>
     session.send({ effect: 'read', signal }, (client, sdk, sending) =>
       client.send(
-        new sdk.PutObjectCommand({ Bucket: session.bucket, Key, Body: '', IfNoneMatch: '*' }),
+        new sdk.PutObjectCommand({ Bucket: session.bucket, Key, Body: 'probe', IfNoneMatch: '*' }),
         sending,
       ),
     );

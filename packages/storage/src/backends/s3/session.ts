@@ -58,22 +58,33 @@ export class S3Session {
     send: Send<Output>,
   ): Promise<BackendResult<{ output: Output; limit: Deadline }>> {
     if (call.signal.aborted) return failed('transient', 'aborted before it was sent');
+    this.#sdk ??= import('@aws-sdk/client-s3');
+    const sdk = await this.#sdk;
     const sendingMs = ((call.bytes ?? 0) / this.#minBytesPerSecond) * 1_000;
     const limit = deadline(this.#clock, this.#requestTimeoutMs + sendingMs, call.signal);
     try {
-      this.#sdk ??= import('@aws-sdk/client-s3');
-      const output = await send(this.#client, await this.#sdk, { abortSignal: limit.signal });
+      const output = await send(this.#client, sdk, { abortSignal: limit.signal });
       return ok({ output, limit });
     } catch (error) {
       limit.end();
-      const cause = error instanceof AttemptFailed ? error.cause : error;
+      const cause = error instanceof AttemptFailed ? error.seen : error;
       return classifyS3Error(cause, call.effect, this.#clock.epochMs());
     }
   }
 }
 
-/** Inside the SDK's retries: whatever an attempt ended in, it is nothing the SDK would try again. */
-class AttemptFailed extends Error {}
+/**
+ * Inside the SDK's retries: whatever an attempt ended in, it is nothing the SDK would try again. Not as its
+ * `cause`, because that is where the SDK looks too.
+ */
+class AttemptFailed extends Error {
+  readonly seen: unknown;
+
+  constructor(seen: unknown) {
+    super('an attempt failed');
+    this.seen = seen;
+  }
+}
 
 /**
  * The same client for one attempt a call: who keeps what is not sent decides when it is sent again, and
@@ -87,7 +98,7 @@ function withoutRetries(client: S3Client): S3Client {
         try {
           return await next(args);
         } catch (error) {
-          throw new AttemptFailed('an attempt failed', { cause: error });
+          throw new AttemptFailed(error);
         }
       },
     { relation: 'after', toMiddleware: 'retryMiddleware', name: 'holdfastSingleAttempt' },

@@ -1,0 +1,87 @@
+import { expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import type { StorageOptions } from '../src/options.ts';
+import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';
+
+/** Ours is written during an outage, theirs on the server meanwhile; then the server is reachable again. */
+async function collide(
+  conflicts: NonNullable<StorageOptions['conflicts']>,
+  first: 'ours' | 'theirs',
+) {
+  const opened = await openTestStorage({ conflicts, acknowledgeWithinMs: 0 });
+  const { storage, clock, primary } = opened;
+  primary.intercept = () => ({ before: AWAY });
+  if (first === 'theirs') writeElsewhere(primary, 'k', 'theirs');
+  await clock.advance(10_000);
+  await storage.upload('k', 'ours');
+  await clock.advance(10_000);
+  if (first === 'ours') writeElsewhere(primary, 'k', 'theirs');
+  primary.intercept = () => undefined;
+  const conflict = nextEvent(storage, 'conflict');
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  const beside = [...primary.objects.keys()].filter((key) => key.startsWith('.conflicts/k.'));
+  return { ...opened, conflict: await conflict, beside };
+}
+
+test('latest-wins: theirs, if it is the later one, and ours is kept beside', async () => {
+  const { storage, primary, conflict, beside } = await collide('latest-wins', 'ours');
+  expect(conflict).toMatchObject({ backend: 'primary', path: 'k', resolution: 'keep-both' });
+  expect(textAt(primary, 'k')).toBe('theirs');
+  expect(beside.map((key) => textAt(primary, key))).toEqual(['ours']);
+  expect(storage.pending()).toEqual([]);
+  await storage.close();
+});
+
+test('latest-wins: ours, if it is the later one', async () => {
+  const { storage, primary, conflict, beside } = await collide('latest-wins', 'theirs');
+  expect(conflict.resolution).toBe('ours');
+  expect(textAt(primary, 'k')).toBe('ours');
+  expect(beside).toEqual([]);
+  await storage.close();
+});
+
+test('keep-both keeps both, whichever is later', async () => {
+  const { storage, primary, beside } = await collide('keep-both', 'theirs');
+  expect(textAt(primary, 'k')).toBe('theirs');
+  expect(beside.map((key) => textAt(primary, key))).toEqual(['ours']);
+  await storage.close();
+});
+
+test('remote-wins and local-wins decide without a clock', async () => {
+  const remote = await collide('remote-wins', 'theirs');
+  expect([textAt(remote.primary, 'k'), remote.beside]).toEqual(['theirs', []]);
+  await remote.storage.close();
+  const local = await collide('local-wins', 'ours');
+  expect([textAt(local.primary, 'k'), local.beside]).toEqual(['ours', []]);
+  await local.storage.close();
+});
+
+test('refuse leaves theirs, and ours to whoever looks at it', async () => {
+  const { storage, primary } = await collide('refuse', 'ours');
+  expect(textAt(primary, 'k')).toBe('theirs');
+  expect(storage.pending()).toMatchObject([{ path: 'k', refused: { kind: 'conflict' } }]);
+  await storage.close();
+});
+
+test('a callback decides, and one that throws overwrites nothing', async () => {
+  const asked = await collide(({ kind, theirs }) => {
+    expect([kind, theirs.size]).toEqual(['put', 6]);
+    return 'ours';
+  }, 'ours');
+  expect(textAt(asked.primary, 'k')).toBe('ours');
+  await asked.storage.close();
+  const broken = await collide(() => {
+    throw new Error('undecided');
+  }, 'ours');
+  expect(textAt(broken.primary, 'k')).toBe('theirs');
+  await broken.storage.close();
+});
+
+test('a write that did not wait asks nobody: it is the latest', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  writeElsewhere(primary, 'k', 'theirs');
+  await clock.settle(storage.upload('k', 'ours'));
+  expect(textAt(primary, 'k')).toBe('ours');
+  expect(storage.getStats()).toMatchObject({ conflicts: 0, backends: { primary: { heads: 0 } } });
+  await storage.close();
+});

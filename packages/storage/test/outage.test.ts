@@ -1,0 +1,229 @@
+import { expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import type { MemoryBackend, MemoryCall } from '../src/backends/memory.ts';
+import { AWAY, DENIED, LOST, openTestStorage, textAt } from './open-storage.ts';
+
+const isWrite = ({ kind }: MemoryCall): boolean => kind === 'put' || kind === 'remove';
+
+function fail(backend: MemoryBackend): void {
+  backend.intercept = () => ({ before: AWAY });
+}
+
+function heal(backend: MemoryBackend): void {
+  backend.intercept = () => undefined;
+}
+
+test('a write during an outage is accepted at once, read back, and delivered after it', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage();
+  fail(primary);
+  await clock.settle(storage.upload('first', 'x'));
+  for (let write = 0; write < 5; write += 1) await clock.settle(storage.upload(`k${write}`, 'new'));
+  expect(storage.health()).toMatchObject({
+    level: 'degraded',
+    backends: { primary: { state: 'down' } },
+  });
+  const before = clock.now();
+  expect(await storage.upload('late', 'new')).toMatchObject({ stored: 'queued', fallback: true });
+  expect(clock.now()).toBe(before);
+  const download = await storage.download('late');
+  expect(download.from).toBe('pending');
+  expect(textAt(primary, 'late')).toBeUndefined();
+  expect(textAt(mirror, 'late')).toBe('new');
+  heal(primary);
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'late')).toBe('new');
+  expect(storage.pending()).toEqual([]);
+  await storage.close();
+});
+
+test('with every backend away a write is local, and says so', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 100 });
+  fail(primary);
+  fail(mirror);
+  for (let write = 0; write < 4; write += 1) await clock.settle(storage.upload(`k${write}`, 'x'));
+  expect(await storage.upload('k', 'x')).toMatchObject({ stored: 'local', fallback: true });
+  expect(storage.health().level).toBe('critical');
+  await storage.close({ deadlineMs: 0 });
+});
+
+test('one canary goes first after an outage, then two, then four', async () => {
+  const { storage, clock, primary } = await openTestStorage({
+    acknowledgeWithinMs: 0,
+    maxConcurrent: 8,
+  });
+  fail(primary);
+  for (let write = 0; write < 40; write += 1) await storage.upload(`k${write}`, 'x');
+  await clock.advance(500);
+  let inFlight = 0;
+  const peaks: number[] = [];
+  primary.intercept = async (call) => {
+    if (!isWrite(call)) return undefined;
+    inFlight += 1;
+    peaks.push(inFlight);
+    await new Promise<void>((resolve) => void clock.schedule(10, resolve));
+    inFlight -= 1;
+    return undefined;
+  };
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(peaks[0]).toBe(1);
+  expect(Math.max(...peaks.slice(0, 3))).toBeLessThanOrEqual(2);
+  expect(Math.max(...peaks)).toBe(8);
+  await storage.close();
+});
+
+test('a canary that fails is the only one until the next time', async () => {
+  const { storage, clock, primary } = await openTestStorage({
+    acknowledgeWithinMs: 0,
+    circuitBreaker: { openDurationMs: 1_000, maxOpenDurationMs: 1_000 },
+  });
+  fail(primary);
+  for (let write = 0; write < 40; write += 1) await storage.upload(`k${write}`, 'x');
+  await clock.advance(900);
+  const { puts } = storage.getStats().backends['primary'] ?? { puts: 0 };
+  await clock.advance(5_000);
+  const later = storage.getStats().backends['primary'] ?? { puts: 0 };
+  expect(later.puts - puts).toBeGreaterThanOrEqual(4);
+  expect(later.puts - puts).toBeLessThanOrEqual(6);
+  await storage.close({ deadlineMs: 0 });
+});
+
+test('a backend that denies is probed once a minute, and gets everything when it allows', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  primary.intercept = (call) => (isWrite(call) ? { before: DENIED } : undefined);
+  await storage.upload('k', 'x');
+  await clock.advance(10);
+  expect(storage.health().backends['primary']).toEqual({
+    state: 'denied',
+    lastError: 'HTTP 403 AccessDenied',
+  });
+  for (let write = 0; write < 20; write += 1) await storage.upload(`k${write}`, 'x');
+  await clock.advance(300_000);
+  const puts = storage.getStats().backends['primary']?.puts ?? 0;
+  expect(puts).toBeLessThanOrEqual(6);
+  heal(primary);
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k19')).toBe('x');
+  expect(storage.health().level).toBe('healthy');
+  await storage.close();
+});
+
+test('a write whose answer was lost is recognised, and its bytes are not sent again', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 60_000 });
+  let answers = 0;
+  primary.intercept = (call) => {
+    if (call.kind !== 'put') return undefined;
+    answers += 1;
+    return answers === 1 ? { after: LOST } : undefined;
+  };
+  const stored = await clock.settle(storage.upload('k', 'once'));
+  expect(stored.stored).toBe('primary');
+  expect(storage.getStats().backends['primary']).toMatchObject({ puts: 1, alreadyApplied: 1 });
+  await storage.close();
+});
+
+test('a write that lands late does not outlive its successor', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  let delayed: (() => void) | undefined;
+  primary.intercept = ({ kind, key, mark }) => {
+    if (kind !== 'put' || delayed !== undefined) return undefined;
+    delayed = () => primary.apply(key, Buffer.from('old'), { ...(mark !== undefined && { mark }) });
+    return { before: LOST };
+  };
+  await storage.upload('k', 'old');
+  await clock.advance(1);
+  await storage.upload('k', 'new');
+  await clock.advance(5_000);
+  expect(textAt(primary, 'k')).toBeUndefined();
+  expect(Buffer.from(await (await storage.download('k')).bytes()).toString()).toBe('new');
+  delayed?.();
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k')).toBe('new');
+  await storage.close();
+});
+
+test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  let puts = 0;
+  primary.intercept = ({ kind }) => {
+    if (kind !== 'put') return undefined;
+    puts += 1;
+    return puts <= 2 ? { before: LOST } : undefined;
+  };
+  await storage.upload('k', 'one');
+  await clock.advance(9_000);
+  expect(textAt(primary, 'k')).toBe('one');
+  const seen = nextEvent(storage, 'late-write');
+  primary.objects.delete('k');
+  await clock.advance(20_000);
+  expect(await seen).toMatchObject({ backend: 'primary', path: 'k' });
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k')).toBe('one');
+  await storage.close();
+});
+
+test('of the writes of one key that waited only the latest is sent', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  fail(primary);
+  for (let write = 0; write < 20; write += 1) await storage.upload('k', `write ${write}`);
+  await clock.advance(2_000);
+  heal(primary);
+  const before = storage.getStats().backends['primary']?.puts ?? 0;
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  expect((storage.getStats().backends['primary']?.puts ?? 0) - before).toBe(1);
+  expect(textAt(primary, 'k')).toBe('write 19');
+  await storage.close();
+});
+
+test('a process killed with a full journal goes on where it was, without bytes sent twice', async () => {
+  const first = await openTestStorage({ acknowledgeWithinMs: 0, inlineBytes: 10 });
+  first.primary.intercept = (call) => (isWrite(call) ? { before: AWAY } : undefined);
+  for (let write = 0; write < 30; write += 1) {
+    await first.storage.upload(`k${write}`, 'x'.repeat(write));
+  }
+  await first.storage.remove('k0');
+  await first.clock.advance(50);
+  const second = await first.restart();
+  expect(second.storage.pending()).toHaveLength(30);
+  heal(first.primary);
+  expect(await second.clock.settle(second.storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(second.primary, 'k29')).toBe('x'.repeat(29));
+  expect(textAt(second.primary, 'k0')).toBeUndefined();
+  expect(second.storage.getStats().backends['mirror']?.puts).toBe(0);
+  expect(second.files.names().filter((name) => name.includes('.blob'))).toEqual([]);
+  await second.storage.close();
+});
+
+test('a delete during an outage stays a delete after it', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage();
+  await storage.upload('k', 'x');
+  fail(primary);
+  await clock.settle(storage.remove('k'));
+  expect(await storage.exists('k')).toBe(false);
+  await expect(storage.download('k')).rejects.toMatchObject({ code: 'STORAGE_NOT_FOUND' });
+  heal(primary);
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  expect([textAt(primary, 'k'), textAt(mirror, 'k')]).toEqual([undefined, undefined]);
+  await storage.close();
+});
+
+test('a step of the wall clock changes no decision', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  fail(primary);
+  await storage.upload('k', 'before');
+  clock.stepWallClock(-86_400_000);
+  await storage.upload('k', 'after');
+  clock.stepWallClock(172_800_000);
+  heal(primary);
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k')).toBe('after');
+  await storage.close();
+});
+
+test('a closed storage leaves no timer', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  fail(primary);
+  await clock.settle(storage.upload('k', 'x'));
+  await clock.settle(storage.close({ deadlineMs: 100 }));
+  await clock.advance(60_000);
+  expect(clock.pendingTimers).toBe(0);
+});

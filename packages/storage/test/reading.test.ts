@@ -1,0 +1,132 @@
+import { expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/resilience';
+import { createMemoryBackend } from '../src/backends/memory.ts';
+import type { Download } from '../src/storage.ts';
+import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';
+
+async function textOf(download: Download): Promise<string> {
+  return Buffer.from(await download.bytes()).toString();
+}
+
+test('a read falls through to the next backend, and to the local copy when none answers', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage({
+    local: { directory: '/local' },
+  });
+  await storage.upload('k', 'kept');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  primary.intercept = () => ({ before: AWAY });
+  const second = await storage.download('k');
+  expect([second.from, await textOf(second)]).toEqual(['mirror', 'kept']);
+  mirror.intercept = () => ({ before: AWAY });
+  const third = await storage.download('k');
+  expect([third.from, await textOf(third)]).toEqual(['local', 'kept']);
+  await expect(storage.download('other')).rejects.toMatchObject({
+    code: 'STORAGE_UNAVAILABLE',
+    retryable: true,
+    attempts: [{ from: 'primary' }, { from: 'mirror' }],
+  });
+  expect(storage.getStats().downloads).toEqual({ mirror: 1, local: 1 });
+  await storage.close({ deadlineMs: 0 });
+});
+
+test('a failing backend is soon asked no more for reads', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'kept');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  let asked = 0;
+  primary.intercept = () => {
+    asked += 1;
+    return { before: AWAY };
+  };
+  for (let read = 0; read < 20; read += 1) await storage.download('k');
+  expect(asked).toBe(3);
+  await storage.close();
+});
+
+test('that nothing is there is believed of a backend that is well, not of one that just came back', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  writeElsewhere(mirror, 'k', 'only in the mirror');
+  await expect(storage.download('k')).rejects.toMatchObject({ code: 'STORAGE_NOT_FOUND' });
+  primary.intercept = () => ({ before: AWAY });
+  for (let write = 0; write < 5; write += 1) await storage.upload(`k${write}`, 'x');
+  await clock.advance(500);
+  primary.intercept = ({ kind }) => (kind === 'put' ? { before: AWAY } : undefined);
+  expect((await storage.download('k')).from).toBe('mirror');
+  await storage.close({ deadlineMs: 0 });
+});
+
+test('damaged bytes are not handed out, and are repaired from where they are whole', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'good');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  const stored = primary.objects.get('k');
+  if (stored === undefined) throw new Error('nothing was stored');
+  primary.objects.set('k', { ...stored, bytes: Buffer.from('evil') });
+  const repair = nextEvent(storage, 'repair');
+  const download = await storage.download('k');
+  expect([download.from, await textOf(download)]).toEqual(['mirror', 'good']);
+  expect(await repair).toMatchObject({ backend: 'primary', path: 'k' });
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  expect(textAt(primary, 'k')).toBe('good');
+  expect(storage.getStats().repairs).toBe(1);
+  await storage.close();
+});
+
+test('a long body that breaks off is gone on with from where it was', async () => {
+  const primary = createMemoryBackend({ name: 'primary' });
+  const { storage, clock } = await openTestStorage({ verifyWholeBytes: 10 }, { primary });
+  const text = 'a long body, in pieces';
+  await storage.upload('k', text);
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  const get = primary.get.bind(primary);
+  const offsets: number[] = [];
+  primary.get = async (key, options) => {
+    offsets.push(options.from ?? 0);
+    const got = await get(key, options);
+    if (got.kind !== 'ok' || offsets.length > 3) return got;
+    const whole = Buffer.from(text);
+    const from = options.from ?? 0;
+    const body = (async function* () {
+      yield whole.subarray(from, from + 5);
+      throw new Error('the connection broke');
+    })();
+    return { kind: 'ok', value: { head: got.value.head, body } };
+  };
+  expect(await textOf(await storage.download('k'))).toBe(text);
+  expect(offsets).toEqual([0, 5, 10, 15]);
+  await storage.close();
+});
+
+test('a list shows what is pending, and not what is being removed', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  for (const key of ['a', 'b', 'c', 'd']) await storage.upload(key, key);
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  primary.intercept = ({ kind }) => (kind === 'list' ? undefined : { before: AWAY });
+  await storage.remove('b');
+  await storage.upload('bb', 'pending');
+  await storage.upload('z', 'pending');
+  const first = await storage.list('', { limit: 3 });
+  expect(first.objects.map(({ key }) => key)).toEqual(['a', 'bb', 'c']);
+  const rest = await storage.list('', { limit: 3, ...(first.cursor && { cursor: first.cursor }) });
+  expect(rest.objects.map(({ key }) => key)).toEqual(['d', 'z']);
+  await expect(storage.list('', { cursor: 'made up' })).rejects.toMatchObject({ field: 'cursor' });
+  await storage.close({ deadlineMs: 0 });
+});
+
+test('the copies used longest ago go first, and a copy over a new opening is still there', async () => {
+  const options = { local: { directory: '/local', maxBytes: 900, maxEntries: 10 } };
+  const first = await openTestStorage(options);
+  for (let write = 0; write < 6; write += 1)
+    await first.storage.upload(`k${write}`, 'x'.repeat(100));
+  await first.clock.settle(first.storage.flush({ deadlineMs: 60_000 }));
+  const { entries, bytes } = first.storage.getStats().localCopies;
+  expect(entries).toBeGreaterThan(0);
+  expect(entries).toBeLessThan(6);
+  expect(bytes).toBeLessThanOrEqual(900);
+  const { storage, primary, mirror } = await first.restart();
+  primary.intercept = () => ({ before: AWAY });
+  mirror.intercept = () => ({ before: AWAY });
+  expect((await storage.download('k5')).from).toBe('local');
+  await expect(storage.download('k0')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+  await storage.close({ deadlineMs: 0 });
+});

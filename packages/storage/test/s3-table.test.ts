@@ -1,0 +1,164 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type RequestListener, createServer } from 'node:http';
+import { once } from 'node:events';
+import { afterEach, expect, test } from '@jest/globals';
+import type { PutOptions } from '../src/backend.ts';
+import { s3Backend } from '../src/backends/s3/backend.ts';
+import { bytesSource, collect } from '../src/body.ts';
+import { s3Client } from './servers.ts';
+
+const BYTES = Buffer.from('content');
+const { signal } = new AbortController();
+const opened: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of opened.splice(0)) close();
+});
+
+/** A server that answers everything alike, over a real socket; counts what it was asked. */
+async function scripted(answer: RequestListener) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    request.resume();
+    request.on('end', () => answer(request, response));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
+  const client = s3Client({ url: `http://127.0.0.1:${port}`, credentials });
+  opened.push(() => {
+    client.destroy();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { asked, backend: s3Backend({ client, bucket: 'b', requestTimeoutMs: 200 }) };
+}
+
+function putOptions(): PutOptions {
+  return {
+    contentType: 'text/plain',
+    maxAgeSeconds: 60,
+    metadata: {},
+    condition: 'none',
+    signal,
+    mark: {
+      operationId: randomUUID(),
+      generation: 1,
+      sha256: createHash('sha256').update(BYTES).digest('hex'),
+    },
+  };
+}
+
+const xml =
+  (status: number, code: string): RequestListener =>
+  (_, response) => {
+    response.writeHead(status, { 'content-type': 'application/xml' });
+    response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>m</Message></Error>`);
+  };
+const html =
+  (status: number): RequestListener =>
+  (_, response) => {
+    response.writeHead(status, { 'content-type': 'text/html' });
+    response.end('<html>no</html>');
+  };
+
+/** What the wire brings; what a put must make of it; what a get must. */
+const table: readonly (readonly [string, RequestListener, string, string])[] = [
+  ['500 InternalError', xml(500, 'InternalError'), 'transient', 'transient'],
+  ['503 SlowDown', xml(503, 'SlowDown'), 'transient', 'transient'],
+  ['503 ServiceUnavailable', xml(503, 'ServiceUnavailable'), 'transient', 'transient'],
+  ['429 TooManyRequests', xml(429, 'TooManyRequests'), 'transient', 'transient'],
+  ['400 RequestTimeout', xml(400, 'RequestTimeout'), 'transient', 'transient'],
+  ['400 BadDigest', xml(400, 'BadDigest'), 'transient', 'transient'],
+  ['507 without a body', html(507), 'transient', 'transient'],
+  ['502 HTML of a gateway', html(502), 'unknown', 'transient'],
+  ['504 HTML of a gateway', html(504), 'unknown', 'transient'],
+  ['403 AccessDenied', xml(403, 'AccessDenied'), 'denied', 'denied'],
+  ['403 InvalidAccessKeyId', xml(403, 'InvalidAccessKeyId'), 'denied', 'denied'],
+  ['403 SignatureDoesNotMatch', xml(403, 'SignatureDoesNotMatch'), 'denied', 'denied'],
+  ['400 ExpiredToken', xml(400, 'ExpiredToken'), 'denied', 'denied'],
+  ['403 RequestTimeTooSkewed', xml(403, 'RequestTimeTooSkewed'), 'transient', 'transient'],
+  ['404 NoSuchBucket', xml(404, 'NoSuchBucket'), 'notFound', 'notFound'],
+  ['404 NoSuchKey', xml(404, 'NoSuchKey'), 'notFound', 'notFound'],
+  ['412 PreconditionFailed', xml(412, 'PreconditionFailed'), 'conflict', 'conflict'],
+  [
+    '409 ConditionalRequestConflict',
+    xml(409, 'ConditionalRequestConflict'),
+    'conflict',
+    'conflict',
+  ],
+  ['400 EntityTooLarge', xml(400, 'EntityTooLarge'), 'invalid', 'invalid'],
+  ['400 KeyTooLongError', xml(400, 'KeyTooLongError'), 'invalid', 'invalid'],
+  ['a connection that ends', (request) => request.socket.resetAndDestroy(), 'unknown', 'transient'],
+  ['no answer in time', () => undefined, 'unknown', 'transient'],
+];
+
+test.each(table)('%s is classified, by one attempt', async (_, answer, put, get) => {
+  const { backend, asked } = await scripted(answer);
+  const results = [
+    await backend.put('k', bytesSource(BYTES), putOptions()),
+    await backend.get('k', { signal }),
+  ];
+  expect(results.map(({ kind }) => kind)).toEqual([put, get]);
+  expect(asked).toHaveLength(2);
+});
+
+test('a success without an ETag is none', async () => {
+  const { backend } = await scripted(html(200));
+  expect((await backend.put('k', bytesSource(BYTES), putOptions())).kind).toBe('unknown');
+  expect((await backend.head('k', { signal })).kind).toBe('transient');
+});
+
+test('a HEAD that is refused without a body is classified by its status', async () => {
+  const forbidden = await scripted((_, response) => void response.writeHead(403).end());
+  expect((await forbidden.backend.head('k', { signal })).kind).toBe('denied');
+  const absent = await scripted((_, response) => void response.writeHead(404).end());
+  expect((await absent.backend.head('k', { signal })).kind).toBe('notFound');
+});
+
+test('nobody who listens is a write that was not made', async () => {
+  const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
+  const client = s3Client({ url: 'http://127.0.0.1:1', credentials });
+  const backend = s3Backend({ client, bucket: 'b' });
+  expect(await backend.put('k', bytesSource(BYTES), putOptions())).toMatchObject({
+    kind: 'transient',
+    code: 'ECONNREFUSED',
+  });
+  client.destroy();
+});
+
+test('a body cut short, or not what its checksum says, is an error of the body', async () => {
+  const cut = await scripted((request, response) => {
+    response.writeHead(200, { 'content-length': '8', etag: '"e"' });
+    response.write('half', () => request.socket.destroy());
+  });
+  const got = await cut.backend.get('k', { signal });
+  if (got.kind !== 'ok') throw new Error(got.message);
+  await expect(collect(got.value.body)).rejects.toMatchObject({ code: 'STORAGE_BODY_CUT' });
+
+  const wrong = await scripted((_, response) => {
+    response.writeHead(200, {
+      'content-length': '4',
+      etag: '"e"',
+      'x-amz-checksum-crc32': 'AAAAAA==',
+    });
+    response.end('half');
+  });
+  const broken = await wrong.backend.get('k', { signal });
+  if (broken.kind !== 'ok') throw new Error(broken.message);
+  await expect(collect(broken.value.body)).rejects.toMatchObject({ code: 'STORAGE_BODY_CUT' });
+});
+
+test('Retry-After of a throttled S3 reaches the caller', async () => {
+  const { backend } = await scripted((_, response) => {
+    response.writeHead(503, { 'retry-after': '3', 'content-type': 'application/xml' });
+    response.end('<Error><Code>SlowDown</Code></Error>');
+  });
+  expect(await backend.put('k', bytesSource(BYTES), putOptions())).toMatchObject({
+    kind: 'transient',
+    retryAfterMs: 3_000,
+  });
+});
