@@ -16,6 +16,15 @@ export function gitEnvironment(home: string): Record<string, string> {
 
 const MAX_HEAD_BYTES = 65_536;
 
+export interface BackendOptions {
+  /** The folder of all repositories. */
+  readonly root: string;
+  /** Added to the environment of git. */
+  readonly more: Readonly<Record<string, string>>;
+  /** Aborts when the client is gone, or has been answered. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Hands one request to `git http-backend` (CGI, RFC 3875) and what it says to the client.
  * Variables: https://git-scm.com/docs/git-http-backend
@@ -23,8 +32,7 @@ const MAX_HEAD_BYTES = 65_536;
 export async function throughBackend(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  root: string,
-  more: Readonly<Record<string, string>>,
+  { root, more, signal }: BackendOptions,
 ): Promise<void> {
   const { method = 'GET', url = '/', headers } = incoming;
   const [path = '/', query = ''] = url.split('?', 2);
@@ -46,7 +54,7 @@ export async function throughBackend(
     },
   });
   // Who goes away takes the work for him along.
-  outgoing.once('close', () => child.kill());
+  signal.addEventListener('abort', () => child.kill(), { once: true });
   // It may answer before it has read all; then only the answer counts.
   pipeline(incoming, child.stdin).catch(() => {});
   await once(child, 'spawn');
@@ -55,7 +63,7 @@ export async function throughBackend(
   for await (const chunk of child.stdout) {
     const bytes = Buffer.from(chunk);
     if (isBody) {
-      if (!outgoing.write(bytes)) await once(outgoing, 'drain');
+      if (!outgoing.write(bytes)) await once(outgoing, 'drain', { signal });
       continue;
     }
     head = Buffer.concat([head, bytes]);

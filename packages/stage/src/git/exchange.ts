@@ -66,7 +66,7 @@ export async function exchange(
       more[REJECTION_VARIABLE] = fault.message ?? '';
     }
   }
-  await throughBackend(incoming, outgoing, root, more);
+  await throughBackend(incoming, outgoing, { root, more, signal: gone.signal });
 }
 
 function refuse(
