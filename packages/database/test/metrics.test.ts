@@ -39,7 +39,7 @@ test('Prometheus reads the numbers when it scrapes, by the names of the semantic
   expect(text).toContain('db_client_query_count_total 2');
   expect(text).toContain(`db_client_connection_wait_time_seconds_count{pool="${host}"} 2`);
   expect(text).toContain(
-    `db_client_connection_wait_time_seconds_bucket{le="+Inf",pool="${host}"} 2`,
+    `db_client_connection_wait_time_seconds_bucket{pool="${host}",le="+Inf"} 2`,
   );
   remove();
   expect(await registry.metrics()).not.toContain('db_client');

@@ -1,0 +1,42 @@
+import { expect } from '@jest/globals';
+import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
+import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
+
+/** What a test has opened, to be closed after it, the last first. */
+export class Opened {
+  readonly #closings: (() => Promise<unknown>)[] = [];
+
+  add(close: () => Promise<unknown>): void {
+    this.#closings.push(close);
+  }
+
+  /** A database on a scripted server. */
+  async database(
+    options: Partial<DatabaseOptions> = {},
+  ): Promise<{ db: Database; server: FakePostgres }> {
+    const server = await createFakePostgres({});
+    this.add(() => server.close());
+    const db = createDatabase({ hosts: server.url, max: 4, ...options });
+    this.add(() => db.end({ deadlineMs: 0 }));
+    return { db, server };
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closings.splice(0).toReversed()) await close();
+  }
+}
+
+/** The error of a call that must fail. */
+export async function failureOf(call: Promise<unknown>): Promise<unknown> {
+  const outcome = await call.then(
+    () => ({ failed: false, error: undefined }),
+    (error: unknown) => ({ failed: true, error }),
+  );
+  expect(outcome.failed).toBe(true);
+  return outcome.error;
+}
+
+/** How many statements the server was sent that match. */
+export function statementsLike(server: FakePostgres, pattern: RegExp): number {
+  return server.statements().filter((sql) => pattern.test(sql)).length;
+}
