@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
 import { answersHttp } from '../src/s3/probe.ts';
 import { openStage } from '../src/stage.ts';
+import { assertLiteIsThere } from '../src/supabase/rest.ts';
 import { storageOf, told } from './supabase-client.ts';
 
 describe('the Supabase of a stage', () => {
@@ -79,4 +81,33 @@ test('a Supabase is refused in Docker before an engine is asked for, with where 
     code: 'STAGE_MODE_UNAVAILABLE',
     message: expect.stringContaining('--profile storage'),
   });
+});
+
+test('PostgREST answers by the same keys, and its rows outlast a crash', async () => {
+  const schema = 'create table public.todos (id serial primary key, title text)';
+  const stage = await openStage({ mode: 'local', supabase: { rest: { schema } } });
+  const { supabase } = stage;
+  try {
+    const auth = { persistSession: false, autoRefreshToken: false };
+    const client = createClient(supabase.url, supabase.serviceRoleKey, { auth });
+    const made = await client.from('todos').insert({ title: 'kept' }).select();
+    expect(made.data).toEqual([{ id: 1, title: 'kept' }]);
+    expect((await client.from('none').select()).error).toMatchObject({ code: 'PGRST205' });
+    expect((await client.storage.createBucket('bucket')).error).toBeNull();
+    await supabase.kill();
+    await supabase.start();
+    expect((await client.from('todos').select('title')).data).toEqual([{ title: 'kept' }]);
+    expect((await client.storage.getBucket('bucket')).error).toBeNull();
+  } finally {
+    await stage.close();
+  }
+});
+
+test('PostgREST without the package that answers like it is refused with what to install', () => {
+  expect(() => assertLiteIsThere(new URL('file:///nowhere/src/rest.ts'))).toThrow(
+    expect.objectContaining({
+      code: 'SUPABASE_LITE_NOT_FOUND',
+      message: expect.stringContaining('@supabase/lite'),
+    }),
+  );
 });

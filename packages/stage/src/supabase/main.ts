@@ -6,8 +6,10 @@ import { createRequestLog } from '../program/request-log.ts';
 import { ruledFaults } from '../s3/fault-rules.ts';
 import type { FaultHook } from '../s3/faults.ts';
 import { KEEP_ALIVE_MS } from '../s3/listen.ts';
+import { keysOf } from './client-keys.ts';
 import { type SupabaseExchange, type SupabaseHandler, openSupabaseHandler } from './handler.ts';
 import { readSupabaseOptions } from './options.ts';
+import { openRest } from './rest.ts';
 import { type SupabaseSettings, readSupabaseSettings } from './settings.ts';
 
 /** The program of the Supabase: its objects lie beside its settings, and outlast a restart. */
@@ -33,7 +35,7 @@ const control = await openControl({
   },
   log,
 });
-const { faults: _, policies, readOnly, database, ...terms } = settings;
+const { faults: _, rest: tables, policies, readOnly, database, ...terms } = settings;
 const directory = entry.file === undefined ? undefined : join(dirname(entry.file), 'data');
 const opened = await openSupabaseHandler(
   readSupabaseOptions({
@@ -46,8 +48,17 @@ const opened = await openSupabaseHandler(
 );
 opened.disturb({ policies, readOnly, database });
 handler = opened;
+const rest =
+  tables === undefined
+    ? undefined
+    : await openRest(
+        tables,
+        keysOf(settings.jwtSecret),
+        directory === undefined ? undefined : join(directory, 'rest.sqlite'),
+      );
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
 server.on('request', (incoming, outgoing) => {
-  if (!control.answers(incoming, outgoing)) opened.serve(incoming, outgoing);
+  if (control.answers(incoming, outgoing)) return;
+  if (rest?.answers(incoming, outgoing) !== true) opened.serve(incoming, outgoing);
 });
 serve('supabase', server, entry);

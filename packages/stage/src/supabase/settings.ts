@@ -1,7 +1,8 @@
-import { readOptions } from '@holdfast/resilience/foundation';
+import { type Rule, optional, readOptions, text } from '@holdfast/resilience/foundation';
 import { type FaultRule, faultRulesRule } from '../s3/fault-rules.ts';
 import { type SupabaseDisturbances, disturbanceShape } from './disturbances.ts';
 import { type SupabaseStorageServerOptions, storageShape } from './options.ts';
+import type { RestSettings } from './rest.ts';
 
 /** What is wrong with a Supabase of the stage. */
 export interface SupabaseStageDisturbances extends SupabaseDisturbances {
@@ -13,12 +14,30 @@ export interface SupabaseStageDisturbances extends SupabaseDisturbances {
 export interface SupabaseStageOptions
   extends
     SupabaseStageDisturbances,
-    Omit<SupabaseStorageServerOptions, 'clock' | 'directory' | 'faults' | 'host' | 'port'> {}
+    Omit<SupabaseStorageServerOptions, 'clock' | 'directory' | 'faults' | 'host' | 'port'> {
+  /** PostgREST below `/rest/v1`, by the optional peer @supabase/lite on SQLite. Default absent. */
+  rest?: true | Partial<RestSettings>;
+}
 
-const shape = { ...storageShape, ...disturbanceShape, faults: faultRulesRule };
+const restShape = { schema: text({ minLength: 0, maxLength: 1_048_576, default: '' }) };
+
+const restRule: Rule<RestSettings | undefined> = optional({
+  permitted: 'true or an object',
+  accepts: (value, field, owner) =>
+    readOptions(owner, restShape, value === true ? {} : value, field),
+});
+
+const shape = {
+  ...storageShape,
+  ...disturbanceShape,
+  faults: faultRulesRule,
+  rest: restRule,
+};
 
 /** What the program of the Supabase is started with. */
-export type SupabaseSettings = Required<SupabaseStageOptions>;
+export interface SupabaseSettings extends Required<Omit<SupabaseStageOptions, 'rest'>> {
+  readonly rest?: RestSettings;
+}
 
 /** @throws InvalidOptionError */
 export function readSupabaseSettings(
@@ -26,7 +45,8 @@ export function readSupabaseSettings(
   given: unknown,
   field?: string,
 ): SupabaseSettings {
-  return readOptions(owner, shape, given, field);
+  const { rest, ...settled } = readOptions(owner, shape, given, field);
+  return rest === undefined ? settled : { ...settled, rest };
 }
 
 /** @throws InvalidOptionError */

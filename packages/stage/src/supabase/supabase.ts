@@ -8,6 +8,7 @@ import type { ServerHandle } from '../stage.ts';
 import { type SupabaseKeys, keysOf } from './client-keys.ts';
 import type { SupabaseExchange } from './handler.ts';
 import { signToken } from './jwt.ts';
+import { assertLiteIsThere } from './rest.ts';
 import {
   type SupabaseSettings,
   type SupabaseStageDisturbances,
@@ -16,7 +17,7 @@ import {
 } from './settings.ts';
 
 /**
- * A Supabase with its Storage; `url` is what `createClient` takes. Objects, unfinished uploads and what is
+ * A Supabase with its Storage and, with `rest`, PostgREST; `url` is what `createClient` takes. Objects, unfinished uploads and what is
  * wrong with it outlast a restart; how often a fault has struck, and what was asked, do not.
  */
 export interface Supabase extends ServerHandle, SupabaseKeys {
@@ -46,10 +47,13 @@ const NOT_IN_DOCKER =
   `which docker-compose.test.yml holds open with '--profile storage'`;
 
 export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
-  const { jwtSecret, policies, readOnly, database, faults } = settings;
+  const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
   const solo = soloist({
     docker: { stands: false, why: NOT_IN_DOCKER },
-    locate: locateNode,
+    locate() {
+      if (rest !== undefined) assertLiteIsThere();
+      return locateNode();
+    },
     cast: (address) =>
       nodeServer(
         {
