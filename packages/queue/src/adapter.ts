@@ -187,9 +187,9 @@ export class QueueAdapter implements Queue {
       async list(options) {
         const { limit } = readDeadLetterOptions(options, 100);
         const letters = await backend.deadLetters(topic, limit);
-        return letters.map(({ payload, deliveries, ...letter }) => {
+        return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }) => {
           const parsed: unknown = JSON.parse(payload);
-          return { ...letter, payload: parsed, attempts: deliveries };
+          return { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
         });
       },
       async redrive({ ids, ...options } = {}) {

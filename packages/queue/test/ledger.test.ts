@@ -72,10 +72,10 @@ function pool(answers: Record<string, { rowCount: number | null; command?: strin
 test('the Postgres ledger enters the job and runs the effect in one transaction', async () => {
   const { told, client } = pool({});
   const ledger = postgresLedger({ client });
-  const effect = async ({ query }: { query(sql: string): Promise<unknown> }): Promise<void> => {
-    await query('UPDATE things');
-  };
-  expect(await ledger.once(entry, effect)).toBe('applied');
+  const outcome = await ledger.once(entry, async (connection) => {
+    await connection.query('UPDATE things');
+  });
+  expect(outcome).toBe('applied');
   expect(told).toEqual({ said: ['BEGIN', 'INSERT', 'UPDATE', 'COMMIT'], released: [false] });
 });
 

@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import { directClient } from '../../src/arena.ts';
 import { untilTrue, withClient } from '../../src/field.ts';
@@ -27,6 +28,7 @@ scenario(
       harm: () => former.kill(),
       lastsMs: 0,
       mend: () => untilTrue(async () => (await redis.primaryOfSlot(slot)) !== former),
+      during: (queue) => expect(queue.health()).toMatchObject({ level: 'degraded' }),
     });
   },
   openClusterField,

@@ -1,0 +1,121 @@
+import { sleep, systemClock } from '@holdfast/resilience';
+import { openArena } from '../arena.ts';
+import { Ledger } from '../ledger.ts';
+import type { ScoredFault } from './faults.ts';
+import type { QueueModule } from './queue-module.ts';
+
+/** What became of the jobs that were offered to one queue through one fault. */
+export interface Score {
+  /** Of those offered during the fault, how many were accepted before its end, in percent. */
+  readonly acceptedDuring: number;
+  readonly rejected: number;
+  /** Neither accepted nor rejected by the end. */
+  readonly pending: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly outOfOrder: number;
+  /** From the moment the server was whole to the first job handled after it; NaN for never. */
+  readonly backAfterMs: number;
+}
+
+const JOBS_PER_SECOND = 200;
+const TICK_MS = 5;
+const BEFORE_MS = 1_000;
+const AFTER_MS = 2_000;
+/** How long after the load's end a job may come without counting as lost. */
+const SETTLES_WITHIN_MS = 15_000;
+const CLOSES_WITHIN_MS = 3_000;
+
+interface Offer {
+  readonly job: number;
+  readonly atMs: number;
+  acceptedAtMs?: number;
+  isRejected?: true;
+}
+
+/** Leads one queue through one fault, under a load that does not wait for answers. */
+export async function score(module: QueueModule, fault: ScoredFault): Promise<Score> {
+  const arena = await openArena(fault.settings ?? {});
+  try {
+    const proxy = await arena.proxy();
+    const { host, port } = proxy;
+    const queue = await module.open({ host, port, directory: await arena.directory() });
+    const ledger = new Ledger();
+    const work = (): void => queue.work((job) => ledger.delivered(job));
+    if (fault.hasBacklog !== true) work();
+    const load = offer((job) => queue.add(job), ledger);
+
+    await sleep(systemClock, BEFORE_MS);
+    const harmedAtMs = systemClock.now();
+    await fault.harm(arena, proxy);
+    await sleep(systemClock, fault.lastsMs);
+    const endsAtMs = systemClock.now();
+    await fault.mend(arena, proxy);
+    const wholeAtMs = systemClock.now();
+    if (fault.hasBacklog === true) work();
+    const deadline = sleep(systemClock, AFTER_MS + SETTLES_WITHIN_MS).then(() => Number.NaN);
+    const back = Promise.race([ledger.nextDelivery(), deadline]);
+    await sleep(systemClock, AFTER_MS);
+    const offers = await load.stop();
+    await ledger.settled(SETTLES_WITHIN_MS);
+    const backAtMs = await back;
+    const during = offers.filter(({ atMs }) => atMs >= harmedAtMs && atMs < endsAtMs);
+    const inTime = during.filter(({ acceptedAtMs = Infinity }) => acceptedAtMs <= endsAtMs);
+    const { lost, duplicated, outOfOrder } = ledger.verdict();
+    const isPending = ({ acceptedAtMs, isRejected }: Offer): boolean =>
+      acceptedAtMs === undefined && isRejected === undefined;
+    const result = {
+      acceptedDuring: (100 * inTime.length) / during.length,
+      rejected: offers.filter(({ isRejected }) => isRejected).length,
+      pending: offers.filter(isPending).length,
+      lost: lost.length,
+      duplicated: duplicated.length,
+      outOfOrder: outOfOrder.length,
+      backAfterMs: backAtMs - wholeAtMs,
+    };
+    await Promise.race([
+      queue.close().catch(() => undefined),
+      sleep(systemClock, CLOSES_WITHIN_MS),
+    ]);
+    return result;
+  } finally {
+    await arena.close();
+  }
+}
+
+function offer(
+  add: (job: number) => Promise<unknown>,
+  ledger: Ledger,
+): { stop(): Promise<readonly Offer[]> } {
+  const offers: Offer[] = [];
+  const stopping = new AbortController();
+  const offerOne = async (one: Offer): Promise<void> => {
+    try {
+      await add(one.job);
+      one.acceptedAtMs = systemClock.now();
+      ledger.accepted(one.job, 'it');
+    } catch {
+      one.isRejected = true;
+    }
+  };
+  const run = async (): Promise<void> => {
+    const startedMs = systemClock.now();
+    while (!stopping.signal.aborted) {
+      const due = ((systemClock.now() - startedMs) / 1_000) * JOBS_PER_SECOND;
+      while (offers.length < due) {
+        const one = { job: offers.length + 1, atMs: systemClock.now() };
+        offers.push(one);
+        void offerOne(one);
+      }
+      await sleep(systemClock, TICK_MS, stopping.signal).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+      return offers;
+    },
+  };
+}
