@@ -60,7 +60,7 @@ export async function openRest(
     import('@supabase/lite'),
     import('@supabase/lite/sqlite'),
   ]);
-  const connection = await createConnection({ url: file ?? ':memory:', ddlDialect: 'postgres' });
+  const connection = createConnection({ url: file ?? ':memory:', ddlDialect: 'postgres' });
   const app = new App({
     connection,
     auth: {
