@@ -87,6 +87,16 @@ export class StageCannotError extends HoldfastError {
   }
 }
 
+/** There is no broker, or it cannot lend what was asked for. */
+export class BrokerError extends HoldfastError {
+  readonly code = 'BROKER_UNAVAILABLE';
+
+  constructor(seen: string, cause?: unknown) {
+    const wayOut = `Open one with openBroker() before the tests and hand on its address as HOLDFAST_BROKER`;
+    super(`leaseServers: ${seen}. ${wayOut}`, { cause, outcome: 'not-applied' });
+  }
+}
+
 /** A server ended while it was being started. */
 export class ServerStartError extends HoldfastError {
   readonly code = 'SERVER_START_FAILED';

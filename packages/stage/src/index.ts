@@ -3,6 +3,7 @@
  * process that opened it.
  */
 export {
+  BrokerError,
   EngineError,
   PostgresNotFoundError,
   PostgresRefusedError,
@@ -16,6 +17,14 @@ export {
   StageModeError,
   StageStateError,
 } from './errors.ts';
+export {
+  type Broker,
+  type BrokerOptions,
+  type ServersLease,
+  leaseServers,
+  openBroker,
+} from './lease/broker.ts';
+export { type Lease, type Spares, type SparesOptions, openSpares } from './lease/spares.ts';
 export type { StageNetwork } from './network.ts';
 export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';
 export type { RedisCluster } from './redis/cluster.ts';
@@ -75,5 +84,8 @@ export type { SupabaseDisturbances } from './supabase/disturbances.ts';
 export type { SupabaseExchange, SupabaseStorageStats } from './supabase/handler.ts';
 export type { SupabaseStorageServerOptions } from './supabase/options.ts';
 export type { SupabaseStageDisturbances, SupabaseStageOptions } from './supabase/settings.ts';
-export { type SupabaseStorageServer, createSupabaseStorageServer } from './supabase/storage-server.ts';
+export {
+  type SupabaseStorageServer,
+  createSupabaseStorageServer,
+} from './supabase/storage-server.ts';
 export type { Supabase } from './supabase/supabase.ts';

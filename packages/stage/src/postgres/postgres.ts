@@ -34,6 +34,11 @@ export interface Postgres {
    * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
    */
   createDatabase(options?: CreateDatabaseOptions): Promise<StageDatabase>;
+  /**
+   * Removes a database of the primary, and ends the sessions in it; nothing where there is none.
+   * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
+   */
+  dropDatabase(name: string, options?: { signal?: AbortSignal }): Promise<void>;
 }
 
 /** A Postgres whose replica applies what it streams from the primary. */
@@ -153,6 +158,13 @@ function present(
         mustBeDone(primary, `make the database ${chosen}`, reply);
       });
       return { name: chosen, url: databaseUrl(primary, chosen) };
+    },
+    async dropDatabase(name, { signal } = {}) {
+      mustBeName('name', name);
+      const sql = `drop database if exists "${name}" with (force)`;
+      await within(primary, 'did not drop a database', signal, async (limit) => {
+        mustBeDone(primary, `drop ${name}`, await askPostgres(primary.direct, { sql }, limit));
+      });
     },
   };
   const replica = handles[1];
