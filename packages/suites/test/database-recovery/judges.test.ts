@@ -1,0 +1,43 @@
+import { expect, test } from '@jest/globals';
+import { systemClock } from '@holdfast/resilience';
+import { LedgerTable } from '../../src/database/ledger-table.ts';
+import { Punctuality } from '../../src/database/punctuality.ts';
+
+test('the audit of a ledger finds what was lost, doubled and wrongly denied', async () => {
+  const ledger = new LedgerTable();
+  const done = async (): Promise<void> => undefined;
+  const failing = (outcome: string) => (): Promise<never> =>
+    Promise.reject(Object.assign(new Error(outcome), { outcome }));
+  await ledger.write(done);
+  await ledger.write(done);
+  await ledger.write(done);
+  await ledger.write(failing('not-applied'));
+  await ledger.write(failing('not-applied'));
+  await ledger.write(failing('unknown'));
+  await ledger.write(failing('unknown'));
+  const rows = [
+    { entry: 1, times: 1 },
+    { entry: 2, times: 2 },
+    { entry: 4, times: 1 },
+    { entry: 6, times: 1 },
+  ];
+  expect(await ledger.audit(async () => rows)).toEqual({
+    acknowledged: 3,
+    lost: [3],
+    duplicated: [2],
+    denied: [4],
+    unknown: { written: 2, there: 1 },
+  });
+});
+
+test('a call that is still pending after its deadline counts as late', async () => {
+  const punctuality = new Punctuality();
+  const gate = Promise.withResolvers<undefined>();
+  const calling = punctuality.watch(0, () => gate.promise);
+  const beganMs = systemClock.now();
+  while (systemClock.now() - beganMs < 5) await new Promise((resolve) => setImmediate(resolve));
+  expect(punctuality.latestMs()).toBeGreaterThanOrEqual(4);
+  gate.resolve(undefined);
+  await calling;
+  expect(punctuality.latestMs()).toBeGreaterThanOrEqual(4);
+});
