@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -75,6 +75,19 @@ test('a change whose writing was torn is as if it had never been asked for', asy
     const last = openRecords(directory);
     expect(last.table('t', shape).keys()).toEqual([]);
     last.close();
+  });
+});
+
+test('what a crash left of a body that was on its way is removed at the next start', async () => {
+  await inFolder(async (directory) => {
+    await withS3({ directory }, async ({ client }) => {
+      await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x' }));
+    });
+    const blobs = join(directory, 'blobs');
+    const [whole] = await readdir(blobs);
+    await writeFile(join(blobs, 'half'), 'ha');
+    await (await createS3Server({ directory })).close();
+    expect(await readdir(blobs)).toEqual([whole]);
   });
 });
 

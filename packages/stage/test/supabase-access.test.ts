@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { createFakeClock } from '@holdfast/resilience/testing';
 import { expect, test } from '@jest/globals';
 import type { ServerFault } from '../src/s3/faults.ts';
@@ -98,6 +99,29 @@ test('a database that is down is 500, and one that is silent is 544 when its tim
     expect((await files.upload('key', 'x')).error).toBeNull();
   });
 });
+
+test('who gives up on a silent database leaves nothing waiting', async () => {
+  const clock = createFakeClock();
+  await withSupabase({ clock }, async ({ server }) => {
+    server.disturb({ database: 'frozen' });
+    const leaving = new AbortController();
+    const authorization = `Bearer ${server.serviceRoleKey}`;
+    const asked = fetch(`${server.url}/storage/v1/bucket`, {
+      headers: { authorization },
+      signal: leaving.signal,
+    });
+    const said = asked.catch(() => 'left');
+    await untilTrue(() => clock.pendingTimers === 1);
+    leaving.abort();
+    expect(await said).toBe('left');
+    await untilTrue(() => clock.pendingTimers === 0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+async function untilTrue(isTrue: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 100_000 && !isTrue(); turn += 1) await setImmediate();
+}
 
 test('a signed address is good until it expires, for its object alone', async () => {
   const clock = createFakeClock();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { link, mkdir, rm } from 'node:fs/promises';
+import { link, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -25,6 +25,8 @@ export interface Blobs {
   duplicate(blob: string): Promise<string>;
   /** Removes it once nobody reads it any more. */
   remove(blob: string): Promise<void>;
+  /** Removes all others: what a crash left of bodies that were on their way. */
+  keepOnly(blobs: ReadonlySet<string>): Promise<void>;
 }
 
 /** Where the bytes of the blobs lie. */
@@ -33,6 +35,7 @@ interface Medium {
   read(span: Span): AsyncIterable<Uint8Array>;
   duplicate(blob: string, twin: string): Promise<void>;
   remove(blob: string): Promise<void>;
+  list(): Promise<readonly string[]>;
 }
 
 /** Blobs in a folder that is made if need be; without one, in memory. */
@@ -91,6 +94,9 @@ export async function openBlobs(directory: string | undefined): Promise<Blobs> {
       if (readers.has(blob)) doomed.add(blob);
       else await medium.remove(blob);
     },
+    async keepOnly(blobs) {
+      for (const blob of await medium.list()) if (!blobs.has(blob)) await medium.remove(blob);
+    },
   };
 }
 
@@ -115,6 +121,7 @@ function memoryMedium(): Medium {
     async remove(blob) {
       bodies.delete(blob);
     },
+    list: () => Promise.resolve([...bodies.keys()]),
   };
 }
 
@@ -126,5 +133,6 @@ async function diskMedium(directory: string): Promise<Medium> {
     read: ({ blob, first, last }) => createReadStream(pathOf(blob), { start: first, end: last }),
     duplicate: (blob, twin) => link(pathOf(blob), pathOf(twin)),
     remove: (blob) => rm(pathOf(blob), { force: true }),
+    list: () => readdir(directory),
   };
 }

@@ -48,7 +48,7 @@ export async function answerUnder<Answer>(
 ): Promise<Answer | undefined> {
   if (fault === undefined) return work();
   if (fault.kind === 'delay') {
-    await delay(fault.delayMs, message, clock);
+    await keepWaiting(fault.delayMs, message, clock);
     return work();
   }
   if (fault.when === 'after') discard(await work());
@@ -57,8 +57,12 @@ export async function answerUnder<Answer>(
   return undefined;
 }
 
-/** Waits, but not for a client that has gone. */
-async function delay(delayMs: number, { socket }: IncomingMessage, clock: Clock): Promise<void> {
+/** Lets a client wait; rejects when it goes away meanwhile. */
+export async function keepWaiting(
+  delayMs: number,
+  { socket }: IncomingMessage,
+  clock: Clock,
+): Promise<void> {
   const gone = new AbortController();
   const onClose = (): void => gone.abort(new Error('the client has gone'));
   socket.once('close', onClose);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type Rule,
   InvalidOptionError,
@@ -126,8 +127,13 @@ const checksumType: Rule<'FULL_OBJECT' | 'COMPOSITE'> = {
 /** Opens what a folder holds; without one, an empty store in memory. */
 export async function openStore(directory: string | undefined): Promise<ObjectStore> {
   const records = openRecords(directory);
-  const blobs = await openBlobs(directory === undefined ? undefined : `${directory}/blobs`);
-  return storeOf(records, blobs);
+  const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
+  const store = storeOf(records, blobs);
+  const used = [store.objects, store.parts].flatMap((table) =>
+    table.keys().flatMap((key) => piecesOf(table.get(key))),
+  );
+  await blobs.keepOnly(new Set(used.map(({ blob }) => blob)));
+  return store;
 }
 
 function storeOf(records: Records, blobs: Blobs): ObjectStore {

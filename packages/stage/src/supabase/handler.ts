@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { sleep } from '@holdfast/resilience/foundation';
-import { type RefusalFault, type ServerCall, answerUnder } from '../s3/faults.ts';
+import { type RefusalFault, type ServerCall, answerUnder, keepWaiting } from '../s3/faults.ts';
 import { type HttpAnswer, sendAnswer } from '../s3/listen.ts';
 import { ROLES, type StorageRole } from './access.ts';
 import { type Disturbances, type SupabaseDisturbances, readDisturbances } from './disturbances.ts';
@@ -56,17 +55,17 @@ export async function openSupabaseHandler(
     onBytes: (bytes: number) => void,
   ): Promise<HttpAnswer> => {
     const role = route.isOpen ? 'anon' : roleOf(message, jwtSecret, clock.epochMs());
-    if (route.operation !== 'status') await reachDatabase();
+    if (route.operation !== 'status') await reachDatabase(message);
     const { bucket, key, isOpen } = route;
     const request = { message, method, prefix, query, bucket, key, role, isOpen };
     const surroundings = { store, settings: settled, disturbances, clock, onBytes };
     return route.perform({ ...request, ...surroundings });
   };
 
-  const reachDatabase = async (): Promise<void> => {
+  const reachDatabase = async (message: IncomingMessage): Promise<void> => {
     if (disturbances.database === 'down') throw refuse('InternalError');
     if (disturbances.database === 'up') return;
-    await sleep(clock, databaseTimeoutMs);
+    await keepWaiting(databaseTimeoutMs, message, clock);
     throw refuse('DatabaseTimeout');
   };
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type Rule,
   InvalidOptionError,
@@ -78,8 +79,13 @@ function listOf<T>(item: Rule<T>): Rule<readonly T[]> {
 /** Opens what a folder holds; without one, an empty store in memory. */
 export async function openSupabaseStore(directory: string | undefined): Promise<SupabaseStore> {
   const records = openRecords(directory);
-  const blobs = await openBlobs(directory === undefined ? undefined : `${directory}/blobs`);
-  return storeOf(records, blobs);
+  const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
+  const store = storeOf(records, blobs);
+  const used = [store.objects, store.uploads].flatMap((table) =>
+    table.keys().flatMap((key) => table.get(key)?.pieces ?? []),
+  );
+  await blobs.keepOnly(new Set(used.map(({ blob }) => blob)));
+  return store;
 }
 
 function storeOf(records: Records, blobs: Blobs): SupabaseStore {
