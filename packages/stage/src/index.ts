@@ -83,6 +83,7 @@ export type { StoragePolicy, StorageRole } from './supabase/access.ts';
 export type { SupabaseDisturbances } from './supabase/disturbances.ts';
 export type { SupabaseExchange, SupabaseStorageStats } from './supabase/handler.ts';
 export type { SupabaseStorageServerOptions } from './supabase/options.ts';
+export { type RestSettings, SupabaseLiteNotFoundError } from './supabase/rest.ts';
 export type { SupabaseStageDisturbances, SupabaseStageOptions } from './supabase/settings.ts';
 export {
   type SupabaseStorageServer,
