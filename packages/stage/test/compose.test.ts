@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { openStage } from '../src/stage.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
+import { openUpstream } from './program-contracts.ts';
 import { redisValue, underContract } from './redis-contract.ts';
 
 const isAsked = process.env['HOLDFAST_STAGE'] === 'compose';
@@ -22,6 +23,8 @@ if (isAsked) {
   // What it printed before the stage counts as well.
   honoursServerContract(openRedis, { name: 'Redis of compose', printsSinceOpen: false });
   honoursServerContract(openPostgres, { name: 'Postgres of compose', printsSinceOpen: false });
+  const openHttp = (): Promise<ServerUnderContract> => openUpstream(mode);
+  honoursServerContract(openHttp, { name: 'the upstream of compose', printsSinceOpen: false });
 
   test('what compose has brought up is left running, also when it was stopped or frozen', async () => {
     for (const verb of ['kill', 'freeze'] as const) {
