@@ -9,6 +9,8 @@ export interface CallersResult {
 
 /** Callers that call again as soon as they have an answer, whatever it is. */
 export interface Callers {
+  /** Made so far. */
+  readonly calls: number;
   /** Resolves with the clock's `now()` for each caller's first success of a call that ends after that. */
   servedSince(atMs: number): Promise<number[]>;
   stop(): Promise<CallersResult>;
@@ -39,6 +41,9 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
   const running = Array.from({ length: callers }, (_, caller) => keep(caller));
 
   return {
+    get calls() {
+      return calls;
+    },
     servedSince: (sinceMs) =>
       Promise.all(
         served.map(

@@ -30,6 +30,8 @@ export interface ReplicatedGround extends Ground {
 export interface GroundOptions {
   /** Parameters of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** The major version; by default that of the run. */
+  readonly version?: number;
   /** A disk of its own, of that size, that can be filled. */
   readonly diskMaxBytes?: number;
 }
@@ -46,17 +48,19 @@ const POLL_MS = 10;
 const TRUE_WITHIN_MS = 30_000;
 
 export async function openGround(options: GroundOptions = {}): Promise<Ground> {
-  const { settings = {}, ...disk } = options;
-  const stage = await openStage({ ...BARE, ...disk, postgres: { settings, ...version } });
+  const { settings = {}, version: own, ...disk } = options;
+  const chosen = own === undefined ? version : { version: own };
+  const stage = await openStage({ ...BARE, ...disk, postgres: { settings, ...chosen } });
   return around(stage.postgres.primary, stage);
 }
 
-export async function openReplicatedGround({
-  settings = {},
-}: GroundOptions = {}): Promise<ReplicatedGround> {
+export async function openReplicatedGround(options: GroundOptions = {}): Promise<ReplicatedGround> {
+  const { settings = {}, version: own, ...disk } = options;
+  const chosen = own === undefined ? version : { version: own };
   const stage = await openStage({
     ...BARE,
-    postgres: { replica: true, settings, ...version },
+    ...disk,
+    postgres: { replica: true, settings, ...chosen },
   });
   const { postgres } = stage;
   const { primary, replica } = postgres;

@@ -1,12 +1,8 @@
 import { expect } from '@jest/globals';
-import { nextEvent, seededRandom, systemClock } from '@holdfast/resilience';
+import { nextEvent, seededRandom } from '@holdfast/resilience';
 import { openReplicatedGround, untilTrue } from '../../src/database/ground.ts';
-import { LEDGER_SQL, LedgerTable, insertEntry } from '../../src/database/ledger-table.ts';
+import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
 import { scenario } from '../../src/database/scenario.ts';
-
-/** Nothing that was acknowledged may be lost by the promotion: the replica has it before it is. */
-const synchronous = (): ReturnType<typeof openReplicatedGround> =>
-  openReplicatedGround({ settings: { synchronous_standby_names: '*' } });
 
 scenario(
   {
@@ -15,54 +11,8 @@ scenario(
     fault: 'the primary is killed, the replica promoted, the old primary started again as one',
     inContainers: true,
   },
-  synchronous,
-  async (ground) => {
-    const { primary, replica } = ground;
-    await ground.ask(LEDGER_SQL);
-    const database = ground.database({
-      hosts: [primary.url, replica.url],
-      max: 5,
-      queryTimeoutMs: 2_000,
-      probeIntervalMs: 100,
-    });
-    const ledger = new LedgerTable();
-    const write = (): Promise<'done' | 'failed'> =>
-      ledger.write((entry) => insertEntry(database, entry));
-    for (let round = 0; round < 20; round += 1) await write();
-    expect(ledger.acknowledged).toBe(20);
-    const killedAtMs = systemClock.now();
-    await primary.kill();
-    await ground.promote();
-    // The new primary has nobody that follows it.
-    await ground.ask(`alter system set synchronous_standby_names = ''`, [], replica);
-    await ground.ask('select pg_reload_conf()', [], replica);
-    const promotedAtMs = systemClock.now();
-    await untilTrue(async () => (await write()) === 'done');
-    const recoveredAfterMs = systemClock.now() - promotedAtMs;
-    expect(recoveredAfterMs).toBeLessThan(2_500);
-
-    await primary.start();
-    const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
-    await untilTrue(async () => {
-      await write();
-      return database
-        .health()
-        .hosts.some(({ host, role }) => host === fenced?.host && role === 'fenced');
-    });
-    for (let round = 0; round < 50; round += 1) await write();
-    const [old] = await ground.ask('select count(*)::int as count from ledger', [], primary);
-    expect(old?.['count']).toBeLessThanOrEqual(20);
-    const audit = await ledger.audit((sql) => ground.ask(sql, [], replica));
-    expect(audit).toMatchObject({ duplicated: [], denied: [] });
-    return {
-      accepted: audit.acknowledged,
-      delivered: audit.acknowledged - audit.lost.length,
-      duplicated: audit.duplicated.length,
-      lastedMs: promotedAtMs - killedAtMs,
-      recoveredAfterMs,
-      note: `${audit.unknown.written} writes with an unknown outcome, ${Number(old?.['count'])} rows on the old primary`,
-    };
-  },
+  openSynchronous,
+  playPromotion,
 );
 
 const SESSION_READS = Number(process.env['HOLDFAST_SESSION_READS'] ?? 10_000);

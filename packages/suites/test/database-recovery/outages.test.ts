@@ -1,61 +1,8 @@
 import { expect } from '@jest/globals';
-import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
-import { type CallersResult, keepCalling, percentile } from '../../src/database/callers.ts';
+import { sleep, systemClock } from '@holdfast/resilience';
 import { type Ground, openGround } from '../../src/database/ground.ts';
-import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
-
-const CALLERS = 20;
-const AWAY_MS = 500;
-/** The promise is 250; a busy machine is forgiven an order of magnitude. */
-const SERVED_WITHIN_MS = 2_500;
-/** A server that is away is asked no more often than that, by one host's pool. */
-const ATTEMPTS_PER_SECOND = 10;
-
-interface Outage {
-  readonly harm: (ground: Ground) => Promise<unknown>;
-  readonly mend: (ground: Ground) => Promise<unknown>;
-  readonly lastsMs?: number;
-}
-
-/** Idempotent reads through an outage: none fails, and all are served soon after it. */
-async function playOutage(
-  ground: Ground,
-  { harm, mend, lastsMs = AWAY_MS }: Outage,
-): Promise<DatabaseOutcome> {
-  const database = ground.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
-  const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
-  await callers.servedSince(systemClock.now());
-  const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
-  let attempts = 0;
-  database.on('connect-failed', () => (attempts += 1));
-  const harmedAtMs = systemClock.now();
-  await harm(ground);
-  const { atMs: detectedAtMs } = await lost;
-  await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
-  const served = callers.servedSince(detectedAtMs);
-  await mend(ground);
-  const mendedAtMs = systemClock.now();
-  const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
-  const result = await callers.stop();
-  expect(result.failures).toEqual([]);
-  expect(attempts).toBeLessThanOrEqual(
-    ATTEMPTS_PER_SECOND * Math.ceil((mendedAtMs - harmedAtMs) / 1_000),
-  );
-  expect(Math.max(...waits)).toBeLessThan(SERVED_WITHIN_MS);
-  return outcomeOf(result, {
-    detectedAfterMs: Math.max(0, detectedAtMs - harmedAtMs),
-    lastedMs: mendedAtMs - harmedAtMs,
-    recoveredAfterMs: Math.max(...waits),
-    note: `served after it accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms; ${attempts} attempts to connect meanwhile`,
-  });
-}
-
-function outcomeOf(
-  { calls, failures }: CallersResult,
-  measured: Omit<DatabaseOutcome, 'accepted' | 'delivered'>,
-): DatabaseOutcome {
-  return { accepted: calls, delivered: calls - failures.length, ...measured };
-}
+import { AWAY_MS, CALLERS, SERVED_WITHIN_MS, playOutage } from '../../src/database/outage.ts';
+import { scenario } from '../../src/database/scenario.ts';
 
 scenario(
   {

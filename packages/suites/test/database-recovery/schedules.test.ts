@@ -10,7 +10,7 @@ const SCHEDULES = Number(process.env['HOLDFAST_SCHEDULES'] ?? 1_000);
 const BUDGET_MS = Number(process.env['HOLDFAST_SCHEDULES_BUDGET_MS'] ?? 20_000);
 const FIRST_SEED = Number(process.env['HOLDFAST_SEED'] ?? 1);
 const DURATION_MS = 60;
-const AT_ONCE = 16;
+const AT_ONCE = 24;
 const CALLERS = 3;
 /** The promise is 50 ms; so many schedules at a time on a busy machine are forgiven more. */
 const SLACK_MS = 1_000;

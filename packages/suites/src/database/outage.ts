@@ -1,0 +1,60 @@
+import { expect } from '@jest/globals';
+import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { type CallersResult, keepCalling, percentile } from './callers.ts';
+import { type Ground, untilTrue } from './ground.ts';
+import type { DatabaseOutcome } from './scenario.ts';
+
+export const CALLERS = 20;
+export const AWAY_MS = 500;
+/** Made before the harm is done. */
+const CALLS_BEFORE = 1_000;
+/** The promise is 250; a busy machine is forgiven an order of magnitude. */
+export const SERVED_WITHIN_MS = 2_500;
+/** A server that is away is asked no more often than that, by one host's pool. */
+const ATTEMPTS_PER_SECOND = 10;
+
+export interface Outage {
+  readonly harm: (ground: Ground) => Promise<unknown>;
+  readonly mend: (ground: Ground) => Promise<unknown>;
+  readonly lastsMs?: number;
+}
+
+/** Idempotent reads through an outage: none fails, and all are served soon after it. */
+export async function playOutage(
+  ground: Ground,
+  { harm, mend, lastsMs = AWAY_MS }: Outage,
+): Promise<DatabaseOutcome> {
+  const database = ground.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
+  const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
+  await untilTrue(() => callers.calls > CALLS_BEFORE);
+  const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
+  let attempts = 0;
+  database.on('connect-failed', () => (attempts += 1));
+  const harmedAtMs = systemClock.now();
+  await harm(ground);
+  const { atMs: detectedAtMs } = await lost;
+  await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
+  const served = callers.servedSince(detectedAtMs);
+  await mend(ground);
+  const mendedAtMs = systemClock.now();
+  const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
+  const result = await callers.stop();
+  expect(result.failures).toEqual([]);
+  expect(attempts).toBeLessThanOrEqual(
+    ATTEMPTS_PER_SECOND * Math.ceil((mendedAtMs - harmedAtMs) / 1_000),
+  );
+  expect(Math.max(...waits)).toBeLessThan(SERVED_WITHIN_MS);
+  return outcomeOf(result, {
+    detectedAfterMs: Math.max(0, detectedAtMs - harmedAtMs),
+    lastedMs: mendedAtMs - harmedAtMs,
+    recoveredAfterMs: Math.max(...waits),
+    note: `served after it accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms; ${attempts} attempts to connect meanwhile`,
+  });
+}
+
+function outcomeOf(
+  { calls, failures }: CallersResult,
+  measured: Omit<DatabaseOutcome, 'accepted' | 'delivered'>,
+): DatabaseOutcome {
+  return { accepted: calls, delivered: calls - failures.length, ...measured };
+}

@@ -1,0 +1,61 @@
+import { expect } from '@jest/globals';
+import { systemClock } from '@holdfast/resilience';
+import { type ReplicatedGround, openReplicatedGround, untilTrue } from './ground.ts';
+import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
+import type { DatabaseOutcome } from './scenario.ts';
+
+/** Nothing that was acknowledged may be lost by the promotion: the replica has it before it is. */
+export function openSynchronous(
+  options: { readonly version?: number } = {},
+): Promise<ReplicatedGround> {
+  return openReplicatedGround({ ...options, settings: { synchronous_standby_names: '*' } });
+}
+
+/** The primary is killed, its replica promoted, and the old primary comes back as one. */
+export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseOutcome> {
+  const { primary, replica } = ground;
+  await ground.ask(LEDGER_SQL);
+  const database = ground.database({
+    hosts: [primary.url, replica.url],
+    max: 5,
+    queryTimeoutMs: 2_000,
+    probeIntervalMs: 100,
+  });
+  const ledger = new LedgerTable();
+  const write = (): Promise<'done' | 'failed'> =>
+    ledger.write((entry) => insertEntry(database, entry));
+  for (let round = 0; round < 20; round += 1) await write();
+  expect(ledger.acknowledged).toBe(20);
+  const killedAtMs = systemClock.now();
+  await primary.kill();
+  await ground.promote();
+  // The new primary has nobody that follows it.
+  await ground.ask(`alter system set synchronous_standby_names = ''`, [], replica);
+  await ground.ask('select pg_reload_conf()', [], replica);
+  const promotedAtMs = systemClock.now();
+  await untilTrue(async () => (await write()) === 'done');
+  const recoveredAfterMs = systemClock.now() - promotedAtMs;
+  expect(recoveredAfterMs).toBeLessThan(2_500);
+
+  await primary.start();
+  const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
+  await untilTrue(async () => {
+    await write();
+    return database
+      .health()
+      .hosts.some(({ host, role }) => host === fenced?.host && role === 'fenced');
+  });
+  for (let round = 0; round < 50; round += 1) await write();
+  const [old] = await ground.ask('select count(*)::int as count from ledger', [], primary);
+  expect(old?.['count']).toBeLessThanOrEqual(20);
+  const audit = await ledger.audit((sql) => ground.ask(sql, [], replica));
+  expect(audit).toMatchObject({ duplicated: [], denied: [] });
+  return {
+    accepted: audit.acknowledged,
+    delivered: audit.acknowledged - audit.lost.length,
+    duplicated: audit.duplicated.length,
+    lastedMs: promotedAtMs - killedAtMs,
+    recoveredAfterMs,
+    note: `${audit.unknown.written} writes with an unknown outcome, ${Number(old?.['count'])} rows on the old primary`,
+  };
+}

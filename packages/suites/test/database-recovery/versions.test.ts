@@ -1,0 +1,40 @@
+import { openGround } from '../../src/database/ground.ts';
+import { playKills } from '../../src/database/kills.ts';
+import { AWAY_MS, CALLERS, playOutage } from '../../src/database/outage.ts';
+import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
+import { scenario } from '../../src/database/scenario.ts';
+
+/** The newest one that the stage brings along, whichever the other scenarios stand on. */
+const NEWEST = { version: 18 };
+const KILLS = 5;
+
+scenario(
+  {
+    promise: 'a Postgres 18 killed under load costs no idempotent call an error',
+    fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+  },
+  () => openGround(NEWEST),
+  (ground) =>
+    playOutage(ground, {
+      harm: ({ primary }) => primary.kill(),
+      mend: ({ primary }) => primary.start(),
+    }),
+);
+
+scenario(
+  {
+    promise: 'a write that Postgres 18 has acknowledged is there exactly once after every kill',
+    fault: `${KILLS} kills at random moments`,
+  },
+  () => openGround(NEWEST),
+  (ground) => playKills(ground, KILLS),
+);
+
+scenario(
+  {
+    promise: 'after the promotion of a Postgres 18 the old primary takes no write any more',
+    fault: 'the primary is killed, the replica promoted, the old primary started again as one',
+  },
+  () => openSynchronous(NEWEST),
+  playPromotion,
+);
