@@ -181,27 +181,33 @@ export class PooledDatabase implements Database {
     this.#enter(asked);
     const limit = new Limit(clock, timeoutMs, options?.signal);
     try {
-      return await this.#told(work(limit));
+      return await work(limit);
+    } catch (error) {
+      throw this.#toldOf(error);
     } finally {
       limit.release();
     }
   }
 
-  /** What was cut off by `end` is not the network's doing. */
   async #told<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      if (this.#ending === undefined || !(error instanceof ConnectionLostError)) throw error;
-      const { phase, outcome, host } = error;
-      throw new DatabaseClosedError('the database was ended while the call was under way', {
-        cause: error,
-        phase,
-        outcome,
-        retryable: false,
-        host,
-      });
+      throw this.#toldOf(error);
     }
+  }
+
+  /** What was cut off by `end` is not the network's doing. */
+  #toldOf(error: unknown): unknown {
+    if (this.#ending === undefined || !(error instanceof ConnectionLostError)) return error;
+    const { phase, outcome, host } = error;
+    return new DatabaseClosedError('the database was ended while the call was under way', {
+      cause: error,
+      phase,
+      outcome,
+      retryable: false,
+      host,
+    });
   }
 }
 

@@ -31,7 +31,7 @@ export class Queries {
    * What never reached a socket is sent again; what may have run is sent again once, if it is idempotent.
    * @throws as `Queryable.query`
    */
-  async run<Row extends QueryResultRow>(
+  run<Row extends QueryResultRow>(
     statement: Statement,
     limit: Limit,
     idempotent: boolean,
@@ -44,7 +44,7 @@ export class Queries {
    * As {@link run} at a primary, with a place in the log behind all that the statement has written or seen; in
    * the same message, so that it costs no round trip.
    */
-  async runPlaced<Row extends QueryResultRow>(
+  runPlaced<Row extends QueryResultRow>(
     statement: Statement,
     limit: Limit,
     idempotent: boolean,

@@ -118,6 +118,7 @@ class PgLink implements Link {
   readonly #clock: Clock;
   readonly #prepared = new Map<string, string>();
   #secretKey = 0;
+  #holds = true;
   #exchange: Exchange | undefined;
   #commands: string[] = [];
 
@@ -221,6 +222,8 @@ class PgLink implements Link {
   }
 
   hold(holds: boolean): void {
+    if (holds === this.#holds) return;
+    this.#holds = holds;
     const { stream } = this.#client.connection;
     if ('ref' in stream && typeof stream.ref === 'function' && holds) stream.ref();
     if ('unref' in stream && typeof stream.unref === 'function' && !holds) stream.unref();
@@ -249,16 +252,21 @@ class PgLink implements Link {
   }
 
   #send<Row extends QueryResultRow>(
-    { text, values, name, rowMode, types }: Statement,
+    statement: Statement,
     answered: (error: unknown, result: QueryResult<Row>) => void,
   ): void {
-    const config = {
-      text,
-      ...(values === undefined ? {} : { values: [...values] }),
-      ...(name === undefined ? {} : { name }),
-      ...(rowMode === undefined ? {} : { rowMode }),
-      ...(types === undefined ? {} : { types }),
-    };
+    const { text, values, name, rowMode, types } = statement;
+    const isPlain = name === undefined && rowMode === undefined && types === undefined;
+    const bound = values === undefined ? undefined : { values: [...values] };
+    const config = isPlain
+      ? { text, ...bound }
+      : {
+          text,
+          ...bound,
+          ...(name === undefined ? {} : { name }),
+          ...(rowMode === undefined ? {} : { rowMode }),
+          ...(types === undefined ? {} : { types }),
+        };
     this.#client.query<Row>(config, (error: unknown, result) => {
       // Of several statements in one text the last one's result is given.
       const last: QueryResult<Row> = Array.isArray(result) ? result.at(-1) : result;
