@@ -21,14 +21,14 @@ const configure = (arena: Arena, name: string, value: string): Promise<unknown> 
 
 export const scoredFaults: readonly ScoredFault[] = [
   {
-    name: 'kill -9, 3 s',
+    name: 'killed, 3 s',
     settings: WRITTEN,
     lastsMs: 3 * SECOND_MS,
     harm: ({ redis }) => redis.kill(),
     mend: ({ redis }) => redis.start(),
   },
   {
-    name: 'kill -9, 20 s',
+    name: 'killed, 20 s',
     settings: WRITTEN,
     lastsMs: 20 * SECOND_MS,
     harm: ({ redis }) => redis.kill(),
@@ -92,7 +92,7 @@ export const scoredFaults: readonly ScoredFault[] = [
     mend: ({ admin }) => admin((client) => client.config('SET', 'requirepass', ''), PASSWORD),
   },
   {
-    name: 'kill -9 with a backlog, nothing kept',
+    name: 'killed with a backlog, nothing kept',
     lastsMs: 2 * SECOND_MS,
     hasBacklog: true,
     harm: ({ redis }) => redis.kill(),
