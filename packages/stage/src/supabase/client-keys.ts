@@ -9,7 +9,8 @@ export interface SupabaseKeys {
   readonly anonKey: string;
 }
 
-export function keysOf(jwtSecret: string): SupabaseKeys {
+/** The keys that a Supabase with this secret takes. */
+export function supabaseKeys(jwtSecret: string): SupabaseKeys {
   const keyOf = (role: string): string => signToken({ role, iss: 'holdfast' }, jwtSecret);
   return { jwtSecret, serviceRoleKey: keyOf('service_role'), anonKey: keyOf('anon') };
 }

@@ -6,7 +6,7 @@ import { createRequestLog } from '../program/request-log.ts';
 import { ruledFaults } from '../s3/fault-rules.ts';
 import type { FaultHook } from '../s3/faults.ts';
 import { KEEP_ALIVE_MS } from '../s3/listen.ts';
-import { keysOf } from './client-keys.ts';
+import { supabaseKeys } from './client-keys.ts';
 import { type SupabaseExchange, type SupabaseHandler, openSupabaseHandler } from './handler.ts';
 import { readSupabaseOptions } from './options.ts';
 import { openRest } from './rest.ts';
@@ -53,7 +53,7 @@ const rest =
     ? undefined
     : await openRest(
         tables,
-        keysOf(settings.jwtSecret),
+        supabaseKeys(settings.jwtSecret),
         directory === undefined ? undefined : join(directory, 'rest.sqlite'),
       );
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });

@@ -3,7 +3,7 @@ import { listenOn } from '../s3/listen.ts';
 import type { SupabaseDisturbances } from './disturbances.ts';
 import { type SupabaseStorageStats, openSupabaseHandler } from './handler.ts';
 import { signToken } from './jwt.ts';
-import { type SupabaseKeys, keysOf } from './client-keys.ts';
+import { type SupabaseKeys, supabaseKeys } from './client-keys.ts';
 import { type SupabaseStorageServerOptions, readSupabaseOptions } from './options.ts';
 
 /** A Supabase Storage of this process. */
@@ -43,7 +43,7 @@ export async function createSupabaseStorageServer(
     host: listening.host,
     port: listening.port,
     url: listening.url,
-    ...keysOf(jwtSecret),
+    ...supabaseKeys(jwtSecret),
     signToken: (claims) => signToken(claims, jwtSecret),
     disturb: (given) => handler.disturb(given),
     getStats: () => handler.getStats(),

@@ -5,7 +5,7 @@ import { steer } from '../program/steering.ts';
 import { answersHttp } from '../s3/probe.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
-import { type SupabaseKeys, keysOf } from './client-keys.ts';
+import { type SupabaseKeys, supabaseKeys } from './client-keys.ts';
 import type { SupabaseExchange } from './handler.ts';
 import { signToken } from './jwt.ts';
 import { assertLiteIsThere } from './rest.ts';
@@ -74,7 +74,7 @@ export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): 
       const handle = solo.present(handles, context);
       const steering = steer(handle, settings, context);
       return Object.assign(handle, {
-        ...keysOf(jwtSecret),
+        ...supabaseKeys(jwtSecret),
         storageUrl: `${handle.url}/storage/v1`,
         signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
         disturb(given: SupabaseStageDisturbances) {

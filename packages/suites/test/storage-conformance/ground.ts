@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
 import { isHoldfastError } from '@holdfast/resilience';
@@ -22,6 +23,8 @@ export interface GroundPlan<World> {
 
 const FAMILY = 'storage-conformance';
 const MAX_NOTE = 1_000;
+/** Tells the buckets of this run from those of others on a server that stood already. */
+const run = randomUUID().slice(0, 8);
 
 /** Runs every check against one server; where that cannot stand, each is skipped by name, and why is told. */
 export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
@@ -46,7 +49,7 @@ export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
   });
   for (const [at, check] of checks.entries()) {
     test(`${server}: ${check.name}`, async () => {
-      const world = await ground.open(`check-${at}`);
+      const world = await ground.open(`check-${run}-${at}`);
       try {
         expect(await check.run(world)).toBe(wantedFor(check, server, divergences));
         held += 1;

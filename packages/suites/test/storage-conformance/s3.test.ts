@@ -21,7 +21,18 @@ async function openOn(mode: 'local' | 'docker'): Promise<Ground<S3World>> {
 
 await judgeAll({ server: 'own S3', stage: 'local', open: () => openOn('local'), checks });
 
-if (process.env['HOLDFAST_STAGE'] === 'docker') {
+const { HOLDFAST_STAGE, HOLDFAST_S3_URL: address } = process.env;
+if (address !== undefined) {
+  // One that stands already, such as that of compose under the profile `storage`.
+  const { origin: url, username, password } = new URL(address);
+  const credentials = {
+    accessKeyId: decodeURIComponent(username),
+    secretAccessKey: decodeURIComponent(password),
+  };
+  const open = (): Promise<Ground<S3World>> =>
+    Promise.resolve(groundAt({ url, credentials }, () => Promise.resolve()));
+  await judgeAll({ server: 'RustFS', stage: 'compose', open, checks });
+} else if (HOLDFAST_STAGE === 'docker') {
   await judgeAll({ server: 'RustFS', stage: 'docker', open: () => openOn('docker'), checks });
 }
 

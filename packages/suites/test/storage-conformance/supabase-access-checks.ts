@@ -5,14 +5,14 @@ import { type SupabaseWorld, answerOf, textOf } from './supabase-world.ts';
 const version = { 'tus-resumable': '1.0.0' };
 
 async function begin(
-  { url, serviceRoleKey, bucket }: SupabaseWorld,
+  { storageUrl, serviceRoleKey, bucket }: SupabaseWorld,
   length: number,
 ): Promise<string> {
   const words = { bucketName: bucket, objectName: 'large', contentType: 'text/x' };
   const metadata = Object.entries(words).map(
     ([name, value]) => `${name} ${Buffer.from(value).toString('base64')}`,
   );
-  const made = await fetch(`${url}/storage/v1/upload/resumable`, {
+  const made = await fetch(`${storageUrl}/upload/resumable`, {
     method: 'POST',
     headers: {
       ...version,
@@ -114,36 +114,37 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
   {
     name: 'everyone reads an object of a public bucket',
     expected: 'x',
-    async run({ storage, bucket, files }) {
+    async run(world) {
+      const { storage, bucket, files } = world;
       await storage.updateBucket(bucket, { public: true });
       await files.upload('key', 'x');
-      return (await fetch(files.getPublicUrl('key').data.publicUrl)).text();
+      return (await world.fetch(files.getPublicUrl('key').data.publicUrl)).text();
     },
   },
   {
     name: 'nobody reads a private object at the public address',
     expected: '400',
-    async run({ files }) {
+    async run({ files, fetch: ask }) {
       await files.upload('key', 'x');
-      return String((await fetch(files.getPublicUrl('key').data.publicUrl)).status);
+      return String((await ask(files.getPublicUrl('key').data.publicUrl)).status);
     },
   },
   {
     name: 'a signed address gives the object',
     expected: 'x',
-    async run({ files }) {
+    async run({ files, fetch: ask }) {
       await files.upload('dir/a b', 'x');
       const { data } = await files.createSignedUrl('dir/a b', 60);
-      return (await fetch(data?.signedUrl ?? '')).text();
+      return (await ask(data?.signedUrl ?? '')).text();
     },
   },
   {
     name: 'a signed address is good for its object alone',
     expected: '400',
-    async run({ files }) {
+    async run({ files, fetch: ask }) {
       for (const key of ['one', 'two']) await files.upload(key, 'x');
       const { data } = await files.createSignedUrl('one', 60);
-      return String((await fetch((data?.signedUrl ?? '').replace('/one?', '/two?'))).status);
+      return String((await ask((data?.signedUrl ?? '').replace('/one?', '/two?'))).status);
     },
   },
   {
@@ -205,8 +206,8 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
   {
     name: 'Storage answers in the protocol of S3 as well',
     expected: 'a refusal in XML',
-    async run({ url }) {
-      const said = await (await fetch(`${url}/storage/v1/s3/bucket/key`)).text();
+    async run({ storageUrl }) {
+      const said = await (await fetch(`${storageUrl}/s3/bucket/key`)).text();
       return said.trimStart().startsWith('<') ? 'a refusal in XML' : 'no such route';
     },
   },

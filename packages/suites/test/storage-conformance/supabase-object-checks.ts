@@ -138,10 +138,10 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
   {
     name: 'a range is those bytes',
     expected: '206 234',
-    async run({ url, serviceRoleKey, bucket, files }) {
+    async run({ storageUrl, serviceRoleKey, bucket, files }) {
       await files.upload('key', '0123456789');
       const headers = { authorization: `Bearer ${serviceRoleKey}`, range: 'bytes=2-4' };
-      const address = `${url}/storage/v1/object/authenticated/${bucket}/key`;
+      const address = `${storageUrl}/object/authenticated/${bucket}/key`;
       const answer = await fetch(address, { headers });
       return `${answer.status} ${await answer.text()}`;
     },

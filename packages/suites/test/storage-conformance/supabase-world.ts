@@ -4,8 +4,8 @@ type Storage = ReturnType<typeof createClient>['storage'];
 type Files = ReturnType<Storage['from']>;
 
 export interface SupabasePlace {
-  /** What `createClient` takes. */
-  readonly url: string;
+  /** Where the Storage API begins: `/storage/v1` behind a gateway, the root of a server without one. */
+  readonly storageUrl: string;
   readonly serviceRoleKey: string;
   readonly anonKey: string;
 }
@@ -17,16 +17,26 @@ export interface SupabaseWorld extends SupabasePlace {
   /** The bucket in the service role. */
   readonly files: Files;
   readonly connect: (key: string) => Storage;
+  /** Asks for an address that the client has made. */
+  readonly fetch: typeof fetch;
   close(): void;
 }
+
+const BEHIND_GATEWAY = 'http://gateway.invalid';
 
 export async function openSupabaseWorld(
   place: SupabasePlace,
   bucket: string,
 ): Promise<SupabaseWorld> {
+  // A client knows only servers behind a gateway.
+  const made = `${BEHIND_GATEWAY}/storage/v1`;
+  const found: typeof fetch = (input, init) =>
+    fetch(typeof input === 'string' ? input.replace(made, place.storageUrl) : input, init);
   const connect = (key: string): Storage =>
-    createClient(place.url, key, { auth: { persistSession: false, autoRefreshToken: false } })
-      .storage;
+    createClient(BEHIND_GATEWAY, key, {
+      auth: { persistSession: false, autoRefreshToken: false },
+      global: { fetch: found },
+    }).storage;
   const storage = connect(place.serviceRoleKey);
   const { error } = await storage.createBucket(bucket);
   if (error !== null) throw error;
@@ -36,6 +46,7 @@ export async function openSupabaseWorld(
     storage,
     files: storage.from(bucket),
     connect,
+    fetch: found,
     close: () => undefined,
   };
 }

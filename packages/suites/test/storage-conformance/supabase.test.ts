@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { openStage } from '@holdfast/stage';
+import { openStage, supabaseKeys } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
 import { type Ground, judgeAll } from './ground.ts';
 import { type Check, idleDivergences, wantedFor } from './judge.ts';
@@ -17,7 +17,18 @@ async function openOn(mode: 'local' | 'docker'): Promise<Ground<SupabaseWorld>> 
 
 await judgeAll({ server: 'own Supabase', stage: 'local', open: () => openOn('local'), checks });
 
-if (process.env['HOLDFAST_STAGE'] === 'docker') {
+const { HOLDFAST_STAGE, HOLDFAST_SUPABASE_STORAGE_URL: address } = process.env;
+if (address !== undefined) {
+  // One that stands already, such as that of compose under the profile `storage`.
+  const jwtSecret = process.env['HOLDFAST_SUPABASE_JWT_SECRET'] ?? '';
+  const storageUrl = address;
+  const open = (): Promise<Ground<SupabaseWorld>> =>
+    Promise.resolve({
+      open: (name) => openSupabaseWorld({ storageUrl, ...supabaseKeys(jwtSecret) }, name),
+      close: () => Promise.resolve(),
+    });
+  await judgeAll({ server: 'storage-api', stage: 'compose', open, checks });
+} else if (HOLDFAST_STAGE === 'docker') {
   await judgeAll({ server: 'storage-api', stage: 'docker', open: () => openOn('docker'), checks });
 }
 
