@@ -80,6 +80,7 @@ export {
   openStage,
 } from './stage.ts';
 export type { StoragePolicy, StorageRole } from './supabase/access.ts';
+export { type SupabaseKeys, supabaseKeys } from './supabase/client-keys.ts';
 export type { SupabaseDisturbances } from './supabase/disturbances.ts';
 export type { SupabaseExchange, SupabaseStorageStats } from './supabase/handler.ts';
 export type { SupabaseStorageServerOptions } from './supabase/options.ts';
