@@ -7,7 +7,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { honoursServerContract } from '../src/contract.ts';
 import { answersHttp } from '../src/s3/probe.ts';
-import type { S3 } from '../src/s3/s3.ts';
+import { type S3, s3Ensemble } from '../src/s3/s3.ts';
+import { readS3Settings } from '../src/s3/settings.ts';
 import { openStage } from '../src/stage.ts';
 
 const Bucket = 'bucket';
@@ -93,4 +94,19 @@ test('an S3 with accounts of its own is refused in Docker before an engine is as
     code: 'STAGE_MODE_UNAVAILABLE',
     message: expect.stringContaining('s3 with accounts or faults'),
   });
+});
+
+test('in Docker it is RustFS, with the same credentials, published at its address', () => {
+  const settings = readS3Settings('openStage', { accessKeyId: 'owner', secretAccessKey: 'own' });
+  const address = { host: '127.0.0.1', port: 12_345 };
+  const [wave] = s3Ensemble(settings, {}).cast([{ ...address, announced: address }]);
+  expect(wave?.[0]?.container).toEqual({
+    image: 'rustfs/rustfs:1.0.0',
+    port: 9_000,
+    command: ['/data'],
+    files: [],
+    env: { RUSTFS_ACCESS_KEY: 'owner', RUSTFS_SECRET_KEY: 'own' },
+  });
+  const env = { HOLDFAST_IMAGE_S3: 'mirror/rustfs:1' };
+  expect(s3Ensemble(settings, env).docker).toEqual({ stands: true, images: ['mirror/rustfs:1'] });
 });
