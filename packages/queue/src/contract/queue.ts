@@ -58,8 +58,8 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     const queue = await openUp();
     const { jobs, take, reached } = collect();
     queue.process('later', take, { concurrency: 1 });
-    await queue.enqueue('later', 'delayed', { delayMs: 300 });
-    await queue.enqueue('later', 'at once');
+    const delayed = { payload: 'delayed', delayMs: 300 };
+    await queue.enqueueMany('later', [delayed, { payload: 'at once' }]);
     await reached(2);
     expect(jobs.map(({ payload }) => payload)).toEqual(['at once', 'delayed']);
   });

@@ -31,7 +31,6 @@ test('while a replica is missing, jobs to be replicated wait in the fallback and
       fallback: 'memory',
       acknowledge: 'replicated',
       replicas: 2,
-      commandTimeoutMs: 300,
     });
     await queue.ready();
     await one?.freeze();
