@@ -96,6 +96,17 @@ test('an S3 with accounts of its own is refused in Docker before an engine is as
   });
 });
 
+test('an S3 with options of its own is not the one that compose holds open', () => {
+  const composed = (given: object): unknown =>
+    s3Ensemble(readS3Settings('openStage', given), {}).compose;
+  expect(composed({})).toEqual({ stands: true, services: ['s3'] });
+  expect(composed({ accessKeyId: 'holdfast' })).toMatchObject({ stands: true });
+  expect(composed({ minPartBytes: 1 })).toMatchObject({
+    stands: false,
+    why: expect.stringContaining('s3.minPartBytes'),
+  });
+});
+
 test('in Docker it is RustFS, with the same credentials, published at its address', () => {
   const settings = readS3Settings('openStage', { accessKeyId: 'owner', secretAccessKey: 'own' });
   const address = { host: '127.0.0.1', port: 12_345 };

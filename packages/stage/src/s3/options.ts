@@ -15,9 +15,9 @@ import {
 import type { FaultHook } from './faults.ts';
 
 export interface S3ServerOptions {
-  /** Default `holdfast-stage`. */
+  /** Default `holdfast`. */
   accessKeyId?: string;
-  /** Default `holdfast-stage-secret`. */
+  /** Default `holdfast-secret`. */
   secretAccessKey?: string;
   /** Further accounts, which may do only what a bucket's policy allows them. */
   accounts?: readonly { readonly accessKeyId: string; readonly secretAccessKey: string }[];
@@ -72,8 +72,8 @@ export const storageShape: {
   readonly maxStoredBytes: Rule<number | undefined>;
   readonly minPartBytes: Rule<number>;
 } = {
-  accessKeyId: name('holdfast-stage'),
-  secretAccessKey: name('holdfast-stage-secret'),
+  accessKeyId: name('holdfast'),
+  secretAccessKey: name('holdfast-secret'),
   accounts: accountsRule,
   maxObjectBytes: bytes(5 * GIB),
   maxStoredBytes: optional(bytes()),

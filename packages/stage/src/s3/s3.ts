@@ -1,5 +1,5 @@
 import type { Rule } from '@holdfast/resilience';
-import { type Ensemble, soloist } from '../ensemble.ts';
+import { type Ensemble, composedAs, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
 import { steer } from '../program/steering.ts';
@@ -11,7 +11,7 @@ import { answersHttp } from './probe.ts';
 import type { S3Credentials } from './s3-server.ts';
 import { type S3Settings, readS3Settings } from './settings.ts';
 
-/** An S3, path style. Locally it is this package's own; in Docker RustFS. */
+/** An S3, path style. Locally it is this package's own; in Docker and compose RustFS. */
 export interface S3 extends ServerHandle {
   readonly region: 'us-east-1';
   /** Of who owns the buckets. */
@@ -43,6 +43,7 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
     docker: isPlain
       ? { stands: true, images: [image] }
       : { stands: false, why: 's3 with accounts or faults is a process of this machine only' },
+    compose: composedAs(['s3'], changedIn(settings)),
     locate: locateNode,
     cast(address): ServerKind {
       const { container: _, ...program } = nodeServer(
@@ -89,6 +90,14 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
       });
     },
   };
+}
+
+/** Options that are not as they are without being given. */
+function changedIn(settings: S3Settings): string[] {
+  const plain = new Map<string, unknown>(Object.entries(readS3Settings('openStage', {})));
+  return Object.entries(settings)
+    .filter(([option, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(option)))
+    .map(([option]) => `s3.${option}`);
 }
 
 /** Both ends are this package's own, so the list is what the program wrote. */

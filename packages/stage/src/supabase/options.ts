@@ -58,7 +58,7 @@ export const storageShape: {
   jwtSecret: text({
     minLength: 32,
     maxLength: 1_024,
-    default: 'holdfast-stage-secret-of-32-characters-and-more',
+    default: 'holdfast-secret-of-thirty-two-bytes',
   }),
   policies: policiesRule,
   maxObjectBytes: bytes(524_288_000),

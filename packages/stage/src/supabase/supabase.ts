@@ -46,10 +46,14 @@ const NOT_IN_DOCKER =
   'supabase stands as a process of this machine only: the real one needs a gateway and a database, ' +
   `which docker-compose.test.yml holds open with '--profile storage'`;
 
+const NO_GATEWAY =
+  'the storage-api of docker-compose.test.yml has no gateway before it, which createClient needs';
+
 export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
   const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
   const solo = soloist({
     docker: { stands: false, why: NOT_IN_DOCKER },
+    compose: { stands: false, why: NO_GATEWAY },
     locate() {
       if (rest !== undefined) assertLiteIsThere();
       return locateNode();
