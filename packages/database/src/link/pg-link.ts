@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '@holdfast/resilience';
-import { Client, type QueryResultRow } from 'pg';
+import { Client, type QueryResult as PgResult, type QueryResultRow } from 'pg';
 import type { Address } from '../address.ts';
 import type { QueryResult, Statement } from '../database.ts';
 import { sendCancel } from './cancel.ts';
@@ -256,22 +256,25 @@ class PgLink implements Link {
     answered: (error: unknown, result: QueryResult<Row>) => void,
   ): void {
     const { text, values, name, rowMode, types } = statement;
-    const isPlain = name === undefined && rowMode === undefined && types === undefined;
-    const bound = values === undefined ? undefined : { values: [...values] };
-    const config = isPlain
-      ? { text, ...bound }
-      : {
-          text,
-          ...bound,
-          ...(name === undefined ? {} : { name }),
-          ...(rowMode === undefined ? {} : { rowMode }),
-          ...(types === undefined ? {} : { types }),
-        };
-    this.#client.query<Row>(config, (error: unknown, result) => {
+    const done = (error: unknown, result: PgResult<Row>): void => {
       // Of several statements in one text the last one's result is given.
       const last: QueryResult<Row> = Array.isArray(result) ? result.at(-1) : result;
       answered(error ?? undefined, last);
-    });
+    };
+    const bound = values === undefined ? [] : [...values];
+    // pg copies an object property by property, which costs a tenth of a query.
+    if (name === undefined && rowMode === undefined && types === undefined) {
+      this.#client.query<Row>(text, bound, done);
+      return;
+    }
+    const config = {
+      text,
+      values: bound,
+      ...(name === undefined ? {} : { name }),
+      ...(rowMode === undefined ? {} : { rowMode }),
+      ...(types === undefined ? {} : { types }),
+    };
+    this.#client.query<Row>(config, done);
   }
 
   /** pg would refuse it too, but without any reply to wait for. */
