@@ -134,3 +134,17 @@ export {
   type ToxiproxyServerOptions,
   createToxiproxyServer,
 } from './toxiproxy/toxiproxy-server.ts';
+export {
+  HostCommandError,
+  type HostFaultKind,
+  HostFaultUnavailableError,
+  type HostPlan,
+  planHostFault,
+} from './host/plan.ts';
+export { limitDescriptors } from './host/descriptors.ts';
+export {
+  type PartitionOptions,
+  type Sandbox,
+  type SandboxOptions,
+  openSandbox,
+} from './host/sandbox.ts';

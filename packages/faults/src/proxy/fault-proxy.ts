@@ -95,6 +95,11 @@ export interface FaultProxy {
   /** Undoes every fault; what was held back goes on. @throws ProxyListenError */
   heal(): Promise<void>;
   /**
+   * New connections are not answered at all, as when the server's host is gone: connects hang until `heal()`.
+   * Those that are open live on. @throws HostFaultUnavailableError with the reason, ProxyClosedError
+   */
+  hangConnects(): Promise<void>;
+  /**
    * Refuses new connections until `accept()`, whatever the faults say: for who knows that the server is not
    * running. Those that are open end as the server ends them.
    */
@@ -143,6 +148,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   let connectionsRefused = 0;
   let isClosed = false;
   let isServerAway = false;
+  let isHanging = false;
   let whenEmpty = (): void => {};
 
   const surroundings: ConnectionSurroundings = {
@@ -183,7 +189,8 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
 
   let opening = Promise.resolve();
   const steerListener = (refuses: 'keep' | 'close' | 'reset' | undefined): void => {
-    if (isClosed) return;
+    if (isClosed || (isHanging && refuses === undefined && !isServerAway)) return;
+    isHanging = false;
     if (refuses === undefined && !isServerAway) {
       opening = listener.open();
       // Whoever heals awaits it; a schedule has nobody to tell, and the next change tries again.
@@ -209,12 +216,14 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     },
   });
 
+  let closing = Promise.resolve();
   const close = async (): Promise<void> => {
     if (!isClosed) {
       isClosed = true;
       board.clearAll();
-      listener.close();
+      closing = listener.close();
     }
+    await closing;
     if (connections.size === 0) return;
     await new Promise<void>((resolve) => {
       const earlier = whenEmpty;
@@ -244,7 +253,13 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       },
       list: () => board.list(),
     },
+    async hangConnects() {
+      if (isClosed) throw new ProxyClosedError();
+      isHanging = true;
+      await listener.hang();
+    },
     heal() {
+      isHanging = false;
       board.clearAll();
       return opening;
     },

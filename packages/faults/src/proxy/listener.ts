@@ -1,5 +1,6 @@
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { ProxyListenError } from '../errors.ts';
+import { type Returned, hangConnects } from '../host/connect-hang.ts';
 
 /** An address that can refuse connections and accept them again, and never moves meanwhile. */
 export interface Listener {
@@ -9,7 +10,10 @@ export interface Listener {
   open(): Promise<void>;
   /** Refuses connections, at once; those accepted before live on. */
   shut(): void;
-  close(): void;
+  /** Lets connects hang until `open`, `shut` or `close`. @throws HostFaultUnavailableError with the reason */
+  hang(): Promise<void>;
+  /** Resolves when nothing is left of it. */
+  close(): Promise<void>;
 }
 
 /** @param at with port 0, a free one is taken and kept. @throws ProxyListenError */
@@ -24,6 +28,8 @@ export async function createListener(
   let server: Server | undefined;
   let keeper: Socket | undefined;
   let opening = Promise.resolve();
+  /** Brings the listening socket back from where connects hang. */
+  let bringBack: (() => Promise<Returned>) | undefined;
 
   const letGo = (): void => {
     // Closed in order, it would keep the port's way to itself for a minute (TIME_WAIT).
@@ -42,7 +48,7 @@ export async function createListener(
     keeper.on('error', () => {});
     keeper.unref();
   };
-  const listen = (): Promise<void> =>
+  const listen = (on: Server | { host: string; port: number }): Promise<void> =>
     new Promise((resolve, reject) => {
       const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
       const next = createServer(options, onConnection);
@@ -52,7 +58,7 @@ export async function createListener(
         server = undefined;
         reject(new ProxyListenError(host, port, cause));
       });
-      next.listen({ host, port }, () => {
+      next.listen(on, () => {
         const address = next.address();
         if (typeof address === 'object' && address !== null) ({ port } = address);
         // It may have been unwanted before it came to listen.
@@ -61,6 +67,16 @@ export async function createListener(
         resolve();
       });
     });
+  const returned = (): Promise<Returned> | undefined => {
+    const back = bringBack?.();
+    bringBack = undefined;
+    return back;
+  };
+  const drop = async (kept: Returned): Promise<void> => {
+    kept.server.close();
+    stop();
+    await kept.ended;
+  };
   const listener: Listener = {
     host,
     get port() {
@@ -68,17 +84,39 @@ export async function createListener(
     },
     open() {
       wanted = 'open';
-      if (server === undefined) opening = listen();
+      const back = returned();
+      if (back !== undefined) {
+        opening = back.then(async (kept) => {
+          await listen(kept.server);
+          await kept.ended;
+        });
+      }
+      const listenAnew = (): Promise<void> | undefined =>
+        wanted === 'open' && server === undefined ? listen({ host, port }) : undefined;
+      // What failed before was told to whoever waited for it.
+      if (back === undefined && server === undefined) {
+        opening = opening.catch(() => {}).then(listenAnew);
+      }
       return opening;
     },
     shut() {
       if (wanted !== 'open') return;
       wanted = 'shut';
-      if (server?.listening === true) stop();
+      const back = returned();
+      if (back !== undefined) opening = back.then(drop);
+      else if (server?.listening === true) stop();
     },
-    close() {
+    async hang() {
+      await opening;
+      if (wanted !== 'open' || server === undefined || bringBack !== undefined) return;
+      bringBack = await hangConnects(server);
+      server = undefined;
+    },
+    async close() {
       wanted = 'closed';
-      if (server === undefined || server.listening) stop();
+      const back = returned();
+      if (back !== undefined) await back.then(drop);
+      else if (server === undefined || server.listening) stop();
     },
   };
   await listener.open();

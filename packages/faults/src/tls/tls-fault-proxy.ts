@@ -166,7 +166,7 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
 
   const close = async (): Promise<void> => {
     isClosed = true;
-    listener.close();
+    await listener.close();
     await Promise.all(
       [...clients.values()].map(async ({ socket, secure }) => {
         const closed = once(socket, 'close');

@@ -81,7 +81,7 @@ export async function openWordProxy(setting: WordProxySetting): Promise<WordProx
     getStats: () => ({ connectionsOpen: lines.size, connectionsTotal, connectionsBroken }),
     async close() {
       isClosed = true;
-      listener.close();
+      await listener.close();
       await Promise.all(
         [...lines.keys()].map(async (client) => {
           const closed = once(client, 'close');

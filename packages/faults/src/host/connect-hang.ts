@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Server, type Socket, connect } from 'node:net';
+import { requireHostFault } from './plan.ts';
+
+/** With a backlog of one, Linux keeps so many connections that nobody accepts; a further SYN is not answered. */
+const BALLAST = 2;
+
+/** A listening socket that came back, and the end of the process that had kept it. */
+export interface Returned {
+  readonly server: Server;
+  readonly ended: Promise<unknown>;
+}
+
+/**
+ * Lets connects to a listening socket hang, its address unmoved: the socket goes to a process that does not
+ * accept, and its backlog is filled. What it returns brings the socket back, listening: whoever takes it
+ * over at once misses nobody.
+ * @throws HostFaultUnavailableError with the reason
+ */
+export async function hangConnects(server: Server): Promise<() => Promise<Returned>> {
+  await requireHostFault('connectHang');
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) {
+    throw new TypeError('hangConnects takes a server that listens on a port');
+  }
+  const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
+  const main = `${import.meta.dirname}/connect-hang-main.${extension}`;
+  // One that stands still would not notice that we are gone; the kernel ends it then.
+  const keeper = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const ended = once(keeper, 'exit');
+  const said = once(keeper, 'message');
+  keeper.send('take', server);
+  await Promise.race([said, ended]);
+  server.close();
+  keeper.kill('SIGSTOP');
+  const ballast: Socket[] = [];
+  for (let index = 0; index < BALLAST; index += 1) {
+    const socket = connect({ host: address.address, port: address.port });
+    socket.on('error', () => {});
+    socket.unref();
+    ballast.push(socket);
+    await once(socket, 'connect');
+  }
+  return async () => {
+    for (const socket of ballast) socket.destroy();
+    const back = once(keeper, 'message');
+    keeper.send('give back');
+    keeper.kill('SIGCONT');
+    const given: unknown[] = await back;
+    const returned = given[1];
+    if (returned instanceof Server) return { server: returned, ended };
+    throw new TypeError('the listening socket did not come back');
+  };
+}

@@ -1,0 +1,183 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { expect, test } from '@jest/globals';
+import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
+import { fate, openBench, quiet, read } from './servers.ts';
+
+const kinds: HostFaultKind[] = ['connectHang', 'partition', 'fullDisk', 'descriptors', 'clock'];
+
+test.each(kinds)(
+  'whether %s can be had is said before anything is broken, with the reason',
+  async (kind) => {
+    const plan = await planHostFault(kind);
+    const reason = plan.available ? 'none' : plan.reason;
+    expect(reason).toMatch(plan.available ? /^none$/ : /\w+ \w+/);
+  },
+);
+
+test('the clock of a running process is refused with the way out', async () => {
+  expect(await planHostFault('clock')).toMatchObject({
+    available: false,
+    reason: expect.stringContaining('createResourceFaults'),
+  });
+});
+
+test('a fault that is not known is refused', async () => {
+  const given: { plan(kind: string): Promise<unknown> } = { plan: planHostFault };
+  await expect(given.plan('meteor')).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    field: 'kind',
+  });
+});
+
+/** What a machine that cannot do it says; then there is nothing more to see. */
+async function refusedWith(kind: HostFaultKind, attempt: () => Promise<unknown>): Promise<boolean> {
+  const plan = await planHostFault(kind);
+  if (plan.available) return false;
+  await expect(attempt()).rejects.toMatchObject({ code: 'HOST_FAULT_UNAVAILABLE', kind });
+  return true;
+}
+
+test('connects hang at an address that has not moved, and go through when it is healed', async () => {
+  const bench = await openBench();
+  const { proxy } = bench;
+  try {
+    const open = await bench.dial();
+    if (await refusedWith('connectHang', () => proxy.hangConnects())) return;
+    await proxy.hangConnects();
+    proxy.faults.set('latency', { latencyMs: 1 });
+    const hanging = Array.from({ length: 5 }, () => connect(proxy.port, proxy.host));
+    await quiet();
+    open.write('lives on');
+    expect(String(await read(open, 8))).toBe('lives on');
+    expect(hanging.every((socket) => socket.connecting)).toBe(true);
+    const { port } = proxy;
+    const connected = hanging.map((socket) => once(socket, 'connect'));
+    await proxy.heal();
+    // Each SYN is sent again by the client's own system: after a second, three, seven.
+    await Promise.all(connected);
+    expect(proxy.port).toBe(port);
+    for (const socket of hanging) {
+      socket.write('through');
+      expect(String(await read(socket, 7))).toBe('through');
+      socket.destroy();
+    }
+  } finally {
+    await bench.close();
+  }
+});
+
+test('a proxy that hangs refuses when it goes down, and closes without a rest', async () => {
+  const bench = await openBench();
+  const { proxy } = bench;
+  try {
+    if (await refusedWith('connectHang', () => proxy.hangConnects())) return;
+    await proxy.hangConnects();
+    proxy.faults.set('down');
+    while ((await fate(connect(proxy.port, proxy.host))) !== 'ECONNREFUSED') await quiet();
+    await proxy.heal();
+    await bench.dial();
+    await proxy.hangConnects();
+  } finally {
+    await bench.close();
+  }
+  expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
+});
+
+const HOLDER = `
+  const { openSync } = require('node:fs');
+  process.stdin.on('data', () => {
+    try { openSync('/dev/null', 'r'); console.log('opened'); } catch (error) { console.log(error.code); }
+  });
+  console.log('ready');
+`;
+
+test('a process that runs is out of descriptors, and has them back', async () => {
+  const holder = spawn(process.execPath, ['-e', HOLDER], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const { pid = 0, stdin, stdout } = holder;
+  const said = async (): Promise<string> => String((await once(stdout, 'data'))[0]).trim();
+  const attempt = async (): Promise<string> => {
+    const answer = said();
+    stdin.write('open\n');
+    return answer;
+  };
+  try {
+    expect(await said()).toBe('ready');
+    if (await refusedWith('descriptors', () => limitDescriptors({ pid, maxOpen: 3 }))) return;
+    const limits = (): Promise<string> => readFile(`/proc/${pid}/limits`, 'utf8');
+    const before = await limits();
+    const undo = await limitDescriptors({ pid, maxOpen: 3 });
+    expect(await attempt()).toBe('EMFILE');
+    await undo();
+    expect(await attempt()).toBe('opened');
+    expect(await limits()).toBe(before);
+  } finally {
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+  }
+});
+
+const ECHO = `
+  const { createServer } = require('node:net');
+  const server = createServer((socket) => socket.on('error', () => {}).pipe(socket));
+  server.listen(7000, '127.0.0.1', () => console.log('listening'));
+`;
+const ASK = `
+  const socket = require('node:net').connect(7000, '127.0.0.1');
+  socket.setTimeout(400, () => { console.log(socket.connecting ? 'connect hangs' : 'silence'); process.exit(); });
+  socket.on('connect', () => socket.write('x'));
+  socket.on('data', () => { console.log('answer'); process.exit(); });
+  socket.on('error', (error) => { console.log(error.code); process.exit(); });
+`;
+
+test('a server in a sandbox is cut off both ways, one way, by RST and as unreachable', async () => {
+  if (await refusedWith('partition', () => openSandbox())) return;
+  await using sandbox = await openSandbox();
+  const start = (code: string) => {
+    const child = sandbox.spawn(process.execPath, ['-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    return once(child.stdout ?? child, 'data').then(([bytes]) => String(bytes).trim());
+  };
+  expect(await start(ECHO)).toBe('listening');
+  expect(await start(ASK)).toBe('answer');
+  const cases = [
+    [{ kind: 'drop' }, 'connect hangs'],
+    [{ kind: 'drop', direction: 'toClient' }, 'connect hangs'],
+    [{ kind: 'reset', direction: 'toServer' }, 'ECONNREFUSED'],
+    [{ kind: 'unreachable', direction: 'toServer' }, 'EHOSTUNREACH'],
+  ] as const;
+  for (const [options, felt] of cases) {
+    const join = await sandbox.partition({ port: 7_000, ...options });
+    expect(await start(ASK)).toBe(felt);
+    await join();
+    expect(await start(ASK)).toBe('answer');
+  }
+  await expect(sandbox.partition({ port: 0 })).rejects.toMatchObject({ field: 'port' });
+});
+
+const WRITE = `
+  const { writeFileSync } = require('node:fs');
+  try { writeFileSync(process.argv[1] + '/' + process.pid, Buffer.alloc(50_000)); console.log('written'); }
+  catch (error) { console.log(error.code); }
+`;
+
+test('the disk of a sandbox is full, and has room again', async () => {
+  const attempt = () => openSandbox({ diskMaxBytes: 1_048_576 });
+  if (await refusedWith('fullDisk', attempt)) return;
+  await using sandbox = await attempt();
+  const write = async (): Promise<string> => {
+    const child = sandbox.spawn(process.execPath, ['-e', WRITE, sandbox.directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [bytes] = await once(child.stdout ?? child, 'data');
+    return String(bytes).trim();
+  };
+  expect(await write()).toBe('written');
+  const undo = await sandbox.fillDisk();
+  expect(await write()).toBe('ENOSPC');
+  await undo();
+  expect(await write()).toBe('written');
+});
