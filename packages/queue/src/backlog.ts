@@ -50,8 +50,11 @@ export class Backlog {
     return this.#parts.journal.next - this.#cursor;
   }
 
+  /** What they take, as their share of all that the journal holds. */
   get bytes(): number {
-    return this.#parts.journal.getStats().bytes;
+    const { journal } = this.#parts;
+    const held = journal.next - journal.first;
+    return held === 0 ? 0 : Math.ceil((journal.getStats().bytes * this.size) / held);
   }
 
   /**

@@ -57,6 +57,7 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
     const back = Promise.race([ledger.nextDelivery(), deadline]);
     await sleep(systemClock, AFTER_MS);
     const offers = await load.stop();
+    await Promise.race([load.answered(), sleep(systemClock, SETTLES_WITHIN_MS)]);
     await ledger.settled(SETTLES_WITHIN_MS);
     const backAtMs = await back;
     const during = offers.filter(({ atMs }) => atMs >= harmedAtMs && atMs < endsAtMs);
@@ -86,8 +87,9 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
 function offer(
   add: (job: number) => Promise<unknown>,
   ledger: Ledger,
-): { stop(): Promise<readonly Offer[]> } {
+): { stop(): Promise<readonly Offer[]>; answered(): Promise<unknown> } {
   const offers: Offer[] = [];
+  const answers: Promise<void>[] = [];
   const stopping = new AbortController();
   const offerOne = async (one: Offer): Promise<void> => {
     try {
@@ -105,13 +107,14 @@ function offer(
       while (offers.length < due) {
         const one = { job: offers.length + 1, atMs: systemClock.now() };
         offers.push(one);
-        void offerOne(one);
+        answers.push(offerOne(one));
       }
       await sleep(systemClock, TICK_MS, stopping.signal).catch(() => undefined);
     }
   };
   const running = run();
   return {
+    answered: () => Promise.all(answers),
     async stop() {
       stopping.abort();
       await running;
