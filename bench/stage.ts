@@ -1,8 +1,22 @@
 /**
- * How long a stage on local processes takes to its first answers, and to heal what was broken; then
- * whether an address moves over 200 kills and restarts. `BENCH_ROUNDS` sets the rounds, 7 by default.
+ * How long a stage on local processes takes to its first answers, and to heal what was broken; where an
+ * engine answers, how much sooner that is than with Testcontainers; then whether an address moves over 200
+ * kills and restarts (of containers: `BENCH_CONTAINER_KILLS`, 20). `BENCH_ROUNDS` sets the rounds, 7.
  */
-import { type ServerHandle, openStage } from '../packages/stage/src/index.ts';
+import {
+  type Address,
+  type ServerHandle,
+  type Spares,
+  type Stage,
+  type StageOptions,
+  openSpares,
+  openStage,
+} from '../packages/stage/src/index.ts';
+import { imageOf } from '../packages/stage/src/images.ts';
+import { askPostgres } from '../packages/stage/src/postgres/wire.ts';
+import { askRedis } from '../packages/stage/src/redis/resp.ts';
+// The stage's own dependency: the root has none on it.
+import { GenericContainer } from '../packages/stage/node_modules/testcontainers/build/index.js';
 
 interface Case {
   readonly name: string;
@@ -100,6 +114,36 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'redis, a spare leased',
+    barMs: 20,
+    run: (timed) =>
+      leaseOnce(
+        () => openSpares({ stage: { mode, redis: true }, spares: 1 }),
+        ({ redis }) => ping(redis),
+        timed,
+      ),
+  },
+  {
+    name: 'postgres, a spare leased',
+    barMs: 20,
+    run: (timed) =>
+      leaseOnce(
+        () => openSpares({ stage: { mode, postgres: true }, spares: 1 }),
+        ({ postgres }) => askPostgres(postgres.primary, { sql: 'select 1' }, patience()),
+        timed,
+      ),
+  },
+  {
+    name: 'redis cluster, leased warm',
+    barMs: 20,
+    run: (timed) =>
+      leaseOnce(
+        () => openSpares({ stage: { mode, redis: 'cluster' }, spares: 1 }),
+        async ({ redis }) => ping(await redis.primaryOfSlot(0)),
+        timed,
+      ),
+  },
+  {
     name: 'stage, closed (redis and postgres)',
     async run(timed) {
       const stage = await openStage({ mode, redis: true, postgres: true });
@@ -113,12 +157,76 @@ async function killAndStart(server: ServerHandle): Promise<void> {
   await server.start();
 }
 
+/** From asking for a lease to the first answer of what was leased. */
+async function leaseOnce<O extends StageOptions>(
+  open: () => Promise<Spares<O>>,
+  answer: (stage: Stage<O>) => Promise<unknown>,
+  timed: Timed,
+): Promise<void> {
+  const spares = await open();
+  await timed(async () => answer((await spares.lease()).stage));
+  await spares.close();
+}
+
+const patience = (): AbortSignal => AbortSignal.timeout(30_000);
+const ping = (at: Address): Promise<unknown> => askRedis(at, ['PING'], patience());
+
+/** The same servers as containers, by the stage and by Testcontainers with its default wait. */
+const inContainers: readonly Case[] = [
+  {
+    name: 'redis, docker, ready',
+    async run(timed) {
+      const stage = await timed(() => openStage({ mode: 'docker', redis: true }));
+      await stage.close();
+    },
+  },
+  {
+    name: 'redis, Testcontainers, ready',
+    async run(timed) {
+      const container = new GenericContainer(imageOf('redis', process.env)).withExposedPorts(6379);
+      const started = await timed(() => container.withAutoCleanup(false).start());
+      await started.stop();
+    },
+  },
+  {
+    name: 'postgres, docker, ready',
+    async run(timed) {
+      const stage = await timed(() => openStage({ mode: 'docker', postgres: { version: 15 } }));
+      await stage.close();
+    },
+  },
+  {
+    name: 'postgres, Testcontainers, ready',
+    async run(timed) {
+      const container = new GenericContainer(imageOf('postgres-15', process.env))
+        .withExposedPorts(5432)
+        .withEnvironment({ POSTGRES_HOST_AUTH_METHOD: 'trust' });
+      const started = await timed(() => container.withAutoCleanup(false).start());
+      await started.stop();
+    },
+  },
+];
+
+/** Whether an engine answers that has the images; says why not. */
+async function haveContainers(): Promise<boolean> {
+  try {
+    const stage = await openStage({ mode: 'docker', redis: true, postgres: { version: 15 } });
+    await stage.close();
+    return true;
+  } catch (error) {
+    process.stdout.write(`containers are left out: ${String(error)}\n`);
+    return false;
+  }
+}
+
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7);
-const samples = new Map<string, number[]>(cases.map(({ name }) => [name, []]));
+const hasContainers = await haveContainers();
+const measured = [...cases, ...(hasContainers ? inContainers : [])];
+const samples = new Map<string, number[]>(measured.map(({ name }) => [name, []]));
 // One round more than is counted: the first one fetches, initialises and fills the caches. In turns, so
 // that a noisy machine is noisy for all of them alike.
 for (let round = 0; round <= rounds; round += 1) {
-  for (const each of cases) {
+  for (const each of measured) {
     await each.run(async (work) => {
       const startMs = performance.now();
       const result = await work();
@@ -130,11 +238,13 @@ for (let round = 0; round <= rounds; round += 1) {
 
 const misses: string[] = [];
 process.stdout.write(
-  `| ${'stage, local, ms'.padEnd(46)} |    least |   median |     most |    bar |\n|---|---:|---:|---:|---:|\n`,
+  `| ${'stage, local but where said otherwise, ms'.padEnd(46)} |    least |   median |     most |    bar |\n|---|---:|---:|---:|---:|\n`,
 );
-for (const { name, barMs } of cases) {
+const medians = new Map<string, number>();
+for (const { name, barMs } of measured) {
   const sorted = (samples.get(name) ?? []).toSorted((left, right) => left - right);
   const medianMs = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  medians.set(name, medianMs);
   const shown = [sorted[0], medianMs, sorted.at(-1)].map((ms) =>
     (ms?.toFixed(1) ?? '').padStart(8),
   );
@@ -146,21 +256,38 @@ for (const { name, barMs } of cases) {
   );
 }
 
-const KILLS = 200;
-const stage = await openStage({ mode, redis: true, postgres: true });
-for (const server of [stage.redis, stage.postgres.primary]) {
-  const { url } = server;
-  let moved = 0;
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    await killAndStart(server);
-    if (server.url !== url) moved += 1;
-  }
+/** How much sooner a local server must be there than one by Testcontainers. */
+const SOONER = 10;
+for (const [server, own] of [
+  ['redis', 'redis, ready'],
+  ['postgres', 'postgres from the template, ready'],
+] as const) {
+  const theirs = medians.get(`${server}, Testcontainers, ready`);
+  if (theirs === undefined) continue;
+  const ratio = theirs / (medians.get(own) ?? Number.NaN);
   process.stdout.write(
-    `${server.name}: ${KILLS} kills and restarts, its address moved ${moved} times\n`,
+    `${server}: ready ${ratio.toFixed(1)} times sooner than by Testcontainers\n`,
   );
-  if (moved > 0) misses.push(`${server.name} moved`);
+  if (ratio < SOONER) misses.push(`${server} is not ${SOONER} times sooner`);
 }
-await stage.close();
+
+for (const each of hasContainers ? (['local', 'docker'] as const) : (['local'] as const)) {
+  const kills = each === 'local' ? 200 : Number(process.env['BENCH_CONTAINER_KILLS'] ?? 20);
+  const stage = await openStage({ mode: each, redis: true, postgres: true });
+  for (const server of [stage.redis, stage.postgres.primary]) {
+    const { url } = server;
+    let moved = 0;
+    for (let kill = 0; kill < kills; kill += 1) {
+      await killAndStart(server);
+      if (server.url !== url) moved += 1;
+    }
+    process.stdout.write(
+      `${server.name}, ${each}: ${kills} kills and restarts, its address moved ${moved} times\n`,
+    );
+    if (moved > 0) misses.push(`${server.name} moved`);
+  }
+  await stage.close();
+}
 
 if (misses.length > 0) {
   process.stderr.write(`\nover their bar: ${misses.join('; ')}\n`);

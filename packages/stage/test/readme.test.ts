@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
+import { STAGE_MODES } from '../src/mode.ts';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const { resolve: resolveHere } = createRequire(import.meta.url);
@@ -23,6 +24,11 @@ async function packageFolder(name: string): Promise<string> {
     file.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length,
   );
 }
+
+test('the README describes each mode', async () => {
+  const readme = await readFile(join(HERE, 'README.md'), 'utf8');
+  for (const mode of STAGE_MODES) expect(readme).toMatch(new RegExp(`^\\| \`${mode}\` +\\|`, 'm'));
+});
 
 test('the example of the README is a whole test, short, and passes in a project of its own', async () => {
   const code = await example();

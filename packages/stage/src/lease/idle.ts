@@ -1,3 +1,5 @@
+import type { Clock } from '@holdfast/resilience';
+import { withDeadline } from '../deadline.ts';
 import { askRedis } from '../redis/resp.ts';
 import type { RedisCluster } from '../redis/cluster.ts';
 import type { ServerHandle, Stage, StageOptions } from '../stage.ts';
@@ -17,6 +19,7 @@ const RESET_TIMEOUT_MS = 1_000;
 /** @param standsStill false for one that is used at once. */
 export async function idleOf<O extends StageOptions>(
   stage: Stage<O>,
+  clock: Clock,
   standsStill = true,
 ): Promise<Idle<O>> {
   const cluster = clusterOf(stage);
@@ -27,7 +30,7 @@ export async function idleOf<O extends StageOptions>(
     wake: async () => {
       await Promise.all(servers.map((server) => server.thaw()));
     },
-    reset: async () => cluster !== undefined && onlyRedis(stage) && flushed(cluster),
+    reset: async () => cluster !== undefined && onlyRedis(stage) && flushed(cluster, clock),
   };
 }
 
@@ -53,14 +56,14 @@ function onlyRedis(stage: object): boolean {
 }
 
 /** Empties a cluster that is still as it was at first; a warm one is ready two seconds sooner than a new. */
-async function flushed(cluster: RedisCluster): Promise<boolean> {
-  const limit = AbortSignal.timeout(RESET_TIMEOUT_MS);
+async function flushed(cluster: RedisCluster, clock: Clock): Promise<boolean> {
+  const late = (): Error => new Error(`not reset within ${RESET_TIMEOUT_MS} ms`);
   try {
     const primaries = cluster.nodes.slice(0, cluster.nodes.length / 2);
     if (cluster.nodes.some(({ state }) => state !== 'running')) return false;
     await Promise.all(cluster.nodes.map((node) => node.link.heal()));
-    const replies = await Promise.all(
-      primaries.map(({ direct }) => askRedis(direct, ['FLUSHALL'], limit)),
+    const replies = await withDeadline(clock, RESET_TIMEOUT_MS, undefined, late, (limit) =>
+      Promise.all(primaries.map(({ direct }) => askRedis(direct, ['FLUSHALL'], limit))),
     );
     // A former primary refuses to be flushed: READONLY.
     return replies.every((reply) => reply.kind === 'value');

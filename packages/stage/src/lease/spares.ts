@@ -1,5 +1,8 @@
 import {
+  type Clock,
   type Rule,
+  type Timer,
+  systemClock,
   InvalidOptionError,
   integer,
   optional,
@@ -17,6 +20,12 @@ export interface SparesOptions<O extends StageOptions> {
   spares?: number;
   /** How many may be leased at one time; who asks for more waits. Default 8. */
   maxLeases?: number;
+  /**
+   * How long after a lease its successor is begun, in milliseconds: the first steps of who has leased are not
+   * to be slowed down by it. Default 250.
+   */
+  refillAfterMs?: number;
+  clock?: Clock;
 }
 
 /** A stage that is one's own until it is released. */
@@ -31,7 +40,7 @@ export interface Lease<O extends StageOptions> {
 export interface Spares<O extends StageOptions> {
   /** The next spare, made to go on; a new stage where none is left. @throws StageClosedError */
   lease(options?: { signal?: AbortSignal }): Promise<Lease<O>>;
-  /** Resolves when as many wait as there are to be, and rejects when one could not be opened. */
+  /** Begins those that are missing; resolves when as many wait as there are to be, and rejects when one could not be opened. */
   filled(): Promise<void>;
   /** Ends all of them, leased or not. */
   close(): Promise<void>;
@@ -49,6 +58,8 @@ const shape = {
   stage: stageRule,
   spares: integer({ min: 0, max: 100, default: 2 }),
   maxLeases: integer({ min: 1, max: 1_000, default: 8 }),
+  refillAfterMs: integer({ min: 0, max: 60_000, default: 250 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 const leaseShape = { signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])) };
 
@@ -60,13 +71,15 @@ const leaseShape = { signal: optional(having<AbortSignal>(['aborted', 'addEventL
 export async function openSpares<const O extends StageOptions>(
   options: SparesOptions<O>,
 ): Promise<Spares<O>> {
-  const { spares, maxLeases } = readOptions('openSpares', shape, options);
+  const settled = readOptions('openSpares', shape, options);
+  const { spares, maxLeases, refillAfterMs, clock } = settled;
   const ready: Idle<O>[] = [];
   const leased = new Set<Stage<O>>();
   const waiting: (() => void)[] = [];
   let taken = 0;
   let isClosed = false;
   let refilling = Promise.resolve();
+  let nextRefill: Timer | undefined;
 
   const mustBeOpen = (): void => {
     if (isClosed) throw new StageClosedError('the spare');
@@ -74,15 +87,21 @@ export async function openSpares<const O extends StageOptions>(
   const isLacking = (): boolean => !isClosed && ready.length < spares;
   const fill = async (): Promise<void> => {
     while (isLacking()) {
-      const idle = await idleOf(await openStage(options.stage));
+      const idle = await idleOf(await openStage(options.stage), clock);
       if (isClosed) await idle.stage.close();
       else ready.push(idle);
     }
   };
-  /** One after the other, so that the leases under way keep the machine for themselves. */
-  const refill = (): void => {
-    refilling = refilling.then(fill);
+  const refill = (): Promise<void> => {
+    nextRefill?.cancel();
+    nextRefill = undefined;
+    refilling = refilling.catch(() => undefined).then(fill);
     refilling.catch(() => undefined);
+    return refilling;
+  };
+  const refillSoon = (): void => {
+    nextRefill?.cancel();
+    nextRefill = clock.schedule(refillAfterMs, refill, { holdsProcess: false });
   };
 
   /** Takes one of the places; where none is free, the next that is left. */
@@ -122,7 +141,7 @@ export async function openSpares<const O extends StageOptions>(
         return;
       }
       await stage.close();
-      refill();
+      refillSoon();
     };
     const release = (): Promise<void> => (released ??= give());
     return { stage, release, [Symbol.asyncDispose]: release };
@@ -130,6 +149,7 @@ export async function openSpares<const O extends StageOptions>(
 
   const close = async (): Promise<void> => {
     isClosed = true;
+    nextRefill?.cancel();
     for (const wake of waiting.splice(0)) wake();
     await refilling.catch(() => undefined);
     const all = [...ready.splice(0).map(({ stage }) => stage), ...leased];
@@ -151,16 +171,17 @@ export async function openSpares<const O extends StageOptions>(
       try {
         mustBeOpen();
         const idle = ready.shift();
-        if (idle === undefined) return leaseOf(await idleOf(await openStage(options.stage), false));
+        if (idle === undefined)
+          return leaseOf(await idleOf(await openStage(options.stage), clock, false));
         await idle.wake();
-        refill();
+        refillSoon();
         return leaseOf(idle);
       } catch (error) {
         leave();
         throw error;
       }
     },
-    filled: () => refilling,
+    filled: refill,
     close,
     [Symbol.asyncDispose]: close,
   };
