@@ -92,6 +92,7 @@ const table: readonly (readonly [string, Reply, string, string])[] = [
   ['400 that carries 409 KeyAlreadyExists', json(400, { statusCode: '409', code: 'KeyAlreadyExists' }), 'conflict', 'conflict'],
   ['409 Duplicate of older servers', json(400, { statusCode: '409', error: 'Duplicate' }), 'conflict', 'conflict'],
   ['400 that carries 413 EntityTooLarge', json(400, { statusCode: '413', code: 'EntityTooLarge' }), 'invalid', 'invalid'],
+  ['400 whose body was cut', new Response('{"statusCode":"404","er', { status: 400 }), 'transient', 'transient'],
   ['413 of a gateway', html(413), 'invalid', 'invalid'],
   ['400 that carries 415 InvalidMimeType', json(400, { statusCode: '415', code: 'InvalidMimeType' }), 'invalid', 'invalid'],
   ['400 InvalidKey', json(400, { statusCode: '400', code: 'InvalidKey' }), 'invalid', 'invalid'],

@@ -51,21 +51,27 @@ export function classifyAnswer(
   const retryAfterMs = header === null ? undefined : parseRetryAfter(header, epochMs);
   const message = `HTTP ${status}${code === undefined ? '' : ` ${code}`}${real === status ? '' : ` (${real})`}`;
   const known = code === undefined ? undefined : kindsOfCodes[code];
-  const kind = known ?? kindOfStatus(real, body === undefined ? effect : 'read');
+  const kind = known ?? (body === undefined ? kindOfBareStatus(real, effect) : kindOfStatus(real));
   return failed(kind, message, { code, retryAfterMs });
 }
 
-function kindOfStatus(status: number, effect: Effect): FailureKind {
+function kindOfStatus(status: number): FailureKind {
   if (status === 404 || status === 410) return 'notFound';
   if (status === 409 || status === 412) return 'conflict';
   if (status === 401 || status === 403 || status === 407) return 'denied';
   if (status === 408 || status === 423 || status === 425 || status === 429) return 'transient';
-  // A gateway gave up on a server that may still be at it.
-  if ((status === 502 || status === 504) && effect === 'write') return 'unknown';
-  if (status >= 500) return 'transient';
-  if (status >= 400) return 'invalid';
-  // A redirect: a captive portal, or a wrong address.
-  return effect === 'write' ? 'unknown' : 'transient';
+  return status >= 500 ? 'transient' : 'invalid';
+}
+
+/** Without a body of the server's own it is a gateway that speaks, or an answer that was cut. */
+function kindOfBareStatus(status: number, effect: Effect): FailureKind {
+  // The server says 400 of nearly everything; what it was about stood in the body.
+  if (status === 400) return 'transient';
+  // A gateway gave up on a server that may still be at it; a redirect is a captive portal's.
+  if (status === 502 || status === 504 || status < 400) {
+    return effect === 'write' ? 'unknown' : 'transient';
+  }
+  return kindOfStatus(status);
 }
 
 /** What it means that a request ended without an answer, or an answer without its body. */

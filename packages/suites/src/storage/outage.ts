@@ -1,0 +1,153 @@
+import type { Storage } from '@holdfast/storage';
+import { type Random, nextEvent, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import type { Moment } from '@holdfast/report';
+import type { ScenarioOutcome } from '../scenario.ts';
+import type { Ground, GroundStorageOptions } from './ground.ts';
+import { ObjectLedger, verdictOfBoth } from './object-ledger.ts';
+
+export interface ObjectOutage {
+  /** Does the harm. */
+  readonly harm: (ground: Ground, storage: Storage) => Promise<void> | void;
+  /** How long it lasts, in milliseconds. */
+  readonly lastsMs: number;
+  readonly mend: (ground: Ground) => Promise<void> | void;
+  /** A backend is expected to leave `up`; without it nobody is. */
+  readonly notices?: 'supabase' | 's3';
+  readonly storage?: GroundStorageOptions;
+  /** Looks at the storage while the harm lasts. */
+  readonly during?: (storage: Storage) => Promise<void> | void;
+  /** Looks at it when both servers have everything. */
+  readonly after?: (storage: Storage, ledger: ObjectLedger) => void;
+}
+
+const SEED = 7;
+const KEYS = 60;
+const TICK_MS = 20;
+const WRITES_AROUND = 20;
+const FLUSH_WITHIN_MS = 60_000;
+
+/**
+ * One outage under a steady load of writes, overwrites and removals: before it, through it and after it.
+ * Afterwards each server must have of each key what was accepted last.
+ */
+export async function playObjectOutage(
+  ground: Ground,
+  options: ObjectOutage,
+): Promise<ScenarioOutcome> {
+  const storage = await ground.storage(options.storage);
+  await storage.ready();
+  const ledger = new ObjectLedger();
+  const watched = watch(storage);
+  const load = offerObjects(storage, ledger, seededRandom(SEED));
+  await load.offered(WRITES_AROUND);
+
+  const noticed =
+    options.notices === undefined
+      ? undefined
+      : nextEvent(storage, 'backend', {
+          matches: ({ backend, to }) => backend === options.notices && to !== 'up',
+        });
+  const harmedAtMs = systemClock.now();
+  await options.harm(ground, storage);
+  const detectedAtMs = (await noticed)?.atMs;
+  await sleep(systemClock, Math.max(0, harmedAtMs + options.lastsMs - systemClock.now()));
+  await options.during?.(storage);
+
+  const back =
+    options.notices === undefined
+      ? undefined
+      : nextEvent(storage, 'backend', {
+          matches: ({ backend, from, to }) =>
+            backend === options.notices &&
+            (from === 'down' || from === 'denied') &&
+            (to === 'recovering' || to === 'up'),
+        });
+  await options.mend(ground);
+  const mendedAtMs = systemClock.now();
+  const backAtMs = (await back)?.atMs;
+  await load.offered(WRITES_AROUND);
+  const { refused } = await load.stop();
+  if (refused.length > 0) throw refused[0];
+  const left = await storage.flush({ deadlineMs: FLUSH_WITHIN_MS });
+  if (left > 0) throw new Error(`${left} writes were not delivered in ${FLUSH_WITHIN_MS} ms`);
+  options.after?.(storage, ledger);
+  const verdict = await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]);
+  return {
+    verdict,
+    lastedMs: mendedAtMs - harmedAtMs,
+    ...(detectedAtMs !== undefined && { detectedAfterMs: detectedAtMs - harmedAtMs }),
+    ...(backAtMs !== undefined && { recoveredAfterMs: Math.max(0, backAtMs - mendedAtMs) }),
+    timeline: watched.map(({ atMs, event }) => ({ atMs: atMs - harmedAtMs, event })),
+  };
+}
+
+export interface ObjectLoad {
+  /** Resolves when so many more have been offered. */
+  offered(more: number): Promise<void>;
+  /** Resolves once each offered one was accepted or refused. */
+  stop(): Promise<{ refused: readonly unknown[]; slowestMs: number }>;
+}
+
+/** Offers a write in each tick, whether or not earlier ones have been accepted. */
+export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Random): ObjectLoad {
+  const stopping = new AbortController();
+  const refused: unknown[] = [];
+  const calls: Promise<void>[] = [];
+  let slowestMs = 0;
+  let wake: () => void = () => undefined;
+
+  const offer = async (): Promise<void> => {
+    const key = `k${Math.floor(random() * KEYS)}`;
+    const text = random() < 0.1 ? undefined : `${calls.length} ${'x'.repeat(random() * 500)}`;
+    const accepted = ledger.offered(key, text);
+    const startedMs = systemClock.now();
+    try {
+      await (text === undefined ? storage.remove(key) : storage.upload(key, text));
+      accepted();
+      slowestMs = Math.max(slowestMs, systemClock.now() - startedMs);
+    } catch (error) {
+      refused.push(error);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      calls.push(offer());
+      wake();
+      await sleep(systemClock, TICK_MS, stopping.signal).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return {
+    async offered(more) {
+      const until = calls.length + more;
+      while (calls.length < until) await new Promise<void>((resolve) => (wake = resolve));
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+      await Promise.all(calls);
+      return { refused, slowestMs };
+    },
+  };
+}
+
+const MAX_MOMENTS = 100;
+
+/** Writes down what a storage announces, by the clock. */
+export function watch(storage: Storage): Moment[] {
+  const seen: Moment[] = [];
+  const note = (atMs: number, event: string): void => {
+    if (seen.length < MAX_MOMENTS) seen.push({ atMs, event });
+  };
+  storage.on('backend', ({ backend, to, error, atMs }) =>
+    note(atMs, `${backend} ${to}${error === undefined ? '' : `: ${error}`}`),
+  );
+  storage.on('late-write', ({ backend, path, atMs }) =>
+    note(atMs, `late write of ${path} on ${backend}`),
+  );
+  storage.on('conflict', ({ path, resolution, atMs }) =>
+    note(atMs, `conflict of ${path}: ${resolution}`),
+  );
+  return seen;
+}

@@ -1,0 +1,38 @@
+import { expect, test } from '@jest/globals';
+import { record } from '@holdfast/report';
+import type { ScenarioOutcome } from '../scenario.ts';
+import { type Ground, openGround } from './ground.ts';
+
+/** One row of the family's table, on servers of its own: nothing accepted is lost, nothing old comes back. */
+export function scenario(
+  family: string,
+  plan: { readonly promise: string; readonly fault: string },
+  play: (ground: Ground) => Promise<ScenarioOutcome>,
+): void {
+  test(plan.promise, async () => {
+    const ground = await openGround();
+    try {
+      const { verdict, forgotten: _, ...measured } = await play(ground);
+      record({
+        ...measured,
+        family,
+        scenario: plan.promise,
+        fault: plan.fault,
+        stage: ground.mode,
+        accepted: verdict.accepted,
+        delivered: verdict.delivered,
+        lost: verdict.lost.length,
+        duplicated: verdict.duplicated.length,
+        outOfOrder: verdict.outOfOrder.length,
+      });
+      const { lost, duplicated, outOfOrder } = verdict;
+      expect({ lost, duplicated, outOfOrder }).toEqual({
+        lost: [],
+        duplicated: [],
+        outOfOrder: [],
+      });
+    } finally {
+      await ground.close();
+    }
+  });
+}

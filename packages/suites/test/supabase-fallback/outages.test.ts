@@ -1,0 +1,262 @@
+import { expect } from '@jest/globals';
+import type { Storage } from '@holdfast/storage';
+import { guestPolicy } from '../../src/storage/ground.ts';
+import { playObjectOutage } from '../../src/storage/outage.ts';
+import { scenario } from '../../src/storage/scenario.ts';
+
+const FAMILY = 'supabase-fallback';
+
+/** While it lasts, writes are accepted without the primary and read back. */
+async function showing(storage: Storage, state: 'down' | 'denied'): Promise<void> {
+  expect(storage.health().backends['supabase']?.state).toBe(state);
+  const stored = await storage.upload('during', 'it');
+  expect(stored.fallback).toBe(true);
+  const download = await storage.download('during');
+  expect(Buffer.from(await download.bytes()).toString()).toBe('it');
+}
+
+scenario(
+  FAMILY,
+  {
+    promise:
+      'writes through a Supabase that is down are accepted, readable, and delivered in order',
+    fault: 'connections refused for 1.5 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.wire.faults.set('down'),
+      lastsMs: 1_500,
+      mend: ({ supabase }) => supabase.wire.heal(),
+      notices: 'supabase',
+      during: (storage) => showing(storage, 'down'),
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'what a frozen Supabase applies late does not outlive what was written since',
+    fault: 'no byte passes for 1 s, then all that were held back',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.wire.faults.set('silence'),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.wire.heal(),
+      notices: 'supabase',
+      storage: { lateWriteMs: 6_000, requestTimeoutMs: 700 },
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a slow Supabase delays writes and loses none',
+    fault: '150 ms of latency for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.wire.faults.set('latency', { latencyMs: 150 }),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.wire.heal(),
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a Supabase that throttles is left alone for as long as it asks',
+    fault: '429 with Retry-After 1 for 1.2 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.answers.faults.set('rateLimit', { retryAfterSeconds: 1 }),
+      lastsMs: 1_200,
+      mend: ({ supabase }) => supabase.answers.heal(),
+      notices: 'supabase',
+      storage: { circuitBreaker: { openDurationMs: 100, maxOpenDurationMs: 2_000 } },
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a Supabase that answers 503 is a Supabase that is down',
+    fault: 'every answer a 503 for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.answers.faults.set('status', { status: 503 }),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.answers.heal(),
+      notices: 'supabase',
+      during: (storage) => showing(storage, 'down'),
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'an answer that is malformed is never taken for a success',
+    fault: 'every JSON answer cut in half for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.answers.faults.set('malformedBody'),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.answers.heal(),
+      notices: 'supabase',
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'an upload cut in its middle is sent again, and never seen half',
+    fault: 'connections reset by the server before anything is done, one in three, for 1.5 s',
+  },
+  (ground) => {
+    let uploads = 0;
+    return playObjectOutage(ground, {
+      harm: ({ supabase }) => {
+        supabase.fault = ({ operation }) => {
+          if (!/upload/i.test(operation)) return undefined;
+          uploads += 1;
+          return uploads % 3 === 0 ? { kind: 'reset' } : undefined;
+        };
+      },
+      lastsMs: 1_500,
+      mend: ({ supabase }) => {
+        supabase.fault = () => undefined;
+      },
+    });
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a write whose answer was lost after it was applied is recognised, and not sent again',
+    fault: 'connections reset after the write was applied, one in three, for 1.5 s',
+  },
+  async (ground) => {
+    let uploads = 0;
+    return playObjectOutage(ground, {
+      harm: ({ supabase }) => {
+        supabase.fault = ({ operation }) => {
+          if (!/upload/i.test(operation)) return undefined;
+          uploads += 1;
+          return uploads % 3 === 0 ? { kind: 'reset', when: 'after' } : undefined;
+        };
+      },
+      lastsMs: 1_500,
+      mend: ({ supabase }) => {
+        supabase.fault = () => undefined;
+      },
+      after: (storage) => {
+        const { alreadyApplied } = storage.getStats().backends['supabase'] ?? { alreadyApplied: 0 };
+        expect(alreadyApplied).toBeGreaterThan(0);
+      },
+    });
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise:
+      'with Supabase and S3 both down writes are kept on this machine, and delivered to both',
+    fault: 'both refuse connections for 1.5 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase, s3 }) => {
+        supabase.wire.faults.set('down');
+        s3.wire.faults.set('down');
+      },
+      lastsMs: 1_500,
+      mend: async ({ supabase, s3 }) => {
+        await Promise.all([supabase.wire.heal(), s3.wire.heal()]);
+      },
+      notices: 'supabase',
+      during: async (storage) => {
+        expect(await storage.upload('during', 'it')).toMatchObject({ stored: 'local' });
+        expect((await storage.download('during')).from).toBe('pending');
+        expect(storage.health().level).toBe('critical');
+      },
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a database that is read-only, sent as 400 with 503 inside, is waited for',
+    fault: 'DatabaseReadOnly for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.server.disturb({ readOnly: true }),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.server.disturb({}),
+      notices: 'supabase',
+      during: (storage) => showing(storage, 'down'),
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a database that does not answer is waited for',
+    fault: '544 DatabaseTimeout for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) => supabase.server.disturb({ database: 'frozen' }),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.server.disturb({}),
+      notices: 'supabase',
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a Supabase that takes the permission away gets its writes when it gives it back',
+    fault: 'insert, update and delete revoked for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ supabase }) =>
+        supabase.server.disturb({
+          policies: [{ effect: 'deny', actions: ['insert', 'update', 'delete'] }],
+        }),
+      lastsMs: 1_000,
+      mend: ({ supabase }) => supabase.server.disturb({}),
+      notices: 'supabase',
+      during: (storage) => showing(storage, 'denied'),
+    }),
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a bucket policy that denies parks the writes of S3 alone, until it allows again',
+    fault: 'AccessDenied by bucket policy for 1 s',
+  },
+  (ground) =>
+    playObjectOutage(ground, {
+      harm: ({ s3 }) => s3.setPolicy(guestPolicy('Deny')),
+      lastsMs: 1_000,
+      mend: ({ s3 }) => s3.setPolicy(guestPolicy('Allow')),
+      notices: 's3',
+      during: async (storage) => {
+        expect(storage.health().backends).toMatchObject({
+          supabase: { state: 'up' },
+          s3: { state: 'denied' },
+        });
+        const options = { acknowledgeWithinMs: 30_000 };
+        const stored = await storage.upload('during', 'it', options);
+        expect(stored.stored).toBe('primary');
+      },
+    }),
+);

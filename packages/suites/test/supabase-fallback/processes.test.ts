@@ -1,0 +1,159 @@
+import { expect } from '@jest/globals';
+import { createFaultProxy } from '@holdfast/faults';
+import { type Clock, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { supabaseBackend } from '@holdfast/storage';
+import { BUCKET } from '../../src/storage/ground.ts';
+import { ObjectLedger, verdictOfBoth } from '../../src/storage/object-ledger.ts';
+import { offerObjects, playObjectOutage } from '../../src/storage/outage.ts';
+import { scenario } from '../../src/storage/scenario.ts';
+import { writeUntilKilled } from '../../src/storage/writer.ts';
+
+const FAMILY = 'supabase-fallback';
+const POLL_MS = 20;
+/** The long outage is a minute with the flag, seconds without. */
+const OUTAGE_MS = Number(process.env['HOLDFAST_OUTAGE_MS'] ?? 5_000);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a process killed with a full journal loses nothing, and the next one delivers it',
+    fault: 'Supabase down, SIGKILL after 300 writes, started anew',
+  },
+  async (ground) => {
+    ground.supabase.wire.faults.set('down');
+    const directory = await ground.directory();
+    const ledger = new ObjectLedger();
+    await writeUntilKilled({ addresses: ground.addresses, directory }, ledger, 300);
+    const storage = await ground.storage({ directory });
+    await storage.ready();
+    expect(storage.pending().length).toBeGreaterThan(0);
+    await ground.supabase.wire.heal();
+    const mendedAtMs = systemClock.now();
+    expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
+    return {
+      verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]),
+      recoveredAfterMs: systemClock.now() - mendedAtMs,
+    };
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'of two writers of one key the later one stands, and the other one’s bytes beside it',
+    fault: 'one writes through an outage, the other one to the server meanwhile',
+  },
+  async (ground) => {
+    const { host, port, serviceRoleKey: key } = ground.supabase.server;
+    const wire = await createFaultProxy({ target: { host, port } });
+    const url = `http://${wire.host}:${wire.port}`;
+    const cutOff = await ground.storage({
+      backends: [supabaseBackend({ url, key, bucket: BUCKET })],
+      acknowledgeWithinMs: 0,
+      freshMs: 0,
+    });
+    const other = await ground.storage({ acknowledgeWithinMs: 30_000 });
+    wire.faults.set('down');
+    const { operationId } = await cutOff.upload('shared', 'written first, delivered last');
+    // Later by the clock that both are judged by.
+    const acceptedMs = systemClock.epochMs();
+    while (systemClock.epochMs() - acceptedMs < 20) await sleep(systemClock, POLL_MS);
+    const ledger = new ObjectLedger();
+    const accepted = ledger.offered('shared', 'written last');
+    await other.upload('shared', 'written last');
+    accepted();
+    ledger.offered(`.conflicts/shared.${operationId}`, 'written first, delivered last')();
+    await wire.heal();
+    await Promise.all([cutOff.flush({ deadlineMs: 60_000 }), other.flush({ deadlineMs: 60_000 })]);
+    expect(cutOff.getStats().conflicts).toBe(1);
+    await cutOff.close();
+    await wire.close();
+    return { verdict: await ledger.verdict(ground.supabase.direct) };
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a journal without room refuses by name, and delivers all that it accepted',
+    fault: 'Supabase down, journal of 4 KB',
+  },
+  async (ground) => {
+    const directory = await ground.directory();
+    const storage = await ground.storage({
+      acknowledgeWithinMs: 0,
+      journal: { directory, maxBytes: 4_096 },
+    });
+    await storage.ready();
+    ground.supabase.wire.faults.set('down');
+    const ledger = new ObjectLedger();
+    const refusals: unknown[] = [];
+    for (let write = 0; write < 60; write += 1) {
+      const text = `${write} ${'x'.repeat(200)}`;
+      const accepted = ledger.offered(`k${write}`, text);
+      await storage
+        .upload(`k${write}`, text)
+        .then(accepted, (error: unknown) => refusals.push(error));
+    }
+    expect(refusals.length).toBeGreaterThan(0);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'STORAGE_FULL' });
+    await ground.supabase.wire.heal();
+    expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
+    return { verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]) };
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a wall clock that steps changes no order and loses nothing',
+    fault: 'the clock steps an hour back and two forward during an outage of 1 s',
+  },
+  async (ground) => {
+    let offsetMs = 0;
+    const clock: Clock = { ...systemClock, epochMs: () => systemClock.epochMs() + offsetMs };
+    return playObjectOutage(ground, {
+      harm: ({ supabase }) => {
+        supabase.wire.faults.set('down');
+        offsetMs = -3_600_000;
+      },
+      lastsMs: 1_000,
+      mend: async ({ supabase }) => {
+        offsetMs = 7_200_000;
+        await supabase.wire.heal();
+      },
+      notices: 'supabase',
+      storage: { clock },
+    });
+  },
+);
+
+scenario(
+  FAMILY,
+  {
+    promise:
+      'a long outage under load: every write is accepted, and none of them waits for the server',
+    fault: 'Supabase refuses connections for 5 s (a minute by HOLDFAST_OUTAGE_MS)',
+  },
+  async (ground) => {
+    const storage = await ground.storage();
+    await storage.ready();
+    const ledger = new ObjectLedger();
+    ground.supabase.wire.faults.set('down');
+    const load = offerObjects(storage, ledger, seededRandom(11));
+    await load.offered(20);
+    const harmedAtMs = systemClock.now();
+    while (systemClock.now() - harmedAtMs < OUTAGE_MS) await load.offered(1);
+    const { refused, slowestMs } = await load.stop();
+    expect(refused).toEqual([]);
+    await ground.supabase.wire.heal();
+    const mendedAtMs = systemClock.now();
+    expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
+    return {
+      verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]),
+      lastedMs: mendedAtMs - harmedAtMs,
+      recoveredAfterMs: systemClock.now() - mendedAtMs,
+      note: `The slowest acceptance took ${Math.round(slowestMs)} ms.`,
+    };
+  },
+);
