@@ -148,3 +148,10 @@ export {
   type SandboxOptions,
   openSandbox,
 } from './host/sandbox.ts';
+export {
+  ResourceFaultError,
+  type ResourceFaultsOptions,
+  type ResourceVictim,
+  createResourceFaults,
+} from './resources/resource-faults.ts';
+export { type ResourceFaultKind, type ResourceFaults } from './resources/resource-kinds.ts';
