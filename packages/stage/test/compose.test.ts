@@ -64,6 +64,13 @@ test('options that the compose file decides are refused at the opening', async (
   });
 });
 
+test('a version of Postgres that the compose file does not have is refused', async () => {
+  await expect(openStage({ mode, postgres: { version: 18 } })).rejects.toMatchObject({
+    code: 'STAGE_MODE_UNAVAILABLE',
+    message: expect.stringContaining('postgres.version'),
+  });
+});
+
 test('each service of the compose file says at which port it is found, and publishes it on loopback', async () => {
   const file = await readFile(new URL('../../../docker-compose.test.yml', import.meta.url), 'utf8');
   const services = file.slice(file.indexOf('\nservices:\n')).split(/\n {2}(?=[a-z0-9-]+:\n)/);

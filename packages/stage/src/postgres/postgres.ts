@@ -77,10 +77,10 @@ export function postgresEnsemble(
       contained === undefined
         ? { stands: false, why: `no image of Postgres ${version} is known, but of 15 and 18` }
         : { stands: true, images: [image] },
-    compose: composedAs(
-      replica ? ['postgres', 'postgres-replica'] : ['postgres'],
-      Object.keys(settings).length > 0 ? ['postgres.settings'] : [],
-    ),
+    compose: composedAs(replica ? ['postgres', 'postgres-replica'] : ['postgres'], [
+      ...(Object.keys(settings).length > 0 ? ['postgres.settings'] : []),
+      ...(version === undefined || version === COMPOSED_MAJOR ? [] : ['postgres.version']),
+    ]),
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateFolder(program, context, signal);
@@ -111,6 +111,8 @@ export function postgresEnsemble(
 }
 
 const CONTAINER_MAJORS = [18, 15] as const;
+/** That of docker-compose.test.yml. */
+const COMPOSED_MAJOR = 15;
 
 /** The major version of the image that stands for what was asked for; any: one that was replaced first. */
 function containerMajor(version: number | undefined, env: Environment): 15 | 18 | undefined {
