@@ -50,6 +50,21 @@ export function createQueueAdapter(options: QueueOptions): Queue {
   return new QueueAdapter(createRedisBackend(options), readQueueOptions(options));
 }
 
+/**
+ * The same queue on another store than Redis, such as `createMemoryBackend()`; it closes the store with itself.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function createQueueOn(
+  backend: QueueBackend,
+  options: Omit<QueueOptions, 'redis'> = {},
+): Queue {
+  // The way to Redis is read all the same, so that one set of rules holds for all other options.
+  return new QueueAdapter(
+    backend,
+    readQueueOptions({ ...options, redis: { url: 'redis://unused' } }),
+  );
+}
+
 interface Opened {
   readonly backlog: Backlog;
   readonly dispatcher: Dispatcher;
@@ -79,7 +94,7 @@ export class QueueAdapter implements Queue {
 
   get current(): Acceptor {
     const isDirect = this.state === 'direct' && this.#options.tuning.acknowledge !== 'local';
-    return isDirect ? 'redis' : this.#fallback;
+    return isDirect ? this.#backend.kind : this.#fallback;
   }
 
   get state(): Queue['state'] {

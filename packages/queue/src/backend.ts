@@ -3,6 +3,8 @@
  * (owner epoch, origin epoch, sequence), leases, and errors sorted into what can be done about them.
  */
 export interface QueueBackend {
+  /** What a job is said to be accepted by. */
+  readonly kind: 'redis' | 'memory';
   /** Starts reaching for the server and keeps at it until closed; reports to `listener`. */
   open(listener: LinkListener): void;
   /** Resolves once the server can be asked; rejects with the signal's own reason. */

@@ -289,7 +289,7 @@ export class Dispatcher implements Inflow {
       this.counts.acceptedByRedis += added;
       const duplicates = new Set(receipt.duplicates);
       for (const job of batch.slice(0, added)) {
-        job.accepted('redis', duplicates.has(job.submission.id));
+        job.accepted(backend.kind, duplicates.has(job.submission.id));
       }
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
       for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));

@@ -2,8 +2,20 @@
  * Jobs that are accepted through a Redis outage. It refuses to acknowledge what is neither in Redis nor in
  * the fallback, and to let the caller wait for a server that is away.
  */
-export { createQueueAdapter } from './adapter.ts';
-export type { ErrorClass } from './backend.ts';
+export { createQueueAdapter, createQueueOn } from './adapter.ts';
+export type {
+  BackendFailure,
+  DeadLetter,
+  Delivery,
+  ErrorClass,
+  LinkListener,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+  Recovery,
+  Subscription,
+} from './backend.ts';
 export {
   BackendError,
   DuplicateConsumerError,
@@ -15,6 +27,7 @@ export {
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
+export { type MemoryBackendOptions, createMemoryBackend } from './memory/backend.ts';
 export type { IdempotencyLedger, LedgerEntry } from './ledger/idempotency-ledger.ts';
 export { memoryLedger } from './ledger/memory-ledger.ts';
 export {

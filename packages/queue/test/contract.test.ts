@@ -1,6 +1,7 @@
-import { describe } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { createMemoryBackend, createQueueOn } from '@holdfast/queue';
 import { honoursBackendContract, honoursQueueContract } from '@holdfast/queue/contract';
-import { systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/resilience';
 import { FakeBackend } from './fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
 
@@ -10,6 +11,35 @@ describe('the fake backend', () => {
     backend.up();
     return { backend, close: () => backend.close() };
   });
+});
+
+describe('the memory backend', () => {
+  honoursBackendContract(async () => {
+    const backend = createMemoryBackend();
+    return { backend, close: () => backend.close() };
+  });
+});
+
+describe('the queue on the memory backend', () => {
+  honoursQueueContract(async () => {
+    const queue = createQueueOn(createMemoryBackend());
+    return { queue, close: () => queue.close() };
+  });
+});
+
+test('a memory backend that is full has further jobs wait in the fallback, and says so', async () => {
+  const queue = createQueueOn(createMemoryBackend({ maxJobs: 2 }));
+  await queue.ready();
+  await queue.enqueueMany('t', [{ payload: 1 }, { payload: 2 }]);
+  expect(queue.getStats()).toMatchObject({ state: 'direct', acceptedByRedis: 2 });
+  await queue.enqueue('t', 3);
+  expect(queue.getStats()).toMatchObject({ errorClass: 'busy', backlog: { jobs: 1 } });
+  const drained = nextEvent(queue, 'drained');
+  const handled: unknown[] = [];
+  queue.process('t', ({ payload }) => void handled.push(payload), { concurrency: 1 });
+  await drained;
+  await queue.close();
+  expect(handled.slice(0, 2)).toEqual([1, 2]);
 });
 
 describe('the queue on the fake backend', () => {

@@ -40,6 +40,7 @@ type Fault =
  * held against it and against real servers.
  */
 export class FakeBackend implements QueueBackend {
+  readonly kind = 'redis';
   /** Every job in the order it was applied, by topic. */
   readonly applied: Map<string, string[]>;
   readonly dead: { id: string; reason: string }[] = [];

@@ -31,6 +31,7 @@ export function createRedisBackend(options: QueueOptions): QueueBackend {
 
 /** Jobs in Redis Streams, one stream a topic, filled and emptied by small atomic scripts. */
 export class RedisBackend implements QueueBackend {
+  readonly kind = 'redis';
   readonly #links: Links;
   readonly #tuning: QueueTuning;
 

@@ -1,0 +1,170 @@
+import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import type {
+  DeadLetter,
+  LinkListener,
+  Publication,
+  PublishReceipt,
+  QueueBackend,
+  Recovery,
+  Subscription,
+} from '../backend.ts';
+import { BackendError } from '../errors.ts';
+import { StoredTopic } from './stored-topic.ts';
+
+export interface MemoryBackendOptions {
+  /** Jobs it holds, all topics together; with more it is `busy`. Default 1 000 000. */
+  maxJobs?: number;
+  /** Dead letters of a topic, the newest. Default 10 000. */
+  maxDeadLetters?: number;
+  clock?: Clock;
+}
+
+const shape = {
+  maxJobs: integer({ min: 1, max: 1_000_000_000, default: 1_000_000 }),
+  maxDeadLetters: integer({ min: 1, max: 10_000_000, default: 10_000 }),
+  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+};
+
+/** How long one fetch waits, as it does with Redis. */
+const WAIT_MS = 250;
+
+/**
+ * A store in this process, for services that run alone and for tests: the same promises as Redis, for as
+ * long as the process lives. Ids and marks are kept as long as itself.
+ * @throws InvalidOptionError
+ */
+export function createMemoryBackend(options?: MemoryBackendOptions): QueueBackend {
+  return new MemoryBackend(readOptions('createMemoryBackend', shape, options));
+}
+
+class MemoryBackend implements QueueBackend {
+  readonly kind = 'memory';
+  readonly #options: Required<MemoryBackendOptions>;
+  readonly #topics = new Map<string, StoredTopic>();
+  /** Consumers that wait for something to come. */
+  readonly #waiting = new Set<() => void>();
+  #consumers = 0;
+  #isClosed = false;
+
+  constructor(options: Required<MemoryBackendOptions>) {
+    this.#options = options;
+  }
+
+  open(listener: LinkListener): void {
+    listener.connected({ attempt: 1 });
+  }
+
+  async whenUp(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#requireOpen();
+  }
+
+  async publish(publication: Publication): Promise<PublishReceipt> {
+    this.#requireOpen();
+    const held = [...this.#topics.values()].reduce((sum, { size }) => sum + size, 0);
+    const { maxJobs } = this.#options;
+    if (held + publication.jobs.length > maxJobs) {
+      throw new BackendError('busy', `the memory backend holds ${held} of at most ${maxJobs} jobs`);
+    }
+    const receipt = this.#topic(publication.topic).publish(publication);
+    this.#wake();
+    return receipt;
+  }
+
+  subscribe(name: string, leaseMs: number): Subscription {
+    this.#consumers += 1;
+    const me = String(this.#consumers);
+    const { clock } = this.#options;
+    const topic = this.#topic(name);
+    const leasedUntilMs = (): number => clock.now() + leaseMs;
+    return {
+      whenUp: (signal) => this.whenUp(signal),
+      fetch: async (max) => {
+        this.#requireOpen();
+        const nextDueMs = topic.promote(clock.epochMs());
+        const taken = topic.take(me, max, leasedUntilMs());
+        if (taken.length > 0) return taken;
+        await this.#untilSomething(Math.min(WAIT_MS, (nextDueMs ?? Infinity) - clock.epochMs()));
+        this.#requireOpen();
+        topic.promote(clock.epochMs());
+        return topic.take(me, max, leasedUntilMs());
+      },
+      recover: async (held, max): Promise<Recovery> => {
+        this.#requireOpen();
+        const time = { nowMs: clock.now(), leasedUntilMs: leasedUntilMs() };
+        const deliveries = topic.takeOver(me, new Set(held), max, time);
+        const isLost = (handle: string): boolean => {
+          const owner = topic.entries.get(handle)?.owner;
+          return owner !== undefined && owner !== me;
+        };
+        return { deliveries, lost: held.filter(isLost) };
+      },
+      acknowledge: async (handles) => {
+        this.#requireOpen();
+        for (const handle of handles) topic.remove(me, handle);
+      },
+      bury: async ({ handle, id, payload, enqueuedAtMs, deliveries, history = [] }, reason) => {
+        this.#requireOpen();
+        if (!topic.remove(me, handle)) return;
+        topic.dead.push({ id, payload, enqueuedAtMs, deliveries, reason, history });
+        if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  async deadLetters(name: string, limit: number): Promise<DeadLetter[]> {
+    this.#requireOpen();
+    return this.#topic(name).dead.slice(0, limit);
+  }
+
+  async redrive(name: string, limit: number, ids: readonly string[] = []): Promise<number> {
+    this.#requireOpen();
+    const topic = this.#topic(name);
+    const isMeant = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
+    const chosen = new Set(topic.dead.filter(isMeant).slice(0, limit));
+    topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
+    for (const { id, payload, enqueuedAtMs, reason, history } of chosen) {
+      const job = { id, payload, enqueuedAtMs, sequence: 0, unique: false, dueAtMs: 0 };
+      topic.append(job, [...history, reason]);
+    }
+    this.#wake();
+    return chosen.size;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wake();
+  }
+
+  #topic(name: string): StoredTopic {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const topic = new StoredTopic();
+    this.#topics.set(name, topic);
+    return topic;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** Resolves when something was published, or after `withinMs` without. */
+  #untilSomething(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        timer.cancel();
+        resolve();
+      };
+      const timer = this.#options.clock.schedule(Math.max(1, withinMs), wake, {
+        holdsProcess: false,
+      });
+      this.#waiting.add(wake);
+    });
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new BackendError('unreachable', 'the memory backend is closed');
+  }
+}
