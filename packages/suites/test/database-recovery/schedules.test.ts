@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { playStorm, storm } from '@holdfast/faults';
-import { seededRandom, systemClock } from '@holdfast/resilience';
+import { seededRandom, systemClock, withTimeout } from '@holdfast/resilience';
 import { openGround } from '../../src/database/ground.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 import { scenario } from '../../src/database/scenario.ts';
@@ -14,6 +14,7 @@ const AT_ONCE = 24;
 const CALLERS = 3;
 /** The promise is 50 ms; so many schedules at a time on a busy machine are forgiven more. */
 const SLACK_MS = 1_000;
+const STEP_MS = 20_000;
 
 scenario(
   {
@@ -29,6 +30,9 @@ scenario(
     let next = FIRST_SEED;
 
     const playOne = async (seed: number): Promise<void> => {
+      /** A step that has no deadline of its own; one that hangs is named with its seed. */
+      const step = <T>(name: string, work: Promise<T>): Promise<T> =>
+        withTimeout(() => work, { name: `${name}, seed ${seed}`, timeoutMs: STEP_MS });
       const random = seededRandom(seed);
       const { proxy, url } = await ground.proxy();
       const database = ground.database({
@@ -57,15 +61,18 @@ scenario(
             );
         }
       });
-      await Promise.all([...callers, stormy]);
-      await proxy.heal();
+      await step('callers', Promise.all(callers));
+      await step('storm', stormy);
+      await step('heal', proxy.heal());
       // Whatever has happened, it serves again, and its end is an end.
-      const after = await database
-        .query('select 42 as answer', [], { timeoutMs: 10_000, idempotent: true })
-        .catch((error: unknown) => error);
+      const options = { timeoutMs: 10_000, idempotent: true };
+      const after = await step(
+        'query afterwards',
+        database.query('select 42 as answer', [], options).catch((error: unknown) => error),
+      );
       expect({ seed, after }).toMatchObject({ seed, after: { rows: [{ answer: 42 }] } });
-      await punctuality.watch(1_000, () => database.end({ deadlineMs: 1_000 }));
-      await proxy.close();
+      await step('end', database.end({ deadlineMs: 1_000 }));
+      await step('close', proxy.close());
       played += 1;
     };
     const playMany = async (): Promise<void> => {
