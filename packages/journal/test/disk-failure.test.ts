@@ -6,7 +6,7 @@ import {
   type MemoryFileSystem,
   createMemoryFileSystem,
   errno,
-} from './memory-file-system.ts';
+} from '../src/memory-file-system.ts';
 
 const clock = createFakeClock();
 

@@ -6,7 +6,7 @@ import { type JournalOptions, nodeFileSystem, openJournal } from '../src/index.t
 import { describeSelf, judgeOwner } from '../src/owner-record.ts';
 import { startOwner } from './child.ts';
 import { freshDirectory } from './directory.ts';
-import { createMemoryFileSystem } from './memory-file-system.ts';
+import { createMemoryFileSystem } from '../src/memory-file-system.ts';
 
 function open(
   directory: string,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import { createStorage } from '../src/create-storage.ts';
-import { createMemoryFileSystem } from '../../journal/test/memory-file-system.ts';
+import { createMemoryFileSystem } from '@holdfast/journal/testing';
 import { freshDirectory } from './directory.ts';
 import { AWAY, openTestStorage, textAt } from './open-storage.ts';
 import { failed } from '../src/backend.ts';

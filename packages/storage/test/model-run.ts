@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Random, seededRandom, sleep } from '@holdfast/resilience';
 import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
-import { createMemoryFileSystem } from '../../journal/test/memory-file-system.ts';
+import { createMemoryFileSystem } from '@holdfast/journal/testing';
 import { type StorageBackend, failed } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';
 import { createStorage } from '../src/create-storage.ts';

@@ -1,9 +1,6 @@
 import { seededRandom } from '@holdfast/resilience';
 import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
-import {
-  type MemoryFileSystem,
-  createMemoryFileSystem,
-} from '../../journal/test/memory-file-system.ts';
+import { type MemoryFileSystem, createMemoryFileSystem } from '@holdfast/journal/testing';
 import { type BackendFailure, failed } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';
 import { createStorage } from '../src/create-storage.ts';

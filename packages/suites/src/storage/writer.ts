@@ -33,7 +33,7 @@ export async function writeUntilKilled(
   await exited;
   for (let write = 0; write <= accepted; write += 1) ledger.offered(...written(write))();
   // Accepted, perhaps, and nobody was told.
-  for (let write = accepted + 1; write < accepted + 20; write += 1)
+  for (let write = accepted + 1; write < accepted + UNTOLD_WRITES; write += 1)
     ledger.offered(...written(write));
 }
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Random } from '@holdfast/resilience';
-import type { FileSystem, OpenFile } from '../src/index.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
 
 /** A call about to be made; an interceptor throws to make it fail. */
 export interface Call {
