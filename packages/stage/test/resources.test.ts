@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
+import { createLocalMemory } from '../src/local/memory.ts';
 import { mountDisk, unmount } from '../src/local/disk.ts';
 import { createSqueeze } from '../src/resources.ts';
 import { createRestarts } from '../src/restarts.ts';
@@ -104,6 +107,37 @@ test('without a disk of its own a server’s cannot be filled, and the error say
     code: 'INVALID_OPTION',
     field: 'memoryBytes',
   });
+});
+
+/** Allocates a number of megabytes for each line it reads, and says how that went. */
+const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line', (line) => {
+  try { Buffer.alloc(Number(line) * ${MEGABYTE}); console.log('given'); } catch { console.log('refused'); }
+});`;
+
+test('where no control group can be made, memory beyond the bound is refused until that is lifted', async () => {
+  const child = spawn(process.execPath, ['-e', HUNGRY], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const ask = async (megabytes: number): Promise<unknown> => {
+    child.stdin.write(`${megabytes}\n`);
+    return (await lines.next()).value;
+  };
+  try {
+    const watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+    const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
+    const memory = createLocalMemory('child', 'none', watchdog, noGroup);
+    const { signal } = new AbortController();
+    expect(await ask(1)).toBe('given');
+    await memory.launched(child.pid ?? 0);
+    const used = await memory.usedBytes(signal);
+    expect(used).toBeGreaterThan(MEGABYTE);
+    await memory.limit(used + 32 * MEGABYTE, signal);
+    expect(await ask(500)).toBe('refused');
+    await memory.limit(undefined, signal);
+    expect(await ask(500)).toBe('given');
+    await memory.discard();
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
 
 test('where nothing bounds memory, it is said so', async () => {

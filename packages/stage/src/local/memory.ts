@@ -17,7 +17,12 @@ export interface LocalMemory extends MemoryControl {
  * By a control group, beyond whose bound the kernel kills; where there can be none, by the size of the
  * address space, beyond which the kernel refuses: a Redis then ends itself, a Postgres says 53200.
  */
-export function createLocalMemory(server: string, id: string, watchdog: Watchdog): LocalMemory {
+export function createLocalMemory(
+  server: string,
+  id: string,
+  watchdog: Watchdog,
+  newGroup: typeof createMemoryGroup = createMemoryGroup,
+): LocalMemory {
   let root: number | undefined;
   let group: Promise<MemoryGroup | undefined> | undefined;
   let release = (): void => undefined;
@@ -25,7 +30,7 @@ export function createLocalMemory(server: string, id: string, watchdog: Watchdog
 
   const theGroup = (): Promise<MemoryGroup | undefined> => (group ??= makeGroup());
   const makeGroup = async (): Promise<MemoryGroup | undefined> => {
-    const made = await createMemoryGroup(`holdfast-${id}`, (path) => {
+    const made = await newGroup(`holdfast-${id}`, (path) => {
       release = watchdog.guard({ type: 'cgroup', path });
     });
     if (made === undefined) return undefined;
