@@ -115,7 +115,7 @@ function chooserIn(
       name: host.name,
       key: host.key,
       role: isPrimary ? 'primary' : 'standby',
-      take: isPrimary ? (call) => cluster.writable(call) : (call) => host.pool.acquire(call),
+      take: isPrimary ? (call) => cluster.writable(call) : (call) => host.readable(call),
       served: () => host.nearness.served(),
       failed: () => host.nearness.failed(clock.now()),
     };

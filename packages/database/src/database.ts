@@ -36,8 +36,9 @@ export interface Database extends Queryable {
     options?: TransactionOptions,
   ): Promise<Transacted<T>>;
   /**
-   * Runs reads on a host that is fresh enough, else on the primary. Sent once more after a lost link.
-   * Statements run in a read-only session of their own link, not in one snapshot.
+   * Runs reads on a host that is fresh enough, else on the primary; elsewhere once more when that host is lost.
+   * `work` must only read, and have no effect outside: its statements may be sent twice. Each takes a link of
+   * its own, so together they are not one snapshot.
    */
   read<T>(
     consistency: Consistency,

@@ -3,6 +3,7 @@ import { type Announcer, InvalidOptionError, type Listen } from '@holdfast/resil
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
 import type { CallCounts } from './calls/call-counts.ts';
+import { limitOf } from './calls/call-limit.ts';
 import { readConsistency } from './calls/consistency.ts';
 import type { LeakWatch } from './calls/leak-watch.ts';
 import { LinkLease } from './calls/lease.ts';
@@ -33,8 +34,8 @@ import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from './
 import type { DatabaseEvents } from './events.ts';
 import type { Cluster } from './hosts/cluster.ts';
 import type { Host } from './hosts/host.ts';
-import { Limit } from './limit.ts';
-import { MAX_TIMEOUT_MS, type Settings, timeoutOf } from './options.ts';
+import type { Limit } from './limit.ts';
+import { MAX_TIMEOUT_MS, type Settings } from './options.ts';
 import { databaseClosed } from './pool/refusals.ts';
 
 export interface PooledDatabaseOptions {
@@ -117,11 +118,10 @@ export class PooledDatabase implements Database {
   async acquire(options?: AcquireOptions): Promise<Lease> {
     const { settings, route, leaks } = this.#options;
     const { clock, acquireTimeoutMs, queryTimeoutMs } = settings;
-    const timeoutMs = timeoutOf('acquire', options?.timeoutMs, acquireTimeoutMs);
     this.#enter('acquire');
-    const limit = new Limit(clock, timeoutMs, options?.signal);
+    const limit = limitOf('acquire', options, { clock, fallbackMs: acquireTimeoutMs });
     try {
-      const slot = await route.writable(limit, timeoutMs);
+      const slot = await route.writable(limit, limit.timeoutMs);
       return new LinkLease(slot, clock, queryTimeoutMs, leaks.lent(slot));
     } finally {
       limit.release();
@@ -177,9 +177,8 @@ export class PooledDatabase implements Database {
     work: (limit: Limit) => Promise<T>,
   ): Promise<T> {
     const { clock, queryTimeoutMs } = this.#options.settings;
-    const timeoutMs = timeoutOf(asked, options?.timeoutMs, queryTimeoutMs);
     this.#enter(asked);
-    const limit = new Limit(clock, timeoutMs, options?.signal);
+    const limit = limitOf(asked, options, { clock, fallbackMs: queryTimeoutMs });
     try {
       return await work(limit);
     } catch (error) {

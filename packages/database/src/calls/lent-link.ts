@@ -2,9 +2,9 @@ import type { Clock } from '@holdfast/resilience';
 import type { QueryResultRow } from 'pg';
 import type { CallOptions, QueryResult, Statement } from '../database.ts';
 import { TransactionEndedError } from '../errors.ts';
-import { Limit } from '../limit.ts';
-import { timeoutOf } from '../options.ts';
+import type { Limit } from '../limit.ts';
 import { Interruption, type Slot } from '../pool/slot.ts';
+import { limitOf } from './call-limit.ts';
 import { explain } from './explain.ts';
 
 export interface LentLinkOptions {
@@ -53,9 +53,10 @@ export class LentLink {
     boundMs: number,
   ): Promise<QueryResult<Row>> {
     const { clock, handle, signal, queryTimeoutMs } = this.#options;
-    const timeoutMs = Math.min(boundMs, timeoutOf('query', call?.timeoutMs, queryTimeoutMs));
     if (this.#ended !== undefined) throw new TransactionEndedError(handle, this.#ended.cause);
-    const limit = new Limit(clock, timeoutMs, signal, call?.signal);
+    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs: boundMs, signal };
+    const limit = limitOf('query', call, bounds);
+    const { timeoutMs } = limit;
     try {
       return await this.#inTurn<Row>(statement, limit);
     } catch (error) {

@@ -12,9 +12,8 @@ import type {
   Transaction,
   TransactionOptions,
 } from '../database.ts';
-import { Limit } from '../limit.ts';
 import { UNKNOWN_PLACE, laterOf, readToken } from '../lsn.ts';
-import { timeoutOf } from '../options.ts';
+import { limitOf } from './call-limit.ts';
 import type { Queries } from './queries.ts';
 import type { ReadTrace, Reads } from './reads.ts';
 import { checkWork, readStatement } from './statement.ts';
@@ -58,9 +57,8 @@ export class ReadSession implements Session {
   ): Promise<QueryResult<Row>> {
     const statement = readStatement('session.query', given, values);
     const { clock, queries, queryTimeoutMs, enter } = this.#options;
-    const timeoutMs = timeoutOf('session.query', options?.timeoutMs, queryTimeoutMs);
     enter('session.query');
-    const limit = new Limit(clock, timeoutMs, options?.signal);
+    const limit = limitOf('session.query', options, { clock, fallbackMs: queryTimeoutMs });
     try {
       const idempotent = options?.idempotent === true;
       const { result, token } = await queries.runPlaced<Row>(statement, limit, idempotent);

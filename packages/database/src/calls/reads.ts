@@ -15,11 +15,11 @@ import {
   QueryFailedError,
   TransactionEndedError,
 } from '../errors.ts';
-import { Limit } from '../limit.ts';
+import type { Limit } from '../limit.ts';
 import { isConflict } from '../link/failure.ts';
-import { timeoutOf } from '../options.ts';
 import { HostLeft } from '../pool/host-pool.ts';
 import type { CallCounts } from './call-counts.ts';
+import { limitOf } from './call-limit.ts';
 import type { Freshness } from './consistency.ts';
 import type { Queries, Take } from './queries.ts';
 import { readStatement } from './statement.ts';
@@ -72,8 +72,7 @@ export class Reads {
     trace?: ReadTrace,
   ): Promise<T> {
     const { clock, counts, queryTimeoutMs, choose } = this.#options;
-    const timeoutMs = timeoutOf('read', call?.timeoutMs, queryTimeoutMs);
-    const limit = new Limit(clock, timeoutMs, call?.signal);
+    const limit = limitOf('read', call, { clock, fallbackMs: queryTimeoutMs });
     try {
       for (let attempt = 1; ; attempt += 1) {
         const host = await choose(freshness, limit, trace?.key);
@@ -139,9 +138,9 @@ class HostReader implements Reader {
     const statement = readStatement('reader.query', given, values);
     if (this.#ended) throw new TransactionEndedError('reader');
     const { clock, queryTimeoutMs } = this.#options;
-    const ownMs = timeoutOf('reader.query', options?.timeoutMs, queryTimeoutMs);
-    const timeoutMs = Math.max(1, Math.min(ownMs, this.#limit.remainingMs()));
-    const limit = new Limit(clock, timeoutMs, this.#signal, options?.signal);
+    const atMostMs = Math.max(1, this.#limit.remainingMs());
+    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
+    const limit = limitOf('reader.query', options, bounds);
     try {
       return await this.#run<Row>(statement, limit);
     } catch (error) {

@@ -1,13 +1,6 @@
-import {
-  InvalidOptionError,
-  type Rule,
-  flag,
-  integer,
-  oneOf,
-  optional,
-  readOptions,
-} from '@holdfast/resilience';
+import { flag, integer, oneOf, optional, readOptions } from '@holdfast/resilience';
 import type { Isolation, TransactionOptions } from '../database.ts';
+import { signalRule } from './call-limit.ts';
 import { MAX_TIMEOUT_MS } from '../options.ts';
 
 export interface TransactionSettings {
@@ -18,22 +11,6 @@ export interface TransactionSettings {
   readonly resolveCommit: boolean;
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
-}
-
-/** A signal of any realm. */
-export const signalRule: Rule<AbortSignal | undefined> = {
-  permitted: 'an AbortSignal',
-  accepts(value, field, owner) {
-    if (isSignal(value)) return value;
-    throw new InvalidOptionError(owner, field, value, this.permitted);
-  },
-  absent: () => undefined,
-};
-
-function isSignal(value: unknown): value is AbortSignal {
-  return (
-    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-  );
 }
 
 const shape = {

@@ -243,7 +243,9 @@ class PgLink implements Link {
   }
 
   #begin(pending: number, done: Exchange['done']): Exchange | undefined {
-    if (!this.alive || !this.#client.connection.stream.writable) {
+    // Seen here before the socket says so: the pool must hear of it, or it would lend this link again.
+    if (!this.#client.connection.stream.writable) this.#lost(coded('EPIPE', 'the link was lost'));
+    if (!this.alive) {
       done(new LinkFailure('lost', coded('EPIPE', 'the link was lost before'), false));
       return undefined;
     }

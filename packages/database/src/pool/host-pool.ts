@@ -99,10 +99,6 @@ export class HostPool {
     );
   }
 
-  get closing(): boolean {
-    return this.#isClosing;
-  }
-
   /**
    * A link for the caller alone, until its `release`. At once where one is ready.
    * @throws AcquireTimeoutError, PoolOverloadedError, ConnectRefusedError, DatabaseClosedError, HostLeft, or
@@ -139,11 +135,6 @@ export class HostPool {
       else void this.#clear(slot);
     }
     this.#pump();
-  }
-
-  /** The host was heard to be unwell: each link is asked for a sign of life before it is lent again. */
-  suspect(): void {
-    this.#suspectSinceMs = this.#clock.now();
   }
 
   /** Those who wait here are sent elsewhere; with `fenced` nothing that is under way goes on either. */
