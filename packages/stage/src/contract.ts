@@ -1,6 +1,7 @@
 /** What every server of every mode promises, as a function that a test calls. */
 import { describe, expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import type { FaultProxy } from '@holdfast/faults';
+import { isHoldfastError, systemClock } from '@holdfast/resilience';
 import type { ServerHandle } from './stage.ts';
 
 /** A running server with nothing in it, and how its clients speak to it. */
@@ -120,6 +121,21 @@ export function honoursServerContract(
       await ping(inTime());
     });
 
+    promise(
+      'breaks off its clients while its link does, and no longer once that is healed',
+      async ({ server, ping }) => {
+        const link = linkOf(server);
+        link?.faults.set('reset');
+        const struck = await ping(inTime()).then(
+          () => false,
+          () => true,
+        );
+        await link?.heal();
+        await ping(inTime());
+        expect(struck).toBe(link !== undefined);
+      },
+    );
+
     promise('hands out what it printed, across restarts', async ({ server, startLine }) => {
       const starts = async (): Promise<number> =>
         ((await server.log()).match(new RegExp(startLine, 'g')) ?? []).length;
@@ -165,6 +181,16 @@ export function honoursServerContract(
       },
     );
   });
+}
+
+/** Its link; `undefined` for one whose clients speak UDP. */
+function linkOf(server: ServerHandle): FaultProxy | undefined {
+  try {
+    return server.link;
+  } catch (error) {
+    if (isHoldfastError(error) && error.code === 'STAGE_LINK_ABSENT') return undefined;
+    throw error;
+  }
 }
 
 /** A signal that aborts with a TimeoutError after so many milliseconds. */
