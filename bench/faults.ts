@@ -1,7 +1,8 @@
 /**
- * What the fault proxy costs while no fault is set: beside a direct connection, a proxy of `pipe`, and
- * HAProxy when it is installed. The server answers `+PONG` to `PING`, as Redis does, in a process of its
- * own; so do the proxies, or they would share a core with the client they are measured by.
+ * What the fault proxy costs while no fault is set: in a worker, beside a direct connection, a proxy of
+ * `pipe`, and HAProxy when it is installed; and how near the delay that is achieved comes to the one that is
+ * asked for. The server answers `+PONG` to `PING`, as Redis does, in a process of its own; the other proxies
+ * do too, or they would share a core with the client they are measured by.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,28 +10,36 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createFaultProxy } from '../packages/faults/src/index.ts';
+import { Worker, parentPort, workerData } from 'node:worker_threads';
+import { type FaultProxy, createFaultProxy } from '../packages/faults/src/index.ts';
 import { type Contender, compare, table } from './measure.ts';
 
 const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');
 const PONG = Buffer.from('+PONG\r\n');
 const PIPELINE = 16;
 const CONNECTIONS = 50;
+const OURS = 'fault proxy in a worker, no fault';
 
 const [role, targetPort = ''] = process.argv.slice(2);
 const children: ChildProcess[] = [];
 
-if (role === 'bench-server') await serve();
+if (parentPort !== null) {
+  const { port } = await ours(Number(workerData));
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  parentPort.postMessage(port);
+} else if (role === 'bench-server') await serve();
 else if (role === 'bench-pipe') await pipe(Number(targetPort));
-else if (role === 'bench-ours') await ours(Number(targetPort));
 else await measureAll();
 
 async function measureAll(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  let worker: Worker | undefined;
   try {
     const server = await startRole('bench-server');
+    worker = new Worker(import.meta.filename, { workerData: server });
+    const [own] = await once(worker, 'message');
     const ports = new Map<string, number>([
-      ['fault proxy, no fault', await startRole('bench-ours', server)],
+      [OURS, Number(own)],
       ['direct', server],
       ['Node, pipe', await startRole('bench-pipe', server)],
     ]);
@@ -39,8 +48,11 @@ async function measureAll(): Promise<void> {
       process.stdout.write('HAProxy is not installed; its row is left out.\n');
     else ports.set('HAProxy', balanced);
     await round(ports, { connections: 1, pipeline: 1 });
+    await round(ports, { connections: CONNECTIONS, pipeline: 1 });
     await round(ports, { connections: CONNECTIONS, pipeline: PIPELINE });
+    await accuracy(server);
   } finally {
+    await worker?.terminate();
     for (const child of children) child.kill('SIGKILL');
     rmSync(directory, { recursive: true, force: true });
   }
@@ -59,13 +71,34 @@ async function round(
   const title = `${load.connections} connections, ${load.pipeline} a batch`;
   process.stdout.write(`${table(title, measured)}\n`);
   const direct = measured.find(({ name }) => name === 'direct');
+  const haproxy = measured.find(({ name }) => name === 'HAProxy');
+  const own = measured.find(({ name }) => name === OURS);
   for (const { name, p50Ms, perSecond } of measured) {
     if (direct === undefined || name === 'direct') continue;
     const addedUs = Math.round((p50Ms - direct.p50Ms) * 1_000);
     const share = Math.round((perSecond / direct.perSecond) * 100);
     process.stdout.write(`${name}: +${addedUs} µs at the median, ${share} % of direct\n`);
   }
+  if (own !== undefined && haproxy !== undefined) {
+    const share = Math.round((own.perSecond / haproxy.perSecond) * 100);
+    process.stdout.write(`${OURS}: ${share} % of HAProxy\n`);
+  }
   process.stdout.write('\n');
+}
+
+/** How much later than it was told bytes leave a proxy that delays them. */
+async function accuracy(target: number): Promise<void> {
+  for (const latencyMs of [5, 20, 100]) {
+    const proxy = await ours(target);
+    proxy.faults.set('latency', { latencyMs, direction: 'toClient' });
+    const contender = await client('delayed', proxy.port, 4, 1);
+    await compare([contender], { inFlight: 4, rounds: 1, roundMs: 2_000 });
+    const { p50Ms, p99Ms } = proxy.getStats().excessDelay;
+    const over = `+${p50Ms.toFixed(2)} ms at the median, +${p99Ms.toFixed(2)} ms at p99`;
+    process.stdout.write(`a delay of ${latencyMs} ms is achieved: ${over}\n`);
+    await contender.close?.();
+    await proxy.close();
+  }
 }
 
 /** Takes a free connection for each operation: one batch of pings, answered whole. */
@@ -179,9 +212,8 @@ async function pipe(target: number): Promise<void> {
   await announce(server);
 }
 
-async function ours(target: number): Promise<void> {
-  const proxy = await createFaultProxy({ target: { port: target } });
-  process.stdout.write(`${proxy.port}\n`);
+function ours(target: number): Promise<FaultProxy> {
+  return createFaultProxy({ target: { port: target } });
 }
 
 async function announce(server: Server): Promise<void> {
