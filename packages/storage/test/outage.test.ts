@@ -193,6 +193,19 @@ test('a process killed with a full journal goes on where it was, without bytes s
   await second.storage.close();
 });
 
+test('a later process writes later generations, also when the journal has forgotten the earlier ones', async () => {
+  const first = await openTestStorage({ acknowledgeWithinMs: 60_000 });
+  for (let write = 0; write < 5; write += 1)
+    await first.clock.settle(first.storage.upload('k', 'x'));
+  await first.clock.settle(first.storage.flush({ deadlineMs: 60_000 }));
+  await first.clock.advance(5_000);
+  const before = first.primary.objects.get('k')?.head.mark?.generation ?? Infinity;
+  const second = await first.restart();
+  await second.clock.settle(second.storage.upload('k', 'y'));
+  expect(second.primary.objects.get('k')?.head.mark?.generation).toBeGreaterThan(before);
+  await second.storage.close();
+});
+
 test('a delete during an outage stays a delete after it', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage();
   await storage.upload('k', 'x');
