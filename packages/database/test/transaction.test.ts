@@ -178,12 +178,13 @@ test('a handle used after its transaction ended sends nothing', async () => {
 
 test('a transaction past its deadline ends although its callback does not', async () => {
   const { db, server } = await opened.database({ max: 1 });
+  await db.query('select 1');
   const call = db.transaction(
     (tx) =>
       new Promise<void>((resolve) => {
         tx.signal.addEventListener('abort', () => resolve(), { once: true });
       }),
-    { timeoutMs: 30 },
+    { timeoutMs: 150 },
   );
   expect(await failureOf(call)).toMatchObject({ code: 'QUERY_TIMEOUT', outcome: 'not-applied' });
   await db.query('select 1');
