@@ -126,7 +126,7 @@ const ECHO = `
 `;
 const ASK = `
   const socket = require('node:net').connect(7000, '127.0.0.1');
-  socket.setTimeout(400, () => { console.log(socket.connecting ? 'connect hangs' : 'silence'); process.exit(); });
+  socket.setTimeout(1500, () => { console.log(socket.connecting ? 'connect hangs' : 'silence'); process.exit(); });
   socket.on('connect', () => socket.write('x'));
   socket.on('data', () => { console.log('answer'); process.exit(); });
   socket.on('error', (error) => { console.log(error.code); process.exit(); });

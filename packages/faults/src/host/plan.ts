@@ -1,5 +1,5 @@
 import { type ExecFileException, execFile } from 'node:child_process';
-import { HoldfastError, InvalidOptionError } from '@holdfast/resilience';
+import { HoldfastError, InvalidOptionError, isHoldfastError } from '@holdfast/resilience';
 
 /** Faults of the machine itself, none of which needs root. */
 export type HostFaultKind = 'connectHang' | 'partition' | 'fullDisk' | 'descriptors' | 'clock';
@@ -67,7 +67,7 @@ export async function planHostFault(kind: HostFaultKind): Promise<HostPlan> {
     } catch (error) {
       return {
         available: false,
-        reason: error instanceof HostCommandError ? error.message : String(error),
+        reason: isHoldfastError(error) ? error.message : String(error),
       };
     }
   }

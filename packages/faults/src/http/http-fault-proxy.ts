@@ -2,19 +2,16 @@ import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
 import {
   type Clock,
-  flag,
   having,
   integer,
-  nested,
   readOptions,
   seededRandom,
   systemClock,
-  text,
 } from '@holdfast/resilience';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { derivedSeed } from '../derived-seed.ts';
-import { ProxyClosedError, ProxyListenError, RemoteTargetError } from '../errors.ts';
-import { isLoopback } from '../proxy/loopback.ts';
+import { ProxyClosedError, ProxyListenError } from '../errors.ts';
+import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
 import { type Struck, faultyExchange } from './faulty-exchange.ts';
 import {
   type HttpFaultKind,
@@ -24,17 +21,7 @@ import {
   readHttpFault,
 } from './http-faults.ts';
 
-export interface HttpFaultProxyOptions {
-  /** The HTTP server behind the proxy. */
-  target: { host?: string; port: number };
-  /** Where the proxy listens. Default: a free port of 127.0.0.1. */
-  listen?: { host?: string; port?: number };
-  /** Where chance begins: the same seed, the same requests struck. Default 1. */
-  seed?: number;
-  /** A target that is not this machine is refused without it. Default false. */
-  allowRemote?: boolean;
-  /** Connections at one time; further ones are dropped. Default 1 000. */
-  maxConnections?: number;
+export interface HttpFaultProxyOptions extends ProxyAddresses {
   /** The longest body that a fault can break; a longer one is answered by RST. Default 16 MiB. */
   maxBodyBytes?: number;
   clock?: Clock;
@@ -74,13 +61,8 @@ export interface HttpFaultProxy {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const host = text({ maxLength: 253, default: '127.0.0.1' });
 const shape = {
-  target: nested({ host, port: integer({ min: 1, max: 65_535 }) }),
-  listen: nested({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
-  seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  allowRemote: flag(false),
-  maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
+  ...addressShape,
   maxBodyBytes: integer({ min: 1, max: 1_073_741_824, default: 16_777_216 }),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
@@ -91,7 +73,7 @@ export async function createHttpFaultProxy(
 ): Promise<HttpFaultProxy> {
   const settled = readOptions('createHttpFaultProxy', shape, options);
   const { target, seed } = settled;
-  if (!settled.allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
+  refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();
   const faults = new Map<HttpFaultKind, { read: ReadHttpFault; strikesLeft: number }>();
   const counts: Partial<Record<HttpFaultKind, number>> = {};
