@@ -109,13 +109,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
-    name: 'the drain takes what comes in while it reads for damage',
-    file: 'packages/queue/src/backlog.ts',
-    sound: 'through: records.at(-1)?.sequence ?? last',
-    broken: 'through: records.at(-1)?.sequence ?? journal.next - 1',
-    tests: { path: 'packages/queue/test/metrics', name: 'health of a queue' },
-  },
-  {
     name: 'what Redis has taken leaves the journal at once',
     file: 'packages/queue/src/backlog.ts',
     sound: 'if (retainMs === 0) return journal.release(through);',

@@ -220,6 +220,11 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     ]);
     expect(await backend.redrive(TOPIC, 10)).toBe(2);
     expect(await backend.deadLetters(TOPIC, 10)).toEqual([]);
+    const redriven = await fetchAll(consumer, 2);
+    expect(redriven).toMatchObject([
+      { id: 'job-2', history: ['no luck'] },
+      { id: 'job-1', history: ['no luck', 'again no luck'] },
+    ]);
     await consumer.close();
   });
 }
