@@ -1,6 +1,6 @@
 import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { TimeoutError, sleep, systemClock, withTimeout } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
 
@@ -44,6 +44,8 @@ const version = VERSION === undefined ? {} : { version: Number(VERSION) };
 const BARE = { link: false } as const;
 
 const END_WITHIN_MS = 2_000;
+const CLOSE_WITHIN_MS = 20_000;
+const PROXY_CLOSE_MS = 2_000;
 const POLL_MS = 10;
 const TRUE_WITHIN_MS = 30_000;
 
@@ -83,7 +85,7 @@ function around(
     },
     async proxy(server = primary) {
       const { host, port } = server;
-      const proxy = await createFaultProxy({ target: { host, port } });
+      const proxy = await createFaultProxy({ target: { host, port }, holdsProcess: false });
       proxies.push(proxy);
       const url = new URL(server.url);
       url.host = `${proxy.host}:${proxy.port}`;
@@ -91,11 +93,31 @@ function around(
     },
     ask: (sql, values = [], server = primary) => askOnce(server.url, sql, values),
     async close() {
-      await Promise.allSettled(databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS })));
-      await Promise.all(proxies.map((proxy) => proxy.close()));
-      await stage.close();
+      const ends = databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS }));
+      await named('end of the databases', Promise.allSettled(ends));
+      await Promise.all(proxies.map(closeProxy));
+      await named('end of the stage', stage.close());
     },
   };
+}
+
+/** What hangs at the end of a scenario is to be known by its name. */
+function named<T>(name: string, work: Promise<T>): Promise<T> {
+  return withTimeout(() => work, { name, timeoutMs: CLOSE_WITHIN_MS });
+}
+
+/**
+ * Closes a proxy, with bounded patience: what a scenario promises is the database's, and a proxy that does
+ * not find its end holds neither the scenario nor the process.
+ */
+export async function closeProxy(proxy: FaultProxy): Promise<void> {
+  try {
+    await withTimeout(() => proxy.close(), { timeoutMs: PROXY_CLOSE_MS });
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    const { connectionsOpen } = proxy.getStats();
+    process.emitWarning(`a fault proxy with ${connectionsOpen} connections did not close in time`);
+  }
 }
 
 async function askOnce(
