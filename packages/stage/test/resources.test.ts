@@ -10,6 +10,7 @@ import { createSqueeze } from '../src/resources.ts';
 import { createRestarts } from '../src/restarts.ts';
 import { createFakeClock } from '@holdfast/resilience/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
@@ -38,6 +39,16 @@ test('a server that outgrows its memory is ended by the kernel and comes back at
   await restarted;
   expect(redis.port).toBe(port);
   expect(await redisValue(redis, ['DBSIZE'])).toBe('0');
+}, 60_000);
+
+test('the sessions of a Postgres share its bound, also those that end while it is set', async () => {
+  await using stage = await openStage({ mode: 'local', postgres: true });
+  const { primary } = stage.postgres;
+  const asked = Array.from({ length: 10 }, () => postgresRows(primary, 'select 1'));
+  const harm = await primary.limit({ memoryBytes: 256 * MEGABYTE });
+  expect(await Promise.all(asked)).toHaveLength(10);
+  await harm.undo();
+  expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
 }, 60_000);
 
 test('memory filled up to a rest is given back by its undoing', async () => {
@@ -82,6 +93,19 @@ if (await mayMount()) {
     await redis.stop();
     await redis.start();
     expect(await redisValue(redis, ['GET', 'key'])).toBe('kept again');
+  }, 60_000);
+
+  test('a Postgres says 53100 on a full disk, and takes writes again once that is emptied', async () => {
+    const diskMaxBytes = 200 * MEGABYTE;
+    await using stage = await openStage({ mode: 'local', diskMaxBytes, postgres: true });
+    const { primary } = stage.postgres;
+    await postgresRows(primary, 'create table kept (value int)');
+    const harm = await primary.fill('disk', { leaveBytes: 2 * MEGABYTE });
+    const tooMuch = `create table more as select repeat('x', 1000) from generate_series(1, 20000)`;
+    await expect(postgresRows(primary, tooMuch)).rejects.toThrow('53100');
+    await harm.undo();
+    await postgresRows(primary, 'insert into kept values (1)');
+    expect(await postgresRows(primary, 'select * from kept')).toEqual([['1']]);
   }, 60_000);
 } else {
   test('a disk of its own is refused at the opening where nothing may be mounted, with the reason', async () => {

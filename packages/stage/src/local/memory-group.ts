@@ -1,5 +1,6 @@
 import { access, constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { types } from 'node:util';
 
 /** A control group of the kernel that bounds the memory of its processes, and kills one beyond it. */
 export interface MemoryGroup {
@@ -59,7 +60,7 @@ export async function createMemoryGroup(
   }
   return {
     path,
-    join: (pid) => writeFile(join(path, 'cgroup.procs'), String(pid)),
+    join: (pid) => writeFile(join(path, 'cgroup.procs'), String(pid)).catch(acceptGone),
     limit: (bytes) =>
       writeFile(
         join(path, hierarchy.limit),
@@ -67,6 +68,12 @@ export async function createMemoryGroup(
       ),
     usedBytes: async () => Number(await readFile(join(path, hierarchy.used), 'latin1')),
   };
+}
+
+/** ESRCH: the process has ended meanwhile, as sessions of a Postgres do. */
+function acceptGone(error: unknown): void {
+  const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
+  if (code !== 'ESRCH') throw error;
 }
 
 async function usable(): Promise<Hierarchy | undefined> {

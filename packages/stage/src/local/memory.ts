@@ -70,6 +70,8 @@ export function createLocalMemory(
 /** Lets a process take as much more address space as it has memory left below the bound. */
 async function boundSpace(server: string, pid: number, bytes: number | undefined): Promise<void> {
   const { size, resident } = await memoryOf(pid);
+  // A session that has ended meanwhile.
+  if (size === 0) return;
   const space = bytes === undefined ? 'unlimited' : `${size + Math.max(0, bytes - resident)}`;
   await new Promise<void>((resolve, reject) => {
     // The soft limit alone: the hard one could not be raised again.
