@@ -3,6 +3,7 @@ import { createFakeClock } from '@holdfast/resilience/testing';
 import { createDecisionLog } from '../src/decision-log.ts';
 import { createHistogram } from '../src/histogram.ts';
 import { createFaultBoard } from '../src/proxy/fault-board.ts';
+import { createStrikes } from '../src/words/strikes.ts';
 
 /** The hash of what a board decides for fifty connections under three faults. */
 function decide(seed: number): string {
@@ -21,6 +22,31 @@ test('equal seeds strike the same connections in 1 000 runs, another seed others
   const hashes = new Set(Array.from({ length: 1_000 }, () => decide(42)));
   expect(hashes.size).toBe(1);
   expect(hashes.has(decide(43))).toBe(false);
+});
+
+test('equal seeds refuse the same calls of a connection in 1 000 runs, whatever the order of connections', () => {
+  const refused = (seed: number, connections: readonly number[]): string => {
+    const strikes = createStrikes<'one' | 'other', { probability: number; maxStrikes: number }>(
+      ['one', 'other'],
+      { seed, log: createDecisionLog() },
+    );
+    strikes.set('one', { probability: 0.3, maxStrikes: Number.POSITIVE_INFINITY });
+    strikes.set('other', { probability: 0.5, maxStrikes: Number.POSITIVE_INFINITY });
+    return connections
+      .flatMap((connection) =>
+        Array.from({ length: 10 }, (_, call) => {
+          const strike = strikes.draw(connection, call, () => true);
+          return `${connection} ${call} ${strike?.kind ?? 'spared'}`;
+        }),
+      )
+      .toSorted()
+      .join();
+  };
+  const outcomes = Array.from({ length: 1_000 }, (_, run) =>
+    refused(42, run % 2 === 0 ? [1, 2, 3] : [3, 1, 2]),
+  );
+  expect(new Set(outcomes).size).toBe(1);
+  expect(outcomes).not.toContain(refused(43, [1, 2, 3]));
 });
 
 test('whom a fault strikes does not depend on which others are set beside it', () => {
