@@ -10,7 +10,7 @@ import type { Storage } from '../src/storage.ts';
 import { openS3, openSupabase } from './servers.ts';
 
 const MIB = 1_048_576;
-const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 20 * MIB + 1_234);
+const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 17 * MIB + 1_234);
 /** What may be added to memory while an object passes through; one of 1 GiB would not fit otherwise. */
 const MAX_GROWTH_BYTES = 64 * MIB;
 

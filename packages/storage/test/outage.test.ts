@@ -141,6 +141,25 @@ test('a write that lands late does not outlive its successor', async () => {
   await storage.close();
 });
 
+test('a write seen on the server may be its second attempt: the first one is still waited for', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  let delayed: (() => void) | undefined;
+  primary.intercept = ({ kind, key, mark }) => {
+    if (kind !== 'put' || delayed !== undefined) return undefined;
+    delayed = () => primary.apply(key, Buffer.from('old'), { ...(mark !== undefined && { mark }) });
+    return { before: LOST };
+  };
+  await storage.upload('k', 'old');
+  await clock.advance(1_000);
+  expect(textAt(primary, 'k')).toBe('old');
+  await storage.upload('k', 'new');
+  await clock.advance(3_000);
+  delayed?.();
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k')).toBe('new');
+  await storage.close();
+});
+
 test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   let puts = 0;

@@ -177,7 +177,10 @@ function ended(
   result: BackendResult<unknown>,
   { clock, lateWriteMs }: AttemptParts,
 ): Attempted {
-  if (result.kind === 'ok') return { kind: 'settled', found: false };
+  if (result.kind === 'ok') {
+    lane.late.sentAgain(generation);
+    return { kind: 'settled', found: false };
+  }
   if (result.kind === 'unknown') {
     lane.late.add(generation, clock.now() + lateWriteMs);
     lane.isInDoubt = true;

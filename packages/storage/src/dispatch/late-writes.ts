@@ -19,6 +19,12 @@ export class LateWrites {
     this.#byGeneration.set(generation, { attempts: Infinity, untilMs, isPresumed: true });
   }
 
+  /** It was sent once more, and that was answered: what is seen from now on may be this attempt's. */
+  sentAgain(generation: number): void {
+    const late = this.#byGeneration.get(generation);
+    if (late !== undefined) late.attempts += 1;
+  }
+
   /** The backend was seen to have it: if it was sent once only, nothing of it is under way any more. */
   landed(generation: number): void {
     if (this.#byGeneration.get(generation)?.attempts === 1) this.#byGeneration.delete(generation);
