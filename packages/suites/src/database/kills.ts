@@ -42,7 +42,6 @@ export async function playKills(ground: Ground, kills: number): Promise<Database
     duplicated: [],
     denied: [],
   });
-  expect(audit.acknowledged).toBeGreaterThan(kills);
   const { replays } = database.getStats();
   return {
     accepted: audit.acknowledged,

@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import { openGround } from '../../src/database/ground.ts';
 import { WRITERS, playKills } from '../../src/database/kills.ts';
 import { scenario } from '../../src/database/scenario.ts';
@@ -12,5 +13,10 @@ scenario(
     inContainers: true,
   },
   openGround,
-  (ground) => playKills(ground, KILLS),
+  async (ground) => {
+    const outcome = await playKills(ground, KILLS);
+    // Otherwise nothing was written between the kills.
+    expect(outcome.accepted).toBeGreaterThan(KILLS);
+    return outcome;
+  },
 );

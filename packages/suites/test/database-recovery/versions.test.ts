@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import { openGround } from '../../src/database/ground.ts';
 import { playKills } from '../../src/database/kills.ts';
 import { AWAY_MS, CALLERS, playOutage } from '../../src/database/outage.ts';
@@ -27,7 +28,11 @@ scenario(
     fault: `${KILLS} kills at random moments`,
   },
   () => openGround(NEWEST),
-  (ground) => playKills(ground, KILLS),
+  async (ground) => {
+    const [row] = await ground.ask('show server_version');
+    expect(row?.['server_version']).toMatch(/^18\./);
+    return playKills(ground, KILLS);
+  },
 );
 
 scenario(
