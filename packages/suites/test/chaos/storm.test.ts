@@ -21,6 +21,12 @@ const drawn = (seed: number): FleetStorm =>
     maxFaultMs: 1_500,
   });
 
+function isRefusal(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && error.code === 'ECONNREFUSED'
+  );
+}
+
 async function everyEffectStands(storm: FleetStorm, effect: Effect): Promise<Balance> {
   const balance = await playLedgered(storm, effect);
   const { accepted, missing, outOfOrder } = balance;
@@ -63,11 +69,14 @@ test.each(seeds)(
 test(
   'a handler that gives up on its effect is found out, and the storm is cut down to what does it',
   async () => {
-    const giveUp: Effect = (write) =>
-      write().then(
-        () => undefined,
-        () => undefined,
-      );
+    /** It takes a database that is not there for an answer. */
+    const giveUp: Effect = async (write, signal) => {
+      const unlessRefused = (): Promise<unknown> =>
+        write().catch((error: unknown) => {
+          if (!isRefusal(error)) throw error;
+        });
+      await untilWritten(unlessRefused, signal);
+    };
     const weather: FleetStorm = {
       seed: 0,
       durationMs: 1_500,
