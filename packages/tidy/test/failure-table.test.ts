@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { repositoryOf } from './repository.ts';
-import { failureTableHasTheSuitesRows } from './rules/failure-table.ts';
+import { failureTablesHaveTheSuitesRows } from './rules/failure-table.ts';
 
 const suite = `scenario('family', {\n    promise: 'nothing is lost',\n  });\n`;
-const table = (...rows: string[]): string =>
+const table = (family: string, ...rows: string[]): string =>
   [
-    '<!-- scenarios -->',
+    `<!-- scenarios: ${family} -->`,
     '| Promise | Fault |',
     '| --- | --- |',
     ...rows,
@@ -13,20 +13,24 @@ const table = (...rows: string[]): string =>
   ].join('\n');
 
 function offencesOf(readme: string): string[] {
-  const files = { 'README.md': readme, 'packages/suites/test/family/a.test.ts': suite };
-  return failureTableHasTheSuitesRows(repositoryOf(files)).map(
+  const files = {
+    'packages/own/README.md': readme,
+    'packages/suites/test/family/a.test.ts': suite,
+  };
+  return failureTablesHaveTheSuitesRows(repositoryOf(files)).map(
     ({ path, says }) => `${path} ${says}`,
   );
 }
 
-test('a table with the rows of the suites passes', () => {
-  expect(offencesOf(table('| nothing is lost | kill |'))).toEqual([]);
+test('a table with the rows of its family passes, in whichever README it stands', () => {
+  expect(offencesOf(table('family', '| nothing is lost | kill |'))).toEqual([]);
 });
 
 test('a scenario without a row, and a row without a scenario, are caught', () => {
-  expect(offencesOf(table('| nothing is doubled | kill |'))).toEqual([
-    `packages/suites/test/family/a.test.ts is not a row of the README's failure table`,
-    'README.md "nothing is doubled" is a row without a scenario',
+  expect(offencesOf(table('family', '| nothing is doubled | kill |'))).toEqual([
+    'packages/suites/test/family/a.test.ts is not a row of the table of its family',
+    'packages/own/README.md "nothing is doubled" is a row without a scenario',
   ]);
+  expect(offencesOf(table('other', '| nothing is lost | kill |'))).toHaveLength(1);
   expect(offencesOf('no table at all')).toHaveLength(1);
 });

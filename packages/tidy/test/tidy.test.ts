@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { type Rule, readRepository } from './repository.ts';
 import { testsDoNotSleep, timeAndChanceHaveOneDoor } from './rules/doors.ts';
 import { errorsHaveACodeOfTheirOwn } from './rules/error-codes.ts';
-import { failureTableHasTheSuitesRows } from './rules/failure-table.ts';
+import { failureTablesHaveTheSuitesRows } from './rules/failure-table.ts';
 import { imagesAreNamedAlike } from './rules/images.ts';
 import { dependenciesRunDown, importsRunDown, referencesAreDependencies } from './rules/layers.ts';
 import { noMachineIsNamed, noRegistryIsNamed, nothingIsLeftForLater } from './rules/leftovers.ts';
@@ -40,7 +40,7 @@ test.each<[string, Rule]>([
   ['a test asserts something', testsAssert],
   ['a test that is left out says why', omissionsHaveAReason],
   ['the stage and compose name the same images', imagesAreNamedAlike],
-  ['the failure table has the rows of the suites', failureTableHasTheSuitesRows],
+  ['the failure tables have the rows of the suites', failureTablesHaveTheSuitesRows],
   ["a description begins with its package's verb", descriptionsBeginWithTheirVerb],
   ['packages agree on licence, engines and README', packagesLookAlike],
   ['an entry point is one file, as source and as build', entryPointsAgree],

@@ -1,35 +1,45 @@
-import { type Offence, type Repository, offenceAt } from '../repository.ts';
+import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
 
-const README = 'README.md';
-const SUITES = /^packages\/suites\/test\/.*\.test\.ts$/;
+const SUITES = /^packages\/suites\/test\/([\w-]+)\/.*\.test\.ts$/;
+const README = /^(?:packages\/[\w-]+\/)?README\.md$/;
+const TABLE = /<!-- scenarios: ([\w-]+) -->(.*?)<!-- \/scenarios -->/gs;
 
-/** The README's failure table has a row for each scenario of the suites, and no other. */
-export function failureTableHasTheSuitesRows(repository: Repository): Offence[] {
-  const readme = repository.find(README);
-  const promises = repository.files
-    .filter(({ path }) => SUITES.test(path))
-    .flatMap((file) =>
-      [...file.text.matchAll(/^ +promise:\s*'([^']+)'/gm)].map(({ 1: promise = '', index }) => ({
-        promise,
-        offence: offenceAt(file, index, `is not a row of the README's failure table`),
+/** Each family of suites has a table in some README, with a row for each of its scenarios and no other. */
+export function failureTablesHaveTheSuitesRows({ files }: Repository): Offence[] {
+  const suites = Map.groupBy(
+    files.filter(({ path }) => SUITES.test(path)),
+    ({ path }) => SUITES.exec(path)?.[1] ?? '',
+  );
+  const tables = files.filter(({ path }) => README.test(path)).flatMap(tablesIn);
+  return [...suites].flatMap(([family, own]) => {
+    const promises = own.flatMap(promisesIn);
+    const rows = tables.filter((table) => table.family === family).flatMap((table) => table.rows);
+    const known = new Set(promises.map(({ promise }) => promise));
+    const shown = new Set(rows.map(({ row }) => row));
+    const missing = promises.filter(({ promise }) => !shown.has(promise));
+    const invented = rows.filter(({ row }) => !known.has(row));
+    return missing.map(({ offence }) => offence).concat(invented.map(({ offence }) => offence));
+  });
+}
+
+function promisesIn(file: RepositoryFile): { promise: string; offence: Offence }[] {
+  return [...file.text.matchAll(/^ +promise:\s*'([^']+)'/gm)].map(({ 1: promise = '', index }) => ({
+    promise,
+    offence: offenceAt(file, index, 'is not a row of the table of its family'),
+  }));
+}
+
+function tablesIn(
+  file: RepositoryFile,
+): { family: string; rows: { row: string; offence: Offence }[] }[] {
+  return [...file.text.matchAll(TABLE)].map(({ 1: family = '', 2: table = '', index }) => ({
+    family,
+    rows: [...table.matchAll(/^\| ([^|]+) \|/gm)]
+      .map(({ 1: row = '' }) => row.trim())
+      .filter((row) => row !== 'Promise' && !/^-+$/.test(row))
+      .map((row) => ({
+        row,
+        offence: offenceAt(file, index, `"${row}" is a row without a scenario`),
       })),
-    );
-  if (promises.length === 0) return [];
-  const [before = '', table = ''] = (readme?.text ?? '').split('<!-- scenarios -->');
-  const rows = [
-    ...table
-      .split('<!-- /scenarios -->', 1)
-      .join('')
-      .matchAll(/^\| ([^|]+) \|/gm),
-  ]
-    .map(({ 1: promise = '' }) => promise.trim())
-    .filter((promise) => promise !== 'Promise' && !/^-+$/.test(promise));
-  const line = before.split('\n').length;
-  const known = new Set(promises.map(({ promise }) => promise));
-  return [
-    ...promises.filter(({ promise }) => !rows.includes(promise)).map(({ offence }) => offence),
-    ...rows
-      .filter((row) => !known.has(row))
-      .map((row) => ({ path: README, line, says: `"${row}" is a row without a scenario` })),
-  ];
+  }));
 }

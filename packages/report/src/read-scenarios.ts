@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { InvalidOptionError } from '@holdfast/resilience';
+import type { ScenarioRecord } from './report.ts';
+import { readScenario } from './scenario.ts';
+
+/**
+ * The scenarios that a run wrote into its run.json.
+ * @throws InvalidOptionError when the file is something else.
+ */
+export function readScenarios(owner: string, path: string): ScenarioRecord[] {
+  const run: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  if (
+    typeof run !== 'object' ||
+    run === null ||
+    !('scenarios' in run) ||
+    !Array.isArray(run.scenarios)
+  ) {
+    throw new InvalidOptionError(owner, path, run, 'a run.json');
+  }
+  return run.scenarios.map((given) => readScenario(owner, given));
+}
