@@ -109,20 +109,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
-    name: 'what Redis has taken leaves the journal at once',
-    file: 'packages/queue/src/backlog.ts',
-    sound: 'if (retainMs === 0) return journal.release(through);',
-    broken: 'if (retainMs >= 0) return journal.release(through);',
-    tests: MODEL,
-  },
-  {
-    name: 'what an earlier owner had written is not repeated to a Redis that forgot it',
-    file: 'packages/queue/src/drain.ts',
-    sound: 'for await (const { jobs } of backlog.inherited()) {',
-    broken: 'for await (const { jobs } of [{ jobs: [] }]) {',
-    tests: MODEL,
-  },
-  {
     name: 'a server that is a replica is taken for the primary',
     file: 'packages/queue/src/redis/sentinel-route.ts',
     sound: "if (role === 'master') return;",
