@@ -1,5 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { type Announcer, InvalidOptionError, type Listen } from '@holdfast/resilience';
+import { type Announcer, Deadlines, InvalidOptionError, type Listen } from '@holdfast/resilience';
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
 import type { CallCounts } from './calls/call-counts.ts';
@@ -59,10 +59,13 @@ const END_DEADLINE_MS = 10_000;
 export class PooledDatabase implements Database {
   readonly on: Listen<DatabaseEvents>;
   readonly #options: PooledDatabaseOptions;
+  readonly #deadlines: Deadlines;
   #ending: Promise<void> | undefined;
 
   constructor(options: PooledDatabaseOptions) {
     this.#options = options;
+    const { clock, queryTimeoutMs } = options.settings;
+    this.#deadlines = new Deadlines(clock, queryTimeoutMs);
     this.on = options.events.on;
   }
 
@@ -72,10 +75,14 @@ export class PooledDatabase implements Database {
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     const statement = readStatement('query', given, values);
-    const { queries } = this.#options;
-    return this.#limited('query', options, (limit) =>
-      queries.run<Row>(statement, limit, options?.idempotent === true),
-    );
+    const limit = this.#limit('query', options);
+    try {
+      return await this.#options.queries.run<Row>(statement, limit, options?.idempotent === true);
+    } catch (error) {
+      throw this.#toldOf(error);
+    } finally {
+      limit.release();
+    }
   }
 
   async batch(given: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]> {
@@ -83,10 +90,15 @@ export class PooledDatabase implements Database {
       throw new InvalidOptionError('batch', 'statements', given, 'an array of at least one');
     }
     const statements = given.map((each: unknown) => readStatement('batch', each, undefined));
-    const { route } = this.#options;
-    return this.#limited('batch', options, (limit) =>
-      runBatch(statements, limit, options?.idempotent === true, route),
-    );
+    const limit = this.#limit('batch', options);
+    try {
+      const { route } = this.#options;
+      return await runBatch(statements, limit, options?.idempotent === true, route);
+    } catch (error) {
+      throw this.#toldOf(error);
+    } finally {
+      limit.release();
+    }
   }
 
   async transaction<T>(
@@ -171,21 +183,12 @@ export class PooledDatabase implements Database {
     if (this.#options.current.getStore()?.open === true) throw new NestedAcquireError(asked);
   }
 
-  async #limited<T>(
-    asked: string,
-    options: CallOptions | undefined,
-    work: (limit: Limit) => Promise<T>,
-  ): Promise<T> {
+  /** @throws as {@link PooledDatabase.#enter}, InvalidOptionError */
+  #limit(asked: string, options: CallOptions | undefined): Limit {
     const { clock, queryTimeoutMs } = this.#options.settings;
     this.#enter(asked);
-    const limit = limitOf(asked, options, { clock, fallbackMs: queryTimeoutMs });
-    try {
-      return await work(limit);
-    } catch (error) {
-      throw this.#toldOf(error);
-    } finally {
-      limit.release();
-    }
+    const deadlines = this.#deadlines;
+    return limitOf(asked, options, { clock, fallbackMs: queryTimeoutMs, deadlines });
   }
 
   async #told<T>(work: Promise<T>): Promise<T> {

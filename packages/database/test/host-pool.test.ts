@@ -38,7 +38,7 @@ function open(changes: Partial<PoolSettings> = {}): Bench {
     random: seededRandom(7),
   });
   const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<Slot> => {
-    const limit = new Limit(clock, timeoutMs, signal);
+    const limit = new Limit(clock, timeoutMs, signal === undefined ? undefined : [signal]);
     try {
       return await pool.acquire(limit);
     } finally {

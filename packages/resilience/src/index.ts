@@ -18,6 +18,7 @@ export {
   type Outcome,
   isHoldfastError,
 } from './errors.ts';
+export { type Deadline, Deadlines } from './deadlines.ts';
 export { type Announcer, type Listen, createAnnouncer, nextEvent } from './events.ts';
 export {
   type Rule,

@@ -1,4 +1,4 @@
-import { type Clock, InvalidOptionError, type Rule } from '@holdfast/resilience';
+import { type Clock, type Deadlines, InvalidOptionError, type Rule } from '@holdfast/resilience';
 import { Limit } from '../limit.ts';
 import { timeoutOf } from '../options.ts';
 
@@ -26,6 +26,8 @@ export interface CallBounds {
   readonly atMostMs?: number;
   /** A second signal, of what the call is a part of. */
   readonly signal?: AbortSignal | undefined;
+  /** Of `fallbackMs` each, shared by the calls that have no limit of their own. */
+  readonly deadlines?: Deadlines;
 }
 
 /**
@@ -33,18 +35,20 @@ export interface CallBounds {
  * @throws InvalidOptionError
  */
 export function limitOf(owner: string, call: unknown, bounds: CallBounds): Limit {
-  const { clock, fallbackMs, atMostMs = Infinity, signal } = bounds;
-  if (call === undefined) return new Limit(clock, Math.min(fallbackMs, atMostMs), signal);
+  const { clock, fallbackMs, atMostMs = Infinity, signal, deadlines } = bounds;
+  const outer = signal === undefined ? undefined : [signal];
+  if (call === undefined) {
+    const timeoutMs = Math.min(fallbackMs, atMostMs);
+    return new Limit(clock, timeoutMs, outer, timeoutMs === fallbackMs ? deadlines : undefined);
+  }
   if (typeof call !== 'object' || call === null) {
     throw new InvalidOptionError(owner, 'options', call, 'an object');
   }
   const asked = 'timeoutMs' in call ? call.timeoutMs : undefined;
   const timeoutMs = Math.min(timeoutOf(owner, asked, fallbackMs), atMostMs);
   const own = 'signal' in call && call.signal !== undefined;
-  return new Limit(
-    clock,
-    timeoutMs,
-    signal,
-    own ? signalRule.accepts(call.signal, 'signal', owner) : undefined,
-  );
+  const signals = own
+    ? [...(outer ?? []), signalRule.accepts(call.signal, 'signal', owner)]
+    : outer;
+  return new Limit(clock, timeoutMs, signals, timeoutMs === fallbackMs ? deadlines : undefined);
 }

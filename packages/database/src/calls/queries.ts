@@ -4,7 +4,7 @@ import type { Limit } from '../limit.ts';
 import { CURRENT_PLACE, tokenFrom } from '../lsn.ts';
 import { READ_ONLY, sqlStateOf } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
-import { Interruption, type Slot } from '../pool/slot.ts';
+import { Interruption, Slot } from '../pool/slot.ts';
 import type { CallCounts } from './call-counts.ts';
 import { explain } from './explain.ts';
 import type { Route } from './route.ts';
@@ -70,7 +70,8 @@ export class Queries {
     let mayReplay = idempotent;
     let redirections = 0;
     while (true) {
-      const slot = await take(limit);
+      const taken = take(limit);
+      const slot = taken instanceof Slot ? taken : await taken;
       try {
         return await exchange(slot);
       } catch (error) {

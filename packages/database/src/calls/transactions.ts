@@ -66,7 +66,8 @@ export class Transactions {
     checkWork('transaction', work);
     const settings = readTransactionOptions(given);
     const { clock, counts, random, transactionTimeoutMs } = this.#options;
-    const limit = new Limit(clock, settings.timeoutMs ?? transactionTimeoutMs, settings.signal);
+    const { timeoutMs = transactionTimeoutMs, signal } = settings;
+    const limit = new Limit(clock, timeoutMs, signal === undefined ? undefined : [signal]);
     counts.transactions += 1;
     try {
       for (let attempt = 1; ; attempt += 1) {

@@ -41,9 +41,9 @@ export class PrimaryAwaited {
       };
       limit.interrupt = (over) =>
         giveUp(() => (over.by === 'signal' ? over.reason : this.#refusal()));
-      if (timeoutMs < limit.remainingMs()) {
-        awaiting.timer = this.#clock.schedule(timeoutMs, () => giveUp(this.#refusal));
-      }
+      // Also where the limit ends first: nothing else may hold the process as long as somebody waits here.
+      const waitMs = Math.min(timeoutMs, limit.remainingMs());
+      awaiting.timer = this.#clock.schedule(waitMs, () => giveUp(this.#refusal));
       this.#line.join(awaiting);
     });
   }

@@ -134,7 +134,7 @@ export class HostPool {
       if (slot.clean) this.#ready(slot, nowMs);
       else void this.#clear(slot);
     }
-    this.#pump();
+    this.#pump(nowMs);
   }
 
   /** Those who wait here are sent elsewhere; with `fenced` nothing that is under way goes on either. */
@@ -200,7 +200,7 @@ export class HostPool {
       };
       if (timeoutMs < limit.remainingMs()) waiter.timer = this.#clock.schedule(timeoutMs, timedOut);
       this.#waiting.join(waiter);
-      this.#pump();
+      this.#pump(nowMs);
     });
   }
 
@@ -255,8 +255,7 @@ export class HostPool {
   }
 
   /** Serves those who wait as far as links stand, and has as many made as are wanting. */
-  #pump(): void {
-    const nowMs = this.#clock.now();
+  #pump(nowMs: number = this.#clock.now()): void {
     while (this.#waiting.length > 0 && this.#checking < this.#waiting.length) {
       const slot = this.#idle.pop();
       if (slot === undefined) break;

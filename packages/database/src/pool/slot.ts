@@ -138,22 +138,23 @@ export class Slot {
         else this.link.destroy();
         reject(new Interruption(over, true));
       };
-      const heard = (): void => {
-        limit.interrupt = undefined;
-        this.#running = undefined;
-        this.heardMs = this.#clock.now();
-      };
       running.then(
         (result) => {
-          heard();
+          this.#heard(limit);
           resolve(result);
         },
         (error: unknown) => {
-          heard();
+          this.#heard(limit);
           reject(error);
         },
       );
     });
+  }
+
+  #heard(limit: Limit): void {
+    limit.interrupt = undefined;
+    this.#running = undefined;
+    this.heardMs = this.#clock.now();
   }
 
   /** Resolves once nothing is under way any more; a link that did not get there is cut. */
