@@ -46,9 +46,11 @@ export function limitOf(owner: string, call: unknown, bounds: CallBounds): Limit
   }
   const asked = 'timeoutMs' in call ? call.timeoutMs : undefined;
   const timeoutMs = Math.min(timeoutOf(owner, asked, fallbackMs), atMostMs);
-  const own = 'signal' in call && call.signal !== undefined;
-  const signals = own
-    ? [...(outer ?? []), signalRule.accepts(call.signal, 'signal', owner)]
-    : outer;
+  const own = 'signal' in call ? readSignal(owner, call.signal) : undefined;
+  const signals = own === undefined ? outer : [...(outer ?? []), own];
   return new Limit(clock, timeoutMs, signals, timeoutMs === fallbackMs ? deadlines : undefined);
+}
+
+function readSignal(owner: string, signal: unknown): AbortSignal | undefined {
+  return signal === undefined ? undefined : signalRule.accepts(signal, 'signal', owner);
 }
