@@ -87,7 +87,7 @@ async function withPeers(url: string, work: (peers: Peers) => Promise<void>): Pr
 
 interface Contender {
   readonly name: string;
-  run(): Promise<unknown>;
+  readonly run: () => Promise<unknown>;
 }
 
 interface Round {

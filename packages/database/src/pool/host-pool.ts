@@ -8,7 +8,7 @@ import {
 import type { PoolStats } from '../database.ts';
 import { AcquireTimeoutError, PoolOverloadedError, type PoolSnapshot } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { Limit } from '../limit.ts';
+import { Limit, type Over } from '../limit.ts';
 import { inWords } from '../link/failure.ts';
 import type { Connect, Link } from '../link/link.ts';
 import type { Settings } from '../options.ts';
@@ -43,6 +43,7 @@ export interface PoolOptions {
 
 /** How much of a link's lifetime chance may take off, so that links made together do not end together. */
 const LIFETIME_JITTER = 0.1;
+const TIME_IS_OVER: Over = { by: 'deadline' };
 const PING = { text: '' };
 const ROLLBACK = { text: 'rollback' };
 
@@ -186,22 +187,22 @@ export class HostPool {
   #wait(limit: Limit, timeoutMs: number, nowMs: number): Promise<Slot> {
     return new Promise((resolve, reject) => {
       const waiter = new Waiter(nowMs, resolve, reject);
-      const giveUp = (reason: () => unknown): void => {
-        if (waiter.line === undefined) return;
-        const why = reason();
-        this.#waiting.leave(waiter);
-        this.#refuse(waiter, why);
-        this.#pump();
-      };
-      const timedOut = (): void => giveUp(() => this.#timedOut(nowMs));
-      limit.interrupt = (over) => {
-        if (over.by === 'deadline') timedOut();
-        else giveUp(() => over.reason);
-      };
-      if (timeoutMs < limit.remainingMs()) waiter.timer = this.#clock.schedule(timeoutMs, timedOut);
+      limit.interrupt = (over) => this.#giveUp(waiter, over);
+      if (nowMs + timeoutMs < limit.endsAtMs) {
+        waiter.timer = this.#clock.schedule(timeoutMs, () => this.#giveUp(waiter, TIME_IS_OVER));
+      }
       this.#waiting.join(waiter);
       this.#pump(nowMs);
     });
+  }
+
+  #giveUp(waiter: Waiter, over: Over): void {
+    if (waiter.line === undefined) return;
+    // What the error says of the pool is still with the one who gives up.
+    const why = over.by === 'deadline' ? this.#timedOut(waiter.sinceMs) : over.reason;
+    this.#waiting.leave(waiter);
+    this.#refuse(waiter, why);
+    this.#pump();
   }
 
   #refuse(waiter: Waiter, reason: unknown): void {
