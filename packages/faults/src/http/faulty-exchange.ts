@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type Clock, sleep } from '@holdfast/resilience';
+import { resetSocket } from '../proxy/reset-socket.ts';
 import type { HttpFaultKind, ReadHttpFault } from './http-faults.ts';
 
 /** The faults that strike one request. */
@@ -75,7 +76,7 @@ export async function faultyExchange(
   }
   if (truncated === undefined) outgoing.end();
   else if (reset === undefined) outgoing.socket?.destroySoon();
-  else outgoing.write('', () => incoming.socket.resetAndDestroy());
+  else outgoing.write('', () => resetSocket(incoming.socket));
 }
 
 /** The faults that need no server. */
@@ -87,7 +88,7 @@ function answersItself(
   const limit = struck.get('rateLimit');
   const status = struck.get('status');
   if (struck.has('reset')) {
-    incoming.socket.resetAndDestroy();
+    resetSocket(incoming.socket);
     return true;
   }
   if (struck.has('notHttp')) {

@@ -12,6 +12,7 @@ import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { derivedSeed } from '../derived-seed.ts';
 import { ProxyClosedError, ProxyListenError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
+import { resetSocket } from '../proxy/reset-socket.ts';
 import { type Struck, faultyExchange } from './faulty-exchange.ts';
 import {
   type HttpFaultKind,
@@ -102,7 +103,7 @@ export async function createHttpFaultProxy(
     faultyExchange(incoming, outgoing, draw(), settled).catch(() => {
       requestsBroken += 1;
       // The reason is the server's or the client's own; what the client feels is the connection's end.
-      if (!incoming.socket.destroyed) incoming.socket.resetAndDestroy();
+      resetSocket(incoming.socket);
     });
   });
   server.maxConnections = settled.maxConnections;

@@ -4,6 +4,7 @@ import type { Direction, Strikeable } from './fault.ts';
 import type { Setting } from './fault-board.ts';
 import { type Lane, createLane } from './lane.ts';
 import type { Stage } from './parcel.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** A client and, once it is dialled, the server behind it. */
 export interface Connection extends Strikeable {
@@ -175,10 +176,7 @@ export function createConnection(
     reset() {
       if (phase.at === 'closed') return;
       enter({ at: 'closing', timer: undefined });
-      for (const end of ends()) {
-        if (end.connecting) end.destroy();
-        else if (!end.destroyed) end.resetAndDestroy();
-      }
+      for (const end of ends()) resetSocket(end);
     },
     close() {
       if (phase.at === 'closed' || phase.at === 'closing') return;
@@ -193,8 +191,7 @@ export function createConnection(
       if (phase.at === 'closed' || phase.at === 'closing') return () => {};
       client.pause();
       enter({ at: 'orphaned' });
-      if (server?.connecting === true) server.destroy();
-      else if (server?.destroyed === false) server.resetAndDestroy();
+      if (server !== undefined) resetSocket(server);
       return () => {
         if (phase.at !== 'orphaned') return;
         client.on('data', () => connection.reset());

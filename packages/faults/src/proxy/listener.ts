@@ -1,6 +1,7 @@
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { ProxyListenError } from '../errors.ts';
 import { type Returned, hangConnects } from '../host/connect-hang.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** An address that can refuse connections and accept them again, and never moves meanwhile. */
 export interface Listener {
@@ -33,8 +34,7 @@ export async function createListener(
 
   const letGo = (): void => {
     // Closed in order, it would keep the port's way to itself for a minute (TIME_WAIT).
-    if (keeper?.connecting === true) keeper.destroy();
-    else if (keeper?.destroyed === false) keeper.resetAndDestroy();
+    if (keeper !== undefined) resetSocket(keeper);
     keeper = undefined;
   };
   const stop = (): void => {

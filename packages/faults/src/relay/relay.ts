@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../proxy/reset-socket.ts';
 
 /** The two ends of a connection, as an interpreter between them speaks to them. */
 export interface Line {
@@ -27,7 +28,7 @@ export function relay(
   server: Socket,
   interpreterOf: (line: Line) => Interpreter,
   onBroken: (error: unknown) => void,
-  resetClient: () => void = () => void client.resetAndDestroy(),
+  resetClient: () => void = () => resetSocket(client),
 ): Line {
   let isOver = false;
   const drop = (): void => {

@@ -24,6 +24,7 @@ import {
 import { ProxyClosedError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
 import { createListener } from '../proxy/listener.ts';
+import { resetSocket } from '../proxy/reset-socket.ts';
 import { relay } from '../relay/relay.ts';
 import { type TlsTarget, targetTlsRule } from './tls-target.ts';
 
@@ -113,7 +114,7 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
       targetTls === undefined
         ? connectPlain({ ...address, noDelay: true })
         : connectSecurely({ ...address, ...targetTls });
-    const reset = (): void => void client.resetAndDestroy();
+    const reset = (): void => resetSocket(client);
     const refuse = (): void => {
       stats.connectionsRefused += 1;
       upstream.destroy();
@@ -154,7 +155,7 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     socket.on('error', () => {});
     if (isClosed || clients.size >= settled.maxConnections) {
       stats.connectionsRefused += 1;
-      socket.resetAndDestroy();
+      resetSocket(socket);
       return;
     }
     stats.connectionsTotal += 1;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import type { Clock } from '@holdfast/resilience';
 import { createListener } from '../proxy/listener.ts';
+import { resetSocket } from '../proxy/reset-socket.ts';
 import { type Interpreter, type Line, relay } from '../relay/relay.ts';
 
 /** What the proxies that speak a server's protocol have in common. */
@@ -44,7 +45,7 @@ export async function openWordProxy(setting: WordProxySetting): Promise<WordProx
     client.on('error', () => {});
     if (isClosed || lines.size >= maxConnections) {
       onBroken();
-      client.resetAndDestroy();
+      resetSocket(client);
       return;
     }
     connectionsTotal += 1;
@@ -54,7 +55,7 @@ export async function openWordProxy(setting: WordProxySetting): Promise<WordProx
     const refuse = (): void => {
       onBroken();
       server.destroy();
-      client.resetAndDestroy();
+      resetSocket(client);
     };
     const timer = clock.schedule(setting.dialTimeoutMs, refuse);
     server.once('error', refuse);

@@ -1,6 +1,6 @@
 import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { TimeoutError, sleep, systemClock, withTimeout } from '@holdfast/resilience';
+import { sleep, systemClock, withTimeout } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
 
@@ -45,7 +45,6 @@ const BARE = { link: false } as const;
 
 const END_WITHIN_MS = 2_000;
 const CLOSE_WITHIN_MS = 20_000;
-const PROXY_CLOSE_MS = 2_000;
 const POLL_MS = 10;
 const TRUE_WITHIN_MS = 30_000;
 
@@ -95,7 +94,7 @@ function around(
     async close() {
       const ends = databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS }));
       await named('end of the databases', Promise.allSettled(ends));
-      await Promise.all(proxies.map(closeProxy));
+      await named('end of the proxies', Promise.all(proxies.map((proxy) => proxy.close())));
       await named('end of the stage', stage.close());
     },
   };
@@ -104,20 +103,6 @@ function around(
 /** What hangs at the end of a scenario is to be known by its name. */
 function named<T>(name: string, work: Promise<T>): Promise<T> {
   return withTimeout(() => work, { name, timeoutMs: CLOSE_WITHIN_MS });
-}
-
-/**
- * Closes a proxy, with bounded patience: what a scenario promises is the database's, and a proxy that does
- * not find its end holds neither the scenario nor the process.
- */
-export async function closeProxy(proxy: FaultProxy): Promise<void> {
-  try {
-    await withTimeout(() => proxy.close(), { timeoutMs: PROXY_CLOSE_MS });
-  } catch (error) {
-    if (!(error instanceof TimeoutError)) throw error;
-    const { connectionsOpen } = proxy.getStats();
-    process.emitWarning(`a fault proxy with ${connectionsOpen} connections did not close in time`);
-  }
 }
 
 async function askOnce(

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import type { Database } from '@holdfast/database';
 import { playStorm, storm } from '@holdfast/faults';
 import { seededRandom, systemClock, withTimeout } from '@holdfast/resilience';
-import { closeProxy, openGround } from '../../src/database/ground.ts';
+import { openGround } from '../../src/database/ground.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
@@ -75,7 +75,7 @@ scenario(
       );
       expect({ seed, after }).toMatchObject({ seed, after: { rows: [{ answer: 42 }] } });
       await step('end', database.end({ deadlineMs: 1_000 }));
-      await closeProxy(proxy);
+      await proxy.close();
       played += 1;
     };
     const playMany = async (): Promise<void> => {

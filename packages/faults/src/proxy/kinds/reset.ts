@@ -14,6 +14,8 @@ export function reset(options: unknown): Fault {
   return {
     ...aim,
     direction: 'both',
+    // So that no answer gets through first.
+    keepsFromServer: afterMs === 0,
     strike(connection, clock) {
       const timer = clock.schedule(afterMs, () => connection.reset());
       return () => timer.cancel();
