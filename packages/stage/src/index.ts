@@ -1,6 +1,6 @@
 /**
- * Stands up the real servers a suite breaks. Nothing here fakes a server, and nothing here outlives the
- * process that opened it.
+ * Stands up the servers a suite breaks, each a process of its own that can be killed. Nothing here answers from
+ * inside the test, and nothing here outlives the process that opened it.
  */
 export {
   BrokerError,
