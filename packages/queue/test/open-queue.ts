@@ -11,10 +11,16 @@ export interface TestQueue {
   readonly clock: FakeClock;
 }
 
-/** A queue on a fake backend and a fake clock, in front of the given fallback. */
-export function openTestQueue(options: Partial<QueueOptions> = {}): TestQueue {
+/**
+ * A queue on a fake backend and a fake clock, in front of the given fallback.
+ * @param server whose jobs and marks the backend finds; those of a server of its own otherwise.
+ */
+export function openTestQueue(
+  options: Partial<QueueOptions> = {},
+  server?: FakeBackend,
+): TestQueue {
   const clock = createFakeClock();
-  const backend = new FakeBackend();
+  const backend = new FakeBackend(server);
   const settled = readQueueOptions({
     redis: { url: 'redis://127.0.0.1:1' },
     clock,

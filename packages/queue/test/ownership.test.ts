@@ -2,7 +2,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/resilience';
+import type { FakeBackend } from './fake-backend.ts';
 import { type TestQueue, openTestQueue } from './open-queue.ts';
 
 const opened: TestQueue[] = [];
@@ -21,8 +22,9 @@ async function freshDirectory(): Promise<string> {
   return directory;
 }
 
-function open(directory: string): TestQueue {
-  const opening = openTestQueue({ clock: systemClock, fallback: { journal: { directory } } });
+function open(directory: string, server?: FakeBackend): TestQueue {
+  const fallback = { journal: { directory } };
+  const opening = openTestQueue({ clock: systemClock, fallback }, server);
   opened.push(opening);
   return opening;
 }
@@ -75,4 +77,38 @@ test('the next owner drains what the last one left, before its own jobs', async 
   await own;
   await second.queue.enqueue('t', 5);
   expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4', '5']);
+});
+
+/** An owner that brought three jobs over by its journal and was gone right after that. */
+async function bringOver(directory: string): Promise<FakeBackend> {
+  const { queue, backend } = open(directory);
+  await backend.opened;
+  const jobs = [1, 2, 3].map((job) => queue.enqueue('t', job));
+  backend.down();
+  backend.failAttempt({ errorClass: 'unreachable', message: 'connection refused' });
+  await Promise.all(jobs);
+  const drained = nextEvent(queue, 'drained');
+  backend.up();
+  await drained;
+  await queue.close();
+  expect(backend.applied.get('t')).toEqual(['1', '2', '3']);
+  return backend;
+}
+
+test('what the last owner had brought over, and the server has forgotten since, is sent again first', async () => {
+  const directory = await freshDirectory();
+  await bringOver(directory);
+  const second = open(directory);
+  second.backend.up();
+  await second.queue.enqueue('t', 4);
+  expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4']);
+});
+
+test('what the last owner had brought over is not applied again by a server that remembers', async () => {
+  const directory = await freshDirectory();
+  const server = await bringOver(directory);
+  const second = open(directory, server);
+  second.backend.up();
+  await second.queue.enqueue('t', 4);
+  expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4']);
 });

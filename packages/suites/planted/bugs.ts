@@ -11,6 +11,7 @@ export interface PlantedBug {
 }
 
 const OUTAGES = 'redis-failover/outages';
+const NEXT_OWNER = { path: 'packages/queue/test/ownership', name: 'had brought over' };
 const MODEL = { path: 'packages/queue/test/dispatch-model', name: '' };
 
 export const plantedBugs: readonly PlantedBug[] = [
@@ -29,6 +30,20 @@ export const plantedBugs: readonly PlantedBug[] = [
     broken:
       '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {\n    onPublished(',
     tests: MODEL,
+  },
+  {
+    name: 'the journal lets go at once of what Redis has taken',
+    file: 'packages/queue/src/backlog.ts',
+    sound: 'if (retainMs === 0) return journal.release(through);',
+    broken: 'if (retainMs >= 0) return journal.release(through);',
+    tests: NEXT_OWNER,
+  },
+  {
+    name: 'what an earlier owner had brought over is not sent again',
+    file: 'packages/queue/src/drain.ts',
+    sound: '      await backend.publish(publication);\n    }\n  }\n}',
+    broken: '      void publication;\n    }\n  }\n}',
+    tests: NEXT_OWNER,
   },
   {
     name: 'a resent job is applied again',
