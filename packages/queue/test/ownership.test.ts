@@ -112,3 +112,21 @@ test('what the last owner had brought over is not applied again by a server that
   await second.queue.enqueue('t', 4);
   expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4']);
 });
+
+test('what was taken over from the last owner is sent again when the server forgets it under the next one', async () => {
+  const directory = await freshDirectory();
+  await bringOver(directory);
+  const { queue, backend } = open(directory);
+  const drained = nextEvent(queue, 'drained');
+  backend.up();
+  await drained;
+  await queue.enqueue('t', 4);
+  backend.down();
+  backend.forget();
+  backend.applied.clear();
+  const own = queue.enqueue('t', 5);
+  const drainedAgain = nextEvent(queue, 'drained');
+  backend.up();
+  await Promise.all([own, drainedAgain]);
+  expect(backend.applied.get('t')).toEqual(['1', '2', '3', '4', '5']);
+});

@@ -11,7 +11,7 @@ export interface PlantedBug {
 }
 
 const OUTAGES = 'redis-failover/outages';
-const NEXT_OWNER = { path: 'packages/queue/test/ownership', name: 'had brought over' };
+const NEXT_OWNER = { path: 'packages/queue/test/ownership', name: 'last owner' };
 const MODEL = { path: 'packages/queue/test/dispatch-model', name: '' };
 
 export const plantedBugs: readonly PlantedBug[] = [
