@@ -23,10 +23,12 @@ export function failureTablesHaveTheSuitesRows({ files }: Repository): Offence[]
 }
 
 function promisesIn(file: RepositoryFile): { promise: string; offence: Offence }[] {
-  return [...file.text.matchAll(/^ +promise:\s*'([^']+)'/gm)].map(({ 1: promise = '', index }) => ({
-    promise,
-    offence: offenceAt(file, index, 'is not a row of the table of its family'),
-  }));
+  return [...file.text.matchAll(/^ +(?:promise|scenario):\s*'([^']+)'/gm)].map(
+    ({ 1: promise = '', index }) => ({
+      promise,
+      offence: offenceAt(file, index, 'is not a row of the table of its family'),
+    }),
+  );
 }
 
 function tablesIn(
