@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { type Socket, connect as connectPlain } from 'node:net';
 import { type TLSSocket, connect as connectSecurely, createServer } from 'node:tls';
 import {
@@ -23,6 +22,7 @@ import {
 } from '../certificates/tls-faults.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
+import { dropSocket } from '../proxy/drop-socket.ts';
 import { createListener } from '../proxy/listener.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import { relay } from '../relay/relay.ts';
@@ -169,11 +169,9 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     isClosed = true;
     await listener.close();
     await Promise.all(
-      [...clients.values()].map(async ({ socket, secure }) => {
-        const closed = once(socket, 'close');
+      [...clients.values()].map(({ socket, secure }) => {
         secure?.destroy();
-        socket.destroy();
-        await closed;
+        return dropSocket(socket);
       }),
     );
   };

@@ -1,6 +1,6 @@
-import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import type { Clock } from '@holdfast/resilience';
+import { dropSocket } from '../proxy/drop-socket.ts';
 import { createListener } from '../proxy/listener.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import { type Interpreter, type Line, relay } from '../relay/relay.ts';
@@ -83,13 +83,7 @@ export async function openWordProxy(setting: WordProxySetting): Promise<WordProx
     async close() {
       isClosed = true;
       await listener.close();
-      await Promise.all(
-        [...lines.keys()].map(async (client) => {
-          const closed = once(client, 'close');
-          client.destroy();
-          await closed;
-        }),
-      );
+      await Promise.all([...lines.keys()].map(dropSocket));
     },
   };
 }
