@@ -6,30 +6,18 @@ import {
   integer,
   readOptions,
   flag,
-  nested,
   systemClock,
-  text,
 } from '@holdfast/resilience';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
-import { ProxyClosedError, RemoteTargetError } from '../errors.ts';
+import { ProxyClosedError } from '../errors.ts';
 import { type Distribution, createHistogram } from '../histogram.ts';
+import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
 import { type Connection, type ConnectionSurroundings, createConnection } from './connection.ts';
 import { createFaultBoard } from './fault-board.ts';
 import type { ProxyFaultKind, ProxyFaultSetting, ProxyFaults } from './fault-kinds.ts';
 import { createListener } from './listener.ts';
-import { isLoopback } from './loopback.ts';
 
-export interface FaultProxyOptions {
-  /** The server behind the proxy. */
-  target: { host?: string; port: number };
-  /** Where the proxy listens. Default: a free port of 127.0.0.1. */
-  listen?: { host?: string; port?: number };
-  /** Where chance begins: the same seed, the same connections struck. Default 1. */
-  seed?: number;
-  /** A target that is not this machine is refused without it. Default false. */
-  allowRemote?: boolean;
-  /** Connections at one time; further ones are dropped. Default 1 000. */
-  maxConnections?: number;
+export interface FaultProxyOptions extends ProxyAddresses {
   /** What faults hold back each way of one connection, before no more is read. Default 1 MiB. */
   maxBufferedBytes?: number;
   /** How long the server may take to accept; then the client gets RST. Default 30 000. */
@@ -115,14 +103,8 @@ export interface FaultProxy {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const host = text({ maxLength: 253, default: '127.0.0.1' });
-const targetShape = { host, port: integer({ min: 1, max: 65_535 }) };
 const shape = {
-  target: nested(targetShape),
-  listen: nested({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
-  seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  allowRemote: flag(false),
-  maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
+  ...addressShape,
   maxBufferedBytes: integer({ min: 1, max: 1_073_741_824, default: 1_048_576 }),
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
   holdsProcess: flag(true),
@@ -133,7 +115,7 @@ const shape = {
 export async function createFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const settled = readOptions('createFaultProxy', shape, options);
   const { target, seed, clock, maxConnections, holdsProcess } = settled;
-  if (!settled.allowRemote && !isLoopback(target.host)) throw new RemoteTargetError(target.host);
+  refuseRemote(target, settled.allowRemote);
 
   const announcer = createAnnouncer<FaultProxyEvents>('holdfast:fault-proxy');
   const log = createDecisionLog();

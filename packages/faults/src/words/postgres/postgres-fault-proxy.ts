@@ -1,9 +1,13 @@
 import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
-import { type Decisions, createDecisionLog } from '../../decision-log.ts';
-import { ProxyClosedError } from '../../errors.ts';
+import { createDecisionLog } from '../../decision-log.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
 import { createStrikes } from '../strikes.ts';
-import { type WordProxyStats, openWordProxy } from '../word-proxy.ts';
+import {
+  type WordFaultProxy,
+  type WordFaultProxyStats,
+  wordFaultProxy,
+} from '../word-fault-proxy.ts';
+import { openWordProxy } from '../word-proxy.ts';
 import { errorResponse } from './messages.ts';
 import { createPostgresInterpreter } from './postgres-interpreter.ts';
 import {
@@ -25,35 +29,16 @@ export interface PostgresFaultProxyOptions extends ProxyAddresses {
   clock?: Clock;
 }
 
-export interface PostgresFaultProxyStats extends WordProxyStats {
-  readonly seed: number;
-  /** How many connections or statements each refusal has struck. */
-  readonly struck: Readonly<Partial<Record<PostgresWord, number>>>;
-}
+export type PostgresFaultProxyStats = WordFaultProxyStats<PostgresWord>;
 
 /**
  * Stands before a Postgres and refuses connections and statements in its words, in the simple and the
  * extended protocol; the rest passes as it is. It declines TLS, which it could not read: put a
  * {@link FaultProxy} before it for faults of the wire.
  */
-export interface PostgresFaultProxy {
-  readonly host: string;
-  readonly port: number;
-  readonly faults: {
-    /** In force from the next statement on. @throws InvalidOptionError, ProxyClosedError */
-    set<Word extends PostgresWord>(word: Word, options?: PostgresWords[Word]): void;
-    clear(word: PostgresWord): void;
-    list(): readonly PostgresWord[];
-  };
+export interface PostgresFaultProxy extends WordFaultProxy<PostgresWords> {
   /** Ends every session by 57P01, idle ones too, as a restart of the server does. */
   terminate(): void;
-  /** Clears every refusal. */
-  heal(): void;
-  getStats(): PostgresFaultProxyStats;
-  /** What chance has struck and spared; equal for equal seeds. */
-  decisions(): Decisions;
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
 }
 
 const shape = {
@@ -72,7 +57,6 @@ export async function createPostgresFaultProxy(
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();
   const strikes = createStrikes<PostgresWord, ReadPostgresWord>(postgresWords, { seed, log });
-  let isClosed = false;
 
   const proxy = await openWordProxy({
     ...settled,
@@ -92,30 +76,11 @@ export async function createPostgresFaultProxy(
         },
       }),
   });
-  const close = (): Promise<void> => {
-    isClosed = true;
-    strikes.clearAll();
-    return proxy.close();
-  };
   return {
-    host: proxy.host,
-    port: proxy.port,
-    faults: {
-      set(word, given) {
-        if (isClosed) throw new ProxyClosedError();
-        strikes.set(word, readPostgresWord(word, given));
-      },
-      clear: (word) => strikes.clear(word),
-      list: () => strikes.list(),
-    },
+    ...wordFaultProxy(proxy, { seed, log, strikes, read: readPostgresWord }),
     terminate() {
       const lastWords = errorResponse(worded('57P01', ''));
       for (const line of proxy.lines()) line.hangUp(lastWords);
     },
-    heal: () => strikes.clearAll(),
-    getStats: () => ({ seed, ...proxy.getStats(), struck: strikes.struck() }),
-    decisions: () => log.read(),
-    close,
-    [Symbol.asyncDispose]: close,
   };
 }

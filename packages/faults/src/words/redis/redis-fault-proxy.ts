@@ -1,9 +1,13 @@
 import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
-import { type Decisions, createDecisionLog } from '../../decision-log.ts';
-import { ProxyClosedError } from '../../errors.ts';
+import { createDecisionLog } from '../../decision-log.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
 import { createStrikes } from '../strikes.ts';
-import { type WordProxyStats, openWordProxy } from '../word-proxy.ts';
+import {
+  type WordFaultProxy,
+  type WordFaultProxyStats,
+  wordFaultProxy,
+} from '../word-fault-proxy.ts';
+import { openWordProxy } from '../word-proxy.ts';
 import { createRedisInterpreter } from './redis-interpreter.ts';
 import {
   type ReadRedisWord,
@@ -25,33 +29,13 @@ export interface RedisFaultProxyOptions extends ProxyAddresses {
   clock?: Clock;
 }
 
-export interface RedisFaultProxyStats extends WordProxyStats {
-  readonly seed: number;
-  /** How many commands each refusal has struck. */
-  readonly struck: Readonly<Partial<Record<RedisWord, number>>>;
-}
+export type RedisFaultProxyStats = WordFaultProxyStats<RedisWord>;
 
 /**
  * Stands before a Redis and refuses commands in its words, RESP2 and RESP3 alike; the rest passes as it is.
  * Put a {@link FaultProxy} before it for faults of the wire.
  */
-export interface RedisFaultProxy {
-  readonly host: string;
-  readonly port: number;
-  readonly faults: {
-    /** In force from the next command on. @throws InvalidOptionError, ProxyClosedError */
-    set<Word extends RedisWord>(word: Word, options?: RedisWords[Word]): void;
-    clear(word: RedisWord): void;
-    list(): readonly RedisWord[];
-  };
-  /** Clears every refusal. */
-  heal(): void;
-  getStats(): RedisFaultProxyStats;
-  /** Which commands chance has struck and spared; equal for equal seeds. */
-  decisions(): Decisions;
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type RedisFaultProxy = WordFaultProxy<RedisWords>;
 
 const shape = {
   ...addressShape,
@@ -70,7 +54,6 @@ export async function createRedisFaultProxy(
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();
   const strikes = createStrikes<RedisWord, ReadRedisWord>(redisWords, { seed, log });
-  let isClosed = false;
 
   const proxy = await openWordProxy({
     ...settled,
@@ -85,26 +68,5 @@ export async function createRedisFaultProxy(
         },
       }),
   });
-  const close = (): Promise<void> => {
-    isClosed = true;
-    strikes.clearAll();
-    return proxy.close();
-  };
-  return {
-    host: proxy.host,
-    port: proxy.port,
-    faults: {
-      set(word, given) {
-        if (isClosed) throw new ProxyClosedError();
-        strikes.set(word, readRedisWord(word, given));
-      },
-      clear: (word) => strikes.clear(word),
-      list: () => strikes.list(),
-    },
-    heal: () => strikes.clearAll(),
-    getStats: () => ({ seed, ...proxy.getStats(), struck: strikes.struck() }),
-    decisions: () => log.read(),
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+  return wordFaultProxy(proxy, { seed, log, strikes, read: readRedisWord });
 }
