@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/s3/probe.ts';
+import { answersHttp } from '../src/program/answers-http.ts';
 import { openStage } from '../src/stage.ts';
 import { assertLiteIsThere } from '../src/supabase/rest.ts';
 import { storageOf, told } from './supabase-client.ts';

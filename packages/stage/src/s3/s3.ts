@@ -7,7 +7,7 @@ import type { Environment, ServerKind } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import { type FaultRule, faultRulesRule } from './fault-rules.ts';
 import type { S3Exchange } from './handler.ts';
-import { answersHttp } from './probe.ts';
+import { answersHttp } from '../program/answers-http.ts';
 import type { S3Credentials } from './s3-server.ts';
 import { type S3Settings, readS3Settings } from './settings.ts';
 

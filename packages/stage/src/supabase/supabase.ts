@@ -2,7 +2,7 @@ import type { Rule } from '@holdfast/resilience';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
 import { steer } from '../program/steering.ts';
-import { answersHttp } from '../s3/probe.ts';
+import { answersHttp } from '../program/answers-http.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import { type SupabaseKeys, supabaseKeys } from './client-keys.ts';
