@@ -86,7 +86,7 @@ class DurableStorage implements Storage {
     const { signal, acknowledgeWithinMs } = settled;
     this.#check('upload', path, signal);
     const readable = readBody(path, body);
-    const { intake } = await this.#opening;
+    const { intake } = this.#opened ?? (await this.#opening);
     const operation = await intake.put(path, readable, settled, signal, (taken) =>
       this.#accept(taken),
     );
@@ -261,7 +261,7 @@ class DurableStorage implements Storage {
     withinMs = this.#tuning.acknowledgeWithinMs,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const { dispatcher } = await this.#opening;
+    const { dispatcher } = this.#opened ?? (await this.#opening);
     const [primary] = dispatcher.channels;
     const isSettled = (): boolean => {
       const chain = dispatcher.chains.get(operation.key);

@@ -84,12 +84,12 @@ export class OperationLog {
     });
   }
 
-  /** The bytes of an operation that is still held. */
-  async body(operation: Operation): Promise<BodySource> {
+  /** The bytes of an operation that is still held; a promise only when the journal has to be read. */
+  body(operation: Operation): BodySource | Promise<BodySource> {
     if (operation.blob !== undefined) return this.#blobs.source(operation.blob, operation.size);
     const held = this.#held.get(operation.id);
     if (held === undefined) throw new RangeError(`operation ${operation.id} is no longer held`);
-    return bytesSource(held.bytes ?? (await this.#read(held)));
+    return held.bytes === undefined ? this.#read(held).then(bytesSource) : bytesSource(held.bytes);
   }
 
   /**
