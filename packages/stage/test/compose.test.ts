@@ -3,11 +3,17 @@ import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { openStage } from '../src/stage.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
-import { openUpstream } from './program-contracts.ts';
+import { openDns, openGit, openTls, openUpstream } from './program-contracts.ts';
 import { redisValue, underContract } from './redis-contract.ts';
 
 const isAsked = process.env['HOLDFAST_STAGE'] === 'compose';
 const mode = 'compose';
+
+/** How long a Sentinel or a node of the cluster is silent before compose's others take its place, by the file. */
+const DOWN_AFTER_MS = '500';
+const NODE_TIMEOUT_MS = '1000';
+/** Longer than any contract: nobody else takes the place of the one that is broken. */
+const NEVER_MS = '600000';
 
 if (isAsked) {
   const openRedis = async (): Promise<ServerUnderContract> => {
@@ -15,16 +21,55 @@ if (isAsked) {
     await redisValue(stage.redis, ['FLUSHALL']);
     return underContract(stage.redis, () => stage.close());
   };
+  const openSentinel = async (): Promise<ServerUnderContract> => {
+    const stage = await openStage({ mode, redis: 'sentinel' });
+    const { sentinels, primary } = stage.redis;
+    const downAfter = (ms: string): Promise<unknown> => {
+      const set = ['SENTINEL', 'SET', 'holdfast', 'down-after-milliseconds', ms];
+      return Promise.all(sentinels.map(({ direct }) => redisValue(direct, set)));
+    };
+    await downAfter(NEVER_MS);
+    await redisValue(primary, ['FLUSHALL']);
+    return underContract(primary, async () => {
+      await stage.close();
+      await downAfter(DOWN_AFTER_MS);
+    });
+  };
+  const openNode = async (): Promise<ServerUnderContract> => {
+    const stage = await openStage({ mode, redis: 'cluster' });
+    const { nodes } = stage.redis;
+    const timeout = (ms: string): Promise<unknown> => {
+      const set = ['CONFIG', 'SET', 'cluster-node-timeout', ms];
+      return Promise.all(nodes.map(({ direct }) => redisValue(direct, set)));
+    };
+    await timeout(NEVER_MS);
+    const owner = await stage.redis.primaryOfSlot(stage.redis.keySlot('{contract}'));
+    await redisValue(owner, ['FLUSHALL']);
+    const close = async (): Promise<void> => {
+      await stage.close();
+      await timeout(NODE_TIMEOUT_MS);
+    };
+    return underContract(owner, close, (key) => `{contract}${key}`);
+  };
   const openPostgres = async (): Promise<ServerUnderContract> => {
-    const stage = await openStage({ mode, postgres: true });
-    await postgresRows(stage.postgres.primary, 'drop table if exists stored');
-    return underPostgresContract(stage.postgres.primary, () => stage.close());
+    const stage = await openStage({ mode, postgres: 'replica' });
+    const { primary } = stage.postgres;
+    await postgresRows(primary, 'drop table if exists stored');
+    return underPostgresContract(primary, () => stage.close());
   };
   // What it printed before the stage counts as well.
-  honoursServerContract(openRedis, { name: 'Redis of compose', printsSinceOpen: false });
-  honoursServerContract(openPostgres, { name: 'Postgres of compose', printsSinceOpen: false });
-  const openHttp = (): Promise<ServerUnderContract> => openUpstream(mode);
-  honoursServerContract(openHttp, { name: 'the upstream of compose', printsSinceOpen: false });
+  const asItStands = { printsSinceOpen: false, kills: 2 };
+  honoursServerContract(openRedis, { ...asItStands, name: 'Redis of compose' });
+  honoursServerContract(openSentinel, { ...asItStands, name: 'the watched Redis of compose' });
+  honoursServerContract(openNode, { ...asItStands, kills: 1, name: 'a cluster’s node of compose' });
+  honoursServerContract(openPostgres, { ...asItStands, name: 'Postgres of compose' });
+  const programs = { upstream: openUpstream, tls: openTls, git: openGit };
+  for (const [name, open] of Object.entries(programs)) {
+    honoursServerContract(() => open(mode), { ...asItStands, name: `the ${name} of compose` });
+  }
+  // Without a link nobody stands between it and its clients.
+  const dns = { ...asItStands, leaves: 'the server', name: 'the dns of compose' } as const;
+  honoursServerContract(() => openDns(mode), dns);
 
   test('what compose has brought up is left running, also when it was stopped or frozen', async () => {
     for (const verb of ['kill', 'freeze'] as const) {
@@ -80,5 +125,5 @@ test('each service of the compose file says at which port it is found, and publi
   });
   expect(published.length).toBeGreaterThan(4);
   for (const { port, service } of published) expect(service).toContain(`holdfast.port: '${port}'`);
-  expect(file).not.toMatch(/ports: \['(?!127\.0\.0\.1:)/);
+  expect(file).not.toMatch(/ports: \[(?:'127\.0\.0\.1:[^']*', )*'(?!127\.0\.0\.1:)/);
 });

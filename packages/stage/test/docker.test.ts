@@ -5,7 +5,7 @@ import { openRedis } from './redis-contract.ts';
 const isAsked = process.env['HOLDFAST_STAGE'] === 'docker';
 
 if (isAsked) {
-  honoursServerContract(() => openRedis('docker'));
+  honoursServerContract(() => openRedis('docker'), { kills: 2 });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests -- an engine is not part of every machine
   test.skip('a server keeps its contract in Docker: runs with HOLDFAST_STAGE=docker', () => {

@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTls } from 'node:tls';
 import { types } from 'node:util';
+import { expect } from '@jest/globals';
 import type { ServerUnderContract } from '../src/contract.ts';
 import { orAbort } from '../src/deadline.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
@@ -50,9 +54,11 @@ export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
 /** A git remote, and a client that pushes what the contract stores in it. */
 export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
   const client = await openGitClient();
-  const stage = await openStage({ mode, git: { repositories: ['site'] } });
+  // Of compose it is the same remote each time, with what was pushed to it before.
+  const name = `site-${randomUUID()}`;
+  const stage = await openStage({ mode, git: { repositories: [name] } });
   const { git } = stage;
-  const { url } = git.repository('site');
+  const { url } = git.repository(name);
   await client.clone(url, 'site');
   return {
     server: git,
@@ -70,6 +76,42 @@ export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
       return client.must('site', 'show', `origin/main:${key}`);
     },
     startLine: /git listens on/,
+  };
+}
+
+/** A TLS server; what the contract stores is a certificate of its own for each value. */
+export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
+  const stage = await openStage({ mode, tls: true });
+  const { tls } = stage;
+  const stored = new Map<string, string>();
+  const shown = async (signal: AbortSignal): Promise<string> => {
+    const socket = connectTls({ host: tls.host, port: tls.port, ca: tls.ca });
+    try {
+      await once(socket, 'secureConnect', { signal });
+      return socket.getPeerX509Certificate()?.fingerprint256 ?? '';
+    } catch (error) {
+      // The reason of the abort is what the contract expects of a silent server.
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      socket.destroy();
+    }
+  };
+  let newest = '';
+  return {
+    server: tls,
+    close: () => stage.close(),
+    ping: async (signal) => void (await shown(signal)),
+    async store(key, value, signal) {
+      // One takes the place of the other: what was stored before must have been kept until now.
+      if (stored.size > 0) expect(await shown(signal)).toBe(newest);
+      await tls.rotate();
+      newest = await shown(signal);
+      stored.set(key, value);
+    },
+    recall: async (key, signal) =>
+      (await shown(signal)) === newest ? (stored.get(key) ?? null) : null,
+    startLine: /tls listens on/,
   };
 }
 

@@ -17,6 +17,8 @@ export interface NodeServer {
   url(address: Address): string;
   /** One exchange in the protocol of its clients; rejects when nobody answers. */
   probe(address: Address, signal: AbortSignal): Promise<void>;
+  /** Brings one that stood before the stage to `settings`. */
+  adopt?(address: Address, signal: AbortSignal): Promise<void>;
 }
 
 const SETTINGS = 'settings.json';
@@ -41,6 +43,9 @@ export function nodeServer(server: NodeServer, address: Address, env: Environmen
     async probe(at, signal) {
       await server.probe(at, signal);
       return 'ready';
+    },
+    async adopt(at, signal) {
+      await server.adopt?.(at, signal);
     },
     local: {
       async arrange(directory, { host, port }) {
