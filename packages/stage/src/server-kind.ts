@@ -71,6 +71,8 @@ export interface ServerKind {
     readonly segmentFile?: string;
     /** Writes what it needs into its own empty folder and returns its arguments. */
     arrange(directory: string, address: Address): Promise<readonly string[]>;
+    /** Writes what it does not need before its first client comes; right after its first launch. */
+    complete?(directory: string): void;
   };
   /** As a container; absent when it cannot be one. */
   readonly container?: Container;

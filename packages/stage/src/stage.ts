@@ -257,6 +257,7 @@ export async function openStage(
     await close();
     throw error;
   }
+  watchdog.stands();
   const handles = stands.map(({ name, open }) => [name, open.handle] as const);
   return {
     ...Object.fromEntries(handles),

@@ -110,10 +110,12 @@ test('options that the compose file decides are refused at the opening', async (
 });
 
 test('a version of Postgres that the compose file does not have is refused', async () => {
-  await expect(openStage({ mode, postgres: { version: 18 } })).rejects.toMatchObject({
-    code: 'STAGE_MODE_UNAVAILABLE',
-    message: expect.stringContaining('postgres.version'),
-  });
+  for (const postgres of [{ version: 17 }, { version: 18, replica: true }]) {
+    await expect(openStage({ mode, postgres })).rejects.toMatchObject({
+      code: 'STAGE_MODE_UNAVAILABLE',
+      message: expect.stringContaining('postgres.version'),
+    });
+  }
 });
 
 test('each service of the compose file says at which port it is found, and publishes it on loopback', async () => {

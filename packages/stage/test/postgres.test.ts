@@ -69,6 +69,8 @@ test.each(versions)(
     try {
       const { postgres } = stage;
       const template = await postgres.createDatabase({ name: 'schema' });
+      // Both templates are there as soon as it is open, though the server comes up without them.
+      await postgres.createDatabase({ template: 'template0' });
       const within = (sql: string, database: string): ReturnType<typeof postgresRows> =>
         postgresRows(postgres.primary, sql, { database });
       await within('create table filled as select 1 as value', template.name);

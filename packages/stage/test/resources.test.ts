@@ -146,7 +146,11 @@ test('where no control group can be made, memory beyond the bound is refused unt
     return (await lines.next()).value;
   };
   try {
-    const watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+    const watchdog = {
+      guard: () => () => undefined,
+      stands: () => undefined,
+      close: () => Promise.resolve(),
+    };
     const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
     const memory = createLocalMemory('child', 'none', watchdog, noGroup);
     const { signal } = new AbortController();

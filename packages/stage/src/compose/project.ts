@@ -38,7 +38,7 @@ export async function judgeCompose(
       return {
         stands: false,
         why: `no container of the service '${service}' of docker-compose.test.yml is there`,
-        wayOut: `Bring it up: 'docker compose -f docker-compose.test.yml up --detach --wait'`,
+        wayOut: `Bring it up: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
       };
     }
     servers.set(service, found);
