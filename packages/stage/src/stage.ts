@@ -176,6 +176,12 @@ export interface ServerHandle {
    */
   limit(options: LimitOptions): Promise<StageHarm>;
   /**
+   * Takes the network of its container away, as an engine does it: those who are connected are left or cut
+   * off, whoever comes is refused, until it is undone. For silence, and in mode local, cut its link.
+   * @throws StageCannotError where its network is that of the machine.
+   */
+  disconnect(): Promise<StageHarm>;
+  /**
    * Resolves when the server, bounded by `limit()`, has ended by itself and answers again; once for each
    * time. Rejects as that start does.
    * @throws ServerTimeoutError after `readyTimeoutMs`.

@@ -1,3 +1,4 @@
+import { containerNetwork } from '../docker/attachment.ts';
 import { type EngineAddress, askEngine } from '../docker/engine.ts';
 import { followContainer, readLogs } from '../docker/life.ts';
 import { containerMemory } from '../docker/memory.ts';
@@ -37,6 +38,7 @@ export function seatComposed(
       return kind.probe(address, signal);
     },
     memory: containerMemory(kind.name, engine, () => container),
+    network: containerNetwork(kind.name, engine, () => container),
     async log(signal) {
       const printed = await readLogs(engine, container, signal);
       return printed.subarray(-logMaxBytes).toString('utf8');

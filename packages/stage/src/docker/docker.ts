@@ -2,6 +2,7 @@ import { orAbort } from '../deadline.ts';
 import { engineStatus } from '../errors.ts';
 import type { Address, Container, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
+import { containerNetwork } from './attachment.ts';
 import { startContainer } from './container.ts';
 import { type EngineAddress, askEngine, removeContainers } from './engine.ts';
 import { followContainer, readLogs } from './life.ts';
@@ -41,6 +42,7 @@ export async function seatInDocker(
     },
     probe: (limit) => kind.probe(address, limit),
     memory: containerMemory(kind.name, engine, () => id),
+    network: containerNetwork(kind.name, engine, () => id),
     disk: hostDisk?.disk,
     async log(limit) {
       if (id === undefined) return '';
