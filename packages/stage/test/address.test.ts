@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { recreateContainer, removeContainer } from './engine-session.ts';
-import { redisValue } from './redis-contract.ts';
+import { UNHURRIED, redisValue } from './redis-contract.ts';
 
 const variable = process.env['HOLDFAST_STAGE'];
 const mode: StageMode = variable === 'docker' || variable === 'compose' ? variable : 'local';
@@ -24,8 +24,7 @@ const takeAway: Record<StageMode, (server: ServerHandle) => Promise<unknown>> = 
 };
 
 test(`the address stays over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {
-  // How long an engine takes over a verb is not what is shown here.
-  await using stage = await openStage({ mode, redis: true, stopTimeoutMs: 60_000 });
+  await using stage = await openStage({ mode, redis: true, ...UNHURRIED });
   const { redis } = stage;
   const { url, host, port } = redis;
   for (let round = 0; round < ROUNDS; round += 1) {

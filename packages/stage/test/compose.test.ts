@@ -4,7 +4,7 @@ import { type ServerUnderContract, honoursServerContract } from '../src/contract
 import { openStage } from '../src/stage.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { openDns, openGit, openTls, openUpstream } from './program-contracts.ts';
-import { redisValue, underContract } from './redis-contract.ts';
+import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const isAsked = process.env['HOLDFAST_STAGE'] === 'compose';
 const mode = 'compose';
@@ -17,18 +17,20 @@ const NEVER_MS = '600000';
 
 if (isAsked) {
   const openRedis = async (): Promise<ServerUnderContract> => {
-    const stage = await openStage({ mode, redis: true });
+    const stage = await openStage({ mode, redis: true, ...UNHURRIED });
     await redisValue(stage.redis, ['FLUSHALL']);
     return underContract(stage.redis, () => stage.close());
   };
   const openSentinel = async (): Promise<ServerUnderContract> => {
-    const stage = await openStage({ mode, redis: 'sentinel' });
-    const { sentinels, primary } = stage.redis;
+    const stage = await openStage({ mode, redis: 'sentinel', ...UNHURRIED });
+    const { sentinels } = stage.redis;
     const downAfter = (ms: string): Promise<unknown> => {
       const set = ['SENTINEL', 'SET', 'holdfast', 'down-after-milliseconds', ms];
       return Promise.all(sentinels.map(({ direct }) => redisValue(direct, set)));
     };
     await downAfter(NEVER_MS);
+    // They may have found another one a moment before.
+    const primary = await stage.redis.currentPrimary();
     await redisValue(primary, ['FLUSHALL']);
     return underContract(primary, async () => {
       await stage.close();
@@ -36,7 +38,7 @@ if (isAsked) {
     });
   };
   const openNode = async (): Promise<ServerUnderContract> => {
-    const stage = await openStage({ mode, redis: 'cluster' });
+    const stage = await openStage({ mode, redis: 'cluster', ...UNHURRIED });
     const { nodes } = stage.redis;
     const timeout = (ms: string): Promise<unknown> => {
       const set = ['CONFIG', 'SET', 'cluster-node-timeout', ms];
@@ -52,7 +54,7 @@ if (isAsked) {
     return underContract(owner, close, (key) => `{contract}${key}`);
   };
   const openPostgres = async (): Promise<ServerUnderContract> => {
-    const stage = await openStage({ mode, postgres: 'replica' });
+    const stage = await openStage({ mode, postgres: 'replica', ...UNHURRIED });
     const { primary } = stage.postgres;
     await postgresRows(primary, 'drop table if exists stored');
     return underPostgresContract(primary, () => stage.close());

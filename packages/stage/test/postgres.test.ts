@@ -3,12 +3,13 @@ import { type ServerUnderContract, honoursServerContract } from '../src/contract
 import { postgresqlConf } from '../src/postgres/node.ts';
 import { splitMessages } from '../src/postgres/wire.ts';
 import { openStage } from '../src/stage.ts';
+import { UNHURRIED } from './redis-contract.ts';
 import { mode, postgresRows, underPostgresContract, versionsHere } from './postgres-session.ts';
 
 const versions = await versionsHere();
 
 async function openPostgres(version: number): Promise<ServerUnderContract> {
-  const stage = await openStage({ mode, postgres: { version } });
+  const stage = await openStage({ mode, postgres: { version }, ...UNHURRIED });
   return underPostgresContract(stage.postgres.primary, () => stage.close());
 }
 

@@ -7,10 +7,11 @@ import type { ServerUnderContract } from '../src/contract.ts';
 import { orAbort } from '../src/deadline.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { openGitClient } from './git-client.ts';
+import { UNHURRIED } from './redis-contract.ts';
 
 /** An upstream whose routes are what the contract stores in it. */
 export async function openUpstream(mode: StageMode): Promise<ServerUnderContract> {
-  const stage = await openStage({ mode, upstream: true });
+  const stage = await openStage({ mode, upstream: true, ...UNHURRIED });
   const { upstream } = stage;
   const stored = new Map<string, string>();
   return {
@@ -29,7 +30,7 @@ export async function openUpstream(mode: StageMode): Promise<ServerUnderContract
 /** A DNS server whose texts are what the contract stores in it. */
 export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
   const records = [{ name: 'a.test', type: 'A', address: '127.0.0.1' }] as const;
-  const stage = await openStage({ mode, dns: { records } });
+  const stage = await openStage({ mode, dns: { records }, ...UNHURRIED });
   const { dns } = stage;
   const patient = { timeoutMs: 10_000, tries: 1 };
   const nameOf = (key: string): string => `${key.replaceAll(' ', '-')}.test`;
@@ -56,7 +57,7 @@ export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
   const client = await openGitClient();
   // Of compose it is the same remote each time, with what was pushed to it before.
   const name = `site-${randomUUID()}`;
-  const stage = await openStage({ mode, git: { repositories: [name] } });
+  const stage = await openStage({ mode, git: { repositories: [name] }, ...UNHURRIED });
   const { git } = stage;
   const { url } = git.repository(name);
   await client.clone(url, 'site');
@@ -81,7 +82,7 @@ export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
 
 /** A TLS server; what the contract stores is a certificate of its own for each value. */
 export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
-  const stage = await openStage({ mode, tls: true });
+  const stage = await openStage({ mode, tls: true, ...UNHURRIED });
   const { tls } = stage;
   const stored = new Map<string, string>();
   const shown = async (signal: AbortSignal): Promise<string> => {

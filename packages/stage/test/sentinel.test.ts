@@ -3,14 +3,18 @@ import { honoursServerContract } from '../src/contract.ts';
 import type { RedisReply } from '../src/redis/resp.ts';
 import { answerOf, valueOf } from '../src/redis/told.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
-import { redisValue, underContract } from './redis-contract.ts';
+import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
 honoursServerContract(async () => {
   const settings = { appendonly: 'yes', appendfsync: 'always' };
   const downAfterMs = 60_000;
-  const stage = await openStage({ mode, redis: { topology: 'sentinel', settings, downAfterMs } });
+  const stage = await openStage({
+    mode,
+    redis: { topology: 'sentinel', settings, downAfterMs },
+    ...UNHURRIED,
+  });
   return underContract(stage.redis.primary, () => stage.close());
 });
 
