@@ -14,7 +14,8 @@ async function openPostgres(version: number): Promise<ServerUnderContract> {
 }
 
 for (const version of versions) {
-  honoursServerContract(() => openPostgres(version), { name: `Postgres ${version}` });
+  const kills = mode === 'docker' ? 2 : 5;
+  honoursServerContract(() => openPostgres(version), { kills, name: `Postgres ${version}` });
 }
 
 test.each(versions)(
