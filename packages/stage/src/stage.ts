@@ -71,7 +71,7 @@ export interface StageOptions extends ProgramOptions {
     | RedisStageOptions
     | RedisSentinelOptions
     | RedisClusterOptions;
-  /** A Postgres; `'replica'`: with a streaming replica. Mode local only. */
+  /** A Postgres; `'replica'`: with a streaming replica. */
   postgres?: true | 'replica' | PostgresStageOptions;
   /**
    * Whether a fault proxy stands in front of each server, at the address that clients are given. Default

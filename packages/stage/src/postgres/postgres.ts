@@ -116,7 +116,7 @@ function composed({
   version = COMPOSED_MAJOR,
   replica,
   settings,
-}: PostgresForm): NonNullable<Ensemble<unknown>['compose']> {
+}: PostgresForm): Ensemble<unknown>['compose'] {
   const changed = Object.keys(settings).length > 0 ? ['postgres.settings'] : [];
   if (version === COMPOSED_ALONE_MAJOR && !replica) return composedAs(['postgres-18'], changed);
   const services = replica ? ['postgres', 'postgres-replica'] : ['postgres'];
