@@ -134,8 +134,14 @@ export {
   type ToxiproxyServerOptions,
   createToxiproxyServer,
 } from './toxiproxy/toxiproxy-server.ts';
+export { HostCommandError } from './host/command.ts';
 export {
-  HostCommandError,
+  ClockClosedError,
+  type ClockOptions,
+  type PreparedClock,
+  prepareClock,
+} from './host/clock.ts';
+export {
   type HostFaultKind,
   HostFaultUnavailableError,
   type HostPlan,

@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
 import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
 import { fate, openBench, quiet, read } from './servers.ts';
 
+const NOBODY = 65_534;
 const kinds: HostFaultKind[] = ['connectHang', 'partition', 'fullDisk', 'descriptors', 'clock'];
 
 test.each(kinds)(
@@ -17,12 +21,63 @@ test.each(kinds)(
   },
 );
 
-test('the clock of a running process is refused with the way out', async () => {
-  expect(await planHostFault('clock')).toMatchObject({
-    available: false,
-    reason: expect.stringContaining('createResourceFaults'),
-  });
+test('on a machine without the programs each plan names the one that is missing', async () => {
+  const { PATH, XDG_CACHE_HOME } = process.env;
+  const empty = await mkdtemp(join(tmpdir(), 'holdfast-plan-'));
+  process.env['PATH'] = empty;
+  process.env['XDG_CACHE_HOME'] = empty;
+  try {
+    const reasons = await Promise.all(
+      kinds.map(async (kind) => {
+        const plan = await planHostFault(kind);
+        return plan.available ? `${kind} is available` : plan.reason;
+      }),
+    );
+    for (const reason of reasons) {
+      expect(reason).toMatch(/(?:setpriv|unshare|prlimit|C compiler).* on PATH|it takes Linux/);
+    }
+  } finally {
+    process.env['PATH'] = PATH;
+    if (XDG_CACHE_HOME === undefined) delete process.env['XDG_CACHE_HOME'];
+    else process.env['XDG_CACHE_HOME'] = XDG_CACHE_HOME;
+    await rm(empty, { recursive: true });
+  }
 });
+
+/** Whether everybody may read a file: an unprivileged user starts there. */
+async function isOpenToAll(file: string): Promise<boolean> {
+  for (let path = file; path !== dirname(path); path = dirname(path)) {
+    if (((await stat(path)).mode & 0o5) !== 0o5) return false;
+  }
+  return true;
+}
+
+test('what is planned for an unprivileged user comes to pass, and what is not is refused for the reason planned', async () => {
+  const runner = join(import.meta.dirname, 'host-plan-runner.ts');
+  const isOther =
+    process.getuid?.() === 0 &&
+    (await isOpenToAll(import.meta.dirname)) &&
+    (await isOpenToAll(process.execPath));
+  const cache = await mkdtemp(join(tmpdir(), 'holdfast-plan-'));
+  await chmod(cache, 0o777);
+  try {
+    const child = spawn(process.execPath, [runner], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '', HOME: cache, XDG_CACHE_HOME: cache },
+      ...(isOther ? { uid: NOBODY, gid: NOBODY } : {}),
+    });
+    const told: Record<string, { planned: string; came: string; user: number }> = JSON.parse(
+      await text(child.stdout),
+    );
+    expect(Object.keys(told)).toEqual(kinds);
+    for (const { planned, came, user } of Object.values(told)) {
+      expect(came).toContain(planned);
+      expect(user).toBe(isOther ? NOBODY : process.getuid?.());
+    }
+  } finally {
+    await rm(cache, { recursive: true });
+  }
+}, 60_000);
 
 test('a fault that is not known is refused', async () => {
   const given: { plan(kind: string): Promise<unknown> } = { plan: planHostFault };
@@ -150,9 +205,9 @@ test('a server in a sandbox is cut off both ways, one way, by RST and as unreach
     [{ kind: 'unreachable', direction: 'toServer' }, 'EHOSTUNREACH'],
   ] as const;
   for (const [options, felt] of cases) {
-    const join = await sandbox.partition({ port: 7_000, ...options });
+    const heal = await sandbox.partition({ port: 7_000, ...options });
     expect(await start(ASK)).toBe(felt);
-    await join();
+    await heal();
     expect(await start(ASK)).toBe('answer');
   }
   await expect(sandbox.partition({ port: 0 })).rejects.toMatchObject({ field: 'port' });

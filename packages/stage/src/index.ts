@@ -39,6 +39,7 @@ export type { S3StageOptions } from './s3/settings.ts';
 export type { Address } from './server-kind.ts';
 export type { StageHarm } from './resources.ts';
 export type { StageTransition } from './server.ts';
+export type { ServerClock } from './server-clock.ts';
 export type { Dns } from './dns/dns.ts';
 export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
 export type { Lookup, ResolverPatience } from './dns/lookup.ts';

@@ -32,6 +32,7 @@ const shape = {
   stopTimeoutMs: milliseconds(5_000),
   fetchTimeoutMs: milliseconds(120_000),
   diskMaxBytes: optional(integer({ min: 1_048_576, max: 1_099_511_627_776 })),
+  serverClocks: flag(false),
   logMaxBytes: integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 }),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
@@ -47,6 +48,7 @@ export interface SettledStageOptions extends SettledPrograms {
   readonly stopTimeoutMs: number;
   readonly fetchTimeoutMs: number;
   readonly diskMaxBytes: number | undefined;
+  readonly serverClocks: boolean;
   readonly logMaxBytes: number;
   readonly clock: Clock;
   readonly signal: AbortSignal | undefined;

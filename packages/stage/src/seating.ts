@@ -14,11 +14,17 @@ export interface NamedEnsemble {
   readonly ensemble: Ensemble<unknown>;
 }
 
+const NO_CLOCKS = {
+  why: 'a clock is moved by a library of this machine, which an image does not have (serverClocks)',
+  wayOut: `Use mode 'local' (HOLDFAST_STAGE=local)`,
+};
+
 /** Whether all of them can stand in Docker; one that cannot decides without the engine being asked. */
 export async function judgeContainers(
   ensembles: readonly NamedEnsemble[],
-  options: VerdictOptions,
+  options: VerdictOptions & { readonly serverClocks: boolean },
 ): Promise<DockerVerdict> {
+  if (options.serverClocks) return { stands: false, ...NO_CLOCKS };
   const images = new Set<string>();
   for (const { ensemble } of ensembles) {
     const { docker } = ensemble;
@@ -33,8 +39,12 @@ export async function judgeContainers(
 /** Whether the services of all of them are up; one that has none decides without the engine being asked. */
 export async function judgeServices(
   ensembles: readonly NamedEnsemble[],
-  options: VerdictOptions & { readonly diskMaxBytes: number | undefined },
+  options: VerdictOptions & {
+    readonly diskMaxBytes: number | undefined;
+    readonly serverClocks: boolean;
+  },
 ): Promise<ComposeVerdict> {
+  if (options.serverClocks) return { stands: false, ...NO_CLOCKS };
   const wayOut = `Use mode 'local' or 'docker'`;
   const services: string[] = [];
   for (const { ensemble } of ensembles) {

@@ -32,6 +32,8 @@ export interface StageContext {
   readonly logMaxBytes: number;
   /** The size of the disk that each server is given for itself; absent for the machine's own. */
   readonly diskMaxBytes: number | undefined;
+  /** Whether each server has a wall clock of its own. */
+  readonly serverClocks: boolean;
 }
 
 /** A program of this machine and how to run it. */

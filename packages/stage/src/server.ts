@@ -24,6 +24,7 @@ import {
   createSqueeze,
 } from './resources.ts';
 import { createRestarts } from './restarts.ts';
+import { type ClockControl, clockless, serverClock } from './server-clock.ts';
 import type {
   DirectAddress,
   FillOptions,
@@ -60,6 +61,8 @@ export interface ServerDriver {
   readonly disk?: DiskControl | undefined;
   /** Absent where its network is that of the machine. */
   readonly network?: NetworkControl | undefined;
+  /** Absent where it reads the machine's clock. */
+  readonly clock?: ClockControl | undefined;
   /** For one that was there before the stage: leaves it running, instead of ending it. */
   giveBack?(signal: AbortSignal): Promise<void>;
   /** Removes what is left once it has ended: folders, containers, reservations. */
@@ -146,6 +149,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   const { memory, disk, network } = driver;
   const squeeze = createSqueeze(name, { memory, disk, network });
   const restarts = createRestarts(clock);
+  const ownClock = driver.clock && serverClock(name, driver.clock, (work) => inTurn(work));
   let restartsByItself = false;
   /** Lives that a verb ends, or has ended. */
   const ending = new WeakSet<Life>();
@@ -267,6 +271,10 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     get link() {
       if (link === undefined) throw new StageLinkError(name);
       return link;
+    },
+    get clock() {
+      if (ownClock === undefined) throw clockless(name);
+      return ownClock;
     },
     get state() {
       return state.is;

@@ -13,6 +13,7 @@ import { type NamedEnsemble, foundIn, judgeContainers, judgeServices, seatIn } f
 import type { Environment } from './server-kind.ts';
 import { type StageNetwork, stageNetwork } from './network.ts';
 import type { StageHarm } from './resources.ts';
+import type { ServerClock } from './server-clock.ts';
 import { openWatchdog } from './watchdog.ts';
 
 /** What the servers run as: containers, processes of this machine, or containers that compose brought up. */
@@ -92,6 +93,11 @@ export interface StageOptions extends ProgramOptions {
    * machine's. Needs the right to mount.
    */
   diskMaxBytes?: number;
+  /**
+   * Gives each server a wall clock of its own, to be moved while it runs. Default: the machine's. Mode local
+   * only, on Linux with a C compiler.
+   */
+  serverClocks?: boolean;
   /** How much of what each server printed is kept, in bytes, the newest. Default 1 048 576. */
   logMaxBytes?: number;
   clock?: Clock;
@@ -149,6 +155,11 @@ export interface ServerHandle {
    * @throws StageLinkError where none stands there.
    */
   readonly link: FaultProxy;
+  /**
+   * Its wall clock, on a stage with `serverClocks`.
+   * @throws StageCannotError where it reads the machine's.
+   */
+  readonly clock: ServerClock;
   readonly state: ServerState;
   /** Ends it as a crash would (SIGKILL); resolves once it is gone. From running or frozen. */
   kill(): Promise<void>;

@@ -1,5 +1,6 @@
 import { integer, readOptions } from '@holdfast/resilience';
-import { requireHostFault, run } from './plan.ts';
+import { run } from './command.ts';
+import { requireHostFault } from './plan.ts';
 
 const shape = {
   pid: integer({ min: 1, max: 4_194_304 }),

@@ -1,5 +1,7 @@
-import { type ExecFileException, execFile } from 'node:child_process';
 import { HoldfastError, InvalidOptionError, isHoldfastError } from '@holdfast/resilience';
+import { clockLibrary } from './clock-library.ts';
+import { run } from './command.ts';
+import { preloadObstacle } from './preloadable.ts';
 
 /** Faults of the machine itself, none of which needs root. */
 export type HostFaultKind = 'connectHang' | 'partition' | 'fullDisk' | 'descriptors' | 'clock';
@@ -20,23 +22,12 @@ export class HostFaultUnavailableError extends HoldfastError {
   }
 }
 
-/** The command failed; what it did before is undone by closing. */
-export class HostCommandError extends HoldfastError {
-  readonly code = 'HOST_COMMAND_FAILED';
-
-  constructor(command: readonly string[], said: string, cause: unknown) {
-    super(`${command.join(' ')} failed: ${said === '' ? 'see the cause' : said}`, {
-      cause,
-      outcome: 'unknown',
-    });
-  }
-}
-
 /** How a namespace of one's own is entered: an own network, own mounts, root in it and nowhere else. */
 export const NAMESPACE = ['unshare', '-Urnm'] as const;
 const OUR_LOCK = 'XTABLES_LOCKFILE=/dev/null';
 
-const checks: Readonly<Record<HostFaultKind, readonly (readonly string[])[] | string>> = {
+/** What is tried before: commands that must succeed. */
+const checks: Readonly<Record<HostFaultKind, readonly (readonly string[])[]>> = {
   connectHang: [['setpriv', '--pdeathsig', 'KILL', 'true']],
   partition: [
     [...NAMESPACE, 'nsenter', '--version'],
@@ -48,20 +39,22 @@ const checks: Readonly<Record<HostFaultKind, readonly (readonly string[])[] | st
     [...NAMESPACE, 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', '/mnt'],
   ],
   descriptors: [['prlimit', '--pid', String(process.pid), '--nofile']],
-  clock:
-    'the clock of a process that runs is moved by a preloaded library, which takes a C compiler that cannot be counted on; of a Node process it is moved by createResourceFaults',
+  // A library is compiled, and seen to move a clock, instead.
+  clock: [],
 };
 
-/** Finds out, before anything is broken, whether a fault can be had here. @throws InvalidOptionError */
-export async function planHostFault(kind: HostFaultKind): Promise<HostPlan> {
+/**
+ * Finds out, before anything is broken, whether a fault can be had here.
+ * @param program for `clock`: the program whose clock is to move, a file or a name on PATH.
+ * @throws InvalidOptionError
+ */
+export async function planHostFault(kind: HostFaultKind, program?: string): Promise<HostPlan> {
   if (!Object.hasOwn(checks, kind)) {
     const permitted = `one of ${Object.keys(checks).join(', ')}`;
     throw new InvalidOptionError('planHostFault', 'kind', kind, permitted);
   }
-  const needed = checks[kind];
-  if (typeof needed === 'string') return { available: false, reason: needed };
   if (process.platform !== 'linux') return { available: false, reason: 'it takes Linux' };
-  for (const command of needed) {
+  for (const command of checks[kind]) {
     try {
       await run(command);
     } catch (error) {
@@ -71,23 +64,18 @@ export async function planHostFault(kind: HostFaultKind): Promise<HostPlan> {
       };
     }
   }
-  return { available: true };
+  return kind === 'clock' ? planClock(program) : { available: true };
 }
 
 /** @throws HostFaultUnavailableError with the reason, InvalidOptionError */
-export async function requireHostFault(kind: HostFaultKind): Promise<void> {
-  const plan = await planHostFault(kind);
+export async function requireHostFault(kind: HostFaultKind, program?: string): Promise<void> {
+  const plan = await planHostFault(kind, program);
   if (!plan.available) throw new HostFaultUnavailableError(kind, plan.reason);
 }
 
-/** Runs a command; what it printed. @throws HostCommandError */
-export function run(command: readonly string[]): Promise<string> {
-  const [program = '', ...args] = command;
-  return new Promise((resolve, reject) => {
-    const done = (failure: ExecFileException | null, out: string, said: string): void => {
-      if (failure === null) resolve(out);
-      else reject(new HostCommandError(command, said.trim(), failure));
-    };
-    execFile(program, args, { encoding: 'utf8' }, done);
-  });
+async function planClock(program: string | undefined): Promise<HostPlan> {
+  const obstacle = program === undefined ? undefined : await preloadObstacle(program);
+  if (obstacle !== undefined) return { available: false, reason: obstacle };
+  const library = await clockLibrary();
+  return 'reason' in library ? { available: false, reason: library.reason } : { available: true };
 }

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integer, oneOf, optional, readOptions } from '@holdfast/resilience';
-import { HostCommandError, NAMESPACE, requireHostFault, run } from './plan.ts';
+import { HostCommandError, run } from './command.ts';
+import { NAMESPACE, requireHostFault } from './plan.ts';
 
 export interface SandboxOptions {
   /** The size of the disk that is mounted at `directory`, in memory. Default: none. */

@@ -6,6 +6,7 @@ import { removeSegment } from '../postgres/shared-memory.ts';
 import { makeOwnFolder } from '../own-folder.ts';
 import type { Address, Program, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
+import { type LocalClock, createLocalClock } from './clock.ts';
 import { ballastIn, mountDisk, unmount } from './disk.ts';
 import { keepNewest, readNewest } from './log-file.ts';
 import { createLocalMemory } from './memory.ts';
@@ -37,25 +38,33 @@ export async function seatLocally(
   if (pidFile !== undefined) releases.push(watchdog.guard({ type: 'segment', pidFile }));
   const log = join(home, 'server.log');
   const args = await kind.local.arrange(directory, address);
+  const wallClock: LocalClock | undefined = context.serverClocks
+    ? await createLocalClock(kind.name, program.file, home)
+    : undefined;
+  const env = { ...program.env, ...wallClock?.clock.environment };
   const { stopSignal = 'SIGTERM' } = kind;
   let isComplete = false;
   return {
     async launch() {
       await keepNewest(log, logMaxBytes);
       const life = await launchProcess({
-        program,
+        program: { ...program, env },
         args,
         directory,
         log,
         stopSignal,
         clock,
         watchdog,
-        onPid: (pid) => memory.launched(pid),
+        onPid: (pid) => {
+          wallClock?.launched(pid);
+          return memory.launched(pid);
+        },
       });
       if (!isComplete) kind.local.complete?.(directory);
       isComplete = true;
       return life;
     },
+    clock: wallClock,
     memory: process.platform === 'linux' ? memory : undefined,
     disk: diskMaxBytes === undefined ? undefined : ballastIn(directory),
     probe: (limit) => kind.probe(address, limit),
@@ -63,6 +72,7 @@ export async function seatLocally(
     async discard() {
       if (pidFile !== undefined) await removeSegment(pidFile);
       await memory.discard();
+      await wallClock?.clock.close();
       if (diskMaxBytes !== undefined) await unmount(directory);
       await own.remove();
       for (const release of releases) release();

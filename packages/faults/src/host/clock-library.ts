@@ -1,0 +1,101 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { isHoldfastError, systemClock } from '@holdfast/resilience';
+import { CLOCK_FILE_VARIABLE, CLOCK_SOURCE } from './clock-source.ts';
+import { run } from './command.ts';
+
+/** The library, or why there is none here. */
+export type ClockLibrary = { readonly path: string } | { readonly reason: string };
+
+const COMPILERS = ['cc', 'gcc', 'clang', 'tcc'] as const;
+const NO_COMPILER = `no C compiler (${COMPILERS.join(', ')}) is on PATH; install one, such as gcc with the headers of its C library, or move the clock of a Node process by createResourceFaults`;
+/** By how much a clock is moved to see whether it moves: eleven days. */
+const PROOF_MS = 1_000_000_000;
+/** How far apart two readings of one clock may be taken. */
+const PROOF_TOLERANCE_MS = 60_000;
+const NANOSECONDS = 1_000_000n;
+
+/**
+ * The library that moves the clock of a process, compiled at the first use and kept in the cache folder. It
+ * is kept only once a process has been seen to read its clock through it.
+ */
+export async function clockLibrary(): Promise<ClockLibrary> {
+  const version = createHash('sha256').update(CLOCK_SOURCE).digest('hex').slice(0, 16);
+  const folder = join(cacheFolder(), 'holdfast', 'clock');
+  const path = join(folder, `${version}-${process.arch}.so`);
+  if (await isThere(path, constants.R_OK)) return { path };
+  const compiler = await compilerOnPath();
+  if (compiler === undefined) return { reason: NO_COMPILER };
+  const draft = join(folder, randomUUID());
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(`${draft}.c`, CLOCK_SOURCE);
+    await run([compiler, '-shared', '-fPIC', '-O2', '-o', `${draft}.so`, `${draft}.c`]);
+    if (!(await moves(`${draft}.so`, `${draft}.offset`))) {
+      return {
+        reason: `${compiler} compiled the library, but a process that preloads it keeps its clock`,
+      };
+    }
+    await rename(`${draft}.so`, path);
+    return { path };
+  } catch (error) {
+    return { reason: isHoldfastError(error) ? error.message : String(error) };
+  } finally {
+    for (const extension of ['c', 'so', 'offset'])
+      await rm(`${draft}.${extension}`, { force: true });
+  }
+}
+
+/** What the file of an offset holds: nanoseconds, as this machine writes whole numbers. */
+export function offsetBytes(offsetMs: number): Uint8Array {
+  return new Uint8Array(BigInt64Array.of(BigInt(offsetMs) * NANOSECONDS).buffer);
+}
+
+/** The variables under which a process reads its clock through the library. */
+export function clockEnvironment(library: string, offsetFile: string): Record<string, string> {
+  const others = process.env['LD_PRELOAD'] ?? '';
+  return {
+    LD_PRELOAD: others === '' ? library : `${library}:${others}`,
+    [CLOCK_FILE_VARIABLE]: offsetFile,
+  };
+}
+
+async function moves(library: string, offsetFile: string): Promise<boolean> {
+  await writeFile(offsetFile, offsetBytes(PROOF_MS));
+  const read = [process.execPath, '-p', 'Date.now()'];
+  const environment = { ...clockEnvironment(library, offsetFile), NODE_OPTIONS: '' };
+  const movedMs = Number(await run(read, environment)) - systemClock.epochMs();
+  return Math.abs(movedMs - PROOF_MS) < PROOF_TOLERANCE_MS;
+}
+
+async function compilerOnPath(): Promise<string | undefined> {
+  for (const name of COMPILERS) {
+    const file = await findOnPath(name);
+    if (file !== undefined) return file;
+  }
+  return undefined;
+}
+
+/** The first executable of that name in the folders of PATH. */
+export async function findOnPath(name: string): Promise<string | undefined> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const file = join(folder, name);
+    if (isAbsolute(folder) && (await isThere(file, constants.X_OK))) return file;
+  }
+  return undefined;
+}
+
+/** XDG Base Directory Specification: $XDG_CACHE_HOME, else ~/.cache. */
+function cacheFolder(): string {
+  const given = process.env['XDG_CACHE_HOME'];
+  return given !== undefined && isAbsolute(given) ? given : join(homedir(), '.cache');
+}
+
+async function isThere(file: string, mode: number): Promise<boolean> {
+  return access(file, mode).then(
+    () => true,
+    () => false,
+  );
+}

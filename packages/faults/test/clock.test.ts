@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { type PreparedClock, planHostFault, prepareClock } from '@holdfast/faults';
+
+const HOUR_MS = 3_600_000;
+/** How far apart two readings may be taken on a machine that is busy. */
+const TOLERANCE_MS = 60_000;
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'holdfast-clock-test-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const { PATH, XDG_CACHE_HOME } = process.env;
+afterEach(() => {
+  for (const [name, value] of Object.entries({ PATH, XDG_CACHE_HOME })) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+});
+
+/** A clock; `undefined` on a machine that says why it has none, which is then all there is to see. */
+async function clockHere(): Promise<PreparedClock | undefined> {
+  const plan = await planHostFault('clock');
+  if (plan.available) return prepareClock();
+  expect(plan.reason).toMatch(/C compiler|Linux|cc /);
+  await expect(prepareClock()).rejects.toMatchObject({
+    code: 'HOST_FAULT_UNAVAILABLE',
+    message: expect.stringContaining(plan.reason),
+  });
+  return undefined;
+}
+
+const READER = `
+  process.stdin.on('data', () => console.log(Date.now() + ' ' + Math.round(performance.now())));
+  console.log('ready');
+`;
+
+/** Asks a process what it reads: the wall clock and the monotonic one. */
+async function reader(environment: Readonly<Record<string, string>>): Promise<{
+  child: ChildProcess;
+  aheadMs: () => Promise<number>;
+  monotonicMs: () => Promise<number>;
+}> {
+  const child = spawn(process.execPath, ['-e', READER], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '', ...environment },
+  });
+  const { stdin, stdout } = child;
+  await once(stdout, 'data');
+  const ask = async (): Promise<number[]> => {
+    const answer = once(stdout, 'data');
+    stdin.write('?');
+    return String((await answer)[0])
+      .trim()
+      .split(' ')
+      .map(Number);
+  };
+  return {
+    child,
+    aheadMs: async () => ((await ask())[0] ?? Number.NaN) - Date.now(),
+    monotonicMs: async () => (await ask())[1] ?? Number.NaN,
+  };
+}
+
+test('the clock of a process that runs is moved forward and back, and the machine keeps its own', async () => {
+  const clock = await clockHere();
+  if (clock === undefined) return;
+  const { child, aheadMs, monotonicMs } = await reader(clock.environment);
+  try {
+    expect(await clock.isReadBy(child.pid ?? 0)).toBe(true);
+    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+    await clock.step(2 * HOUR_MS);
+    expect(Math.abs((await aheadMs()) - 2 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
+    await clock.step(-5 * HOUR_MS);
+    expect(clock.offsetMs).toBe(-3 * HOUR_MS);
+    expect(Math.abs((await aheadMs()) + 3 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
+    expect(await monotonicMs()).toBeLessThan(HOUR_MS);
+    await clock.heal();
+    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+    await clock.step(HOUR_MS);
+    await clock.close();
+    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await clock.close();
+  }
+});
+
+test('a process with its own half of a second is moved by whole ones without a jump in between', async () => {
+  const clock = await clockHere();
+  if (clock === undefined) return;
+  const { child, aheadMs } = await reader(clock.environment);
+  try {
+    // Borrows and carries of the nanoseconds, each way, over steps that are no whole seconds.
+    for (const byMs of [1, 999, -1_999, 500, -500, 999_999_999, -999_999_998]) {
+      await clock.step(byMs);
+      expect(Math.abs((await aheadMs()) - clock.offsetMs)).toBeLessThan(TOLERANCE_MS);
+    }
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await clock.close();
+  }
+});
+
+test('a process started without its variables does not read it, and is known not to', async () => {
+  const clock = await clockHere();
+  if (clock === undefined) return;
+  const { child, aheadMs } = await reader({});
+  try {
+    await clock.step(HOUR_MS);
+    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+    expect(await clock.isReadBy(child.pid ?? 0)).toBe(false);
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await clock.close();
+  }
+});
+
+test('a closed clock moves no more, leaves nothing on the disk, and closes twice', async () => {
+  if ((await clockHere()) === undefined) return;
+  const directory = await mkdtemp(join(folder, 'closed-'));
+  const clock = await prepareClock({ directory });
+  expect(await readdir(directory)).toHaveLength(1);
+  await clock.close();
+  await clock.close();
+  await clock.heal();
+  expect(await readdir(directory)).toEqual([]);
+  await expect(clock.step(1)).rejects.toMatchObject({ code: 'CLOCK_CLOSED' });
+});
+
+test('a step that is no whole number of milliseconds, or leads out of a century, is refused', async () => {
+  const clock = await clockHere();
+  if (clock === undefined) return;
+  try {
+    const given: { step(byMs: unknown): Promise<void> } = clock;
+    for (const byMs of [Number.NaN, 0.5, '5', undefined, 1e15]) {
+      await expect(given.step(byMs)).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        field: 'byMs',
+      });
+    }
+    await clock.step(3e12);
+    await expect(clock.step(3e12)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    expect(clock.offsetMs).toBe(3e12);
+  } finally {
+    await clock.close();
+  }
+});
+
+test('a static program, one that is not there, and a step without a compiler are refused with the reason', async () => {
+  // The header of a program of 64 bits whose only segment is loaded and names no dynamic linker.
+  const program = Buffer.alloc(64 + 56);
+  program.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  program.writeBigUInt64LE(64n, 32);
+  program.writeUInt16LE(56, 54);
+  program.writeUInt16LE(1, 56);
+  program.writeUInt32LE(1, 64);
+  const file = join(folder, 'static');
+  await writeFile(file, program, { mode: 0o755 });
+  const isLinux = process.platform === 'linux';
+  const refused = (reason: string): object => ({
+    available: false,
+    reason: expect.stringContaining(isLinux ? reason : 'Linux'),
+  });
+  expect(await planHostFault('clock', file)).toEqual(refused('static'));
+  expect(await planHostFault('clock', 'no-such-program')).toEqual(refused('not on PATH'));
+  process.env['XDG_CACHE_HOME'] = join(folder, 'empty');
+  process.env['PATH'] = folder;
+  expect(await planHostFault('clock')).toEqual(refused('no C compiler'));
+});
+
+/** Takes the place of the compiler. */
+async function compilerThat(does: string): Promise<void> {
+  const bin = await mkdtemp(join(folder, 'bin-'));
+  await writeFile(join(bin, 'cc'), `#!/bin/sh\n${does}\n`);
+  await chmod(join(bin, 'cc'), 0o755);
+  process.env['PATH'] = bin;
+  process.env['XDG_CACHE_HOME'] = await mkdtemp(join(folder, 'cache-'));
+}
+
+test('what a compiler cannot compile, or what moves no clock, is refused with the reason and not kept', async () => {
+  if (process.platform !== 'linux') return;
+  await compilerThat('echo "stdlib.h: not found" >&2; exit 1');
+  expect(await planHostFault('clock')).toMatchObject({
+    available: false,
+    reason: expect.stringContaining('stdlib.h: not found'),
+  });
+  await compilerThat('while [ "$1" != -o ]; do shift; done; : > "$2"');
+  expect(await planHostFault('clock')).toMatchObject({
+    available: false,
+    reason: expect.stringContaining('keeps its clock'),
+  });
+  const kept = join(process.env['XDG_CACHE_HOME'] ?? '', 'holdfast', 'clock');
+  await access(kept);
+  expect(await readdir(kept)).toEqual([]);
+});
