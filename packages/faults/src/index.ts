@@ -126,7 +126,9 @@ export {
   type TlsFaultProxy,
   type TlsFaultProxyOptions,
   type TlsFaultProxyStats,
+  type TlsProxyFaultKind,
   createTlsFaultProxy,
+  tlsProxyFaultKinds,
 } from './tls/tls-fault-proxy.ts';
 export { type TlsTarget } from './tls/tls-target.ts';
 export {

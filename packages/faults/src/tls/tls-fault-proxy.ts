@@ -26,7 +26,16 @@ import { dropSocket } from '../proxy/drop-socket.ts';
 import { createListener } from '../proxy/listener.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import { relay } from '../relay/relay.ts';
+import { renegotiate } from './renegotiate.ts';
 import { type TlsTarget, targetTlsRule } from './tls-target.ts';
+
+/**
+ * What can be wrong with how the proxy proves itself, or `renegotiated`: TLS 1.2 alone, and a client is asked
+ * to negotiate again before anything is answered. Node's clients follow; one that refuses gets an alert.
+ */
+export type TlsProxyFaultKind = TlsFaultKind | 'renegotiated';
+
+export const tlsProxyFaultKinds: readonly TlsProxyFaultKind[] = [...tlsFaultKinds, 'renegotiated'];
 
 export interface TlsFaultProxyOptions extends ProxyAddresses {
   /** How the target is spoken to. Default: without TLS. */
@@ -47,6 +56,8 @@ export interface TlsFaultProxyStats {
   readonly connectionsRefused: number;
   /** Handshakes that did not come about; a client that refuses a certificate may do so after its own. */
   readonly handshakesFailed: number;
+  /** Clients that were asked to negotiate again, and did. */
+  readonly renegotiated: number;
 }
 
 /**
@@ -61,9 +72,9 @@ export interface TlsFaultProxy {
   readonly ca: string;
   readonly faults: {
     /** For the connections that begin from now on, in place of the fault before. @throws InvalidOptionError, ProxyClosedError */
-    set(kind: TlsFaultKind): void;
+    set(kind: TlsProxyFaultKind): void;
     /** The fault that is set. */
-    current(): TlsFaultKind | undefined;
+    current(): TlsProxyFaultKind | undefined;
   };
   /** Shows another certificate, as good as the one before; open connections live on. @throws ProxyClosedError */
   rotate(): void;
@@ -82,7 +93,7 @@ const shape = {
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
-const kindShape = { kind: oneOf(tlsFaultKinds) };
+const kindShape = { kind: oneOf(tlsProxyFaultKinds) };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promise<TlsFaultProxy> {
@@ -91,19 +102,28 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
   refuseRemote(target, settled.allowRemote);
   const authority = settled.authority ?? createCertificateAuthority({ clock });
   /** Every connection by where it comes from: the socket, and what speaks TLS over it. */
-  const clients = new Map<string, { readonly socket: Socket; secure?: TLSSocket }>();
-  const stats = { connectionsTotal: 0, connectionsRefused: 0, handshakesFailed: 0 };
-  let fault: TlsFaultKind | undefined;
+  const clients = new Map<string, Client>();
+  const stats = {
+    connectionsTotal: 0,
+    connectionsRefused: 0,
+    handshakesFailed: 0,
+    renegotiated: 0,
+  };
+  let fault: TlsProxyFaultKind | undefined;
   let isClosed = false;
 
-  const settings = (): TlsServerSettings =>
-    tlsServerSettings(authority, { hostnames, clock, ...(fault === undefined ? {} : { fault }) });
+  const settings = (): TlsServerSettings => {
+    if (fault === undefined) return tlsServerSettings(authority, { hostnames, clock });
+    return fault === 'renegotiated'
+      ? { ...tlsServerSettings(authority, { hostnames, clock }), maxVersion: 'TLSv1.2' }
+      : tlsServerSettings(authority, { hostnames, clock, fault });
+  };
   const server = createServer({
     ...settings(),
     allowHalfOpen: true,
     handshakeTimeout: dialTimeoutMs,
   });
-  const change = (next: TlsFaultKind | undefined): void => {
+  const change = (next: TlsProxyFaultKind | undefined): void => {
     fault = next;
     server.setSecureContext(settings());
   };
@@ -147,7 +167,21 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     client.secure = secure;
     secure.on('error', () => {});
     secure.pause();
-    dial(client.socket, secure);
+    if (!client.isRenegotiated) {
+      dial(client.socket, secure);
+      return;
+    }
+    const giveUp = renegotiate(secure, { clock, limitMs: dialTimeoutMs }, (hasDone) => {
+      if (hasDone) {
+        stats.renegotiated += 1;
+        dial(client.socket, secure);
+      } else {
+        stats.handshakesFailed += 1;
+        // In a turn of its own, so that an alert goes out before.
+        setImmediate(() => resetSocket(client.socket));
+      }
+    });
+    client.socket.once('close', giveUp);
   });
   server.on('tlsClientError', () => void (stats.handshakesFailed += 1));
 
@@ -160,7 +194,7 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     }
     stats.connectionsTotal += 1;
     const origin = originOf(socket);
-    clients.set(origin, { socket });
+    clients.set(origin, { socket, isRenegotiated: fault === 'renegotiated' });
     socket.once('close', () => clients.delete(origin));
     server.emit('connection', socket);
   });
@@ -195,6 +229,13 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+interface Client {
+  readonly socket: Socket;
+  /** It came while clients were asked to negotiate again. */
+  readonly isRenegotiated: boolean;
+  secure?: TLSSocket;
 }
 
 function originOf({ remoteAddress, remotePort }: Socket): string {
