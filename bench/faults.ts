@@ -2,7 +2,8 @@
  * What the fault proxy costs while no fault is set: in a worker, beside a direct connection, a proxy of
  * `pipe`, and HAProxy when it is installed; and how near the delay that is achieved comes to the one that is
  * asked for. The server answers `+PONG` to `PING`, as Redis does, in a process of its own; the other proxies
- * do too, or they would share a core with the client they are measured by.
+ * do too, or they would share a core with the client they are measured by. What is told is the median over
+ * short rounds of what each round showed beside the others of the same moment.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,12 +13,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker, parentPort, workerData } from 'node:worker_threads';
 import { type FaultProxy, createFaultProxy } from '../packages/faults/src/index.ts';
-import { type Contender, compare, table } from './measure.ts';
+import { type Contender, type Measured, compare, table } from './measure.ts';
 
 const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');
 const PONG = Buffer.from('+PONG\r\n');
 const PIPELINE = 16;
 const CONNECTIONS = 50;
+/** Odd, so that the median is a round that was measured; short, so that its neighbours are near. */
+const ROUNDS = 25;
+const ROUND_MS = 100;
 const OURS = 'fault proxy in a worker, no fault';
 
 const [role, targetPort = ''] = process.argv.slice(2);
@@ -65,23 +69,42 @@ async function round(
   const contenders = await Promise.all(
     [...ports].map(([name, port]) => client(name, port, load.connections, load.pipeline)),
   );
-  const options = { inFlight: load.connections, rounds: 5, roundMs: 600 };
-  const measured = await compare(contenders, options);
-  for (const contender of contenders) await contender.close?.();
-  const title = `${load.connections} connections, ${load.pipeline} a batch`;
-  process.stdout.write(`${table(title, measured)}\n`);
-  const direct = measured.find(({ name }) => name === 'direct');
-  const haproxy = measured.find(({ name }) => name === 'HAProxy');
-  const own = measured.find(({ name }) => name === OURS);
-  for (const { name, p50Ms, perSecond } of measured) {
-    if (direct === undefined || name === 'direct') continue;
-    const addedUs = Math.round((p50Ms - direct.p50Ms) * 1_000);
-    const share = Math.round((perSecond / direct.perSecond) * 100);
-    process.stdout.write(`${name}: +${addedUs} µs at the median, ${share} % of direct\n`);
+  const rounds: Measured[][] = [];
+  for (let turn = 0; turn < ROUNDS; turn += 1) {
+    // In turns of who begins; what a busy machine does to one, it does to its neighbours of the round.
+    const order = contenders.map((_, at) => contenders[(at + turn) % contenders.length]);
+    const inTurn = order.filter((contender) => contender !== undefined);
+    rounds.push(
+      await compare(inTurn, { inFlight: load.connections, rounds: 1, roundMs: ROUND_MS }),
+    );
   }
-  if (own !== undefined && haproxy !== undefined) {
-    const share = Math.round((own.perSecond / haproxy.perSecond) * 100);
-    process.stdout.write(`${OURS}: ${share} % of HAProxy\n`);
+  for (const contender of contenders) await contender.close?.();
+  const of = (round: readonly Measured[], name: string): Measured | undefined =>
+    round.find((measured) => measured.name === name);
+  const overRounds = (read: (round: readonly Measured[]) => number): number =>
+    median(rounds.map(read));
+  const names = [...ports.keys()];
+  const summary = names.map((name): Measured => ({
+    name,
+    perSecond: overRounds((round) => of(round, name)?.perSecond ?? Number.NaN),
+    p50Ms: overRounds((round) => of(round, name)?.p50Ms ?? Number.NaN),
+    p99Ms: overRounds((round) => of(round, name)?.p99Ms ?? Number.NaN),
+  }));
+  const title = `${load.connections} connections, ${load.pipeline} a batch`;
+  process.stdout.write(`${table(title, summary)}\n`);
+  const share = (name: string, other: string): number =>
+    overRounds((round) => (of(round, name)?.perSecond ?? 0) / (of(round, other)?.perSecond ?? 0));
+  for (const name of names.filter((each) => each !== 'direct')) {
+    const addedMs = overRounds(
+      (round) => (of(round, name)?.p50Ms ?? 0) - (of(round, 'direct')?.p50Ms ?? 0),
+    );
+    const percent = Math.round(share(name, 'direct') * 100);
+    process.stdout.write(
+      `${name}: +${Math.round(addedMs * 1_000)} µs at the median, ${percent} % of direct\n`,
+    );
+  }
+  if (names.includes('HAProxy')) {
+    process.stdout.write(`${OURS}: ${Math.round(share(OURS, 'HAProxy') * 100)} % of HAProxy\n`);
   }
   process.stdout.write('\n');
 }
@@ -220,6 +243,11 @@ async function announce(server: Server): Promise<void> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   process.stdout.write(`${portOf(server)}\n`);
+}
+
+/** Of the rounds, each compared in itself. */
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 }
 
 function portOf(server: Server): number {

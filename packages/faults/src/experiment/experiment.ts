@@ -12,11 +12,19 @@ import {
   sleep,
   systemClock,
   text,
+  withTimeout,
 } from '@holdfast/resilience';
 import { SteadyStateError } from '../errors.ts';
 import { lessonsOf } from './lessons.ts';
 import { startProbing } from './probing.ts';
-import { type PhaseStats, type Sample, outageIn, statsOf } from './samples.ts';
+import {
+  type PhaseStats,
+  type Sample,
+  createTally,
+  endpointsOutside,
+  outageIn,
+  statsOf,
+} from './samples.ts';
 
 type Probe = (signal: AbortSignal) => unknown;
 
@@ -29,7 +37,7 @@ export interface SteadyState {
   timeoutMs?: number;
   /** A probe that takes longer is bad, though it answered. Default: `timeoutMs`. */
   maxLatencyMs?: number;
-  /** The share of bad probes that is normal. Default 0. */
+  /** The share of an endpoint's probes that is bad as a rule, fault or no fault. Default 0. */
   maxBadShare?: number;
 }
 
@@ -49,7 +57,9 @@ export interface ExperimentOptions {
   /** Good probes in a row at every endpoint that count as back. Default 5. */
   stableProbes?: number;
   /** What has to hold afterwards: nothing lost, nothing doubled; rejects when it does not. */
-  verify?: () => unknown;
+  verify?: (signal: AbortSignal) => unknown;
+  /** How long that may take; then it does not hold. Default 300 000. */
+  verifyTimeoutMs?: number;
   signal?: AbortSignal;
   clock?: Clock;
 }
@@ -108,7 +118,8 @@ const shape = {
   abortIf: optional(callback<(impact: PhaseStats) => boolean>()),
   recoveryTimeoutMs: integer({ ...ms, default: 30_000 }),
   stableProbes: integer({ min: 1, max: 1_000, default: 5 }),
-  verify: callback<() => unknown>(() => {}),
+  verify: callback<(signal: AbortSignal) => unknown>(() => {}),
+  verifyTimeoutMs: integer({ ...ms, default: 300_000 }),
   signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
@@ -128,23 +139,31 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
   signal?.throwIfAborted();
   signal?.addEventListener('abort', onAbort, { once: true });
 
-  let onSample = (): void => {};
+  const nobody = (): void => {};
+  let onSample: (sample: Sample) => void = nobody;
   const probing = startProbing({
     ...steadyState,
     maxLatencyMs,
     clock,
     signal: ending.signal,
-    onSample: () => onSample(),
+    onSample: (sample) => onSample(sample),
   });
-  /** Waits, at most `limitMs`, until `holds` does after some probe. */
-  const watch = async (limitMs: number, holds: () => boolean): Promise<boolean> => {
+  /** Waits, at most `limitMs`, until `holds` does after some probe. @throws what it throws */
+  const watch = async (limitMs: number, holds: (sample: Sample) => boolean): Promise<boolean> => {
     const reached = new AbortController();
-    onSample = () => {
-      if (holds()) reached.abort();
+    let broken: { readonly by: unknown } | undefined;
+    onSample = (sample) => {
+      try {
+        if (holds(sample)) reached.abort();
+      } catch (error) {
+        broken ??= { by: error };
+        reached.abort();
+      }
     };
     const limit = AbortSignal.any([reached.signal, ending.signal]);
     await sleep(clock, limitMs, limit).catch(() => ending.signal.throwIfAborted());
-    onSample = () => {};
+    onSample = nobody;
+    if (broken !== undefined) throw broken.by;
     return reached.signal.aborted;
   };
   const during = (fromMs: number, toMs: number): readonly Sample[] =>
@@ -159,33 +178,48 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
     }
 
     const injectedMs = clock.now();
-    const undo = await settled.fault(ending.signal);
+    const undo: unknown = await settled.fault(ending.signal);
+    if (!isUndo(undo)) {
+      const permitted = 'a function that returns what undoes the fault';
+      throw new InvalidOptionError('experiment', 'fault', undo, permitted);
+    }
     let isAborted = false;
     try {
-      const impactSoFar = (): PhaseStats => statsOf(during(injectedMs, Number.POSITIVE_INFINITY));
-      isAborted = await watch(
-        settled.durationMs,
-        () => abortIf !== undefined && abortIf(impactSoFar()),
-      );
+      const soFar = createTally();
+      for (const sample of during(injectedMs, Number.POSITIVE_INFINITY)) soFar.record(sample);
+      isAborted = await watch(settled.durationMs, (sample) => {
+        if (abortIf === undefined || sample.startedMs < injectedMs) return false;
+        soFar.record(sample);
+        return abortIf(soFar.read());
+      });
     } finally {
       await undo();
     }
 
     const undoneMs = clock.now();
     const endpoints = Object.keys(steadyState.probes);
-    const isStable = (): boolean =>
-      endpoints.every((endpoint) => {
-        const latest = during(undoneMs, Number.POSITIVE_INFINITY)
-          .filter((sample) => sample.endpoint === endpoint)
-          .slice(-settled.stableProbes);
-        return latest.length === settled.stableProbes && latest.every(({ isGood }) => isGood);
-      });
+    const goodInARow = new Map<string, number>();
+    const isStable = ({ endpoint, startedMs, isGood }: Sample): boolean => {
+      if (startedMs < undoneMs) return false;
+      goodInARow.set(endpoint, isGood ? (goodInARow.get(endpoint) ?? 0) + 1 : 0);
+      return endpoints.every((each) => (goodInARow.get(each) ?? 0) >= settled.stableProbes);
+    };
     const isBack = await watch(recoveryTimeoutMs, isStable);
     await probing.stop();
-    const verifyError: unknown = await verified(settled.verify);
+    const limits = { name: 'verify', timeoutMs: settled.verifyTimeoutMs, clock };
+    const verifyError: unknown = await verified(settled.verify, limits, ending.signal);
 
-    const impact = statsOf(during(injectedMs, undoneMs));
-    const outage = outageIn(probing.samples, injectedMs);
+    const underFault = during(injectedMs, undoneMs);
+    const after = during(undoneMs, Number.POSITIVE_INFINITY);
+    const outside = new Set([
+      ...endpointsOutside(underFault, maxBadShare),
+      ...endpointsOutside(after, maxBadShare),
+    ]);
+    const impact = statsOf(underFault);
+    const outage = outageIn(
+      probing.samples.filter(({ endpoint }) => outside.has(endpoint)),
+      injectedMs,
+    );
     const backMs = isBack ? outage?.backMs : undefined;
     const detectionMs = outage === undefined ? undefined : outage.seenMs - injectedMs;
     const outageMs =
@@ -199,7 +233,7 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
       verdict: isAborted ? 'aborted' : isLost ? 'lost' : reached,
       baseline,
       impact,
-      recovery: statsOf(during(undoneMs, Number.POSITIVE_INFINITY)),
+      recovery: statsOf(after),
       ...(detectionMs === undefined ? {} : { detectionMs }),
       ...(outageMs === undefined ? {} : { outageMs }),
       ...(backMs === undefined || backMs < undoneMs ? {} : { recoveryMs: backMs - undoneMs }),
@@ -225,14 +259,23 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
   }
 }
 
-/** What `verify` rejected with; undefined when it held. */
-async function verified(verify: () => unknown): Promise<unknown> {
+/** What `verify` rejected with; undefined when it held. @throws the signal's own reason */
+async function verified(
+  verify: (signal: AbortSignal) => unknown,
+  limits: { name: string; timeoutMs: number; clock: Clock },
+  signal: AbortSignal,
+): Promise<unknown> {
   try {
-    await verify();
+    await withTimeout(async (limit) => verify(limit), { ...limits, signal });
     return undefined;
   } catch (error) {
+    signal.throwIfAborted();
     return error ?? new Error('verify rejected with nothing');
   }
+}
+
+function isUndo(value: unknown): value is Undo {
+  return typeof value === 'function';
 }
 
 function isProbes(value: unknown): value is Readonly<Record<string, Probe>> {

@@ -16,7 +16,8 @@ export interface ProbingOptions {
   maxLatencyMs: number;
   clock: Clock;
   signal: AbortSignal;
-  onSample: () => void;
+  /** Must not throw. */
+  readonly onSample: (sample: Sample) => void;
 }
 
 export function startProbing(options: ProbingOptions): Probing {
@@ -39,14 +40,10 @@ export function startProbing(options: ProbingOptions): Probing {
     if (signal.aborted) return;
     const endedMs = clock.now();
     const isGood = error === undefined && endedMs - startedMs <= maxLatencyMs;
-    found[index] = {
-      endpoint,
-      startedMs,
-      endedMs,
-      isGood,
-      ...(error === undefined ? {} : { error }),
-    };
-    onSample();
+    const failed = error === undefined ? {} : { error };
+    const sample: Sample = { endpoint, startedMs, endedMs, isGood, ...failed };
+    found[index] = sample;
+    onSample(sample);
   }
 
   function round(): void {

@@ -22,17 +22,51 @@ export interface PhaseStats {
   readonly latency: Distribution;
 }
 
-export function statsOf(samples: readonly Sample[]): PhaseStats {
+/** What the probes of a phase found so far. */
+export interface Tally {
+  record(sample: Sample): void;
+  read(): PhaseStats;
+}
+
+export function createTally(): Tally {
   const latency = createHistogram();
   const errors: Partial<Record<ErrorKind, number>> = {};
+  let probes = 0;
   let bad = 0;
-  for (const { startedMs, endedMs, isGood, error } of samples) {
-    latency.record(endedMs - startedMs);
-    if (!isGood) bad += 1;
-    if (error !== undefined) errors[error] = (errors[error] ?? 0) + 1;
+  return {
+    record({ startedMs, endedMs, isGood, error }) {
+      probes += 1;
+      latency.record(endedMs - startedMs);
+      if (!isGood) bad += 1;
+      if (error !== undefined) errors[error] = (errors[error] ?? 0) + 1;
+    },
+    read: () => ({
+      probes,
+      bad,
+      badShare: probes === 0 ? 0 : bad / probes,
+      errors: { ...errors },
+      latency: latency.read(),
+    }),
+  };
+}
+
+export function statsOf(samples: readonly Sample[]): PhaseStats {
+  const tally = createTally();
+  for (const sample of samples) tally.record(sample);
+  return tally.read();
+}
+
+/** The endpoints that were bad in a phase more often than is normal to them. */
+export function endpointsOutside(phase: readonly Sample[], maxBadShare: number): Set<string> {
+  const counts = new Map<string, { probes: number; bad: number }>();
+  for (const { endpoint, isGood } of phase) {
+    const count = counts.get(endpoint) ?? { probes: 0, bad: 0 };
+    counts.set(endpoint, count);
+    count.probes += 1;
+    if (!isGood) count.bad += 1;
   }
-  const badShare = samples.length === 0 ? 0 : bad / samples.length;
-  return { probes: samples.length, bad, badShare, errors, latency: latency.read() };
+  const outside = [...counts].filter(([, { probes, bad }]) => bad / probes > maxBadShare);
+  return new Set(outside.map(([endpoint]) => endpoint));
 }
 
 /** When the service left its steady state and when it was back to stay. */
