@@ -79,24 +79,24 @@ async function round(
     );
   }
   for (const contender of contenders) await contender.close?.();
-  const of = (round: readonly Measured[], name: string): Measured | undefined =>
-    round.find((measured) => measured.name === name);
-  const overRounds = (read: (round: readonly Measured[]) => number): number =>
+  const of = (shown: readonly Measured[], name: string): Measured | undefined =>
+    shown.find((measured) => measured.name === name);
+  const overRounds = (read: (shown: readonly Measured[]) => number): number =>
     median(rounds.map(read));
   const names = [...ports.keys()];
   const summary = names.map((name): Measured => ({
     name,
-    perSecond: overRounds((round) => of(round, name)?.perSecond ?? Number.NaN),
-    p50Ms: overRounds((round) => of(round, name)?.p50Ms ?? Number.NaN),
-    p99Ms: overRounds((round) => of(round, name)?.p99Ms ?? Number.NaN),
+    perSecond: overRounds((shown) => of(shown, name)?.perSecond ?? Number.NaN),
+    p50Ms: overRounds((shown) => of(shown, name)?.p50Ms ?? Number.NaN),
+    p99Ms: overRounds((shown) => of(shown, name)?.p99Ms ?? Number.NaN),
   }));
   const title = `${load.connections} connections, ${load.pipeline} a batch`;
   process.stdout.write(`${table(title, summary)}\n`);
   const share = (name: string, other: string): number =>
-    overRounds((round) => (of(round, name)?.perSecond ?? 0) / (of(round, other)?.perSecond ?? 0));
+    overRounds((shown) => (of(shown, name)?.perSecond ?? 0) / (of(shown, other)?.perSecond ?? 0));
   for (const name of names.filter((each) => each !== 'direct')) {
     const addedMs = overRounds(
-      (round) => (of(round, name)?.p50Ms ?? 0) - (of(round, 'direct')?.p50Ms ?? 0),
+      (shown) => (of(shown, name)?.p50Ms ?? 0) - (of(shown, 'direct')?.p50Ms ?? 0),
     );
     const percent = Math.round(share(name, 'direct') * 100);
     process.stdout.write(

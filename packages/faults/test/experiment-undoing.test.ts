@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type ExperimentOptions, type ExperimentResult, experiment } from '@holdfast/faults';
+import { type ExperimentOptions, experiment } from '@holdfast/faults';
 import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -19,7 +19,7 @@ function countedFault() {
 async function ending(
   clock: FakeClock,
   options: Partial<ExperimentOptions> & Pick<ExperimentOptions, 'fault'>,
-): Promise<ExperimentResult | unknown> {
+): Promise<unknown> {
   const given = { name: 'trial', durationMs: 1_000, steadyState: { probes: { fine } }, clock };
   return clock.settle(experiment({ ...given, ...options })).catch((error: unknown) => error);
 }
@@ -81,8 +81,10 @@ test('a fault that fails has nothing to be undone, and its error is told', async
 
 test('a fault that does not say how it is undone is refused as soon as it is seen', async () => {
   const clock = createFakeClock();
-  const forgetful: { fault: never } = { fault: (() => undefined) as never };
-  expect(await ending(clock, forgetful)).toMatchObject({ code: 'INVALID_OPTION', field: 'fault' });
+  const steadyState = { probes: { fine } };
+  const forgetful: any = { name: 'trial', durationMs: 1_000, steadyState, clock, fault: () => {} };
+  const outcome = clock.settle(experiment(forgetful));
+  await expect(outcome).rejects.toMatchObject({ code: 'INVALID_OPTION', field: 'fault' });
   expect(clock.now()).toBeLessThan(1_100);
   expect(clock.pendingTimers).toBe(0);
 });

@@ -114,3 +114,50 @@ test('poisson arrivals come at the rate on average, the same ones for a seed', a
   expect(first).toBeLessThan(1_150);
   expect(await offered(1)).toBe(first);
 });
+
+test('every arrival is accounted for once, and a stall is to be seen in the timeline', async () => {
+  const clock = createFakeClock();
+  const result = await clock.settle(
+    generateLoad(
+      async (signal, requestNumber) => {
+        if (requestNumber % 10 === 0) throw Object.assign(new Error('no'), { code: 'ECONNRESET' });
+        if (requestNumber % 17 === 0) await sleep(clock, 3_600_000, signal);
+        const now = clock.now();
+        await sleep(clock, now >= 1_000 && now < 4_000 ? 4_000 - now : 1, signal);
+      },
+      {
+        durationMs: 6_000,
+        ratePerSecond: 40,
+        maxInFlight: 50,
+        windowMs: 500,
+        drainTimeoutMs: 100,
+        seed: 3,
+        clock,
+      },
+    ),
+  );
+  const { offered, succeeded, failed, dropped, unfinished, timeline, latency, serviceTime } =
+    result;
+  expect(offered).toBe(succeeded + failed + dropped + unfinished);
+  expect([dropped, unfinished, failed].every((count) => count > 0)).toBe(true);
+  expect(result.errors).toEqual({ network_error: failed });
+  expect([latency.count, serviceTime.count]).toEqual([succeeded + failed, succeeded + failed]);
+  expect(timeline.map(({ atMs }) => atMs)).toEqual(timeline.map((_, index) => index * 500));
+  const answered = (of: (typeof timeline)[number]): number => of.succeeded + of.failed;
+  expect(timeline.reduce((sum, each) => sum + answered(each), 0)).toBe(succeeded + failed);
+  expect(timeline.slice(3, 8).every(({ succeeded: count }) => count === 0)).toBe(true);
+});
+
+test('a closed load sees of a stall only those who were in it, an open one all who would have come', async () => {
+  const stalls = (clock: ReturnType<typeof createFakeClock>) => async (): Promise<void> => {
+    const now = clock.now();
+    await sleep(clock, now >= 500 && now < 1_500 ? 1_500 - now : 1);
+  };
+  const p90Of = async (model: object): Promise<number> => {
+    const clock = createFakeClock();
+    const load = generateLoad(stalls(clock), { durationMs: 3_000, clock, ...model });
+    return (await clock.settle(load)).latency.p90Ms;
+  };
+  expect(await p90Of({ users: 1 })).toBeLessThan(10);
+  expect(await p90Of({ ratePerSecond: 100, arrivals: 'even' })).toBeGreaterThan(500);
+});

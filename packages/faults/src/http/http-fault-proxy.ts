@@ -1,26 +1,13 @@
 import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
-import {
-  type Clock,
-  having,
-  integer,
-  readOptions,
-  seededRandom,
-  systemClock,
-} from '@holdfast/resilience';
+import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
-import { derivedSeed } from '../derived-seed.ts';
 import { ProxyClosedError, ProxyListenError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
-import { type Struck, faultyExchange } from './faulty-exchange.ts';
-import {
-  type HttpFaultKind,
-  type HttpFaults,
-  type ReadHttpFault,
-  httpFaultKinds,
-  readHttpFault,
-} from './http-faults.ts';
+import { faultyExchange } from './faulty-exchange.ts';
+import { type HttpFaultKind, type HttpFaults, readHttpFault } from './http-faults.ts';
+import { createHttpStrikes } from './http-strikes.ts';
 
 export interface HttpFaultProxyOptions extends ProxyAddresses {
   /** The longest body that a fault can break; a longer one is answered by RST. Default 16 MiB. */
@@ -76,31 +63,11 @@ export async function createHttpFaultProxy(
   const { target, seed } = settled;
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();
-  const faults = new Map<HttpFaultKind, { read: ReadHttpFault; strikesLeft: number }>();
-  const counts: Partial<Record<HttpFaultKind, number>> = {};
-  let requestsTotal = 0;
+  const strikes = createHttpStrikes(seed, log);
   let requestsBroken = 0;
 
-  /** Draws for one request, kind by kind, each from a sequence of its own. */
-  const draw = (): Struck => {
-    requestsTotal += 1;
-    const struck = new Map<HttpFaultKind, ReadHttpFault>();
-    for (const [index, kind] of httpFaultKinds.entries()) {
-      const fault = faults.get(kind);
-      if (fault === undefined) continue;
-      const random = seededRandom(derivedSeed(seed, index, requestsTotal));
-      const isStruck = random() < fault.read.probability && fault.strikesLeft > 0;
-      log.record(`${requestsTotal} ${kind} ${isStruck ? 'struck' : 'spared'}`);
-      if (!isStruck) continue;
-      fault.strikesLeft -= 1;
-      counts[kind] = (counts[kind] ?? 0) + 1;
-      struck.set(kind, fault.read);
-    }
-    return struck;
-  };
-
   const server = createServer((incoming, outgoing) => {
-    faultyExchange(incoming, outgoing, draw(), settled).catch(() => {
+    faultyExchange(incoming, outgoing, strikes.draw(), settled).catch(() => {
       requestsBroken += 1;
       // The reason is the server's or the client's own; what the client feels is the connection's end.
       resetSocket(incoming.socket);
@@ -128,14 +95,18 @@ export async function createHttpFaultProxy(
     faults: {
       set(kind, ...[given]) {
         if (closing !== undefined) throw new ProxyClosedError();
-        const read = readHttpFault(kind, given);
-        faults.set(kind, { read, strikesLeft: read.maxStrikes });
+        strikes.set(kind, readHttpFault(kind, given));
       },
-      clear: (kind) => void faults.delete(kind),
-      list: () => httpFaultKinds.filter((kind) => faults.has(kind)),
+      clear: (kind) => strikes.clear(kind),
+      list: () => strikes.list(),
     },
-    heal: () => faults.clear(),
-    getStats: () => ({ seed, requestsTotal, requestsBroken, struck: { ...counts } }),
+    heal: () => strikes.clearAll(),
+    getStats: () => ({
+      seed,
+      requestsTotal: strikes.requestsTotal(),
+      requestsBroken,
+      struck: strikes.struck(),
+    }),
     decisions: () => log.read(),
     close,
     [Symbol.asyncDispose]: close,

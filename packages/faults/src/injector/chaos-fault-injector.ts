@@ -2,6 +2,7 @@ import {
   type Clock,
   type Listen,
   createAnnouncer,
+  flag,
   having,
   integer,
   readOptions,
@@ -81,6 +82,8 @@ const shape = {
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
+const enabledRule = flag(true);
+
 /** @throws InvalidOptionError */
 export function createChaosFaultInjector(
   initiallyEnabled: boolean,
@@ -91,7 +94,7 @@ export function createChaosFaultInjector(
   const log = createDecisionLog();
   const faults = new Map<InjectedFaultKind, ReadFault & { strikesLeft: number }>();
   const strikes: Partial<Record<InjectedFaultKind, number>> = {};
-  let enabled = initiallyEnabled;
+  let enabled = enabledRule.accepts(initiallyEnabled, 'enabled', 'createChaosFaultInjector');
   let callCount = 0;
 
   /** Draws for one call, kind by kind, each from a sequence of its own. */

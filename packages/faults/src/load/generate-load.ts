@@ -1,7 +1,9 @@
 import {
   type Clock,
   type ErrorKind,
+  InvalidOptionError,
   type Random,
+  callback,
   classifyError,
   having,
   integer,
@@ -58,7 +60,7 @@ export interface LoadResult {
   readonly latency: Distribution;
   /** From when it was really sent. */
   readonly serviceTime: Distribution;
-  /** Answers in each window, by when they came. */
+  /** Answers in each window from the first on, by when they came. */
   readonly timeline: readonly LoadWindow[];
   readonly elapsedMs: number;
   readonly succeededPerSecond: number;
@@ -85,6 +87,10 @@ const shape = {
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
+const workRule = callback();
+/** What has a meaning in one model alone. */
+const ofModel = { open: ['arrivals', 'maxInFlight'], closed: ['users', 'thinkTimeMs'] } as const;
+
 /**
  * Sends requests as users would, and measures what they would feel.
  * @param work one request; its signal is aborted when the load ends without its answer.
@@ -95,6 +101,8 @@ export async function generateLoad(
   options: LoadOptions,
 ): Promise<LoadResult> {
   const settled = readOptions('generateLoad', shape, options);
+  workRule.accepts(work, 'work', 'generateLoad');
+  refuseOtherModel(options, settled.ratePerSecond !== undefined);
   const { clock, signal, ratePerSecond, windowMs } = settled;
   const latency = createHistogram();
   const serviceTime = createHistogram();
@@ -186,14 +194,34 @@ export async function generateLoad(
       errors,
       latency: latency.read(),
       serviceTime: serviceTime.read(),
-      timeline: [...windows]
-        .map(([atMs, seen]): LoadWindow => Object.assign({ atMs }, seen))
-        .toSorted((one, other) => one.atMs - other.atMs),
+      timeline: timelineOf(windows, windowMs),
       elapsedMs,
       succeededPerSecond: (counts.succeeded / elapsedMs) * 1_000,
     };
   } finally {
     ending.abort(signal?.reason ?? new DOMException('the load is over', 'AbortError'));
+  }
+}
+
+/** Every window to the last that saw an answer, also those that saw none: a stall is to be seen. */
+function timelineOf(
+  windows: ReadonlyMap<number, { succeeded: number; failed: number }>,
+  windowMs: number,
+): LoadWindow[] {
+  const lastMs = [...windows.keys()].reduce((one, other) => Math.max(one, other), -windowMs);
+  return Array.from({ length: lastMs / windowMs + 1 }, (_, index) => {
+    const atMs = index * windowMs;
+    const { succeeded = 0, failed = 0 } = windows.get(atMs) ?? {};
+    return { atMs, succeeded, failed };
+  });
+}
+
+/** An option of the other model would be left aside without a word. @throws InvalidOptionError */
+function refuseOtherModel(options: LoadOptions, isOpen: boolean): void {
+  const permitted = isOpen ? 'left out beside ratePerSecond' : 'given beside ratePerSecond alone';
+  for (const name of isOpen ? ofModel.closed : ofModel.open) {
+    const value = options[name];
+    if (value !== undefined) throw new InvalidOptionError('generateLoad', name, value, permitted);
   }
 }
 

@@ -14,7 +14,7 @@ import { derivedSeed } from '../derived-seed.ts';
 import type { ProxyFaultKind, ProxyFaultSetting } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { drawnFault } from './drawn-fault.ts';
-import { type Schedule, type TimedFault, kindsRule, overlap } from './storm.ts';
+import { type Schedule, type TimedFault, kindsRule, overlap, seedRule } from './storm.ts';
 
 /** What a storm needs of a server to break it; a server of `@holdfast/stage` has it. */
 export interface FleetServer {
@@ -95,6 +95,7 @@ const playShape = {
  * @throws InvalidOptionError
  */
 export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm {
+  seedRule.accepts(seed, 'seed', 'fleetStorm');
   const read = readOptions('fleetStorm', shape, options);
   const { servers, durationMs, maxFaults, maxFaultMs, kinds, verbs } = read;
   const faults: FleetFault[] = [];
@@ -165,8 +166,11 @@ export async function playFleetStorm(
       failed.abort(error);
       throw error;
     } finally {
-      await undo?.();
-      await server.link.heal();
+      try {
+        await undo?.();
+      } finally {
+        await server.link.heal();
+      }
     }
   };
   const played = await Promise.allSettled(

@@ -71,6 +71,12 @@ export const kindsRule: Rule<readonly ProxyFaultKind[]> = {
   absent: () => faultKindNames.filter((kind) => kind !== 'corrupt'),
 };
 
+/** Where the chance of a storm begins. */
+export const seedRule: Rule<number> = integer({
+  min: Number.MIN_SAFE_INTEGER,
+  max: Number.MAX_SAFE_INTEGER,
+});
+
 const shape = {
   durationMs: integer({ min: 1, max: 86_400_000, default: 10_000 }),
   maxFaults: integer({ min: 1, max: 1_000, default: 10 }),
@@ -88,6 +94,7 @@ const playShape = {
  * @throws InvalidOptionError
  */
 export function storm(seed: number, options?: StormOptions): Storm {
+  seedRule.accepts(seed, 'seed', 'storm');
   const { durationMs, maxFaults, kinds } = readOptions('storm', shape, options);
   const faults: StormFault[] = [];
   for (let index = 0; index < maxFaults; index += 1) {
