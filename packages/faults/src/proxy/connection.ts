@@ -194,6 +194,11 @@ export function createConnection(
       if (server !== undefined) resetSocket(server);
       return () => {
         if (phase.at !== 'orphaned') return;
+        // One that has ended has no next byte, and its going away is not to be seen.
+        if (client.readableEnded) {
+          connection.reset();
+          return;
+        }
         client.on('data', () => connection.reset());
         client.on('end', () => connection.destroy());
         client.resume();
