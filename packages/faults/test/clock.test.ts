@@ -41,18 +41,25 @@ const READER = `
   console.log('ready');
 `;
 
-/** Asks a process what it reads: the wall clock and the monotonic one. */
-async function reader(environment: Readonly<Record<string, string>>): Promise<{
-  child: ChildProcess;
-  aheadMs: () => Promise<number>;
-  monotonicMs: () => Promise<number>;
-}> {
+/** A process, and what it reads when it is asked: the wall clock and the monotonic one. */
+interface Reader {
+  readonly child: ChildProcess;
+  readonly aheadMs: () => Promise<number>;
+  readonly monotonicMs: () => Promise<number>;
+}
+
+/** Lets a process read the clock, where there is one; both are gone afterwards. */
+async function withReader(
+  environmentOf: (clock: PreparedClock) => Readonly<Record<string, string>>,
+  work: (clock: PreparedClock, reader: Reader) => Promise<void>,
+): Promise<void> {
+  const clock = await clockHere();
+  if (clock === undefined) return;
   const child = spawn(process.execPath, ['-e', READER], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '', ...environment },
+    env: { ...process.env, NODE_OPTIONS: '', ...environmentOf(clock) },
   });
   const { stdin, stdout } = child;
-  await once(stdout, 'data');
   const ask = async (): Promise<number[]> => {
     const answer = once(stdout, 'data');
     stdin.write('?');
@@ -61,18 +68,24 @@ async function reader(environment: Readonly<Record<string, string>>): Promise<{
       .split(' ')
       .map(Number);
   };
-  return {
-    child,
-    aheadMs: async () => ((await ask())[0] ?? Number.NaN) - Date.now(),
-    monotonicMs: async () => (await ask())[1] ?? Number.NaN,
-  };
+  try {
+    await once(stdout, 'data');
+    await work(clock, {
+      child,
+      aheadMs: async () => ((await ask())[0] ?? Number.NaN) - Date.now(),
+      monotonicMs: async () => (await ask())[1] ?? Number.NaN,
+    });
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await clock.close();
+  }
 }
 
+const moved = (clock: PreparedClock): Readonly<Record<string, string>> => clock.environment;
+
 test('the clock of a process that runs is moved forward and back, and the machine keeps its own', async () => {
-  const clock = await clockHere();
-  if (clock === undefined) return;
-  const { child, aheadMs, monotonicMs } = await reader(clock.environment);
-  try {
+  await withReader(moved, async (clock, { child, aheadMs, monotonicMs }) => {
     expect(await clock.isReadBy(child.pid ?? 0)).toBe(true);
     expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
     await clock.step(2 * HOUR_MS);
@@ -86,43 +99,27 @@ test('the clock of a process that runs is moved forward and back, and the machin
     await clock.step(HOUR_MS);
     await clock.close();
     expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-  } finally {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await clock.close();
-  }
+  });
 });
 
-test('a process with its own half of a second is moved by whole ones without a jump in between', async () => {
-  const clock = await clockHere();
-  if (clock === undefined) return;
-  const { child, aheadMs } = await reader(clock.environment);
-  try {
-    // Borrows and carries of the nanoseconds, each way, over steps that are no whole seconds.
+test('steps that are no whole seconds carry and borrow, each way', async () => {
+  await withReader(moved, async (clock, { aheadMs }) => {
     for (const byMs of [1, 999, -1_999, 500, -500, 999_999_999, -999_999_998]) {
       await clock.step(byMs);
       expect(Math.abs((await aheadMs()) - clock.offsetMs)).toBeLessThan(TOLERANCE_MS);
     }
-  } finally {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await clock.close();
-  }
+  });
 });
 
 test('a process started without its variables does not read it, and is known not to', async () => {
-  const clock = await clockHere();
-  if (clock === undefined) return;
-  const { child, aheadMs } = await reader({});
-  try {
-    await clock.step(HOUR_MS);
-    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-    expect(await clock.isReadBy(child.pid ?? 0)).toBe(false);
-  } finally {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await clock.close();
-  }
+  await withReader(
+    () => ({}),
+    async (clock, { child, aheadMs }) => {
+      await clock.step(HOUR_MS);
+      expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+      expect(await clock.isReadBy(child.pid ?? 0)).toBe(false);
+    },
+  );
 });
 
 test('a closed clock moves no more, leaves nothing on the disk, and closes twice', async () => {

@@ -85,13 +85,13 @@ test('a client that had ended when its server was lost is let go when the fault 
     const client = await bench.dial();
     client.resume().end('the last of it');
     while (bench.accepted.length === 0 || proxy.getStats().bytesToServer < 14) await quiet();
-    const [served] = bench.accepted;
-    served?.resume();
-    while (served?.readableEnded === false) await quiet();
+    const isServedBy = (is: (socket: Socket) => boolean): boolean => bench.accepted.every(is);
+    for (const socket of bench.accepted) socket.resume();
+    while (!isServedBy((socket) => socket.readableEnded)) await quiet();
     proxy.faults.set('halfOpen');
     // It reads no more, so it learns of its loss by writing.
-    while (served?.closed === false) {
-      served.write('?');
+    while (!isServedBy((socket) => socket.closed)) {
+      for (const socket of bench.accepted) socket.write('?');
       await quiet();
     }
     expect([client.closed, proxy.getStats().connectionsOpen]).toEqual([false, 1]);
