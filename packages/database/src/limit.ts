@@ -5,6 +5,12 @@ export type Over =
   | { readonly by: 'deadline' }
   | { readonly by: 'signal'; readonly reason: unknown };
 
+/** What a call is waiting for at the moment. */
+export interface Stage {
+  /** The call is over; called at most once. */
+  interrupt(over: Over): void;
+}
+
 const NO_SIGNALS: readonly AbortSignal[] = [];
 
 /**
@@ -14,8 +20,8 @@ const NO_SIGNALS: readonly AbortSignal[] = [];
 export class Limit implements Deadline {
   readonly timeoutMs: number;
   readonly endsAtMs: number;
-  /** What the present stage does when the call is over; called at most once. */
-  interrupt: ((over: Over) => void) | undefined;
+  /** Told when the call is over. */
+  stage: Stage | undefined = undefined;
   dueMs: number = Infinity;
   earlier: Deadline | undefined = undefined;
   later: Deadline | undefined = undefined;
@@ -67,7 +73,7 @@ export class Limit implements Deadline {
   release(): void {
     this.#timer?.cancel();
     this.#deadlines?.remove(this);
-    this.interrupt = undefined;
+    this.stage = undefined;
     if (this.#onAbort === undefined) return;
     for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
   }
@@ -80,8 +86,8 @@ export class Limit implements Deadline {
   #end(over: Over): void {
     if (this.#over !== undefined) return;
     this.#over = over;
-    const { interrupt } = this;
+    const { stage } = this;
     this.release();
-    interrupt?.(over);
+    stage?.interrupt(over);
   }
 }

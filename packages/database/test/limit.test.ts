@@ -13,7 +13,7 @@ test('calls with the common timeout share one timer, and each is over at its own
   const over: string[] = [];
   for (const name of ['first', 'second', 'third']) {
     const limit = limitOf('test', undefined, bounds);
-    limit.interrupt = ({ by }) => void over.push(`${name} by ${by}`);
+    limit.stage = { interrupt: ({ by }) => void over.push(`${name} by ${by}`) };
     await clock.advance(10);
   }
   expect(clock.pendingTimers).toBe(1);
@@ -31,7 +31,7 @@ test('a released call is never interrupted, and the last one leaves no timer for
   const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
   let interrupted = 0;
   const limit = limitOf('test', undefined, bounds);
-  limit.interrupt = () => void (interrupted += 1);
+  limit.stage = { interrupt: () => void (interrupted += 1) };
   limit.release();
   await clock.advance(FALLBACK_MS);
   expect(interrupted).toBe(0);
@@ -56,7 +56,7 @@ test('a signal ends a call that shares its timer, with the reason of the signal'
   const caller = new AbortController();
   const limit = limitOf('test', { signal: caller.signal }, bounds);
   const over: unknown[] = [];
-  limit.interrupt = (by) => void over.push(by);
+  limit.stage = { interrupt: (by) => void over.push(by) };
   caller.abort('enough');
   await clock.advance(FALLBACK_MS);
   expect(over).toEqual([{ by: 'signal', reason: 'enough' }]);

@@ -1,5 +1,11 @@
 import type { QueryResult } from '../src/database.ts';
-import { type Connect, type Link, LinkFailure, type TransactionStatus } from '../src/link/link.ts';
+import {
+  type Connect,
+  type Link,
+  LinkFailure,
+  type Reply,
+  type TransactionStatus,
+} from '../src/link/link.ts';
 
 const EMPTY: QueryResult<never> = { rows: [], rowCount: 0, command: '', fields: [] };
 
@@ -34,6 +40,13 @@ export class ScriptedLink implements Link {
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
     });
+  }
+
+  send(statement: { text: string }, reply: Reply<never>): void {
+    this.run(statement).then(
+      (result) => reply.answered(result),
+      (failure: LinkFailure) => reply.failed(failure),
+    );
   }
 
   async runThen(): Promise<never> {

@@ -2,7 +2,7 @@ import type { QueryResult, Statement } from '../database.ts';
 import { BatchFailedError, DatabaseError } from '../errors.ts';
 import type { Limit } from '../limit.ts';
 import { LinkFailure } from '../link/link.ts';
-import { Interruption } from '../pool/slot.ts';
+import { Interruption } from '../pool/running.ts';
 import { type Place, explain } from './explain.ts';
 import type { Route } from './route.ts';
 

@@ -4,7 +4,8 @@ import { inWords, sqlStateOf } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
 import type { Limit } from '../limit.ts';
 import { CURRENT_PLACE, UNKNOWN_PLACE, tokenFrom } from '../lsn.ts';
-import { Interruption, type Slot } from '../pool/slot.ts';
+import { Interruption } from '../pool/running.ts';
+import type { Slot } from '../pool/slot.ts';
 import { explain } from './explain.ts';
 
 /**

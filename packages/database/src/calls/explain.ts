@@ -7,7 +7,7 @@ import {
 } from '../errors.ts';
 import { inWords, isTransient, isUnresolved, sqlStateOf } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
-import { Interruption } from '../pool/slot.ts';
+import { Interruption } from '../pool/running.ts';
 
 /** Where it happened, and what a loss would mean there. */
 export interface Place {

@@ -3,7 +3,8 @@ import type { QueryResultRow } from 'pg';
 import type { CallOptions, QueryResult, Statement } from '../database.ts';
 import { TransactionEndedError } from '../errors.ts';
 import type { Limit } from '../limit.ts';
-import { Interruption, type Slot } from '../pool/slot.ts';
+import { Interruption } from '../pool/running.ts';
+import type { Slot } from '../pool/slot.ts';
 import { limitOf } from './call-limit.ts';
 import { explain } from './explain.ts';
 
@@ -115,14 +116,14 @@ export function untilOver<T>(work: Promise<T>, limit: Limit): Promise<T> {
       reject(new Interruption(limit.over, false));
       return;
     }
-    limit.interrupt = (over) => reject(new Interruption(over, false));
+    limit.stage = { interrupt: (over) => reject(new Interruption(over, false)) };
     work.then(
       (value) => {
-        limit.interrupt = undefined;
+        limit.stage = undefined;
         resolve(value);
       },
       (error: unknown) => {
-        limit.interrupt = undefined;
+        limit.stage = undefined;
         reject(error);
       },
     );

@@ -12,7 +12,8 @@ import { Limit, type Over } from '../limit.ts';
 import { UNKNOWN_PLACE } from '../lsn.ts';
 import { READ_ONLY, inWords, isConflict } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
-import { Interruption, type Slot } from '../pool/slot.ts';
+import { Interruption } from '../pool/running.ts';
+import type { Slot } from '../pool/slot.ts';
 import type { CallCounts } from './call-counts.ts';
 import { type Committed, commit } from './commit.ts';
 import { CommitMarker } from './commit-marker.ts';
@@ -179,7 +180,7 @@ export class Transactions {
         reject(reason);
         ending.abort(reason);
       };
-      limit.interrupt = (over) => abort(overIn(over, slot.host, limit.timeoutMs));
+      limit.stage = { interrupt: (over) => abort(overIn(over, slot.host, limit.timeoutMs)) };
       slot.onDeath = (error) => abort(lostIn(slot.host, error));
       if (limit.over !== undefined) abort(overIn(limit.over, slot.host, limit.timeoutMs));
       else if (!slot.link.alive) abort(lostIn(slot.host));
@@ -197,7 +198,7 @@ export class Transactions {
       scope.open = false;
       tx.end();
       link.end();
-      limit.interrupt = undefined;
+      limit.stage = undefined;
       slot.onDeath = undefined;
     }
   }

@@ -72,12 +72,13 @@ export class HostProbe {
     const limit = new Limit(this.#clock, this.#timeoutMs);
     const ending = new AbortController();
     this.#ending = ending;
-    limit.interrupt = () => ending.abort(new Error(`no answer within ${this.#timeoutMs} ms`));
+    const tooLate = `no answer within ${this.#timeoutMs} ms`;
+    limit.stage = { interrupt: () => ending.abort(new Error(tooLate)) };
     try {
       const link = this.#link ?? (await this.#connect({ signal: ending.signal }));
       this.#link = link;
       ending.signal.throwIfAborted();
-      limit.interrupt = () => link.destroy();
+      limit.stage = { interrupt: () => link.destroy() };
       link.onLost = () => void (this.#link = undefined);
       const sentMs = this.#clock.now();
       const { rows } = await link.run(PROBE);

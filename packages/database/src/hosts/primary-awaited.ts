@@ -39,8 +39,9 @@ export class PrimaryAwaited {
         awaiting.timer?.cancel();
         if (this.#line.leave(awaiting)) reject(reason());
       };
-      limit.interrupt = (over) =>
-        giveUp(() => (over.by === 'signal' ? over.reason : this.#refusal()));
+      limit.stage = {
+        interrupt: (over) => giveUp(() => (over.by === 'signal' ? over.reason : this.#refusal())),
+      };
       // Also where the limit ends first: nothing else may hold the process as long as somebody waits here.
       const waitMs = Math.min(timeoutMs, limit.remainingMs());
       awaiting.timer = this.#clock.schedule(waitMs, () => giveUp(this.#refusal));

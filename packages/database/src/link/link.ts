@@ -18,8 +18,10 @@ export interface Link {
    * rejects first.
    */
   onLost: ((error: unknown) => void) | undefined;
+  /** Sends one statement; the reply is told once the server is ready for the next exchange. */
+  send<Row extends QueryResultRow>(statement: Statement, reply: Reply<Row>): void;
   /**
-   * Settles once the server is ready for the next exchange.
+   * As `send`, for one who waits.
    * @throws LinkFailure
    */
   run<Row extends QueryResultRow>(statement: Statement): Promise<QueryResult<Row>>;
@@ -45,6 +47,12 @@ export interface Link {
   close(): void;
   /** Cuts it: nothing more is sent. What is under way rejects. */
   destroy(): void;
+}
+
+/** Who is told of an answer: one of the two is called, once, in the tick in which it has come. */
+export interface Reply<Row extends QueryResultRow> {
+  answered(result: QueryResult<Row>): void;
+  failed(failure: LinkFailure): void;
 }
 
 /** Makes a link, ready for use; rejects with what went wrong, in its own words. */

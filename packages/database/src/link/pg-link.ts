@@ -1,12 +1,19 @@
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '@holdfast/resilience';
-import { Client, type QueryResult as PgResult, type QueryResultRow } from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import type { Address } from '../address.ts';
 import type { QueryResult, Statement } from '../database.ts';
 import { sendCancel } from './cancel.ts';
-import { endsTheLink, sqlStateOf } from './failure.ts';
-import { type Link, LinkFailure, type TransactionStatus } from './link.ts';
+import {
+  type Exchange,
+  PipelinedExchange,
+  type Placed,
+  PlacedExchange,
+  SingleExchange,
+  type Taker,
+} from './exchange.ts';
+import { type Link, LinkFailure, type Reply, type TransactionStatus } from './link.ts';
 
 export interface PgLinkOptions {
   readonly address: Address;
@@ -100,14 +107,8 @@ function coded(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
-/** What is on the wire: one statement, or several in a row. */
-interface Exchange {
-  /** ReadyForQuery messages still to come. */
-  pending: number;
-  /** The server has said that it hangs up, or why it refused. */
-  error: unknown;
-  readonly done: (failed: LinkFailure | undefined) => void;
-}
+/** Never written to by pg: it maps values into a list of its own. */
+const NO_VALUES: unknown[] = [];
 
 class PgLink implements Link {
   onLost: ((error: unknown) => void) | undefined;
@@ -148,68 +149,36 @@ class PgLink implements Link {
     return this.#commands;
   }
 
-  run<Row extends QueryResultRow>(statement: Statement): Promise<QueryResult<Row>> {
-    return new Promise((resolve, reject) => {
-      let answer: QueryResult<Row> | undefined;
-      const exchange = this.#begin(1, (failed) => {
-        if (answer !== undefined && failed === undefined) resolve(answer);
-        else reject(failed ?? new LinkFailure('refused', undefined, true));
-      });
-      if (exchange === undefined || this.#refusesName(statement, exchange)) return;
-      this.#send<Row>(statement, (error, result) => {
-        if (error === undefined) answer = result;
-        else exchange.error ??= error;
-      });
-    });
+  send<Row extends QueryResultRow>(statement: Statement, reply: Reply<Row>): void {
+    const exchange = new SingleExchange(reply);
+    if (!this.#begin(exchange) || this.#refusesName(statement, exchange)) return;
+    this.#submit(statement, exchange.take);
   }
 
-  runThen<Row extends QueryResultRow>(
-    statement: Statement,
-    then: Statement,
-  ): Promise<{ readonly result: QueryResult<Row>; readonly behind: QueryResult | undefined }> {
+  run<Row extends QueryResultRow>(statement: Statement): Promise<QueryResult<Row>> {
+    return new Promise((answered, failed) => this.send<Row>(statement, { answered, failed }));
+  }
+
+  runThen<Row extends QueryResultRow>(statement: Statement, then: Statement): Promise<Placed<Row>> {
     return new Promise((resolve, reject) => {
-      let answer: QueryResult<Row> | undefined;
-      let second: QueryResult | undefined;
-      const exchange = this.#begin(2, (failed) => {
-        if (answer !== undefined) resolve({ result: answer, behind: second });
-        else reject(failed ?? new LinkFailure('refused', undefined, true));
-      });
-      if (exchange === undefined || this.#refusesName(statement, exchange)) return;
+      const exchange = new PlacedExchange<Row>(resolve, reject);
+      if (!this.#begin(exchange) || this.#refusesName(statement, exchange)) return;
       const { stream } = this.#client.connection;
       stream.cork();
-      this.#send<Row>(statement, (error, result) => {
-        if (error === undefined) answer = result;
-        else exchange.error ??= error;
-      });
-      this.#send(then, (error, result) => {
-        if (error === undefined) second = result;
-      });
+      this.#submit(statement, exchange.takeFirst);
+      this.#submit(then, exchange.takeBehind);
       stream.uncork();
     });
   }
 
   pipeline(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]> {
-    const settled = new Map<number, PromiseSettledResult<QueryResult>>();
     return new Promise((resolve) => {
-      const exchange = this.#begin(statements.length, (failed) => {
-        const none = failed ?? new LinkFailure('refused', undefined, true);
-        const rest = { status: 'rejected', reason: none } as const;
-        resolve(statements.map((_, at) => settled.get(at) ?? rest));
-      });
-      if (exchange === undefined) return;
+      const exchange = new PipelinedExchange(statements.length, resolve);
+      if (!this.#begin(exchange)) return;
       const { stream } = this.#client.connection;
       stream.cork();
       for (const [at, statement] of statements.entries()) {
-        this.#send(statement, (error, result) => {
-          if (settled.has(at)) return;
-          if (error !== undefined && hangsUp(error)) exchange.error ??= error;
-          else if (error !== undefined) {
-            settled.set(at, {
-              status: 'rejected',
-              reason: new LinkFailure('refused', error, true),
-            });
-          } else settled.set(at, { status: 'fulfilled', value: result });
-        });
+        this.#submit(statement, exchange.takerAt(at));
       }
       stream.uncork();
     });
@@ -242,31 +211,24 @@ class PgLink implements Link {
     this.#lost(coded('CONNECT_CUT', 'the link was cut'));
   }
 
-  #begin(pending: number, done: Exchange['done']): Exchange | undefined {
+  #begin(exchange: Exchange): boolean {
     // Seen here before the socket says so: the pool must hear of it, or it would lend this link again.
     if (!this.#client.connection.stream.writable) this.#lost(coded('EPIPE', 'the link was lost'));
     if (!this.alive) {
-      done(new LinkFailure('lost', coded('EPIPE', 'the link was lost before'), false));
-      return undefined;
+      exchange.done(new LinkFailure('lost', coded('EPIPE', 'the link was lost before'), false));
+      return false;
     }
-    this.#commands = [];
-    return (this.#exchange = { pending, error: undefined, done });
+    if (this.#commands.length > 0) this.#commands = [];
+    this.#exchange = exchange;
+    return true;
   }
 
-  #send<Row extends QueryResultRow>(
-    statement: Statement,
-    answered: (error: unknown, result: QueryResult<Row>) => void,
-  ): void {
+  #submit<Row extends QueryResultRow>(statement: Statement, take: Taker<Row>): void {
     const { text, values, name, rowMode, types } = statement;
-    const done = (error: unknown, result: PgResult<Row>): void => {
-      // Of several statements in one text the last one's result is given.
-      const last: QueryResult<Row> = Array.isArray(result) ? result.at(-1) : result;
-      answered(error ?? undefined, last);
-    };
-    const bound = values === undefined ? [] : [...values];
+    const bound = values === undefined ? NO_VALUES : [...values];
     // pg copies an object property by property, which costs a tenth of a query.
     if (name === undefined && rowMode === undefined && types === undefined) {
-      this.#client.query<Row>(text, bound, done);
+      this.#client.query<Row>(text, bound, take);
       return;
     }
     const config = {
@@ -276,17 +238,17 @@ class PgLink implements Link {
       ...(rowMode === undefined ? {} : { rowMode }),
       ...(types === undefined ? {} : { types }),
     };
-    this.#client.query<Row>(config, done);
+    this.#client.query<Row>(config, take);
   }
 
   /** pg would refuse it too, but without any reply to wait for. */
-  #refusesName({ name, text }: Statement, { done }: Exchange): boolean {
+  #refusesName({ name, text }: Statement, exchange: Exchange): boolean {
     if (name === undefined) return false;
     const prepared = this.#prepared.get(name);
     if (prepared === undefined) this.#prepared.set(name, text);
     if (prepared === undefined || prepared === text) return false;
     this.#exchange = undefined;
-    done(
+    exchange.done(
       new LinkFailure(
         'refused',
         new TypeError(`the name ${name} stands for another statement`),
@@ -329,8 +291,4 @@ class PgLink implements Link {
     if ('processID' in key && typeof key.processID === 'number') this.backendPid = key.processID;
     if ('secretKey' in key && typeof key.secretKey === 'number') this.#secretKey = key.secretKey;
   }
-}
-
-function hangsUp(error: unknown): boolean {
-  return endsTheLink(sqlStateOf(error));
 }

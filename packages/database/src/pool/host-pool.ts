@@ -187,7 +187,7 @@ export class HostPool {
   #wait(limit: Limit, timeoutMs: number, nowMs: number): Promise<Slot> {
     return new Promise((resolve, reject) => {
       const waiter = new Waiter(nowMs, resolve, reject);
-      limit.interrupt = (over) => this.#giveUp(waiter, over);
+      limit.stage = { interrupt: (over) => this.#giveUp(waiter, over) };
       if (nowMs + timeoutMs < limit.endsAtMs) {
         waiter.timer = this.#clock.schedule(timeoutMs, () => this.#giveUp(waiter, TIME_IS_OVER));
       }

@@ -1,9 +1,10 @@
 import type { Clock } from '@holdfast/resilience';
 import type { QueryResultRow } from 'pg';
 import type { QueryResult, Statement } from '../database.ts';
-import type { Limit, Over } from '../limit.ts';
+import type { Limit } from '../limit.ts';
 import type { Link } from '../link/link.ts';
 import type { PoolCounts } from './pool-counts.ts';
+import { Running } from './running.ts';
 
 /**
  * Where a place of the pool stands.
@@ -30,17 +31,6 @@ export function step(state: SlotState, event: SlotEvent): SlotState {
   const next = transitions[state][event];
   if (next === undefined) throw new TypeError(`a slot cannot ${event} when it is ${state}`);
   return next;
-}
-
-/** What a statement rejects with when its limit was over before its answer came. */
-export class Interruption {
-  readonly over: Over;
-  readonly sent: boolean;
-
-  constructor(over: Over, sent: boolean) {
-    this.over = over;
-    this.sent = sent;
-  }
 }
 
 export interface SlotOptions {
@@ -71,7 +61,7 @@ export class Slot {
   readonly #clock: Clock;
   readonly #cancelGraceMs: number;
   readonly #release: SlotOptions['release'];
-  #running: Promise<unknown> | undefined;
+  #running: Running<never> | undefined;
   #quarantine: Promise<void> | undefined;
 
   constructor(options: SlotOptions) {
@@ -117,54 +107,50 @@ export class Slot {
     otherwise: 'cancel' | 'cut' = 'cancel',
   ): Promise<QueryResult<Row>> {
     this.lastSql = statement.text;
-    return this.during(() => this.link.run<Row>(statement), limit, otherwise);
+    return new Promise((resolve, reject) => {
+      const running = new Running<QueryResult<Row>>(this, limit, otherwise, resolve, reject);
+      if (this.#begins(running)) this.link.send<Row>(statement, running);
+    });
   }
 
   /** As {@link run}, for whatever else takes the link. */
-  during<T>(
-    exchange: () => Promise<T>,
-    limit: Limit,
-    otherwise: 'cancel' | 'cut' = 'cancel',
-  ): Promise<T> {
+  during<T>(exchange: () => Promise<T>, limit: Limit): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (limit.over !== undefined) {
-        reject(new Interruption(limit.over, false));
-        return;
-      }
-      const running = exchange();
-      this.#running = running;
-      limit.interrupt = (over) => {
-        if (otherwise === 'cancel') this.#abandon(running);
-        else this.link.destroy();
-        reject(new Interruption(over, true));
-      };
-      running.then(
-        (result) => {
-          this.#heard(limit);
-          resolve(result);
-        },
-        (error: unknown) => {
-          this.#heard(limit);
-          reject(error);
-        },
+      const running = new Running<T>(this, limit, 'cancel', resolve, reject);
+      if (!this.#begins(running)) return;
+      exchange().then(
+        (value) => running.answered(value),
+        (error: unknown) => running.failed(error),
       );
     });
   }
 
-  #heard(limit: Limit): void {
-    limit.interrupt = undefined;
+  #begins(running: Running<never>): boolean {
+    const { limit } = running;
+    if (limit.over !== undefined) {
+      running.refuse(limit.over);
+      return false;
+    }
+    this.#running = running;
+    limit.stage = running;
+    return true;
+  }
+
+  /** What ran here is over. */
+  heard(): void {
     this.#running = undefined;
     this.heardMs = this.#clock.now();
   }
 
   /** Resolves once nothing is under way any more; a link that did not get there is cut. */
   async settled(): Promise<void> {
-    if (this.#running !== undefined && this.#quarantine === undefined) this.#abandon(this.#running);
+    if (this.#running !== undefined) this.abandon(this.#running);
     await this.#quarantine;
   }
 
-  #abandon(running: Promise<unknown>): void {
-    this.#quarantine ??= this.#cancel(running).finally(() => {
+  /** Nobody waits for it any more: the server is told to stop it. */
+  abandon(running: Running<never>): void {
+    this.#quarantine ??= this.#cancel(running.ended()).finally(() => {
       this.#quarantine = undefined;
     });
   }

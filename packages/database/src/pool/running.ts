@@ -1,0 +1,75 @@
+import type { Limit, Over, Stage } from '../limit.ts';
+import type { Slot } from './slot.ts';
+
+/** What a statement rejects with when its limit was over before its answer came. */
+export class Interruption {
+  readonly over: Over;
+  readonly sent: boolean;
+
+  constructor(over: Over, sent: boolean) {
+    this.over = over;
+    this.sent = sent;
+  }
+}
+
+/** One exchange under way on a slot; whoever waits for it is told by the first of its answer and its limit. */
+export class Running<T> implements Stage {
+  readonly limit: Limit;
+  readonly #slot: Slot;
+  readonly #otherwise: 'cancel' | 'cut';
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (reason: unknown) => void;
+  #onEnd: (() => void) | undefined = undefined;
+  #isOver = false;
+
+  /** @param otherwise what is done with the link when the limit is over first. */
+  constructor(
+    slot: Slot,
+    limit: Limit,
+    otherwise: 'cancel' | 'cut',
+    resolve: (value: T) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.limit = limit;
+    this.#slot = slot;
+    this.#otherwise = otherwise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  answered(value: T): void {
+    this.#end();
+    this.#resolve(value);
+  }
+
+  failed(reason: unknown): void {
+    this.#end();
+    this.#reject(reason);
+  }
+
+  interrupt(over: Over): void {
+    this.#reject(new Interruption(over, true));
+    if (this.#otherwise === 'cancel') this.#slot.abandon(this);
+    else this.#slot.link.destroy();
+  }
+
+  /** It was not begun. */
+  refuse(over: Over): void {
+    this.#reject(new Interruption(over, false));
+  }
+
+  /** Resolves with the answer, whatever it is, also when nobody waits for it any more. */
+  ended(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isOver) resolve();
+      else this.#onEnd = resolve;
+    });
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.limit.stage = undefined;
+    this.#slot.heard();
+    this.#onEnd?.();
+  }
+}
