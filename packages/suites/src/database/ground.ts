@@ -4,6 +4,9 @@ import { sleep, systemClock, withTimeout } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
 
+/** What a proxy may stand in front of. */
+export type Upstream = Pick<ServerHandle, 'host' | 'port' | 'url'>;
+
 /** A Postgres of its own, and everything a scenario opens around it; closing it leaves nothing. */
 export interface Ground {
   readonly mode: StageMode;
@@ -11,7 +14,7 @@ export interface Ground {
   /** A database on the primary, or on the hosts that the options name. */
   database(options?: Partial<DatabaseOptions>): Database;
   /** A fault proxy in front of a server, the primary by default, and the URL that leads through it. */
-  proxy(server?: ServerHandle): Promise<{ proxy: FaultProxy; url: string }>;
+  proxy(server?: Upstream): Promise<{ proxy: FaultProxy; url: string }>;
   /** Asks a server, the primary by default, beside the pool; one connection for one statement. */
   readonly ask: (
     sql: string,
@@ -82,7 +85,7 @@ function around(
       databases.push(database);
       return database;
     },
-    async proxy(server = primary) {
+    async proxy(server: Upstream = primary) {
       const { host, port } = server;
       const proxy = await createFaultProxy({ target: { host, port }, holdsProcess: false });
       proxies.push(proxy);
