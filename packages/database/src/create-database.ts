@@ -80,8 +80,8 @@ function clusterOf(
   settings: Settings,
   events: Announcer<DatabaseEvents>,
 ): Cluster {
-  const { clock, probeIntervalMs, acquireTimeoutMs, maxWaiting } = settings;
-  return new Cluster({ hosts, events, clock, probeIntervalMs, acquireTimeoutMs, maxWaiting });
+  const { fence: keeper, probeTimeoutMs: fenceTimeoutMs } = settings;
+  return new Cluster({ ...settings, hosts, events, keeper, fenceTimeoutMs });
 }
 
 /** One host takes everything, and is not asked what it is. */

@@ -13,6 +13,8 @@ export interface DatabaseEvents {
   capped: { host: string; cap: number; atMs: number };
   /** A host's role was seen to change. */
   host: { host: string; from: HostRole; to: HostRole; reason?: string; atMs: number };
+  /** The fence could not be read, so nobody is written to yet; or not stored, so it is known here alone. */
+  'fence-failed': { action: 'load' | 'store'; error: string; atMs: number };
   /** A link has been on loan for longer than `leakReportMs`. */
   leak: { host: string; ageMs: number; acquiredAt: string; lastSql?: string; atMs: number };
   /** A link that was reported as leaked was given back after all. */

@@ -47,6 +47,8 @@ export {
   TransactionEndedError,
 } from './errors.ts';
 export type { DatabaseEvents, HostRole } from './events.ts';
+export type { TimelineFence } from './hosts/fence.ts';
+export { createFileFence } from './hosts/file-fence.ts';
 export type { DatabaseOptions } from './options.ts';
 export {
   DataUnavailableError,

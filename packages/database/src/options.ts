@@ -13,6 +13,7 @@ import {
   systemRandom,
   text,
 } from '@holdfast/resilience';
+import type { TimelineFence } from './hosts/fence.ts';
 import { type Address, parseAddress } from './address.ts';
 
 /** Options of `createDatabase`. All times in milliseconds. */
@@ -62,6 +63,17 @@ export interface DatabaseOptions {
   probeTimeoutMs?: number;
   /** How long a read waits for a replica to catch up before it goes to the primary. Default 50. */
   replicaWaitMs?: number;
+  /**
+   * Where the latest timeline is kept, so that after a restart a former primary that came back first takes no
+   * write. It is read before the first write, and a new primary is written to once its timeline is stored.
+   * With several hosts.
+   */
+  fence?: TimelineFence;
+  /**
+   * Hosts of a cluster that must answer before any of them is written to, such as more than half of them: a
+   * former primary that is cut off from the others with this process takes no write then. Default 1.
+   */
+  minHostsSeen?: number;
   clock?: Clock;
   random?: Random;
 }
@@ -164,23 +176,36 @@ const shape = {
   probeIntervalMs: milliseconds(1_000, DAY_MS),
   probeTimeoutMs: milliseconds(1_000, DAY_MS),
   replicaWaitMs: integer({ min: 0, max: DAY_MS, default: 50 }),
+  fence: optional(having<TimelineFence>(['load', 'store'])),
+  minHostsSeen: integer({ min: 1, max: 64, default: 1 }),
   clock: having<Clock>(['now', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
 /** The options with every default filled in. */
 export type Settings = Readonly<
-  Required<Omit<DatabaseOptions, 'hosts' | 'password' | 'ssl' | 'reconnect'>> & {
+  Required<Omit<DatabaseOptions, 'hosts' | 'password' | 'ssl' | 'reconnect' | 'fence'>> & {
     hosts: readonly Address[];
     password: Password | undefined;
     ssl: boolean | ConnectionOptions | undefined;
+    fence: TimelineFence | undefined;
     reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
   }
 >;
 
 /** @throws InvalidOptionError; no password appears in it. */
 export function readDatabaseOptions(options: DatabaseOptions): Settings {
-  return readOptions(OWNER, shape, options);
+  const settings = readOptions(OWNER, shape, options);
+  const { hosts: given, fence, minHostsSeen } = settings;
+  if (minHostsSeen > given.length) {
+    const permitted = `at most the number of hosts, ${given.length}`;
+    throw new InvalidOptionError(OWNER, 'minHostsSeen', minHostsSeen, permitted);
+  }
+  if (fence !== undefined && given.length === 1) {
+    // One host is not asked what it is: behind its name another may stand.
+    throw new InvalidOptionError(OWNER, 'fence', 'an object', 'left out with a single host');
+  }
+  return settings;
 }
 
 const timeout = optional(integer({ min: 1, max: MAX_TIMEOUT_MS }));

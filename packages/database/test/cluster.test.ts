@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
-import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
-import { PROBE } from '../src/hosts/host-probe.ts';
+import type { FakePostgres } from '../src/fake/testing.ts';
 import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
+import { startNode, untilRoles, writesOf } from './scripted-node.ts';
 
 const opened: (() => Promise<unknown>)[] = [];
 
@@ -10,25 +10,9 @@ afterEach(async () => {
   for (const close of opened.splice(0).toReversed()) await close();
 });
 
-/** A server that knows what a cluster asks for, and names itself to whoever reads. */
 async function node(name: string, role: 'primary' | 'standby'): Promise<FakePostgres> {
-  const server = await createFakePostgres({ behaviour: { role } });
+  const server = await startNode(name, role);
   opened.push(() => server.close());
-  server.answer(PROBE.text, () => {
-    const { behaviour } = server;
-    const isStandby = behaviour.role === 'standby';
-    const row = {
-      standby: isStandby,
-      read_only: isStandby ? 'on' : 'off',
-      lsn: isStandby ? behaviour.replayLsn : behaviour.lsn,
-      timeline: behaviour.timeline.toString(16).padStart(8, '0'),
-    };
-    return { rows: [row] };
-  });
-  server.answer('select who', { rows: [{ who: name }] });
-  server.answer(/^insert/, () =>
-    server.behaviour.role === 'standby' ? { error: '25006' } : { command: 'INSERT 0 1' },
-  );
   return server;
 }
 
@@ -42,19 +26,6 @@ function open(servers: readonly FakePostgres[], options: Partial<DatabaseOptions
   });
   opened.push(() => db.end({ deadlineMs: 0 }));
   return db;
-}
-
-function roles(db: Database): string[] {
-  return db.health().hosts.map(({ role }) => role);
-}
-
-/** Resolves once the hosts have these roles. */
-async function untilRoles(db: Database, wanted: readonly string[]): Promise<void> {
-  while (roles(db).join() !== wanted.join()) await nextEvent(db, 'host');
-}
-
-function writesOf(server: FakePostgres): number {
-  return server.statements().filter((sql) => sql.startsWith('insert')).length;
 }
 
 async function readerOf(

@@ -4,10 +4,12 @@ import type { DatabaseHealth } from '../database.ts';
 import { NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
 import type { Limit } from '../limit.ts';
+import { inWords } from '../link/failure.ts';
 import { HostLeft } from '../pool/host-pool.ts';
 import { databaseClosed } from '../pool/refusals.ts';
 import type { Slot } from '../pool/slot.ts';
 import { type Electorate, elect, roleOf } from './election.ts';
+import { Fence, type TimelineFence } from './fence.ts';
 import type { Host } from './host.ts';
 import { PrimaryAwaited } from './primary-awaited.ts';
 import { Progress } from './progress.ts';
@@ -19,6 +21,9 @@ export interface ClusterOptions {
   readonly probeIntervalMs: number;
   readonly acquireTimeoutMs: number;
   readonly maxWaiting: number;
+  readonly minHostsSeen: number;
+  readonly keeper: TimelineFence | undefined;
+  readonly fenceTimeoutMs: number;
 }
 
 /** While it is in doubt who takes writes, those who answer are asked this often, and those who do not. */
@@ -39,13 +44,22 @@ export class Cluster implements Route {
   #primary: Host | undefined;
   #last: Host | undefined;
   #doubtSinceMs = -Infinity;
-  #timeline = 0;
+  /** The timeline of the primary followed last. */
+  #followed = 0;
+  readonly #fence: Fence;
   #state: 'new' | 'watching' | 'ended' = 'new';
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.hosts = options.hosts;
-    const { clock, maxWaiting } = options;
+    const { clock, maxWaiting, keeper, fenceTimeoutMs } = options;
+    this.#fence = new Fence({
+      keeper,
+      clock,
+      timeoutMs: fenceTimeoutMs,
+      onProgress: () => this.#judge(),
+      onFailure: (action, error) => this.#fenceFailed(action, error),
+    });
     this.#awaited = new PrimaryAwaited(clock, maxWaiting, () => this.#noWritableHost());
     this.#stopListening = options.events.on('lost', ({ host }) => this.#lostLink(host));
   }
@@ -103,6 +117,7 @@ export class Cluster implements Route {
     this.#stopListening();
     for (const timer of this.#timers.values()) timer.cancel();
     for (const host of this.hosts) host.probe.end();
+    this.#fence.end();
     this.#awaited.refuse(databaseClosed());
   }
 
@@ -123,6 +138,7 @@ export class Cluster implements Route {
     if (this.#state === 'watching') return;
     this.#state = 'watching';
     this.#doubtSinceMs = this.#options.clock.now();
+    this.#fence.begin();
     for (const host of this.hosts) void this.#watch(host);
   }
 
@@ -172,17 +188,21 @@ export class Cluster implements Route {
       hosts: this.hosts,
       last: this.#primary ?? this.#last,
       doubtSinceMs: this.#doubtSinceMs,
-      timeline: this.#timeline,
+      timeline: this.#fence.timeline,
+      followed: this.#followed,
+      minHostsSeen: this.#options.minHostsSeen,
     };
   }
 
   #judge(): void {
+    for (const { sighting } of this.hosts) this.#fence.raise(sighting?.timeline ?? 0);
     const before = this.#primary;
-    if (before !== undefined && before.sighting?.writable !== true) {
+    const found = elect(this.#electorate());
+    const elected = this.#fence.admits(found?.sighting?.timeline ?? 0) ? found : undefined;
+    if (before !== undefined && (elected === undefined || before.sighting?.writable !== true)) {
       this.#doubt(before);
       return;
     }
-    const elected = elect(this.#electorate());
     if (elected !== undefined && elected !== before) this.#follow(elected);
     this.#assignRoles();
     if (elected !== undefined) this.#awaited.serve(elected);
@@ -191,10 +211,10 @@ export class Cluster implements Route {
   #follow(elected: Host): void {
     const former = this.#primary ?? this.#last;
     const timeline = elected.sighting?.timeline ?? 0;
-    if (former !== elected || timeline !== this.#timeline) this.progress.forget();
+    if (former !== elected || timeline !== this.#followed) this.progress.forget();
     this.#primary = elected;
     this.#last = elected;
-    this.#timeline = Math.max(this.#timeline, timeline);
+    this.#followed = timeline;
     // Whatever still runs there runs on a history that nobody will see.
     if (former !== undefined && former !== elected) former.pool.leave(true);
   }
@@ -222,14 +242,24 @@ export class Cluster implements Route {
     return this.#state === 'ended';
   }
 
+  #fenceFailed(action: 'load' | 'store', error: unknown): void {
+    const atMs = this.#options.clock.now();
+    this.#options.events.announce('fence-failed', { action, error: inWords(error), atMs });
+  }
+
   #noWritableHost(): NoWritableHostError {
     const seen = this.hosts
       .map(
         ({ name, role, reason }) => `${name} ${role}${reason === undefined ? '' : ` (${reason})`}`,
       )
       .join(', ');
+    const { minHostsSeen } = this.#options;
+    const answering = this.hosts.filter(({ sighting }) => sighting !== undefined).length;
+    const fewer =
+      answering < minHostsSeen ? `; ${answering} answer of the ${minHostsSeen} that must` : '';
+    const unread = this.#fence.isRead ? '' : '; the fence could not be read yet';
     return new NoWritableHostError(
-      `no host takes writes at this time: ${seen}; nothing was sent, call again later`,
+      `no host takes writes at this time: ${seen}${fewer}${unread}; nothing was sent, call again later`,
       { phase: 'not-sent', outcome: 'not-applied', retryable: true },
     );
   }

@@ -21,17 +21,25 @@ export interface Electorate<Host extends Candidate> {
   readonly last: Host | undefined;
   /** Since when it is in doubt who does. */
   readonly doubtSinceMs: number;
-  /** The highest timeline any primary was seen on. */
+  /** The latest timeline that any host was ever seen on. */
   readonly timeline: number;
+  /** That of the primary that was followed last; 0: none was. */
+  readonly followed: number;
+  /** So many hosts must answer; with fewer, the others may have moved on. */
+  readonly minHostsSeen: number;
 }
 
 /**
  * Who takes writes. A promotion begins a new timeline, so of two primaries the one on the higher is right, and
- * one on a timeline that has been left is never chosen. On the timeline known already a primary is chosen only
- * when every host was asked since the doubt began: the others may have moved on without it.
+ * one on a timeline that has been left is never chosen, whether a primary or a standby has been seen on the next.
+ * On the timeline known already a primary is chosen only when every host was asked since the doubt began: the
+ * others may have moved on without it.
  */
 export function elect<Host extends Candidate>(electorate: Electorate<Host>): Host | undefined {
-  const { hosts, last, doubtSinceMs, timeline } = electorate;
+  const { hosts, last, doubtSinceMs, followed, minHostsSeen } = electorate;
+  const seen = hosts.filter(({ sighting }) => sighting !== undefined).length;
+  if (seen < minHostsSeen) return undefined;
+  const timeline = Math.max(electorate.timeline, ...hosts.map(timelineOf));
   let best: Host | undefined;
   for (const host of hosts) {
     if (host.sighting?.writable !== true || timelineOf(host) < timeline) continue;
@@ -41,7 +49,7 @@ export function elect<Host extends Candidate>(electorate: Electorate<Host>): Hos
     if (isHigher || isEqualAndLast) best = host;
   }
   if (best === undefined) return undefined;
-  const isPromoted = timelineOf(best) > timeline && timeline > 0;
+  const isPromoted = timelineOf(best) > followed && followed > 0;
   return isPromoted || hosts.every(({ askedMs }) => askedMs >= doubtSinceMs) ? best : undefined;
 }
 

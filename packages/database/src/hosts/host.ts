@@ -37,9 +37,13 @@ export class Host implements Candidate {
     return `${this.name}#${this.restarts}`;
   }
 
-  /** Why it does not answer. */
+  /** Why it does not answer, or is fenced. */
   get reason(): string | undefined {
-    return this.#reason;
+    const timeline = this.sighting?.timeline;
+    if (this.#reason !== undefined || this.role !== 'fenced' || timeline === undefined) {
+      return this.#reason;
+    }
+    return `calls itself primary on timeline ${timeline}, but another host is`;
   }
 
   /** Asks it anew, and takes down what it says, or that it says nothing. */
@@ -73,7 +77,7 @@ export class Host implements Candidate {
 
   health(lagMs: number | undefined): HostHealth {
     const pool = this.pool.snapshot();
-    const reason = this.#reason ?? pool.connectError;
+    const reason = this.reason ?? pool.connectError;
     const timeline = this.sighting?.timeline;
     const { latencyMs } = this.nearness;
     return {

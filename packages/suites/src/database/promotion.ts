@@ -1,5 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
+import { type TimelineFence, createFileFence } from '@holdfast/database';
 import { systemClock } from '@holdfast/resilience';
+import type { ServerHandle } from '@holdfast/stage';
 import { type ReplicatedGround, openReplicatedGround, untilTrue } from './ground.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
 import type { DatabaseOutcome } from './scenario.ts';
@@ -11,16 +16,30 @@ export function openSynchronous(
   return openReplicatedGround({ ...options, settings: { synchronous_standby_names: '*' } });
 }
 
-/** The primary is killed, its replica promoted, and the old primary comes back as one. */
+/**
+ * The primary is killed, its replica promoted, and the old primary comes back as one; then the service starts
+ * anew while the new primary is away.
+ */
 export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseOutcome> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-fence-'));
+  try {
+    return await playOn(ground, createFileFence(join(folder, 'timeline')));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function playOn(ground: ReplicatedGround, fence: TimelineFence): Promise<DatabaseOutcome> {
   const { primary, replica } = ground;
   await ground.ask(LEDGER_SQL);
-  const database = ground.database({
+  const options = {
     hosts: [primary.url, replica.url],
     max: 5,
     queryTimeoutMs: 2_000,
     probeIntervalMs: 100,
-  });
+    fence,
+  };
+  const database = ground.database(options);
   const ledger = new LedgerTable();
   const write = (): Promise<'done' | 'failed'> =>
     ledger.write((entry) => insertEntry(database, entry));
@@ -29,15 +48,15 @@ export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseO
   const killedAtMs = systemClock.now();
   await primary.kill();
   await ground.promote();
-  // The new primary has nobody that follows it.
-  await ground.ask(`alter system set synchronous_standby_names = ''`, [], replica);
-  await ground.ask('select pg_reload_conf()', [], replica);
+  await standAlone(ground, replica);
   const promotedAtMs = systemClock.now();
   await untilTrue(async () => (await write()) === 'done');
   const recoveredAfterMs = systemClock.now() - promotedAtMs;
   expect(recoveredAfterMs).toBeLessThan(2_500);
 
   await primary.start();
+  // Whatever it accepted would be there at once.
+  await standAlone(ground, primary);
   const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
   await untilTrue(async () => {
     await write();
@@ -46,6 +65,16 @@ export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseO
       .hosts.some(({ host, role }) => host === fenced?.host && role === 'fenced');
   });
   for (let round = 0; round < 50; round += 1) await write();
+
+  await database.end();
+  await replica.stop();
+  const restarted = ground.database({ ...options, acquireTimeoutMs: 500 });
+  const refused = insertEntry(restarted, ledger.next());
+  await expect(refused).rejects.toMatchObject({ code: 'NO_WRITABLE_HOST', outcome: 'not-applied' });
+  await replica.start();
+  await untilTrue(
+    async () => (await ledger.write((entry) => insertEntry(restarted, entry))) === 'done',
+  );
   const [old] = await ground.ask('select count(*)::int as count from ledger', [], primary);
   expect(old?.['count']).toBeLessThanOrEqual(20);
   const audit = await ledger.audit((sql) => ground.ask(sql, [], replica));
@@ -58,4 +87,10 @@ export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseO
     recoveredAfterMs,
     note: `${audit.unknown.written} writes with an unknown outcome, ${Number(old?.['count'])} rows on the old primary`,
   };
+}
+
+/** A primary that nobody follows. */
+async function standAlone(ground: ReplicatedGround, server: ServerHandle): Promise<void> {
+  await ground.ask(`alter system set synchronous_standby_names = ''`, [], server);
+  await ground.ask('select pg_reload_conf()', [], server);
 }

@@ -8,7 +8,8 @@ scenario(
   {
     promise:
       'after a promotion writes go on at the new primary, and the old one takes none any more',
-    fault: 'the primary is killed, the replica promoted, the old primary started again as one',
+    fault:
+      'the primary is killed, the replica promoted, the old primary started again as one; then the service, without the new one',
     inContainers: true,
   },
   openSynchronous,

@@ -38,7 +38,8 @@ scenario(
 scenario(
   {
     promise: 'after the promotion of a Postgres 18 the old primary takes no write any more',
-    fault: 'the primary is killed, the replica promoted, the old primary started again as one',
+    fault:
+      'the primary is killed, the replica promoted, the old primary started again as one; then the service, without the new one',
   },
   () => openSynchronous(NEWEST),
   playPromotion,
