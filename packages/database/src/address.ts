@@ -20,7 +20,8 @@ export function parseAddress(value: unknown, field: string, owner: string): Addr
   if (!URL.canParse(value)) throw refuse();
   const url = new URL(value);
   if (!['postgres:', 'postgresql:'].includes(url.protocol) || url.hostname === '') throw refuse();
-  if (url.port === '0') throw refuse();
+  // Several hosts in one URL, as libpq takes them, would be one name that nobody has.
+  if (url.port === '0' || url.hostname.includes(',')) throw refuse();
   const host = decoded(url.hostname.replace(/^\[(.*)\]$/, '$1'), refuse);
   decoded(url.username, refuse);
   decoded(url.password, refuse);

@@ -64,7 +64,17 @@ function urlOf(config: PoolConfig): string {
   if (config.connectionString !== undefined) return config.connectionString;
   const { env } = process;
   const url = new URL('postgres://localhost');
-  url.hostname = config.host ?? env['PGHOST'] ?? 'localhost';
+  const host = config.host ?? env['PGHOST'] ?? 'localhost';
+  // The setter leaves what it does not understand as it was.
+  url.hostname = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  if (url.hostname === '' || host.startsWith('/')) {
+    throw new InvalidOptionError(
+      OWNER,
+      'host',
+      host,
+      'a name or an IP address; no socket of the file system',
+    );
+  }
   url.port = String(config.port ?? env['PGPORT'] ?? '');
   url.username = encodeURIComponent(config.user ?? env['PGUSER'] ?? env['USER'] ?? '');
   url.pathname = encodeURIComponent(config.database ?? env['PGDATABASE'] ?? '');

@@ -124,7 +124,8 @@ export class PooledDatabase implements Database {
     const { queries, reads, transactions, settings } = this.#options;
     const { clock, queryTimeoutMs } = settings;
     const enter = (asked: string): void => this.#enter(asked);
-    return new ReadSession({ queries, reads, transactions, clock, queryTimeoutMs, enter });
+    const told = (error: unknown): unknown => this.#toldOf(error);
+    return new ReadSession({ queries, reads, transactions, clock, queryTimeoutMs, enter, told });
   }
 
   async acquire(options?: AcquireOptions): Promise<Lease> {
@@ -134,7 +135,8 @@ export class PooledDatabase implements Database {
     const limit = limitOf('acquire', options, { clock, fallbackMs: acquireTimeoutMs });
     try {
       const slot = await route.writable(limit, limit.timeoutMs);
-      return new LinkLease(slot, clock, queryTimeoutMs, leaks.lent(slot));
+      const told = (error: unknown): unknown => this.#toldOf(error);
+      return new LinkLease(slot, clock, queryTimeoutMs, leaks.lent(slot), told);
     } finally {
       limit.release();
     }

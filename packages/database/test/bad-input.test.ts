@@ -30,6 +30,7 @@ test.each<[string, unknown, string]>([
   ['a URL without a host', { hosts: 'postgres:///db' }, 'hosts'],
   ['a port out of range', { hosts: 'postgres://u:hunter2@h:99999/db' }, 'hosts'],
   ['several hosts in one URL', { hosts: 'postgres://u:hunter2@a:1,b:2/db' }, 'hosts'],
+  ['several names in one URL', { hosts: 'postgres://u:hunter2@a,b/db' }, 'hosts'],
   ['a broken escape', { hosts: 'postgres://u:%zz@h/db' }, 'hosts'],
   ['a number among the hosts', { hosts: [url, 7] }, 'hosts[1]'],
   ['a host named twice', { hosts: [url, url] }, 'hosts[1]'],

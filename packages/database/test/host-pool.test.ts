@@ -344,6 +344,19 @@ test('no link grows older than its lifetime, less what chance takes off', async 
   expect(connector.links).toHaveLength(2);
 });
 
+test('an idle link beyond its lifetime is not lent any more', async () => {
+  const { clock, connector, take } = open({
+    max: 1,
+    maxLifetimeMs: 10_000,
+    validateAfterIdleMs: 60_000,
+  });
+  (await take()).release();
+  await clock.advance(10_000);
+  (await clock.settle(take())).release();
+  expect(connector.links[0]?.closed).toBe(true);
+  expect(connector.links).toHaveLength(2);
+});
+
 test('closing waits for links on loan, and cuts them at last', async () => {
   const { clock, connector, take, pool } = open({ max: 1 });
   await take();

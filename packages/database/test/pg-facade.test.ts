@@ -109,3 +109,12 @@ test('killed connections reach an application without listeners as nothing but s
   const again = await holdfast.query('select 1 as one', [], { idempotent: true });
   expect(again.rows).toEqual([{ one: 1 }]);
 });
+
+test('an address of IPv6 is taken as it is, and a socket of the file system refused', async () => {
+  const address = new Pool({ host: '::1', port: 1, user: 'a', database: 'b' });
+  expect(address.holdfast.health().hosts[0]?.host).toBe('[::1]:1');
+  await address.end();
+  expect(() => new Pool({ host: '/var/run/postgresql' })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', field: 'host' }),
+  );
+});

@@ -3,6 +3,7 @@ import { BatchFailedError, DatabaseError } from '../errors.ts';
 import type { Limit } from '../limit.ts';
 import { LinkFailure } from '../link/link.ts';
 import { Interruption } from '../pool/running.ts';
+import type { Slot } from '../pool/slot.ts';
 import { type Place, explain } from './explain.ts';
 import type { Route } from './route.ts';
 
@@ -13,17 +14,26 @@ export async function runBatch(
   idempotent: boolean,
   route: Route,
 ): Promise<QueryResult[]> {
-  let mayReplay = idempotent;
+  const { timeoutMs } = limit;
+  /** What the first message came to, whose link was lost. */
+  let first: (() => QueryResult[]) | undefined;
   while (true) {
-    const slot = await route.writable(limit);
-    const place = { host: slot.host, timeoutMs: limit.timeoutMs, inTransaction: false };
+    let slot: Slot;
+    try {
+      slot = await route.writable(limit);
+    } catch (error) {
+      if (first === undefined || limit.over?.by === 'signal') throw error;
+      return first();
+    }
+    const mayHaveRun = first !== undefined;
+    const place = { host: slot.host, timeoutMs, inTransaction: false, mayHaveRun };
     try {
       slot.lastSql = statements[0]?.text;
       const settled = await slot.during(() => slot.link.pipeline(statements), limit);
       const loss = settled.find(isLoss);
       if (loss === undefined) return resultsOf(settled, place);
-      if (loss.reason.sent && !mayReplay) return resultsOf(settled, place);
-      mayReplay &&= !loss.reason.sent;
+      if (loss.reason.sent && (!idempotent || mayHaveRun)) return resultsOf(settled, place);
+      if (loss.reason.sent) first = () => resultsOf(settled, place);
     } catch (error) {
       throw error instanceof Interruption ? explain(error, place) : error;
     } finally {

@@ -1,6 +1,6 @@
 import {
   ConnectionLostError,
-  type DatabaseError,
+  DatabaseError,
   type Phase,
   QueryFailedError,
   QueryTimeoutError,
@@ -15,6 +15,8 @@ export interface Place {
   readonly timeoutMs: number;
   /** The statement is part of a transaction that ends with its link. */
   readonly inTransaction: boolean;
+  /** It was sent once before, and its link lost: whatever becomes of it now, it may have taken effect. */
+  readonly mayHaveRun?: boolean;
 }
 
 /** What the caller is told when a statement failed: an error that knows what became of it, or his reason. */
@@ -24,11 +26,33 @@ export function explain(error: unknown, place: Place): unknown {
   return error.kind === 'refused' ? refused(error, place) : lost(error, place);
 }
 
+/** It was lost on its way and could not be sent again, which does not undo what it may have done. */
+export function lostForGood(
+  { error }: LinkFailure,
+  host: string,
+  why: unknown,
+): ConnectionLostError {
+  return new ConnectionLostError(
+    `the link to ${host} was lost (${inWords(error)}), and the statement could not be sent again ` +
+      `(${inWords(why)}); whether it took effect is unknown`,
+    {
+      cause: error,
+      phase: 'sent',
+      outcome: 'unknown',
+      retryable: false,
+      sqlState: sqlStateOf(error),
+      host,
+      pool: why instanceof DatabaseError ? why.pool : undefined,
+    },
+  );
+}
+
 function interrupted(
-  { over, sent }: Interruption,
-  { host, timeoutMs, inTransaction }: Place,
+  { over, sent: sentNow }: Interruption,
+  { host, timeoutMs, inTransaction, mayHaveRun = false }: Place,
 ): unknown {
   if (over.by === 'signal') return over.reason;
+  const sent = sentNow || mayHaveRun;
   return new QueryTimeoutError(timeoutMs, {
     phase: phaseOf(sent),
     outcome: sent && !inTransaction ? 'unknown' : 'not-applied',
@@ -37,9 +61,12 @@ function interrupted(
   });
 }
 
-function refused({ error, sent }: LinkFailure, { host, inTransaction }: Place): DatabaseError {
+function refused(
+  { error, sent }: LinkFailure,
+  { host, inTransaction, mayHaveRun = false }: Place,
+): DatabaseError {
   const sqlState = sqlStateOf(error);
-  const isUnknown = isUnresolved(sqlState) && !inTransaction;
+  const isUnknown = mayHaveRun || (isUnresolved(sqlState) && !inTransaction);
   const state = sqlState === undefined ? '' : `${sqlState} `;
   return new QueryFailedError(`${host} refused the statement: ${state}${inWords(error)}`, {
     cause: error,
@@ -51,7 +78,11 @@ function refused({ error, sent }: LinkFailure, { host, inTransaction }: Place): 
   });
 }
 
-function lost({ error, sent }: LinkFailure, { host, inTransaction }: Place): DatabaseError {
+function lost(
+  { error, sent: sentNow }: LinkFailure,
+  { host, inTransaction, mayHaveRun = false }: Place,
+): DatabaseError {
+  const sent = sentNow || mayHaveRun;
   const isUnknown = sent && !inTransaction;
   const effect = isUnknown
     ? 'whether the statement took effect is unknown'

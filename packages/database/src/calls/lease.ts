@@ -9,9 +9,20 @@ import { readStatement } from './statement.ts';
 export class LinkLease implements Lease {
   readonly #link: LentLink;
   readonly #returned: () => void;
+  readonly #told: (error: unknown) => unknown;
 
-  /** @param returned called once, when the link is given back. */
-  constructor(slot: Slot, clock: Clock, queryTimeoutMs: number, returned: () => void) {
+  /**
+   * @param returned called once, when the link is given back.
+   * @param told what a caller is told of an error.
+   */
+  constructor(
+    slot: Slot,
+    clock: Clock,
+    queryTimeoutMs: number,
+    returned: () => void,
+    told: (error: unknown) => unknown,
+  ) {
+    this.#told = told;
     this.#link = new LentLink({ slot, clock, queryTimeoutMs, handle: 'lease' });
     this.#returned = returned;
   }
@@ -29,11 +40,12 @@ export class LinkLease implements Lease {
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    return this.#link.query<Row>(
-      readStatement('lease.query', statement, values),
-      options,
-      Infinity,
-    );
+    const read = readStatement('lease.query', statement, values);
+    try {
+      return await this.#link.query<Row>(read, options, Infinity);
+    } catch (error) {
+      throw this.#told(error);
+    }
   }
 
   release(broken = false): void {

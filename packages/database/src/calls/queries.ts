@@ -7,7 +7,7 @@ import { LinkFailure } from '../link/link.ts';
 import { Interruption } from '../pool/running.ts';
 import { Slot } from '../pool/slot.ts';
 import type { CallCounts } from './call-counts.ts';
-import { explain } from './explain.ts';
+import { explain, lostForGood } from './explain.ts';
 import type { Route } from './route.ts';
 
 /** Where a statement's link is taken from. */
@@ -68,30 +68,38 @@ export class Queries {
     exchange: (slot: Slot) => Promise<T>,
   ): Promise<T> {
     this.#counts.queries += 1;
-    let mayReplay = idempotent;
+    let lost: { readonly failure: LinkFailure; readonly host: string } | undefined;
     let redirections = 0;
     while (true) {
-      const taken = take(limit);
-      const slot = taken instanceof Slot ? taken : await taken;
+      let slot: Slot;
+      try {
+        const taken = take(limit);
+        slot = taken instanceof Slot ? taken : await taken;
+      } catch (error) {
+        if (lost === undefined || limit.over?.by === 'signal') throw error;
+        throw lostForGood(lost.failure, lost.host, error);
+      }
+      const { host } = slot;
       try {
         return await exchange(slot);
       } catch (error) {
-        if (isLost(error) && (mayReplay || !error.sent)) {
+        if (isLost(error) && (!error.sent || (idempotent && lost === undefined))) {
           if (error.sent) {
-            mayReplay = false;
+            lost = { failure: error, host };
             this.#counts.replays += 1;
           }
           continue;
         }
-        if (redirections < MAX_REDIRECTIONS && this.#isMisdirected(error, slot.host)) {
+        if (redirections < MAX_REDIRECTIONS && this.#isMisdirected(error, host)) {
           redirections += 1;
           continue;
         }
         if (error instanceof Interruption && error.over.by === 'deadline') {
           this.#counts.queryTimeouts += 1;
         }
-        const { host } = slot;
-        throw explain(error, { host, timeoutMs: limit.timeoutMs, inTransaction: false });
+        const { timeoutMs } = limit;
+        const mayHaveRun = lost !== undefined;
+        throw explain(error, { host, timeoutMs, inTransaction: false, mayHaveRun });
       } finally {
         slot.release();
       }

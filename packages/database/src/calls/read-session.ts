@@ -27,6 +27,8 @@ export interface ReadSessionOptions {
   readonly queryTimeoutMs: number;
   /** Called before each call. @throws NestedAcquireError, DatabaseClosedError */
   readonly enter: (asked: string) => void;
+  /** What a caller is told of an error. */
+  readonly told: (error: unknown) => unknown;
 }
 
 /**
@@ -67,7 +69,7 @@ export class ReadSession implements Session {
     } catch (error) {
       // It may have written: what it wrote must not be missed by what is read next.
       this.#token = UNKNOWN_PLACE;
-      throw error;
+      throw this.#options.told(error);
     } finally {
       limit.release();
     }
@@ -84,7 +86,7 @@ export class ReadSession implements Session {
       return transacted;
     } catch (error) {
       this.#token = UNKNOWN_PLACE;
-      throw error;
+      throw this.#options.told(error);
     }
   }
 
@@ -95,7 +97,9 @@ export class ReadSession implements Session {
     const token = this.#token;
     const freshness =
       token === undefined ? ({ is: 'any' } as const) : ({ is: 'after', token } as const);
-    const value = await this.#options.reads.run(freshness, work, options, trace);
+    const value = await this.#options.reads
+      .run(freshness, work, options, trace)
+      .catch((error: unknown) => Promise.reject(this.#options.told(error)));
     if (trace.token !== undefined) this.#reach(trace.token);
     this.#pinned = trace.role === 'standby' ? trace.key : undefined;
     return value;

@@ -64,7 +64,9 @@ export class HostProbe {
 
   end(): void {
     this.#ending?.abort(new Error('the database was ended'));
-    this.#link?.close();
+    // What is being asked is to end now, not with its timeout.
+    if (this.#asking === undefined) this.#link?.close();
+    else this.#link?.destroy();
     this.#link = undefined;
   }
 

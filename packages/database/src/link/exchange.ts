@@ -99,6 +99,12 @@ export class PipelinedExchange implements Exchange {
     };
   }
 
+  /** It is not sent, and nothing comes back for it. */
+  refuse(at: number, failure: LinkFailure): void {
+    this.pending -= 1;
+    this.#settled.set(at, { status: 'rejected', reason: failure });
+  }
+
   done(failed: LinkFailure | undefined): void {
     const rest = { status: 'rejected', reason: failed ?? unanswered() } as const;
     this.#resolve(Array.from({ length: this.#count }, (_, at) => this.#settled.get(at) ?? rest));

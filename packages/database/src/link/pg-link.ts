@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { Clock } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/resilience';
 import { Client, type QueryResultRow } from 'pg';
 import type { Address } from '../address.ts';
 import type { QueryResult, Statement } from '../database.ts';
@@ -36,17 +36,19 @@ export async function connectPg(
   options: PgLinkOptions,
   { signal }: { signal: AbortSignal },
 ): Promise<Link> {
-  const { address, ssl, applicationName, keepAliveMs } = options;
-  const password = await passwordOf(options.password);
-  signal.throwIfAborted();
+  const { address, ssl, applicationName, keepAliveMs, connectTimeoutMs, clock } = options;
+  const beganMs = clock.now();
+  const password = await passwordOf(options, signal);
+  const remainingMs = Math.max(1, connectTimeoutMs - (clock.now() - beganMs));
+  const socket = keptAlive(keepAliveMs);
   const client = new Client({
     connectionString: connectionString(address, password, ssl !== undefined),
     ...(ssl === undefined ? {} : { ssl }),
     fallback_application_name: applicationName,
     pipeline: true,
-    stream: () => keptAlive(keepAliveMs),
+    stream: () => socket,
   });
-  const link = new PgLink(client, address, options.clock);
+  const link = new PgLink(client, address, socket, clock);
   return new Promise((resolve, reject) => {
     const settle = (how: () => void): void => {
       timer.cancel();
@@ -59,9 +61,7 @@ export async function connectPg(
       settle(() => reject(error));
     };
     const onAbort = (): void => give(signal.reason);
-    const timer = options.clock.schedule(options.connectTimeoutMs, () =>
-      give(coded('CONNECT_TIMEOUT', `no session within ${options.connectTimeoutMs} ms`)),
-    );
+    const timer = clock.schedule(remainingMs, () => give(tooLate(connectTimeoutMs, 'no session')));
     signal.addEventListener('abort', onAbort, { once: true });
     link.onLost = give;
     client.connect((error: Error | null) => {
@@ -76,8 +76,29 @@ export async function connectPg(
   });
 }
 
-async function passwordOf(password: PgLinkOptions['password']): Promise<string | undefined> {
-  return typeof password === 'function' ? password() : password;
+/** Who gives it may be as slow as any server, and is given as long. */
+async function passwordOf(
+  { password, connectTimeoutMs, clock }: PgLinkOptions,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  signal.throwIfAborted();
+  if (typeof password !== 'function') return password;
+  const settled = new AbortController();
+  const either = AbortSignal.any([signal, settled.signal]);
+  const late = sleep(clock, connectTimeoutMs, either).then(() => {
+    throw tooLate(connectTimeoutMs, 'no password');
+  });
+  try {
+    const given = await Promise.race([(async () => password())(), late]);
+    if (typeof given === 'string') return given;
+    throw new TypeError('the function that is asked for the password gave no string');
+  } finally {
+    settled.abort();
+  }
+}
+
+function tooLate(timeoutMs: number, missing: string): Error {
+  return coded('CONNECT_TIMEOUT', `${missing} within ${timeoutMs} ms`);
 }
 
 function connectionString(address: Address, password: string | undefined, ownTls: boolean): string {
@@ -116,6 +137,7 @@ class PgLink implements Link {
   backendPid = 0;
   readonly #client: Client;
   readonly #address: Address;
+  readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #prepared = new Map<string, string>();
   #secretKey = 0;
@@ -123,9 +145,10 @@ class PgLink implements Link {
   #exchange: Exchange | undefined;
   #commands: string[] = [];
 
-  constructor(client: Client, address: Address, clock: Clock) {
+  constructor(client: Client, address: Address, socket: Socket, clock: Clock) {
     this.#client = client;
     this.#address = address;
+    this.#socket = socket;
     this.#clock = clock;
     client.on('error', (error) => this.#lost(error));
     client.on('end', () => this.#lost(coded('CONNECT_CUT', 'the server hung up')));
@@ -178,14 +201,19 @@ class PgLink implements Link {
       const { stream } = this.#client.connection;
       stream.cork();
       for (const [at, statement] of statements.entries()) {
-        this.#submit(statement, exchange.takerAt(at));
+        const misnamed = this.#misnamed(statement);
+        if (misnamed === undefined) this.#submit(statement, exchange.takerAt(at));
+        else exchange.refuse(at, misnamed);
       }
       stream.uncork();
+      if (exchange.pending === 0) this.#end(exchange);
     });
   }
 
   cancel(timeoutMs: number): Promise<boolean> {
-    const { host, port } = this.#address;
+    // Behind one name there may be many servers, and only this one knows the key.
+    const host = this.#socket.remoteAddress ?? this.#address.host;
+    const { port } = this.#address;
     const key = { host, port, processId: this.backendPid, secretKey: this.#secretKey };
     return sendCancel(key, this.#clock, timeoutMs);
   }
@@ -241,28 +269,32 @@ class PgLink implements Link {
     this.#client.query<Row>(config, take);
   }
 
+  #refusesName(statement: Statement, exchange: Exchange): boolean {
+    const misnamed = this.#misnamed(statement);
+    if (misnamed === undefined) return false;
+    this.#exchange = undefined;
+    exchange.done(misnamed);
+    return true;
+  }
+
   /** pg would refuse it too, but without any reply to wait for. */
-  #refusesName({ name, text }: Statement, exchange: Exchange): boolean {
-    if (name === undefined) return false;
+  #misnamed({ name, text }: Statement): LinkFailure | undefined {
+    if (name === undefined) return undefined;
     const prepared = this.#prepared.get(name);
     if (prepared === undefined) this.#prepared.set(name, text);
-    if (prepared === undefined || prepared === text) return false;
-    this.#exchange = undefined;
-    exchange.done(
-      new LinkFailure(
-        'refused',
-        new TypeError(`the name ${name} stands for another statement`),
-        false,
-      ),
-    );
-    return true;
+    if (prepared === undefined || prepared === text) return undefined;
+    const why = new TypeError(`the name ${name} stands for another statement`);
+    return new LinkFailure('refused', why, false);
   }
 
   #ready(): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     exchange.pending -= 1;
-    if (exchange.pending > 0) return;
+    if (exchange.pending === 0) this.#end(exchange);
+  }
+
+  #end(exchange: Exchange): void {
     this.#exchange = undefined;
     const { error } = exchange;
     if (error === undefined) exchange.done(undefined);

@@ -112,7 +112,7 @@ export class HostPool {
     if (limit.over !== undefined) throw this.#timedOut(nowMs);
     if (this.#waiting.length === 0) {
       const slot = this.#idle.at(-1);
-      if (slot !== undefined && !this.#mustCheck(slot, nowMs)) {
+      if (slot !== undefined && nowMs < slot.retiresAtMs && !this.#mustCheck(slot, nowMs)) {
         this.#idle.pop();
         return this.#lend(slot, nowMs, 0);
       }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Announcer, Clock, Random, Timer } from '@holdfast/resilience';
 import type { DatabaseEvents } from '../events.ts';
 import { TOO_MANY_CONNECTIONS, inWords, mayConnectLater, sqlStateOf } from '../link/failure.ts';
@@ -41,6 +42,8 @@ export class LinkSupply {
   readonly #cap: LearnedCap;
   readonly #ending = new AbortController();
   #knockTimer: Timer | undefined;
+  /** Links outlive the call that wanted them, and must not keep what that call carries along. */
+  readonly #outside: <T>(work: () => T) => T = AsyncLocalStorage.snapshot();
 
   constructor(options: SupplyOptions, consumer: Consumer) {
     this.#options = options;
@@ -56,7 +59,9 @@ export class LinkSupply {
   /** Makes as many as are wanting, or sees to it that somebody is woken when that may be tried. */
   fill(wanting: number, nowMs: number): void {
     if (wanting <= 0) return;
-    for (let made = 0; made < wanting && this.#mayOpen(nowMs); made += 1) void this.#open(nowMs);
+    for (let made = 0; made < wanting && this.#mayOpen(nowMs); made += 1) {
+      void this.#outside(() => this.#open(nowMs));
+    }
   }
 
   /** A link was lost. */
