@@ -13,8 +13,9 @@ import type { DatabaseEvents, HostRole } from './events.ts';
  *   nobody until the server has confirmed the end of it.
  * - **Outcomes**: an error says whether the statement took effect: `not-applied` (nothing reached the
  *   server, or the server said so), `unknown` (it was sent and no answer came) or `applied`. Never a guess.
- * - **Replay**: after a lost link, `read` and calls marked `idempotent` are sent once more on another link.
- *   Anything else is sent at most once; only what never reached a socket is sent again.
+ * - **Replay**: after a lost link, `read` and calls marked `idempotent` are sent once more on another link; links
+ *   that stood when the first was lost, and are lost as well, do not count. Anything else is sent at most once;
+ *   only what never reached a socket is sent again.
  * - **Links**: none is lent while a transaction is open on it or a reply unread. A link that dies, idle or
  *   lent, never ends the process.
  * - **Fairness**: waiters are served in the order they came, held while the server is away, and refused at

@@ -220,6 +220,13 @@ test('a database that was never used ends at once', async () => {
   expect(server.connectionsTotal).toBe(0);
 });
 
+test('where every link is asked before it is lent it is lent all the same, and not made anew', async () => {
+  const { db, server } = await opened.database({ max: 1, validateAfterIdleMs: 0 });
+  for (let round = 0; round < 3; round += 1) await db.query('select 1');
+  expect(server.sessions()).toHaveLength(1);
+  expect(statementsLike(server, /^$/)).toBeGreaterThanOrEqual(2);
+});
+
 test('an idle link that dies with nobody listening harms nobody', async () => {
   const { db, server } = await opened.database();
   await db.query('select 1');

@@ -38,6 +38,24 @@ test.each<[string, (db: Database, timeoutMs: number) => Promise<unknown>, string
   },
 );
 
+test('an idempotent call outlives a server whose links are lost one after the other', async () => {
+  const { db, server } = await opened.database({ max: 4 });
+  server.answer('select v', { rows: [{ v: 1 }] });
+  const warm = await Promise.all([1, 2, 3, 4].map(() => db.acquire()));
+  for (const lease of warm) lease.release();
+  const before = new Set(server.sessions().map(({ number }) => number));
+  const died: number[] = [];
+  server.on('statement', ({ session, sql }) => {
+    // Each link of before dies with the call that it was given; those made later serve.
+    if (sql !== 'select v' || !before.has(session)) return;
+    died.push(session);
+    server.terminate({ session });
+  });
+  const call = await db.query('select v', [], { idempotent: true });
+  expect(call.rows).toEqual([{ v: 1 }]);
+  expect(died.length).toBeGreaterThan(1);
+});
+
 test('a call refused at its second sending may have taken effect at its first', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const stop = server.answer(UPSERT, 'never');
@@ -58,7 +76,7 @@ test('a call past its deadline at its second sending may have taken effect at it
   const { db, server } = await opened.database({ max: 1 });
   server.answer(UPSERT, 'never');
   const arrived = arrival(server, UPSERT);
-  const failure = failureOf(db.query(UPSERT, [], { idempotent: true, timeoutMs: 200 }));
+  const failure = failureOf(db.query(UPSERT, [], { idempotent: true, timeoutMs: 1_500 }));
   await arrived;
   server.drop();
   expect(await failure).toMatchObject({ code: 'QUERY_TIMEOUT', outcome: 'unknown' });

@@ -5,6 +5,7 @@ import { LinkFailure } from '../link/link.ts';
 import { Interruption } from '../pool/running.ts';
 import type { Slot } from '../pool/slot.ts';
 import { type Place, explain } from './explain.ts';
+import { mayReplay } from './queries.ts';
 import type { Route } from './route.ts';
 
 /** Sends all statements at once on one link; each is a transaction of its own. */
@@ -16,14 +17,14 @@ export async function runBatch(
 ): Promise<QueryResult[]> {
   const { timeoutMs } = limit;
   /** What the first message came to, whose link was lost. */
-  let first: (() => QueryResult[]) | undefined;
+  let first: { readonly atMs: number; readonly results: () => QueryResult[] } | undefined;
   while (true) {
     let slot: Slot;
     try {
       slot = await route.writable(limit);
     } catch (error) {
       if (first === undefined || limit.over?.by === 'signal') throw error;
-      return first();
+      return first.results();
     }
     const mayHaveRun = first !== undefined;
     const place = { host: slot.host, timeoutMs, inTransaction: false, mayHaveRun };
@@ -32,8 +33,11 @@ export async function runBatch(
       const settled = await slot.during(() => slot.link.pipeline(statements), limit);
       const loss = settled.find(isLoss);
       if (loss === undefined) return resultsOf(settled, place);
-      if (loss.reason.sent && (!idempotent || mayHaveRun)) return resultsOf(settled, place);
-      if (loss.reason.sent) first = () => resultsOf(settled, place);
+      if (loss.reason.sent) {
+        const atMs = slot.heardMs;
+        if (!idempotent || !mayReplay(slot, first)) return resultsOf(settled, place);
+        first ??= { atMs, results: () => resultsOf(settled, place) };
+      }
     } catch (error) {
       throw error instanceof Interruption ? explain(error, place) : error;
     } finally {

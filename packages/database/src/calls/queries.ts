@@ -29,7 +29,8 @@ export class Queries {
   }
 
   /**
-   * What never reached a socket is sent again; what may have run is sent again once, if it is idempotent.
+   * What never reached a socket is sent again; what may have run is sent again, if it is idempotent, as
+   * {@link mayReplay} says.
    * @throws as `Queryable.query`
    */
   run<Row extends QueryResultRow>(
@@ -68,7 +69,7 @@ export class Queries {
     exchange: (slot: Slot) => Promise<T>,
   ): Promise<T> {
     this.#counts.queries += 1;
-    let lost: { readonly failure: LinkFailure; readonly host: string } | undefined;
+    let lost: FirstLoss | undefined;
     let redirections = 0;
     while (true) {
       let slot: Slot;
@@ -83,9 +84,9 @@ export class Queries {
       try {
         return await exchange(slot);
       } catch (error) {
-        if (isLost(error) && (!error.sent || (idempotent && lost === undefined))) {
+        if (isLost(error) && (!error.sent || (idempotent && mayReplay(slot, lost)))) {
           if (error.sent) {
-            lost = { failure: error, host };
+            lost ??= { failure: error, host, atMs: slot.heardMs };
             this.#counts.replays += 1;
           }
           continue;
@@ -113,6 +114,21 @@ export class Queries {
       this.#route.notWritable(host)
     );
   }
+}
+
+/** The link a statement was first lost with. */
+interface FirstLoss {
+  readonly failure: LinkFailure;
+  readonly host: string;
+  readonly atMs: number;
+}
+
+/**
+ * After its first loss a statement is sent once more. Links that stood at that moment do not count: a server that
+ * goes down takes them along one after the other, and each of them can be lost only once.
+ */
+export function mayReplay(slot: Slot, first: { readonly atMs: number } | undefined): boolean {
+  return first === undefined || slot.bornMs <= first.atMs;
 }
 
 function isLost(error: unknown): error is LinkFailure {

@@ -38,6 +38,7 @@ const writing = /^(?:insert|update|delete|merge|truncate|create|alter|drop|copy)
  */
 export function ownAnswer(sql: string, values: readonly BoundValue[], standing: Standing): Reply {
   const text = foldedSql(sql);
+  if (text === '') return { command: '' };
   const command = commands.find(([pattern]) => pattern.test(text));
   if (command !== undefined) return { command: command[1] };
   if (standing.role === 'standby' && writing.test(text)) {

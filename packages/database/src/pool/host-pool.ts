@@ -333,7 +333,8 @@ export class HostPool {
 
   #settle(slot: Slot): void {
     if (slot.state === 'draining') {
-      if (slot.link.alive && slot.clean) this.#ready(slot, this.#clock.now());
+      // As of its answer: a link that was heard is not to be asked again for the moment that has passed since.
+      if (slot.link.alive && slot.clean) this.#ready(slot, slot.heardMs);
       else this.#drop(slot);
     }
     this.#pump();

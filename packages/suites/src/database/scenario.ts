@@ -8,7 +8,10 @@ export interface DatabasePlan {
   /** A promise, as a sentence: it names the test and the row of the report. */
   readonly promise: string;
   readonly fault: string;
-  /** Also played where the run is told to stand on Docker; the others are a matter of the pool alone. */
+  /**
+   * Also played where the run is told to stand on Docker: what is done to the server itself. Left out are what is a
+   * matter of the pool or of the wire alone, and second ways to the same harm; all of them can be played there.
+   */
   readonly inContainers?: boolean;
 }
 

@@ -75,6 +75,7 @@ scenario(
     promise:
       'a full disk refuses writes with its own words, loses none that was acknowledged, and reads go on',
     fault: 'the disk of Postgres is filled, then has room again (53100)',
+    inContainers: true,
   },
   openSmallDisk,
   async (disk): Promise<DatabaseOutcome> => {

@@ -85,6 +85,7 @@ scenario(
   {
     promise: 'a read that asks for at most so much lag does not get an older answer',
     fault: 'replay paused, then read with maxLagMs',
+    inContainers: true,
   },
   openReplicatedGround,
   async (ground) => {

@@ -11,6 +11,7 @@ scenario(
   {
     promise: 'a Postgres that lets in fewer links than the pool would like serves every call',
     fault: `53300: role limit ${ROLE_LIMIT}, pool of 20, ${CALLS} calls`,
+    inContainers: true,
   },
   openGround,
   async (ground) => {

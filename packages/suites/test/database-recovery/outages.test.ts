@@ -35,6 +35,7 @@ scenario(
   {
     promise: 'a backend that crashes takes all sessions down, and no idempotent call with them',
     fault: `SIGSEGV to one backend, ${CALLERS} callers`,
+    inContainers: true,
   },
   openGround,
   (ground) =>
@@ -59,6 +60,7 @@ scenario(
   {
     promise: 'callers wait while a Postgres replays its log, and none gets its 57P03',
     fault: `kill -9 with ${ROWS} rows to replay, ${CALLERS} callers`,
+    inContainers: true,
   },
   () => openGround({ settings: { checkpoint_timeout: '1h', max_wal_size: '1GB' } }),
   async (ground) => {
@@ -96,6 +98,7 @@ scenario(
   {
     promise: 'callers of a frozen Postgres hear at their deadline, and are served when it goes on',
     fault: `SIGSTOP for 2 s, ${CALLERS} callers with ${TIMEOUT_MS} ms each`,
+    inContainers: true,
   },
   openGround,
   async (ground) => {

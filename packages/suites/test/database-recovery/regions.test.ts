@@ -42,6 +42,7 @@ scenario(
     promise:
       'with one region killed registers are written and read on, and it catches up afterwards',
     fault: 'kill -9 of one Postgres of three, start again',
+    inContainers: true,
   },
   openRegions,
   async ({ grounds, store }) => {

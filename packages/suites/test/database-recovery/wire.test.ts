@@ -11,6 +11,7 @@ scenario(
   {
     promise: 'a query sent into a dead link ends at its deadline, and new links serve at once',
     fault: 'the network swallows everything both ways, then heals for new links',
+    inContainers: true,
   },
   openGround,
   async (ground) => {
@@ -50,6 +51,7 @@ scenario(
     promise:
       'a link whose server is gone is not lent twice: an idempotent call is served by a new one',
     fault: 'half-open: the server forgets every link, the client is told at its next byte',
+    inContainers: true,
   },
   openGround,
   async (ground) => {
@@ -203,6 +205,7 @@ scenario(
   {
     promise: 'a transaction whose link is lost before COMMIT is not there, and its caller knows',
     fault: 'the backend is terminated inside the transaction',
+    inContainers: true,
   },
   openGround,
   async (ground) => {
