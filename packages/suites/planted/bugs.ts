@@ -165,4 +165,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     broken: 'elseif false then',
     tests: { path: 'redis-failover/contract', name: 'holds as many jobs' },
   },
+  {
+    name: 'an idempotent call that was lost is called not applied',
+    file: 'packages/database/src/calls/queries.ts',
+    sound: 'throw lostForGood(lost.failure, lost.host, error);',
+    broken: 'throw error;',
+    tests: { path: 'packages/database/test/lost-calls', name: 'never called not applied' },
+  },
+  {
+    name: 'a new primary is written to before its timeline is stored',
+    file: 'packages/database/src/hosts/fence.ts',
+    sound: 'timeline <= this.#settled',
+    broken: 'timeline <= this.#timeline',
+    tests: { path: 'packages/database/test/fence', name: 'once its timeline is stored' },
+  },
 ];
