@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterEach, expect, test } from '@jest/globals';
+import { Socket } from 'node:net';
+import { afterEach, expect, jest, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
 import { type Database, createDatabase } from '../src/index.ts';
@@ -234,4 +235,20 @@ test.each<[string, (db: Database) => Promise<unknown>]>([
     outcome: 'not-applied',
   });
   expect(server.connectionsTotal).toBe(0);
+});
+
+test('the silence of a link is asked about by TCP, unless told otherwise after 10 seconds', async () => {
+  const asked = jest.spyOn(Socket.prototype, 'setKeepAlive');
+  try {
+    const { db } = await opened.database();
+    await db.query('select 1');
+    const patient = await opened.database({ keepAliveMs: 60_000 });
+    await patient.db.query('select 1');
+    expect(asked.mock.calls.map(([on, delayMs]) => [on, delayMs])).toEqual([
+      [true, 10_000],
+      [true, 60_000],
+    ]);
+  } finally {
+    asked.mockRestore();
+  }
 });

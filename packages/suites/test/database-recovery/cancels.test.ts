@@ -1,0 +1,67 @@
+import { expect } from '@jest/globals';
+import { seededRandom } from '@holdfast/resilience';
+import { openGround, untilTrue } from '../../src/database/ground.ts';
+import { scenario } from '../../src/database/scenario.ts';
+
+const CANCELS = Number(process.env['HOLDFAST_CANCELS'] ?? 400);
+const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
+const CALLERS = 20;
+/** Long for each other: whatever ends one of these early is not its own deadline. */
+const PATIENT_MS = 60_000;
+
+scenario(
+  {
+    promise: 'a query given up is ended on the server, and no other one with it',
+    fault: `${CANCELS} deadlines that race the answers, other queries on the same 4 links`,
+  },
+  openGround,
+  async (ground) => {
+    const random = seededRandom(SEED);
+    const database = ground.database({
+      max: 4,
+      acquireTimeoutMs: PATIENT_MS,
+      queryTimeoutMs: PATIENT_MS,
+    });
+    await database.query('select 1');
+    let begun = 0;
+    let answered = 0;
+    const strange: unknown[] = [];
+    const hurry = async (): Promise<void> => {
+      const timeoutMs = 1 + Math.floor(random() * 5);
+      const lease = await database.acquire();
+      try {
+        await lease.query('select pg_sleep($1)', [random() * 0.005], { timeoutMs });
+      } catch (error) {
+        if (codeOf(error) !== 'QUERY_TIMEOUT') strange.push(error);
+      } finally {
+        lease.release();
+      }
+    };
+    const caller = async (): Promise<void> => {
+      while (begun < CANCELS) {
+        const number = (begun += 1);
+        await hurry();
+        const { rows } = await database.query('select $1::int as number', [number]);
+        expect(rows).toEqual([{ number }]);
+        answered += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: CALLERS }, caller));
+    expect({ seed: SEED, strange }).toEqual({ seed: SEED, strange: [] });
+    await untilTrue(async () => {
+      const [row] = await ground.ask(
+        `select count(*)::int as running from pg_stat_activity
+         where application_name = 'holdfast' and state = 'active'`,
+      );
+      return row?.['running'] === 0;
+    });
+    const [{ cancels } = { cancels: 0 }] = database.getStats().hosts;
+    // Otherwise nothing raced.
+    expect(cancels).toBeGreaterThan(0);
+    return { accepted: begun, delivered: answered, seed: SEED, note: `${cancels} cancelled` };
+  },
+);
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
+}
