@@ -1,5 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Announcer, InvalidOptionError, createAnnouncer } from '@holdfast/resilience';
+import {
+  type Announcer,
+  Deadlines,
+  InvalidOptionError,
+  createAnnouncer,
+} from '@holdfast/resilience';
 import type { Address } from './address.ts';
 import { noCalls } from './calls/call-counts.ts';
 import { LeakWatch } from './calls/leak-watch.ts';
@@ -32,6 +37,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const cluster = hosts.length === 1 ? undefined : clusterOf(hosts, settings, events);
   const route = cluster ?? loneRoute(only);
   const { clock, random, queryTimeoutMs, transactionTimeoutMs } = settings;
+  const deadlines = new Deadlines(clock, queryTimeoutMs);
   const counts = noCalls();
   const queries = new Queries(route, counts);
   const leaks = new LeakWatch(clock, events, settings.leakReportMs);
@@ -46,11 +52,13 @@ export function createDatabase(options: DatabaseOptions): Database {
     queries,
     leaks,
     current,
+    deadlines,
     reads: new Reads({
       queries,
       counts,
       clock,
       queryTimeoutMs,
+      deadlines,
       choose: cluster === undefined ? async () => loneReadHost(only) : chooserIn(cluster, settings),
     }),
     transactions: new Transactions({

@@ -1,5 +1,10 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { type Announcer, Deadlines, InvalidOptionError, type Listen } from '@holdfast/resilience';
+import {
+  type Announcer,
+  type Deadlines,
+  InvalidOptionError,
+  type Listen,
+} from '@holdfast/resilience';
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
 import type { CallCounts } from './calls/call-counts.ts';
@@ -49,6 +54,8 @@ export interface PooledDatabaseOptions {
   readonly leaks: LeakWatch;
   readonly reads: Reads;
   readonly transactions: Transactions;
+  /** Of `queryTimeoutMs` each, shared by the calls that have no limit of their own. */
+  readonly deadlines: Deadlines;
   /** The transaction on whose behalf the present code runs. */
   readonly current: AsyncLocalStorage<{ open: boolean }>;
 }
@@ -59,13 +66,10 @@ const END_DEADLINE_MS = 10_000;
 export class PooledDatabase implements Database {
   readonly on: Listen<DatabaseEvents>;
   readonly #options: PooledDatabaseOptions;
-  readonly #deadlines: Deadlines;
   #ending: Promise<void> | undefined;
 
   constructor(options: PooledDatabaseOptions) {
     this.#options = options;
-    const { clock, queryTimeoutMs } = options.settings;
-    this.#deadlines = new Deadlines(clock, queryTimeoutMs);
     this.on = options.events.on;
   }
 
@@ -189,7 +193,7 @@ export class PooledDatabase implements Database {
   #limit(asked: string, options: CallOptions | undefined): Limit {
     const { clock, queryTimeoutMs } = this.#options.settings;
     this.#enter(asked);
-    const deadlines = this.#deadlines;
+    const { deadlines } = this.#options;
     return limitOf(asked, options, { clock, fallbackMs: queryTimeoutMs, deadlines });
   }
 

@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/resilience';
 import * as fc from 'fast-check';
+import type { Token } from '../src/database.ts';
 import { Nearness, nearest } from '../src/hosts/latency.ts';
-import { Progress, hasReached } from '../src/hosts/progress.ts';
+import { Progress, type ReplayFloor, hasReached } from '../src/hosts/progress.ts';
 import { UNKNOWN_PLACE, laterOf, parseLsn, tokenFrom } from '../src/lsn.ts';
 import { ConnectGate } from '../src/pool/connect-gate.ts';
 import { LearnedCap } from '../src/pool/learned-cap.ts';
@@ -46,14 +47,18 @@ test('what was never measured is infinitely behind', () => {
   expect(progress.lagMs(10n, 100)).toBe(Infinity);
 });
 
+function reached(floor: ReplayFloor | undefined, token: Token): boolean {
+  return hasReached(floor, token, parseLsn(token.lsn));
+}
+
 test('a place counts as reached on its own or a later timeline, and an unknown one never', () => {
   const floor = { timeline: 2, position: 0x100n };
-  expect(hasReached(floor, { timeline: 2, lsn: '0/100' })).toBe(true);
-  expect(hasReached(floor, { timeline: 1, lsn: '0/FF' })).toBe(true);
-  expect(hasReached(floor, { timeline: 3, lsn: '0/1' })).toBe(false);
-  expect(hasReached(floor, { timeline: 2, lsn: '0/101' })).toBe(false);
-  expect(hasReached({ timeline: 9, position: 2n ** 60n }, UNKNOWN_PLACE)).toBe(false);
-  expect(hasReached(undefined, { timeline: 0, lsn: '0/0' })).toBe(false);
+  expect(reached(floor, { timeline: 2, lsn: '0/100' })).toBe(true);
+  expect(reached(floor, { timeline: 1, lsn: '0/FF' })).toBe(true);
+  expect(reached(floor, { timeline: 3, lsn: '0/1' })).toBe(false);
+  expect(reached(floor, { timeline: 2, lsn: '0/101' })).toBe(false);
+  expect(reached({ timeline: 9, position: 2n ** 60n }, UNKNOWN_PLACE)).toBe(false);
+  expect(reached(undefined, { timeline: 0, lsn: '0/0' })).toBe(false);
 });
 
 test('places are read as Postgres writes them, and ordered by timeline first', () => {

@@ -1,14 +1,19 @@
 import { InvalidOptionError } from '@holdfast/resilience';
 import type { Consistency, Token } from '../database.ts';
-import { readToken } from '../lsn.ts';
+import { parseLsn, readToken } from '../lsn.ts';
 import { MAX_TIMEOUT_MS } from '../options.ts';
 
 /** How fresh a read must be, as one tagged union. */
 export type Freshness =
   | { readonly is: 'strong' }
   | { readonly is: 'any' }
-  | { readonly is: 'after'; readonly token: Token }
+  | { readonly is: 'after'; readonly token: Token; readonly position: bigint | undefined }
   | { readonly is: 'recent'; readonly maxLagMs: number };
+
+/** @param token read once, and not again with each host that it is compared with. */
+export function after(token: Token): Freshness {
+  return { is: 'after', token, position: parseLsn(token.lsn) };
+}
 
 const PERMITTED = "'strong', 'any', { after: token } or { maxLagMs: 0 or more }";
 
@@ -19,7 +24,7 @@ export function readConsistency(owner: string, given: unknown): Freshness {
   if (typeof given === 'object' && given !== null && Object.keys(given).length === 1) {
     if ('after' in given) {
       if (given.after === undefined) return { is: 'any' };
-      return { is: 'after', token: readToken(owner, 'consistency.after', given.after) };
+      return after(readToken(owner, 'consistency.after', given.after));
     }
     if ('maxLagMs' in given) {
       const { maxLagMs } = given;

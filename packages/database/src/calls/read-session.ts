@@ -14,6 +14,7 @@ import type {
 } from '../database.ts';
 import { UNKNOWN_PLACE, laterOf, readToken } from '../lsn.ts';
 import { limitOf } from './call-limit.ts';
+import { type Freshness, after } from './consistency.ts';
 import type { Queries } from './queries.ts';
 import type { ReadTrace, Reads } from './reads.ts';
 import { checkWork, readStatement } from './statement.ts';
@@ -38,6 +39,7 @@ export interface ReadSessionOptions {
 export class ReadSession implements Session {
   readonly #options: ReadSessionOptions;
   #token: Token | undefined;
+  #freshness: Freshness = { is: 'any' };
   #pinned: string | undefined;
 
   constructor(options: ReadSessionOptions) {
@@ -68,7 +70,7 @@ export class ReadSession implements Session {
       return result;
     } catch (error) {
       // It may have written: what it wrote must not be missed by what is read next.
-      this.#token = UNKNOWN_PLACE;
+      this.#wantFrom(UNKNOWN_PLACE);
       throw this.#options.told(error);
     } finally {
       limit.release();
@@ -85,7 +87,7 @@ export class ReadSession implements Session {
       this.#reach(transacted.token);
       return transacted;
     } catch (error) {
-      this.#token = UNKNOWN_PLACE;
+      this.#wantFrom(UNKNOWN_PLACE);
       throw this.#options.told(error);
     }
   }
@@ -94,18 +96,23 @@ export class ReadSession implements Session {
     checkWork('session.read', work);
     this.#options.enter('session.read');
     const trace: ReadTrace = this.#pinned === undefined ? {} : { key: this.#pinned };
-    const token = this.#token;
-    const freshness =
-      token === undefined ? ({ is: 'any' } as const) : ({ is: 'after', token } as const);
-    const value = await this.#options.reads
-      .run(freshness, work, options, trace)
-      .catch((error: unknown) => Promise.reject(this.#options.told(error)));
-    if (trace.token !== undefined) this.#reach(trace.token);
-    this.#pinned = trace.role === 'standby' ? trace.key : undefined;
-    return value;
+    try {
+      const value = await this.#options.reads.run(this.#freshness, work, options, trace);
+      if (trace.token !== undefined) this.#reach(trace.token);
+      this.#pinned = trace.role === 'standby' ? trace.key : undefined;
+      return value;
+    } catch (error) {
+      throw this.#options.told(error);
+    }
   }
 
   #reach(token: Token): void {
-    this.#token = laterOf(this.#token, token);
+    this.#wantFrom(laterOf(this.#token, token));
+  }
+
+  #wantFrom(token: Token): void {
+    if (token === this.#token) return;
+    this.#token = token;
+    this.#freshness = after(token);
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock, Deadlines } from '@holdfast/resilience';
 import type { QueryResultRow } from 'pg';
 import type {
   CallOptions,
@@ -41,6 +41,8 @@ export interface ReadsOptions {
   readonly counts: CallCounts;
   readonly clock: Clock;
   readonly queryTimeoutMs: number;
+  /** Of `queryTimeoutMs` each. */
+  readonly deadlines: Deadlines;
   /** @throws NoWritableHostError when there is none. */
   readonly choose: (
     freshness: Freshness,
@@ -71,14 +73,15 @@ export class Reads {
     call: CallOptions | undefined,
     trace?: ReadTrace,
   ): Promise<T> {
-    const { clock, counts, queryTimeoutMs, choose } = this.#options;
-    const limit = limitOf('read', call, { clock, fallbackMs: queryTimeoutMs });
+    const { clock, counts, queryTimeoutMs, deadlines, choose } = this.#options;
+    const limit = limitOf('read', call, { clock, fallbackMs: queryTimeoutMs, deadlines });
+    const whole: Whole = { limit, isTaken: false, isOver: false };
     try {
       for (let attempt = 1; ; attempt += 1) {
         const host = await choose(freshness, limit, trace?.key);
         if (host.role === 'standby') counts.replicaReads += 1;
         else if (freshness.is !== 'strong') counts.primaryFallbacks += 1;
-        const reader = new HostReader(host, this.#options, limit, call?.signal, trace);
+        const reader = new HostReader(host, this.#options, whole, call?.signal, trace);
         try {
           const value = await work(reader);
           host.served();
@@ -93,9 +96,20 @@ export class Reads {
         }
       }
     } finally {
-      limit.release();
+      whole.isOver = true;
+      if (!whole.isTaken) limit.release();
     }
   }
+}
+
+/**
+ * The limit of a read. One statement at a time runs by it, because a timer for each costs more than the check of a
+ * replica; one beside it takes a limit of its own. Whoever uses it last releases it.
+ */
+interface Whole {
+  readonly limit: Limit;
+  isTaken: boolean;
+  isOver: boolean;
 }
 
 class HostReader implements Reader {
@@ -105,7 +119,7 @@ class HostReader implements Reader {
   failed = false;
   readonly #host: ReadHost;
   readonly #options: ReadsOptions;
-  readonly #limit: Limit;
+  readonly #whole: Whole;
   readonly #signal: AbortSignal | undefined;
   readonly #trace: ReadTrace | undefined;
   #ended = false;
@@ -113,7 +127,7 @@ class HostReader implements Reader {
   constructor(
     host: ReadHost,
     options: ReadsOptions,
-    limit: Limit,
+    whole: Whole,
     signal: AbortSignal | undefined,
     trace: ReadTrace | undefined,
   ) {
@@ -121,7 +135,7 @@ class HostReader implements Reader {
     this.role = host.role;
     this.#host = host;
     this.#options = options;
-    this.#limit = limit;
+    this.#whole = whole;
     this.#signal = signal;
     this.#trace = trace;
   }
@@ -137,18 +151,28 @@ class HostReader implements Reader {
   ): Promise<QueryResult<Row>> {
     const statement = readStatement('reader.query', given, values);
     if (this.#ended) throw new TransactionEndedError('reader');
-    const { clock, queryTimeoutMs } = this.#options;
-    const atMostMs = Math.max(1, this.#limit.remainingMs());
-    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
-    const limit = limitOf('reader.query', options, bounds);
+    const limit = this.#limitFor(options);
+    const whole = this.#whole;
+    const takesWhole = limit === whole.limit;
+    if (takesWhole) whole.isTaken = true;
     try {
       return await this.#run<Row>(statement, limit);
     } catch (error) {
       this.failed ||= isOfTheHost(error);
       throw error instanceof HostLeft ? leftBy(error) : error;
     } finally {
-      limit.release();
+      if (takesWhole) whole.isTaken = false;
+      if (!takesWhole || whole.isOver) limit.release();
     }
+  }
+
+  #limitFor(options: QueryOptions | undefined): Limit {
+    const { clock, queryTimeoutMs } = this.#options;
+    const { limit, isTaken } = this.#whole;
+    if (options === undefined && !isTaken && limit.timeoutMs <= queryTimeoutMs) return limit;
+    const atMostMs = Math.max(1, limit.remainingMs());
+    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
+    return limitOf('reader.query', options, bounds);
   }
 
   async #run<Row extends QueryResultRow>(

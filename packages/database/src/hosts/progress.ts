@@ -1,5 +1,4 @@
 import type { Token } from '../database.ts';
-import { parseLsn } from '../lsn.ts';
 
 const MAX_SAMPLES = 1_000;
 
@@ -34,13 +33,19 @@ export interface ReplayFloor {
   readonly position: bigint;
 }
 
-/** Whether everything up to the token can be read there. */
-export function hasReached(floor: ReplayFloor | undefined, token: Token): boolean {
-  const wanted = parseLsn(token.lsn);
+/**
+ * Whether everything up to the token can be read there.
+ * @param position of the token.
+ */
+export function hasReached(
+  floor: ReplayFloor | undefined,
+  token: Token,
+  position: bigint | undefined,
+): boolean {
   return (
     floor !== undefined &&
-    wanted !== undefined &&
+    position !== undefined &&
     floor.timeline >= token.timeline &&
-    floor.position >= wanted
+    floor.position >= position
   );
 }

@@ -56,7 +56,7 @@ export class ReplicaChoice {
 
   #isFresh({ floor }: Host, freshness: Freshness): boolean {
     if (freshness.is === 'any') return true;
-    if (freshness.is === 'after') return hasReached(floor, freshness.token);
+    if (freshness.is === 'after') return hasReached(floor, freshness.token, freshness.position);
     if (freshness.is === 'strong' || floor === undefined) return false;
     const { progress, primary } = this.#options.cluster;
     const timeline = primary?.sighting?.timeline;
