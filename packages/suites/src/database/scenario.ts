@@ -30,9 +30,10 @@ export interface DatabaseOutcome {
   readonly note?: string;
 }
 
-/** Told so, and with an image of Postgres to be had. */
-const isContained = process.env['HOLDFAST_STAGE'] === 'docker';
-const hasImage = ['15', '18'].some(
+/** The run is told to stand on Docker. */
+export const isContained: boolean = process.env['HOLDFAST_STAGE'] === 'docker';
+/** An image of Postgres is to be had. */
+export const hasImage: boolean = ['15', '18'].some(
   (version) => (process.env[`HOLDFAST_IMAGE_POSTGRES_${version}`] ?? '') !== '',
 );
 
