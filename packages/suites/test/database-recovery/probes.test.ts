@@ -3,10 +3,14 @@ import { probes } from '@holdfast/database/probes';
 import { probeInChild } from '../../src/database/probe-child.ts';
 import { hasImage, isContained } from '../../src/database/scenario.ts';
 
-// What a pool does is the same whatever the server runs in; there only what is done to the server itself is played.
+// In containers none without an image, and there only what is done to the server itself: what a pool does is the
+// same whatever the server runs in.
 const where = !isContained || hasImage ? describe : describe.skip;
-const onServers = ['server killed, started again', 'server frozen'];
-const played = probes.filter(({ name }) => !isContained || onServers.includes(name));
+const onServers = new Set(['server killed, started again', 'server frozen']);
+const played = probes.filter(({ name }) => !isContained || onServers.has(name));
+
+// What other pools do is the same there, too.
+const beside = isContained ? describe.skip : describe;
 
 where('probes', () => {
   test.each(played.map(({ name }) => [name]))('our pool holds: %s', async (probe) => {
@@ -14,7 +18,7 @@ where('probes', () => {
   });
 });
 
-(isContained ? describe.skip : describe)('probes of others', () => {
+beside('probes of others', () => {
   test('a probe finds a pool that ends the process', async () => {
     const row = await probeInChild('pg.Pool', 'idle link lost, no listener');
     expect(row).toMatchObject({ verdict: 'dies', seen: expect.stringContaining('terminat') });
