@@ -1,9 +1,10 @@
-import { createMemoryJournal, openJournal } from '@holdfast/journal';
 import { type Announcer, createAnnouncer, nextEvent } from '@holdfast/resilience';
 import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
+import { deadLettersOf, poisonJobsOf } from './dead-letters.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { type Journals, diskJournals, openFallback } from './fallback.ts';
 import { Gate } from './gate.ts';
 import {
   DuplicateConsumerError,
@@ -16,7 +17,6 @@ import {
   type QueueOptions,
   type SettledQueueOptions,
   readCloseDeadlineMs,
-  readDeadLetterOptions,
   readEnqueueOptions,
   readProcessOptions,
   readQueueOptions,
@@ -26,6 +26,7 @@ import { conform } from './schema.ts';
 import { checkJobId, checkTopic, serialisePayload } from './payload.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import { performer } from './perform.ts';
+import { PoisonStore } from './poison-store.ts';
 import type {
   Accepted,
   Acceptor,
@@ -68,6 +69,7 @@ export function createQueueOn(
 interface Opened {
   readonly backlog: Backlog;
   readonly dispatcher: Dispatcher;
+  readonly poison: PoisonStore;
   readonly gate: Gate;
 }
 
@@ -75,6 +77,7 @@ interface Opened {
 export class QueueAdapter implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: SettledQueueOptions;
+  readonly #journals: Journals;
   readonly #announcer: Announcer<QueueEvents> = createAnnouncer('holdfast:queue');
   readonly #opening: Promise<Opened>;
   /** By topic and name. */
@@ -84,8 +87,13 @@ export class QueueAdapter implements Queue {
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#announcer.on;
 
-  constructor(backend: QueueBackend, options: SettledQueueOptions) {
+  constructor(
+    backend: QueueBackend,
+    options: SettledQueueOptions,
+    journals: Journals = diskJournals,
+  ) {
     this.#backend = backend;
+    this.#journals = journals;
     this.#options = options;
     this.#opening = this.#open();
     // A failure to open is told to whoever enqueues, processes or asks; nobody may have yet.
@@ -171,7 +179,7 @@ export class QueueAdapter implements Queue {
   }
 
   getStats(): QueueStats {
-    const { dispatcher, backlog } = this.#opened ?? {};
+    const { dispatcher, backlog, poison } = this.#opened ?? {};
     const failure = dispatcher?.standing.failure;
     const age = dispatcher?.oldestAgeMs;
     return {
@@ -182,6 +190,7 @@ export class QueueAdapter implements Queue {
       acceptedByFallback: 0,
       drained: 0,
       alreadyApplied: 0,
+      poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
       ...dispatcher?.counts,
@@ -196,26 +205,14 @@ export class QueueAdapter implements Queue {
   }
 
   deadLetters(topic: string): DeadLetters {
-    checkTopic('deadLetters', topic);
-    const backend = this.#backend;
-    return {
-      async list(options) {
-        const { limit } = readDeadLetterOptions(options, 100);
-        const letters = await backend.deadLetters(topic, limit);
-        return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }) => {
-          const parsed: unknown = JSON.parse(payload);
-          return { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
-        });
-      },
-      async redrive({ ids, ...options } = {}) {
-        const { limit } = readDeadLetterOptions(options, 1_000);
-        return backend.redrive(
-          topic,
-          limit,
-          ids?.map((id) => checkJobId('redrive', id)),
-        );
-      },
-    };
+    return deadLettersOf(this.#backend, checkTopic('deadLetters', topic));
+  }
+
+  poisonJobs(topic: string): DeadLetters {
+    return poisonJobsOf(checkTopic('poisonJobs', topic), async () => {
+      const { poison, gate } = await this.#opening;
+      return { poison, submit: (submission) => gate.submit(submission, undefined) };
+    });
   }
 
   health(): QueueHealth {
@@ -256,14 +253,7 @@ export class QueueAdapter implements Queue {
 
   async #open(): Promise<Opened> {
     const { fallback, tuning } = this.#options;
-    const bounds = {
-      maxRecords: tuning.maxBacklogJobs,
-      maxBytes: tuning.maxBacklogBytes,
-    };
-    const journal =
-      fallback === 'memory'
-        ? createMemoryJournal(bounds)
-        : await openJournal({ ...fallback.journal, ...bounds, clock: tuning.clock });
+    const { journal, poison } = await openFallback(this.#options, this.#journals);
     // In memory it would be kept twice: the lanes retain what Redis has confirmed as well.
     const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
     const backlog = new Backlog({
@@ -278,9 +268,10 @@ export class QueueAdapter implements Queue {
       announcer: this.#announcer,
       fallback: this.#fallback,
       backlog,
+      poison,
     });
     await dispatcher.open();
-    this.#opened = { backlog, dispatcher, gate: new Gate(dispatcher, tuning) };
+    this.#opened = { backlog, dispatcher, poison, gate: new Gate(dispatcher, tuning) };
     this.#openLink(dispatcher);
     return this.#opened;
   }
@@ -334,7 +325,7 @@ export class QueueAdapter implements Queue {
     deadline.cancel();
     const left = opened?.backlog.size ?? 0;
     await Promise.all([opened?.dispatcher.close(), this.#backend.close()]);
-    await opened?.backlog.close();
+    await Promise.all([opened?.backlog.close(), opened?.poison.close()]);
     if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
 }

@@ -96,6 +96,11 @@ export interface PublishReceipt {
   readonly duplicates: readonly string[];
   /** How many jobs, the last ones, were not added because the topic holds as many as it may. */
   readonly refused: number;
+  /**
+   * The first job the store refuses for what it is, while the topic itself is in order: those before it were
+   * added, and those behind it not tried.
+   */
+  readonly poison?: { readonly sequence: number; readonly reason: string };
 }
 
 /** One consumer's view of a topic. */

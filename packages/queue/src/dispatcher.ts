@@ -12,11 +12,19 @@ import type {
   PublishedJob,
   QueueBackend,
 } from './backend.ts';
-import { QueueClosedError, QueueFullError, ServerUnsupportedError } from './errors.ts';
+import {
+  PoisonJobError,
+  QueueClosedError,
+  QueueFullError,
+  ServerUnsupportedError,
+} from './errors.ts';
+import { publishApart } from './apart.ts';
 import type { Backlog } from './backlog.ts';
 import { Lane, inBatches } from './lane.ts';
 import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
+import type { PoisonStore } from './poison-store.ts';
+import { Progress } from './progress.ts';
 import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
@@ -25,6 +33,7 @@ import { Standing } from './standing.ts';
 export interface DispatcherParts {
   readonly backend: QueueBackend;
   readonly backlog: Backlog;
+  readonly poison: PoisonStore;
   readonly fallback: Exclude<Acceptor, 'redis'>;
   readonly announcer: Announcer<QueueEvents>;
   readonly clock: Clock;
@@ -65,7 +74,7 @@ export class Dispatcher implements Inflow {
   readonly #recovery: Recovery;
   readonly #lanes = new Map<string, Lane>();
   readonly #spills = new Set<Promise<void>>();
-  readonly #awaitingProgress = new Set<() => void>();
+  readonly #progress = new Progress();
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
@@ -87,6 +96,7 @@ export class Dispatcher implements Inflow {
       ...parts,
       standing: this.standing,
       inflow: this,
+      onPoison: (topic, id, reason) => this.#tellPoison(topic, id, reason, true),
       isJournalFirst: this.#isJournalFirst,
     });
   }
@@ -169,19 +179,7 @@ export class Dispatcher implements Inflow {
 
   /** Resolves when a job was answered or brought over next; rejects with the signal's own reason. */
   progress(signal: AbortSignal): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#awaitingProgress.delete(onProgress);
-        reject(signal.reason);
-      };
-      const onProgress = (): void => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      this.#awaitingProgress.add(onProgress);
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) onAbort();
-    });
+    return this.#progress.next(signal);
   }
 
   /** Refuses what is still on its way and stops draining. */
@@ -283,16 +281,24 @@ export class Dispatcher implements Inflow {
       for (const job of batch) job.wasSent = true;
       const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
       const maxJobs = topics.get(lane.topic)?.maxJobs;
-      const receipt = await backend.publish({ ...this.#publication(lane, jobs), maxJobs });
-      const added = batch.length - receipt.refused;
-      this.#confirm(lane, jobs.slice(0, added));
-      this.counts.acceptedByRedis += added;
+      const poisoned = new Map<number, string>();
+      const publication = { ...this.#publication(lane, jobs), maxJobs };
+      const receipt = await publishApart(backend, publication, ({ sequence }, reason) => {
+        poisoned.set(sequence, reason);
+      });
+      const room = batch.length - receipt.refused;
+      const isSound = ({ sequence }: { sequence: number }): boolean => !poisoned.has(sequence);
+      this.#confirm(lane, jobs.slice(0, room).filter(isSound));
+      const added = batch.slice(0, room).filter(isSound);
+      this.counts.acceptedByRedis += added.length;
       const duplicates = new Set(receipt.duplicates);
-      for (const job of batch.slice(0, added)) {
-        job.accepted(backend.kind, duplicates.has(job.submission.id));
-      }
+      for (const job of added) job.accepted(backend.kind, duplicates.has(job.submission.id));
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
-      for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));
+      for (const job of batch.slice(room)) job.refused(new QueueFullError('maxJobs', held));
+      for (const job of batch) {
+        const reason = poisoned.get(job.sequence);
+        if (reason !== undefined) this.#refusePoison(lane.topic, job, reason);
+      }
     } catch (error) {
       lane.putBack(batch);
       announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
@@ -301,6 +307,17 @@ export class Dispatcher implements Inflow {
       lane.isSending = false;
       this.#pump(lane);
     }
+  }
+
+  #refusePoison(topic: string, job: PendingJob, reason: string): void {
+    const { id } = job.submission;
+    job.refused(new PoisonJobError(topic, id, reason));
+    this.#tellPoison(topic, id, reason, false);
+  }
+
+  #tellPoison(topic: string, id: string, reason: string, kept: boolean): void {
+    const { announcer, clock } = this.#parts;
+    announcer.announce('poisoned', { topic, id, reason, kept, atMs: clock.now() });
   }
 
   #publication(
@@ -361,8 +378,7 @@ export class Dispatcher implements Inflow {
   }
 
   tellProgress(): void {
-    for (const onProgress of this.#awaitingProgress) onProgress();
-    this.#awaitingProgress.clear();
+    this.#progress.tell();
   }
 }
 

@@ -21,6 +21,7 @@ export {
   DuplicateConsumerError,
   EffectRolledBackError,
   PayloadTooLargeError,
+  PoisonJobError,
   QueueClosedError,
   QueueFullError,
   SchemaViolationError,

@@ -34,7 +34,7 @@ export interface Queue {
    * @param topic 1 to 200 characters, no control characters, no braces.
    * @param payload anything JSON can hold without loss.
    * @throws InvalidOptionError for a bad topic, option or payload; SchemaViolationError;
-   *   PayloadTooLargeError; QueueFullError;
+   *   PayloadTooLargeError; QueueFullError; PoisonJobError;
    *   QueueClosedError; ServerUnsupportedError; the signal's own reason. Nothing was half-written then.
    */
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
@@ -63,6 +63,11 @@ export interface Queue {
   getStats(): QueueStats;
   /** The jobs of a topic that failed for good, and the way back for them. */
   deadLetters(topic: string): DeadLetters;
+  /**
+   * The jobs of a topic that Redis refused for what they are after the fallback had accepted them, and the way
+   * back for them. They are in the fallback, so they can be listed while Redis is away.
+   */
+  poisonJobs(topic: string): DeadLetters;
   /** What somebody who watches the service has to know of the queue. */
   health(): QueueHealth;
   /**
@@ -163,7 +168,7 @@ export interface DeadJob {
   readonly history: readonly string[];
 }
 
-/** They are in Redis, so both reject with BackendError while it is away. */
+/** Those of `deadLetters` are in Redis, so both reject with BackendError while it is away. */
 export interface DeadLetters {
   /** The oldest ones. @param options.limit default 100. */
   list(options?: { limit?: number }): Promise<DeadJob[]>;
@@ -232,6 +237,8 @@ export interface QueueStats {
   readonly drained: number;
   /** Accepted by the fallback, and given up for newer ones (`backpressure: 'shed-oldest'`). */
   readonly shed: number;
+  /** Refused by Redis for what they are, and kept aside. */
+  readonly poisoned: number;
   /** Resent, and found already applied. */
   readonly alreadyApplied: number;
   /** Waiting in memory for an answer of Redis or the journal. */
@@ -281,6 +288,11 @@ export interface QueueEvents {
   forgot: { topic: string; jobs: number; resent: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
+  /**
+   * Redis refuses a job for what it is. `kept`: the fallback had accepted it, and `poisonJobs(topic)` lists it;
+   * otherwise its caller was told.
+   */
+  poisoned: { topic: string; id: string; reason: string; kept: boolean; atMs: number };
   /** The job was handed out again although it was handled; it was not run again. */
   redelivered: { topic: string; id: string; atMs: number };
   /** A job was taken over from a dead consumer or a cut-off delivery. */

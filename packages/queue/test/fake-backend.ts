@@ -7,6 +7,7 @@ import type {
   LinkListener,
   Publication,
   PublishReceipt,
+  PublishedJob,
   QueueBackend,
   Recovery,
   Subscription,
@@ -56,6 +57,7 @@ export class FakeBackend implements QueueBackend {
   #isClosed = false;
   #faults: Fault[] = [];
   #standing: BackendError | undefined;
+  #poisonReason: (job: PublishedJob) => string | undefined = () => undefined;
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
   #removed: Entry[] = [];
@@ -114,6 +116,11 @@ export class FakeBackend implements QueueBackend {
     this.#standing = error;
   }
 
+  /** Each job is asked about before it is added: a reason makes it poison. */
+  refuseJobs(reasonFor: (job: PublishedJob) => string | undefined): void {
+    this.#poisonReason = reasonFor;
+  }
+
   /** A crash without persistence. */
   forget(): void {
     this.topics.clear();
@@ -132,13 +139,13 @@ export class FakeBackend implements QueueBackend {
         },
       ],
     );
-    const applied = new Map(this.applied);
+    const applied = [...this.applied].map(([name, jobs]): [string, string[]] => [name, [...jobs]]);
     return () => {
       this.down();
       this.topics.clear();
       this.applied.clear();
       for (const [name, topic] of topics) this.topics.set(name, topic);
-      for (const [name, jobs] of applied) this.applied.set(name, jobs);
+      for (const [name, jobs] of applied) this.applied.set(name, [...jobs]);
     };
   }
 
@@ -260,6 +267,7 @@ export class FakeBackend implements QueueBackend {
     let alreadyApplied = 0;
     const duplicates: string[] = [];
     let refused = 0;
+    let poison: PublishReceipt['poison'];
     for (const job of jobs) {
       if (passed || job.sequence <= sequence) {
         alreadyApplied += 1;
@@ -268,6 +276,11 @@ export class FakeBackend implements QueueBackend {
       if (topic.entries.length + topic.delayed.length >= maxJobs) {
         refused += 1;
         continue;
+      }
+      const reason = this.#poisonReason(job);
+      if (reason !== undefined) {
+        poison = { sequence: job.sequence, reason };
+        break;
       }
       sequence = job.sequence;
       if (job.unique && topic.ids.has(job.id)) {
@@ -281,11 +294,11 @@ export class FakeBackend implements QueueBackend {
       const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
       if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
       else topic.entries.push(entry);
-      this.applied.set(name, [...(this.applied.get(name) ?? []), payload]);
+      this.#appliedOf(name).push(payload);
     }
     if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
     for (const wake of this.#awaitingJobs) wake();
-    return { remembered, alreadyApplied, duplicates, refused };
+    return { remembered, alreadyApplied, duplicates, refused, ...(poison && { poison }) };
   }
 
   async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
@@ -367,6 +380,12 @@ export class FakeBackend implements QueueBackend {
     const topic: Topic = { entries: [], delayed: [], marks: new Map(), ids: new Set() };
     this.topics.set(name, topic);
     return topic;
+  }
+
+  #appliedOf(name: string): string[] {
+    const known = this.applied.get(name) ?? [];
+    this.applied.set(name, known);
+    return known;
   }
 
   #requireUp(): void {

@@ -15,6 +15,7 @@ import { readCopies, readCount, readDeadLetters, readReceipt } from './replies.t
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript, redriveScript } from './scripts.ts';
+import { findTooLarge } from './size-limit.ts';
 import { RedisSubscription } from './subscription.ts';
 
 /**
@@ -49,6 +50,16 @@ export class RedisBackend implements QueueBackend {
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
+    const { jobs } = publication;
+    const tooLarge = await findTooLarge(this.#links.of(publication.topic), jobs);
+    if (tooLarge === undefined) return this.#publish(publication);
+    const { index, reason } = tooLarge;
+    const receipt = await this.#publish({ ...publication, jobs: jobs.slice(0, index) });
+    const sequence = jobs[index]?.sequence ?? 0;
+    return { poison: { sequence, reason }, ...receipt };
+  }
+
+  async #publish(publication: Publication): Promise<PublishReceipt> {
     const { prefix, markTtlMs, jobIdTtlMs } = this.#tuning;
     const topic = topicKeys(prefix, publication.topic);
     const keys = [topic.stream, topic.mark(publication.producer), topic.delayed];

@@ -4,7 +4,7 @@ import type { DeadLetter, Delivery, PublishReceipt, Recovery } from '../backend.
 /** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
 
 export function readReceipt(reply: unknown): PublishReceipt {
-  const [remembered, alreadyApplied, refused = 0, ...duplicates] = list(reply);
+  const [remembered, alreadyApplied, refused = 0, poison = [], ...duplicates] = list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
@@ -16,7 +16,15 @@ export function readReceipt(reply: unknown): PublishReceipt {
     alreadyApplied: whole(alreadyApplied),
     refused: whole(refused),
     duplicates: duplicates.map(word),
+    ...poisonOf(poison),
   };
+}
+
+function poisonOf(reply: unknown): Pick<PublishReceipt, 'poison'> {
+  const [sequence, reason] = list(reply);
+  return sequence === undefined
+    ? {}
+    : { poison: { sequence: whole(sequence), reason: word(reason) } };
 }
 
 /** What WAIT (how many replicas) and WAITAOF (how many own disks, how many replicas') answer. */

@@ -12,9 +12,12 @@ import { type Script, script } from './script.ts';
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
  *         7 most jobs the topic may hold or 0
  *         8.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0, due at or 0
- *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, ids skipped as known ... }, or
- *   { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
- *   Fails with FENCED when a later owner of the producer's journal has been here.
+ *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, poison, ids skipped as known ... },
+ *   or { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
+ *   The poison is { sequence, reason } of a job that cannot be added although the topic is in order, where it
+ *   ends, or {}. Not raising the mark to it has it found again when the reply is lost.
+ *   Fails with FENCED when a later owner of the producer's journal has been here, and before anything is
+ *   written where the stream or the mark are no such things.
  */
 export const publishScript: Script = script(`
 local mark = redis.call('HMGET', KEYS[2], 'owner', 'epoch', 'sequence')
@@ -28,9 +31,9 @@ if myEpoch > epoch then sequence = 0 end
 local remembered = sequence
 if not passed and sequence < floor then sequence = floor end
 if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
-local resent, refused, known = 0, 0, {}
-local most, room = tonumber(ARGV[7]), 0
-if most > 0 then room = most - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[3]) end
+local resent, refused, known, poison, added = 0, 0, {}, {}, 0
+local most, room = tonumber(ARGV[7]), redis.call('XLEN', KEYS[1])
+if most > 0 then room = most - room - redis.call('ZCARD', KEYS[3]) end
 for i = 8, #ARGV, 6 do
   local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
   if passed or mine <= sequence then
@@ -38,15 +41,25 @@ for i = 8, #ARGV, 6 do
   elseif most > 0 and room <= 0 then
     refused = refused + 1
   else
-    room = room - 1
+    local reply
     if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
       known[#known + 1] = ARGV[i + 1]
     elseif due > 0 then
       -- An id has no control characters, so the first two line ends are ours.
-      redis.call('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
+      reply = redis.pcall('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
     else
-      redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+      reply = redis.pcall('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
     end
+    if type(reply) == 'table' and reply.err then
+      local code = string.match(reply.err, '^%u+')
+      if key > 0 then redis.call('DEL', KEYS[key]) end
+      -- Any other code says how the server is, and it is said before the first write.
+      if added == 0 and code ~= 'WRONGTYPE' and code ~= 'ERR' then return reply end
+      poison = {mine, reply.err}
+      break
+    end
+    room = room - 1
+    added = added + 1
     sequence = mine
   end
 end
@@ -54,7 +67,7 @@ if not passed then
   redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
 end
-return {remembered, resent, refused, unpack(known)}
+return {remembered, resent, refused, poison, unpack(known)}
 `);
 
 /**
