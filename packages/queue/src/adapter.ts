@@ -26,6 +26,7 @@ import { conform } from './schema.ts';
 import { checkJobId, checkTopic, serialisePayload } from './payload.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import { performer } from './perform.ts';
+import { placeOf } from './place.ts';
 import { PoisonStore } from './poison-store.ts';
 import type {
   Accepted,
@@ -233,9 +234,10 @@ export class QueueAdapter implements Queue {
   #submission(
     topic: string,
     payload: unknown,
-    { jobId, delayMs }: { jobId: string | undefined; delayMs: number },
+    { jobId, delayMs, ...placing }: Omit<ReturnType<typeof readEnqueueOptions>, 'signal'>,
   ): Submission {
-    const { clock, maxPayloadBytes } = this.#options.tuning;
+    const { clock, maxPayloadBytes, topics } = this.#options.tuning;
+    const place = placeOf(topic, placing, topics.get(topic)?.partitions);
     const enqueuedAtMs = Math.round(clock.epochMs());
     return {
       topic: checkTopic('enqueue', topic),
@@ -244,6 +246,7 @@ export class QueueAdapter implements Queue {
       unique: jobId !== undefined,
       enqueuedAtMs,
       dueAtMs: delayMs === 0 ? 0 : enqueuedAtMs + delayMs,
+      ...(place !== undefined && { place }),
     };
   }
 

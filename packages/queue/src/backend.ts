@@ -69,6 +69,11 @@ export interface Publication {
   readonly floor: number;
   /** How many jobs the topic may hold: those that find so many are refused. Absent: any number. */
   readonly maxJobs?: number | undefined;
+  /**
+   * In how many parts the jobs of a key are kept in order. While jobs with keys are there, another number is
+   * refused as `denied`. Absent: as many as the store knows of.
+   */
+  readonly partitions?: number | undefined;
   /** The store must know jobs up to here, or it has forgotten some that have to come first. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
@@ -83,6 +88,8 @@ export interface PublishedJob {
   readonly enqueuedAtMs: number;
   /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
   readonly dueAtMs: number;
+  /** Where it belongs within the topic; see `place.ts`. */
+  readonly place?: string | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -107,7 +114,10 @@ export interface PublishReceipt {
 export interface Subscription {
   /** Resolves once the server can be asked; rejects with the signal's own reason. */
   whenUp(signal: AbortSignal): Promise<void>;
-  /** Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. */
+  /**
+   * Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. Of the jobs
+   * whose keys share a partition one is handed out, the oldest, and the next when that one is gone.
+   */
   fetch(max: number): Promise<Delivery[]>;
   /**
    * Renews the leases of the deliveries in `held`, and takes over what nobody alive works on: deliveries
@@ -128,6 +138,7 @@ export interface DeadLetter {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
+  readonly place?: string;
   readonly reason: string;
   /** Why it had failed before, where it was redriven since; the oldest first. */
   readonly history: readonly string[];
@@ -141,6 +152,7 @@ export interface Delivery {
   readonly deliveries: number;
   readonly enqueuedAtMs: number;
   readonly payload: string;
+  readonly place?: string;
   /** Why it was a dead letter before; absent where it never was. */
   readonly history?: readonly string[];
 }

@@ -211,7 +211,7 @@ export class TopicConsumer implements Consumer {
       } catch (error) {
         this.#counts.failed += 1;
         if (signal.aborted) return;
-        if (attempt >= tuning.maxAttempts) {
+        if (attempt >= tuning.maxAttempts && tuning.whenExhausted === 'dead-letter') {
           const reason = String(error);
           this.#counts.deadLettered += 1;
           this.#settlement.bury(delivery, reason);

@@ -325,12 +325,14 @@ export class Dispatcher implements Inflow {
     jobs: readonly PublishedJob[],
     previous: number = lane.confirmed,
   ): Publication {
-    const { backlog, clock } = this.#parts;
+    const { backlog, clock, topics } = this.#parts;
     const { id: producer, epoch } = backlog;
     const { topic, confirmed, retention } = lane;
     const oldest = retention.oldest(this.#lostAtMs ?? clock.now());
     const floor = oldest === undefined ? confirmed : oldest - 1;
-    return { topic, producer, ownerEpoch: epoch, originEpoch: epoch, floor, previous, jobs };
+    const { partitions } = topics.get(topic) ?? {};
+    const epochs = { ownerEpoch: epoch, originEpoch: epoch };
+    return { topic, producer, ...epochs, floor, previous, partitions, jobs };
   }
 
   /** Moves what waits in a lane to the fallback, one batch after the other. */

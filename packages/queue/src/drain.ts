@@ -1,6 +1,7 @@
 import { publishApart } from './apart.ts';
 import type { Backlog } from './backlog.ts';
 import type { Publication, PublishReceipt, PublishedJob, QueueBackend } from './backend.ts';
+import type { TopicOptions } from './options.ts';
 import type { PoisonStore } from './poison-store.ts';
 import type { StoredJob } from './record.ts';
 
@@ -8,6 +9,7 @@ export interface DrainParts {
   readonly backend: QueueBackend;
   readonly backlog: Backlog;
   readonly poison: PoisonStore;
+  readonly topics: ReadonlyMap<string, TopicOptions>;
   /** Hears of a job once it is kept aside. */
   readonly onPoison: (topic: string, id: string, reason: string) => void;
 }
@@ -77,7 +79,7 @@ export type OwnPublication = (topic: string, jobs: readonly PublishedJob[]) => P
 /** One publication per topic and origin, each in the journal's order. */
 function publicationsOf(
   jobs: readonly StoredJob[],
-  { backlog: { id, epoch }, poison }: DrainParts,
+  { backlog: { id, epoch }, poison, topics }: DrainParts,
   ownPublication: OwnPublication,
 ): Publication[] {
   const groups = new Map<string, StoredJob[]>();
@@ -99,6 +101,7 @@ function publicationsOf(
       originEpoch: first.originEpoch,
       floor: first.sequence - 1,
       previous: 0,
+      partitions: topics.get(first.topic)?.partitions,
       jobs: group,
     };
   });

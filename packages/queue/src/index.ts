@@ -58,6 +58,7 @@ export type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
+export type { Priority } from './place.ts';
 export type { RedisConnector } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { StandardSchema } from './schema.ts';

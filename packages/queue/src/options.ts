@@ -18,6 +18,7 @@ import {
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
 import { checkTopic } from './payload.ts';
+import { PRIORITIES, type Priority } from './place.ts';
 import type { StandardSchema } from './schema.ts';
 import {
   type RedisServer,
@@ -100,6 +101,12 @@ export interface TopicOptions {
    * what the fallback had accepted is not.
    */
   maxJobs?: number;
+  /**
+   * In how many parts the jobs of a key are kept in order: as many can be handled at once, for the jobs of
+   * one part are handled one after the other. 1 to 64. All producers of the topic have to say the same while jobs
+   * with keys are there. Default: no keys.
+   */
+  partitions?: number;
 }
 
 export interface JournalFallbackOptions {
@@ -111,6 +118,8 @@ export interface JournalFallbackOptions {
 
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
+/** Each is a stream of its own, looked at once a second by each consumer. */
+const MAX_PARTITIONS = 64;
 const OWNER = 'createQueueAdapter';
 
 const milliseconds = (fallback: number): Rule<number> =>
@@ -164,6 +173,8 @@ const journalShape = {
 const enqueueShape = {
   delayMs: integer({ min: 0, max: 10 * 365 * DAY_MS, default: 0 }),
   jobId: optional(text({ maxLength: 200 })),
+  key: optional(text({ maxLength: 200 })),
+  priority: optional(oneOf(PRIORITIES)),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
@@ -173,6 +184,7 @@ const consumerShape = {
   maxPerSecond: integer({ min: 1, max: 1_000_000, default: 1_000_000 }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
+  whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
   retryDelayMs: milliseconds(1_000),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
@@ -184,6 +196,8 @@ const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 
 export function readEnqueueOptions(given: unknown): {
   jobId: string | undefined;
   delayMs: number;
+  key: string | undefined;
+  priority: Priority | undefined;
   signal: AbortSignal | undefined;
 } {
   return readOptions('enqueue', enqueueShape, given);
@@ -243,6 +257,7 @@ function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
   const shape = {
     schema: optional(having<StandardSchema>(['~standard'])),
     maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+    partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
   };
   const permitted = 'an object of topics and their options';
   return {
@@ -255,9 +270,17 @@ function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
       const entries: [string, unknown][] = Object.entries(value);
       return new Map(
         entries.map(([topic, given]) => {
-          const { schema, maxJobs } = readOptions(owner, shape, given, `${field}.${topic}`);
+          const settled = readOptions(owner, shape, given, `${field}.${topic}`);
+          const { schema, maxJobs, partitions } = settled;
           checkTopic(owner, topic);
-          return [topic, { ...(schema && { schema }), ...(maxJobs !== undefined && { maxJobs }) }];
+          return [
+            topic,
+            {
+              ...(schema && { schema }),
+              ...(maxJobs !== undefined && { maxJobs }),
+              ...(partitions !== undefined && { partitions }),
+            },
+          ];
         }),
       );
     },

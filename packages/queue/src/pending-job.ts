@@ -11,6 +11,8 @@ export interface Submission {
   readonly enqueuedAtMs: number;
   /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
   readonly dueAtMs: number;
+  /** Where it belongs within the topic; see `place.ts`. */
+  readonly place?: string | undefined;
 }
 
 /** A job whose `enqueue` has not settled yet. */

@@ -1,6 +1,7 @@
 import type { Listen } from '@holdfast/resilience';
 import type { ErrorClass } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
+import type { Priority } from './place.ts';
 import type { QueueState } from './state.ts';
 
 /**
@@ -13,7 +14,8 @@ import type { QueueState } from './state.ts';
  * - **Duplicates**: each `enqueue` is applied to Redis at most once, whatever was resent. A handler may run
  *   again when its process dies before the job was acknowledged.
  * - **Order**: the jobs of one topic reach Redis in the order of their `enqueue` calls, also through a
- *   switch to the journal and back. With `concurrency: 1` they are handled in that order.
+ *   switch to the journal and back. With `concurrency: 1` they are handled in that order; those of one `key`
+ *   always are, and those of another `priority` by urgency.
  */
 export interface Queue {
   /** Where a job is accepted at this moment. */
@@ -95,6 +97,8 @@ export interface NewJob {
   payload: unknown;
   jobId?: string;
   delayMs?: number;
+  key?: string;
+  priority?: Priority;
 }
 
 export interface EnqueueOptions {
@@ -105,6 +109,16 @@ export interface EnqueueOptions {
    * is applied, for as long as `jobIdTtlMs` says. Default: a fresh id.
    */
   jobId?: string;
+  /**
+   * Jobs of one key are handled one after the other, in the order they were enqueued, by whichever consumer;
+   * 1 to 200 characters. Needs `topics.<name>.partitions`.
+   */
+  key?: string;
+  /**
+   * More urgent jobs are handled first: of ten taken while all levels wait, seven are `high`, two `normal`
+   * and one `low`. Within a level the order is that of `enqueue`. Not together with `key`. Default `normal`.
+   */
+  priority?: Priority;
   /** Gives up waiting; the job may still have been accepted if it was on its way already. */
   signal?: AbortSignal;
 }
@@ -145,6 +159,12 @@ export interface ProcessOptions {
   concurrency?: number;
   /** After so many failed attempts a job goes to the topic's dead letters. Default 3. */
   maxAttempts?: number;
+  /**
+   * What becomes of a job whose attempts are used up: it goes to the dead letters and those behind it go on, or
+   * it is tried for ever, at most a minute apart, and holds up what has to come after it (its partition, or one
+   * of the `concurrency`). Default `'dead-letter'`.
+   */
+  whenExhausted?: 'dead-letter' | 'block';
   /** Delay before the second attempt, growing twofold from there, in milliseconds. Default 1 000. */
   retryDelayMs?: number;
   /** How long a job belongs to a consumer that shows no sign of life, in milliseconds. Default 30 000. */

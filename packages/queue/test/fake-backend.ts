@@ -13,24 +13,8 @@ import type {
   Subscription,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-
-interface Entry {
-  readonly handle: string;
-  readonly id: string;
-  readonly payload: string;
-  readonly enqueuedAtMs: number;
-  owner?: string;
-  leasedAtMs?: number;
-  deliveries: number;
-  readonly history?: readonly string[];
-}
-
-interface Topic {
-  entries: Entry[];
-  delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
-  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
-  ids: Set<string>;
-}
+import { channelOf, isSerial, nextOf } from '../src/place.ts';
+import { type Entry, type Topic, emptyTopic, hand } from './fake-topic.ts';
 
 type Fault =
   | { readonly kind: 'refused'; readonly error: BackendError }
@@ -129,9 +113,11 @@ export class FakeBackend implements QueueBackend {
   /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
   sync(): () => void {
     const topics = [...this.topics].map(
-      ([name, { entries, delayed, marks, ids }]): [string, Topic] => [
+      ([name, { entries, delayed, marks, ids, partitions, turns }]): [string, Topic] => [
         name,
         {
+          partitions,
+          turns,
           entries: entries.map((entry) => Object.assign({}, entry)),
           delayed: [...delayed],
           marks: new Map(marks),
@@ -195,8 +181,8 @@ export class FakeBackend implements QueueBackend {
       bury: async (delivery, reason) => {
         this.#remove(topic, me, [delivery.handle]);
         this.dead.push({ id: delivery.id, reason });
-        const { id, payload, enqueuedAtMs, deliveries, history = [] } = delivery;
-        const letter = { id, payload, enqueuedAtMs, deliveries, reason, history };
+        const { handle: _, history = [], ...job } = delivery;
+        const letter = { ...job, reason, history };
         this.#letters.set(topic, [...(this.#letters.get(topic) ?? []), letter]);
       },
       close: async () => undefined,
@@ -216,10 +202,10 @@ export class FakeBackend implements QueueBackend {
       topic,
       letters.filter((letter) => !chosen.includes(letter)),
     );
-    for (const { id, payload, enqueuedAtMs, history, reason } of chosen) {
+    for (const { history, reason, ...job } of chosen) {
       this.#lastHandle += 1;
       const handle = `${this.#lastHandle}`;
-      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      const entry = { ...job, handle, deliveries: 0 };
       this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
     }
     for (const wake of this.#awaitingJobs) wake();
@@ -254,9 +240,17 @@ export class FakeBackend implements QueueBackend {
     floor,
     previous,
     maxJobs = Infinity,
+    partitions = 0,
     jobs,
   }: Publication): PublishReceipt {
     const topic = this.#topic(name);
+    const isKept = ({ place }: Entry): boolean => isSerial(channelOf(place, topic.partitions));
+    if (partitions > 0 && jobs.some(({ place }) => place !== undefined)) {
+      if (partitions !== topic.partitions && topic.entries.some(isKept)) {
+        throw new BackendError('denied', 'the topic has another number of partitions');
+      }
+      topic.partitions = partitions;
+    }
     const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
     if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
     const passed = originEpoch < mark.epoch;
@@ -289,9 +283,9 @@ export class FakeBackend implements QueueBackend {
       }
       if (job.unique) topic.ids.add(job.id);
       this.#lastHandle += 1;
-      const { id, payload, enqueuedAtMs, dueAtMs } = job;
+      const { id, payload, enqueuedAtMs, dueAtMs, place } = job;
       const handle = `${this.#lastHandle}`;
-      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      const entry = { handle, id, payload, enqueuedAtMs, place, deliveries: 0 };
       if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
       else topic.entries.push(entry);
       this.#appliedOf(name).push(payload);
@@ -304,22 +298,28 @@ export class FakeBackend implements QueueBackend {
   async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
     this.#requireUp();
     this.#promote(name);
-    const free = (): Entry[] =>
-      this.#topic(name).entries.filter(({ owner }) => owner === undefined);
-    if (free().length === 0 && !this.#isClosed) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#awaitingJobs.delete(wake);
-          resolve();
-        };
-        this.#awaitingJobs.add(wake);
-        setImmediate(wake);
-      });
-    }
+    const next = this.#next(name, max);
+    if (next.length > 0 || this.#isClosed) return next.map((entry) => hand(entry, me));
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#awaitingJobs.delete(wake);
+        resolve();
+      };
+      this.#awaitingJobs.add(wake);
+      setImmediate(wake);
+    });
     this.#requireUp();
-    return free()
-      .slice(0, max)
-      .map((entry) => this.#hand(entry, me));
+    return this.#next(name, max).map((entry) => hand(entry, me));
+  }
+
+  /** What is handed out next. */
+  #next(name: string, max: number): Entry[] {
+    const { entries, partitions, turns } = this.#topic(name);
+    const channel = ({ place }: Entry): string => channelOf(place, partitions);
+    const isFree = ({ owner }: Entry): boolean => owner === undefined;
+    const owned = entries.filter((entry) => !isFree(entry)).map(channel);
+    const busy = new Set(owned.filter(isSerial));
+    return nextOf(entries.filter(isFree), channel, busy, { turns, max });
   }
 
   #promote(name: string): void {
@@ -353,16 +353,8 @@ export class FakeBackend implements QueueBackend {
       isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
     return {
       lost: entries.filter(isLost).map(({ handle }) => handle),
-      deliveries: [...orphans, ...silent].map((entry) => this.#hand(entry, me)),
+      deliveries: [...orphans, ...silent].map((entry) => hand(entry, me)),
     };
-  }
-
-  #hand(entry: Entry, me: string): Delivery {
-    if (entry.owner === undefined) entry.deliveries += 1;
-    entry.owner = me;
-    entry.leasedAtMs = systemClock.now();
-    const { handle, id, payload, enqueuedAtMs, deliveries, history } = entry;
-    return { handle, id, payload, enqueuedAtMs, deliveries, ...(history && { history }) };
   }
 
   #remove(name: string, me: string, handles: readonly string[]): void {
@@ -377,7 +369,7 @@ export class FakeBackend implements QueueBackend {
   #topic(name: string): Topic {
     const known = this.topics.get(name);
     if (known !== undefined) return known;
-    const topic: Topic = { entries: [], delayed: [], marks: new Map(), ids: new Set() };
+    const topic = emptyTopic();
     this.topics.set(name, topic);
     return topic;
   }

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
-import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
+import { systemClock } from '@holdfast/resilience';
+import type { QueueBackend } from '../backend.ts';
+import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
+import { honoursPlaces } from './places.ts';
 
 /** A backend whose server is up, and what closes both. */
 export interface OpenBackend {
@@ -8,9 +10,7 @@ export interface OpenBackend {
   close(): Promise<void>;
 }
 
-const TOPIC = 'contract';
-const LEASE_MS = 300;
-const POLL_MS = 10;
+const { TOPIC, LEASE_MS } = PARTS;
 
 /**
  * What a store owes the queue: each job applied once by (owner, epoch, sequence), marks only ever raised,
@@ -227,53 +227,6 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     ]);
     await consumer.close();
   });
-}
 
-function publication(given: Partial<Publication>): Publication {
-  return {
-    topic: TOPIC,
-    producer: 'producer',
-    ownerEpoch: 1,
-    originEpoch: 1,
-    floor: 0,
-    previous: 0,
-    jobs: [],
-    ...given,
-  };
-}
-
-function job(sequence: number, id = `job-${sequence}`): PublishedJob {
-  const payload = JSON.stringify({ n: sequence });
-  return { sequence, id, unique: false, enqueuedAtMs: 1_000 + sequence, dueAtMs: 0, payload };
-}
-
-async function takeAll(backend: QueueBackend, count: number): Promise<Delivery[]> {
-  const consumer = backend.subscribe(TOPIC, LEASE_MS);
-  const taken = await fetchAll(consumer, count);
-  expect(await consumer.fetch(1)).toEqual([]);
-  await consumer.acknowledge(taken.map(({ handle }) => handle));
-  await consumer.close();
-  return taken;
-}
-
-/** The first fetch of a topic may only find out that there is no group yet. */
-async function fetchAll(
-  consumer: ReturnType<QueueBackend['subscribe']>,
-  count: number,
-): Promise<Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
-  const taken: Delivery[] = [];
-  while (taken.length < count) taken.push(...(await consumer.fetch(count - taken.length)));
-  return taken;
-}
-
-async function untilRecovered(
-  consumer: ReturnType<QueueBackend['subscribe']>,
-): Promise<readonly Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
-  while (true) {
-    const { deliveries } = await consumer.recover([], 1);
-    if (deliveries.length > 0) return deliveries;
-    await sleep(systemClock, POLL_MS);
-  }
+  honoursPlaces(openUp);
 }

@@ -11,7 +11,7 @@ import { BackendError } from '../errors.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
-import { readCopies, readCount, readDeadLetters, readReceipt } from './replies.ts';
+import { readCopies, readCount, readDeadLetters, readReceipt, timeAndPlace } from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript, redriveScript } from './scripts.ts';
@@ -66,10 +66,12 @@ export class RedisBackend implements QueueBackend {
     const { ownerEpoch, originEpoch, floor, previous } = publication;
     const marks = [ownerEpoch, originEpoch, floor, previous];
     const maxJobs = publication.maxJobs ?? 0;
-    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs];
+    const isPlaced = publication.jobs.some(({ place }) => place !== undefined);
+    const partitions = isPlaced ? (publication.partitions ?? 0) : -1;
+    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions];
     for (const job of publication.jobs) {
       const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
-      args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex, job.dueAtMs);
+      args.push(job.sequence, job.id, timeAndPlace(job), job.payload, keyIndex, job.dueAtMs);
     }
     const link = this.#links.of(publication.topic);
     const reply = await link.call((client) => runScript(client, publishScript, keys, args));

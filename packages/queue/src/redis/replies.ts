@@ -60,19 +60,68 @@ export function readCount(reply: unknown): number {
   return whole(reply);
 }
 
+/** When it was enqueued, and where it belongs, as they stand in an entry. */
+export function timeAndPlace({
+  enqueuedAtMs,
+  place,
+}: {
+  enqueuedAtMs: number;
+  place?: string | undefined;
+}): string | number {
+  return place === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${place}`;
+}
+
+function readTimeAndPlace(text = '0'): { enqueuedAtMs: number; place?: string } {
+  const [time, place] = text.split(' ');
+  return { enqueuedAtMs: Number(time), ...(place !== undefined && { place }) };
+}
+
+/** What a look for due jobs answers: when to look again, and what the topic has beside its stream. */
+export function readPromotion(reply: unknown): {
+  dueInMs: number;
+  partitions: number;
+  hasLevels: boolean;
+} {
+  const [dueInMs, partitions, levels] = list(reply).map(whole);
+  return { dueInMs: dueInMs ?? -1, partitions: partitions ?? 0, hasLevels: levels === 1 };
+}
+
+/** The handle of a job that is not in the topic's main stream begins with the channel it is in. */
+export function readTaken(reply: unknown): {
+  bell: string;
+  newest: string;
+  deliveries: Delivery[];
+} {
+  const [bell, newest, ...taken] = list(reply);
+  const deliveries = taken.map((entry) => {
+    const [channel, id, fields] = list(entry);
+    return inChannel(word(channel), delivery(id, 1, fields));
+  });
+  return { bell: word(bell), newest: word(newest), deliveries };
+}
+
+export function inChannel(channel: string, taken: Delivery): Delivery {
+  return channel === '' ? taken : { ...taken, handle: `${channel}/${taken.handle}` };
+}
+
+/** The channel a handle belongs to, and the id it has there. */
+export function readHandle(handle: string): { channel: string; id: string } {
+  const at = handle.indexOf('/');
+  return { channel: handle.slice(0, Math.max(0, at)), id: handle.slice(at + 1) };
+}
+
 /** The reply of XRANGE for dead letters. */
 export function readDeadLetters(reply: unknown): DeadLetter[] {
   return list(reply).map((entry) => {
     const [, fields] = list(entry);
     const values = valuesOf(fields);
-    return {
+    return Object.assign(readTimeAndPlace(values.get('at')), {
       id: values.get('id') ?? '',
       payload: values.get('payload') ?? 'null',
-      enqueuedAtMs: Number(values.get('at') ?? 0),
       deliveries: Number(values.get('deliveries') ?? 0),
       reason: values.get('reason') ?? '',
       history: historyOf(values) ?? [],
-    };
+    });
   });
 }
 
@@ -98,7 +147,7 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
     handle: word(handle),
     deliveries,
     id: values.get('id') ?? word(handle),
-    enqueuedAtMs: Number(values.get('at') ?? 0),
+    ...readTimeAndPlace(values.get('at')),
     payload: values.get('payload') ?? 'null',
   };
 }

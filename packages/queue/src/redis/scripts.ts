@@ -1,3 +1,4 @@
+import { placingLua } from './placing.ts';
 import { type Script, script } from './script.ts';
 
 /**
@@ -10,16 +11,18 @@ import { type Script, script } from './script.ts';
  *
  *   KEYS  1 stream   2 mark   3 delayed   4.. one per job with an id of the caller's own
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
- *         7 most jobs the topic may hold or 0
- *         8.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0, due at or 0
+ *         7 most jobs the topic may hold or 0   8 partitions or 0; -1 where no job has a place
+ *         9.. per job: sequence, id, enqueued at and place, payload, index of its key in KEYS or 0, due at or 0
  *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, poison, ids skipped as known ... },
  *   or { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
  *   The poison is { sequence, reason } of a job that cannot be added although the topic is in order, where it
  *   ends, or {}. Not raising the mark to it has it found again when the reply is lost.
  *   Fails with FENCED when a later owner of the producer's journal has been here, and before anything is
- *   written where the stream or the mark are no such things.
+ *   written where the stream or the mark are no such things; with SHAPE where the number of partitions is
+ *   another while jobs with keys are there.
  */
 export const publishScript: Script = script(`
+${placingLua}
 local mark = redis.call('HMGET', KEYS[2], 'owner', 'epoch', 'sequence')
 local owner, epoch, sequence = tonumber(mark[1]) or 0, tonumber(mark[2]) or 0, tonumber(mark[3]) or 0
 local myOwner, myEpoch, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -33,8 +36,22 @@ if not passed and sequence < floor then sequence = floor end
 if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
 local resent, refused, known, poison, added = 0, 0, {}, {}, 0
 local most, room = tonumber(ARGV[7]), redis.call('XLEN', KEYS[1])
-if most > 0 then room = most - room - redis.call('ZCARD', KEYS[3]) end
-for i = 8, #ARGV, 6 do
+if most > 0 then
+  room = most - room - redis.call('ZCARD', KEYS[3])
+  for _, stream in ipairs(channelsOf(KEYS[1])) do room = room - redis.call('XLEN', stream) end
+end
+local parts = tonumber(ARGV[8])
+-- Looked up before anything is written: it may be no such thing.
+if parts >= 0 and shapeOf(KEYS[1]) ~= parts and parts > 0 then
+  for i = 0, partitions - 1 do
+    if redis.call('XLEN', KEYS[1] .. ':' .. i) > 0 then
+      return redis.error_reply('SHAPE the topic has ' .. partitions .. ' partitions with jobs in them, not ' .. parts)
+    end
+  end
+  redis.call('HSET', KEYS[1] .. ':shape', 'partitions', parts)
+  partitions = parts
+end
+for i = 9, #ARGV, 6 do
   local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
   if passed or mine <= sequence then
     resent = resent + 1
@@ -48,7 +65,8 @@ for i = 8, #ARGV, 6 do
       -- An id has no control characters, so the first two line ends are ours.
       reply = redis.pcall('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
     else
-      reply = redis.pcall('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+      local stream = streamOf(KEYS[1], ARGV[i + 2])
+      reply = redis.pcall('XADD', stream, '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
     end
     if type(reply) == 'table' and reply.err then
       local code = string.match(reply.err, '^%u+')
@@ -63,6 +81,7 @@ for i = 8, #ARGV, 6 do
     sequence = mine
   end
 end
+ring(KEYS[1])
 if not passed then
   redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
@@ -73,18 +92,22 @@ return {remembered, resent, refused, poison, unpack(known)}
 /**
  * Hands delayed jobs to the stream once they are due by the server's own clock, the earliest first.
  *
- *   KEYS  1 stream   2 delayed   Returns in how many ms the next one is due, or -1 when there is none.
+ *   KEYS  1 stream   2 delayed
+ *   Returns { in how many ms the next one is due, or -1 when there is none; partitions; whether there are levels }
  */
 export const promoteScript: Script = script(`
+${placingLua}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 500)) do
   local id, at, payload = string.match(member, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-  redis.call('XADD', KEYS[1], '*', 'id', id, 'at', at, 'payload', payload)
+  redis.call('XADD', streamOf(KEYS[1], at), '*', 'id', id, 'at', at, 'payload', payload)
   redis.call('ZREM', KEYS[2], member)
 end
 local next = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
-return next and math.max(0, math.ceil(next - now)) or -1
+ring(KEYS[1])
+local shape = redis.call('HMGET', KEYS[1] .. ':shape', 'partitions', 'levels')
+return {next and math.max(0, math.ceil(next - now)) or -1, tonumber(shape[1]) or 0, tonumber(shape[2]) or 0}
 `);
 
 /**
@@ -177,6 +200,7 @@ return redis.call('XDEL', KEYS[1], ARGV[3])
  *   KEYS  1 stream   2 dead letters   ARGV  1 most   2.. ids; none for all   Returns how many it were.
  */
 export const redriveScript: Script = script(`
+${placingLua}
 local wanted, redriven = {}, 0
 for i = 2, #ARGV do wanted[ARGV[i]] = true end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
@@ -185,11 +209,12 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
   if redriven < tonumber(ARGV[1]) and (#ARGV == 1 or wanted[of.id]) then
     local history = cjson.decode(of.history or '[]')
     history[#history + 1] = of.reason
-    redis.call('XADD', KEYS[1], '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
+    redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
     redis.call('XDEL', KEYS[2], entry[1])
     redriven = redriven + 1
   end
 end
+ring(KEYS[1])
 return redriven
 `);
 

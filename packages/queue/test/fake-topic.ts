@@ -1,0 +1,46 @@
+import { systemClock } from '@holdfast/resilience';
+import type { Delivery } from '../src/backend.ts';
+import { Turns } from '../src/place.ts';
+
+export interface Entry {
+  readonly place?: string | undefined;
+  readonly handle: string;
+  readonly id: string;
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  owner?: string;
+  leasedAtMs?: number;
+  deliveries: number;
+  readonly history?: readonly string[];
+}
+
+export interface Topic {
+  entries: Entry[];
+  delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
+  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
+  ids: Set<string>;
+  partitions: number;
+  turns: Turns;
+}
+
+export function emptyTopic(): Topic {
+  return {
+    entries: [],
+    delayed: [],
+    marks: new Map(),
+    ids: new Set(),
+    partitions: 0,
+    turns: new Turns(),
+  };
+}
+
+/** Makes an entry the consumer's. */
+export function hand(entry: Entry, me: string): Delivery {
+  if (entry.owner === undefined) entry.deliveries += 1;
+  entry.owner = me;
+  entry.leasedAtMs = systemClock.now();
+  const { handle, id, payload, enqueuedAtMs, deliveries, history, place } = entry;
+  const placed = place === undefined ? {} : { place };
+  const again = history === undefined ? {} : { history };
+  return { handle, id, payload, enqueuedAtMs, deliveries, ...placed, ...again };
+}
