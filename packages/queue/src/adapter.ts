@@ -13,6 +13,7 @@ import {
   UndrainedJobsError,
 } from './errors.ts';
 import { healthOf } from './health.ts';
+import { inspectionOf } from './inspection.ts';
 import {
   type QueueOptions,
   type SettledQueueOptions,
@@ -35,6 +36,7 @@ import type {
   DeadLetters,
   EnqueueOptions,
   Handler,
+  Inspection,
   NewJob,
   ProcessOptions,
   Queue,
@@ -207,6 +209,10 @@ export class QueueAdapter implements Queue {
 
   deadLetters(topic: string): DeadLetters {
     return deadLettersOf(this.#backend, checkTopic('deadLetters', topic));
+  }
+
+  inspect(topic: string): Inspection {
+    return inspectionOf(this.#backend, checkTopic('inspect', topic));
   }
 
   poisonJobs(topic: string): DeadLetters {

@@ -28,7 +28,35 @@ export interface QueueBackend {
    * @throws BackendError
    */
   redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number>;
+  /** How many of a topic's jobs are where. @throws BackendError */
+  count(topic: string): Promise<TopicCounts>;
+  /** Some of the topic's jobs of one kind, the oldest first as far as the store knows. @throws BackendError */
+  peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]>;
   close(): Promise<void>;
+}
+
+/** Which jobs of a topic are looked at. */
+export type PeekedKind = 'waiting' | 'pending' | 'delayed';
+
+export interface TopicCounts {
+  /** Nobody has taken them yet. */
+  readonly waiting: number;
+  /** With a consumer. */
+  readonly pending: number;
+  readonly delayed: number;
+  /** Dead letters. */
+  readonly dead: number;
+}
+
+/** A job as it stands in the store. */
+export interface PeekedJob {
+  readonly id: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  readonly deliveries: number;
+  readonly dueAtMs?: number;
+  readonly place?: string;
 }
 
 /** What can be done about a failure of the store. */

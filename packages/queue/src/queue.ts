@@ -1,5 +1,5 @@
 import type { Listen } from '@holdfast/resilience';
-import type { ErrorClass } from './backend.ts';
+import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { Priority } from './place.ts';
 import type { QueueState } from './state.ts';
@@ -65,6 +65,8 @@ export interface Queue {
   getStats(): QueueStats;
   /** The jobs of a topic that failed for good, and the way back for them. */
   deadLetters(topic: string): DeadLetters;
+  /** Looks at a topic in Redis without taking anything from it. */
+  inspect(topic: string): Inspection;
   /**
    * The jobs of a topic that Redis refused for what they are after the fallback had accepted them, and the way
    * back for them. They are in the fallback, so they can be listed while Redis is away.
@@ -199,6 +201,27 @@ export interface DeadLetters {
    * @returns how many.
    */
   redrive(options?: { ids?: readonly string[]; limit?: number }): Promise<number>;
+}
+
+/** It is of Redis, so both reject with BackendError while it is away; `getStats()` says what the fallback holds. */
+export interface Inspection {
+  counts(): Promise<TopicCounts>;
+  /**
+   * Some jobs of one kind: `waiting`, `pending` (with a consumer) or `delayed`; the oldest first within each level
+   * and partition. Dead ones are listed by `deadLetters`.
+   * @param options.limit 1 to 1 000, default 20.
+   */
+  peek(kind: PeekedKind, options?: { limit?: number }): Promise<InspectedJob[]>;
+}
+
+export interface InspectedJob {
+  readonly id: string;
+  readonly payload: unknown;
+  readonly enqueuedAtMs: number;
+  /** How often it was handed out. */
+  readonly attempts: number;
+  readonly dueAtMs?: number;
+  readonly priority?: Priority;
 }
 
 export interface Consumer {

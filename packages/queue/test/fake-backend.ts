@@ -5,16 +5,19 @@ import type {
   DeadLetter,
   Delivery,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
   QueueBackend,
   Recovery,
   Subscription,
+  TopicCounts,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
 import { channelOf, isSerial, nextOf } from '../src/place.ts';
-import { type Entry, type Topic, emptyTopic, hand } from './fake-topic.ts';
+import { type Entry, type Topic, emptyTopic, hand, peekInto } from './fake-topic.ts';
 
 type Fault =
   | { readonly kind: 'refused'; readonly error: BackendError }
@@ -210,6 +213,17 @@ export class FakeBackend implements QueueBackend {
     }
     for (const wake of this.#awaitingJobs) wake();
     return chosen.length;
+  }
+
+  async count(name: string): Promise<TopicCounts> {
+    const size = (kind: PeekedKind): number => peekInto(this.#topic(name), kind).length;
+    const dead = this.#letters.get(name)?.length ?? 0;
+    return { waiting: size('waiting'), pending: size('pending'), delayed: size('delayed'), dead };
+  }
+
+  async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    this.#requireUp();
+    return peekInto(this.#topic(name), kind).slice(0, limit);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { systemClock } from '@holdfast/resilience';
-import type { Delivery } from '../src/backend.ts';
+import type { Delivery, PeekedJob, PeekedKind } from '../src/backend.ts';
 import { Turns } from '../src/place.ts';
 
 export interface Entry {
@@ -43,4 +43,14 @@ export function hand(entry: Entry, me: string): Delivery {
   const placed = place === undefined ? {} : { place };
   const again = history === undefined ? {} : { history };
   return { handle, id, payload, enqueuedAtMs, deliveries, ...placed, ...again };
+}
+
+export function peekInto({ entries, delayed }: Topic, kind: PeekedKind): PeekedJob[] {
+  const show = ({ id, payload, enqueuedAtMs, deliveries, place }: Entry): PeekedJob =>
+    Object.assign({ id, payload, enqueuedAtMs, deliveries }, place === undefined ? {} : { place });
+  if (kind === 'delayed') {
+    const inOrder = delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+    return inOrder.map(({ entry, dueAtMs }) => Object.assign(show(entry), { dueAtMs }));
+  }
+  return entries.filter(({ owner }) => (owner !== undefined) === (kind === 'pending')).map(show);
 }

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { systemClock } from '@holdfast/resilience';
 import type { Delivery, PublishedJob, QueueBackend, Subscription } from '../backend.ts';
 import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
 
@@ -154,6 +155,39 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.acknowledge(heads.map(({ handle }) => handle));
     const rest = await fetchAll(consumer, 1);
     expect([...ids(heads), ...ids(rest)].toSorted()).toEqual(['job-1', 'job-2', 'job-3']);
+    await consumer.close();
+  });
+
+  test('a topic is looked into without taking anything from it', async () => {
+    const backend = await openUp();
+    const dueAtMs = Math.round(systemClock.epochMs()) + 3_600_000;
+    expect(await backend.count(TOPIC)).toEqual({ waiting: 0, pending: 0, delayed: 0, dead: 0 });
+    const jobs = [
+      job(1),
+      job(2),
+      placed(3, KEY.one),
+      placed(4, 'high'),
+      { ...placed(5, 'low'), dueAtMs: dueAtMs + 1 },
+      { ...job(6), dueAtMs },
+    ];
+    await backend.publish(publication({ partitions: 2, jobs }));
+    expect(await backend.count(TOPIC)).toEqual({ waiting: 4, pending: 0, delayed: 2, dead: 0 });
+    const waiting = await backend.peek(TOPIC, 'waiting', 10);
+    expect(ids(waiting).toSorted()).toEqual(['job-1', 'job-2', 'job-3', 'job-4']);
+    expect(await backend.peek(TOPIC, 'delayed', 10)).toMatchObject([
+      { id: 'job-6', payload: '{"n":6}', enqueuedAtMs: 1_006, deliveries: 0, dueAtMs },
+      { id: 'job-5', place: 'low', dueAtMs: dueAtMs + 1 },
+    ]);
+    const { consumer, heads } = await takeHeads(backend, 4);
+    const [first, second, ...rest] = heads;
+    if (first === undefined || second === undefined) throw new Error('nothing was taken');
+    await consumer.bury(first, 'no luck');
+    await consumer.acknowledge([second.handle]);
+    expect(await backend.count(TOPIC)).toEqual({ waiting: 0, pending: 2, delayed: 2, dead: 1 });
+    const pending = await backend.peek(TOPIC, 'pending', 10);
+    expect(ids(pending).toSorted()).toEqual(ids(rest).toSorted());
+    expect(pending[0]).toMatchObject({ deliveries: 1, payload: expect.any(String) });
+    expect(await backend.peek(TOPIC, 'delayed', 1)).toHaveLength(1);
     await consumer.close();
   });
 

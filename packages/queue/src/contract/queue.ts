@@ -159,6 +159,27 @@ export function honoursQueueContract(
     expect(handled.indexOf('high')).toBeLessThan(handled.indexOf('low'));
   });
 
+  test('jobs that wait are seen as they were enqueued, with what is asked of them', async () => {
+    const queue = await openUp();
+    await queue.enqueueMany('seen', [
+      { payload: { to: 'ada' }, jobId: 'a' },
+      { payload: 2, jobId: 'b', priority: 'high' },
+      { payload: 3, jobId: 'c', delayMs: 3_600_000 },
+    ]);
+    const topic = queue.inspect('seen');
+    expect(await topic.counts()).toEqual({ waiting: 2, pending: 0, delayed: 1, dead: 0 });
+    const waiting = await topic.peek('waiting');
+    expect(waiting.toSorted((one, other) => (one.id < other.id ? -1 : 1))).toEqual([
+      { id: 'a', payload: { to: 'ada' }, enqueuedAtMs: expect.any(Number), attempts: 0 },
+      { id: 'b', payload: 2, enqueuedAtMs: expect.any(Number), attempts: 0, priority: 'high' },
+    ]);
+    const [delayed] = await topic.peek('delayed', { limit: 1 });
+    expect(delayed).toMatchObject({ id: 'c', payload: 3 });
+    expect(delayed?.dueAtMs).toBe((delayed?.enqueuedAtMs ?? 0) + 3_600_000);
+    await expect(topic.peek('waiting', { limit: 0 })).rejects.toMatchObject({ field: 'limit' });
+    expect(() => queue.inspect('')).toThrow(expect.objectContaining({ field: 'topic' }));
+  });
+
   test('topics are handled apart', async () => {
     const queue = await openUp();
     const left = collect();

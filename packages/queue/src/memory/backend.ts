@@ -2,11 +2,14 @@ import { type Clock, having, integer, readOptions, systemClock } from '@holdfast
 import type {
   DeadLetter,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   QueueBackend,
   Recovery,
   Subscription,
+  TopicCounts,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { StoredTopic } from './stored-topic.ts';
@@ -131,6 +134,19 @@ class MemoryBackend implements QueueBackend {
     }
     this.#wake();
     return chosen.size;
+  }
+
+  async count(name: string): Promise<TopicCounts> {
+    this.#requireOpen();
+    const { entries, delayed, dead } = this.#topic(name);
+    const pending = [...entries.values()].filter(({ owner }) => owner !== undefined).length;
+    const waiting = entries.size - pending;
+    return { waiting, pending, delayed: delayed.length, dead: dead.length };
+  }
+
+  async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    this.#requireOpen();
+    return this.#topic(name).peek(kind).slice(0, limit);
   }
 
   async close(): Promise<void> {

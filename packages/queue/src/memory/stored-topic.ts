@@ -1,6 +1,8 @@
 import type {
   DeadLetter,
   Delivery,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
@@ -124,6 +126,16 @@ export class StoredTopic {
     return this.entries.get(handle)?.owner === owner && this.entries.delete(handle);
   }
 
+  peek(kind: PeekedKind): PeekedJob[] {
+    if (kind === 'delayed') {
+      const inOrder = this.delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+      return inOrder.map(({ place, ...job }) => shown(job, place, { dueAtMs: job.dueAtMs }));
+    }
+    return [...this.entries.values()]
+      .filter(({ owner }) => (owner !== undefined) === (kind === 'pending'))
+      .map(({ job, deliveries }) => shown(job, job.place, { deliveries }));
+  }
+
   #shape({ partitions = 0, jobs }: Publication): void {
     if (partitions === 0 || partitions === this.#partitions) return;
     if (jobs.every(({ place }) => place === undefined)) return;
@@ -142,6 +154,15 @@ export class StoredTopic {
     else this.append(job);
     return true;
   }
+}
+
+function shown(
+  { id, payload, enqueuedAtMs }: PublishedJob,
+  place: string | undefined,
+  more: Partial<PeekedJob>,
+): PeekedJob {
+  const job = { id, payload, enqueuedAtMs, deliveries: 0 };
+  return { ...job, ...(place !== undefined && { place }), ...more };
 }
 
 function hand(entry: Entry, owner: string, leasedUntilMs: number): Delivery {

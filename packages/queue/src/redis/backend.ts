@@ -1,22 +1,35 @@
 import type {
   DeadLetter,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   QueueBackend,
   Subscription,
+  TopicCounts,
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
+import { countScript, peekScript } from './inspect-scripts.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
-import { readCopies, readCount, readDeadLetters, readReceipt, timeAndPlace } from './replies.ts';
+import {
+  readCopies,
+  readCount,
+  readDeadLetters,
+  readReceipt,
+  readCounts,
+  readDelayed,
+  readPeeked,
+  timeAndPlace,
+} from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript, redriveScript } from './scripts.ts';
 import { findTooLarge } from './size-limit.ts';
-import { RedisSubscription } from './subscription.ts';
+import { GROUP, RedisSubscription } from './subscription.ts';
 
 /**
  * Redis as the queue sees it.
@@ -101,6 +114,26 @@ export class RedisBackend implements QueueBackend {
       runScript(client, redriveScript, [stream, dead], [limit, ...ids]),
     );
     return readCount(reply);
+  }
+
+  async count(topic: string): Promise<TopicCounts> {
+    const { stream, delayed, dead } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    const keys = [stream, delayed, dead];
+    return readCounts(await link.call((client) => runScript(client, countScript, keys, [GROUP])));
+  }
+
+  async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    const { stream, delayed } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    if (kind === 'delayed') {
+      const last = limit - 1;
+      return readDelayed(
+        await link.call((client) => client.zrange(delayed, '0', String(last), 'WITHSCORES')),
+      );
+    }
+    const args = [GROUP, kind, limit];
+    return readPeeked(await link.call((client) => runScript(client, peekScript, [stream], args)));
   }
 
   /**

@@ -8,7 +8,7 @@
  */
 export const placingLua = `
 local partitions
-local rung = false
+local rung, levelled = false, false
 local function shapeOf(base)
   partitions = partitions or tonumber(redis.call('HGET', base .. ':shape', 'partitions')) or 0
   return partitions
@@ -18,8 +18,8 @@ local function streamOf(base, at)
   if not place then return base end
   local hash = tonumber(place)
   if not hash then
-    if not rung then redis.call('HSET', base .. ':shape', 'levels', 1) end
-    rung = true
+    if not levelled then redis.call('HSET', base .. ':shape', 'levels', 1) end
+    levelled, rung = true, true
     return base .. ':' .. place
   end
   if shapeOf(base) == 0 then return base end

@@ -1,5 +1,12 @@
 import { BackendError } from '../errors.ts';
-import type { DeadLetter, Delivery, PublishReceipt, Recovery } from '../backend.ts';
+import type {
+  DeadLetter,
+  Delivery,
+  PeekedJob,
+  PublishReceipt,
+  Recovery,
+  TopicCounts,
+} from '../backend.ts';
 
 /** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
 
@@ -54,6 +61,31 @@ export function readNewDeliveries(reply: unknown): Delivery[] {
     const [handle, fields] = list(entry);
     return delivery(handle, 1, fields);
   });
+}
+
+export function readCounts(reply: unknown): TopicCounts {
+  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(whole);
+  return { waiting, pending, delayed, dead };
+}
+
+export function readPeeked(reply: unknown): PeekedJob[] {
+  return list(reply).map((entry) => {
+    const [deliveries, fields] = list(entry);
+    return delivery('', whole(deliveries), fields);
+  });
+}
+
+/** Members and scores of the set of delayed jobs. */
+export function readDelayed(reply: unknown): PeekedJob[] {
+  const words = list(reply).map(word);
+  const jobs: PeekedJob[] = [];
+  for (let index = 0; index + 1 < words.length; index += 2) {
+    const [id = '', at, ...payload] = (words[index] ?? '').split('\n');
+    const dueAtMs = Number(words[index + 1]);
+    const job = { id, payload: payload.join('\n'), deliveries: 0, dueAtMs };
+    jobs.push(Object.assign(job, readTimeAndPlace(at)));
+  }
+  return jobs;
 }
 
 export function readCount(reply: unknown): number {

@@ -24,7 +24,7 @@ import {
 } from './scripts.ts';
 
 /** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
-const GROUP = 'holdfast';
+export const GROUP = 'holdfast';
 /** How long one XREADGROUP waits; short, so that closing and recovering are never far away. */
 const BLOCK_MS = 250;
 
