@@ -26,9 +26,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'the drain releases a window before Redis has taken it',
     file: 'packages/queue/src/drain.ts',
     sound:
-      '  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {\n    onPublished(',
+      '  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
     broken:
-      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {\n    onPublished(',
+      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
     tests: MODEL,
   },
   {
@@ -41,7 +41,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'what an earlier owner had brought over is not sent again',
     file: 'packages/queue/src/drain.ts',
-    sound: '      await backend.publish(publication);\n    }\n  }\n}',
+    sound: '      await publishKeeping(parts, publication);\n    }\n  }\n}',
     broken: '      void publication;\n    }\n  }\n}',
     tests: NEXT_OWNER,
   },
@@ -164,5 +164,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     sound: 'elseif most > 0 and room <= 0 then',
     broken: 'elseif false then',
     tests: { path: 'redis-failover/contract', name: 'holds as many jobs' },
+  },
+  {
+    name: 'the job behind one that is poison is left out',
+    file: 'packages/queue/src/apart.ts',
+    sound: 'left = left.slice(at + 1);',
+    broken: 'left = left.slice(at + 2);',
+    tests: { path: 'packages/queue/test/poison', name: '' },
+  },
+  {
+    name: 'a partition hands out its next job while one is being handled',
+    file: 'packages/queue/src/redis/channel-scripts.ts',
+    sound: '[1] == 0 then take(channel, 1)',
+    broken: '[1] >= 0 then take(channel, 1)',
+    tests: { path: 'redis-failover/contract.test', name: 'of the jobs of one partition' },
   },
 ];

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/resilience';
 import type { Delivery, PublishedJob, QueueBackend, Subscription } from '../backend.ts';
 import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
+import type { TestWith } from './promise.ts';
 
 const { TOPIC, LEASE_MS } = PARTS;
 
@@ -23,28 +24,32 @@ async function takeHeads(
 const ids = (jobs: readonly { id: string }[]): string[] => jobs.map(({ id }) => id);
 
 /** What a store owes jobs with a key or a priority. */
-export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
-  test('of the jobs of one partition one is handed out, and the next when that one is gone', async () => {
-    const backend = await openUp();
-    const jobs = [placed(1, KEY.one), placed(2, KEY.another), placed(3, KEY.one), job(4)];
-    await backend.publish(publication({ partitions: 2, jobs }));
-    const { consumer, heads } = await takeHeads(backend, 2);
-    expect(ids(heads).toSorted()).toEqual(['job-1', 'job-4']);
-    const second = backend.subscribe(TOPIC, LEASE_MS * 100);
-    await second.whenUp(new AbortController().signal);
-    expect(await second.fetch(10)).toEqual([]);
-    expect(await consumer.fetch(10)).toEqual([]);
-    await consumer.acknowledge(heads.map(({ handle }) => handle));
-    const [next] = await fetchAll(second, 1);
-    expect(next).toMatchObject({ id: 'job-2', payload: '{"n":2}', enqueuedAtMs: 1_002 });
-    expect(await consumer.fetch(10)).toEqual([]);
-    if (next === undefined) throw new Error('nothing was taken');
-    await second.bury(next, 'no luck');
-    expect(ids(await fetchAll(consumer, 1))).toEqual(['job-3']);
-    await Promise.all([consumer.close(), second.close()]);
-  });
+export function honoursPlaces(openUp: () => Promise<QueueBackend>, testWith: TestWith): void {
+  testWith(
+    'keys',
+    'of the jobs of one partition one is handed out, and the next when that one is gone',
+    async () => {
+      const backend = await openUp();
+      const jobs = [placed(1, KEY.one), placed(2, KEY.another), placed(3, KEY.one), job(4)];
+      await backend.publish(publication({ partitions: 2, jobs }));
+      const { consumer, heads } = await takeHeads(backend, 2);
+      expect(ids(heads).toSorted()).toEqual(['job-1', 'job-4']);
+      const second = backend.subscribe(TOPIC, LEASE_MS * 100);
+      await second.whenUp(new AbortController().signal);
+      expect(await second.fetch(10)).toEqual([]);
+      expect(await consumer.fetch(10)).toEqual([]);
+      await consumer.acknowledge(heads.map(({ handle }) => handle));
+      const [next] = await fetchAll(second, 1);
+      expect(next).toMatchObject({ id: 'job-2', payload: '{"n":2}', enqueuedAtMs: 1_002 });
+      expect(await consumer.fetch(10)).toEqual([]);
+      if (next === undefined) throw new Error('nothing was taken');
+      await second.bury(next, 'no luck');
+      expect(ids(await fetchAll(consumer, 1))).toEqual(['job-3']);
+      await Promise.all([consumer.close(), second.close()]);
+    },
+  );
 
-  test('partitions are handed out side by side', async () => {
+  testWith('keys', 'partitions are handed out side by side', async () => {
     const backend = await openUp();
     const jobs = [
       placed(1, KEY.one),
@@ -58,25 +63,29 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.close();
   });
 
-  test('the job of a silent consumer is handed to another before those behind it', async () => {
-    const backend = await openUp();
-    await backend.publish(
-      publication({ partitions: 2, jobs: [placed(1, KEY.one), placed(2, KEY.one)] }),
-    );
-    const { consumer: silent, heads } = await takeHeads(backend, 1);
-    const other = backend.subscribe(TOPIC, LEASE_MS);
-    const [taken] = heads;
-    expect(await untilRecovered(other)).toEqual([{ ...taken, deliveries: 2 }]);
-    const handle = taken?.handle ?? '';
-    expect(await silent.recover([handle], 1)).toEqual({ deliveries: [], lost: [handle] });
-    await silent.acknowledge([handle]);
-    expect(await other.fetch(1)).toEqual([]);
-    await other.acknowledge([handle]);
-    expect(ids(await fetchAll(other, 1))).toEqual(['job-2']);
-    await Promise.all([silent.close(), other.close()]);
-  });
+  testWith(
+    'keys',
+    'the job of a silent consumer is handed to another before those behind it',
+    async () => {
+      const backend = await openUp();
+      await backend.publish(
+        publication({ partitions: 2, jobs: [placed(1, KEY.one), placed(2, KEY.one)] }),
+      );
+      const { consumer: silent, heads } = await takeHeads(backend, 1);
+      const other = backend.subscribe(TOPIC, LEASE_MS);
+      const [taken] = heads;
+      expect(await untilRecovered(other)).toEqual([{ ...taken, deliveries: 2 }]);
+      const handle = taken?.handle ?? '';
+      expect(await silent.recover([handle], 1)).toEqual({ deliveries: [], lost: [handle] });
+      await silent.acknowledge([handle]);
+      expect(await other.fetch(1)).toEqual([]);
+      await other.acknowledge([handle]);
+      expect(ids(await fetchAll(other, 1))).toEqual(['job-2']);
+      await Promise.all([silent.close(), other.close()]);
+    },
+  );
 
-  test('jobs with keys are added once, whatever is sent again', async () => {
+  testWith('keys', 'jobs with keys are added once, whatever is sent again', async () => {
     const backend = await openUp();
     const jobs = [placed(1, KEY.one), placed(2, KEY.other), placed(3, 'high')];
     await backend.publish(publication({ partitions: 2, jobs }));
@@ -89,19 +98,23 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.close();
   });
 
-  test('another number of partitions is refused while jobs with keys are there', async () => {
-    const backend = await openUp();
-    await backend.publish(publication({ partitions: 2, jobs: [placed(1, KEY.one)] }));
-    const other = publication({ partitions: 3, jobs: [placed(2, KEY.one)] });
-    await expect(backend.publish(other)).rejects.toMatchObject({ errorClass: 'denied' });
-    const { consumer, heads } = await takeHeads(backend, 1);
-    await consumer.acknowledge(heads.map(({ handle }) => handle));
-    await backend.publish(other);
-    expect(ids(await fetchAll(consumer, 1))).toEqual(['job-2']);
-    await consumer.close();
-  });
+  testWith(
+    'keys',
+    'another number of partitions is refused while jobs with keys are there',
+    async () => {
+      const backend = await openUp();
+      await backend.publish(publication({ partitions: 2, jobs: [placed(1, KEY.one)] }));
+      const other = publication({ partitions: 3, jobs: [placed(2, KEY.one)] });
+      await expect(backend.publish(other)).rejects.toMatchObject({ errorClass: 'denied' });
+      const { consumer, heads } = await takeHeads(backend, 1);
+      await consumer.acknowledge(heads.map(({ handle }) => handle));
+      await backend.publish(other);
+      expect(ids(await fetchAll(consumer, 1))).toEqual(['job-2']);
+      await consumer.close();
+    },
+  );
 
-  test('a redriven job is behind those of its partition again', async () => {
+  testWith('keys', 'a redriven job is behind those of its partition again', async () => {
     const backend = await openUp();
     await backend.publish(
       publication({ partitions: 2, jobs: [placed(1, KEY.one), placed(2, KEY.one)] }),
@@ -125,7 +138,7 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     expect(ids(taken)).toEqual(['job-3', 'job-4', 'job-2', 'job-5', 'job-1']);
   });
 
-  test('no level starves while more urgent jobs wait', async () => {
+  testWith('fairness', 'no level starves while more urgent jobs wait', async () => {
     const backend = await openUp();
     const jobs = Array.from({ length: 90 }, (_, index) => {
       const level = ['high', undefined, 'low'][index % 3];
@@ -141,7 +154,7 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.close();
   });
 
-  test('a delayed job is at its place when it is due', async () => {
+  testWith('keys', 'a delayed job is at its place when it is due', async () => {
     const backend = await openUp();
     const jobs = [
       { ...placed(1, KEY.one), dueAtMs: 1 },
@@ -158,7 +171,7 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.close();
   });
 
-  test('a topic is looked into without taking anything from it', async () => {
+  testWith('keys', 'a topic is looked into without taking anything from it', async () => {
     const backend = await openUp();
     const dueAtMs = Math.round(systemClock.epochMs()) + 3_600_000;
     expect(await backend.count(TOPIC)).toEqual({ waiting: 0, pending: 0, delayed: 0, dead: 0 });
@@ -191,7 +204,7 @@ export function honoursPlaces(openUp: () => Promise<QueueBackend>): void {
     await consumer.close();
   });
 
-  test('a full topic counts the jobs of all its levels and partitions', async () => {
+  testWith('keys', 'a full topic counts the jobs of all its levels and partitions', async () => {
     const backend = await openUp();
     const jobs = [placed(1, 'high'), placed(2, KEY.one), job(3), placed(4, 'low')];
     const batch = publication({ partitions: 2, maxJobs: 2, jobs });

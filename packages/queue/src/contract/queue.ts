@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import type { QueueOptions } from '../options.ts';
 import type { Job, Queue } from '../queue.ts';
+import { type StorePromise, testsWithout } from './promise.ts';
 
 /** A queue whose server is up, and what closes both. */
 export interface OpenQueue {
@@ -12,10 +13,13 @@ export interface OpenQueue {
 /**
  * What every queue owes its callers; each adapter's test is this call.
  * @param open makes one with these options besides its own.
+ * @param options.lacks what its store does not promise; the tests of that are left out by name.
  */
 export function honoursQueueContract(
   open: (options: Pick<QueueOptions, 'topics'>) => Promise<OpenQueue>,
+  { lacks = [] }: { lacks?: readonly StorePromise[] } = {},
 ): void {
+  const testWith = testsWithout(lacks);
   const opened: OpenQueue[] = [];
   const openUp = async (options: Pick<QueueOptions, 'topics'> = {}): Promise<Queue> => {
     const one = await open(options);
@@ -81,65 +85,73 @@ export function honoursQueueContract(
     queue.process('named', () => undefined, { name: 'one' });
   });
 
-  test('jobs of one key are handled one after the other in their order, and a failing one holds up its own only', async () => {
-    const queue = await openUp({ topics: { keyed: { partitions: 2 } } });
-    const { jobs, take, reached } = collect();
-    // Of two partitions, these keys pick one each.
-    const keys = ['a', 'd'];
-    const many = Array.from({ length: 40 }, (_, n) => {
-      return { payload: { key: keys[n % 2], n }, key: keys[n % 2] ?? '' };
-    });
-    let running = 0;
-    const failed = new Set<number>();
-    await queue.enqueueMany('keyed', many);
-    for (const name of ['one', 'two']) {
+  testWith(
+    'keys',
+    'jobs of one key are handled one after the other in their order, and a failing one holds up its own only',
+    async () => {
+      const queue = await openUp({ topics: { keyed: { partitions: 2 } } });
+      const { jobs, take, reached } = collect();
+      // Of two partitions, these keys pick one each.
+      const keys = ['a', 'd'];
+      const many = Array.from({ length: 40 }, (_, n) => {
+        return { payload: { key: keys[n % 2], n }, key: keys[n % 2] ?? '' };
+      });
+      let running = 0;
+      const failed = new Set<number>();
+      await queue.enqueueMany('keyed', many);
+      for (const name of ['one', 'two']) {
+        queue.process(
+          'keyed',
+          async (job) => {
+            running += 1;
+            expect(running).toBeLessThanOrEqual(2);
+            await new Promise(setImmediate);
+            running -= 1;
+            const n = jobs.length;
+            if (n % 7 === 3 && !failed.has(n)) {
+              failed.add(n);
+              throw new Error('not yet');
+            }
+            take(job);
+          },
+          { name, retryDelayMs: 1 },
+        );
+      }
+      await reached(40);
+      for (const key of keys) {
+        const mine = jobs.map(({ payload }) => payload).filter((it) => Object(it).key === key);
+        expect(mine).toEqual(many.map(({ payload }) => payload).filter((it) => it.key === key));
+      }
+      expect(failed.size).toBeGreaterThan(0);
+    },
+  );
+
+  testWith(
+    'keys',
+    'a job whose attempts are used up holds up those of its key where that was asked for',
+    async () => {
+      const queue = await openUp({ topics: { strict: { partitions: 1 } } });
+      const { jobs, take, reached } = collect();
+      const attempts: number[] = [];
       queue.process(
-        'keyed',
-        async (job) => {
-          running += 1;
-          expect(running).toBeLessThanOrEqual(2);
-          await new Promise(setImmediate);
-          running -= 1;
-          const n = jobs.length;
-          if (n % 7 === 3 && !failed.has(n)) {
-            failed.add(n);
-            throw new Error('not yet');
-          }
+        'strict',
+        (job) => {
+          if (job.payload === 'head') attempts.push(job.attempt);
+          if (job.payload === 'head' && attempts.length < 6) throw new Error('no luck');
           take(job);
         },
-        { name, retryDelayMs: 1 },
+        { maxAttempts: 2, retryDelayMs: 1, whenExhausted: 'block' },
       );
-    }
-    await reached(40);
-    for (const key of keys) {
-      const mine = jobs.map(({ payload }) => payload).filter((it) => Object(it).key === key);
-      expect(mine).toEqual(many.map(({ payload }) => payload).filter((it) => it.key === key));
-    }
-    expect(failed.size).toBeGreaterThan(0);
-  });
-
-  test('a job whose attempts are used up holds up those of its key where that was asked for', async () => {
-    const queue = await openUp({ topics: { strict: { partitions: 1 } } });
-    const { jobs, take, reached } = collect();
-    const attempts: number[] = [];
-    queue.process(
-      'strict',
-      (job) => {
-        if (job.payload === 'head') attempts.push(job.attempt);
-        if (job.payload === 'head' && attempts.length < 6) throw new Error('no luck');
-        take(job);
-      },
-      { maxAttempts: 2, retryDelayMs: 1, whenExhausted: 'block' },
-    );
-    await queue.enqueueMany('strict', [
-      { payload: 'head', key: 'k' },
-      { payload: 'next', key: 'k' },
-    ]);
-    await reached(2);
-    expect(jobs.map(({ payload }) => payload)).toEqual(['head', 'next']);
-    expect(attempts).toHaveLength(6);
-    expect(await queue.deadLetters('strict').list()).toEqual([]);
-  });
+      await queue.enqueueMany('strict', [
+        { payload: 'head', key: 'k' },
+        { payload: 'next', key: 'k' },
+      ]);
+      await reached(2);
+      expect(jobs.map(({ payload }) => payload)).toEqual(['head', 'next']);
+      expect(attempts).toHaveLength(6);
+      expect(await queue.deadLetters('strict').list()).toEqual([]);
+    },
+  );
 
   test('urgent jobs are handled before those that wait', async () => {
     const queue = await openUp();
@@ -191,7 +203,7 @@ export function honoursQueueContract(
     expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
   });
 
-  test('of several jobs with one id only the first is handled', async () => {
+  testWith('marks', 'of several jobs with one id only the first is handled', async () => {
     const queue = await openUp();
     const { jobs, take, reached } = collect();
     await queue.enqueue('unique', 1, { jobId: 'same' });
