@@ -128,10 +128,10 @@ export class BullmqSubscription implements Subscription {
 }
 
 /** BullMQ numbers what its scripts found: the job is missing, its lock is, it is not active, or another's. */
-const NOT_OURS: readonly unknown[] = [-1, -2, -3, -6];
+const NOT_OURS: ReadonlySet<unknown> = new Set([-1, -2, -3, -6]);
 
 function isNotOurs(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && NOT_OURS.includes(error.code);
+  return error instanceof Error && 'code' in error && NOT_OURS.has(error.code);
 }
 
 function deliveryOf(job: Job<JobData>): Delivery {

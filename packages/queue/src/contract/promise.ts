@@ -14,6 +14,7 @@ export type TestWith = (needs: StorePromise, name: string, run: () => Promise<vo
 
 export function testsWithout(lacks: readonly StorePromise[]): TestWith {
   return (needs, name, run) => {
+    // oxlint-disable-next-line jest/expect-expect -- what it is given to run asserts
     if (!lacks.includes(needs)) test(name, run);
     // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
     else test.skip(`${name} (not promised: ${needs})`, run);
