@@ -19,6 +19,7 @@ import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
 import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
+import type { StoredJob } from './record.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
@@ -127,9 +128,12 @@ export class Dispatcher implements Inflow {
     this.#recovery.restart();
   }
 
-  /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */
-  async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
-    const { maxPendingJobs, maxPendingBytes } = this.#parts;
+  /**
+   * Settles as the job does; rejects with what the journal threw, or the signal's own reason.
+   * @throws QueueFullError, QueueClosedError, ServerUnsupportedError: at once, without a promise of its own.
+   */
+  submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
+    const { maxPendingJobs, maxPendingBytes, backlog } = this.#parts;
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = this.standing;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
@@ -139,8 +143,8 @@ export class Dispatcher implements Inflow {
         `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
       );
     }
-    const bytes = submission.payload.length;
-    if (this.#pendingBytes + bytes > maxPendingBytes && this.counts.pending > 0) {
+    const { length } = submission.payload;
+    if (this.#pendingBytes + length > maxPendingBytes && this.counts.pending > 0) {
       throw new QueueFullError(
         'maxPendingBytes',
         `${this.#pendingBytes} of at most ${maxPendingBytes} bytes (maxPendingBytes) wait for an answer already`,
@@ -148,17 +152,20 @@ export class Dispatcher implements Inflow {
     }
     const lane = this.#laneOf(submission.topic);
     this.counts.pending += 1;
-    this.#pendingBytes += bytes;
-    const onSettled = (): void => {
-      this.counts.pending -= 1;
-      this.#pendingBytes -= bytes;
-      this.tellProgress();
-    };
-    const job = new PendingJob(submission, lane.nextSequence(), onSettled, signal);
-    lane.add(job);
+    this.#pendingBytes += length;
+    const { epoch: originEpoch } = backlog;
+    const job = { ...submission, sequence: lane.nextSequence(), originEpoch };
+    const pending = new PendingJob(job, this.#onSettled, signal);
+    lane.add(pending);
     this.#pump(lane);
-    return job.outcome;
+    return pending.outcome;
   }
+
+  readonly #onSettled = ({ payload }: StoredJob): void => {
+    this.counts.pending -= 1;
+    this.#pendingBytes -= payload.length;
+    this.tellProgress();
+  };
 
   /** Resolves once nothing is on its way and, with `drained`, the fallback is empty. */
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
@@ -253,10 +260,11 @@ export class Dispatcher implements Inflow {
   }
 
   #pump(lane: Lane): void {
+    if (lane.isSending || lane.isSpilling || lane.isEmpty) return;
     const { at, failure } = this.standing;
     const isHeld =
       at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
-    if (lane.isSending || lane.isSpilling || lane.isEmpty || isHeld) return;
+    if (isHeld) return;
     if (at === 'direct' && this.#isJournalFirst) {
       lane.isSpilling = true;
       queueMicrotask(() => this.#spill(lane));
@@ -281,15 +289,15 @@ export class Dispatcher implements Inflow {
     try {
       if (batch.length === 0) return;
       for (const job of batch) job.wasSent = true;
-      const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
+      const jobs = batch.map(({ job }) => job);
       const maxJobs = topics.get(lane.topic)?.maxJobs;
       const receipt = await backend.publish({ ...this.#publication(lane, jobs), maxJobs });
       const added = batch.length - receipt.refused;
       this.#confirm(lane, jobs.slice(0, added));
       this.counts.acceptedByRedis += added;
       const duplicates = new Set(receipt.duplicates);
-      for (const job of batch.slice(0, added)) {
-        job.accepted(backend.kind, duplicates.has(job.submission.id));
+      for (const pending of batch.slice(0, added)) {
+        pending.accepted(backend.kind, duplicates.has(pending.job.id));
       }
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
       for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));
@@ -331,17 +339,14 @@ export class Dispatcher implements Inflow {
 
   async #append(batch: readonly PendingJob[]): Promise<void> {
     const { backlog, fallback } = this.#parts;
-    const originEpoch = backlog.epoch;
     try {
-      await backlog.append(
-        batch.map(({ submission, sequence }) => ({ ...submission, sequence, originEpoch })),
-      );
+      await backlog.append(batch.map(({ job }) => job));
     } catch (error) {
       if (isFull(error) && batch.length > 1) return this.#appendHalves(batch);
       for (const job of batch) job.refused(refusalOf(error, job.wasSent));
       return;
     }
-    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
+    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.job.enqueuedAtMs;
     this.counts.acceptedByFallback += batch.length;
     for (const job of batch) job.accepted(fallback);
     if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
@@ -361,6 +366,7 @@ export class Dispatcher implements Inflow {
   }
 
   tellProgress(): void {
+    if (this.#awaitingProgress.size === 0) return;
     for (const onProgress of this.#awaitingProgress) onProgress();
     this.#awaitingProgress.clear();
   }

@@ -46,16 +46,16 @@ export class Lane {
     const batch: PendingJob[] = [];
     let characters = 0;
     let taken = 0;
-    for (const job of this.#waiting) {
-      const length = job.submission.payload.length;
+    for (const pending of this.#waiting) {
+      const { length } = pending.job.payload;
       const isFull =
         batch.length === MAX_BATCH_JOBS ||
         (batch.length > 0 && characters + length > MAX_BATCH_CHARACTERS);
       if (isFull) break;
       taken += 1;
-      if (job.isSettled) continue;
+      if (pending.isSettled) continue;
       characters += length;
-      batch.push(job);
+      batch.push(pending);
     }
     this.#waiting.splice(0, taken);
     return batch;

@@ -180,13 +180,19 @@ const consumerShape = {
 
 const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
 
+/** The options of `enqueue` with every default filled in. */
+export interface SettledEnqueueOptions {
+  readonly jobId: string | undefined;
+  readonly delayMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What most calls mean, read once. */
+const noEnqueueOptions: SettledEnqueueOptions = readOptions('enqueue', enqueueShape, undefined);
+
 /** The options of `enqueue`. @throws InvalidOptionError */
-export function readEnqueueOptions(given: unknown): {
-  jobId: string | undefined;
-  delayMs: number;
-  signal: AbortSignal | undefined;
-} {
-  return readOptions('enqueue', enqueueShape, given);
+export function readEnqueueOptions(given: unknown): SettledEnqueueOptions {
+  return given === undefined ? noEnqueueOptions : readOptions('enqueue', enqueueShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */
