@@ -8,6 +8,7 @@ import type {
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
+import { encodeBatch } from './batch.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
@@ -55,11 +56,10 @@ export class RedisBackend implements QueueBackend {
     const { ownerEpoch, originEpoch, floor, previous } = publication;
     const marks = [ownerEpoch, originEpoch, floor, previous];
     const maxJobs = publication.maxJobs ?? 0;
-    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs];
-    for (const job of publication.jobs) {
-      const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
-      args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex, job.dueAtMs);
-    }
+    const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
+      unique ? keys.push(topic.id(id)) : 0,
+    );
+    const args = [...marks, markTtlMs, jobIdTtlMs, maxJobs, batch];
     const link = this.#links.of(publication.topic);
     const reply = await link.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#replicated(link);

@@ -1,3 +1,4 @@
+import { JOB_LAYOUT } from './batch.ts';
 import { type Script, script } from './script.ts';
 
 /**
@@ -11,7 +12,7 @@ import { type Script, script } from './script.ts';
  *   KEYS  1 stream   2 mark   3 delayed   4.. one per job with an id of the caller's own
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
  *         7 most jobs the topic may hold or 0
- *         8.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0, due at or 0
+ *         8 the jobs, as `encodeBatch` puts them together
  *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, ids skipped as known ... }, or
  *   { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
  *   Fails with FENCED when a later owner of the producer's journal has been here.
@@ -31,8 +32,10 @@ if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
 local resent, refused, known = 0, 0, {}
 local most, room = tonumber(ARGV[7]), 0
 if most > 0 then room = most - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[3]) end
-for i = 8, #ARGV, 6 do
-  local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+local batch, at = ARGV[8], 1
+while at <= #batch do
+  local mine, due, key, enqueued, id, payload
+  mine, due, key, enqueued, id, payload, at = struct.unpack('${JOB_LAYOUT}', batch, at)
   if passed or mine <= sequence then
     resent = resent + 1
   elseif most > 0 and room <= 0 then
@@ -40,12 +43,12 @@ for i = 8, #ARGV, 6 do
   else
     room = room - 1
     if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
-      known[#known + 1] = ARGV[i + 1]
+      known[#known + 1] = id
     elseif due > 0 then
       -- An id has no control characters, so the first two line ends are ours.
-      redis.call('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
+      redis.call('ZADD', KEYS[3], due, id .. '\\n' .. enqueued .. '\\n' .. payload)
     else
-      redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+      redis.call('XADD', KEYS[1], '*', 'id', id, 'at', enqueued, 'payload', payload)
     end
     sequence = mine
   end
