@@ -1,5 +1,6 @@
 import {
   type Announcer,
+  type Backoff,
   type Clock,
   type Random,
   type RateLimiter,
@@ -13,6 +14,7 @@ import type { ConsumerTuning } from './options.ts';
 import type { Perform } from './perform.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from './queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
+import { Run } from './run.ts';
 import { Settlement } from './settlement.ts';
 
 export interface ConsumerParts {
@@ -45,10 +47,11 @@ const PACED_PER_SECOND = 20;
 export class TopicConsumer implements Consumer {
   readonly topic: string;
   readonly #parts: ConsumerParts;
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, Run>();
   readonly #runningIds = new Set<string>();
   readonly #settlement: Settlement;
   readonly #pace: RateLimiter;
+  readonly #retries: Backoff;
   readonly #closing = new AbortController();
   readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
   readonly #loop: Promise<void>;
@@ -71,6 +74,11 @@ export class TopicConsumer implements Consumer {
       maxTokens: Math.ceil(maxPerSecond / PACED_PER_SECOND),
       refillRate: maxPerSecond,
       clock: parts.clock,
+    });
+    const { retryDelayMs } = parts.tuning;
+    this.#retries = exponentialBackoff({
+      initialDelayMs: retryDelayMs,
+      maxDelayMs: Math.max(retryDelayMs, 60_000),
     });
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
@@ -174,14 +182,20 @@ export class TopicConsumer implements Consumer {
       return;
     }
     this.#pace.tryAcquire();
-    const run = new AbortController();
+    const run = new Run();
     this.#running.set(delivery.handle, run);
     this.#runningIds.add(delivery.id);
-    void this.#handle(delivery, run.signal).finally(() => {
+    void this.#occupySlot(delivery, run);
+  }
+
+  async #occupySlot(delivery: Delivery, run: Run): Promise<void> {
+    try {
+      await this.#handle(delivery, run);
+    } finally {
       this.#running.delete(delivery.handle);
       this.#runningIds.delete(delivery.id);
       this.#onFreeSlot();
-    });
+    }
   }
 
   #tellRedelivered(id: string): void {
@@ -191,26 +205,23 @@ export class TopicConsumer implements Consumer {
   }
 
   /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
-  async #handle(delivery: Delivery, signal: AbortSignal): Promise<void> {
+  async #handle(delivery: Delivery, run: Run): Promise<void> {
     const { perform, tuning, clock, random, topic, announcer } = this.#parts;
-    const delays = exponentialBackoff({
-      initialDelayMs: tuning.retryDelayMs,
-      maxDelayMs: Math.max(tuning.retryDelayMs, 60_000),
-    }).delays(random);
+    let delays: Iterator<number, never> | undefined;
     let attempt = delivery.deliveries;
     while (true) {
       try {
         const payload: unknown = JSON.parse(delivery.payload);
         const { id, enqueuedAtMs, history } = delivery;
         const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
-        const outcome = await perform(job, signal);
+        const outcome = await perform(job, run);
         if (outcome === 'known') this.#tellRedelivered(id);
         else this.#counts.handled += 1;
         this.#settlement.acknowledge(delivery);
         return;
       } catch (error) {
         this.#counts.failed += 1;
-        if (signal.aborted) return;
+        if (run.isAborted) return;
         if (attempt >= tuning.maxAttempts) {
           const reason = String(error);
           this.#counts.deadLettered += 1;
@@ -226,10 +237,11 @@ export class TopicConsumer implements Consumer {
           return;
         }
         attempt += 1;
+        delays ??= this.#retries.delays(random);
         const waited = sleep(
           clock,
           delays.next().value,
-          AbortSignal.any([signal, this.#closing.signal]),
+          AbortSignal.any([run.signal, this.#closing.signal]),
         );
         // A closing consumer leaves what it has not managed to the next one.
         if (

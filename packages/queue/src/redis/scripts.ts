@@ -131,17 +131,28 @@ return {lost, taken}
 `);
 
 /**
- * Removes handled jobs that still belong to the consumer.
+ * Removes handled jobs that still belong to the consumer. Its pending entries are listed once from the first
+ * handle to the last, which are handled nearly in order; only one that lies outside is looked up by itself.
  *
  *   KEYS  1 stream   ARGV  1 group   2 consumer   3.. handles   Returns how many were removed.
  */
 export const acknowledgeScript: Script = script(`
-local removed = 0
-for i = 3, #ARGV do
-  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
-  if entry and entry[2] == ARGV[2] then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-    removed = removed + redis.call('XDEL', KEYS[1], ARGV[i])
+local key, group, me, last = KEYS[1], ARGV[1], ARGV[2], #ARGV
+if last < 3 then return 0 end
+local mine = {}
+for _, entry in ipairs(redis.call('XPENDING', key, group, ARGV[3], ARGV[last], last, me)) do
+  mine[entry[1]] = true
+end
+local removed, chosen = 0, {}
+for i = 3, last do
+  if mine[ARGV[i]] or redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
+    chosen[#chosen + 1] = ARGV[i]
+  end
+  -- As many as Lua can hand over as arguments, with room to spare.
+  if #chosen == 500 or (i == last and #chosen > 0) then
+    redis.call('XACK', key, group, unpack(chosen))
+    removed = removed + redis.call('XDEL', key, unpack(chosen))
+    chosen = {}
   end
 end
 return removed
