@@ -51,6 +51,9 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     commits += 1;
     const sequence = next();
     keepCopies(payloads, added);
+    // As with a disk, a turn of the event loop: callers who append again as soon as they are told would
+    // otherwise keep timers and sockets from ever having theirs.
+    await new Promise(setImmediate);
     return sequence;
   };
 
