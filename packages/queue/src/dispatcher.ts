@@ -17,11 +17,16 @@ import type { Backlog } from './backlog.ts';
 import { Lane, inBatches } from './lane.ts';
 import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
+import { Progress } from './progress.ts';
 import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
 import type { StoredJob } from './record.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
+
+/** How many batches of a topic may be in flight to Redis, and how many jobs one that follows others has at least. */
+const MAX_IN_FLIGHT = 3;
+const FOLLOWING_JOBS = 48;
 
 export interface DispatcherParts {
   readonly backend: QueueBackend;
@@ -66,7 +71,7 @@ export class Dispatcher implements Inflow {
   readonly #recovery: Recovery;
   readonly #lanes = new Map<string, Lane>();
   readonly #spills = new Set<Promise<void>>();
-  readonly #awaitingProgress = new Set<() => void>();
+  readonly #progress = new Progress();
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
@@ -176,19 +181,7 @@ export class Dispatcher implements Inflow {
 
   /** Resolves when a job was answered or brought over next; rejects with the signal's own reason. */
   progress(signal: AbortSignal): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#awaitingProgress.delete(onProgress);
-        reject(signal.reason);
-      };
-      const onProgress = (): void => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      this.#awaitingProgress.add(onProgress);
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) onAbort();
-    });
+    return this.#progress.next(signal);
   }
 
   /** Refuses what is still on its way and stops draining. */
@@ -260,18 +253,16 @@ export class Dispatcher implements Inflow {
   }
 
   #pump(lane: Lane): void {
-    if (lane.isSending || lane.isSpilling || lane.isEmpty) return;
+    if (lane.isSpilling || lane.isEmpty) return;
     const { at, failure } = this.standing;
+    if (at === 'direct' && !this.#isJournalFirst) return this.#sendWhatWaits(lane);
+    if (lane.isSending) return;
     const isHeld =
       at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
     if (isHeld) return;
-    if (at === 'direct' && this.#isJournalFirst) {
+    if (at === 'direct') {
       lane.isSpilling = true;
       queueMicrotask(() => this.#spill(lane));
-    } else if (at === 'direct') {
-      lane.isSending = true;
-      // A turn later, so that what is enqueued together travels together.
-      queueMicrotask(() => void this.#send(lane));
     } else if (at === 'closed') {
       for (const job of lane.takeAll()) {
         job.refused(new QueueClosedError('enqueue', job.wasSent ? 'unknown' : 'not-applied'));
@@ -283,15 +274,39 @@ export class Dispatcher implements Inflow {
     }
   }
 
+  /**
+   * A batch is sent when none is in flight, and behind others once it is large enough to be worth its own
+   * way: Redis takes one then while the next one is put together.
+   */
+  #sendWhatWaits(lane: Lane): void {
+    const { acknowledge, topics } = this.#parts;
+    // A refusal for want of room would have those behind it refused for what is missing before them; and
+    // who waits for replicas waits for all that was written before.
+    const isAlone = acknowledge === 'replicated' || topics.get(lane.topic)?.maxJobs !== undefined;
+    const most = isAlone ? 1 : MAX_IN_FLIGHT;
+    while (!lane.isBroken && lane.inFlight < most && lane.size >= FOLLOWING_JOBS) {
+      void this.#send(lane);
+    }
+    if (lane.isEmpty || lane.isSending || lane.isGathering) return;
+    lane.isGathering = true;
+    // A turn later, so that what is enqueued together travels together.
+    queueMicrotask(() => {
+      lane.isGathering = false;
+      if (!lane.isSending && this.standing.at === 'direct') void this.#send(lane);
+      else this.#pump(lane);
+    });
+  }
+
   async #send(lane: Lane): Promise<void> {
     const { backend, announcer, clock, topics } = this.#parts;
     const batch = lane.take();
+    const jobs = batch.map(({ job }) => job);
+    const maxJobs = topics.get(lane.topic)?.maxJobs;
+    const publication = { ...this.#publication(lane, jobs, lane.sentThrough), maxJobs };
+    lane.send(batch);
     try {
       if (batch.length === 0) return;
-      for (const job of batch) job.wasSent = true;
-      const jobs = batch.map(({ job }) => job);
-      const maxJobs = topics.get(lane.topic)?.maxJobs;
-      const receipt = await backend.publish({ ...this.#publication(lane, jobs), maxJobs });
+      const receipt = await backend.publish(publication);
       const added = batch.length - receipt.refused;
       this.#confirm(lane, jobs.slice(0, added));
       this.counts.acceptedByRedis += added;
@@ -302,11 +317,12 @@ export class Dispatcher implements Inflow {
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
       for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));
     } catch (error) {
+      const isNews = lane.isFirstToFail(batch);
       lane.putBack(batch);
       announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
-      this.linkFailed(failureOf(error));
+      if (isNews) this.linkFailed(failureOf(error));
     } finally {
-      lane.isSending = false;
+      lane.arrived(batch);
       this.#pump(lane);
     }
   }
@@ -366,9 +382,7 @@ export class Dispatcher implements Inflow {
   }
 
   tellProgress(): void {
-    if (this.#awaitingProgress.size === 0) return;
-    for (const onProgress of this.#awaitingProgress) onProgress();
-    this.#awaitingProgress.clear();
+    this.#progress.tell();
   }
 }
 

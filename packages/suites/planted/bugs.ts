@@ -55,7 +55,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a batch that failed goes behind those that waited for it',
     file: 'packages/queue/src/lane.ts',
-    sound: '[...batch, ...this.#waiting]',
+    sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
     tests: { path: 'packages/queue/test/dispatch.test', name: 'waited behind' },
   },
