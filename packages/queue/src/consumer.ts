@@ -9,8 +9,9 @@ import {
   exponentialBackoff,
   sleep,
 } from '@holdfast/resilience';
+import { Ahead } from './ahead.ts';
 import type { Delivery, Subscription } from './backend.ts';
-import type { ConsumerTuning } from './options.ts';
+import { type ConsumerTuning, UNPACED_PER_SECOND } from './options.ts';
 import type { Perform } from './perform.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from './queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
@@ -49,6 +50,7 @@ export class TopicConsumer implements Consumer {
   readonly #parts: ConsumerParts;
   readonly #running = new Map<string, Run>();
   readonly #runningIds = new Set<string>();
+  readonly #ahead: Ahead;
   readonly #settlement: Settlement;
   readonly #pace: RateLimiter;
   readonly #retries: Backoff;
@@ -80,6 +82,9 @@ export class TopicConsumer implements Consumer {
       initialDelayMs: retryDelayMs,
       maxDelayMs: Math.max(retryDelayMs, 60_000),
     });
+    // What may be begun per second is taken as it may be begun.
+    const isPaced = maxPerSecond < UNPACED_PER_SECOND;
+    this.#ahead = new Ahead(isPaced ? 0 : parts.tuning.concurrency, parts.clock.now());
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
   }
@@ -104,6 +109,7 @@ export class TopicConsumer implements Consumer {
     const giveUp = new AbortController();
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
     giveUp.signal.addEventListener('abort', () => {
+      this.#ahead.clear();
       for (const run of this.#running.values())
         run.abort(new Error(`${this.topic}: the consumer is closing`));
     });
@@ -135,10 +141,10 @@ export class TopicConsumer implements Consumer {
     while (!signal.aborted) {
       try {
         await subscription.whenUp(signal);
-        const free = tuning.concurrency - this.#running.size;
+        const wanted = tuning.concurrency - this.#running.size + this.#ahead.room;
         const { availableTokens } = this.#pace.getStats();
-        if (free === 0) await this.#untilFreeSlot();
-        else if (availableTokens > 0) await this.#takeUpTo(Math.min(free, availableTokens));
+        if (wanted === 0) await this.#untilFreeSlot();
+        else if (availableTokens > 0) await this.#takeUpTo(Math.min(wanted, availableTokens));
         else await sleep(clock, this.#pace.retryAfterMs(), signal);
         delays = refusalBackoff.delays(random);
       } catch {
@@ -149,14 +155,15 @@ export class TopicConsumer implements Consumer {
     }
   }
 
-  async #takeUpTo(free: number): Promise<void> {
+  async #takeUpTo(wanted: number): Promise<void> {
     const { subscription, clock, topic, announcer } = this.#parts;
+    this.#ahead.measure(clock.now());
     const isRecoveryDue = clock.now() - this.#lastRecoveryMs >= RECOVER_EVERY_MS;
     if (!isRecoveryDue) {
-      for (const delivery of await subscription.fetch(free)) this.#start(delivery);
+      for (const delivery of await subscription.fetch(wanted)) this.#admit(delivery);
       return;
     }
-    const { deliveries, lost } = await subscription.recover(this.#held(), free);
+    const { deliveries, lost } = await subscription.recover(this.#held(), wanted);
     this.#lastRecoveryMs = clock.now();
     this.#giveUpLost(lost);
     for (const delivery of deliveries) {
@@ -164,7 +171,7 @@ export class TopicConsumer implements Consumer {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
       announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });
-      this.#start(delivery);
+      this.#admit(delivery);
     }
   }
 
@@ -172,6 +179,12 @@ export class TopicConsumer implements Consumer {
     return new Promise((resolve) => {
       this.#onFreeSlot = resolve;
     });
+  }
+
+  /** Into a slot, or in line for the next one that gets free. */
+  #admit(delivery: Delivery): void {
+    if (this.#running.size < this.#parts.tuning.concurrency) this.#start(delivery);
+    else this.#ahead.add(delivery);
   }
 
   #start(delivery: Delivery): void {
@@ -182,6 +195,7 @@ export class TopicConsumer implements Consumer {
       return;
     }
     this.#pace.tryAcquire();
+    this.#ahead.countBegun();
     const run = new Run();
     this.#running.set(delivery.handle, run);
     this.#runningIds.add(delivery.id);
@@ -194,7 +208,16 @@ export class TopicConsumer implements Consumer {
     } finally {
       this.#running.delete(delivery.handle);
       this.#runningIds.delete(delivery.id);
+      this.#fillSlot();
       this.#onFreeSlot();
+    }
+  }
+
+  #fillSlot(): void {
+    while (this.#running.size < this.#parts.tuning.concurrency) {
+      const next = this.#ahead.next();
+      if (next === undefined) return;
+      this.#start(next);
     }
   }
 
@@ -264,10 +287,11 @@ export class TopicConsumer implements Consumer {
   }
 
   #held(): string[] {
-    return [...this.#running.keys(), ...this.#settlement.handles()];
+    return [...this.#running.keys(), ...this.#ahead.handles(), ...this.#settlement.handles()];
   }
 
   #giveUpLost(lost: readonly string[]): void {
+    if (lost.length > 0) this.#ahead.forget(lost);
     for (const handle of lost) {
       this.#running
         .get(handle)

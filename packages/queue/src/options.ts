@@ -109,6 +109,8 @@ export interface JournalFallbackOptions {
   durability?: 'commit' | 'batch-ms' | 'os';
 }
 
+/** A rate that no consumer is held to. */
+export const UNPACED_PER_SECOND = 1_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 const OWNER = 'createQueueAdapter';
@@ -170,7 +172,7 @@ const enqueueShape = {
 const consumerShape = {
   name: optional(text({ maxLength: 200 })),
   ledger: optional(having<IdempotencyLedger<unknown>>(['once'])),
-  maxPerSecond: integer({ min: 1, max: 1_000_000, default: 1_000_000 }),
+  maxPerSecond: integer({ min: 1, max: UNPACED_PER_SECOND, default: UNPACED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   retryDelayMs: milliseconds(1_000),

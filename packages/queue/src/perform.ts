@@ -12,24 +12,27 @@ export function performer<Transaction>(
 ): Perform {
   if (ledger === undefined || isPlain(handler, ledger)) {
     return async (job, run) => {
-      if (isPlain(handler, ledger)) await handler(job, contextOf(run, undefined));
+      if (isPlain(handler, ledger)) await handler(job, new Context(run, undefined));
       return 'applied';
     };
   }
   return (job, run) =>
-    ledger.once(job, async (transaction) => handler(job, contextOf(run, transaction)));
+    ledger.once(job, async (transaction) => handler(job, new Context(run, transaction)));
 }
 
-function contextOf<Transaction>(
-  run: Run,
-  transaction: Transaction,
-): { readonly signal: AbortSignal; readonly transaction: Transaction } {
-  return {
-    get signal() {
-      return run.signal;
-    },
-    transaction,
-  };
+/** What a handler is given beside its job. */
+class Context<Transaction> {
+  readonly #run: Run;
+  readonly transaction: Transaction;
+
+  constructor(run: Run, transaction: Transaction) {
+    this.#run = run;
+    this.transaction = transaction;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
 }
 
 function isPlain<Transaction>(
