@@ -17,6 +17,7 @@ import type { Backlog } from './backlog.ts';
 import { Lane, inBatches } from './lane.ts';
 import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
+import { PendingRoom } from './pending-room.ts';
 import { Progress } from './progress.ts';
 import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
@@ -24,8 +25,9 @@ import type { StoredJob } from './record.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
-/** How many batches of a topic may be in flight to Redis, and how many jobs one that follows others has at least. */
+/** How many batches of a topic may be in flight to Redis. */
 const MAX_IN_FLIGHT = 3;
+/** How many jobs a batch has at least that follows others. */
 const FOLLOWING_JOBS = 48;
 
 export interface DispatcherParts {
@@ -72,11 +74,11 @@ export class Dispatcher implements Inflow {
   readonly #lanes = new Map<string, Lane>();
   readonly #spills = new Set<Promise<void>>();
   readonly #progress = new Progress();
+  readonly #room: PendingRoom;
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
   #drainableMs = 0;
-  #pendingBytes = 0;
   /** The drain under way: since its first window was asked for, and what it has brought over. */
   #drain: { readonly sinceMs: number; jobs: number } | undefined;
   /** When Redis was last known to be there, while it is not. */
@@ -86,6 +88,7 @@ export class Dispatcher implements Inflow {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#room = new PendingRoom(parts, this.counts);
     this.#budget = { leftCharacters: parts.maxRetainedBytes };
     this.standing = new Standing(parts.announcer, parts.clock);
     this.#isJournalFirst = parts.acknowledge === 'local';
@@ -138,27 +141,13 @@ export class Dispatcher implements Inflow {
    * @throws QueueFullError, QueueClosedError, ServerUnsupportedError: at once, without a promise of its own.
    */
   submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
-    const { maxPendingJobs, maxPendingBytes, backlog } = this.#parts;
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = this.standing;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
-    if (this.counts.pending >= maxPendingJobs) {
-      throw new QueueFullError(
-        'maxPendingJobs',
-        `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
-      );
-    }
-    const { length } = submission.payload;
-    if (this.#pendingBytes + length > maxPendingBytes && this.counts.pending > 0) {
-      throw new QueueFullError(
-        'maxPendingBytes',
-        `${this.#pendingBytes} of at most ${maxPendingBytes} bytes (maxPendingBytes) wait for an answer already`,
-      );
-    }
+    this.#room.requireFor(submission.payload);
     const lane = this.#laneOf(submission.topic);
-    this.counts.pending += 1;
-    this.#pendingBytes += length;
-    const { epoch: originEpoch } = backlog;
+    this.#room.enter(submission.payload);
+    const { epoch: originEpoch } = this.#parts.backlog;
     const job = { ...submission, sequence: lane.nextSequence(), originEpoch };
     const pending = new PendingJob(job, this.#onSettled, signal);
     lane.add(pending);
@@ -167,8 +156,7 @@ export class Dispatcher implements Inflow {
   }
 
   readonly #onSettled = ({ payload }: StoredJob): void => {
-    this.counts.pending -= 1;
-    this.#pendingBytes -= payload.length;
+    this.#room.leave(payload);
     this.tellProgress();
   };
 
