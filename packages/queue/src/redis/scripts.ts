@@ -124,8 +124,9 @@ end
 local lost = {}
 for i = 5, #ARGV do
   -- What is nobody's any more is not lost to anybody: it was acknowledged, or forgotten with its delivery.
-  local owner = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
-  if owner then lost[#lost + 1] = ARGV[i] end
+  -- And what is this consumer's own may stand behind more of its entries than were looked at above.
+  local entry = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
+  if entry and entry[2] ~= me then lost[#lost + 1] = ARGV[i] end
 end
 return {lost, taken}
 `);
