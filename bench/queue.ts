@@ -77,9 +77,10 @@ interface Enqueuing {
 }
 
 async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise<Enqueuing> {
+  const prefix = name.replaceAll(/\W/g, '');
   const queue = createQueueAdapter({
     redis: { url },
-    prefix: name.replaceAll(/\W/g, ''),
+    prefix,
     maxBacklogJobs: 100_000_000,
     maxBacklogBytes: 8 * 2 ** 30,
     ...options,
@@ -92,7 +93,7 @@ async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise
     async settled() {
       while (queue.getStats().backlog.jobs > 0) await new Promise((go) => setTimeout(go, 1));
     },
-    leaves: `${name.replaceAll(/\W/g, '')}:{${TOPIC}}:jobs`,
+    leaves: `${prefix}:{${TOPIC}}:jobs`,
   };
 }
 

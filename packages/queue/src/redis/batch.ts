@@ -14,8 +14,7 @@ const FIXED_BYTES = 26;
 const MAX_DIGITS = 24;
 
 /**
- * A batch as one argument of a script: the server takes one apart in half the time that six arguments for
- * each job would cost it, and so does this process put it together.
+ * A batch as one argument of a script: both ends have less work with one than with several for each job.
  * @param keyIndexOf gives a job's key among the script's, where it has one; asked in the jobs' order.
  */
 export function encodeBatch(
