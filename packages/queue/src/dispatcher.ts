@@ -1,17 +1,4 @@
-import {
-  type Announcer,
-  type Clock,
-  type HoldfastError,
-  type Random,
-  isHoldfastError,
-} from '@holdfast/resilience';
-import type {
-  BackendFailure,
-  Publication,
-  PublishReceipt,
-  PublishedJob,
-  QueueBackend,
-} from './backend.ts';
+import type { BackendFailure, Publication, PublishReceipt, PublishedJob } from './backend.ts';
 import {
   PoisonJobError,
   QueueClosedError,
@@ -19,33 +6,22 @@ import {
   ServerUnsupportedError,
 } from './errors.ts';
 import { publishApart } from './apart.ts';
-import type { Backlog } from './backlog.ts';
+import type { DispatcherParts } from './dispatcher-parts.ts';
+import { isFull, refusalOf } from './fallback-refusal.ts';
 import { Lane, inBatches } from './lane.ts';
-import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
-import type { PoisonStore } from './poison-store.ts';
+import { PendingRoom } from './pending-room.ts';
 import { Progress } from './progress.ts';
-import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
+import type { Accepted } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
+import type { StoredJob } from './record.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
-export interface DispatcherParts {
-  readonly backend: QueueBackend;
-  readonly backlog: Backlog;
-  readonly poison: PoisonStore;
-  readonly fallback: Exclude<Acceptor, 'redis'>;
-  readonly announcer: Announcer<QueueEvents>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly maxTopics: number;
-  readonly maxPendingJobs: number;
-  readonly maxPendingBytes: number;
-  readonly retainMs: number;
-  readonly maxRetainedBytes: number;
-  readonly acknowledge: AcknowledgeLevel;
-  readonly topics: ReadonlyMap<string, TopicOptions>;
-}
+/** How many batches of a topic may be in flight to Redis. */
+const MAX_IN_FLIGHT = 3;
+/** How many jobs a batch has at least that follows others. */
+const FOLLOWING_JOBS = 48;
 
 /**
  * Routes each job to Redis or to the fallback, in order.
@@ -75,11 +51,11 @@ export class Dispatcher implements Inflow {
   readonly #lanes = new Map<string, Lane>();
   readonly #spills = new Set<Promise<void>>();
   readonly #progress = new Progress();
+  readonly #room: PendingRoom;
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
   #drainableMs = 0;
-  #pendingBytes = 0;
   /** The drain under way: since its first window was asked for, and what it has brought over. */
   #drain: { readonly sinceMs: number; jobs: number } | undefined;
   /** When Redis was last known to be there, while it is not. */
@@ -89,6 +65,7 @@ export class Dispatcher implements Inflow {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#room = new PendingRoom(parts, this.counts);
     this.#budget = { leftCharacters: parts.maxRetainedBytes };
     this.standing = new Standing(parts.announcer, parts.clock);
     this.#isJournalFirst = parts.acknowledge === 'local';
@@ -137,38 +114,29 @@ export class Dispatcher implements Inflow {
     this.#recovery.restart();
   }
 
-  /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */
-  async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
-    const { maxPendingJobs, maxPendingBytes } = this.#parts;
+  /**
+   * Settles as the job does; rejects with what the journal threw, or the signal's own reason.
+   * @throws QueueFullError, QueueClosedError, ServerUnsupportedError: at once, without a promise of its own.
+   */
+  submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = this.standing;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
-    if (this.counts.pending >= maxPendingJobs) {
-      throw new QueueFullError(
-        'maxPendingJobs',
-        `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
-      );
-    }
-    const bytes = submission.payload.length;
-    if (this.#pendingBytes + bytes > maxPendingBytes && this.counts.pending > 0) {
-      throw new QueueFullError(
-        'maxPendingBytes',
-        `${this.#pendingBytes} of at most ${maxPendingBytes} bytes (maxPendingBytes) wait for an answer already`,
-      );
-    }
+    this.#room.requireFor(submission.payload);
     const lane = this.#laneOf(submission.topic);
-    this.counts.pending += 1;
-    this.#pendingBytes += bytes;
-    const onSettled = (): void => {
-      this.counts.pending -= 1;
-      this.#pendingBytes -= bytes;
-      this.tellProgress();
-    };
-    const job = new PendingJob(submission, lane.nextSequence(), onSettled, signal);
-    lane.add(job);
+    this.#room.enter(submission.payload);
+    const { epoch: originEpoch } = this.#parts.backlog;
+    const job = { ...submission, sequence: lane.nextSequence(), originEpoch };
+    const pending = new PendingJob(job, this.#onSettled, signal);
+    lane.add(pending);
     this.#pump(lane);
-    return job.outcome;
+    return pending.outcome;
   }
+
+  readonly #onSettled = ({ payload }: StoredJob): void => {
+    this.#room.leave(payload);
+    this.tellProgress();
+  };
 
   /** Resolves once nothing is on its way and, with `drained`, the fallback is empty. */
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
@@ -251,17 +219,16 @@ export class Dispatcher implements Inflow {
   }
 
   #pump(lane: Lane): void {
+    if (lane.isSpilling || lane.isEmpty) return;
     const { at, failure } = this.standing;
+    if (at === 'direct' && !this.#isJournalFirst) return this.#sendWhatWaits(lane);
+    if (lane.isSending) return;
     const isHeld =
       at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
-    if (lane.isSending || lane.isSpilling || lane.isEmpty || isHeld) return;
-    if (at === 'direct' && this.#isJournalFirst) {
+    if (isHeld) return;
+    if (at === 'direct') {
       lane.isSpilling = true;
       queueMicrotask(() => this.#spill(lane));
-    } else if (at === 'direct') {
-      lane.isSending = true;
-      // A turn later, so that what is enqueued together travels together.
-      queueMicrotask(() => void this.#send(lane));
     } else if (at === 'closed') {
       for (const job of lane.takeAll()) {
         job.refused(new QueueClosedError('enqueue', job.wasSent ? 'unknown' : 'not-applied'));
@@ -273,45 +240,75 @@ export class Dispatcher implements Inflow {
     }
   }
 
+  /**
+   * A batch is sent when none is in flight, and behind others once it is large enough to be worth its own
+   * way: Redis takes one then while the next one is put together.
+   */
+  #sendWhatWaits(lane: Lane): void {
+    const { acknowledge, topics } = this.#parts;
+    // A refusal for want of room would have those behind it refused for what is missing before them; and
+    // who waits for replicas waits for all that was written before.
+    const isAlone = acknowledge === 'replicated' || topics.get(lane.topic)?.maxJobs !== undefined;
+    const most = isAlone ? 1 : MAX_IN_FLIGHT;
+    while (!lane.isBroken && lane.inFlight < most && lane.size >= FOLLOWING_JOBS) {
+      void this.#send(lane);
+    }
+    if (lane.isEmpty || lane.isSending || lane.isGathering) return;
+    lane.isGathering = true;
+    // A turn later, so that what is enqueued together travels together.
+    queueMicrotask(() => {
+      lane.isGathering = false;
+      if (!lane.isSending && this.standing.at === 'direct') void this.#send(lane);
+      else this.#pump(lane);
+    });
+  }
+
   async #send(lane: Lane): Promise<void> {
     const { backend, announcer, clock, topics } = this.#parts;
     const batch = lane.take();
+    const jobs = batch.map(({ job }) => job);
+    const maxJobs = topics.get(lane.topic)?.maxJobs;
+    const publication = { ...this.#publication(lane, jobs, lane.sentThrough), maxJobs };
+    lane.send(batch);
     try {
       if (batch.length === 0) return;
-      for (const job of batch) job.wasSent = true;
-      const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
-      const maxJobs = topics.get(lane.topic)?.maxJobs;
       const poisoned = new Map<number, string>();
-      const publication = { ...this.#publication(lane, jobs), maxJobs };
       const receipt = await publishApart(backend, publication, ({ sequence }, reason) => {
         poisoned.set(sequence, reason);
       });
       const room = batch.length - receipt.refused;
-      const isSound = ({ sequence }: { sequence: number }): boolean => !poisoned.has(sequence);
-      this.#confirm(lane, jobs.slice(0, room).filter(isSound));
-      const added = batch.slice(0, room).filter(isSound);
+      const isSound = ({ job }: PendingJob): boolean => !poisoned.has(job.sequence);
+      const taken = batch.slice(0, room);
+      const added = poisoned.size === 0 ? taken : taken.filter(isSound);
+      this.#confirm(
+        lane,
+        added.map(({ job }) => job),
+      );
       this.counts.acceptedByRedis += added.length;
       const duplicates = new Set(receipt.duplicates);
-      for (const job of added) job.accepted(backend.kind, duplicates.has(job.submission.id));
+      for (const pending of added) {
+        pending.accepted(backend.kind, duplicates.has(pending.job.id));
+      }
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
       for (const job of batch.slice(room)) job.refused(new QueueFullError('maxJobs', held));
-      for (const job of batch) {
-        const reason = poisoned.get(job.sequence);
-        if (reason !== undefined) this.#refusePoison(lane.topic, job, reason);
+      for (const pending of batch) {
+        const reason = poisoned.get(pending.job.sequence);
+        if (reason !== undefined) this.#refusePoison(lane.topic, pending, reason);
       }
     } catch (error) {
+      const isNews = lane.isFirstToFail(batch);
       lane.putBack(batch);
       announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
-      this.linkFailed(failureOf(error));
+      if (isNews) this.linkFailed(failureOf(error));
     } finally {
-      lane.isSending = false;
+      lane.arrived(batch);
       this.#pump(lane);
     }
   }
 
-  #refusePoison(topic: string, job: PendingJob, reason: string): void {
-    const { id } = job.submission;
-    job.refused(new PoisonJobError(topic, id, reason));
+  #refusePoison(topic: string, pending: PendingJob, reason: string): void {
+    const { id } = pending.job;
+    pending.refused(new PoisonJobError(topic, id, reason));
     this.#tellPoison(topic, id, reason, false);
   }
 
@@ -350,17 +347,14 @@ export class Dispatcher implements Inflow {
 
   async #append(batch: readonly PendingJob[]): Promise<void> {
     const { backlog, fallback } = this.#parts;
-    const originEpoch = backlog.epoch;
     try {
-      await backlog.append(
-        batch.map(({ submission, sequence }) => ({ ...submission, sequence, originEpoch })),
-      );
+      await backlog.append(batch.map(({ job }) => job));
     } catch (error) {
       if (isFull(error) && batch.length > 1) return this.#appendHalves(batch);
       for (const job of batch) job.refused(refusalOf(error, job.wasSent));
       return;
     }
-    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
+    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.job.enqueuedAtMs;
     this.counts.acceptedByFallback += batch.length;
     for (const job of batch) job.accepted(fallback);
     if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
@@ -382,16 +376,4 @@ export class Dispatcher implements Inflow {
   tellProgress(): void {
     this.#progress.tell();
   }
-}
-
-function isFull(error: unknown): error is HoldfastError {
-  return isHoldfastError(error) && error.code === 'JOURNAL_FULL';
-}
-
-function refusalOf(error: unknown, wasSent: boolean): unknown {
-  if (!isFull(error)) return error;
-  return new QueueFullError('fallback', `Redis takes no jobs and ${error.message}`, {
-    cause: error,
-    outcome: wasSent ? 'unknown' : 'not-applied',
-  });
 }

@@ -116,6 +116,8 @@ export interface JournalFallbackOptions {
   durability?: 'commit' | 'batch-ms' | 'os';
 }
 
+/** A rate that no consumer is held to. */
+export const UNPACED_PER_SECOND = 1_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 /** Each is a stream of its own, looked at once a second by each consumer. */
@@ -181,7 +183,7 @@ const enqueueShape = {
 const consumerShape = {
   name: optional(text({ maxLength: 200 })),
   ledger: optional(having<IdempotencyLedger<unknown>>(['once'])),
-  maxPerSecond: integer({ min: 1, max: 1_000_000, default: 1_000_000 }),
+  maxPerSecond: integer({ min: 1, max: UNPACED_PER_SECOND, default: UNPACED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
@@ -192,15 +194,21 @@ const consumerShape = {
 
 const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
 
+/** The options of `enqueue` with every default filled in. */
+export interface SettledEnqueueOptions {
+  readonly jobId: string | undefined;
+  readonly delayMs: number;
+  readonly key: string | undefined;
+  readonly priority: Priority | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What most calls mean, read once. */
+const noEnqueueOptions: SettledEnqueueOptions = readOptions('enqueue', enqueueShape, undefined);
+
 /** The options of `enqueue`. @throws InvalidOptionError */
-export function readEnqueueOptions(given: unknown): {
-  jobId: string | undefined;
-  delayMs: number;
-  key: string | undefined;
-  priority: Priority | undefined;
-  signal: AbortSignal | undefined;
-} {
-  return readOptions('enqueue', enqueueShape, given);
+export function readEnqueueOptions(given: unknown): SettledEnqueueOptions {
+  return given === undefined ? noEnqueueOptions : readOptions('enqueue', enqueueShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */

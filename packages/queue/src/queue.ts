@@ -157,7 +157,10 @@ export interface ProcessOptions {
   name?: string;
   /** How many jobs are begun per second at most; default as many as there are. */
   maxPerSecond?: number;
-  /** How many jobs are handled at once. Default 10. */
+  /**
+   * How many jobs are handled at once. Where handlers are quick, at most as many more are taken ahead and wait
+   * for their turn. Default 10.
+   */
   concurrency?: number;
   /** After so many failed attempts a job goes to the topic's dead letters. Default 3. */
   maxAttempts?: number;

@@ -21,7 +21,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('enqueue' as const),
       topic: fc.integer({ min: 0, max: 2 }),
-      count: fc.integer({ min: 1, max: 40 }),
+      // Enough for several batches in flight.
+      count: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 41, max: 200 })),
     }),
   },
   {

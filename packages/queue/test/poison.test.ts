@@ -185,3 +185,18 @@ test('a reply that was lost behind poison has it found again', async () => {
   await drained;
   expect(applied(backend)).toEqual([1, 3]);
 });
+
+test('with several batches on their way, those behind poison come after those before it, once', async () => {
+  const { queue, backend, clock } = open();
+  backend.up();
+  await queue.ready();
+  const isBad = (n: number): boolean => n === 100 || n === 499 || n === 500 || n === 1_400;
+  const all = Array.from({ length: 2_000 }, (_, n) => n);
+  const answers = all.map((n) => queue.enqueue('t', isBad(n) ? `poison ${n}` : n));
+  const settled = await clock.settle(Promise.allSettled(answers));
+  const kept = queue.getStats().poisoned;
+  const refused = settled.filter(({ status }) => status === 'rejected').length;
+  while (queue.getStats().backlog.jobs > 0) await clock.advance(100);
+  expect(applied(backend)).toEqual(all.filter((n) => !isBad(n)));
+  expect(Math.max(kept, queue.getStats().poisoned) + refused).toBe(4);
+});

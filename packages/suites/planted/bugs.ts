@@ -55,7 +55,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a batch that failed goes behind those that waited for it',
     file: 'packages/queue/src/lane.ts',
-    sound: '[...batch, ...this.#waiting]',
+    sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
     tests: { path: 'packages/queue/test/dispatch.test', name: 'waited behind' },
   },
@@ -117,10 +117,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/producers', name: 'crashed producer' },
   },
   {
-    name: 'a job in the journal keeps no number of its own',
+    name: 'a job has no number of its own',
     file: 'packages/queue/src/dispatcher.ts',
-    sound: '({ ...submission, sequence, originEpoch })',
-    broken: '({ ...submission, sequence: 1, originEpoch })',
+    sound: 'sequence: lane.nextSequence()',
+    broken: 'sequence: 1',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {

@@ -189,6 +189,17 @@ export function honoursBackendContract(
     },
   );
 
+  test('a job is not lost to a consumer that has many others which it does not ask about', async () => {
+    const backend = await openUp();
+    const consumer = backend.subscribe(TOPIC, LEASE_MS);
+    const jobs = Array.from({ length: 20 }, (_, index) => job(index + 1));
+    await backend.publish(publication({ jobs }));
+    const taken = await fetchAll(consumer, jobs.length);
+    const last = taken.at(-1)?.handle ?? '';
+    expect((await consumer.recover([last], 0)).lost).toEqual([]);
+    await consumer.close();
+  });
+
   test('a renewed lease keeps a job with its consumer', async () => {
     const backend = await openUp();
     const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];

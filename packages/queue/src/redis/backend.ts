@@ -11,6 +11,7 @@ import type {
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
+import { encodeBatch } from './batch.ts';
 import { countScript, peekScript } from './inspect-scripts.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
@@ -23,7 +24,6 @@ import {
   readCounts,
   readDelayed,
   readPeeked,
-  timeAndPlace,
 } from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
@@ -81,11 +81,10 @@ export class RedisBackend implements QueueBackend {
     const maxJobs = publication.maxJobs ?? 0;
     const isPlaced = publication.jobs.some(({ place }) => place !== undefined);
     const partitions = isPlaced ? (publication.partitions ?? 0) : -1;
-    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions];
-    for (const job of publication.jobs) {
-      const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
-      args.push(job.sequence, job.id, timeAndPlace(job), job.payload, keyIndex, job.dueAtMs);
-    }
+    const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
+      unique ? keys.push(topic.id(id)) : 0,
+    );
+    const args = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions, batch];
     const link = this.#links.of(publication.topic);
     const reply = await link.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#replicated(link);

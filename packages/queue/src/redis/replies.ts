@@ -152,14 +152,13 @@ export function readDeadLetters(reply: unknown): DeadLetter[] {
       payload: values.get('payload') ?? 'null',
       deliveries: Number(values.get('deliveries') ?? 0),
       reason: values.get('reason') ?? '',
-      history: historyOf(values) ?? [],
+      history: historyOf(values.get('history') ?? '[]'),
     });
   });
 }
 
-function historyOf(values: ReadonlyMap<string, string>): string[] | undefined {
-  const text = values.get('history');
-  return text === undefined ? undefined : list(JSON.parse(text)).map(word);
+function historyOf(text: string): string[] {
+  return list(JSON.parse(text)).map(word);
 }
 
 function valuesOf(fields: unknown): Map<string, string> {
@@ -171,16 +170,38 @@ function valuesOf(fields: unknown): Map<string, string> {
   return values;
 }
 
+/** Every delivery comes by here: its fields are read as they come. */
 function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
-  const values = valuesOf(fields);
-  const history = historyOf(values);
+  const flat = list(fields);
+  let id: string | undefined;
+  let at = '0';
+  let payload = 'null';
+  let history: string[] | undefined;
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const value = word(flat[index + 1]);
+    switch (flat[index]) {
+      case 'id':
+        id = value;
+        break;
+      case 'at':
+        at = value;
+        break;
+      case 'payload':
+        payload = value;
+        break;
+      case 'history':
+        history = historyOf(value);
+        break;
+    }
+  }
+  const named = word(handle);
   return {
     ...(history && { history }),
-    handle: word(handle),
+    handle: named,
     deliveries,
-    id: values.get('id') ?? word(handle),
-    ...readTimeAndPlace(values.get('at')),
-    payload: values.get('payload') ?? 'null',
+    id: id ?? named,
+    ...readTimeAndPlace(at),
+    payload,
   };
 }
 

@@ -1,3 +1,4 @@
+import { JOB_LAYOUT } from './batch.ts';
 import { placingLua } from './placing.ts';
 import { type Script, script } from './script.ts';
 
@@ -12,7 +13,7 @@ import { type Script, script } from './script.ts';
  *   KEYS  1 stream   2 mark   3 delayed   4.. one per job with an id of the caller's own
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
  *         7 most jobs the topic may hold or 0   8 partitions or 0; -1 where no job has a place
- *         9.. per job: sequence, id, enqueued at and place, payload, index of its key in KEYS or 0, due at or 0
+ *         9 the jobs, as `encodeBatch` puts them together
  *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, poison, ids skipped as known ... },
  *   or { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
  *   The poison is { sequence, reason } of a job that cannot be added although the topic is in order, where it
@@ -51,8 +52,10 @@ if parts >= 0 and shapeOf(KEYS[1]) ~= parts and parts > 0 then
   redis.call('HSET', KEYS[1] .. ':shape', 'partitions', parts)
   partitions = parts
 end
-for i = 9, #ARGV, 6 do
-  local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+local batch, at = ARGV[9], 1
+while at <= #batch do
+  local mine, due, key, enqueued, id, payload
+  mine, due, key, enqueued, id, payload, at = struct.unpack('${JOB_LAYOUT}', batch, at)
   if passed or mine <= sequence then
     resent = resent + 1
   elseif most > 0 and room <= 0 then
@@ -60,13 +63,13 @@ for i = 9, #ARGV, 6 do
   else
     local reply
     if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
-      known[#known + 1] = ARGV[i + 1]
+      known[#known + 1] = id
     elseif due > 0 then
       -- An id has no control characters, so the first two line ends are ours.
-      reply = redis.pcall('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
+      reply = redis.pcall('ZADD', KEYS[3], due, id .. '\\n' .. enqueued .. '\\n' .. payload)
     else
-      local stream = streamOf(KEYS[1], ARGV[i + 2])
-      reply = redis.pcall('XADD', stream, '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+      local stream = streamOf(KEYS[1], enqueued)
+      reply = redis.pcall('XADD', stream, '*', 'id', id, 'at', enqueued, 'payload', payload)
     end
     if type(reply) == 'table' and reply.err then
       local code = string.match(reply.err, '^%u+')
@@ -157,24 +160,36 @@ end
 local lost = {}
 for i = 5, #ARGV do
   -- What is nobody's any more is not lost to anybody: it was acknowledged, or forgotten with its delivery.
-  local owner = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
-  if owner then lost[#lost + 1] = ARGV[i] end
+  -- And what is this consumer's own may stand behind more of its entries than were looked at above.
+  local entry = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
+  if entry and entry[2] ~= me then lost[#lost + 1] = ARGV[i] end
 end
 return {lost, taken}
 `);
 
 /**
- * Removes handled jobs that still belong to the consumer.
+ * Removes handled jobs that still belong to the consumer. Its pending entries are listed once from the first
+ * handle to the last, which are handled nearly in order; only one that lies outside is looked up by itself.
  *
  *   KEYS  1 stream   ARGV  1 group   2 consumer   3.. handles   Returns how many were removed.
  */
 export const acknowledgeScript: Script = script(`
-local removed = 0
-for i = 3, #ARGV do
-  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
-  if entry and entry[2] == ARGV[2] then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-    removed = removed + redis.call('XDEL', KEYS[1], ARGV[i])
+local key, group, me, last = KEYS[1], ARGV[1], ARGV[2], #ARGV
+if last < 3 then return 0 end
+local mine = {}
+for _, entry in ipairs(redis.call('XPENDING', key, group, ARGV[3], ARGV[last], last, me)) do
+  mine[entry[1]] = true
+end
+local removed, chosen = 0, {}
+for i = 3, last do
+  if mine[ARGV[i]] or redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
+    chosen[#chosen + 1] = ARGV[i]
+  end
+  -- As many as Lua can hand over as arguments, with room to spare.
+  if #chosen == 500 or (i == last and #chosen > 0) then
+    redis.call('XACK', key, group, unpack(chosen))
+    removed = removed + redis.call('XDEL', key, unpack(chosen))
+    chosen = {}
   end
 end
 return removed
