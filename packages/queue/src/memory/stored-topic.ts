@@ -35,6 +35,8 @@ export class StoredTopic {
   readonly #ids = new Set<string>();
   readonly #turns = new Turns();
   #partitions = 0;
+  /** No job was ever placed. */
+  #isPlain = true;
   #lastHandle = 0;
 
   get size(): number {
@@ -82,6 +84,7 @@ export class StoredTopic {
   append(job: PublishedJob, history?: readonly string[]): void {
     this.#lastHandle += 1;
     const handle = String(this.#lastHandle);
+    this.#isPlain &&= job.place === undefined;
     const entry = { handle, job, history, deliveries: 0, owner: undefined, leasedUntilMs: 0 };
     this.entries.set(handle, entry);
   }
@@ -92,6 +95,8 @@ export class StoredTopic {
     const waiting: Entry[] = [];
     const busy = new Set<string>();
     for (const entry of this.entries.values()) {
+      // Without levels and keys the first ones are the next ones.
+      if (this.#isPlain && waiting.length >= max) break;
       if (entry.owner === undefined) waiting.push(entry);
       else if (isSerial(channel(entry))) busy.add(channel(entry));
     }
