@@ -1,6 +1,6 @@
 /**
- * Enqueueing and handling, beside BullMQ and a bare XADD on the same Redis. Jobs carry 200 bytes; Redis keeps
- * nothing, so that its disk is not what is measured. Needs the development dependency `bullmq`.
+ * Enqueueing and handling, beside BullMQ and a bare XADD on the same Redis, in turns in one run. Jobs carry 200
+ * bytes; Redis keeps nothing, so that its disk is not what is measured. Needs the development dependency `bullmq`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,20 +9,23 @@ import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type QueueOptions, createQueueAdapter } from '../packages/queue/src/index.ts';
 import { openStage } from '../packages/stage/src/index.ts';
-import { type Contender, type Measured, compare, table } from './measure.ts';
+import { type Contender, type Round, inTurns, roundsTable } from './rounds.ts';
 
 const PAYLOAD = { text: 'x'.repeat(190) };
 const TOPIC = 'bench';
-const ROUNDS = 3;
-const ROUND_MS = 1_000;
+/** Odd, so that the median is a round that was measured. */
+const ROUNDS = 9;
+const ROUND_MS = 400;
 const HANDLED_JOBS = 20_000;
-const SERVED_JOBS = 20_000;
 const CONCURRENCY = 50;
+/** One round of each before it counts. */
+const WARM_UP_ROUNDS = 1;
 
 const stage = await openStage({ mode: 'local', redis: true });
-const { url } = stage.redis;
-const directories: string[] = [];
+// Without the stage's proxy, which would be a part of this process, and of its CPU time.
+const { url } = stage.redis.direct;
 const closers: (() => Promise<unknown>)[] = [];
+const server = new Redis(url);
 
 /** As BullMQ wants its clients. */
 function connection(): Redis {
@@ -33,18 +36,51 @@ function connection(): Redis {
 
 async function freshDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
-  directories.push(directory);
+  closers.push(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** One of ours; `settled` resolves once Redis has all that was enqueued. */
-interface Own extends Contender {
-  settled(): Promise<void>;
+/** Processor time that the server has used so far, in microseconds. */
+async function serverMicroseconds(): Promise<number> {
+  const printed = await server.info('cpu');
+  const seconds = (field: string): number =>
+    Number(new RegExp(`^${field}:([\\d.]+)`, 'm').exec(printed)?.[1]);
+  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1_000_000;
 }
 
-async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise<Own> {
+/** Measures the work, which gives how many operations it was and how long each took, where that is known. */
+async function measured(
+  work: () => Promise<{ operations: number; tookMs: number; latenciesMs: readonly number[] }>,
+): Promise<Round> {
+  const serverUs = await serverMicroseconds();
+  const cpu = process.cpuUsage();
+  const { operations, tookMs, latenciesMs } = await work();
+  const { user, system } = process.cpuUsage(cpu);
+  const sorted = latenciesMs.toSorted((left, right) => left - right);
+  return {
+    perSecond: (operations / tookMs) * 1_000,
+    cpuUs: (user + system) / operations,
+    serverUs: ((await serverMicroseconds()) - serverUs) / operations,
+    p50Ms: sorted[Math.floor(sorted.length * 0.5)] ?? Number.NaN,
+    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+  };
+}
+
+/** A way to enqueue. */
+interface Enqueuing {
+  readonly name: string;
+  readonly run: () => Promise<unknown>;
+  /** Resolves once Redis has all that was enqueued; its CPU time counts, its duration does not. */
+  readonly settled?: () => Promise<void>;
+  /** What a round leaves in Redis. */
+  readonly leaves?: string;
+}
+
+async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise<Enqueuing> {
+  const prefix = name.replaceAll(/\W/g, '');
   const queue = createQueueAdapter({
     redis: { url },
+    prefix,
     maxBacklogJobs: 100_000_000,
     maxBacklogBytes: 8 * 2 ** 30,
     ...options,
@@ -52,20 +88,34 @@ async function ours(name: string, options: Omit<QueueOptions, 'redis'>): Promise
   await queue.ready();
   closers.push(() => queue.close({ deadlineMs: 1 }).catch(() => undefined));
   return {
-    name,
+    name: `ours: ${name}`,
     run: () => queue.enqueue(TOPIC, PAYLOAD),
     async settled() {
-      while (queue.getStats().backlog.jobs > 0) await new Promise((go) => setTimeout(go, 5));
+      while (queue.getStats().backlog.jobs > 0) await new Promise((go) => setTimeout(go, 1));
     },
+    leaves: `${prefix}:{${TOPIC}}:jobs`,
   };
 }
 
-/** Processor time that the server has used so far, in microseconds. */
-async function serverMicroseconds(client: Redis): Promise<number> {
-  const printed = await client.info('cpu');
-  const seconds = (field: string): number =>
-    Number(new RegExp(`^${field}:([\\d.]+)`, 'm').exec(printed)?.[1]);
-  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1_000_000;
+function enqueuingRound({ run, settled, leaves }: Enqueuing, inFlight: number): Promise<Round> {
+  return measured(async () => {
+    const latenciesMs: number[] = [];
+    const startMs = performance.now();
+    const loop = async (): Promise<void> => {
+      let beganMs = performance.now();
+      while (beganMs < startMs + ROUND_MS) {
+        await run();
+        const endMs = performance.now();
+        latenciesMs.push(endMs - beganMs);
+        beganMs = endMs;
+      }
+    };
+    await Promise.all(Array.from({ length: inFlight }, loop));
+    const tookMs = performance.now() - startMs;
+    await settled?.();
+    if (leaves !== undefined) await server.unlink(leaves);
+    return { operations: latenciesMs.length, tookMs, latenciesMs };
+  });
 }
 
 async function enqueueing(): Promise<void> {
@@ -75,103 +125,100 @@ async function enqueueing(): Promise<void> {
     () => bull.close(),
     async () => raw.disconnect(),
   );
-  const journal = async (): Promise<{ journal: { directory: string } }> => ({
+  const onDisk = async (): Promise<{ journal: { directory: string } }> => ({
     journal: { directory: await freshDirectory() },
   });
-  const own = [
-    await ours('ours: local, journal on disk', { acknowledge: 'local', fallback: await journal() }),
-    await ours('ours: local, in memory', { acknowledge: 'local', fallback: 'memory' }),
-    await ours('ours: redis', { acknowledge: 'redis', fallback: await journal() }),
-  ];
-  const contenders: Contender[] = [
-    ...own,
+  const ways: Enqueuing[] = [
+    await ours('local, journal', { acknowledge: 'local', fallback: await onDisk() }),
+    await ours('local, in memory', { acknowledge: 'local', fallback: 'memory' }),
+    await ours('redis', { acknowledge: 'redis', fallback: await onDisk() }),
     {
       name: 'bare XADD, auto-pipelined',
       run: () => raw.xadd('raw', '*', 'p', JSON.stringify(PAYLOAD)),
+      leaves: 'raw',
     },
-    { name: 'BullMQ add', run: () => bull.add('job', PAYLOAD) },
+    { name: 'BullMQ', run: () => bull.add('job', PAYLOAD) },
   ];
   for (const inFlight of [1, 100]) {
-    const measured = await compare(contenders, { inFlight, rounds: ROUNDS, roundMs: ROUND_MS });
-    process.stdout.write(table(`enqueue, ${inFlight} in flight`, measured));
-    process.stdout.write('\n');
+    const contenders = ways.map((way) => ({
+      name: way.name,
+      round: () => enqueuingRound(way, inFlight),
+    }));
+    await print(`enqueue, ${inFlight} in flight`, contenders);
   }
-  for (const each of own) await each.settled();
-  process.stdout.write(
-    '| server, 100 in flight | CPU us per job | jobs/s until Redis has them |\n',
-  );
-  process.stdout.write('|---|---:|---:|\n');
-  for (const contender of contenders) {
-    const beforeUs = await serverMicroseconds(raw);
-    const startedMs = performance.now();
-    let left = SERVED_JOBS;
-    const loop = async (): Promise<void> => {
-      while (left > 0) {
-        left -= 1;
-        await contender.run();
-      }
-    };
-    await Promise.all(Array.from({ length: 100 }, loop));
-    await own.find((one) => one === contender)?.settled();
-    const perSecond = (SERVED_JOBS / (performance.now() - startedMs)) * 1_000;
-    const us = ((await serverMicroseconds(raw)) - beforeUs) / SERVED_JOBS;
-    process.stdout.write(
-      `| ${contender.name.padEnd(34)} | ${us.toFixed(1).padStart(6)} | ${perSecond.toFixed(0).padStart(8)} |\n`,
-    );
-  }
-  process.stdout.write('\n');
 }
 
 /** How fast a backlog is worked off by one worker whose handler does nothing. */
 async function handling(): Promise<void> {
-  const measured: Measured[] = [];
-  const count = (name: string, elapsedMs: number): void => {
-    const perSecond = (HANDLED_JOBS / elapsedMs) * 1_000;
-    measured.push({ name, perSecond, p50Ms: Number.NaN, p99Ms: Number.NaN });
-  };
-
   const queue = createQueueAdapter({ redis: { url }, maxPendingJobs: HANDLED_JOBS });
   await queue.ready();
-  await Promise.all(Array.from({ length: HANDLED_JOBS }, () => queue.enqueue('handled', PAYLOAD)));
-  let startedMs = performance.now();
-  await new Promise<void>((resolve) => {
-    let handled = 0;
-    const done = (): void => {
-      handled += 1;
-      if (handled === HANDLED_JOBS) resolve();
-    };
-    queue.process('handled', done, { concurrency: CONCURRENCY });
-  });
-  count('ours', performance.now() - startedMs);
-  await queue.close();
-
   const bull = new BullQueue('handled', { connection: connection() });
-  for (let from = 0; from < HANDLED_JOBS; from += 1_000) {
-    await bull.addBulk(Array.from({ length: 1_000 }, () => ({ name: 'job', data: PAYLOAD })));
-  }
-  startedMs = performance.now();
-  const worker = await new Promise<BullWorker>((resolve) => {
-    let handled = 0;
-    const started = new BullWorker('handled', async () => undefined, {
-      connection: connection(),
-      concurrency: CONCURRENCY,
+  closers.push(
+    () => queue.close(),
+    () => bull.close(),
+  );
+  const ourRound = async (): Promise<Round> => {
+    await Promise.all(
+      Array.from({ length: HANDLED_JOBS }, () => queue.enqueue('handled', PAYLOAD)),
+    );
+    let stop = async (): Promise<void> => undefined;
+    const round = await handled(async (done) => {
+      const consumer = queue.process('handled', done, { concurrency: CONCURRENCY });
+      stop = () => consumer.close();
     });
-    started.on('completed', () => {
-      handled += 1;
-      if (handled === HANDLED_JOBS) resolve(started);
+    await stop();
+    return round;
+  };
+  const theirRound = async (): Promise<Round> => {
+    for (let from = 0; from < HANDLED_JOBS; from += 1_000) {
+      await bull.addBulk(Array.from({ length: 1_000 }, () => ({ name: 'job', data: PAYLOAD })));
+    }
+    const client = connection();
+    let stop = async (): Promise<void> => undefined;
+    const round = await handled(async (done) => {
+      const worker = new BullWorker('handled', async () => undefined, {
+        connection: client,
+        concurrency: CONCURRENCY,
+      });
+      worker.on('completed', done);
+      stop = () => worker.close();
     });
+    await stop();
+    return round;
+  };
+  await print(`handle, ${CONCURRENCY} at once`, [
+    { name: 'ours', round: ourRound },
+    { name: 'BullMQ', round: theirRound },
+  ]);
+}
+
+/** @param start begins to handle, and calls `done` for each job. */
+function handled(start: (done: () => void) => Promise<void>): Promise<Round> {
+  return measured(async () => {
+    const startMs = performance.now();
+    await new Promise<void>((resolve) => {
+      let count = 0;
+      void start(() => {
+        count += 1;
+        if (count === HANDLED_JOBS) resolve();
+      });
+    });
+    const tookMs = performance.now() - startMs;
+    return { operations: HANDLED_JOBS, tookMs, latenciesMs: [] };
   });
-  count('BullMQ worker', performance.now() - startedMs);
-  await worker.close();
-  await bull.close();
-  process.stdout.write(table(`handle, ${CONCURRENCY} at once`, measured));
+}
+
+async function print(title: string, contenders: readonly Contender[]): Promise<void> {
+  await inTurns(contenders, WARM_UP_ROUNDS);
+  const played = await inTurns(contenders, ROUNDS);
+  process.stdout.write(`${roundsTable(title, contenders, played)}\n`);
 }
 
 try {
   await enqueueing();
   await handling();
 } finally {
-  for (const close of closers) await close();
+  for (const close of closers.toReversed()) await close();
+  server.disconnect();
   await stage.close();
-  await Promise.all(directories.map((made) => rm(made, { recursive: true, force: true })));
 }

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 
 const topics = (await readdir(import.meta.dirname))
-  .filter((name) => name.endsWith('.ts') && !['run.ts', 'measure.ts'].includes(name))
+  .filter((name) => name.endsWith('.ts') && !['run.ts', 'measure.ts', 'rounds.ts'].includes(name))
   .map((name) => name.slice(0, -'.ts'.length))
   .toSorted();
 const wanted = process.argv.slice(2).find((argument) => argument !== '--');

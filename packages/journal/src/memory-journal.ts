@@ -50,7 +50,10 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     isFull = false;
     commits += 1;
     const sequence = next();
-    for (const payload of added) payloads.push(new Uint8Array(payload));
+    keepCopies(payloads, added);
+    // As with a disk, a turn of the event loop: callers who append again as soon as they are told would
+    // otherwise keep timers and sockets from ever having theirs.
+    await new Promise(setImmediate);
     return sequence;
   };
 
@@ -121,4 +124,15 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Adds copies of all of them, which share one piece of memory: one of its own for each costs more than its bytes. */
+function keepCopies(kept: Uint8Array[], added: readonly Uint8Array[]): void {
+  const block = new Uint8Array(added.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let at = 0;
+  for (const payload of added) {
+    block.set(payload, at);
+    kept.push(block.subarray(at, at + payload.byteLength));
+    at += payload.byteLength;
+  }
 }

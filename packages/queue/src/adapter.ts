@@ -1,9 +1,11 @@
-import { createMemoryJournal, openJournal } from '@holdfast/journal';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type Announcer, createAnnouncer, nextEvent } from '@holdfast/resilience';
 import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
+import { deadLettersOf, poisonJobsOf } from './dead-letters.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { type Journals, diskJournals, openFallback } from './fallback.ts';
 import { Gate } from './gate.ts';
 import {
   DuplicateConsumerError,
@@ -12,11 +14,12 @@ import {
   UndrainedJobsError,
 } from './errors.ts';
 import { healthOf } from './health.ts';
+import { inspectionOf } from './inspection.ts';
 import {
   type QueueOptions,
+  type SettledEnqueueOptions,
   type SettledQueueOptions,
   readCloseDeadlineMs,
-  readDeadLetterOptions,
   readEnqueueOptions,
   readProcessOptions,
   readQueueOptions,
@@ -26,6 +29,8 @@ import { conform } from './schema.ts';
 import { checkJobId, checkTopic, serialisePayload } from './payload.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import { performer } from './perform.ts';
+import { placeOf } from './place.ts';
+import { PoisonStore } from './poison-store.ts';
 import type {
   Accepted,
   Acceptor,
@@ -33,6 +38,7 @@ import type {
   DeadLetters,
   EnqueueOptions,
   Handler,
+  Inspection,
   NewJob,
   ProcessOptions,
   Queue,
@@ -68,6 +74,7 @@ export function createQueueOn(
 interface Opened {
   readonly backlog: Backlog;
   readonly dispatcher: Dispatcher;
+  readonly poison: PoisonStore;
   readonly gate: Gate;
 }
 
@@ -75,21 +82,38 @@ interface Opened {
 export class QueueAdapter implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: SettledQueueOptions;
+  readonly #journals: Journals;
   readonly #announcer: Announcer<QueueEvents> = createAnnouncer('holdfast:queue');
   readonly #opening: Promise<Opened>;
   /** By topic and name. */
   readonly #consumers = new Map<string, Consumer>();
   readonly #link = { up: false, failedAttempts: 0, connects: 0 };
+  /** What the ids of this queue's jobs begin with; as no other queue's do. */
+  readonly #idPrefix = randomBytes(12).toString('base64url');
+  #lastId = 0;
   #opened: Opened | undefined;
+  /** Open for those who need not wait for the journal any more. */
+  #gate: Gate | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Queue['on'] = this.#announcer.on;
 
-  constructor(backend: QueueBackend, options: SettledQueueOptions) {
+  constructor(
+    backend: QueueBackend,
+    options: SettledQueueOptions,
+    journals: Journals = diskJournals,
+  ) {
     this.#backend = backend;
+    this.#journals = journals;
     this.#options = options;
     this.#opening = this.#open();
-    // A failure to open is told to whoever enqueues, processes or asks; nobody may have yet.
-    this.#opening.catch(() => undefined);
+    // The first to hear of it, so that who enqueues from then on comes behind those who waited for it. A
+    // failure to open is told to whoever enqueues, processes or asks; nobody may have yet.
+    this.#opening.then(
+      ({ gate }) => {
+        this.#gate = gate;
+      },
+      () => undefined,
+    );
   }
 
   get current(): Acceptor {
@@ -110,15 +134,26 @@ export class QueueAdapter implements Queue {
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('ready', failure);
   }
 
-  async enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
+  enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
+    // Not `async`, and neither is what it calls: the job's own promise is the only one there is.
+    try {
+      return this.#enqueue(topic, payload, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueue');
     const settled = readEnqueueOptions(options);
     settled.signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
-    const fitting = schema === undefined ? payload : await conform(topic, schema, payload);
-    const submission = this.#submission(topic, fitting, settled);
-    const { gate } = await this.#opening;
-    return gate.submit(submission, settled.signal);
+    if (schema === undefined) {
+      return this.#submit(this.#submission(topic, payload, settled), settled.signal);
+    }
+    return conform(topic, schema, payload).then((fitting) =>
+      this.#submit(this.#submission(topic, fitting, settled), settled.signal),
+    );
   }
 
   async enqueueMany(
@@ -135,8 +170,7 @@ export class QueueAdapter implements Queue {
       const fitting = schema === undefined ? payload : await conform(topic, schema, payload);
       submissions.push(this.#submission(topic, fitting, readEnqueueOptions(own)));
     }
-    const { gate } = await this.#opening;
-    return Promise.all(submissions.map((submission) => gate.submit(submission, signal)));
+    return Promise.all(submissions.map((submission) => this.#submit(submission, signal)));
   }
 
   process<Transaction>(
@@ -152,7 +186,7 @@ export class QueueAdapter implements Queue {
   ): Consumer {
     if (this.#closed !== undefined) throw new QueueClosedError('process');
     checkTopic('process', topic);
-    const { name = crypto.randomUUID(), tuning } = readProcessOptions(options);
+    const { name = randomUUID(), tuning } = readProcessOptions(options);
     const { clock, random } = this.#options.tuning;
     const slot = `${topic}\n${name}`;
     if (this.#consumers.has(slot)) throw new DuplicateConsumerError(topic, name);
@@ -171,7 +205,7 @@ export class QueueAdapter implements Queue {
   }
 
   getStats(): QueueStats {
-    const { dispatcher, backlog } = this.#opened ?? {};
+    const { dispatcher, backlog, poison } = this.#opened ?? {};
     const failure = dispatcher?.standing.failure;
     const age = dispatcher?.oldestAgeMs;
     return {
@@ -182,6 +216,7 @@ export class QueueAdapter implements Queue {
       acceptedByFallback: 0,
       drained: 0,
       alreadyApplied: 0,
+      poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
       ...dispatcher?.counts,
@@ -196,26 +231,18 @@ export class QueueAdapter implements Queue {
   }
 
   deadLetters(topic: string): DeadLetters {
-    checkTopic('deadLetters', topic);
-    const backend = this.#backend;
-    return {
-      async list(options) {
-        const { limit } = readDeadLetterOptions(options, 100);
-        const letters = await backend.deadLetters(topic, limit);
-        return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }) => {
-          const parsed: unknown = JSON.parse(payload);
-          return { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
-        });
-      },
-      async redrive({ ids, ...options } = {}) {
-        const { limit } = readDeadLetterOptions(options, 1_000);
-        return backend.redrive(
-          topic,
-          limit,
-          ids?.map((id) => checkJobId('redrive', id)),
-        );
-      },
-    };
+    return deadLettersOf(this.#backend, checkTopic('deadLetters', topic));
+  }
+
+  inspect(topic: string): Inspection {
+    return inspectionOf(this.#backend, checkTopic('inspect', topic));
+  }
+
+  poisonJobs(topic: string): DeadLetters {
+    return poisonJobsOf(checkTopic('poisonJobs', topic), async () => {
+      const { poison, gate } = await this.#opening;
+      return { poison, submit: (submission) => gate.submit(submission, undefined) };
+    });
   }
 
   health(): QueueHealth {
@@ -233,21 +260,35 @@ export class QueueAdapter implements Queue {
     return this.close();
   }
 
+  /** To the gate; while the journal is being opened, in line before it. */
+  #submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
+    if (this.#gate !== undefined) return this.#gate.submit(submission, signal);
+    return this.#opening.then(({ gate }) => gate.submit(submission, signal));
+  }
+
   #submission(
     topic: string,
     payload: unknown,
-    { jobId, delayMs }: { jobId: string | undefined; delayMs: number },
+    { jobId, delayMs, ...placing }: SettledEnqueueOptions,
   ): Submission {
-    const { clock, maxPayloadBytes } = this.#options.tuning;
+    const { clock, maxPayloadBytes, topics } = this.#options.tuning;
+    const place = placeOf(topic, placing, topics.get(topic)?.partitions);
     const enqueuedAtMs = Math.round(clock.epochMs());
     return {
       topic: checkTopic('enqueue', topic),
       payload: serialisePayload(topic, payload, maxPayloadBytes),
-      id: jobId === undefined ? crypto.randomUUID() : checkJobId('enqueue', jobId),
+      id: jobId === undefined ? this.#freshId() : checkJobId('enqueue', jobId),
       unique: jobId !== undefined,
       enqueuedAtMs,
       dueAtMs: delayMs === 0 ? 0 : enqueuedAtMs + delayMs,
+      ...(place !== undefined && { place }),
     };
+  }
+
+  /** Two of every queue there is differ, at a fraction of what a UUID costs. */
+  #freshId(): string {
+    this.#lastId += 1;
+    return `${this.#idPrefix}-${this.#lastId}`;
   }
 
   get #fallback(): Exclude<Acceptor, 'redis'> {
@@ -256,14 +297,7 @@ export class QueueAdapter implements Queue {
 
   async #open(): Promise<Opened> {
     const { fallback, tuning } = this.#options;
-    const bounds = {
-      maxRecords: tuning.maxBacklogJobs,
-      maxBytes: tuning.maxBacklogBytes,
-    };
-    const journal =
-      fallback === 'memory'
-        ? createMemoryJournal(bounds)
-        : await openJournal({ ...fallback.journal, ...bounds, clock: tuning.clock });
+    const { journal, poison } = await openFallback(this.#options, this.#journals);
     // In memory it would be kept twice: the lanes retain what Redis has confirmed as well.
     const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
     const backlog = new Backlog({
@@ -278,9 +312,10 @@ export class QueueAdapter implements Queue {
       announcer: this.#announcer,
       fallback: this.#fallback,
       backlog,
+      poison,
     });
     await dispatcher.open();
-    this.#opened = { backlog, dispatcher, gate: new Gate(dispatcher, tuning) };
+    this.#opened = { backlog, dispatcher, poison, gate: new Gate(dispatcher, tuning) };
     this.#openLink(dispatcher);
     return this.#opened;
   }
@@ -334,7 +369,7 @@ export class QueueAdapter implements Queue {
     deadline.cancel();
     const left = opened?.backlog.size ?? 0;
     await Promise.all([opened?.dispatcher.close(), this.#backend.close()]);
-    await opened?.backlog.close();
+    await Promise.all([opened?.backlog.close(), opened?.poison.close()]);
     if (mustDrain && left > 0) throw new UndrainedJobsError(left, deadlineMs);
   }
 }

@@ -28,7 +28,35 @@ export interface QueueBackend {
    * @throws BackendError
    */
   redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number>;
+  /** How many of a topic's jobs are where. @throws BackendError */
+  count(topic: string): Promise<TopicCounts>;
+  /** Some of the topic's jobs of one kind, the oldest first as far as the store knows. @throws BackendError */
+  peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]>;
   close(): Promise<void>;
+}
+
+/** Which jobs of a topic are looked at. */
+export type PeekedKind = 'waiting' | 'pending' | 'delayed';
+
+export interface TopicCounts {
+  /** Nobody has taken them yet. */
+  readonly waiting: number;
+  /** With a consumer. */
+  readonly pending: number;
+  readonly delayed: number;
+  /** Dead letters. */
+  readonly dead: number;
+}
+
+/** A job as it stands in the store. */
+export interface PeekedJob {
+  readonly id: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  readonly deliveries: number;
+  readonly dueAtMs?: number;
+  readonly place?: string;
 }
 
 /** What can be done about a failure of the store. */
@@ -69,6 +97,11 @@ export interface Publication {
   readonly floor: number;
   /** How many jobs the topic may hold: those that find so many are refused. Absent: any number. */
   readonly maxJobs?: number | undefined;
+  /**
+   * In how many parts the jobs of a key are kept in order. While jobs with keys are there, another number is
+   * refused as `denied`. Absent: as many as the store knows of.
+   */
+  readonly partitions?: number | undefined;
   /** The store must know jobs up to here, or it has forgotten some that have to come first. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
@@ -83,6 +116,8 @@ export interface PublishedJob {
   readonly enqueuedAtMs: number;
   /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
   readonly dueAtMs: number;
+  /** Where it belongs within the topic; see `place.ts`. */
+  readonly place?: string | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -96,13 +131,21 @@ export interface PublishReceipt {
   readonly duplicates: readonly string[];
   /** How many jobs, the last ones, were not added because the topic holds as many as it may. */
   readonly refused: number;
+  /**
+   * The first job the store refuses for what it is, while the topic itself is in order: those before it were
+   * added, and those behind it not tried.
+   */
+  readonly poison?: { readonly sequence: number; readonly reason: string };
 }
 
 /** One consumer's view of a topic. */
 export interface Subscription {
   /** Resolves once the server can be asked; rejects with the signal's own reason. */
   whenUp(signal: AbortSignal): Promise<void>;
-  /** Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. */
+  /**
+   * Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. Of the jobs
+   * whose keys share a partition one is handed out, the oldest, and the next when that one is gone.
+   */
   fetch(max: number): Promise<Delivery[]>;
   /**
    * Renews the leases of the deliveries in `held`, and takes over what nobody alive works on: deliveries
@@ -123,6 +166,7 @@ export interface DeadLetter {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
+  readonly place?: string;
   readonly reason: string;
   /** Why it had failed before, where it was redriven since; the oldest first. */
   readonly history: readonly string[];
@@ -136,6 +180,7 @@ export interface Delivery {
   readonly deliveries: number;
   readonly enqueuedAtMs: number;
   readonly payload: string;
+  readonly place?: string;
   /** Why it was a dead letter before; absent where it never was. */
   readonly history?: readonly string[];
 }

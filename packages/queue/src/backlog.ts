@@ -1,7 +1,8 @@
 import type { Journal } from '@holdfast/journal';
 import { type Clock, type Timer, isHoldfastError } from '@holdfast/resilience';
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from './lane.ts';
-import { type StoredJob, decodeJob, encodeJob } from './record.ts';
+import { type StoredJob, decodeJob, encodeJobs } from './record.ts';
+import { Tail } from './tail.ts';
 
 export interface BacklogParts {
   readonly journal: Journal;
@@ -32,6 +33,7 @@ export class Backlog {
   /** Below it stands what an earlier owner of the journal has written. */
   readonly #inheritedUntil: number;
   #cursor: number;
+  readonly #tail = new Tail();
   #taken: { readonly through: number; readonly atMs: number }[] = [];
   #timer: Timer | undefined;
   #isClosed = false;
@@ -63,10 +65,10 @@ export class Backlog {
    * @throws what the journal throws; none of them is kept then.
    */
   async append(jobs: readonly StoredJob[]): Promise<void> {
-    const records = jobs.map(encodeJob);
+    const records = encodeJobs(jobs);
     while (true) {
       try {
-        await this.#parts.journal.appendAll(records);
+        this.#tail.add(await this.#parts.journal.appendAll(records), jobs);
         return;
       } catch (error) {
         const isFull = isHoldfastError(error) && error.code === 'JOURNAL_FULL';
@@ -76,8 +78,11 @@ export class Backlog {
   }
 
   /** The oldest jobs that wait, as many as travel in one step. */
-  window(): Promise<Window> {
-    return this.#read(this.#cursor);
+  async window(): Promise<Window> {
+    const jobs = this.#tail.window(this.#cursor);
+    return jobs === undefined
+      ? this.#read(this.#cursor)
+      : { jobs, through: this.#cursor + jobs.length - 1 };
   }
 
   /** Redis has taken everything through there. */
@@ -85,6 +90,7 @@ export class Backlog {
     const { journal, clock, retainMs } = this.#parts;
     if (through < this.#cursor) return;
     this.#cursor = through + 1;
+    this.#tail.dropBefore(this.#cursor);
     if (retainMs === 0) return journal.release(through);
     this.#taken.push({ through, atMs: clock.now() });
     this.#schedule();

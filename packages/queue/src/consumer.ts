@@ -1,5 +1,6 @@
 import {
   type Announcer,
+  type Backoff,
   type Clock,
   type Random,
   type RateLimiter,
@@ -8,11 +9,13 @@ import {
   exponentialBackoff,
   sleep,
 } from '@holdfast/resilience';
+import { Ahead } from './ahead.ts';
 import type { Delivery, Subscription } from './backend.ts';
-import type { ConsumerTuning } from './options.ts';
+import { type ConsumerTuning, UNPACED_PER_SECOND } from './options.ts';
 import type { Perform } from './perform.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from './queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
+import { Run } from './run.ts';
 import { Settlement } from './settlement.ts';
 
 export interface ConsumerParts {
@@ -45,10 +48,12 @@ const PACED_PER_SECOND = 20;
 export class TopicConsumer implements Consumer {
   readonly topic: string;
   readonly #parts: ConsumerParts;
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, Run>();
   readonly #runningIds = new Set<string>();
+  readonly #ahead: Ahead;
   readonly #settlement: Settlement;
   readonly #pace: RateLimiter;
+  readonly #retries: Backoff;
   readonly #closing = new AbortController();
   readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
   readonly #loop: Promise<void>;
@@ -72,6 +77,14 @@ export class TopicConsumer implements Consumer {
       refillRate: maxPerSecond,
       clock: parts.clock,
     });
+    const { retryDelayMs } = parts.tuning;
+    this.#retries = exponentialBackoff({
+      initialDelayMs: retryDelayMs,
+      maxDelayMs: Math.max(retryDelayMs, 60_000),
+    });
+    // What may be begun per second is taken as it may be begun.
+    const isPaced = maxPerSecond < UNPACED_PER_SECOND;
+    this.#ahead = new Ahead(isPaced ? 0 : parts.tuning.concurrency, parts.clock.now());
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
   }
@@ -96,6 +109,7 @@ export class TopicConsumer implements Consumer {
     const giveUp = new AbortController();
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
     giveUp.signal.addEventListener('abort', () => {
+      this.#ahead.clear();
       for (const run of this.#running.values())
         run.abort(new Error(`${this.topic}: the consumer is closing`));
     });
@@ -127,10 +141,10 @@ export class TopicConsumer implements Consumer {
     while (!signal.aborted) {
       try {
         await subscription.whenUp(signal);
-        const free = tuning.concurrency - this.#running.size;
+        const wanted = tuning.concurrency - this.#running.size + this.#ahead.room;
         const { availableTokens } = this.#pace.getStats();
-        if (free === 0) await this.#untilFreeSlot();
-        else if (availableTokens > 0) await this.#takeUpTo(Math.min(free, availableTokens));
+        if (wanted === 0) await this.#untilFreeSlot();
+        else if (availableTokens > 0) await this.#takeUpTo(Math.min(wanted, availableTokens));
         else await sleep(clock, this.#pace.retryAfterMs(), signal);
         delays = refusalBackoff.delays(random);
       } catch {
@@ -141,14 +155,15 @@ export class TopicConsumer implements Consumer {
     }
   }
 
-  async #takeUpTo(free: number): Promise<void> {
+  async #takeUpTo(wanted: number): Promise<void> {
     const { subscription, clock, topic, announcer } = this.#parts;
+    this.#ahead.measure(clock.now());
     const isRecoveryDue = clock.now() - this.#lastRecoveryMs >= RECOVER_EVERY_MS;
     if (!isRecoveryDue) {
-      for (const delivery of await subscription.fetch(free)) this.#start(delivery);
+      for (const delivery of await subscription.fetch(wanted)) this.#admit(delivery);
       return;
     }
-    const { deliveries, lost } = await subscription.recover(this.#held(), free);
+    const { deliveries, lost } = await subscription.recover(this.#held(), wanted);
     this.#lastRecoveryMs = clock.now();
     this.#giveUpLost(lost);
     for (const delivery of deliveries) {
@@ -156,7 +171,7 @@ export class TopicConsumer implements Consumer {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
       announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });
-      this.#start(delivery);
+      this.#admit(delivery);
     }
   }
 
@@ -164,6 +179,12 @@ export class TopicConsumer implements Consumer {
     return new Promise((resolve) => {
       this.#onFreeSlot = resolve;
     });
+  }
+
+  /** Into a slot, or in line for the next one that gets free. */
+  #admit(delivery: Delivery): void {
+    if (this.#running.size < this.#parts.tuning.concurrency) this.#start(delivery);
+    else this.#ahead.add(delivery);
   }
 
   #start(delivery: Delivery): void {
@@ -174,14 +195,30 @@ export class TopicConsumer implements Consumer {
       return;
     }
     this.#pace.tryAcquire();
-    const run = new AbortController();
+    this.#ahead.countBegun();
+    const run = new Run();
     this.#running.set(delivery.handle, run);
     this.#runningIds.add(delivery.id);
-    void this.#handle(delivery, run.signal).finally(() => {
+    void this.#occupySlot(delivery, run);
+  }
+
+  async #occupySlot(delivery: Delivery, run: Run): Promise<void> {
+    try {
+      await this.#handle(delivery, run);
+    } finally {
       this.#running.delete(delivery.handle);
       this.#runningIds.delete(delivery.id);
+      this.#fillSlot();
       this.#onFreeSlot();
-    });
+    }
+  }
+
+  #fillSlot(): void {
+    while (this.#running.size < this.#parts.tuning.concurrency) {
+      const next = this.#ahead.next();
+      if (next === undefined) return;
+      this.#start(next);
+    }
   }
 
   #tellRedelivered(id: string): void {
@@ -191,27 +228,24 @@ export class TopicConsumer implements Consumer {
   }
 
   /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
-  async #handle(delivery: Delivery, signal: AbortSignal): Promise<void> {
+  async #handle(delivery: Delivery, run: Run): Promise<void> {
     const { perform, tuning, clock, random, topic, announcer } = this.#parts;
-    const delays = exponentialBackoff({
-      initialDelayMs: tuning.retryDelayMs,
-      maxDelayMs: Math.max(tuning.retryDelayMs, 60_000),
-    }).delays(random);
+    let delays: Iterator<number, never> | undefined;
     let attempt = delivery.deliveries;
     while (true) {
       try {
         const payload: unknown = JSON.parse(delivery.payload);
         const { id, enqueuedAtMs, history } = delivery;
         const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
-        const outcome = await perform(job, signal);
+        const outcome = await perform(job, run);
         if (outcome === 'known') this.#tellRedelivered(id);
         else this.#counts.handled += 1;
         this.#settlement.acknowledge(delivery);
         return;
       } catch (error) {
         this.#counts.failed += 1;
-        if (signal.aborted) return;
-        if (attempt >= tuning.maxAttempts) {
+        if (run.isAborted) return;
+        if (attempt >= tuning.maxAttempts && tuning.whenExhausted === 'dead-letter') {
           const reason = String(error);
           this.#counts.deadLettered += 1;
           this.#settlement.bury(delivery, reason);
@@ -226,10 +260,11 @@ export class TopicConsumer implements Consumer {
           return;
         }
         attempt += 1;
+        delays ??= this.#retries.delays(random);
         const waited = sleep(
           clock,
           delays.next().value,
-          AbortSignal.any([signal, this.#closing.signal]),
+          AbortSignal.any([run.signal, this.#closing.signal]),
         );
         // A closing consumer leaves what it has not managed to the next one.
         if (
@@ -252,10 +287,11 @@ export class TopicConsumer implements Consumer {
   }
 
   #held(): string[] {
-    return [...this.#running.keys(), ...this.#settlement.handles()];
+    return [...this.#running.keys(), ...this.#ahead.handles(), ...this.#settlement.handles()];
   }
 
   #giveUpLost(lost: readonly string[]): void {
+    if (lost.length > 0) this.#ahead.forget(lost);
     for (const handle of lost) {
       this.#running
         .get(handle)

@@ -1,42 +1,27 @@
+import type { BackendFailure, Publication, PublishReceipt, PublishedJob } from './backend.ts';
 import {
-  type Announcer,
-  type Clock,
-  type HoldfastError,
-  type Random,
-  isHoldfastError,
-} from '@holdfast/resilience';
-import type {
-  BackendFailure,
-  Publication,
-  PublishReceipt,
-  PublishedJob,
-  QueueBackend,
-} from './backend.ts';
-import { QueueClosedError, QueueFullError, ServerUnsupportedError } from './errors.ts';
-import type { Backlog } from './backlog.ts';
+  PoisonJobError,
+  QueueClosedError,
+  QueueFullError,
+  ServerUnsupportedError,
+} from './errors.ts';
+import { publishApart } from './apart.ts';
+import type { DispatcherParts } from './dispatcher-parts.ts';
+import { isFull, refusalOf } from './fallback-refusal.ts';
 import { Lane, inBatches } from './lane.ts';
-import type { TopicOptions } from './options.ts';
 import { PendingJob, type Submission } from './pending-job.ts';
-import type { Accepted, Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
+import { PendingRoom } from './pending-room.ts';
+import { Progress } from './progress.ts';
+import type { Accepted } from './queue.ts';
 import { type Inflow, Recovery, failureOf } from './recovery.ts';
+import type { StoredJob } from './record.ts';
 import { Retention, type RetentionBudget } from './retention.ts';
 import { Standing } from './standing.ts';
 
-export interface DispatcherParts {
-  readonly backend: QueueBackend;
-  readonly backlog: Backlog;
-  readonly fallback: Exclude<Acceptor, 'redis'>;
-  readonly announcer: Announcer<QueueEvents>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly maxTopics: number;
-  readonly maxPendingJobs: number;
-  readonly maxPendingBytes: number;
-  readonly retainMs: number;
-  readonly maxRetainedBytes: number;
-  readonly acknowledge: AcknowledgeLevel;
-  readonly topics: ReadonlyMap<string, TopicOptions>;
-}
+/** How many batches of a topic may be in flight to Redis. */
+const MAX_IN_FLIGHT = 3;
+/** How many jobs a batch has at least that follows others. */
+const FOLLOWING_JOBS = 48;
 
 /**
  * Routes each job to Redis or to the fallback, in order.
@@ -65,12 +50,12 @@ export class Dispatcher implements Inflow {
   readonly #recovery: Recovery;
   readonly #lanes = new Map<string, Lane>();
   readonly #spills = new Set<Promise<void>>();
-  readonly #awaitingProgress = new Set<() => void>();
+  readonly #progress = new Progress();
+  readonly #room: PendingRoom;
   /** When the oldest job of the backlog was enqueued, by the wall clock. */
   #backlogSinceMs: number | undefined;
   #isHeldBack = false;
   #drainableMs = 0;
-  #pendingBytes = 0;
   /** The drain under way: since its first window was asked for, and what it has brought over. */
   #drain: { readonly sinceMs: number; jobs: number } | undefined;
   /** When Redis was last known to be there, while it is not. */
@@ -80,6 +65,7 @@ export class Dispatcher implements Inflow {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#room = new PendingRoom(parts, this.counts);
     this.#budget = { leftCharacters: parts.maxRetainedBytes };
     this.standing = new Standing(parts.announcer, parts.clock);
     this.#isJournalFirst = parts.acknowledge === 'local';
@@ -87,6 +73,7 @@ export class Dispatcher implements Inflow {
       ...parts,
       standing: this.standing,
       inflow: this,
+      onPoison: (topic, id, reason) => this.#tellPoison(topic, id, reason, true),
       isJournalFirst: this.#isJournalFirst,
     });
   }
@@ -127,38 +114,29 @@ export class Dispatcher implements Inflow {
     this.#recovery.restart();
   }
 
-  /** @throws QueueFullError; QueueClosedError; what the journal threw; the signal's own reason. */
-  async submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
-    const { maxPendingJobs, maxPendingBytes } = this.#parts;
+  /**
+   * Settles as the job does; rejects with what the journal threw, or the signal's own reason.
+   * @throws QueueFullError, QueueClosedError, ServerUnsupportedError: at once, without a promise of its own.
+   */
+  submit(submission: Submission, signal?: AbortSignal): Promise<Accepted> {
     if (this.standing.at === 'closed') throw new QueueClosedError('enqueue');
     const { failure } = this.standing;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('enqueue', failure);
-    if (this.counts.pending >= maxPendingJobs) {
-      throw new QueueFullError(
-        'maxPendingJobs',
-        `${maxPendingJobs} jobs (maxPendingJobs) wait for an answer already`,
-      );
-    }
-    const bytes = submission.payload.length;
-    if (this.#pendingBytes + bytes > maxPendingBytes && this.counts.pending > 0) {
-      throw new QueueFullError(
-        'maxPendingBytes',
-        `${this.#pendingBytes} of at most ${maxPendingBytes} bytes (maxPendingBytes) wait for an answer already`,
-      );
-    }
+    this.#room.requireFor(submission.payload);
     const lane = this.#laneOf(submission.topic);
-    this.counts.pending += 1;
-    this.#pendingBytes += bytes;
-    const onSettled = (): void => {
-      this.counts.pending -= 1;
-      this.#pendingBytes -= bytes;
-      this.tellProgress();
-    };
-    const job = new PendingJob(submission, lane.nextSequence(), onSettled, signal);
-    lane.add(job);
+    this.#room.enter(submission.payload);
+    const { epoch: originEpoch } = this.#parts.backlog;
+    const job = { ...submission, sequence: lane.nextSequence(), originEpoch };
+    const pending = new PendingJob(job, this.#onSettled, signal);
+    lane.add(pending);
     this.#pump(lane);
-    return job.outcome;
+    return pending.outcome;
   }
+
+  readonly #onSettled = ({ payload }: StoredJob): void => {
+    this.#room.leave(payload);
+    this.tellProgress();
+  };
 
   /** Resolves once nothing is on its way and, with `drained`, the fallback is empty. */
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
@@ -169,19 +147,7 @@ export class Dispatcher implements Inflow {
 
   /** Resolves when a job was answered or brought over next; rejects with the signal's own reason. */
   progress(signal: AbortSignal): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#awaitingProgress.delete(onProgress);
-        reject(signal.reason);
-      };
-      const onProgress = (): void => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      this.#awaitingProgress.add(onProgress);
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) onAbort();
-    });
+    return this.#progress.next(signal);
   }
 
   /** Refuses what is still on its way and stops draining. */
@@ -253,17 +219,16 @@ export class Dispatcher implements Inflow {
   }
 
   #pump(lane: Lane): void {
+    if (lane.isSpilling || lane.isEmpty) return;
     const { at, failure } = this.standing;
+    if (at === 'direct' && !this.#isJournalFirst) return this.#sendWhatWaits(lane);
+    if (lane.isSending) return;
     const isHeld =
       at === 'opening' || (at === 'draining' && this.#isHeldBack && !this.#isJournalFirst);
-    if (lane.isSending || lane.isSpilling || lane.isEmpty || isHeld) return;
-    if (at === 'direct' && this.#isJournalFirst) {
+    if (isHeld) return;
+    if (at === 'direct') {
       lane.isSpilling = true;
       queueMicrotask(() => this.#spill(lane));
-    } else if (at === 'direct') {
-      lane.isSending = true;
-      // A turn later, so that what is enqueued together travels together.
-      queueMicrotask(() => void this.#send(lane));
     } else if (at === 'closed') {
       for (const job of lane.takeAll()) {
         job.refused(new QueueClosedError('enqueue', job.wasSent ? 'unknown' : 'not-applied'));
@@ -275,32 +240,81 @@ export class Dispatcher implements Inflow {
     }
   }
 
+  /**
+   * A batch is sent when none is in flight, and behind others once it is large enough to be worth its own
+   * way: Redis takes one then while the next one is put together.
+   */
+  #sendWhatWaits(lane: Lane): void {
+    const { acknowledge, topics } = this.#parts;
+    // A refusal for want of room would have those behind it refused for what is missing before them; and
+    // who waits for replicas waits for all that was written before.
+    const isAlone = acknowledge === 'replicated' || topics.get(lane.topic)?.maxJobs !== undefined;
+    const most = isAlone ? 1 : MAX_IN_FLIGHT;
+    while (!lane.isBroken && lane.inFlight < most && lane.size >= FOLLOWING_JOBS) {
+      void this.#send(lane);
+    }
+    if (lane.isEmpty || lane.isSending || lane.isGathering) return;
+    lane.isGathering = true;
+    // A turn later, so that what is enqueued together travels together.
+    queueMicrotask(() => {
+      lane.isGathering = false;
+      if (!lane.isSending && this.standing.at === 'direct') void this.#send(lane);
+      else this.#pump(lane);
+    });
+  }
+
   async #send(lane: Lane): Promise<void> {
     const { backend, announcer, clock, topics } = this.#parts;
     const batch = lane.take();
+    const jobs = batch.map(({ job }) => job);
+    const maxJobs = topics.get(lane.topic)?.maxJobs;
+    const publication = { ...this.#publication(lane, jobs, lane.sentThrough), maxJobs };
+    lane.send(batch);
     try {
       if (batch.length === 0) return;
-      for (const job of batch) job.wasSent = true;
-      const jobs = batch.map((job) => ({ ...job.submission, sequence: job.sequence }));
-      const maxJobs = topics.get(lane.topic)?.maxJobs;
-      const receipt = await backend.publish({ ...this.#publication(lane, jobs), maxJobs });
-      const added = batch.length - receipt.refused;
-      this.#confirm(lane, jobs.slice(0, added));
-      this.counts.acceptedByRedis += added;
+      const poisoned = new Map<number, string>();
+      const receipt = await publishApart(backend, publication, ({ sequence }, reason) => {
+        poisoned.set(sequence, reason);
+      });
+      const room = batch.length - receipt.refused;
+      const isSound = ({ job }: PendingJob): boolean => !poisoned.has(job.sequence);
+      const taken = batch.slice(0, room);
+      const added = poisoned.size === 0 ? taken : taken.filter(isSound);
+      this.#confirm(
+        lane,
+        added.map(({ job }) => job),
+      );
+      this.counts.acceptedByRedis += added.length;
       const duplicates = new Set(receipt.duplicates);
-      for (const job of batch.slice(0, added)) {
-        job.accepted(backend.kind, duplicates.has(job.submission.id));
+      for (const pending of added) {
+        pending.accepted(backend.kind, duplicates.has(pending.job.id));
       }
       const held = `${lane.topic} holds ${maxJobs} jobs (maxJobs) in Redis already`;
-      for (const job of batch.slice(added)) job.refused(new QueueFullError('maxJobs', held));
+      for (const job of batch.slice(room)) job.refused(new QueueFullError('maxJobs', held));
+      for (const pending of batch) {
+        const reason = poisoned.get(pending.job.sequence);
+        if (reason !== undefined) this.#refusePoison(lane.topic, pending, reason);
+      }
     } catch (error) {
+      const isNews = lane.isFirstToFail(batch);
       lane.putBack(batch);
       announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
-      this.linkFailed(failureOf(error));
+      if (isNews) this.linkFailed(failureOf(error));
     } finally {
-      lane.isSending = false;
+      lane.arrived(batch);
       this.#pump(lane);
     }
+  }
+
+  #refusePoison(topic: string, pending: PendingJob, reason: string): void {
+    const { id } = pending.job;
+    pending.refused(new PoisonJobError(topic, id, reason));
+    this.#tellPoison(topic, id, reason, false);
+  }
+
+  #tellPoison(topic: string, id: string, reason: string, kept: boolean): void {
+    const { announcer, clock } = this.#parts;
+    announcer.announce('poisoned', { topic, id, reason, kept, atMs: clock.now() });
   }
 
   #publication(
@@ -308,12 +322,14 @@ export class Dispatcher implements Inflow {
     jobs: readonly PublishedJob[],
     previous: number = lane.confirmed,
   ): Publication {
-    const { backlog, clock } = this.#parts;
+    const { backlog, clock, topics } = this.#parts;
     const { id: producer, epoch } = backlog;
     const { topic, confirmed, retention } = lane;
     const oldest = retention.oldest(this.#lostAtMs ?? clock.now());
     const floor = oldest === undefined ? confirmed : oldest - 1;
-    return { topic, producer, ownerEpoch: epoch, originEpoch: epoch, floor, previous, jobs };
+    const { partitions } = topics.get(topic) ?? {};
+    const epochs = { ownerEpoch: epoch, originEpoch: epoch };
+    return { topic, producer, ...epochs, floor, previous, partitions, jobs };
   }
 
   /** Moves what waits in a lane to the fallback, one batch after the other. */
@@ -331,17 +347,14 @@ export class Dispatcher implements Inflow {
 
   async #append(batch: readonly PendingJob[]): Promise<void> {
     const { backlog, fallback } = this.#parts;
-    const originEpoch = backlog.epoch;
     try {
-      await backlog.append(
-        batch.map(({ submission, sequence }) => ({ ...submission, sequence, originEpoch })),
-      );
+      await backlog.append(batch.map(({ job }) => job));
     } catch (error) {
       if (isFull(error) && batch.length > 1) return this.#appendHalves(batch);
       for (const job of batch) job.refused(refusalOf(error, job.wasSent));
       return;
     }
-    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.submission.enqueuedAtMs;
+    if (backlog.size <= batch.length) this.#backlogSinceMs = batch[0]?.job.enqueuedAtMs;
     this.counts.acceptedByFallback += batch.length;
     for (const job of batch) job.accepted(fallback);
     if (this.#isJournalFirst && this.standing.at === 'direct') this.#recovery.forward();
@@ -361,19 +374,6 @@ export class Dispatcher implements Inflow {
   }
 
   tellProgress(): void {
-    for (const onProgress of this.#awaitingProgress) onProgress();
-    this.#awaitingProgress.clear();
+    this.#progress.tell();
   }
-}
-
-function isFull(error: unknown): error is HoldfastError {
-  return isHoldfastError(error) && error.code === 'JOURNAL_FULL';
-}
-
-function refusalOf(error: unknown, wasSent: boolean): unknown {
-  if (!isFull(error)) return error;
-  return new QueueFullError('fallback', `Redis takes no jobs and ${error.message}`, {
-    cause: error,
-    outcome: wasSent ? 'unknown' : 'not-applied',
-  });
 }

@@ -33,6 +33,26 @@ export class ServerUnsupportedError extends HoldfastError {
   }
 }
 
+/** Redis takes jobs of the topic, but not this one; it was not accepted, and does not hold others up. */
+export class PoisonJobError extends HoldfastError {
+  readonly code = 'QUEUE_JOB_POISON';
+  readonly topic: string;
+  readonly id: string;
+  /** What Redis said. */
+  readonly reason: string;
+
+  constructor(topic: string, id: string, reason: string) {
+    super(
+      `enqueue to ${topic}: Redis refuses job ${id} for what it is (${reason}), and takes others; change the job, ` +
+        'or what it meets in Redis',
+      { retryable: false, outcome: 'not-applied' },
+    );
+    this.topic = topic;
+    this.id = id;
+    this.reason = reason;
+  }
+}
+
 /** A handler hid the failure of a statement, so that its transaction could not be committed; it is tried again. */
 export class EffectRolledBackError extends HoldfastError {
   readonly code = 'QUEUE_EFFECT_ROLLED_BACK';

@@ -21,9 +21,20 @@ export class Gate {
     this.#tuning = tuning;
   }
 
-  /** @throws as `Dispatcher.submit`; a QueueFullError only after having waited, where that was asked for. */
-  async submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    if (this.#tuning.backpressure !== 'wait') return this.#dispatcher.submit(submission, signal);
+  /**
+   * Settles as `Dispatcher.submit`; rejects with a QueueFullError only after having waited, where that was
+   * asked for.
+   */
+  submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
+    if (this.#tuning.backpressure === 'wait') return this.#submitOrWait(submission, signal);
+    try {
+      return this.#dispatcher.submit(submission, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #submitOrWait(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
     if (this.#line === undefined) {
       try {
         return await this.#dispatcher.submit(submission, signal);

@@ -9,18 +9,22 @@ export type {
   Delivery,
   ErrorClass,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
   QueueBackend,
   Recovery,
   Subscription,
+  TopicCounts,
 } from './backend.ts';
 export {
   BackendError,
   DuplicateConsumerError,
   EffectRolledBackError,
   PayloadTooLargeError,
+  PoisonJobError,
   QueueClosedError,
   QueueFullError,
   SchemaViolationError,
@@ -49,6 +53,8 @@ export type {
   DeadLetters,
   EnqueueOptions,
   Handler,
+  InspectedJob,
+  Inspection,
   Job,
   NewJob,
   ProcessOptions,
@@ -57,6 +63,7 @@ export type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
+export type { Priority } from './place.ts';
 export type { RedisConnector } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { StandardSchema } from './schema.ts';

@@ -5,17 +5,25 @@ import type { Retention } from './retention.ts';
 export const MAX_BATCH_JOBS = 500;
 export const MAX_BATCH_CHARACTERS = 262_144;
 
-/** One topic's jobs on their way, in order: at most one batch is in flight to Redis at a time. */
+/**
+ * One topic's jobs on their way, in order. Several batches may be in flight to Redis, each of which says what
+ * has to be there before it: where one fails, those behind it are refused.
+ */
 export class Lane {
   readonly topic: string;
-  /** A batch is in flight; everything else of the topic waits behind it. */
-  isSending = false;
+  /** One of those in flight failed: nothing follows until all of them are back in their places. */
+  isBroken = false;
+  /** A batch is being put together of what is enqueued in this turn. */
+  isGathering = false;
   /** A batch is on its way to the fallback; what follows waits, so that it keeps its place. */
   isSpilling = false;
   /** The highest sequence Redis has confirmed in this process's life. */
   confirmed = 0;
   readonly retention: Retention;
   #lastSequence = 0;
+  #lastSent = 0;
+  /** The oldest first. */
+  #inFlight: (readonly PendingJob[])[] = [];
   #waiting: PendingJob[] = [];
 
   constructor(topic: string, retention: Retention) {
@@ -27,6 +35,25 @@ export class Lane {
     return this.#waiting.length === 0;
   }
 
+  /** How many jobs wait. */
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** How many batches are in flight. */
+  get inFlight(): number {
+    return this.#inFlight.length;
+  }
+
+  get isSending(): boolean {
+    return this.#inFlight.length > 0;
+  }
+
+  /** What Redis knows once it has taken what is in flight. */
+  get sentThrough(): number {
+    return Math.max(this.confirmed, this.#lastSent);
+  }
+
   nextSequence(): number {
     this.#lastSequence += 1;
     return this.#lastSequence;
@@ -36,9 +63,30 @@ export class Lane {
     this.#waiting.push(job);
   }
 
-  /** Puts a batch that did not get through back in front. */
+  /** The batch is in flight from now on. */
+  send(batch: readonly PendingJob[]): void {
+    this.#inFlight.push(batch);
+    for (const pending of batch) pending.wasSent = true;
+    this.#lastSent = batch.at(-1)?.job.sequence ?? this.#lastSent;
+  }
+
+  /** The batch got through, or is back. */
+  arrived(batch: readonly PendingJob[]): void {
+    this.#inFlight = this.#inFlight.filter((other) => other !== batch);
+    if (this.isSending) return;
+    this.isBroken = false;
+    this.#lastSent = this.confirmed;
+  }
+
+  /** Those behind a batch that failed, or is not through yet, may be refused for what is missing before them. */
+  isFirstToFail(batch: readonly PendingJob[]): boolean {
+    return this.#inFlight[0] === batch && !this.isBroken;
+  }
+
+  /** Puts a batch that did not get through back in its place. */
   putBack(batch: readonly PendingJob[]): void {
-    this.#waiting = [...batch, ...this.#waiting];
+    this.isBroken = true;
+    this.#waiting = [...this.#waiting, ...batch].toSorted(bySequence);
   }
 
   /** Takes the next batch, in order, without the jobs nobody waits for any more. */
@@ -46,16 +94,16 @@ export class Lane {
     const batch: PendingJob[] = [];
     let characters = 0;
     let taken = 0;
-    for (const job of this.#waiting) {
-      const length = job.submission.payload.length;
+    for (const pending of this.#waiting) {
+      const { length } = pending.job.payload;
       const isFull =
         batch.length === MAX_BATCH_JOBS ||
         (batch.length > 0 && characters + length > MAX_BATCH_CHARACTERS);
       if (isFull) break;
       taken += 1;
-      if (job.isSettled) continue;
+      if (pending.isSettled) continue;
       characters += length;
-      batch.push(job);
+      batch.push(pending);
     }
     this.#waiting.splice(0, taken);
     return batch;
@@ -66,6 +114,10 @@ export class Lane {
     this.#waiting = [];
     return all;
   }
+}
+
+function bySequence({ job: one }: PendingJob, { job: other }: PendingJob): number {
+  return one.sequence - other.sequence;
 }
 
 /** The jobs in the same order, in as many steps as they need. */

@@ -18,6 +18,7 @@ import {
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
 import { checkTopic } from './payload.ts';
+import { PRIORITIES, type Priority } from './place.ts';
 import type { StandardSchema } from './schema.ts';
 import {
   type RedisServer,
@@ -100,6 +101,12 @@ export interface TopicOptions {
    * what the fallback had accepted is not.
    */
   maxJobs?: number;
+  /**
+   * In how many parts the jobs of a key are kept in order: as many can be handled at once, for the jobs of
+   * one part are handled one after the other. 1 to 64. All producers of the topic have to say the same while jobs
+   * with keys are there. Default: no keys.
+   */
+  partitions?: number;
 }
 
 export interface JournalFallbackOptions {
@@ -109,8 +116,12 @@ export interface JournalFallbackOptions {
   durability?: 'commit' | 'batch-ms' | 'os';
 }
 
+/** A rate that no consumer is held to. */
+export const UNPACED_PER_SECOND = 1_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
+/** Each is a stream of its own, looked at once a second by each consumer. */
+const MAX_PARTITIONS = 64;
 const OWNER = 'createQueueAdapter';
 
 const milliseconds = (fallback: number): Rule<number> =>
@@ -164,15 +175,18 @@ const journalShape = {
 const enqueueShape = {
   delayMs: integer({ min: 0, max: 10 * 365 * DAY_MS, default: 0 }),
   jobId: optional(text({ maxLength: 200 })),
+  key: optional(text({ maxLength: 200 })),
+  priority: optional(oneOf(PRIORITIES)),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
 const consumerShape = {
   name: optional(text({ maxLength: 200 })),
   ledger: optional(having<IdempotencyLedger<unknown>>(['once'])),
-  maxPerSecond: integer({ min: 1, max: 1_000_000, default: 1_000_000 }),
+  maxPerSecond: integer({ min: 1, max: UNPACED_PER_SECOND, default: UNPACED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
+  whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
   retryDelayMs: milliseconds(1_000),
   leaseMs: integer({ min: 300, max: DAY_MS, default: 30_000 }),
   maxRememberedJobs: integer({ min: 0, max: 10_000_000, default: 10_000 }),
@@ -180,13 +194,21 @@ const consumerShape = {
 
 const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
 
+/** The options of `enqueue` with every default filled in. */
+export interface SettledEnqueueOptions {
+  readonly jobId: string | undefined;
+  readonly delayMs: number;
+  readonly key: string | undefined;
+  readonly priority: Priority | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What most calls mean, read once. */
+const noEnqueueOptions: SettledEnqueueOptions = readOptions('enqueue', enqueueShape, undefined);
+
 /** The options of `enqueue`. @throws InvalidOptionError */
-export function readEnqueueOptions(given: unknown): {
-  jobId: string | undefined;
-  delayMs: number;
-  signal: AbortSignal | undefined;
-} {
-  return readOptions('enqueue', enqueueShape, given);
+export function readEnqueueOptions(given: unknown): SettledEnqueueOptions {
+  return given === undefined ? noEnqueueOptions : readOptions('enqueue', enqueueShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */
@@ -243,6 +265,7 @@ function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
   const shape = {
     schema: optional(having<StandardSchema>(['~standard'])),
     maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+    partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
   };
   const permitted = 'an object of topics and their options';
   return {
@@ -255,9 +278,17 @@ function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
       const entries: [string, unknown][] = Object.entries(value);
       return new Map(
         entries.map(([topic, given]) => {
-          const { schema, maxJobs } = readOptions(owner, shape, given, `${field}.${topic}`);
+          const settled = readOptions(owner, shape, given, `${field}.${topic}`);
+          const { schema, maxJobs, partitions } = settled;
           checkTopic(owner, topic);
-          return [topic, { ...(schema && { schema }), ...(maxJobs !== undefined && { maxJobs }) }];
+          return [
+            topic,
+            {
+              ...(schema && { schema }),
+              ...(maxJobs !== undefined && { maxJobs }),
+              ...(partitions !== undefined && { partitions }),
+            },
+          ];
         }),
       );
     },

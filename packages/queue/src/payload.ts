@@ -33,40 +33,80 @@ function checkName(owner: string, field: string, value: unknown): string {
  * @throws InvalidOptionError naming the part JSON would lose; PayloadTooLargeError.
  */
 export function serialisePayload(topic: string, payload: unknown, maxPayloadBytes: number): string {
-  refuseLossy(payload, 'payload', new Set());
+  const part = lossyPart(payload, []);
+  if (part !== undefined) {
+    throw new InvalidOptionError('enqueue', pathOf(part), part.value, part.permitted);
+  }
   const json = JSON.stringify(payload);
-  const bytes = Buffer.byteLength(json);
+  // No character takes more than three bytes, so most need not be counted.
+  const bytes = json.length * 3 <= maxPayloadBytes ? 0 : Buffer.byteLength(json);
   if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(topic, bytes, maxPayloadBytes);
   return json;
 }
 
+/** A part of the payload that JSON would lose, and where it is. */
+interface LossyPart {
+  readonly value: unknown;
+  readonly permitted: string;
+  /** From the part outwards, as it is found on the way back up: what holds no loss pays for no path. */
+  readonly steps: (string | number)[];
+}
+
+function pathOf({ steps }: LossyPart): string {
+  return steps.reduceRight<string>(
+    (path, step) => (typeof step === 'number' ? `${path}[${step}]` : `${path}.${step}`),
+    'payload',
+  );
+}
+
 /** `undefined` inside an object is the one loss allowed: leaving a field out is how it is meant. */
-function refuseLossy(value: unknown, path: string, above: Set<object>): void {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
-  if (typeof value === 'object') refuseLossyObject(value, path, above);
-  else if (typeof value !== 'number') refuse(path, value, 'a value JSON can hold');
-  else if (!Number.isFinite(value)) refuse(path, value, 'a finite number');
+function lossyPart(value: unknown, above: object[]): LossyPart | undefined {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined;
+  if (typeof value === 'object') return lossyInObject(value, above);
+  if (typeof value !== 'number') return lossy(value, 'a value JSON can hold');
+  return Number.isFinite(value) ? undefined : lossy(value, 'a finite number');
 }
 
-function refuseLossyObject(value: object, path: string, above: Set<object>): void {
-  if (above.has(value)) refuse(path, value, 'free of references to what contains it');
-  if (above.size === MAX_DEPTH) refuse(path, value, `nested at most ${MAX_DEPTH} deep`);
+function lossyInObject(value: object, above: object[]): LossyPart | undefined {
+  if (above.includes(value)) return lossy(value, 'free of references to what contains it');
+  if (above.length === MAX_DEPTH) return lossy(value, `nested at most ${MAX_DEPTH} deep`);
   if (isMap(value) || isSet(value) || isRegExp(value) || isTypedArray(value)) {
-    refuse(path, value, 'a plain object, an array or something with a toJSON method');
+    return lossy(value, 'a plain object, an array or something with a toJSON method');
   }
-  if (isDate(value) && Number.isNaN(value.getTime())) refuse(path, value, 'a valid date');
-  if ('toJSON' in value && typeof value.toJSON === 'function') return;
-  above.add(value);
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) refuseLossy(item, `${path}[${index}]`, above);
-  } else {
-    for (const [key, item] of Object.entries(value)) {
-      if (item !== undefined) refuseLossy(item, `${path}.${key}`, above);
-    }
-  }
-  above.delete(value);
+  if (isDate(value) && Number.isNaN(value.getTime())) return lossy(value, 'a valid date');
+  if ('toJSON' in value && typeof value.toJSON === 'function') return undefined;
+  above.push(value);
+  const found = Array.isArray(value)
+    ? lossyInList(value, above)
+    : lossyInFields(Object.entries(value), above);
+  above.pop();
+  return found;
 }
 
-function refuse(path: string, value: unknown, permitted: string): never {
-  throw new InvalidOptionError('enqueue', path, value, permitted);
+function lossyInList(list: readonly unknown[], above: object[]): LossyPart | undefined {
+  for (let index = 0; index < list.length; index += 1) {
+    const found = lossyPart(list[index], above);
+    if (found !== undefined) return under(index, found);
+  }
+  return undefined;
+}
+
+function lossyInFields(
+  fields: readonly (readonly [string, unknown])[],
+  above: object[],
+): LossyPart | undefined {
+  for (const [key, field] of fields) {
+    const found = field === undefined ? undefined : lossyPart(field, above);
+    if (found !== undefined) return under(key, found);
+  }
+  return undefined;
+}
+
+function lossy(value: unknown, permitted: string): LossyPart {
+  return { value, permitted, steps: [] };
+}
+
+function under(step: string | number, part: LossyPart): LossyPart {
+  part.steps.push(step);
+  return part;
 }

@@ -1,8 +1,9 @@
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { Handler, Job } from './queue.ts';
+import type { Run } from './run.ts';
 
 /** Handles one job; `known` where the ledger says that its effect has happened already. */
-export type Perform = (job: Job, signal: AbortSignal) => Promise<'applied' | 'known'>;
+export type Perform = (job: Job, run: Run) => Promise<'applied' | 'known'>;
 
 /** The handler, behind the ledger where there is one. */
 export function performer<Transaction>(
@@ -10,13 +11,28 @@ export function performer<Transaction>(
   ledger: IdempotencyLedger<Transaction> | undefined,
 ): Perform {
   if (ledger === undefined || isPlain(handler, ledger)) {
-    return async (job, signal) => {
-      if (isPlain(handler, ledger)) await handler(job, { signal, transaction: undefined });
+    return async (job, run) => {
+      if (isPlain(handler, ledger)) await handler(job, new Context(run, undefined));
       return 'applied';
     };
   }
-  return (job, signal) =>
-    ledger.once(job, async (transaction) => handler(job, { signal, transaction }));
+  return (job, run) =>
+    ledger.once(job, async (transaction) => handler(job, new Context(run, transaction)));
+}
+
+/** What a handler is given beside its job. */
+class Context<Transaction> {
+  readonly #run: Run;
+  readonly transaction: Transaction;
+
+  constructor(run: Run, transaction: Transaction) {
+    this.#run = run;
+    this.transaction = transaction;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
 }
 
 function isPlain<Transaction>(

@@ -1,6 +1,7 @@
 import type { Listen } from '@holdfast/resilience';
-import type { ErrorClass } from './backend.ts';
+import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
+import type { Priority } from './place.ts';
 import type { QueueState } from './state.ts';
 
 /**
@@ -13,7 +14,8 @@ import type { QueueState } from './state.ts';
  * - **Duplicates**: each `enqueue` is applied to Redis at most once, whatever was resent. A handler may run
  *   again when its process dies before the job was acknowledged.
  * - **Order**: the jobs of one topic reach Redis in the order of their `enqueue` calls, also through a
- *   switch to the journal and back. With `concurrency: 1` they are handled in that order.
+ *   switch to the journal and back. With `concurrency: 1` they are handled in that order; those of one `key`
+ *   always are, and those of another `priority` by urgency.
  */
 export interface Queue {
   /** Where a job is accepted at this moment. */
@@ -34,7 +36,7 @@ export interface Queue {
    * @param topic 1 to 200 characters, no control characters, no braces.
    * @param payload anything JSON can hold without loss.
    * @throws InvalidOptionError for a bad topic, option or payload; SchemaViolationError;
-   *   PayloadTooLargeError; QueueFullError;
+   *   PayloadTooLargeError; QueueFullError; PoisonJobError;
    *   QueueClosedError; ServerUnsupportedError; the signal's own reason. Nothing was half-written then.
    */
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted>;
@@ -63,6 +65,13 @@ export interface Queue {
   getStats(): QueueStats;
   /** The jobs of a topic that failed for good, and the way back for them. */
   deadLetters(topic: string): DeadLetters;
+  /** Looks at a topic in Redis without taking anything from it. */
+  inspect(topic: string): Inspection;
+  /**
+   * The jobs of a topic that Redis refused for what they are after the fallback had accepted them, and the way
+   * back for them. They are in the fallback, so they can be listed while Redis is away.
+   */
+  poisonJobs(topic: string): DeadLetters;
   /** What somebody who watches the service has to know of the queue. */
   health(): QueueHealth;
   /**
@@ -90,6 +99,8 @@ export interface NewJob {
   payload: unknown;
   jobId?: string;
   delayMs?: number;
+  key?: string;
+  priority?: Priority;
 }
 
 export interface EnqueueOptions {
@@ -100,6 +111,16 @@ export interface EnqueueOptions {
    * is applied, for as long as `jobIdTtlMs` says. Default: a fresh id.
    */
   jobId?: string;
+  /**
+   * Jobs of one key are handled one after the other, in the order they were enqueued, by whichever consumer;
+   * 1 to 200 characters. Needs `topics.<name>.partitions`.
+   */
+  key?: string;
+  /**
+   * More urgent jobs are handled first: of ten taken while all levels wait, seven are `high`, two `normal`
+   * and one `low`. Within a level the order is that of `enqueue`. Not together with `key`. Default `normal`.
+   */
+  priority?: Priority;
   /** Gives up waiting; the job may still have been accepted if it was on its way already. */
   signal?: AbortSignal;
 }
@@ -136,10 +157,19 @@ export interface ProcessOptions {
   name?: string;
   /** How many jobs are begun per second at most; default as many as there are. */
   maxPerSecond?: number;
-  /** How many jobs are handled at once. Default 10. */
+  /**
+   * How many jobs are handled at once. Where handlers are quick, at most as many more are taken ahead and wait
+   * for their turn. Default 10.
+   */
   concurrency?: number;
   /** After so many failed attempts a job goes to the topic's dead letters. Default 3. */
   maxAttempts?: number;
+  /**
+   * What becomes of a job whose attempts are used up: it goes to the dead letters and those behind it go on, or
+   * it is tried for ever, at most a minute apart, and holds up what has to come after it (its partition, or one
+   * of the `concurrency`). Default `'dead-letter'`.
+   */
+  whenExhausted?: 'dead-letter' | 'block';
   /** Delay before the second attempt, growing twofold from there, in milliseconds. Default 1 000. */
   retryDelayMs?: number;
   /** How long a job belongs to a consumer that shows no sign of life, in milliseconds. Default 30 000. */
@@ -163,7 +193,7 @@ export interface DeadJob {
   readonly history: readonly string[];
 }
 
-/** They are in Redis, so both reject with BackendError while it is away. */
+/** Those of `deadLetters` are in Redis, so both reject with BackendError while it is away. */
 export interface DeadLetters {
   /** The oldest ones. @param options.limit default 100. */
   list(options?: { limit?: number }): Promise<DeadJob[]>;
@@ -174,6 +204,27 @@ export interface DeadLetters {
    * @returns how many.
    */
   redrive(options?: { ids?: readonly string[]; limit?: number }): Promise<number>;
+}
+
+/** It is of Redis, so both reject with BackendError while it is away; `getStats()` says what the fallback holds. */
+export interface Inspection {
+  counts(): Promise<TopicCounts>;
+  /**
+   * Some jobs of one kind: `waiting`, `pending` (with a consumer) or `delayed`; the oldest first within each level
+   * and partition. Dead ones are listed by `deadLetters`.
+   * @param options.limit 1 to 1 000, default 20.
+   */
+  peek(kind: PeekedKind, options?: { limit?: number }): Promise<InspectedJob[]>;
+}
+
+export interface InspectedJob {
+  readonly id: string;
+  readonly payload: unknown;
+  readonly enqueuedAtMs: number;
+  /** How often it was handed out. */
+  readonly attempts: number;
+  readonly dueAtMs?: number;
+  readonly priority?: Priority;
 }
 
 export interface Consumer {
@@ -232,6 +283,8 @@ export interface QueueStats {
   readonly drained: number;
   /** Accepted by the fallback, and given up for newer ones (`backpressure: 'shed-oldest'`). */
   readonly shed: number;
+  /** Refused by Redis for what they are, and kept aside. */
+  readonly poisoned: number;
   /** Resent, and found already applied. */
   readonly alreadyApplied: number;
   /** Waiting in memory for an answer of Redis or the journal. */
@@ -281,6 +334,11 @@ export interface QueueEvents {
   forgot: { topic: string; jobs: number; resent: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
+  /**
+   * Redis refuses a job for what it is. `kept`: the fallback had accepted it, and `poisonJobs(topic)` lists it;
+   * otherwise its caller was told.
+   */
+  poisoned: { topic: string; id: string; reason: string; kept: boolean; atMs: number };
   /** The job was handed out again although it was handled; it was not run again. */
   redelivered: { topic: string; id: string; atMs: number };
   /** A job was taken over from a dead consumer or a cut-off delivery. */

@@ -9,50 +9,73 @@ export interface StoredJob extends PublishedJob {
 /**
  * Layout, big-endian:
  *
- *     0  version (2)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
+ *     0  version (3)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
  *     6  origin epoch (u32)                   10  sequence (u48)
  *    16  enqueued at, epoch ms (f64)          24  due at, epoch ms (f64)
- *    32  topic, id, payload as UTF-8
+ *    32  place bytes (u8)
+ *    33  topic, id, place, payload as UTF-8
  *
- * Version 1 had no `due at`.
+ * Version 1 had no `due at`, version 2 no place.
  */
-const VERSION = 2;
-const HEADER_BYTES = 32;
-const FIRST_HEADER_BYTES = 24;
+const VERSION = 3;
+const HEADER_BYTES = 33;
+/** By version. */
+const HEADERS: ReadonlyMap<number, number> = new Map([
+  [1, 24],
+  [2, 32],
+  [VERSION, HEADER_BYTES],
+]);
 
-export function encodeJob(job: StoredJob): Buffer {
-  const topicBytes = Buffer.byteLength(job.topic);
-  const idBytes = Buffer.byteLength(job.id);
-  const record = Buffer.allocUnsafe(
-    HEADER_BYTES + topicBytes + idBytes + Buffer.byteLength(job.payload),
-  );
-  record.writeUInt8(VERSION, 0);
-  record.writeUInt8(job.unique ? 1 : 0, 1);
-  record.writeUInt16BE(topicBytes, 2);
-  record.writeUInt16BE(idBytes, 4);
-  record.writeUInt32BE(job.originEpoch, 6);
-  record.writeUIntBE(job.sequence, 10, 6);
-  record.writeDoubleBE(job.enqueuedAtMs, 16);
-  record.writeDoubleBE(job.dueAtMs, 24);
-  record.write(job.topic, HEADER_BYTES);
-  record.write(job.id, HEADER_BYTES + topicBytes);
-  record.write(job.payload, HEADER_BYTES + topicBytes + idBytes);
-  return record;
+/** The jobs as records, in one piece of memory. */
+export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
+  let mostBytes = 0;
+  for (const { topic, id, place = '', payload } of jobs) {
+    // Names are short: counting their bytes costs more than leaving room for the longest there may be.
+    const nameBytes = 3 * (topic.length + id.length) + place.length;
+    mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
+  }
+  const block = Buffer.allocUnsafeSlow(mostBytes);
+  let start = 0;
+  return jobs.map((job) => {
+    const end = encodeInto(block, start, job);
+    const record = block.subarray(start, end);
+    start = end;
+    return record;
+  });
+}
+
+/** Writes one record; gives the place after it. */
+function encodeInto(block: Buffer, start: number, job: StoredJob): number {
+  const topicAt = start + HEADER_BYTES;
+  const idAt = topicAt + block.write(job.topic, topicAt);
+  const placeAt = idAt + block.write(job.id, idAt);
+  const payloadAt = placeAt + (job.place === undefined ? 0 : block.write(job.place, placeAt));
+  block.writeUInt8(VERSION, start);
+  block.writeUInt8(job.unique ? 1 : 0, start + 1);
+  block.writeUInt16BE(idAt - topicAt, start + 2);
+  block.writeUInt16BE(placeAt - idAt, start + 4);
+  block.writeUInt32BE(job.originEpoch, start + 6);
+  block.writeUIntBE(job.sequence, start + 10, 6);
+  block.writeDoubleBE(job.enqueuedAtMs, start + 16);
+  block.writeDoubleBE(job.dueAtMs, start + 24);
+  block.writeUInt8(payloadAt - placeAt, start + 32);
+  return payloadAt + block.write(job.payload, payloadAt);
 }
 
 /** @throws RangeError for a record of another version; the journal has checked its bytes already. */
 export function decodeJob(bytes: Uint8Array): StoredJob {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = record.readUInt8(0);
-  if (version !== VERSION && version !== 1) {
+  const headerBytes = HEADERS.get(version);
+  if (headerBytes === undefined) {
     throw new RangeError(
       `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
         'release that wrote it',
     );
   }
-  const headerBytes = version === 1 ? FIRST_HEADER_BYTES : HEADER_BYTES;
   const topicEnd = headerBytes + record.readUInt16BE(2);
   const idEnd = topicEnd + record.readUInt16BE(4);
+  const placeEnd = idEnd + (version === VERSION ? record.readUInt8(32) : 0);
   return {
     unique: record.readUInt8(1) === 1,
     originEpoch: record.readUInt32BE(6),
@@ -61,6 +84,7 @@ export function decodeJob(bytes: Uint8Array): StoredJob {
     dueAtMs: version === 1 ? 0 : record.readDoubleBE(24),
     topic: record.toString('utf8', headerBytes, topicEnd),
     id: record.toString('utf8', topicEnd, idEnd),
-    payload: record.toString('utf8', idEnd),
+    ...(placeEnd > idEnd && { place: record.toString('latin1', idEnd, placeEnd) }),
+    payload: record.toString('utf8', placeEnd),
   };
 }

@@ -1,13 +1,6 @@
 import { type Announcer, type Clock, type Random, sleep } from '@holdfast/resilience';
-import type {
-  BackendFailure,
-  Publication,
-  PublishReceipt,
-  PublishedJob,
-  QueueBackend,
-} from './backend.ts';
-import type { Backlog } from './backlog.ts';
-import { drainOnce, repeatInherited } from './drain.ts';
+import type { BackendFailure, Publication, PublishReceipt, PublishedJob } from './backend.ts';
+import { type DrainParts, drainOnce, publishKeeping, repeatInherited } from './drain.ts';
 import { BackendError } from './errors.ts';
 import { MAX_BATCH_JOBS } from './lane.ts';
 import type { QueueEvents } from './queue.ts';
@@ -32,9 +25,7 @@ export interface Inflow {
   spilling(): Promise<unknown> | undefined;
 }
 
-export interface RecoveryParts {
-  readonly backend: QueueBackend;
-  readonly backlog: Backlog;
+export interface RecoveryParts extends DrainParts {
   readonly standing: Standing;
   readonly inflow: Inflow;
   readonly announcer: Announcer<QueueEvents>;
@@ -126,7 +117,7 @@ export class Recovery {
         await repeatInherited(this.#parts, (topic, own) => inflow.ownPublication(topic, own));
         for (const query of inflow.markQueries()) {
           const forgotten = inflow.forgotten(query, await backend.publish(query));
-          for (const publication of forgotten) await backend.publish(publication);
+          for (const publication of forgotten) await publishKeeping(this.#parts, publication);
         }
         await this.#drain();
       } catch (error) {

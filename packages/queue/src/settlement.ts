@@ -1,5 +1,6 @@
 import { type Clock, type Random, sleep } from '@holdfast/resilience';
 import type { Delivery, Subscription } from './backend.ts';
+import { RecentIds } from './recent-ids.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
 
 export interface SettlementParts {
@@ -19,14 +20,14 @@ export class Settlement {
   readonly #parts: SettlementParts;
   readonly #handled = new Map<string, Delivery>();
   readonly #unconfirmedIds = new Set<string>();
-  /** Ids, in the order they were confirmed, the oldest first. */
-  readonly #confirmed = new Set<string>();
+  readonly #confirmed: RecentIds;
   readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
   readonly #giveUp = new AbortController();
   #telling: Promise<void> | undefined;
 
   constructor(parts: SettlementParts) {
     this.#parts = parts;
+    this.#confirmed = new RecentIds(parts.maxRememberedJobs);
   }
 
   /** How many the store has not confirmed yet. */
@@ -101,11 +102,11 @@ export class Settlement {
   async #tellOnce(): Promise<void> {
     const { subscription } = this.#parts;
     if (this.#handled.size > 0) {
-      const batch = [...this.#handled];
-      await subscription.acknowledge(batch.map(([handle]) => handle));
-      for (const [, delivery] of batch) {
+      const batch = [...this.#handled.values()];
+      await subscription.acknowledge(batch.map(({ handle }) => handle));
+      for (const delivery of batch) {
         this.#drop(delivery);
-        this.#remember(delivery);
+        this.#confirmed.add(delivery.id);
       }
     }
     for (const { delivery, reason } of this.#failed.values()) {
@@ -118,14 +119,5 @@ export class Settlement {
     this.#handled.delete(handle);
     this.#failed.delete(handle);
     this.#unconfirmedIds.delete(id);
-  }
-
-  #remember({ id }: Delivery): void {
-    this.#confirmed.add(id);
-    if (this.#confirmed.size <= this.#parts.maxRememberedJobs) return;
-    for (const oldest of this.#confirmed) {
-      this.#confirmed.delete(oldest);
-      return;
-    }
   }
 }

@@ -21,8 +21,8 @@ describe('the memory backend', () => {
 });
 
 describe('the queue on the memory backend', () => {
-  honoursQueueContract(async () => {
-    const queue = createQueueOn(createMemoryBackend());
+  honoursQueueContract(async (options) => {
+    const queue = createQueueOn(createMemoryBackend(), options);
     return { queue, close: () => queue.close() };
   });
 });
@@ -43,8 +43,8 @@ test('a memory backend that is full has further jobs wait in the fallback, and s
 });
 
 describe('the queue on the fake backend', () => {
-  honoursQueueContract(async () => {
-    const { queue, backend } = openTestQueue({ clock: systemClock });
+  honoursQueueContract(async (options) => {
+    const { queue, backend } = openTestQueue({ ...options, clock: systemClock });
     backend.up();
     return { queue, close: () => queue.close() };
   });

@@ -5,31 +5,19 @@ import type {
   DeadLetter,
   Delivery,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
+  PublishedJob,
   QueueBackend,
   Recovery,
   Subscription,
+  TopicCounts,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-
-interface Entry {
-  readonly handle: string;
-  readonly id: string;
-  readonly payload: string;
-  readonly enqueuedAtMs: number;
-  owner?: string;
-  leasedAtMs?: number;
-  deliveries: number;
-  readonly history?: readonly string[];
-}
-
-interface Topic {
-  entries: Entry[];
-  delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
-  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
-  ids: Set<string>;
-}
+import { channelOf, isSerial, nextOf } from '../src/place.ts';
+import { type Entry, type Topic, emptyTopic, hand, peekInto } from './fake-topic.ts';
 
 type Fault =
   | { readonly kind: 'refused'; readonly error: BackendError }
@@ -56,6 +44,7 @@ export class FakeBackend implements QueueBackend {
   #isClosed = false;
   #faults: Fault[] = [];
   #standing: BackendError | undefined;
+  #poisonReason: (job: PublishedJob) => string | undefined = () => undefined;
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
   #removed: Entry[] = [];
@@ -114,6 +103,11 @@ export class FakeBackend implements QueueBackend {
     this.#standing = error;
   }
 
+  /** Each job is asked about before it is added: a reason makes it poison. */
+  refuseJobs(reasonFor: (job: PublishedJob) => string | undefined): void {
+    this.#poisonReason = reasonFor;
+  }
+
   /** A crash without persistence. */
   forget(): void {
     this.topics.clear();
@@ -122,9 +116,11 @@ export class FakeBackend implements QueueBackend {
   /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
   sync(): () => void {
     const topics = [...this.topics].map(
-      ([name, { entries, delayed, marks, ids }]): [string, Topic] => [
+      ([name, { entries, delayed, marks, ids, partitions, turns }]): [string, Topic] => [
         name,
         {
+          partitions,
+          turns,
           entries: entries.map((entry) => Object.assign({}, entry)),
           delayed: [...delayed],
           marks: new Map(marks),
@@ -132,13 +128,13 @@ export class FakeBackend implements QueueBackend {
         },
       ],
     );
-    const applied = new Map(this.applied);
+    const applied = [...this.applied].map(([name, jobs]): [string, string[]] => [name, [...jobs]]);
     return () => {
       this.down();
       this.topics.clear();
       this.applied.clear();
       for (const [name, topic] of topics) this.topics.set(name, topic);
-      for (const [name, jobs] of applied) this.applied.set(name, jobs);
+      for (const [name, jobs] of applied) this.applied.set(name, [...jobs]);
     };
   }
 
@@ -188,8 +184,8 @@ export class FakeBackend implements QueueBackend {
       bury: async (delivery, reason) => {
         this.#remove(topic, me, [delivery.handle]);
         this.dead.push({ id: delivery.id, reason });
-        const { id, payload, enqueuedAtMs, deliveries, history = [] } = delivery;
-        const letter = { id, payload, enqueuedAtMs, deliveries, reason, history };
+        const { handle: _, history = [], ...job } = delivery;
+        const letter = { ...job, reason, history };
         this.#letters.set(topic, [...(this.#letters.get(topic) ?? []), letter]);
       },
       close: async () => undefined,
@@ -209,14 +205,25 @@ export class FakeBackend implements QueueBackend {
       topic,
       letters.filter((letter) => !chosen.includes(letter)),
     );
-    for (const { id, payload, enqueuedAtMs, history, reason } of chosen) {
+    for (const { history, reason, ...job } of chosen) {
       this.#lastHandle += 1;
       const handle = `${this.#lastHandle}`;
-      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      const entry = { ...job, handle, deliveries: 0 };
       this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
     }
     for (const wake of this.#awaitingJobs) wake();
     return chosen.length;
+  }
+
+  async count(name: string): Promise<TopicCounts> {
+    const size = (kind: PeekedKind): number => peekInto(this.#topic(name), kind).length;
+    const dead = this.#letters.get(name)?.length ?? 0;
+    return { waiting: size('waiting'), pending: size('pending'), delayed: size('delayed'), dead };
+  }
+
+  async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    this.#requireUp();
+    return peekInto(this.#topic(name), kind).slice(0, limit);
   }
 
   async close(): Promise<void> {
@@ -247,9 +254,17 @@ export class FakeBackend implements QueueBackend {
     floor,
     previous,
     maxJobs = Infinity,
+    partitions = 0,
     jobs,
   }: Publication): PublishReceipt {
     const topic = this.#topic(name);
+    const isKept = ({ place }: Entry): boolean => isSerial(channelOf(place, topic.partitions));
+    if (partitions > 0 && jobs.some(({ place }) => place !== undefined)) {
+      if (partitions !== topic.partitions && topic.entries.some(isKept)) {
+        throw new BackendError('denied', 'the topic has another number of partitions');
+      }
+      topic.partitions = partitions;
+    }
     const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
     if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
     const passed = originEpoch < mark.epoch;
@@ -260,6 +275,7 @@ export class FakeBackend implements QueueBackend {
     let alreadyApplied = 0;
     const duplicates: string[] = [];
     let refused = 0;
+    let poison: PublishReceipt['poison'];
     for (const job of jobs) {
       if (passed || job.sequence <= sequence) {
         alreadyApplied += 1;
@@ -269,6 +285,11 @@ export class FakeBackend implements QueueBackend {
         refused += 1;
         continue;
       }
+      const reason = this.#poisonReason(job);
+      if (reason !== undefined) {
+        poison = { sequence: job.sequence, reason };
+        break;
+      }
       sequence = job.sequence;
       if (job.unique && topic.ids.has(job.id)) {
         duplicates.push(job.id);
@@ -276,37 +297,43 @@ export class FakeBackend implements QueueBackend {
       }
       if (job.unique) topic.ids.add(job.id);
       this.#lastHandle += 1;
-      const { id, payload, enqueuedAtMs, dueAtMs } = job;
+      const { id, payload, enqueuedAtMs, dueAtMs, place } = job;
       const handle = `${this.#lastHandle}`;
-      const entry = { handle, id, payload, enqueuedAtMs, deliveries: 0 };
+      const entry = { handle, id, payload, enqueuedAtMs, place, deliveries: 0 };
       if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
       else topic.entries.push(entry);
-      this.applied.set(name, [...(this.applied.get(name) ?? []), payload]);
+      this.#appliedOf(name).push(payload);
     }
     if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
     for (const wake of this.#awaitingJobs) wake();
-    return { remembered, alreadyApplied, duplicates, refused };
+    return { remembered, alreadyApplied, duplicates, refused, ...(poison && { poison }) };
   }
 
   async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
     this.#requireUp();
     this.#promote(name);
-    const free = (): Entry[] =>
-      this.#topic(name).entries.filter(({ owner }) => owner === undefined);
-    if (free().length === 0 && !this.#isClosed) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#awaitingJobs.delete(wake);
-          resolve();
-        };
-        this.#awaitingJobs.add(wake);
-        setImmediate(wake);
-      });
-    }
+    const next = this.#next(name, max);
+    if (next.length > 0 || this.#isClosed) return next.map((entry) => hand(entry, me));
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#awaitingJobs.delete(wake);
+        resolve();
+      };
+      this.#awaitingJobs.add(wake);
+      setImmediate(wake);
+    });
     this.#requireUp();
-    return free()
-      .slice(0, max)
-      .map((entry) => this.#hand(entry, me));
+    return this.#next(name, max).map((entry) => hand(entry, me));
+  }
+
+  /** What is handed out next. */
+  #next(name: string, max: number): Entry[] {
+    const { entries, partitions, turns } = this.#topic(name);
+    const channel = ({ place }: Entry): string => channelOf(place, partitions);
+    const isFree = ({ owner }: Entry): boolean => owner === undefined;
+    const owned = entries.filter((entry) => !isFree(entry)).map(channel);
+    const busy = new Set(owned.filter(isSerial));
+    return nextOf(entries.filter(isFree), channel, busy, { turns, max });
   }
 
   #promote(name: string): void {
@@ -340,16 +367,8 @@ export class FakeBackend implements QueueBackend {
       isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
     return {
       lost: entries.filter(isLost).map(({ handle }) => handle),
-      deliveries: [...orphans, ...silent].map((entry) => this.#hand(entry, me)),
+      deliveries: [...orphans, ...silent].map((entry) => hand(entry, me)),
     };
-  }
-
-  #hand(entry: Entry, me: string): Delivery {
-    if (entry.owner === undefined) entry.deliveries += 1;
-    entry.owner = me;
-    entry.leasedAtMs = systemClock.now();
-    const { handle, id, payload, enqueuedAtMs, deliveries, history } = entry;
-    return { handle, id, payload, enqueuedAtMs, deliveries, ...(history && { history }) };
   }
 
   #remove(name: string, me: string, handles: readonly string[]): void {
@@ -364,9 +383,15 @@ export class FakeBackend implements QueueBackend {
   #topic(name: string): Topic {
     const known = this.topics.get(name);
     if (known !== undefined) return known;
-    const topic: Topic = { entries: [], delayed: [], marks: new Map(), ids: new Set() };
+    const topic = emptyTopic();
     this.topics.set(name, topic);
     return topic;
+  }
+
+  #appliedOf(name: string): string[] {
+    const known = this.applied.get(name) ?? [];
+    this.applied.set(name, known);
+    return known;
   }
 
   #requireUp(): void {

@@ -26,9 +26,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'the drain releases a window before Redis has taken it',
     file: 'packages/queue/src/drain.ts',
     sound:
-      '  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {\n    onPublished(',
+      '  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
     broken:
-      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, backlog, ownPublication)) {\n    onPublished(',
+      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
     tests: MODEL,
   },
   {
@@ -41,7 +41,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'what an earlier owner had brought over is not sent again',
     file: 'packages/queue/src/drain.ts',
-    sound: '      await backend.publish(publication);\n    }\n  }\n}',
+    sound: '      await publishKeeping(parts, publication);\n    }\n  }\n}',
     broken: '      void publication;\n    }\n  }\n}',
     tests: NEXT_OWNER,
   },
@@ -55,7 +55,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a batch that failed goes behind those that waited for it',
     file: 'packages/queue/src/lane.ts',
-    sound: '[...batch, ...this.#waiting]',
+    sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
     tests: { path: 'packages/queue/test/dispatch.test', name: 'waited behind' },
   },
@@ -117,10 +117,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/producers', name: 'crashed producer' },
   },
   {
-    name: 'a job in the journal keeps no number of its own',
+    name: 'a job has no number of its own',
     file: 'packages/queue/src/dispatcher.ts',
-    sound: '({ ...submission, sequence, originEpoch })',
-    broken: '({ ...submission, sequence: 1, originEpoch })',
+    sound: 'sequence: lane.nextSequence()',
+    broken: 'sequence: 1',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
@@ -178,5 +178,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     sound: 'timeline <= this.#settled',
     broken: 'timeline <= this.#timeline',
     tests: { path: 'packages/database/test/fence', name: 'once its timeline is stored' },
+  },
+  {
+    name: 'the job behind one that is poison is left out',
+    file: 'packages/queue/src/apart.ts',
+    sound: 'left = left.slice(at + 1);',
+    broken: 'left = left.slice(at + 2);',
+    tests: { path: 'packages/queue/test/poison', name: '' },
+  },
+  {
+    name: 'a partition hands out its next job while one is being handled',
+    file: 'packages/queue/src/redis/channel-scripts.ts',
+    sound: '[1] == 0 then take(channel, 1)',
+    broken: '[1] >= 0 then take(channel, 1)',
+    tests: { path: 'redis-failover/contract.test', name: 'of the jobs of one partition' },
   },
 ];

@@ -1,6 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
-import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
+import { systemClock } from '@holdfast/resilience';
+import type { QueueBackend } from '../backend.ts';
+import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
+import { honoursPlaces } from './places.ts';
+import { type StorePromise, testsWithout } from './promise.ts';
 
 /** A backend whose server is up, and what closes both. */
 export interface OpenBackend {
@@ -8,15 +11,18 @@ export interface OpenBackend {
   close(): Promise<void>;
 }
 
-const TOPIC = 'contract';
-const LEASE_MS = 300;
-const POLL_MS = 10;
+const { TOPIC, LEASE_MS } = PARTS;
 
 /**
  * What a store owes the queue: each job applied once by (owner, epoch, sequence), marks only ever raised,
  * former owners fenced, leases that only their holder can end. Every backend's test is this call.
+ * @param options.lacks what it does not promise; the tests of that are left out by name.
  */
-export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
+export function honoursBackendContract(
+  open: () => Promise<OpenBackend>,
+  { lacks = [] }: { lacks?: readonly StorePromise[] } = {},
+): void {
+  const testWith = testsWithout(lacks);
   const opened: OpenBackend[] = [];
   const openUp = async (): Promise<QueueBackend> => {
     const one = await open();
@@ -37,7 +43,7 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     expect(taken[0]).toMatchObject({ deliveries: 1, enqueuedAtMs: 1_001, payload: '{"n":1}' });
   });
 
-  test('a publication that is sent again adds only what is new', async () => {
+  testWith('marks', 'a publication that is sent again adds only what is new', async () => {
     const backend = await openUp();
     const receipt = await backend.publish(publication({ jobs: [job(1), job(2)] }));
     expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
@@ -46,44 +52,58 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'job-3']);
   });
 
-  test('a mark is raised to what the producer has settled, and never lowered', async () => {
-    const backend = await openUp();
-    const raised = await backend.publish(publication({ floor: 7, jobs: [] }));
-    expect(raised.remembered).toBe(0);
-    await backend.publish(publication({ floor: 3, jobs: [] }));
-    const late = await backend.publish(publication({ floor: 4, jobs: [job(5), job(7), job(9)] }));
-    expect(late).toMatchObject({ remembered: 7, alreadyApplied: 2 });
-    expect((await takeAll(backend, 1)).map(({ id }) => id)).toEqual(['job-9']);
-  });
+  testWith(
+    'marks',
+    'a mark is raised to what the producer has settled, and never lowered',
+    async () => {
+      const backend = await openUp();
+      const raised = await backend.publish(publication({ floor: 7, jobs: [] }));
+      expect(raised.remembered).toBe(0);
+      await backend.publish(publication({ floor: 3, jobs: [] }));
+      const late = await backend.publish(publication({ floor: 4, jobs: [job(5), job(7), job(9)] }));
+      expect(late).toMatchObject({ remembered: 7, alreadyApplied: 2 });
+      expect((await takeAll(backend, 1)).map(({ id }) => id)).toEqual(['job-9']);
+    },
+  );
 
-  test('jobs that follow others the store has forgotten are refused until those were sent again', async () => {
-    const backend = await openUp();
-    const gap = publication({ floor: 1, previous: 3, jobs: [job(4)] });
-    await expect(backend.publish(gap)).rejects.toMatchObject({ errorClass: 'busy' });
-    await backend.publish(publication({ floor: 1, jobs: [job(2), job(3)] }));
-    expect(await backend.publish(gap)).toMatchObject({ remembered: 3, alreadyApplied: 0 });
-    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-2', 'job-3', 'job-4']);
-  });
+  testWith(
+    'marks',
+    'jobs that follow others the store has forgotten are refused until those were sent again',
+    async () => {
+      const backend = await openUp();
+      const gap = publication({ floor: 1, previous: 3, jobs: [job(4)] });
+      await expect(backend.publish(gap)).rejects.toMatchObject({ errorClass: 'busy' });
+      await backend.publish(publication({ floor: 1, jobs: [job(2), job(3)] }));
+      expect(await backend.publish(gap)).toMatchObject({ remembered: 3, alreadyApplied: 0 });
+      expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-2', 'job-3', 'job-4']);
+    },
+  );
 
-  test('a later owner drains an earlier one’s jobs, starts its own numbering, and fences the earlier', async () => {
-    const backend = await openUp();
-    await backend.publish(publication({ jobs: [job(1)] }));
-    const drained = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(1), job(2)] }));
-    expect(drained.alreadyApplied).toBe(1);
-    const own = { ownerEpoch: 2, originEpoch: 2 };
-    expect(await backend.publish(publication({ ...own, jobs: [job(1, 'own-1')] }))).toMatchObject({
-      remembered: 0,
-      alreadyApplied: 0,
-    });
-    await expect(backend.publish(publication({ jobs: [job(3)] }))).rejects.toMatchObject({
-      errorClass: 'fenced',
-    });
-    const late = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(2), job(3)] }));
-    expect(late.alreadyApplied).toBe(2);
-    expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'own-1']);
-  });
+  testWith(
+    'marks',
+    'a later owner drains an earlier one’s jobs, starts its own numbering, and fences the earlier',
+    async () => {
+      const backend = await openUp();
+      await backend.publish(publication({ jobs: [job(1)] }));
+      const drained = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(1), job(2)] }));
+      expect(drained.alreadyApplied).toBe(1);
+      const own = { ownerEpoch: 2, originEpoch: 2 };
+      expect(await backend.publish(publication({ ...own, jobs: [job(1, 'own-1')] }))).toMatchObject(
+        {
+          remembered: 0,
+          alreadyApplied: 0,
+        },
+      );
+      await expect(backend.publish(publication({ jobs: [job(3)] }))).rejects.toMatchObject({
+        errorClass: 'fenced',
+      });
+      const late = await backend.publish(publication({ ownerEpoch: 2, jobs: [job(2), job(3)] }));
+      expect(late.alreadyApplied).toBe(2);
+      expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'own-1']);
+    },
+  );
 
-  test('producers do not share their numbering', async () => {
+  testWith('marks', 'producers do not share their numbering', async () => {
     const backend = await openUp();
     await backend.publish(publication({ jobs: [job(1)] }));
     const other = await backend.publish(
@@ -92,21 +112,30 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
   });
 
-  test('of several jobs with one id of the caller’s choice the first is kept', async () => {
-    const backend = await openUp();
-    const unique = { id: 'mine', unique: true };
-    const first = { ...job(1), ...unique };
-    const receipt = await backend.publish(
-      publication({ jobs: [first, job(2), { ...job(3), ...unique }] }),
-    );
-    expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: ['mine'], refused: 0 });
-    const again = await backend.publish(
-      publication({ producer: 'other', jobs: [{ ...job(1), ...unique }, job(2, 'other-2')] }),
-    );
-    expect(again.duplicates).toEqual(['mine']);
-    const taken = await takeAll(backend, 3);
-    expect(taken.map(({ id }) => id)).toEqual(['mine', 'job-2', 'other-2']);
-  });
+  testWith(
+    'marks',
+    'of several jobs with one id of the caller’s choice the first is kept',
+    async () => {
+      const backend = await openUp();
+      const unique = { id: 'mine', unique: true };
+      const first = { ...job(1), ...unique };
+      const receipt = await backend.publish(
+        publication({ jobs: [first, job(2), { ...job(3), ...unique }] }),
+      );
+      expect(receipt).toEqual({
+        remembered: 0,
+        alreadyApplied: 0,
+        duplicates: ['mine'],
+        refused: 0,
+      });
+      const again = await backend.publish(
+        publication({ producer: 'other', jobs: [{ ...job(1), ...unique }, job(2, 'other-2')] }),
+      );
+      expect(again.duplicates).toEqual(['mine']);
+      const taken = await takeAll(backend, 3);
+      expect(taken.map(({ id }) => id)).toEqual(['mine', 'job-2', 'other-2']);
+    },
+  );
 
   test('a job is handed to one consumer, and gone once that one acknowledges it', async () => {
     const backend = await openUp();
@@ -124,29 +153,51 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     await Promise.all([one.close(), two.close()]);
   });
 
-  test('a delivery its consumer never saw is handed out again as the same delivery', async () => {
+  testWith(
+    'takeover',
+    'a delivery its consumer never saw is handed out again as the same delivery',
+    async () => {
+      const backend = await openUp();
+      const consumer = backend.subscribe(TOPIC, LEASE_MS);
+      await backend.publish(publication({ jobs: [job(1)] }));
+      const [taken] = await fetchAll(consumer, 1);
+      const recovered = await consumer.recover([], 1);
+      expect(recovered).toEqual({ deliveries: [taken], lost: [] });
+      await consumer.close();
+    },
+  );
+
+  testWith(
+    'takeover',
+    'the job of a silent consumer goes to another one, and the first is told that it lost it',
+    async () => {
+      const backend = await openUp();
+      const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
+      await backend.publish(publication({ jobs: [job(1)] }));
+      const [taken] = await fetchAll(one, 1);
+      if (taken === undefined) throw new Error('nothing was taken');
+      const takenOver = await untilRecovered(two);
+      expect(takenOver).toEqual([{ ...taken, deliveries: 2 }]);
+      expect(await one.recover([taken.handle], 1)).toEqual({
+        deliveries: [],
+        lost: [taken.handle],
+      });
+      await one.acknowledge([taken.handle]);
+      expect(await two.recover([taken.handle], 1)).toEqual({ deliveries: [], lost: [] });
+      await two.acknowledge([taken.handle]);
+      await Promise.all([one.close(), two.close()]);
+    },
+  );
+
+  test('a job is not lost to a consumer that has many others which it does not ask about', async () => {
     const backend = await openUp();
     const consumer = backend.subscribe(TOPIC, LEASE_MS);
-    await backend.publish(publication({ jobs: [job(1)] }));
-    const [taken] = await fetchAll(consumer, 1);
-    const recovered = await consumer.recover([], 1);
-    expect(recovered).toEqual({ deliveries: [taken], lost: [] });
+    const jobs = Array.from({ length: 20 }, (_, index) => job(index + 1));
+    await backend.publish(publication({ jobs }));
+    const taken = await fetchAll(consumer, jobs.length);
+    const last = taken.at(-1)?.handle ?? '';
+    expect((await consumer.recover([last], 0)).lost).toEqual([]);
     await consumer.close();
-  });
-
-  test('the job of a silent consumer goes to another one, and the first is told that it lost it', async () => {
-    const backend = await openUp();
-    const [one, two] = [backend.subscribe(TOPIC, LEASE_MS), backend.subscribe(TOPIC, LEASE_MS)];
-    await backend.publish(publication({ jobs: [job(1)] }));
-    const [taken] = await fetchAll(one, 1);
-    if (taken === undefined) throw new Error('nothing was taken');
-    const takenOver = await untilRecovered(two);
-    expect(takenOver).toEqual([{ ...taken, deliveries: 2 }]);
-    expect(await one.recover([taken.handle], 1)).toEqual({ deliveries: [], lost: [taken.handle] });
-    await one.acknowledge([taken.handle]);
-    expect(await two.recover([taken.handle], 1)).toEqual({ deliveries: [], lost: [] });
-    await two.acknowledge([taken.handle]);
-    await Promise.all([one.close(), two.close()]);
   });
 
   test('a renewed lease keeps a job with its consumer', async () => {
@@ -176,15 +227,19 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     await consumer.close();
   });
 
-  test('a topic that holds as many jobs as it may refuses the others, and takes them when there is room', async () => {
-    const backend = await openUp();
-    const batch = publication({ maxJobs: 2, jobs: [job(1), job(2), job(3), job(4)] });
-    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 0, refused: 2 });
-    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 2 });
-    expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-1', 'job-2']);
-    expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 0 });
-    expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-3', 'job-4']);
-  });
+  testWith(
+    'marks',
+    'a topic that holds as many jobs as it may refuses the others, and takes them when there is room',
+    async () => {
+      const backend = await openUp();
+      const batch = publication({ maxJobs: 2, jobs: [job(1), job(2), job(3), job(4)] });
+      expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 0, refused: 2 });
+      expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 2 });
+      expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-1', 'job-2']);
+      expect(await backend.publish(batch)).toMatchObject({ alreadyApplied: 2, refused: 0 });
+      expect((await takeAll(backend, 2)).map(({ id }) => id)).toEqual(['job-3', 'job-4']);
+    },
+  );
 
   test('a buried job is gone from its topic', async () => {
     const backend = await openUp();
@@ -227,53 +282,6 @@ export function honoursBackendContract(open: () => Promise<OpenBackend>): void {
     ]);
     await consumer.close();
   });
-}
 
-function publication(given: Partial<Publication>): Publication {
-  return {
-    topic: TOPIC,
-    producer: 'producer',
-    ownerEpoch: 1,
-    originEpoch: 1,
-    floor: 0,
-    previous: 0,
-    jobs: [],
-    ...given,
-  };
-}
-
-function job(sequence: number, id = `job-${sequence}`): PublishedJob {
-  const payload = JSON.stringify({ n: sequence });
-  return { sequence, id, unique: false, enqueuedAtMs: 1_000 + sequence, dueAtMs: 0, payload };
-}
-
-async function takeAll(backend: QueueBackend, count: number): Promise<Delivery[]> {
-  const consumer = backend.subscribe(TOPIC, LEASE_MS);
-  const taken = await fetchAll(consumer, count);
-  expect(await consumer.fetch(1)).toEqual([]);
-  await consumer.acknowledge(taken.map(({ handle }) => handle));
-  await consumer.close();
-  return taken;
-}
-
-/** The first fetch of a topic may only find out that there is no group yet. */
-async function fetchAll(
-  consumer: ReturnType<QueueBackend['subscribe']>,
-  count: number,
-): Promise<Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
-  const taken: Delivery[] = [];
-  while (taken.length < count) taken.push(...(await consumer.fetch(count - taken.length)));
-  return taken;
-}
-
-async function untilRecovered(
-  consumer: ReturnType<QueueBackend['subscribe']>,
-): Promise<readonly Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
-  while (true) {
-    const { deliveries } = await consumer.recover([], 1);
-    if (deliveries.length > 0) return deliveries;
-    await sleep(systemClock, POLL_MS);
-  }
+  honoursPlaces(openUp, testWith);
 }

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
+import type { QueueOptions } from '../options.ts';
 import type { Job, Queue } from '../queue.ts';
+import { type StorePromise, testsWithout } from './promise.ts';
 
 /** A queue whose server is up, and what closes both. */
 export interface OpenQueue {
@@ -8,11 +10,19 @@ export interface OpenQueue {
   close(): Promise<void>;
 }
 
-/** What every queue owes its callers; each adapter's test is this call. */
-export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
+/**
+ * What every queue owes its callers; each adapter's test is this call.
+ * @param open makes one with these options besides its own.
+ * @param options.lacks what its store does not promise; the tests of that are left out by name.
+ */
+export function honoursQueueContract(
+  open: (options: Pick<QueueOptions, 'topics'>) => Promise<OpenQueue>,
+  { lacks = [] }: { lacks?: readonly StorePromise[] } = {},
+): void {
+  const testWith = testsWithout(lacks);
   const opened: OpenQueue[] = [];
-  const openUp = async (): Promise<Queue> => {
-    const one = await open();
+  const openUp = async (options: Pick<QueueOptions, 'topics'> = {}): Promise<Queue> => {
+    const one = await open(options);
     opened.push(one);
     await one.queue.ready();
     return one.queue;
@@ -75,6 +85,113 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     queue.process('named', () => undefined, { name: 'one' });
   });
 
+  testWith(
+    'keys',
+    'jobs of one key are handled one after the other in their order, and a failing one holds up its own only',
+    async () => {
+      const queue = await openUp({ topics: { keyed: { partitions: 2 } } });
+      const { jobs, take, reached } = collect();
+      // Of two partitions, these keys pick one each.
+      const keys = ['a', 'd'];
+      const many = Array.from({ length: 40 }, (_, n) => {
+        return { payload: { key: keys[n % 2], n }, key: keys[n % 2] ?? '' };
+      });
+      let running = 0;
+      const failed = new Set<number>();
+      await queue.enqueueMany('keyed', many);
+      for (const name of ['one', 'two']) {
+        queue.process(
+          'keyed',
+          async (job) => {
+            running += 1;
+            expect(running).toBeLessThanOrEqual(2);
+            await new Promise(setImmediate);
+            running -= 1;
+            const n = jobs.length;
+            if (n % 7 === 3 && !failed.has(n)) {
+              failed.add(n);
+              throw new Error('not yet');
+            }
+            take(job);
+          },
+          { name, retryDelayMs: 1 },
+        );
+      }
+      await reached(40);
+      for (const key of keys) {
+        const mine = jobs.map(({ payload }) => payload).filter((it) => Object(it).key === key);
+        expect(mine).toEqual(many.map(({ payload }) => payload).filter((it) => it.key === key));
+      }
+      expect(failed.size).toBeGreaterThan(0);
+    },
+  );
+
+  testWith(
+    'keys',
+    'a job whose attempts are used up holds up those of its key where that was asked for',
+    async () => {
+      const queue = await openUp({ topics: { strict: { partitions: 1 } } });
+      const { jobs, take, reached } = collect();
+      const attempts: number[] = [];
+      queue.process(
+        'strict',
+        (job) => {
+          if (job.payload === 'head') attempts.push(job.attempt);
+          if (job.payload === 'head' && attempts.length < 6) throw new Error('no luck');
+          take(job);
+        },
+        { maxAttempts: 2, retryDelayMs: 1, whenExhausted: 'block' },
+      );
+      await queue.enqueueMany('strict', [
+        { payload: 'head', key: 'k' },
+        { payload: 'next', key: 'k' },
+      ]);
+      await reached(2);
+      expect(jobs.map(({ payload }) => payload)).toEqual(['head', 'next']);
+      expect(attempts).toHaveLength(6);
+      expect(await queue.deadLetters('strict').list()).toEqual([]);
+    },
+  );
+
+  test('urgent jobs are handled before those that wait', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    await queue.enqueueMany('urgent', [
+      { payload: 'low', priority: 'low' },
+      { payload: 1 },
+      { payload: 2, priority: 'normal' },
+      { payload: 'high', priority: 'high' },
+    ]);
+    // What a topic has is found out by looking at it once.
+    await queue.process('urgent', take, { maxPerSecond: 1 }).close();
+    queue.process('urgent', take, { concurrency: 1 });
+    await reached(4);
+    const handled = jobs.map(({ payload }) => payload);
+    expect(handled.filter((payload) => payload !== 'low' && payload !== 'high')).toEqual([1, 2]);
+    expect(handled.indexOf('high')).toBeLessThan(handled.indexOf('low'));
+  });
+
+  test('jobs that wait are seen as they were enqueued, with what is asked of them', async () => {
+    const queue = await openUp();
+    await queue.enqueueMany('seen', [
+      { payload: { to: 'ada' }, jobId: 'a' },
+      { payload: 2, jobId: 'b', priority: 'high' },
+      { payload: 3, jobId: 'c', delayMs: 3_600_000 },
+    ]);
+    const topic = queue.inspect('seen');
+    expect(await topic.counts()).toEqual({ waiting: 2, pending: 0, delayed: 1, dead: 0 });
+    const waiting = await topic.peek('waiting');
+    expect(waiting.toSorted((one, other) => (one.id < other.id ? -1 : 1))).toEqual([
+      { id: 'a', payload: { to: 'ada' }, enqueuedAtMs: expect.any(Number), attempts: 0 },
+      { id: 'b', payload: 2, enqueuedAtMs: expect.any(Number), attempts: 0, priority: 'high' },
+    ]);
+    const [delayed] = await topic.peek('delayed', { limit: 1 });
+    expect(delayed).toMatchObject({ id: 'c', payload: 3 });
+    expect(delayed?.dueAtMs).toBe((delayed?.enqueuedAtMs ?? 0) + 3_600_000);
+    await expect(topic.peek('waiting', { limit: 0 })).rejects.toMatchObject({ field: 'limit' });
+    expect(() => queue.inspect('')).toThrow(expect.objectContaining({ field: 'topic' }));
+  });
+
   test('topics are handled apart', async () => {
     const queue = await openUp();
     const left = collect();
@@ -86,7 +203,7 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
   });
 
-  test('of several jobs with one id only the first is handled', async () => {
+  testWith('marks', 'of several jobs with one id only the first is handled', async () => {
     const queue = await openUp();
     const { jobs, take, reached } = collect();
     await queue.enqueue('unique', 1, { jobId: 'same' });
@@ -170,6 +287,9 @@ export function honoursQueueContract(open: () => Promise<OpenQueue>): void {
     const unknown: object = { delay: 5 };
     await expect(queue.enqueue('t', 1, unknown)).rejects.toEqual(refused('delay'));
     await expect(queue.enqueue('t', 1, { delayMs: -1 })).rejects.toEqual(refused('delayMs'));
+    await expect(queue.enqueue('t', 1, { key: 'k' })).rejects.toEqual(refused('key'));
+    const level: object = { priority: 'urgent' };
+    await expect(queue.enqueue('t', 1, level)).rejects.toEqual(refused('priority'));
     const [good, bad] = [{ payload: 1 }, { payload: 2, delayMs: 0.5 }];
     await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(refused('delayMs'));
     expect(queue.getStats()).toMatchObject({

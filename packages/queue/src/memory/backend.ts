@@ -2,11 +2,14 @@ import { type Clock, having, integer, readOptions, systemClock } from '@holdfast
 import type {
   DeadLetter,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   QueueBackend,
   Recovery,
   Subscription,
+  TopicCounts,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { StoredTopic } from './stored-topic.ts';
@@ -102,12 +105,14 @@ class MemoryBackend implements QueueBackend {
       acknowledge: async (handles) => {
         this.#requireOpen();
         for (const handle of handles) topic.remove(me, handle);
+        this.#wake();
       },
-      bury: async ({ handle, id, payload, enqueuedAtMs, deliveries, history = [] }, reason) => {
+      bury: async ({ handle, history = [], ...job }, reason) => {
         this.#requireOpen();
         if (!topic.remove(me, handle)) return;
-        topic.dead.push({ id, payload, enqueuedAtMs, deliveries, reason, history });
+        topic.dead.push({ ...job, reason, history });
         if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
+        this.#wake();
       },
       close: () => Promise.resolve(),
     };
@@ -124,12 +129,24 @@ class MemoryBackend implements QueueBackend {
     const isMeant = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
     const chosen = new Set(topic.dead.filter(isMeant).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
-    for (const { id, payload, enqueuedAtMs, reason, history } of chosen) {
-      const job = { id, payload, enqueuedAtMs, sequence: 0, unique: false, dueAtMs: 0 };
-      topic.append(job, [...history, reason]);
+    for (const { reason, history, deliveries: _, ...job } of chosen) {
+      topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
     }
     this.#wake();
     return chosen.size;
+  }
+
+  async count(name: string): Promise<TopicCounts> {
+    this.#requireOpen();
+    const { entries, delayed, dead } = this.#topic(name);
+    const pending = [...entries.values()].filter(({ owner }) => owner !== undefined).length;
+    const waiting = entries.size - pending;
+    return { waiting, pending, delayed: delayed.length, dead: dead.length };
+  }
+
+  async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    this.#requireOpen();
+    return this.#topic(name).peek(kind).slice(0, limit);
   }
 
   async close(): Promise<void> {

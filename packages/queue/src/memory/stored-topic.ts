@@ -1,11 +1,14 @@
 import type {
   DeadLetter,
   Delivery,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import { Turns, channelOf, isSerial, nextOf } from '../place.ts';
 
 /** A job in memory, and whose it is. */
 interface Entry {
@@ -30,6 +33,10 @@ export class StoredTopic {
   dead: DeadLetter[] = [];
   readonly #marks = new Map<string, Mark>();
   readonly #ids = new Set<string>();
+  readonly #turns = new Turns();
+  #partitions = 0;
+  /** No job was ever placed. */
+  #isPlain = true;
   #lastHandle = 0;
 
   get size(): number {
@@ -43,6 +50,7 @@ export class StoredTopic {
     if (ownerEpoch < mark.owner) {
       throw new BackendError('fenced', `owner ${mark.owner} has taken over from ${ownerEpoch}`);
     }
+    this.#shape(publication);
     const isPassed = originEpoch < mark.epoch;
     const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
     let sequence = isPassed ? remembered : Math.max(remembered, floor);
@@ -76,20 +84,26 @@ export class StoredTopic {
   append(job: PublishedJob, history?: readonly string[]): void {
     this.#lastHandle += 1;
     const handle = String(this.#lastHandle);
+    this.#isPlain &&= job.place === undefined;
     const entry = { handle, job, history, deliveries: 0, owner: undefined, leasedUntilMs: 0 };
     this.entries.set(handle, entry);
   }
 
   /** Up to `max` jobs that are nobody's. */
   take(owner: string, max: number, leasedUntilMs: number): Delivery[] {
-    const taken: Delivery[] = [];
+    const channel = ({ job }: Entry): string => channelOf(job.place, this.#partitions);
+    const waiting: Entry[] = [];
+    const busy = new Set<string>();
     for (const entry of this.entries.values()) {
-      if (taken.length >= max) break;
-      if (entry.owner !== undefined) continue;
-      entry.deliveries += 1;
-      taken.push(hand(entry, owner, leasedUntilMs));
+      // Without levels and keys the first ones are the next ones.
+      if (this.#isPlain && waiting.length >= max) break;
+      if (entry.owner === undefined) waiting.push(entry);
+      else if (isSerial(channel(entry))) busy.add(channel(entry));
     }
-    return taken;
+    return nextOf(waiting, channel, busy, { turns: this.#turns, max }).map((entry) => {
+      entry.deliveries += 1;
+      return hand(entry, owner, leasedUntilMs);
+    });
   }
 
   /** What nobody alive works on: the consumer's own that it does not hold, and what silent ones hold. */
@@ -117,6 +131,27 @@ export class StoredTopic {
     return this.entries.get(handle)?.owner === owner && this.entries.delete(handle);
   }
 
+  peek(kind: PeekedKind): PeekedJob[] {
+    if (kind === 'delayed') {
+      const inOrder = this.delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+      return inOrder.map(({ place, ...job }) => shown(job, place, { dueAtMs: job.dueAtMs }));
+    }
+    return [...this.entries.values()]
+      .filter(({ owner }) => (owner !== undefined) === (kind === 'pending'))
+      .map(({ job, deliveries }) => shown(job, job.place, { deliveries }));
+  }
+
+  #shape({ partitions = 0, jobs }: Publication): void {
+    if (partitions === 0 || partitions === this.#partitions) return;
+    if (jobs.every(({ place }) => place === undefined)) return;
+    const isPlaced = ({ job }: Entry): boolean => isSerial(channelOf(job.place, this.#partitions));
+    if ([...this.entries.values()].some(isPlaced)) {
+      const said = `the topic has ${this.#partitions} partitions with jobs in them, not ${partitions}`;
+      throw new BackendError('denied', said);
+    }
+    this.#partitions = partitions;
+  }
+
   #add(job: PublishedJob): boolean {
     if (job.unique && this.#ids.has(job.id)) return false;
     if (job.unique) this.#ids.add(job.id);
@@ -126,10 +161,27 @@ export class StoredTopic {
   }
 }
 
+function shown(
+  { id, payload, enqueuedAtMs }: PublishedJob,
+  place: string | undefined,
+  more: Partial<PeekedJob>,
+): PeekedJob {
+  const job = { id, payload, enqueuedAtMs, deliveries: 0 };
+  return { ...job, ...(place !== undefined && { place }), ...more };
+}
+
 function hand(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
   const { handle, deliveries, history } = entry;
-  const { id, payload, enqueuedAtMs } = entry.job;
-  return { handle, id, payload, enqueuedAtMs, deliveries, ...(history && { history }) };
+  const { id, payload, enqueuedAtMs, place } = entry.job;
+  return {
+    handle,
+    id,
+    payload,
+    enqueuedAtMs,
+    deliveries,
+    ...(place !== undefined && { place }),
+    ...(history && { history }),
+  };
 }

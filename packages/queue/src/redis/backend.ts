@@ -1,21 +1,35 @@
 import type {
   DeadLetter,
   LinkListener,
+  PeekedJob,
+  PeekedKind,
   Publication,
   PublishReceipt,
   QueueBackend,
   Subscription,
+  TopicCounts,
 } from '../backend.ts';
 import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
+import { encodeBatch } from './batch.ts';
+import { countScript, peekScript } from './inspect-scripts.ts';
 import { topicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { ClusterLinks, type Links, oneLink } from './links.ts';
-import { readCopies, readCount, readDeadLetters, readReceipt } from './replies.ts';
+import {
+  readCopies,
+  readCount,
+  readDeadLetters,
+  readReceipt,
+  readCounts,
+  readDelayed,
+  readPeeked,
+} from './replies.ts';
 import { routesTo } from './route.ts';
 import { runScript } from './script.ts';
 import { publishScript, redriveScript } from './scripts.ts';
-import { RedisSubscription } from './subscription.ts';
+import { findTooLarge } from './size-limit.ts';
+import { GROUP, RedisSubscription } from './subscription.ts';
 
 /**
  * Redis as the queue sees it.
@@ -49,17 +63,28 @@ export class RedisBackend implements QueueBackend {
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
+    const { jobs } = publication;
+    const tooLarge = await findTooLarge(this.#links.of(publication.topic), jobs);
+    if (tooLarge === undefined) return this.#publish(publication);
+    const { index, reason } = tooLarge;
+    const receipt = await this.#publish({ ...publication, jobs: jobs.slice(0, index) });
+    const sequence = jobs[index]?.sequence ?? 0;
+    return { poison: { sequence, reason }, ...receipt };
+  }
+
+  async #publish(publication: Publication): Promise<PublishReceipt> {
     const { prefix, markTtlMs, jobIdTtlMs } = this.#tuning;
     const topic = topicKeys(prefix, publication.topic);
     const keys = [topic.stream, topic.mark(publication.producer), topic.delayed];
     const { ownerEpoch, originEpoch, floor, previous } = publication;
     const marks = [ownerEpoch, originEpoch, floor, previous];
     const maxJobs = publication.maxJobs ?? 0;
-    const args: (string | number)[] = [...marks, markTtlMs, jobIdTtlMs, maxJobs];
-    for (const job of publication.jobs) {
-      const keyIndex = job.unique ? keys.push(topic.id(job.id)) : 0;
-      args.push(job.sequence, job.id, job.enqueuedAtMs, job.payload, keyIndex, job.dueAtMs);
-    }
+    const isPlaced = publication.jobs.some(({ place }) => place !== undefined);
+    const partitions = isPlaced ? (publication.partitions ?? 0) : -1;
+    const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
+      unique ? keys.push(topic.id(id)) : 0,
+    );
+    const args = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions, batch];
     const link = this.#links.of(publication.topic);
     const reply = await link.call((client) => runScript(client, publishScript, keys, args));
     if (publication.jobs.length > 0) await this.#replicated(link);
@@ -88,6 +113,26 @@ export class RedisBackend implements QueueBackend {
       runScript(client, redriveScript, [stream, dead], [limit, ...ids]),
     );
     return readCount(reply);
+  }
+
+  async count(topic: string): Promise<TopicCounts> {
+    const { stream, delayed, dead } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    const keys = [stream, delayed, dead];
+    return readCounts(await link.call((client) => runScript(client, countScript, keys, [GROUP])));
+  }
+
+  async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    const { stream, delayed } = topicKeys(this.#tuning.prefix, topic);
+    const link = this.#links.of(topic);
+    if (kind === 'delayed') {
+      const last = limit - 1;
+      return readDelayed(
+        await link.call((client) => client.zrange(delayed, '0', String(last), 'WITHSCORES')),
+      );
+    }
+    const args = [GROUP, kind, limit];
+    return readPeeked(await link.call((client) => runScript(client, peekScript, [stream], args)));
   }
 
   /**

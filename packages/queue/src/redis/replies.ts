@@ -1,10 +1,17 @@
 import { BackendError } from '../errors.ts';
-import type { DeadLetter, Delivery, PublishReceipt, Recovery } from '../backend.ts';
+import type {
+  DeadLetter,
+  Delivery,
+  PeekedJob,
+  PublishReceipt,
+  Recovery,
+  TopicCounts,
+} from '../backend.ts';
 
 /** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
 
 export function readReceipt(reply: unknown): PublishReceipt {
-  const [remembered, alreadyApplied, refused = 0, ...duplicates] = list(reply);
+  const [remembered, alreadyApplied, refused = 0, poison = [], ...duplicates] = list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
@@ -16,7 +23,15 @@ export function readReceipt(reply: unknown): PublishReceipt {
     alreadyApplied: whole(alreadyApplied),
     refused: whole(refused),
     duplicates: duplicates.map(word),
+    ...poisonOf(poison),
   };
+}
+
+function poisonOf(reply: unknown): Pick<PublishReceipt, 'poison'> {
+  const [sequence, reason] = list(reply);
+  return sequence === undefined
+    ? {}
+    : { poison: { sequence: whole(sequence), reason: word(reason) } };
 }
 
 /** What WAIT (how many replicas) and WAITAOF (how many own disks, how many replicas') answer. */
@@ -48,8 +63,83 @@ export function readNewDeliveries(reply: unknown): Delivery[] {
   });
 }
 
+export function readCounts(reply: unknown): TopicCounts {
+  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(whole);
+  return { waiting, pending, delayed, dead };
+}
+
+export function readPeeked(reply: unknown): PeekedJob[] {
+  return list(reply).map((entry) => {
+    const [deliveries, fields] = list(entry);
+    return delivery('', whole(deliveries), fields);
+  });
+}
+
+/** Members and scores of the set of delayed jobs. */
+export function readDelayed(reply: unknown): PeekedJob[] {
+  const words = list(reply).map(word);
+  const jobs: PeekedJob[] = [];
+  for (let index = 0; index + 1 < words.length; index += 2) {
+    const [id = '', at, ...payload] = (words[index] ?? '').split('\n');
+    const dueAtMs = Number(words[index + 1]);
+    const job = { id, payload: payload.join('\n'), deliveries: 0, dueAtMs };
+    jobs.push(Object.assign(job, readTimeAndPlace(at)));
+  }
+  return jobs;
+}
+
 export function readCount(reply: unknown): number {
   return whole(reply);
+}
+
+/** When it was enqueued, and where it belongs, as they stand in an entry. */
+export function timeAndPlace({
+  enqueuedAtMs,
+  place,
+}: {
+  enqueuedAtMs: number;
+  place?: string | undefined;
+}): string | number {
+  return place === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${place}`;
+}
+
+function readTimeAndPlace(text = '0'): { enqueuedAtMs: number; place?: string } {
+  const [time, place] = text.split(' ');
+  return { enqueuedAtMs: Number(time), ...(place !== undefined && { place }) };
+}
+
+/** What a look for due jobs answers: when to look again, and what the topic has beside its stream. */
+export function readPromotion(reply: unknown): {
+  dueInMs: number;
+  partitions: number;
+  hasLevels: boolean;
+} {
+  const [dueInMs, partitions, levels] = list(reply).map(whole);
+  return { dueInMs: dueInMs ?? -1, partitions: partitions ?? 0, hasLevels: levels === 1 };
+}
+
+/** The handle of a job that is not in the topic's main stream begins with the channel it is in. */
+export function readTaken(reply: unknown): {
+  bell: string;
+  newest: string;
+  deliveries: Delivery[];
+} {
+  const [bell, newest, ...taken] = list(reply);
+  const deliveries = taken.map((entry) => {
+    const [channel, id, fields] = list(entry);
+    return inChannel(word(channel), delivery(id, 1, fields));
+  });
+  return { bell: word(bell), newest: word(newest), deliveries };
+}
+
+export function inChannel(channel: string, taken: Delivery): Delivery {
+  return channel === '' ? taken : { ...taken, handle: `${channel}/${taken.handle}` };
+}
+
+/** The channel a handle belongs to, and the id it has there. */
+export function readHandle(handle: string): { channel: string; id: string } {
+  const at = handle.indexOf('/');
+  return { channel: handle.slice(0, Math.max(0, at)), id: handle.slice(at + 1) };
 }
 
 /** The reply of XRANGE for dead letters. */
@@ -57,20 +147,18 @@ export function readDeadLetters(reply: unknown): DeadLetter[] {
   return list(reply).map((entry) => {
     const [, fields] = list(entry);
     const values = valuesOf(fields);
-    return {
+    return Object.assign(readTimeAndPlace(values.get('at')), {
       id: values.get('id') ?? '',
       payload: values.get('payload') ?? 'null',
-      enqueuedAtMs: Number(values.get('at') ?? 0),
       deliveries: Number(values.get('deliveries') ?? 0),
       reason: values.get('reason') ?? '',
-      history: historyOf(values) ?? [],
-    };
+      history: historyOf(values.get('history') ?? '[]'),
+    });
   });
 }
 
-function historyOf(values: ReadonlyMap<string, string>): string[] | undefined {
-  const text = values.get('history');
-  return text === undefined ? undefined : list(JSON.parse(text)).map(word);
+function historyOf(text: string): string[] {
+  return list(JSON.parse(text)).map(word);
 }
 
 function valuesOf(fields: unknown): Map<string, string> {
@@ -82,16 +170,38 @@ function valuesOf(fields: unknown): Map<string, string> {
   return values;
 }
 
+/** Every delivery comes by here: its fields are read as they come. */
 function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
-  const values = valuesOf(fields);
-  const history = historyOf(values);
+  const flat = list(fields);
+  let id: string | undefined;
+  let at = '0';
+  let payload = 'null';
+  let history: string[] | undefined;
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const value = word(flat[index + 1]);
+    switch (flat[index]) {
+      case 'id':
+        id = value;
+        break;
+      case 'at':
+        at = value;
+        break;
+      case 'payload':
+        payload = value;
+        break;
+      case 'history':
+        history = historyOf(value);
+        break;
+    }
+  }
+  const named = word(handle);
   return {
     ...(history && { history }),
-    handle: word(handle),
+    handle: named,
     deliveries,
-    id: values.get('id') ?? word(handle),
-    enqueuedAtMs: Number(values.get('at') ?? 0),
-    payload: values.get('payload') ?? 'null',
+    id: id ?? named,
+    ...readTimeAndPlace(at),
+    payload,
   };
 }
 

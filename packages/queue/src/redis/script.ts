@@ -17,7 +17,7 @@ export async function runScript(
   client: Redis,
   { sha, lua }: Script,
   keys: readonly string[],
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
   try {
     return await client.evalsha(sha, keys.length, ...keys, ...args);

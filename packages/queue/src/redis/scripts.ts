@@ -1,3 +1,5 @@
+import { JOB_LAYOUT } from './batch.ts';
+import { placingLua } from './placing.ts';
 import { type Script, script } from './script.ts';
 
 /**
@@ -10,13 +12,18 @@ import { type Script, script } from './script.ts';
  *
  *   KEYS  1 stream   2 mark   3 delayed   4.. one per job with an id of the caller's own
  *   ARGV  1 owner epoch   2 origin epoch   3 floor   4 previous   5 mark's life in ms   6 ids' life in ms
- *         7 most jobs the topic may hold or 0
- *         8.. per job: sequence, id, enqueued at, payload, index of its key in KEYS or 0, due at or 0
- *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, ids skipped as known ... }, or
- *   { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
- *   Fails with FENCED when a later owner of the producer's journal has been here.
+ *         7 most jobs the topic may hold or 0   8 partitions or 0; -1 where no job has a place
+ *         9 the jobs, as `encodeBatch` puts them together
+ *   Returns { sequence remembered before, jobs skipped as resent, jobs refused, poison, ids skipped as known ... },
+ *   or { sequence remembered before, -1 } and has done nothing when `previous` is not known here.
+ *   The poison is { sequence, reason } of a job that cannot be added although the topic is in order, where it
+ *   ends, or {}. Not raising the mark to it has it found again when the reply is lost.
+ *   Fails with FENCED when a later owner of the producer's journal has been here, and before anything is
+ *   written where the stream or the mark are no such things; with SHAPE where the number of partitions is
+ *   another while jobs with keys are there.
  */
 export const publishScript: Script = script(`
+${placingLua}
 local mark = redis.call('HMGET', KEYS[2], 'owner', 'epoch', 'sequence')
 local owner, epoch, sequence = tonumber(mark[1]) or 0, tonumber(mark[2]) or 0, tonumber(mark[3]) or 0
 local myOwner, myEpoch, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -28,50 +35,82 @@ if myEpoch > epoch then sequence = 0 end
 local remembered = sequence
 if not passed and sequence < floor then sequence = floor end
 if not passed and sequence < tonumber(ARGV[4]) then return {remembered, -1} end
-local resent, refused, known = 0, 0, {}
-local most, room = tonumber(ARGV[7]), 0
-if most > 0 then room = most - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[3]) end
-for i = 8, #ARGV, 6 do
-  local mine, key, due = tonumber(ARGV[i]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+local resent, refused, known, poison, added = 0, 0, {}, {}, 0
+local most, room = tonumber(ARGV[7]), redis.call('XLEN', KEYS[1])
+if most > 0 then
+  room = most - room - redis.call('ZCARD', KEYS[3])
+  for _, stream in ipairs(channelsOf(KEYS[1])) do room = room - redis.call('XLEN', stream) end
+end
+local parts = tonumber(ARGV[8])
+-- Looked up before anything is written: it may be no such thing.
+if parts >= 0 and shapeOf(KEYS[1]) ~= parts and parts > 0 then
+  for i = 0, partitions - 1 do
+    if redis.call('XLEN', KEYS[1] .. ':' .. i) > 0 then
+      return redis.error_reply('SHAPE the topic has ' .. partitions .. ' partitions with jobs in them, not ' .. parts)
+    end
+  end
+  redis.call('HSET', KEYS[1] .. ':shape', 'partitions', parts)
+  partitions = parts
+end
+local batch, at = ARGV[9], 1
+while at <= #batch do
+  local mine, due, key, enqueued, id, payload
+  mine, due, key, enqueued, id, payload, at = struct.unpack('${JOB_LAYOUT}', batch, at)
   if passed or mine <= sequence then
     resent = resent + 1
   elseif most > 0 and room <= 0 then
     refused = refused + 1
   else
-    room = room - 1
+    local reply
     if key > 0 and not redis.call('SET', KEYS[key], 1, 'NX', 'PX', ARGV[6]) then
-      known[#known + 1] = ARGV[i + 1]
+      known[#known + 1] = id
     elseif due > 0 then
       -- An id has no control characters, so the first two line ends are ours.
-      redis.call('ZADD', KEYS[3], due, ARGV[i + 1] .. '\\n' .. ARGV[i + 2] .. '\\n' .. ARGV[i + 3])
+      reply = redis.pcall('ZADD', KEYS[3], due, id .. '\\n' .. enqueued .. '\\n' .. payload)
     else
-      redis.call('XADD', KEYS[1], '*', 'id', ARGV[i + 1], 'at', ARGV[i + 2], 'payload', ARGV[i + 3])
+      local stream = streamOf(KEYS[1], enqueued)
+      reply = redis.pcall('XADD', stream, '*', 'id', id, 'at', enqueued, 'payload', payload)
     end
+    if type(reply) == 'table' and reply.err then
+      local code = string.match(reply.err, '^%u+')
+      if key > 0 then redis.call('DEL', KEYS[key]) end
+      -- Any other code says how the server is, and it is said before the first write.
+      if added == 0 and code ~= 'WRONGTYPE' and code ~= 'ERR' then return reply end
+      poison = {mine, reply.err}
+      break
+    end
+    room = room - 1
+    added = added + 1
     sequence = mine
   end
 end
+ring(KEYS[1])
 if not passed then
   redis.call('HSET', KEYS[2], 'owner', myOwner, 'epoch', myEpoch, 'sequence', string.format('%.0f', sequence))
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
 end
-return {remembered, resent, refused, unpack(known)}
+return {remembered, resent, refused, poison, unpack(known)}
 `);
 
 /**
  * Hands delayed jobs to the stream once they are due by the server's own clock, the earliest first.
  *
- *   KEYS  1 stream   2 delayed   Returns in how many ms the next one is due, or -1 when there is none.
+ *   KEYS  1 stream   2 delayed
+ *   Returns { in how many ms the next one is due, or -1 when there is none; partitions; whether there are levels }
  */
 export const promoteScript: Script = script(`
+${placingLua}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 500)) do
   local id, at, payload = string.match(member, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-  redis.call('XADD', KEYS[1], '*', 'id', id, 'at', at, 'payload', payload)
+  redis.call('XADD', streamOf(KEYS[1], at), '*', 'id', id, 'at', at, 'payload', payload)
   redis.call('ZREM', KEYS[2], member)
 end
 local next = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
-return next and math.max(0, math.ceil(next - now)) or -1
+ring(KEYS[1])
+local shape = redis.call('HMGET', KEYS[1] .. ':shape', 'partitions', 'levels')
+return {next and math.max(0, math.ceil(next - now)) or -1, tonumber(shape[1]) or 0, tonumber(shape[2]) or 0}
 `);
 
 /**
@@ -121,24 +160,36 @@ end
 local lost = {}
 for i = 5, #ARGV do
   -- What is nobody's any more is not lost to anybody: it was acknowledged, or forgotten with its delivery.
-  local owner = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
-  if owner then lost[#lost + 1] = ARGV[i] end
+  -- And what is this consumer's own may stand behind more of its entries than were looked at above.
+  local entry = not mine[ARGV[i]] and redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1)[1]
+  if entry and entry[2] ~= me then lost[#lost + 1] = ARGV[i] end
 end
 return {lost, taken}
 `);
 
 /**
- * Removes handled jobs that still belong to the consumer.
+ * Removes handled jobs that still belong to the consumer. Its pending entries are listed once from the first
+ * handle to the last, which are handled nearly in order; only one that lies outside is looked up by itself.
  *
  *   KEYS  1 stream   ARGV  1 group   2 consumer   3.. handles   Returns how many were removed.
  */
 export const acknowledgeScript: Script = script(`
-local removed = 0
-for i = 3, #ARGV do
-  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
-  if entry and entry[2] == ARGV[2] then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-    removed = removed + redis.call('XDEL', KEYS[1], ARGV[i])
+local key, group, me, last = KEYS[1], ARGV[1], ARGV[2], #ARGV
+if last < 3 then return 0 end
+local mine = {}
+for _, entry in ipairs(redis.call('XPENDING', key, group, ARGV[3], ARGV[last], last, me)) do
+  mine[entry[1]] = true
+end
+local removed, chosen = 0, {}
+for i = 3, last do
+  if mine[ARGV[i]] or redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
+    chosen[#chosen + 1] = ARGV[i]
+  end
+  -- As many as Lua can hand over as arguments, with room to spare.
+  if #chosen == 500 or (i == last and #chosen > 0) then
+    redis.call('XACK', key, group, unpack(chosen))
+    removed = removed + redis.call('XDEL', key, unpack(chosen))
+    chosen = {}
   end
 end
 return removed
@@ -164,6 +215,7 @@ return redis.call('XDEL', KEYS[1], ARGV[3])
  *   KEYS  1 stream   2 dead letters   ARGV  1 most   2.. ids; none for all   Returns how many it were.
  */
 export const redriveScript: Script = script(`
+${placingLua}
 local wanted, redriven = {}, 0
 for i = 2, #ARGV do wanted[ARGV[i]] = true end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
@@ -172,11 +224,12 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
   if redriven < tonumber(ARGV[1]) and (#ARGV == 1 or wanted[of.id]) then
     local history = cjson.decode(of.history or '[]')
     history[#history + 1] = of.reason
-    redis.call('XADD', KEYS[1], '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
+    redis.call('XADD', streamOf(KEYS[1], of.at), '*', 'id', of.id, 'at', of.at, 'payload', of.payload, 'history', cjson.encode(history))
     redis.call('XDEL', KEYS[2], entry[1])
     redriven = redriven + 1
   end
 end
+ring(KEYS[1])
 return redriven
 `);
 

@@ -5,7 +5,15 @@ import { BackendError } from '../errors.ts';
 import { isExistingGroup, isMissingGroup } from './errors.ts';
 import type { TopicKeys } from './keys.ts';
 import type { RedisLink } from './link.ts';
-import { readNewDeliveries, readRecovery } from './replies.ts';
+import { Channels } from './channels.ts';
+import {
+  inChannel,
+  readHandle,
+  readNewDeliveries,
+  readPromotion,
+  readRecovery,
+  timeAndPlace,
+} from './replies.ts';
 import { type Script, runScript } from './script.ts';
 import {
   acknowledgeScript,
@@ -16,7 +24,7 @@ import {
 } from './scripts.ts';
 
 /** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
-const GROUP = 'holdfast';
+export const GROUP = 'holdfast';
 /** How long one XREADGROUP waits; short, so that closing and recovering are never far away. */
 const BLOCK_MS = 250;
 
@@ -34,8 +42,11 @@ export class RedisSubscription implements Subscription {
   readonly #options: SubscriptionOptions;
   readonly #clock: Clock;
   readonly #consumer = randomUUID();
+  readonly #channels: Channels;
   /** When the next delayed job may be due. */
   #nextDueMs = 0;
+  /** What the topic has beside its main stream, which is ''. */
+  #others: readonly string[] = [];
 
   constructor(
     { fetching, telling }: { fetching: RedisLink; telling: RedisLink },
@@ -47,6 +58,15 @@ export class RedisSubscription implements Subscription {
     this.#clock = options.clock;
     this.#telling = telling;
     this.#keys = keys;
+    this.#channels = new Channels({
+      stream: keys.stream,
+      group: GROUP,
+      consumer: this.#consumer,
+      fetching,
+      telling,
+      clock: options.clock,
+      blockMs: BLOCK_MS,
+    });
     fetching.open();
   }
 
@@ -57,6 +77,7 @@ export class RedisSubscription implements Subscription {
   async fetch(max: number): Promise<Delivery[]> {
     await this.#promote();
     const blockMs = Math.max(1, Math.min(BLOCK_MS, Math.ceil(this.#nextDueMs - this.#clock.now())));
+    if (this.#others.length > 0) return this.#channels.fetch(max, blockMs);
     const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', blockMs];
     const from = ['STREAMS', this.#keys.stream, '>'];
     const reply = await this.#inGroup(() =>
@@ -69,62 +90,119 @@ export class RedisSubscription implements Subscription {
   async #promote(): Promise<void> {
     if (this.#clock.now() < this.#nextDueMs) return;
     const { stream, delayed } = this.#keys;
-    const dueInMs = await this.#telling.call((client) =>
+    const reply = await this.#telling.call((client) =>
       runScript(client, promoteScript, [stream, delayed], []),
     );
-    const inMs = typeof dueInMs === 'number' && dueInMs >= 0 ? dueInMs : BLOCK_MS;
+    const { dueInMs, partitions, hasLevels } = readPromotion(reply);
+    this.#others = [
+      ...(hasLevels ? ['high', 'low'] : []),
+      ...Array.from({ length: partitions }, (_, number) => String(number)),
+    ];
+    const inMs = dueInMs >= 0 ? dueInMs : BLOCK_MS;
     this.#nextDueMs = this.#clock.now() + Math.min(inMs, BLOCK_MS);
   }
 
   async recover(held: readonly string[], max: number): Promise<Recovery> {
-    const reply = await this.#inGroup(() =>
-      this.#tell(recoverScript, [this.#options.leaseMs, max, ...held]),
-    );
-    // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
-    return reply === undefined ? { deliveries: [], lost: [] } : readRecovery(reply);
+    // What the topic has beside its stream may hold jobs of the dead.
+    if (max > 0) await this.#promote();
+    const byChannel = groupHandles(held);
+    const recovery: { deliveries: Delivery[]; lost: string[] } = { deliveries: [], lost: [] };
+    for (const channel of new Set(['', ...this.#others, ...byChannel.keys()])) {
+      const ids = byChannel.get(channel) ?? [];
+      const room = max - recovery.deliveries.length;
+      if (channel !== '' && ids.length === 0 && room === 0) continue;
+      const reply = await this.#tellIn(channel, recoverScript, [
+        this.#options.leaseMs,
+        room,
+        ...ids,
+      ]);
+      // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
+      if (reply === undefined) continue;
+      const { deliveries, lost } = readRecovery(reply);
+      recovery.deliveries.push(...deliveries.map((taken) => inChannel(channel, taken)));
+      recovery.lost.push(...lost.map((id) => (channel === '' ? id : `${channel}/${id}`)));
+    }
+    return recovery;
   }
 
   async acknowledge(deliveries: readonly string[]): Promise<void> {
-    await this.#inGroup(() => this.#tell(acknowledgeScript, deliveries));
+    for (const [channel, ids] of groupHandles(deliveries)) {
+      await this.#tellIn(channel, acknowledgeScript, ids);
+    }
+    this.#channels.freed();
   }
 
   async bury(delivery: Delivery, reason: string): Promise<void> {
-    const { handle, id, payload, enqueuedAtMs, deliveries, history = [] } = delivery;
+    const { id, payload, deliveries, history = [] } = delivery;
+    const { channel, id: entry } = readHandle(delivery.handle);
     const fate = ['deliveries', deliveries, 'reason', reason, 'history', JSON.stringify(history)];
-    const letter = ['id', id, 'at', enqueuedAtMs, 'payload', payload, ...fate];
+    const letter = ['id', id, 'at', timeAndPlace(delivery), 'payload', payload, ...fate];
     const { maxDeadLetters } = this.#options;
-    await this.#inGroup(() =>
-      this.#tell(buryScript, [handle, maxDeadLetters, ...letter], [this.#keys.dead]),
-    );
+    await this.#tellIn(channel, buryScript, [entry, maxDeadLetters, ...letter], [this.#keys.dead]);
+    this.#channels.freed();
   }
 
   async close(): Promise<void> {
-    await this.#tell(leaveScript, []).catch(() => undefined);
+    for (const channel of ['', ...this.#others]) {
+      await this.#tell(channel, leaveScript, []).catch(() => undefined);
+    }
     await this.#fetching.close();
   }
 
-  #tell(
+  #streamOf(channel: string): string {
+    return channel === '' ? this.#keys.stream : `${this.#keys.stream}:${channel}`;
+  }
+
+  #tellIn(
+    channel: string,
     script: Script,
     args: readonly (string | number)[],
     furtherKeys: readonly string[] = [],
   ): Promise<unknown> {
-    const keys = [this.#keys.stream, ...furtherKeys];
+    return this.#inGroup(
+      () => this.#tell(channel, script, args, furtherKeys),
+      this.#streamOf(channel),
+    );
+  }
+
+  #tell(
+    channel: string,
+    script: Script,
+    args: readonly (string | number)[],
+    furtherKeys: readonly string[] = [],
+  ): Promise<unknown> {
+    const keys = [this.#streamOf(channel), ...furtherKeys];
     const all = [GROUP, this.#consumer, ...args];
     return this.#telling.call((client) => runScript(client, script, keys, all));
   }
 
   /** Runs an exchange; where the group is not there (yet, or any more) makes it and resolves `undefined`. */
-  async #inGroup(exchange: () => Promise<unknown>): Promise<unknown> {
+  async #inGroup(
+    exchange: () => Promise<unknown>,
+    stream: string = this.#keys.stream,
+  ): Promise<unknown> {
     try {
       return await exchange();
     } catch (error) {
       if (!(error instanceof BackendError) || !isMissingGroup(error.cause)) throw error;
       await this.#telling.call((client) =>
-        client.xgroup('CREATE', this.#keys.stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting),
+        client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting),
       );
       return undefined;
     }
   }
+}
+
+/** The ids of deliveries, by the channel they are in. */
+function groupHandles(handles: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const handle of handles) {
+    const { channel, id } = readHandle(handle);
+    const group = groups.get(channel);
+    if (group === undefined) groups.set(channel, [id]);
+    else group.push(id);
+  }
+  return groups;
 }
 
 /** Two consumers may find the group missing at once; the second CREATE is refused, and that is fine. */

@@ -6,7 +6,10 @@ import type { QueueModule } from './queue-module.ts';
 
 /** What became of the jobs that were offered to one queue through one fault. */
 export interface Score {
-  /** Of those offered during the fault, how many were accepted before its end, in percent. */
+  /**
+   * Of those offered during the fault, how many were accepted before its end, in percent; without those of its
+   * last moment, which no disk could have kept by then.
+   */
   readonly acceptedDuring: number;
   readonly rejected: number;
   /** Neither accepted nor rejected by the end. */
@@ -20,6 +23,8 @@ export interface Score {
 
 const JOBS_PER_SECOND = 200;
 const TICK_MS = 5;
+/** What a job has at least, during the fault, to be accepted in: a sync of a busy disk. */
+const ANSWERED_WITHIN_MS = 50;
 const BEFORE_MS = 1_000;
 const AFTER_MS = 2_000;
 /** How long after the load's end a job may come without counting as lost. */
@@ -60,7 +65,8 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
     await Promise.race([load.answered(), sleep(systemClock, SETTLES_WITHIN_MS)]);
     await ledger.settled(SETTLES_WITHIN_MS);
     const backAtMs = await back;
-    const during = offers.filter(({ atMs }) => atMs >= harmedAtMs && atMs < endsAtMs);
+    const untilMs = endsAtMs - ANSWERED_WITHIN_MS;
+    const during = offers.filter(({ atMs }) => atMs >= harmedAtMs && atMs < untilMs);
     const inTime = during.filter(({ acceptedAtMs = Infinity }) => acceptedAtMs <= endsAtMs);
     const { lost, duplicated, outOfOrder } = ledger.verdict();
     const isPending = ({ acceptedAtMs, isRejected }: Offer): boolean =>

@@ -26,9 +26,9 @@ describe('Redis as a backend', () => {
 });
 
 describe('the queue on Redis', () => {
-  honoursQueueContract(async () => {
+  honoursQueueContract(async (options) => {
     const arena = await openArena({});
-    const queue = arena.queue({ directory: await arena.directory() });
+    const queue = arena.queue({ ...options, directory: await arena.directory() });
     return { queue, close: () => arena.close() };
   });
 });

@@ -37,8 +37,8 @@ describe.each(topologies)('%s', (_, open) => {
     return { backend, close: () => backend.close() };
   });
 
-  honoursQueueContract(async () => {
-    const queue = field.queue({ ...own(), fallback: 'memory' });
+  honoursQueueContract(async (options) => {
+    const queue = field.queue({ ...own(), ...options, fallback: 'memory' });
     return { queue, close: () => queue.close() };
   });
 });

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import { InvalidOptionError } from '@holdfast/resilience';
+import type { Job, JobType, JobsOptions } from 'bullmq';
+import type {
+  DeadLetter,
+  LinkListener,
+  PeekedJob,
+  PeekedKind,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+  Subscription,
+  TopicCounts,
+} from '../backend.ts';
+import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
+import { type Links, oneLink } from '../redis/links.ts';
+import { routesTo } from '../redis/route.ts';
+import { type JobData, dataOf, readData } from './job-data.ts';
+import { BullmqSide } from './side.ts';
+import { BullmqSubscription } from './subscription.ts';
+
+/** BullMQ hands out those of a lower number first, and those without one before them. */
+const PRIORITIES: Readonly<Record<string, number>> = { high: 1, low: 3 };
+const NORMAL = 2;
+
+const TYPES: Readonly<Record<PeekedKind, JobType[]>> = {
+  waiting: ['prioritized', 'waiting'],
+  pending: ['active'],
+  delayed: ['delayed'],
+};
+
+/**
+ * BullMQ as the queue sees it, for services whose workers stand on it. It keeps no marks: a job is added at
+ * least once, and once for as long as BullMQ remembers its id, which is `jobIdTtlMs` after it was handled.
+ * What Redis has forgotten is not noticed, and there is no order by key.
+ * @throws InvalidOptionError naming field, value and permitted range; `redis` has to be `{ url }`.
+ */
+export function createBullmqBackend(options: QueueOptions): QueueBackend {
+  const { redis, tuning } = readQueueOptions(options);
+  if (redis.kind !== 'url') {
+    const permitted = 'one server by its address: { url }';
+    throw new InvalidOptionError('createBullmqBackend', 'redis', redis.kind, permitted);
+  }
+  const side = new BullmqSide(redis.url, tuning.prefix);
+  return new BullmqBackend(oneLink(routesTo(redis, tuning), tuning), side, tuning);
+}
+
+class BullmqBackend implements QueueBackend {
+  readonly kind = 'redis';
+  readonly #links: Links;
+  readonly #side: BullmqSide;
+  readonly #tuning: QueueTuning;
+
+  constructor(links: Links, side: BullmqSide, tuning: QueueTuning) {
+    this.#links = links;
+    this.#side = side;
+    this.#tuning = tuning;
+  }
+
+  open(listener: LinkListener): void {
+    this.#links.open({
+      ...listener,
+      connected: (event) => listener.connected(event),
+      attemptFailed: (event) => listener.attemptFailed(event),
+      disconnected: (event) => {
+        void this.#side.renew();
+        listener.disconnected(event);
+      },
+    });
+  }
+
+  whenUp(signal: AbortSignal): Promise<void> {
+    return this.#links.whenUp(signal);
+  }
+
+  async publish(publication: Publication): Promise<PublishReceipt> {
+    const { topic, maxJobs, jobs } = publication;
+    const keyed = jobs.findIndex(({ place = 'high' }) => !(place in PRIORITIES));
+    const sound = keyed < 0 ? jobs : jobs.slice(0, keyed);
+    const room = maxJobs === undefined ? sound.length : await this.#room(topic, maxJobs);
+    const added = sound.slice(0, room);
+    if (added.length > 0) {
+      const bulk = added.map((job) => {
+        return { name: 'job', data: dataOf(job), opts: this.#optionsOf(publication, job) };
+      });
+      await this.#ask(topic, (queue) => queue.addBulk(bulk));
+    } else {
+      await this.#ask(topic, async () => undefined);
+    }
+    const sequence = jobs[keyed]?.sequence;
+    const reason = 'BullMQ keeps no order by key: enqueue it without one';
+    return {
+      // It cannot tell what it has forgotten.
+      remembered: Number.MAX_SAFE_INTEGER,
+      alreadyApplied: 0,
+      duplicates: [],
+      refused: sound.length - added.length,
+      ...(sequence !== undefined && { poison: { sequence, reason } }),
+    };
+  }
+
+  subscribe(topic: string, leaseMs: number): Subscription {
+    const { clock } = this.#tuning;
+    const link = this.#links.of(topic);
+    return new BullmqSubscription({ topic, link, side: this.#side, clock, leaseMs });
+  }
+
+  async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
+    const failed = await this.#failed(topic, limit);
+    return failed.map(({ data, attemptsStarted, failedReason }) =>
+      Object.assign(readData(data), { deliveries: attemptsStarted, reason: failedReason }),
+    );
+  }
+
+  async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
+    const isMeant = ({ data }: Job<JobData>): boolean => ids.length === 0 || ids.includes(data.id);
+    const failed = await this.#failed(topic, ids.length === 0 ? limit : -1);
+    const chosen = failed.filter(isMeant).slice(0, limit);
+    for (const job of chosen) {
+      const { history, ...data } = readData(job.data);
+      await this.#ask(topic, async () => {
+        await job.updateData({ ...data, history: [...history, job.failedReason] });
+        await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      });
+    }
+    return chosen.length;
+  }
+
+  async count(topic: string): Promise<TopicCounts> {
+    const kinds: JobType[] = ['waiting', 'prioritized', 'active', 'delayed', 'failed'];
+    const counts = await this.#ask(topic, (queue) => queue.getJobCounts(...kinds));
+    const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
+    return { waiting: waiting + prioritized, pending: active, delayed, dead: failed };
+  }
+
+  async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    const jobs: Job<JobData>[] = await this.#ask(topic, (queue) =>
+      queue.getJobs(TYPES[kind], 0, limit - 1, true),
+    );
+    return jobs.slice(0, limit).map((job) => {
+      const { history: _, ...data } = readData(job.data);
+      const due = kind === 'delayed' ? { dueAtMs: job.timestamp + job.delay } : {};
+      return Object.assign(data, { deliveries: job.attemptsStarted }, due);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#links.close();
+    await this.#side.renew();
+  }
+
+  #optionsOf({ producer, originEpoch }: Publication, job: PublishedJob): JobsOptions {
+    const { jobIdTtlMs, maxDeadLetters, clock } = this.#tuning;
+    const mine = `${producer} ${originEpoch} ${job.sequence}`;
+    const name = job.unique ? `id ${job.id}` : `sequence ${mine}`;
+    return {
+      // Theirs may not have colons, nor be numbers.
+      jobId: createHash('sha256').update(name).digest('base64url'),
+      attempts: 1,
+      priority: PRIORITIES[job.place ?? ''] ?? NORMAL,
+      removeOnComplete: { age: Math.ceil(jobIdTtlMs / 1_000) },
+      removeOnFail: { count: maxDeadLetters },
+      ...(job.dueAtMs > 0 && { delay: Math.max(0, Math.round(job.dueAtMs - clock.epochMs())) }),
+    };
+  }
+
+  async #room(topic: string, maxJobs: number): Promise<number> {
+    const { waiting, pending, delayed } = await this.count(topic);
+    return Math.max(0, maxJobs - waiting - pending - delayed);
+  }
+
+  #failed(topic: string, limit: number): Promise<Job<JobData>[]> {
+    const last = limit < 0 ? limit : limit - 1;
+    return this.#ask(topic, (queue) => queue.getJobs(['failed'], 0, last, true));
+  }
+
+  /** Within the deadline of every command, on our own link's word that Redis is there. */
+  #ask<T>(topic: string, ask: (queue: ReturnType<BullmqSide['queue']>) => Promise<T>): Promise<T> {
+    return this.#links.of(topic).call(() => ask(this.#side.queue(topic)));
+  }
+}

@@ -1,0 +1,24 @@
+import type { Announcer, Clock, Random } from '@holdfast/resilience';
+import type { QueueBackend } from './backend.ts';
+import type { Backlog } from './backlog.ts';
+import type { TopicOptions } from './options.ts';
+import type { PoisonStore } from './poison-store.ts';
+import type { Acceptor, AcknowledgeLevel, QueueEvents } from './queue.ts';
+
+/** What jobs are routed with, and by which bounds. */
+export interface DispatcherParts {
+  readonly backend: QueueBackend;
+  readonly backlog: Backlog;
+  readonly poison: PoisonStore;
+  readonly fallback: Exclude<Acceptor, 'redis'>;
+  readonly announcer: Announcer<QueueEvents>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly maxTopics: number;
+  readonly maxPendingJobs: number;
+  readonly maxPendingBytes: number;
+  readonly retainMs: number;
+  readonly maxRetainedBytes: number;
+  readonly acknowledge: AcknowledgeLevel;
+  readonly topics: ReadonlyMap<string, TopicOptions>;
+}
