@@ -203,10 +203,16 @@ export interface Conflict {
   readonly path: string;
   readonly operationId: string;
   readonly kind: 'put' | 'remove';
+  /** By this machine's wall clock. */
   readonly acceptedAtEpochMs: number;
+  /** How long ago ours was accepted. */
+  readonly ageMs: number;
   readonly theirs: {
     readonly version?: string;
+    /** By the server's clock. */
     readonly lastModifiedEpochMs?: number;
+    /** How long ago that was, by the server's clock alone where it tells it, to a second. */
+    readonly ageMs?: number;
     readonly size: number;
   };
 }

@@ -19,6 +19,8 @@ export function deadline(clock: Clock, timeoutMs: number, signal: AbortSignal): 
     clock.schedule(
       timeoutMs,
       () => {
+        // Who never reads the body never ends this either.
+        signal.removeEventListener('abort', follow);
         const error = new Error(`no answer within ${timeoutMs} ms`);
         controller.abort(Object.assign(error, { code: 'DEADLINE' }));
       },

@@ -3,7 +3,7 @@ import { type BackendFailure, failed } from '../backend.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Operation } from '../operation.ts';
 import type { Conflict, ConflictResolution, StorageEvents } from '../storage.ts';
-import { type Attempted, attempt } from './attempt.ts';
+import { type Attempted, abandonUpload, attempt } from './attempt.ts';
 import type { Channel } from './channel.ts';
 import type { Lane } from './lane.ts';
 import type { TurnResult } from './track.ts';
@@ -65,7 +65,7 @@ async function play(
     return lookOnce(lane, operation, channel, signal, parts);
   }
   const { clock, freshMs } = parts;
-  lane.isDelayed ||= clock.epochMs() - operation.acceptedAtEpochMs > freshMs;
+  lane.isDelayed ||= clock.now() - lane.acceptedAtMs > freshMs;
   const attempted = await attempt(lane, operation, {
     ...parts,
     backend: channel.backend,
@@ -75,6 +75,9 @@ async function play(
       channel.counts.putBytes += bytes;
     },
   });
+  if (attempted.kind === 'yielded' || attempted.kind === 'refused') {
+    await abandonUpload(lane, { backend: channel.backend, signal });
+  }
   return afterAttempt(lane, operation, channel, attempted, parts);
 }
 

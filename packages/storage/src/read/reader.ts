@@ -15,6 +15,7 @@ import { type Chain, laneOf } from '../dispatch/lane.ts';
 import { BodyCutError, ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Download } from '../storage.ts';
+import type { Fence, Fences } from './fences.ts';
 import type { LocalCopies } from './local-copies.ts';
 
 export interface ReaderParts {
@@ -29,8 +30,9 @@ export interface ReaderParts {
     readonly openDurationMs: number;
     readonly maxOpenDurationMs: number;
   };
-  /** A backend has bytes that are not what was stored; these are. */
-  readonly repair: (backend: string, good: Download, bytes: Uint8Array) => void;
+  readonly fences: Fences;
+  /** A backend has bytes that are not what was stored; these are, by what the fence knows. */
+  readonly repair: (backend: string, good: Download, bytes: Uint8Array, fence: Fence) => void;
 }
 
 interface Attempt {
@@ -38,6 +40,20 @@ interface Attempt {
   readonly failure: BackendFailure;
 }
 
+/** What became of an answer with a body. */
+type Taken =
+  | {
+      readonly kind: 'ok';
+      readonly download: Download;
+      /** All of them, where they were read and checked. */
+      readonly bytes: Uint8Array | undefined;
+      readonly operationId: string;
+    }
+  | { readonly kind: 'corrupt'; readonly failure: BackendFailure; readonly operationId: string }
+  | { readonly kind: 'failed'; readonly failure: BackendFailure };
+
+/** Bytes that do not fit their checksum are asked for so many times. */
+const READS = 2;
 /** A body that broke off is gone on with so many times. */
 const MAX_RESUMPTIONS = 5;
 
@@ -60,39 +76,38 @@ export class Reader {
 
   /** @throws ObjectNotFoundError, StorageUnavailableError, the signal's own reason */
   async download(key: string, signal: AbortSignal): Promise<Download> {
+    const fence = this.#parts.fences.begin(key);
+    try {
+      return this.#counted(await this.#find(key, signal, fence));
+    } finally {
+      fence.end();
+    }
+  }
+
+  async #find(key: string, signal: AbortSignal, fence: Fence): Promise<Download> {
     const attempts: Attempt[] = [];
     const corrupt: { backend: string; operationId: string }[] = [];
     for (const channel of this.#parts.channels) {
       const chain = this.#parts.chainOf(key);
       if (chain !== undefined && isBehind(chain, channel)) {
         const pending = await this.#pending(chain);
-        if (pending !== undefined) return this.#counted(pending);
+        if (pending !== undefined) return pending;
         continue;
       }
-      const found = await this.#ask(channel, (backend) => backend.get(key, { signal }));
-      signal.throwIfAborted();
-      if (found.kind === 'ok') {
-        const read = await this.#take(channel, found.value, signal);
-        signal.throwIfAborted();
-        if ('download' in read) {
-          const { download, bytes } = read;
-          if (bytes !== undefined) {
-            for (const { backend, operationId } of corrupt) {
-              if (operationId === found.value.head.mark?.operationId) {
-                this.#parts.repair(backend, download, bytes);
-              }
-            }
-          }
-          return this.#counted(download);
+      const read = await this.#read(key, channel, signal, fence);
+      if (read.kind === 'ok') {
+        const { download, bytes, operationId } = read;
+        const damaged = corrupt.find((one) => one.operationId === operationId);
+        if (bytes !== undefined && damaged !== undefined) {
+          this.#parts.repair(damaged.backend, download, bytes, fence);
         }
-        const { mark } = found.value.head;
-        if (read.isCorrupt && mark !== undefined) {
-          corrupt.push({ backend: channel.backend.name, operationId: mark.operationId });
-        }
-        attempts.push({ from: channel.backend.name, failure: read.failure });
-        continue;
+        return download;
       }
-      if (this.#isAuthoritative(found, channel)) {
+      const found = read.failure;
+      if (read.kind === 'corrupt') {
+        corrupt.push({ backend: channel.backend.name, operationId: read.operationId });
+      }
+      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) {
         throw new ObjectNotFoundError(key, `${channel.backend.name} has no such object`);
       }
       attempts.push({ from: channel.backend.name, failure: found });
@@ -101,7 +116,7 @@ export class Reader {
     if (copy !== undefined) {
       const { contentType, metadata } = copy.head;
       const head = { key, size: copy.bytes.byteLength, contentType, metadata };
-      return this.#counted(whole('local', head, copy.bytes));
+      return whole('local', head, copy.bytes);
     }
     if (attempts.length > 0 && attempts.every(({ failure }) => failure.kind === 'notFound')) {
       throw new ObjectNotFoundError(key, 'no backend has such an object');
@@ -118,7 +133,7 @@ export class Reader {
       const found = await this.#ask(channel, (backend) => backend.head(key, { signal }));
       signal.throwIfAborted();
       if (found.kind === 'ok') return true;
-      if (this.#isAuthoritative(found, channel)) return false;
+      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return false;
       attempts.push({ from: channel.backend.name, failure: found });
     }
     if ((await this.#parts.local?.read(key).catch(() => undefined)) !== undefined) return true;
@@ -161,7 +176,32 @@ export class Reader {
     return result;
   }
 
-  /** That nothing is there is believed of a backend that is well, not of one that just came back. */
+  /**
+   * What one backend has of it. Bytes that do not fit their checksum are read once more: between two
+   * answers somebody may have written, or a cache on the way handed out what was there before.
+   */
+  async #read(
+    key: string,
+    channel: Channel,
+    signal: AbortSignal,
+    fence: Fence,
+  ): Promise<
+    Extract<Taken, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
+  > {
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.#ask(channel, (backend) => backend.get(key, { signal }));
+      signal.throwIfAborted();
+      if (found.kind !== 'ok') return { kind: 'failed', failure: found };
+      const taken = await this.#take(channel, found.value, signal, fence);
+      signal.throwIfAborted();
+      if (taken.kind !== 'corrupt' || attempt === READS) return taken;
+    }
+  }
+
+  /**
+   * That nothing is there is believed of the first that is asked and is well, not of one that just came
+   * back: what others wrote to the first the next ones never had.
+   */
   #isAuthoritative(failure: BackendFailure, { place, state }: Channel): boolean {
     return (
       failure.kind === 'notFound' &&
@@ -190,15 +230,13 @@ export class Reader {
     channel: Channel,
     { head, body }: ObjectContent,
     signal: AbortSignal,
-  ): Promise<
-    | { download: Download; bytes: Uint8Array | undefined }
-    | { failure: BackendFailure; isCorrupt: boolean }
-  > {
+    fence: Fence,
+  ): Promise<Taken> {
     const from = channel.backend.name;
-    const sha256 = head.mark?.sha256;
+    const { sha256, operationId = '' } = head.mark ?? {};
     if (head.size > this.#parts.verifyWholeBytes) {
       const download = streamed(from, head, this.#checked(channel, { head, body }, signal));
-      return { download, bytes: undefined };
+      return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
     try {
@@ -206,17 +244,18 @@ export class Reader {
     } catch (cause) {
       const failure = failed('transient', 'its body broke off', { cause });
       channel.failed(failure);
-      return { failure, isCorrupt: false };
+      return { kind: 'failed', failure };
     }
     if (sha256 !== undefined && createHash('sha256').update(bytes).digest('hex') !== sha256) {
-      return { failure: failed('transient', 'its bytes are not what was stored'), isCorrupt: true };
+      const failure = failed('transient', 'its bytes are not what was stored');
+      return { kind: 'corrupt', failure, operationId };
     }
     const download = whole(from, head, bytes);
-    if (sha256 !== undefined) {
+    if (sha256 !== undefined && !fence.signal.aborted) {
       const { contentType, metadata } = download;
       this.#parts.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
     }
-    return { download, bytes };
+    return { kind: 'ok', download, bytes, operationId };
   }
 
   /** A long body, checked while it is read, and gone on with from where it broke off. */
