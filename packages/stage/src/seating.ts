@@ -2,7 +2,7 @@ import { seatComposed } from './compose/compose.ts';
 import { type ComposeVerdict, judgeCompose } from './compose/project.ts';
 import { seatInDocker } from './docker/docker.ts';
 import { type DockerVerdict, type VerdictOptions, judgeDocker } from './docker/verdict.ts';
-import type { Ensemble } from './ensemble.ts';
+import { type Ensemble, standingIn } from './ensemble.ts';
 import { seatLocally } from './local/local.ts';
 import type { ChosenMode } from './mode.ts';
 import type { Seat } from './opening.ts';
@@ -21,7 +21,7 @@ export async function judgeContainers(
 ): Promise<DockerVerdict> {
   const images = new Set<string>();
   for (const { ensemble } of ensembles) {
-    const { docker } = ensemble;
+    const { docker } = standingIn('docker', ensemble);
     if (!docker.stands) {
       return { stands: false, why: docker.why, wayOut: `Use mode 'local' (HOLDFAST_STAGE=local)` };
     }
@@ -38,7 +38,7 @@ export async function judgeServices(
   const wayOut = `Use mode 'local' or 'docker'`;
   const services: string[] = [];
   for (const { name, ensemble } of ensembles) {
-    const { compose } = ensemble;
+    const { compose } = standingIn('compose', ensemble);
     if (compose?.stands !== true) {
       const why = compose?.why ?? `docker-compose.test.yml has no service for ${name}`;
       return { stands: false, why, wayOut };
