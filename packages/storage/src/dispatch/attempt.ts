@@ -196,7 +196,7 @@ async function send(
 
 function ended(
   lane: Lane,
-  { generation }: Operation,
+  { generation, kind }: Operation,
   result: BackendResult<unknown>,
   { clock, lateWriteMs }: AttemptParts,
 ): Attempted {
@@ -207,6 +207,7 @@ function ended(
   if (result.kind === 'unknown') {
     lane.late.add(generation, clock.now() + lateWriteMs);
     lane.isInDoubt = true;
+    lane.isRemovalInDoubt ||= kind === 'remove';
   }
   return failureOf(result);
 }

@@ -59,6 +59,7 @@ export class Dispatcher {
       if (lane.settledGeneration >= newest.generation) continue;
       lane.isInDoubt = true;
       lane.isDelayed = true;
+      lane.isRemovalInDoubt = overtaken.some(({ kind }) => kind === 'remove');
       lane.progress = progress.get(lane.backend);
       for (const { generation } of [...overtaken, newest]) {
         if (generation <= lane.settledGeneration) continue;
@@ -265,6 +266,7 @@ export class Dispatcher {
   #keep(chain: Chain, lane: Lane, operation: Operation): void {
     this.#busy += 1;
     this.#enter(lane, 'idle');
+    lane.isRemovalInDoubt = false;
     this.#parts.log.settle(operation, lane.backend, () => {
       lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
       this.#retire(chain);

@@ -39,6 +39,10 @@ export class Lane {
   isInDoubt = false;
   /** Not the first attempt, or not the process that accepted it: others may have written meanwhile. */
   isDelayed = false;
+  /** When the backend last denied it; `undefined` once it was let in. */
+  deniedAtMs: number | undefined;
+  /** A removal of ours may still be applied: that nothing is there may be its doing. */
+  isRemovalInDoubt = false;
   /** When what is there is looked at once more, because a late write may have undone it. */
   verifyAtMs: number | undefined;
   /** What is there is known to be durable in the journal as well. */

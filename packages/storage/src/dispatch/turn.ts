@@ -28,6 +28,8 @@ export interface TurnParts {
   readonly lateWriteMs: number;
   readonly retryInitialDelayMs: number;
   readonly retryMaxDelayMs: number;
+  /** How long a key waits that is denied alone, while others are let in. */
+  readonly deniedProbeMs: number;
   /** A write that has waited this long is no longer known to be the latest. */
   readonly freshMs: number;
   readonly resolve: (conflict: Conflict) => Promise<ConflictResolution>;
@@ -96,6 +98,8 @@ async function afterAttempt(
       channel.counts.alreadyApplied += 1;
     }
     lane.failures = 0;
+    lane.deniedAtMs = undefined;
+    channel.answeredAtMs = clock.now();
     return { result: { kind: 'answered' }, next: { kind: 'settled' } };
   }
   if (attempted.kind === 'held-back') {
@@ -110,6 +114,15 @@ async function afterAttempt(
     return { result: { kind: 'answered' }, next: { kind: 'refused', failure } };
   }
   lane.isDelayed = true;
+  if (kind === 'denied') {
+    // A policy may forbid one key alone: the others do not wait for it.
+    const isAlone = lane.deniedAtMs !== undefined && channel.answeredAtMs > lane.deniedAtMs;
+    lane.deniedAtMs = clock.now();
+    if (isAlone) {
+      const next = { kind: 'again', delayMs: parts.deniedProbeMs } as const;
+      return { result: { kind: 'nothing' }, next };
+    }
+  }
   return { result: { kind, failure }, next: again(lane, failure, parts) };
 }
 
@@ -127,7 +140,11 @@ async function lookOnce(
     return { result: { kind: 'nothing' }, next: { kind: 'again', delayMs: restMs } };
   }
   channel.counts.heads += 1;
-  const verified = await verify(operation, channel.backend, writer, signal);
+  const verified = await verify(operation, channel.backend, {
+    writer,
+    signal,
+    isRemovalInDoubt: lane.isRemovalInDoubt,
+  });
   if (verified.kind === 'failed') {
     const { failure } = verified;
     channel.failed(failure);
