@@ -6,7 +6,12 @@ import type { Channel } from './dispatch/channel.ts';
 import { diskName } from './disk-name.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { laneOf } from './dispatch/lane.ts';
-import { InvalidKeyError, ObjectRefusedError, StorageClosedError } from './errors.ts';
+import {
+  InvalidKeyError,
+  ObjectNotFoundError,
+  ObjectRefusedError,
+  StorageClosedError,
+} from './errors.ts';
 import { Intake, type Taken } from './intake.ts';
 import { decodeCursor, encodeCursor, withPending } from './listing.ts';
 import { type OpenedLog, openLog } from './open-storage.ts';
@@ -30,6 +35,7 @@ import type {
   Download,
   ListCallOptions,
   Listing,
+  ObjectInfo,
   PendingWrite,
   Storage,
   StorageEvents,
@@ -113,7 +119,16 @@ class DurableStorage implements Storage {
     const { signal = NEVER } = readWriteOptions('exists', options);
     this.#check('exists', path, signal);
     const { reader } = await this.#opening;
-    return reader.exists(path, signal);
+    return (await reader.describe('exists', path, signal)) !== undefined;
+  }
+
+  async info(path: string, options?: CallOptions): Promise<ObjectInfo> {
+    const { signal = NEVER } = readWriteOptions('info', options);
+    this.#check('info', path, signal);
+    const { reader } = await this.#opening;
+    const info = await reader.describe('info', path, signal);
+    if (info === undefined) throw new ObjectNotFoundError(path, 'there is no such object');
+    return info;
   }
 
   async list(prefix: string, options?: ListCallOptions): Promise<Listing> {
@@ -194,7 +209,11 @@ class DurableStorage implements Storage {
     const { files, clock, local: localOptions } = tuning;
     const opened = await openLog(tuning);
     const { journal, log, budget, recovered } = opened;
-    const local = localOptions === undefined ? undefined : new LocalCopies(files, localOptions);
+    const maxCopyBytes = tuning.verifyWholeBytes;
+    const local =
+      localOptions === undefined
+        ? undefined
+        : new LocalCopies(files, { ...localOptions, maxCopyBytes });
     // Copies are a help, not a promise: without them everything else stands.
     await local?.open().catch((error: unknown) => {
       process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);

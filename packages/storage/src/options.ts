@@ -76,7 +76,10 @@ export interface StorageOptions {
   conflicts?:
     | ConflictPolicy
     | ((conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>);
-  /** Downloads up to this length are checked before they are handed out. Default 8 MiB. */
+  /**
+   * Downloads up to this length are checked before they are handed out, longer ones while they are read;
+   * objects up to this length have local copies. Default 8 MiB.
+   */
   verifyWholeBytes?: number;
   clock?: Clock;
   random?: Random;

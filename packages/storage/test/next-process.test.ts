@@ -2,7 +2,25 @@ import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/resilience';
 import type { Mark } from '../src/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
-import { LOST, openTestStorage, textAt } from './open-storage.ts';
+import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';
+
+test('a body on this machine that was damaged since is never sent, and said to be so', async () => {
+  const first = await openTestStorage({ acknowledgeWithinMs: 0, inlineBytes: 10 });
+  first.primary.intercept = first.mirror.intercept = () => ({ before: AWAY });
+  await first.storage.upload('k', 'what was accepted');
+  await first.clock.advance(10);
+  const { storage, clock, files, primary } = await first.restart();
+  const [blob = ''] = files.names().filter((name) => name.endsWith('.blob'));
+  files.content(blob).write('WHAT');
+  await expect((await storage.download('k')).bytes()).rejects.toMatchObject({
+    code: 'STORAGE_BODY_CUT',
+  });
+  first.primary.intercept = first.mirror.intercept = () => undefined;
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  expect(primary.objects.size).toBe(0);
+  expect(storage.pending()).toMatchObject([{ path: 'k', refused: { kind: 'invalid' } }]);
+  await storage.close();
+});
 
 test('a write that an earlier process sent, and that lands late, does not outlive its successor', async () => {
   const options = {

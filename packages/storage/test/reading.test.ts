@@ -43,6 +43,28 @@ test('a failing backend is soon asked no more for reads', async () => {
   await storage.close();
 });
 
+test('callers who give up say nothing about the backend', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'kept');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  primary.intercept = (_, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) resolve({ before: AWAY });
+      signal.addEventListener('abort', () => resolve({ before: AWAY }), { once: true });
+    });
+  const reason = new Error('the reader went away');
+  for (let read = 0; read < 10; read += 1) {
+    const controller = new AbortController();
+    const download = storage.download('k', { signal: controller.signal });
+    await clock.advance(1);
+    controller.abort(reason);
+    await expect(download).rejects.toBe(reason);
+  }
+  primary.intercept = () => undefined;
+  expect((await storage.download('k')).from).toBe('primary');
+  await storage.close();
+});
+
 test('that nothing is there is believed of a backend that is well, not of one that just came back', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 0 });
   writeElsewhere(mirror, 'k', 'only in the mirror');

@@ -172,7 +172,7 @@ async function send(
     return caught('write', () => backend.remove(key, { signal }));
   }
   const body = await log
-    .body(operation)
+    .bodyToSend(operation)
     .catch((cause: unknown) => failed('invalid', 'its bytes cannot be read any more', { cause }));
   if ('kind' in body) return body;
   count('puts', operation.size);

@@ -12,9 +12,10 @@ import {
 import { collect } from '../body.ts';
 import type { Channel } from '../dispatch/channel.ts';
 import { type Chain, laneOf } from '../dispatch/lane.ts';
-import { BodyCutError, ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
+import { ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
 import type { OperationLog } from '../log/operation-log.ts';
-import type { Download } from '../storage.ts';
+import type { Download, ObjectInfo } from '../storage.ts';
+import { checkedBody, infoOf, provenBody, streamed, whole } from './content.ts';
 import type { Fence, Fences } from './fences.ts';
 import type { LocalCopies } from './local-copies.ts';
 
@@ -54,8 +55,6 @@ type Taken =
 
 /** Bytes that do not fit their checksum are asked for so many times. */
 const READS = 2;
-/** A body that broke off is gone on with so many times. */
-const MAX_RESUMPTIONS = 5;
 
 /** Finds the latest bytes that can be reached. */
 export class Reader {
@@ -124,21 +123,35 @@ export class Reader {
     throw new StorageUnavailableError(`download of ${JSON.stringify(key)}`, attempts);
   }
 
-  /** @throws StorageUnavailableError, the signal's own reason */
-  async exists(key: string, signal: AbortSignal): Promise<boolean> {
+  /**
+   * What is known of an object without its bytes; `undefined` when there is none.
+   * @throws StorageUnavailableError, the signal's own reason
+   */
+  async describe(tried: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
     const attempts: Attempt[] = [];
     for (const channel of this.#parts.channels) {
       const chain = this.#parts.chainOf(key);
-      if (chain !== undefined && isBehind(chain, channel)) return chain.newest.kind === 'put';
-      const found = await this.#ask(channel, (backend) => backend.head(key, { signal }));
+      if (chain !== undefined && isBehind(chain, channel)) {
+        const { kind, size, contentType, metadata, acceptedAtEpochMs } = chain.newest;
+        if (kind === 'remove') return undefined;
+        const lastModifiedEpochMs = acceptedAtEpochMs;
+        return { path: key, from: 'pending', size, contentType, metadata, lastModifiedEpochMs };
+      }
+      const from = channel.backend.name;
+      const found = await this.#ask(channel, signal, (backend) => backend.head(key, { signal }));
       signal.throwIfAborted();
-      if (found.kind === 'ok') return true;
-      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return false;
-      attempts.push({ from: channel.backend.name, failure: found });
+      if (found.kind === 'ok') return infoOf(from, found.value);
+      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return undefined;
+      attempts.push({ from, failure: found });
     }
-    if ((await this.#parts.local?.read(key).catch(() => undefined)) !== undefined) return true;
-    if (attempts.every(({ failure }) => failure.kind === 'notFound')) return false;
-    throw new StorageUnavailableError(`exists of ${JSON.stringify(key)}`, attempts);
+    const copy = await this.#parts.local?.read(key).catch(() => undefined);
+    if (copy !== undefined) {
+      const { contentType, metadata } = copy.head;
+      const size = copy.bytes.byteLength;
+      return { path: key, from: 'local', size, contentType, metadata };
+    }
+    if (attempts.every(({ failure }) => failure.kind === 'notFound')) return undefined;
+    throw new StorageUnavailableError(`${tried} of ${JSON.stringify(key)}`, attempts);
   }
 
   /** The first backend that answers. @throws StorageUnavailableError, the signal's own reason */
@@ -152,7 +165,7 @@ export class Reader {
     for (const channel of this.#parts.channels) {
       const from = channel.backend.name;
       if (only !== undefined && from !== only) continue;
-      const answered = await this.#ask(channel, ask);
+      const answered = await this.#ask(channel, signal, ask);
       signal.throwIfAborted();
       if (answered.kind === 'ok') return { value: answered.value, from };
       attempts.push({ from, failure: answered });
@@ -162,12 +175,15 @@ export class Reader {
 
   async #ask<T>(
     channel: Channel,
+    signal: AbortSignal,
     ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> {
     const permit = this.#circuits[channel.place]?.tryAcquire();
     if (permit?.granted === false) return failed('transient', 'left alone after its failures');
     const result = await caught('read', () => ask(channel.backend));
-    if (result.kind === 'transient' || result.kind === 'unknown') {
+    // A caller who gave up says nothing about the backend.
+    if (signal.aborted) permit?.release();
+    else if (result.kind === 'transient' || result.kind === 'unknown') {
       channel.failed(result);
       permit?.failure(result);
     } else {
@@ -189,7 +205,7 @@ export class Reader {
     Extract<Taken, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
   > {
     for (let attempt = 1; ; attempt += 1) {
-      const found = await this.#ask(channel, (backend) => backend.get(key, { signal }));
+      const found = await this.#ask(channel, signal, (backend) => backend.get(key, { signal }));
       signal.throwIfAborted();
       if (found.kind !== 'ok') return { kind: 'failed', failure: found };
       const taken = await this.#take(channel, found.value, signal, fence);
@@ -214,12 +230,12 @@ export class Reader {
   /** The bytes of a write that a backend does not have yet; throws when that is a removal. */
   async #pending({ key, newest }: Chain): Promise<Download | undefined> {
     if (newest.kind === 'remove') throw new ObjectNotFoundError(key, 'it was removed');
-    const { size, contentType, metadata } = newest;
+    const { size, contentType, metadata, sha256 } = newest;
     try {
       const source = await this.#parts.log.body(newest);
       const head = { key, size, contentType, metadata };
       if (source.bytes !== undefined) return whole('pending', head, source.bytes);
-      return streamed('pending', head, source.open());
+      return streamed('pending', head, provenBody(key, source.open(), sha256));
     } catch {
       // Settled and let go of while it was looked for: a backend has it now.
       return undefined;
@@ -235,7 +251,7 @@ export class Reader {
     const from = channel.backend.name;
     const { sha256, operationId = '' } = head.mark ?? {};
     if (head.size > this.#parts.verifyWholeBytes) {
-      const download = streamed(from, head, this.#checked(channel, { head, body }, signal));
+      const download = streamed(from, head, checkedBody(channel.backend, { head, body }, signal));
       return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
@@ -258,38 +274,6 @@ export class Reader {
     return { kind: 'ok', download, bytes, operationId };
   }
 
-  /** A long body, checked while it is read, and gone on with from where it broke off. */
-  async *#checked(
-    { backend }: Channel,
-    { head, body }: ObjectContent,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    const { key, version } = head;
-    const hash = createHash('sha256');
-    let offset = 0;
-    let rest = body;
-    for (let resumptions = 0; ; resumptions += 1) {
-      try {
-        for await (const chunk of rest) {
-          hash.update(chunk);
-          offset += chunk.byteLength;
-          yield chunk;
-        }
-        break;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (version === undefined || resumptions === MAX_RESUMPTIONS) throw error;
-        const again = await backend.get(key, { signal, from: offset, version });
-        if (again.kind !== 'ok') throw new BodyCutError(key, again.message, error);
-        rest = again.value.body;
-      }
-    }
-    const sha256 = head.mark?.sha256;
-    if (sha256 !== undefined && hash.digest('hex') !== sha256) {
-      throw new BodyCutError(key, 'its bytes are not what was stored');
-    }
-  }
-
   #counted(download: Download): Download {
     this.counts[download.from] = (this.counts[download.from] ?? 0) + 1;
     return download;
@@ -299,23 +283,4 @@ export class Reader {
 /** Whether a backend does not have the newest write of the key. */
 function isBehind(chain: Chain, channel: Channel): boolean {
   return laneOf(chain, channel).settledGeneration < chain.newest.generation;
-}
-
-function whole(from: string, head: ObjectHead, bytes: Uint8Array): Download {
-  return {
-    ...described(from, head),
-    body: (async function* () {
-      if (bytes.byteLength > 0) yield bytes;
-    })(),
-    bytes: async () => bytes,
-  };
-}
-
-function streamed(from: string, head: ObjectHead, body: AsyncIterable<Uint8Array>): Download {
-  return { ...described(from, head), body, bytes: () => collect(body) };
-}
-
-function described(from: string, head: ObjectHead): Omit<Download, 'body' | 'bytes'> {
-  const { key, size, contentType = 'application/octet-stream', metadata } = head;
-  return { path: key, from, size, contentType, metadata };
 }

@@ -34,13 +34,21 @@ export interface LargeReport {
   readonly left: number;
   /** Of what was read back. */
   readonly sha256: string;
-  /** Most memory beyond what a small object needs, until it was accepted, delivered, read. */
+  /** Most memory that Node takes beyond what a small object needs, only to read such a stream. */
+  readonly bareBytes: number;
+  /** Most memory beyond that, until it was accepted, delivered, read. */
   readonly spooledBytes: number;
   readonly drainedBytes: number;
   readonly readBytes: number;
 }
 
-const MIB = 1_048_576;
+/** What a socket hands out at once, at most. */
+export const CHUNK_BYTES: number = 65_536;
+
+/** The bytes at `from` of an object of that length. */
+export function largeChunk(from: number, bytes: number): Buffer {
+  return Buffer.alloc(Math.min(CHUNK_BYTES, bytes - from), `${from} `);
+}
 
 function start(order: LargeOrder) {
   const child = fork(join(import.meta.dirname, 'large-main.ts'), [JSON.stringify(order)], {
@@ -75,8 +83,6 @@ export async function killWhile(order: LargeOrder, wanted: () => Promise<void>):
 /** Of the body that the process makes. */
 export function sha256OfLarge(bytes: number): string {
   const hash = createHash('sha256');
-  for (let from = 0; from < bytes; from += MIB) {
-    hash.update(Buffer.alloc(Math.min(MIB, bytes - from), `${from} `));
-  }
+  for (let from = 0; from < bytes; from += CHUNK_BYTES) hash.update(largeChunk(from, bytes));
   return hash.digest('hex');
 }
