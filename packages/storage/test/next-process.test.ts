@@ -10,7 +10,7 @@ test('a body on this machine that was damaged since is never sent, and said to b
   await first.storage.upload('k', 'what was accepted');
   await first.clock.advance(10);
   const { storage, clock, files, primary } = await first.restart();
-  const [blob = ''] = files.names().filter((name) => name.endsWith('.blob'));
+  const blob = files.names().find((name) => name.endsWith('.blob')) ?? '';
   files.content(blob).write('WHAT');
   await expect((await storage.download('k')).bytes()).rejects.toMatchObject({
     code: 'STORAGE_BODY_CUT',

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type RequestListener, createServer } from 'node:http';
 import { once } from 'node:events';
+import { S3Client } from '@aws-sdk/client-s3';
 import { afterEach, expect, test } from '@jest/globals';
 import type { PutOptions } from '../src/backend.ts';
 import { s3Backend } from '../src/backends/s3/backend.ts';
@@ -107,6 +108,39 @@ test.each(table)('%s is classified, by one attempt', async (name, answer, put, g
   ];
   expect(results.map(({ kind }) => kind)).toEqual([put, get]);
   expect(asked).toHaveLength(2);
+});
+
+test('a body that is a stream is sent by one attempt as well', async () => {
+  const { backend, asked } = await scripted(xml(503, 'SlowDown'));
+  const { size, open } = bytesSource(BYTES);
+  expect((await backend.put('k', { size, open }, putOptions())).kind).toBe('transient');
+  expect(asked).toHaveLength(1);
+});
+
+test('credentials that cannot be had are a denial, and a name that nobody knows is no answer', async () => {
+  const failing = () =>
+    Promise.reject(
+      Object.assign(new Error('no credentials'), { name: 'CredentialsProviderError' }),
+    );
+  const cases = [
+    { endpoint: 'http://127.0.0.1:1', credentials: failing, kind: 'denied' },
+    {
+      endpoint: 'http://nowhere.invalid',
+      credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+      kind: 'transient',
+    },
+  ];
+  for (const { endpoint, credentials, kind } of cases) {
+    const client = new S3Client({
+      endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials,
+    });
+    const backend = s3Backend({ client, bucket: 'b' });
+    expect((await backend.put('k', bytesSource(BYTES), putOptions())).kind).toBe(kind);
+    client.destroy();
+  }
 });
 
 test('a success without an ETag is none', async () => {

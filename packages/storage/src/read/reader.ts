@@ -4,7 +4,6 @@ import {
   type BackendFailure,
   type BackendResult,
   type ObjectContent,
-  type ObjectHead,
   type StorageBackend,
   caught,
   failed,

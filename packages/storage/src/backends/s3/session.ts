@@ -94,6 +94,9 @@ class AttemptFailed extends Error {
   }
 }
 
+const nothing = (): void => undefined;
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 /**
  * The same client for one attempt a call: who keeps what is not sent decides when it is sent again, and
  * retries within retries multiply. The client that was given stays as it is.
@@ -111,6 +114,14 @@ function withOneAttempt(client: S3Client, dates: WeakMap<object, number>): S3Cli
         }
       },
     { relation: 'after', toMiddleware: 'retryMiddleware', name: 'holdfastSingleAttempt' },
+  );
+  middlewareStack.add(
+    (next, context) => (args) => {
+      // Without a logger of the caller's the SDK would write each failed stream to the console.
+      if (context.logger?.constructor.name === 'NoOpLogger') context.logger = silent;
+      return next(args);
+    },
+    { step: 'initialize', name: 'holdfastSilence' },
   );
   middlewareStack.add(
     (next) => async (args) => {
