@@ -12,11 +12,8 @@ export interface Ensemble<Handle> {
   readonly docker:
     | { readonly stands: true; readonly images: readonly string[] }
     | { readonly stands: false; readonly why: string };
-  /**
-   * The services of docker-compose.test.yml that are its servers, in the order of their addresses; absent
-   * when that file has none.
-   */
-  readonly compose?:
+  /** The services of docker-compose.test.yml that are its servers, in the order of their addresses. */
+  readonly compose:
     | { readonly stands: true; readonly services: readonly string[] }
     | { readonly stands: false; readonly why: string };
   /**
@@ -44,7 +41,7 @@ export interface Ensemble<Handle> {
 export function composedAs(
   services: readonly string[],
   given: readonly string[],
-): NonNullable<Ensemble<unknown>['compose']> {
+): Ensemble<unknown>['compose'] {
   const [option] = given;
   if (option === undefined) return { stands: true, services };
   return { stands: false, why: `${option} cannot change what docker-compose.test.yml says` };
@@ -68,7 +65,7 @@ export function soloist(
     size: 1,
     portOffsets: [],
     docker: solo.docker,
-    ...(solo.compose === undefined ? {} : { compose: solo.compose }),
+    compose: solo.compose,
     locate: solo.locate,
     cast: (places) => [places.map(solo.cast)],
     settle: () => Promise.resolve(),

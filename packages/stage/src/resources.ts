@@ -23,20 +23,29 @@ export interface DiskControl {
   empty(): Promise<void>;
 }
 
+/** How a mode takes the network of one server away. */
+export interface NetworkControl {
+  /** @throws StageCannotError */
+  disconnect(signal: AbortSignal): Promise<void>;
+  connect(signal: AbortSignal): Promise<void>;
+}
+
 /** The verbs of a server that squeeze what it lives on. */
 export interface Resources {
   readonly memory: MemoryControl | undefined;
   readonly disk: DiskControl | undefined;
+  readonly network: NetworkControl | undefined;
 }
 
 /** Bounds the memory and resolves with the way back to the bound before. */
 export function createSqueeze(
   name: string,
-  { memory, disk }: Resources,
+  { memory, disk, network }: Resources,
 ): {
   limit(bytes: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
   fillMemory(leave: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
   fillDisk(leaveBytes: number): Promise<() => Promise<void>>;
+  disconnect(signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
 } {
   let boundBytes: number | undefined;
   const bound = async (
@@ -69,6 +78,15 @@ export function createSqueeze(
       }
       await disk.fill(leaveBytes);
       return () => disk.empty();
+    },
+    async disconnect(signal) {
+      if (network === undefined) {
+        const why = 'a process of this machine shares its network';
+        const wayOut = `Cut it off by its link, stage.network.cut(server), or use mode 'docker'`;
+        throw new StageCannotError(name, 'take its network away', why, wayOut);
+      }
+      await network.disconnect(signal);
+      return (later) => network.connect(later);
     },
   };
 }

@@ -37,12 +37,9 @@ export async function judgeServices(
 ): Promise<ComposeVerdict> {
   const wayOut = `Use mode 'local' or 'docker'`;
   const services: string[] = [];
-  for (const { name, ensemble } of ensembles) {
+  for (const { ensemble } of ensembles) {
     const { compose } = standingIn('compose', ensemble);
-    if (compose?.stands !== true) {
-      const why = compose?.why ?? `docker-compose.test.yml has no service for ${name}`;
-      return { stands: false, why, wayOut };
-    }
+    if (!compose.stands) return { stands: false, why: compose.why, wayOut };
     services.push(...compose.services);
   }
   if (options.diskMaxBytes !== undefined) {
@@ -55,7 +52,7 @@ export async function judgeServices(
 
 /** Where the servers of an ensemble stand already, in the order of their services. */
 export function foundIn(chosen: ChosenMode, { compose }: Ensemble<unknown>): Address[] | undefined {
-  if (chosen.mode !== 'compose' || compose?.stands !== true) return undefined;
+  if (chosen.mode !== 'compose' || !compose.stands) return undefined;
   return compose.services.flatMap((service) => chosen.servers.get(service)?.address ?? []);
 }
 

@@ -56,6 +56,11 @@ export interface ServerKind {
   url(address: Address): string;
   /** One protocol exchange; rejects when nobody answers. */
   probe(address: Address, signal: AbortSignal): Promise<Readiness>;
+  /**
+   * Tells one that stood before the stage what it is to be on it; before its first probe, again while it
+   * rejects. Absent for one that is as its options say in any case.
+   */
+  adopt?(address: Address, signal: AbortSignal): Promise<void>;
   /** What asks it to end in an orderly way. Default SIGTERM. */
   readonly stopSignal?: 'SIGINT';
   /** As a process of this machine. */
@@ -66,6 +71,8 @@ export interface ServerKind {
     readonly segmentFile?: string;
     /** Writes what it needs into its own empty folder and returns its arguments. */
     arrange(directory: string, address: Address): Promise<readonly string[]>;
+    /** Writes what it does not need before its first client comes; right after its first launch. */
+    complete?(directory: string): void;
   };
   /** As a container; absent when it cannot be one. */
   readonly container?: Container;

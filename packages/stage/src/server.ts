@@ -19,6 +19,7 @@ import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
 import {
   type DiskControl,
   type MemoryControl,
+  type NetworkControl,
   type StageHarm,
   createSqueeze,
 } from './resources.ts';
@@ -57,6 +58,8 @@ export interface ServerDriver {
   readonly memory?: MemoryControl | undefined;
   /** Absent where its disk is that of the machine. */
   readonly disk?: DiskControl | undefined;
+  /** Absent where its network is that of the machine. */
+  readonly network?: NetworkControl | undefined;
   /** For one that was there before the stage: leaves it running, instead of ending it. */
   giveBack?(signal: AbortSignal): Promise<void>;
   /** Removes what is left once it has ended: folders, containers, reservations. */
@@ -140,7 +143,8 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   let state: State = { is: 'stopped' };
   let lastVerb: Promise<unknown> = Promise.resolve();
   let closed: Promise<void> | undefined;
-  const squeeze = createSqueeze(name, { memory: driver.memory, disk: driver.disk });
+  const { memory, disk, network } = driver;
+  const squeeze = createSqueeze(name, { memory, disk, network });
   const restarts = createRestarts(clock);
   let restartsByItself = false;
   /** Lives that a verb ends, or has ended. */
@@ -312,6 +316,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       });
       return taken;
     },
+    disconnect: () => squeezed('disconnect', (limit) => squeeze.disconnect(limit)),
     waitForRestart: ({ signal } = {}) => {
       const seen = 'neither ended by itself nor came back';
       const late = (): Error => new ServerTimeoutError(name, readyTimeoutMs, seen);

@@ -72,7 +72,7 @@ export interface StageOptions extends ProgramOptions {
     | RedisStageOptions
     | RedisSentinelOptions
     | RedisClusterOptions;
-  /** A Postgres; `'replica'`: with a streaming replica. Mode local only. */
+  /** A Postgres; `'replica'`: with a streaming replica. */
   postgres?: true | 'replica' | PostgresStageOptions;
   /**
    * Whether a fault proxy stands in front of each server, at the address that clients are given. Default
@@ -177,6 +177,12 @@ export interface ServerHandle {
    */
   limit(options: LimitOptions): Promise<StageHarm>;
   /**
+   * Takes the network of its container away, as an engine does it: those who are connected are left or cut
+   * off, whoever comes is refused, until it is undone. For silence, and in mode local, cut its link.
+   * @throws StageCannotError where its network is that of the machine.
+   */
+  disconnect(): Promise<StageHarm>;
+  /**
    * Resolves when the server, bounded by `limit()`, has ended by itself and answers again; once for each
    * time. Rejects as that start does.
    * @throws ServerTimeoutError after `readyTimeoutMs`.
@@ -259,6 +265,7 @@ export async function openStage(
     await close();
     throw error;
   }
+  watchdog.stands();
   const handles = stands.map(({ name, open }) => [name, open.handle] as const);
   return {
     ...Object.fromEntries(handles),

@@ -17,11 +17,15 @@ export type Ward =
 /** What the watchdog is told, one JSON object a line. */
 export type WatchdogOrder =
   | { readonly type: 'guard'; readonly id: number; readonly ward: Ward }
-  | { readonly type: 'release'; readonly id: number };
+  | { readonly type: 'release'; readonly id: number }
+  | { readonly type: 'stands' };
 
 export function encodeOrder(order: WatchdogOrder): string {
   return `${JSON.stringify(order)}\n`;
 }
+
+/** The line that tells that the stage stands. */
+export const STANDS: string = encodeOrder({ type: 'stands' });
 
 /** What is still guarded at the end of `orders`; a last line that was cut off is ignored. */
 export function wardsLeft(orders: string): Ward[] {
@@ -29,7 +33,7 @@ export function wardsLeft(orders: string): Ward[] {
   for (const line of orders.split('\n').slice(0, -1)) {
     const order = decodeOrder(line);
     if (order.type === 'guard') guarded.set(order.id, order.ward);
-    else guarded.delete(order.id);
+    else if (order.type === 'release') guarded.delete(order.id);
   }
   return [...guarded.values()];
 }

@@ -1,96 +1,26 @@
-import { rm } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import { type Clock, sleep, systemClock } from '@holdfast/resilience/foundation';
-import { withDeadline } from './deadline.ts';
-import { revive } from './compose/compose.ts';
-import { removeContainers } from './docker/engine.ts';
-import { unmount } from './local/disk.ts';
-import { removeGroup } from './local/memory-group.ts';
-import { removeSegment } from './postgres/shared-memory.ts';
-import { listWorkingIn, readProcess } from './process-table.ts';
-import { isAlive, killTree } from './process-tree.ts';
-import { type Ward, wardsLeft } from './wards.ts';
+import { flushCompileCache } from 'node:module';
+import { STANDS } from './wards.ts';
 
 /**
  * The program of the watchdog: reads orders until the runner's end of the pipe is closed, by whatever
- * end the runner met, then removes what is still guarded and exits.
+ * end the runner met, then removes what is still guarded and exits. What removes is loaded once the stage
+ * stands, or at the end if that comes first: until then the servers that start need the machine.
  */
 
-/** How long the removal as a whole may take. */
-const REMOVAL_TIMEOUT_MS = 30_000;
-const POLL_MS = 10;
-/** A container the runner had just asked for may appear after it is gone: list again so many times. */
-const CONTAINER_SWEEPS = 5;
-const SWEEP_PAUSE_MS = 500;
+type Removal = typeof import('./watchdog-removal.ts');
 
-async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<void> {
-  switch (ward.type) {
-    case 'process': {
-      if (readProcess(ward.pid)?.birth !== ward.birth) return;
-      await killWhole(clock, [ward.pid], signal);
-      return;
-    }
-    case 'segment':
-      await removeSegment(ward.pidFile);
-      return;
-    case 'mount':
-      await unmount(ward.path);
-      return;
-    case 'cgroup':
-      await removeGroup(ward.path);
-      return;
-    case 'directory':
-      await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
-      return;
-    case 'composed':
-      await revive(ward.engine, ward.container, signal);
-      return;
-    case 'containers':
-      for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
-        if (sweep > 0) await sleep(clock, SWEEP_PAUSE_MS, signal);
-        await removeContainers(ward.engine, ward.labels, signal);
-      }
-      return;
-  }
+let loading: Promise<Removal> | undefined;
+
+async function load(): Promise<Removal> {
+  const removal = await import('./watchdog-removal.ts');
+  flushCompileCache();
+  return removal;
 }
 
-async function killWhole(
-  clock: Clock,
-  pids: readonly number[],
-  signal: AbortSignal,
-): Promise<void> {
-  const tree = pids.flatMap(killTree);
-  while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
+let orders = '';
+for await (const chunk of process.stdin.setEncoding('utf8')) {
+  orders += chunk;
+  if (orders.includes(STANDS)) loading ??= load();
 }
-
-const wards = wardsLeft(await text(process.stdin));
-// One that was started in the very moment of the runner's end could not be told of any more; but it works
-// in a folder that was.
-const unannounced = wards.flatMap((ward) =>
-  ward.type === 'directory' ? listWorkingIn(ward.path) : [],
-);
-// Processes first: one that still runs would write into its folder while it is removed. The folder tells
-// of the segment.
-const order: readonly Ward['type'][] = [
-  'process',
-  'segment',
-  'cgroup',
-  'mount',
-  'directory',
-  'composed',
-  'containers',
-];
-const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
-await withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
-  killWhole(systemClock, unannounced, signal),
-).catch(() => undefined);
-for (const type of order) {
-  const removals = wards
-    .filter((ward) => ward.type === type)
-    .map((ward) =>
-      withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
-        remove(systemClock, ward, signal),
-      ),
-    );
-  await Promise.allSettled(removals);
-}
+const { removeLeft } = await (loading ?? load());
+await removeLeft(orders);

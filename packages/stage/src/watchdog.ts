@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '@holdfast/resilience';
 import { settlesWithin } from './deadline.ts';
-import { type Ward, encodeOrder } from './wards.ts';
+import { compileCache } from './local/compile-cache.ts';
+import { STANDS, type Ward, encodeOrder } from './wards.ts';
 
 /**
  * A process of its own that notices the end of this one, a SIGKILL included, by the end of the pipe
@@ -11,6 +12,8 @@ import { type Ward, encodeOrder } from './wards.ts';
 export interface Watchdog {
   /** Guards `ward` until the returned function is called. */
   guard(ward: Ward): () => void;
+  /** Tells it that the stage stands, so that it may take the time to prepare. */
+  stands(): void;
   /** Ends the watchdog; what is still guarded is removed first. */
   close(): Promise<void>;
 }
@@ -28,7 +31,7 @@ export function openWatchdog(clock: Clock): Watchdog {
     detached: true,
     cwd: '/',
     // Nothing of NODE_OPTIONS and the like: no debugger, no hooks.
-    env: {},
+    env: compileCache(process.env),
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const ended = new Promise<void>((resolve) => {
@@ -68,6 +71,7 @@ export function openWatchdog(clock: Clock): Watchdog {
         if (guarded.delete(id)) child.stdin.write(encodeOrder({ type: 'release', id }));
       };
     },
+    stands: () => void child.stdin.write(STANDS),
     close: () => (closed ??= close()),
   };
 }

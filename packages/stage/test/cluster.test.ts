@@ -3,14 +3,18 @@ import { type ServerUnderContract, honoursServerContract } from '../src/contract
 import { ownerIn } from '../src/redis/cluster.ts';
 import { keySlot } from '../src/redis/slots.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
-import { redisValue, underContract } from './redis-contract.ts';
+import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
 const openNode = async (): Promise<ServerUnderContract> => {
   const settings = { appendonly: 'yes', appendfsync: 'always' };
   const nodeTimeoutMs = 60_000;
-  const stage = await openStage({ mode, redis: { topology: 'cluster', settings, nodeTimeoutMs } });
+  const stage = await openStage({
+    mode,
+    redis: { topology: 'cluster', settings, nodeTimeoutMs },
+    ...UNHURRIED,
+  });
   const owner = await stage.redis.primaryOfSlot(stage.redis.keySlot('{contract}'));
   const tagged = (key: string): string => `{contract}${key}`;
   return underContract(owner, () => stage.close(), tagged);

@@ -197,13 +197,6 @@ test('no fault proxy stands before it, because that would carry no UDP', () => {
   expect(() => stage.dns.link).toThrow(expect.objectContaining({ code: 'STAGE_LINK_ABSENT' }));
 });
 
-test('compose holds none open, which is said before an engine is asked for', async () => {
-  await expect(openStage({ mode: 'compose', dns: true })).rejects.toMatchObject({
-    code: 'STAGE_MODE_UNAVAILABLE',
-    message: expect.stringContaining('no service for dns'),
-  });
-});
-
 const record = { name: 'a.test', type: 'A', address: '127.0.0.1' };
 
 test.each([

@@ -4,13 +4,16 @@ import { expect, test } from '@jest/globals';
 import { honoursServerContract } from '../src/contract.ts';
 import { openStage } from '../src/stage.ts';
 import { openGitClient } from './git-client.ts';
-import { openUpstream } from './program-contracts.ts';
+import { openDns, openGit, openTls, openUpstream } from './program-contracts.ts';
 
 const isAsked =
   process.env['HOLDFAST_STAGE'] === 'docker' && process.env['HOLDFAST_IMAGE_NODE'] !== undefined;
 
 if (isAsked) {
-  honoursServerContract(() => openUpstream('docker'), { kills: 2 });
+  const programs = { upstream: openUpstream, dns: openDns, tls: openTls, git: openGit };
+  for (const [name, open] of Object.entries(programs)) {
+    honoursServerContract(() => open('docker'), { kills: 1, name: `the ${name} in Docker` });
+  }
 
   test('in containers DNS, TLS and git do their work too, over a crash and told while they run', async () => {
     const client = await openGitClient();

@@ -1,11 +1,33 @@
 import { expect, test } from '@jest/globals';
 import { honoursServerContract } from '../src/contract.ts';
-import { openRedis } from './redis-contract.ts';
+import { openStage } from '../src/stage.ts';
+import { openRedis, redisValue } from './redis-contract.ts';
 
 const isAsked = process.env['HOLDFAST_STAGE'] === 'docker';
 
 if (isAsked) {
-  honoursServerContract(() => openRedis('docker'));
+  honoursServerContract(() => openRedis('docker'), { kills: 2 });
+
+  test('a server without its network refuses its clients, and has them again at the same address', async () => {
+    await using stage = await openStage({ mode: 'docker', redis: true });
+    const { redis } = stage;
+    const harm = await redis.disconnect();
+    await expect(redisValue(redis.direct, ['PING'])).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
+    await expect(redisValue(redis, ['PING'])).rejects.toBeDefined();
+    expect(redis.state).toBe('running');
+    await harm.undo();
+    expect(await redisValue(redis, ['PING'])).toBe('PONG');
+  });
+
+  test('a member of a topology shares the network of the machine, and it is said so', async () => {
+    await using stage = await openStage({ mode: 'docker', dns: true });
+    await expect(stage.dns.disconnect()).rejects.toMatchObject({
+      code: 'STAGE_CANNOT',
+      message: expect.stringContaining('shares the network of the machine'),
+    });
+  });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests -- an engine is not part of every machine
   test.skip('a server keeps its contract in Docker: runs with HOLDFAST_STAGE=docker', () => {

@@ -17,7 +17,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const watchdog: Watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+const watchdog: Watchdog = {
+  guard: () => () => undefined,
+  stands: () => undefined,
+  close: () => Promise.resolve(),
+};
 
 function locate(env: Record<string, string>): ReturnType<typeof locateRedis> {
   const options = { clock: systemClock, watchdog, fetchTimeoutMs: 5_000, env };

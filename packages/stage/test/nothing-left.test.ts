@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { seededRandom, sleep, systemClock } from '@holdfast/resilience';
-import { askEngine } from '../src/docker/engine.ts';
-import { parseDockerHost } from '../src/docker/verdict.ts';
 import { type TreeMember, freezeTree, isAlive } from '../src/process-tree.ts';
+import { containersWith, networksWith } from './engine-session.ts';
 
 const isDocker = process.env['HOLDFAST_STAGE'] === 'docker';
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? (isDocker ? 8 : 50));
@@ -20,6 +19,8 @@ const LONGEST_LIFE_MS = isDocker ? 4_000 : 1_600;
 /** Within two seconds on a machine that is not busy with anything else. */
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 20;
+/** A crash, and Ctrl-C. */
+const ENDS = ['SIGKILL', 'SIGINT'] as const;
 
 /** What is left of a runner: processes, folders, shared memory, mounts, control groups, containers. */
 async function leftOf(folder: string, pid: number, tree: readonly TreeMember[]): Promise<string[]> {
@@ -33,7 +34,15 @@ async function leftOf(folder: string, pid: number, tree: readonly TreeMember[]):
     ...readdirSync(folder).map((name) => `folder ${name}`),
     ...tree.filter((member) => makers.has(member.pid)).map((member) => `memory of ${member.pid}`),
     ...(readFileSync('/proc/self/mounts', 'utf8').includes(folder) ? ['a mount'] : []),
-    ...(isDocker ? await containersOf(pid) : []),
+    ...(isDocker ? await inEngine(pid) : []),
+  ];
+}
+
+async function inEngine(pid: number): Promise<string[]> {
+  const label = [`holdfast.runner=${pid}`];
+  return [
+    ...(await containersWith(label)).map((id) => `container ${id}`),
+    ...(await networksWith(label)).map((id) => `network ${id}`),
   ];
 }
 
@@ -49,19 +58,8 @@ function processesWith(folder: string): string[] {
   });
 }
 
-async function containersOf(pid: number): Promise<string[]> {
-  const engine = parseDockerHost(process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock');
-  if (engine === undefined) throw new Error('DOCKER_HOST names no engine of this machine');
-  const filters = JSON.stringify({ label: [`holdfast.runner=${pid}`] });
-  const path = `/containers/json?all=1&filters=${encodeURIComponent(filters)}`;
-  const signal = AbortSignal.timeout(10_000);
-  const said = await askEngine(engine, { method: 'GET', path, signal });
-  const listed: unknown[] = JSON.parse(said.toString('utf8'));
-  return listed.map(() => 'a container');
-}
-
-/** Kills a runner after `lifeMs`; resolves with what is still left of it in the end. */
-async function killOne(lifeMs: number): Promise<string[]> {
+/** Ends a runner after `lifeMs`; resolves with what is still left of it in the end. */
+async function endOne(lifeMs: number, end: NodeJS.Signals): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-nothing-left-'));
   try {
     const program = fileURLToPath(new URL('./nothing-left-runner.ts', import.meta.url));
@@ -75,7 +73,8 @@ async function killOne(lifeMs: number): Promise<string[]> {
     runner.kill('SIGSTOP');
     const tree = freezeTree(pid);
     for (const member of tree) if (member.pid !== pid) process.kill(member.pid, 'SIGCONT');
-    runner.kill('SIGKILL');
+    runner.kill(end);
+    runner.kill('SIGCONT');
     await once(runner, 'exit');
     const deadlineMs = systemClock.now() + GONE_WITHIN_MS;
     let left = await leftOf(folder, pid, tree);
@@ -89,14 +88,15 @@ async function killOne(lifeMs: number): Promise<string[]> {
   }
 }
 
-test(`nothing is left of a runner that is killed at a random instant, ${RUNS} times (seed ${SEED})`, async () => {
+test(`nothing is left of a runner that is killed or interrupted at a random instant, ${RUNS} times (seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
   const lives = Array.from({ length: RUNS }, () => Math.floor(random() * LONGEST_LIFE_MS));
   const failures: string[] = [];
   const work = async (): Promise<void> => {
     for (let lifeMs = lives.pop(); lifeMs !== undefined; lifeMs = lives.pop()) {
-      const left = await killOne(lifeMs);
-      if (left.length > 0) failures.push(`after ${lifeMs} ms: ${left.join(', ')}`);
+      const end = ENDS[lives.length % ENDS.length] ?? 'SIGKILL';
+      const left = await endOne(lifeMs, end);
+      if (left.length > 0) failures.push(`${end} after ${lifeMs} ms: ${left.join(', ')}`);
     }
   };
   await Promise.all(Array.from({ length: RUNNERS_AT_ONCE }, work));

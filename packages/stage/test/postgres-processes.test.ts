@@ -32,8 +32,10 @@ test('a freeze makes every process of Postgres stand still, sessions included', 
     const asleep = postgresRows(primary, 'select pg_sleep(0.2)');
     const { postmaster, others } = await holdingsOf(primary);
     await primary.freeze();
-    const states = [postmaster, ...others].map((pid) => readProcess(pid)?.frozen);
-    expect(new Set(states)).toEqual(new Set([true]));
+    // A session that had just ended may still have been listed.
+    const there = [postmaster, ...others].flatMap((pid) => readProcess(pid) ?? []);
+    expect(there.length).toBeGreaterThan(3);
+    expect(new Set(there.map(({ frozen }) => frozen))).toEqual(new Set([true]));
     await primary.thaw();
     expect(await asleep).toHaveLength(1);
   } finally {

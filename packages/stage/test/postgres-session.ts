@@ -14,7 +14,11 @@ export async function versionsHere(): Promise<number[]> {
     const named = ([15, 18] as const).filter((major) => replacementOf(`postgres-${major}`, env));
     return named.length === 0 ? [18] : named;
   }
-  const watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+  const watchdog = {
+    guard: () => () => undefined,
+    stands: () => undefined,
+    close: () => Promise.resolve(),
+  };
   const fromNpm = await embeddedFolder({ env, watchdog });
   return fromNpm === undefined ? [15] : [15, 18];
 }

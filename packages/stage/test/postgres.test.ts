@@ -3,17 +3,19 @@ import { type ServerUnderContract, honoursServerContract } from '../src/contract
 import { postgresqlConf } from '../src/postgres/node.ts';
 import { splitMessages } from '../src/postgres/wire.ts';
 import { openStage } from '../src/stage.ts';
+import { UNHURRIED } from './redis-contract.ts';
 import { mode, postgresRows, underPostgresContract, versionsHere } from './postgres-session.ts';
 
 const versions = await versionsHere();
 
 async function openPostgres(version: number): Promise<ServerUnderContract> {
-  const stage = await openStage({ mode, postgres: { version } });
+  const stage = await openStage({ mode, postgres: { version }, ...UNHURRIED });
   return underPostgresContract(stage.postgres.primary, () => stage.close());
 }
 
 for (const version of versions) {
-  honoursServerContract(() => openPostgres(version), { name: `Postgres ${version}` });
+  const kills = mode === 'docker' ? 2 : 5;
+  honoursServerContract(() => openPostgres(version), { kills, name: `Postgres ${version}` });
 }
 
 test.each(versions)(
@@ -69,6 +71,8 @@ test.each(versions)(
     try {
       const { postgres } = stage;
       const template = await postgres.createDatabase({ name: 'schema' });
+      // Both templates are there as soon as it is open, though the server comes up without them.
+      await postgres.createDatabase({ template: 'template0' });
       const within = (sql: string, database: string): ReturnType<typeof postgresRows> =>
         postgresRows(postgres.primary, sql, { database });
       await within('create table filled as select 1 as value', template.name);

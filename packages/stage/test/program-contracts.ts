@@ -1,12 +1,17 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectTls } from 'node:tls';
 import { types } from 'node:util';
+import { expect } from '@jest/globals';
 import type { ServerUnderContract } from '../src/contract.ts';
 import { orAbort } from '../src/deadline.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { openGitClient } from './git-client.ts';
+import { UNHURRIED } from './redis-contract.ts';
 
 /** An upstream whose routes are what the contract stores in it. */
 export async function openUpstream(mode: StageMode): Promise<ServerUnderContract> {
-  const stage = await openStage({ mode, upstream: true });
+  const stage = await openStage({ mode, upstream: true, ...UNHURRIED });
   const { upstream } = stage;
   const stored = new Map<string, string>();
   return {
@@ -25,7 +30,7 @@ export async function openUpstream(mode: StageMode): Promise<ServerUnderContract
 /** A DNS server whose texts are what the contract stores in it. */
 export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
   const records = [{ name: 'a.test', type: 'A', address: '127.0.0.1' }] as const;
-  const stage = await openStage({ mode, dns: { records } });
+  const stage = await openStage({ mode, dns: { records }, ...UNHURRIED });
   const { dns } = stage;
   const patient = { timeoutMs: 10_000, tries: 1 };
   const nameOf = (key: string): string => `${key.replaceAll(' ', '-')}.test`;
@@ -50,9 +55,11 @@ export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
 /** A git remote, and a client that pushes what the contract stores in it. */
 export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
   const client = await openGitClient();
-  const stage = await openStage({ mode, git: { repositories: ['site'] } });
+  // Of compose it is the same remote each time, with what was pushed to it before.
+  const name = `site-${randomUUID()}`;
+  const stage = await openStage({ mode, git: { repositories: [name] }, ...UNHURRIED });
   const { git } = stage;
-  const { url } = git.repository('site');
+  const { url } = git.repository(name);
   await client.clone(url, 'site');
   return {
     server: git,
@@ -70,6 +77,42 @@ export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
       return client.must('site', 'show', `origin/main:${key}`);
     },
     startLine: /git listens on/,
+  };
+}
+
+/** A TLS server; what the contract stores is a certificate of its own for each value. */
+export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
+  const stage = await openStage({ mode, tls: true, ...UNHURRIED });
+  const { tls } = stage;
+  const stored = new Map<string, string>();
+  const shown = async (signal: AbortSignal): Promise<string> => {
+    const socket = connectTls({ host: tls.host, port: tls.port, ca: tls.ca });
+    try {
+      await once(socket, 'secureConnect', { signal });
+      return socket.getPeerX509Certificate()?.fingerprint256 ?? '';
+    } catch (error) {
+      // The reason of the abort is what the contract expects of a silent server.
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      socket.destroy();
+    }
+  };
+  let newest = '';
+  return {
+    server: tls,
+    close: () => stage.close(),
+    ping: async (signal) => void (await shown(signal)),
+    async store(key, value, signal) {
+      // One takes the place of the other: what was stored before must have been kept until now.
+      if (stored.size > 0) expect(await shown(signal)).toBe(newest);
+      await tls.rotate();
+      newest = await shown(signal);
+      stored.set(key, value);
+    },
+    recall: async (key, signal) =>
+      (await shown(signal)) === newest ? (stored.get(key) ?? null) : null,
+    startLine: /tls listens on/,
   };
 }
 

@@ -146,7 +146,11 @@ test('where no control group can be made, memory beyond the bound is refused unt
     return (await lines.next()).value;
   };
   try {
-    const watchdog = { guard: () => () => undefined, close: () => Promise.resolve() };
+    const watchdog = {
+      guard: () => () => undefined,
+      stands: () => undefined,
+      close: () => Promise.resolve(),
+    };
     const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
     const memory = createLocalMemory('child', 'none', watchdog, noGroup);
     const { signal } = new AbortController();
@@ -165,7 +169,11 @@ test('where no control group can be made, memory beyond the bound is refused unt
 });
 
 test('where nothing bounds memory, it is said so', async () => {
-  const squeeze = createSqueeze('redis', { memory: undefined, disk: undefined });
+  const squeeze = createSqueeze('redis', {
+    memory: undefined,
+    disk: undefined,
+    network: undefined,
+  });
   const refused = squeeze.limit(48 * MEGABYTE, new AbortController().signal);
   await expect(refused).rejects.toMatchObject({ code: 'STAGE_CANNOT' });
 });

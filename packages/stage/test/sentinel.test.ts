@@ -1,18 +1,20 @@
 import { expect, test } from '@jest/globals';
-import { honoursServerContract } from '../src/contract.ts';
+import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import type { RedisReply } from '../src/redis/resp.ts';
 import { answerOf, valueOf } from '../src/redis/told.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
-import { redisValue, underContract } from './redis-contract.ts';
+import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
-honoursServerContract(async () => {
+const openPrimary = async (): Promise<ServerUnderContract> => {
   const settings = { appendonly: 'yes', appendfsync: 'always' };
-  const downAfterMs = 60_000;
-  const stage = await openStage({ mode, redis: { topology: 'sentinel', settings, downAfterMs } });
+  const redis = { topology: 'sentinel', settings, downAfterMs: 60_000 } as const;
+  const stage = await openStage({ mode, redis, ...UNHURRIED });
   return underContract(stage.redis.primary, () => stage.close());
-});
+};
+
+honoursServerContract(openPrimary, { kills: mode === 'docker' ? 2 : 5 });
 
 test('the Sentinels promote a replica when the primary is killed, and take it back as a replica', async () => {
   const stage = await openStage({ mode, redis: { topology: 'sentinel', downAfterMs: 1_000 } });

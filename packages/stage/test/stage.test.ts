@@ -106,6 +106,14 @@ test('what cannot stand in Docker is refused before an engine is asked for', asy
   });
 });
 
+test('the network of a process cannot be taken away, and the error names the link', async () => {
+  await using stage = await openStage({ mode: 'local', redis: true });
+  await expect(stage.redis.disconnect()).rejects.toMatchObject({
+    code: 'STAGE_CANNOT',
+    message: expect.stringContaining('stage.network.cut'),
+  });
+});
+
 test('an aborted opening rejects with the reason of the caller', async () => {
   const reason = new Error('enough');
   const opening = openStage({ mode: 'local', redis: true, signal: AbortSignal.abort(reason) });

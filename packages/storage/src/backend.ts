@@ -171,6 +171,12 @@ export function failed(
 }
 
 /** A call to a backend that breaks its promise and throws is one whose end nobody knows. */
+export function thrown(effect: 'read' | 'write', cause: unknown): BackendFailure {
+  const kind = effect === 'read' ? 'transient' : 'unknown';
+  return failed(kind, 'the backend threw instead of answering', { cause });
+}
+
+/** What the call ends in, also when it throws. */
 export async function caught<T>(
   effect: 'read' | 'write',
   call: () => Promise<BackendResult<T>>,
@@ -178,7 +184,6 @@ export async function caught<T>(
   try {
     return await call();
   } catch (cause) {
-    const kind = effect === 'read' ? 'transient' : 'unknown';
-    return failed(kind, 'the backend threw instead of answering', { cause });
+    return thrown(effect, cause);
   }
 }

@@ -90,11 +90,12 @@ class DurableStorage implements Storage {
   }
 
   async upload(path: string, body: Body, options?: UploadOptions): Promise<Stored> {
-    const { signal, acknowledgeWithinMs, ...description } = readUploadOptions(options);
+    const settled = readUploadOptions(options);
+    const { signal, acknowledgeWithinMs } = settled;
     this.#check('upload', path, signal);
     const readable = readBody(path, body);
-    const { intake } = await this.#opening;
-    const operation = await intake.put(path, readable, description, signal, (taken) =>
+    const { intake } = this.#opened ?? (await this.#opening);
+    const operation = await intake.put(path, readable, settled, signal, (taken) =>
       this.#accept(taken),
     );
     return this.#acknowledged(operation, acknowledgeWithinMs, signal);
@@ -283,7 +284,7 @@ class DurableStorage implements Storage {
     withinMs = this.#tuning.acknowledgeWithinMs,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const { dispatcher } = await this.#opening;
+    const { dispatcher } = this.#opened ?? (await this.#opening);
     const [primary] = dispatcher.channels;
     const isSettled = (): boolean => {
       const chain = dispatcher.chains.get(operation.key);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
 import { type Clock, isHoldfastError } from '@holdfast/resilience';
 import { errnoOf } from './backends/disk-errors.ts';
@@ -34,6 +34,11 @@ export interface Taken {
   readonly bytes: Uint8Array | undefined;
 }
 
+/** A body that is kept: in its record, or in a file. */
+type Written = Pick<Operation, 'size' | 'sha256' | 'blob'>;
+
+const nothing: Description = { contentType: '', maxAgeSeconds: 0, metadata: {} };
+const noBytes: Written = { size: 0, sha256: '' };
 const outOfSpace = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Writes of one process, at most. */
 const GENERATIONS_EACH = 2 ** 32;
@@ -48,6 +53,7 @@ export class Intake {
   readonly #turns = new KeyedTurns();
   #generation: number;
   #free = { bytes: Infinity, untilMs: -Infinity };
+  #asking: Promise<void> | undefined;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -73,18 +79,18 @@ export class Intake {
       const reservation = this.#parts.budget.reserve(size);
       let blob: string | undefined;
       try {
-        await this.#checkFree(size);
+        if (this.#parts.clock.now() >= this.#free.untilMs) await this.#askFree();
+        this.#takeFree(size);
         const id = this.#nextId();
-        let operation: Operation;
         const inline = 'bytes' in body && size <= this.#parts.inlineBytes ? body.bytes : undefined;
+        let written: Written;
         if (inline === undefined) {
-          const written = await this.#spool(key, id.id, body, reservation, signal);
+          written = await this.#spool(key, id.id, body, reservation, signal);
           ({ blob } = written);
-          operation = { ...this.#operation('put', key, id), ...description, ...written };
         } else {
-          const sha256 = createHash('sha256').update(inline).digest('hex');
-          operation = { ...this.#operation('put', key, id), ...description, size, sha256 };
+          written = { size, sha256: hash('sha256', inline, 'hex') };
         }
+        const operation = this.#operation('put', key, id, description, written);
         signal?.throwIfAborted();
         await this.#parts.log.append(operation, inline);
         accepted({ operation, bytes: 'bytes' in body ? body.bytes : undefined });
@@ -114,7 +120,7 @@ export class Intake {
       signal?.throwIfAborted();
       const reservation = this.#parts.budget.reserve(0);
       try {
-        const operation = this.#operation('remove', key, this.#nextId());
+        const operation = this.#operation('remove', key, this.#nextId(), nothing, noBytes);
         await this.#parts.log.append(operation, undefined);
         accepted({ operation, bytes: undefined });
         return operation;
@@ -131,7 +137,7 @@ export class Intake {
     body: ReturnType<typeof readBody>,
     reservation: Reservation,
     signal: AbortSignal | undefined,
-  ): Promise<{ blob: string; size: number; sha256: string }> {
+  ): Promise<Written & { blob: string }> {
     const isKnown = 'bytes' in body;
     const chunks = isKnown ? slices(body.bytes) : await body.open();
     const { blobs } = this.#parts;
@@ -151,6 +157,8 @@ export class Intake {
     kind: Operation['kind'],
     key: string,
     { id, generation }: { id: string; generation: number },
+    { contentType, maxAgeSeconds, metadata }: Description,
+    { size, sha256, blob }: Written,
   ): Operation {
     return {
       kind,
@@ -158,20 +166,28 @@ export class Intake {
       id,
       generation,
       acceptedAtEpochMs: Math.round(this.#parts.clock.epochMs()),
-      size: 0,
-      sha256: '',
-      contentType: '',
-      maxAgeSeconds: 0,
-      metadata: {},
+      size,
+      sha256,
+      contentType,
+      maxAgeSeconds,
+      metadata,
+      ...(blob !== undefined && { blob }),
     };
   }
 
-  async #checkFree(bytes: number): Promise<void> {
-    const { blobs, clock, minFreeBytes } = this.#parts;
-    const nowMs = clock.now();
-    if (nowMs >= this.#free.untilMs) {
-      this.#free = { bytes: await blobs.freeBytes(), untilMs: nowMs + FREE_KNOWN_MS };
-    }
+  /** One question for all who have to know at the same time. */
+  #askFree(): Promise<void> {
+    const { blobs, clock } = this.#parts;
+    const ask = async (): Promise<void> => {
+      const untilMs = clock.now() + FREE_KNOWN_MS;
+      this.#free = { bytes: await blobs.freeBytes(), untilMs };
+    };
+    this.#asking ??= ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  #takeFree(bytes: number): void {
+    const { minFreeBytes } = this.#parts;
     if (this.#free.bytes - bytes < minFreeBytes) {
       const seen = `the disk has ${this.#free.bytes} bytes left, ${minFreeBytes} are to stay free`;
       throw new StorageFullError('minFreeBytes', bytes, seen);

@@ -1,6 +1,6 @@
 /** What a store takes as a key, beyond what no store here takes. */
 export interface KeyRules {
-  /** The characters a key may have; absent: any. */
+  /** The characters a key may have, those of {@link plain} among them; absent: any. */
   readonly charset?: { readonly pattern: RegExp; readonly words: string };
 }
 
@@ -10,6 +10,9 @@ const MAX_SEGMENT_BYTES = 255;
 /** C0, DEL and C1; line and paragraph separators; what no XML answer can name. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const forbidden = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]/u;
+
+/** What nearly every key looks like: every rule here permits it, and a URL carries it as it is. */
+const plain = /^[\w-][\w.-]{0,254}(?:\/[\w-][\w.-]{0,254})*$/;
 
 /** The characters of Supabase Storage's own rule (`isValidKey` in supabase/storage). */
 export const supabaseKeys: KeyRules = {
@@ -29,6 +32,7 @@ export const anyKeys: KeyRules = {};
  */
 export function refuseKey(key: unknown, { charset }: KeyRules): string | undefined {
   if (typeof key !== 'string') return 'a string';
+  if (key.length <= MAX_KEY_BYTES && plain.test(key)) return undefined;
   if (key === '') return 'not empty';
   if (!key.isWellFormed()) return 'well-formed Unicode, without lone surrogates';
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) return `at most ${MAX_KEY_BYTES} bytes of UTF-8`;
@@ -50,6 +54,7 @@ export function refuseKey(key: unknown, { charset }: KeyRules): string | undefin
 
 /** A key as the path of a URL: each segment percent-encoded, so that none of it means anything. */
 export function keyPath(key: string): string {
+  if (plain.test(key)) return key;
   return key
     .split('/')
     .map((segment) =>

@@ -50,7 +50,7 @@ export async function openLog(tuning: StorageTuning): Promise<OpenedLog> {
     );
     const { maxObjectBytes, maxMemoryBytes } = tuning;
     const budget = new Budget({ maxBytes, maxPending, maxObjectBytes });
-    const log = new OperationLog(journal, blobs, { maxMemoryBytes });
+    const log = new OperationLog(journal, blobs, { clock, maxMemoryBytes });
     for (const { operation, sequence, settled } of recovered.held) {
       log.adopt(operation, sequence, settled);
       budget.adopt(operation.size);

@@ -234,8 +234,12 @@ type Settled<Options, Optional extends keyof Options> = Readonly<
 >;
 export type UploadSettings = Settled<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
 
+const plainUpload: UploadSettings = readOptions('upload', uploadShape, undefined);
+const plainWrite = readOptions('remove', { signal, acknowledgeWithinMs }, undefined);
+
 /** @throws InvalidOptionError */
 export function readUploadOptions(options: UploadOptions | undefined): UploadSettings {
+  if (options === undefined) return plainUpload;
   const settled = readOptions('upload', uploadShape, options);
   // In a header it would end the line.
   if (/[^\u0020-\u007e]/.test(settled.contentType)) {
@@ -249,6 +253,7 @@ export function readWriteOptions(
   owner: string,
   options: WriteOptions | undefined,
 ): Settled<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
+  if (options === undefined) return plainWrite;
   return readOptions(owner, { signal, acknowledgeWithinMs }, options);
 }
 

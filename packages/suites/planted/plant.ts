@@ -2,7 +2,8 @@
  * Proves that the suites can fail: plants one bug after the other in a copy of the workspace and runs the
  * tests that have to notice it. `node packages/suites/planted/plant.ts [words of a bug's name]`
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
@@ -17,6 +18,8 @@ import { join, sep } from 'node:path';
 import { type PlantedBug, plantedBugs } from './bugs.ts';
 
 const root = join(import.meta.dirname, '../../..');
+/** Copies of the workspace that are worked in side by side: most tests wait more than they compute. */
+const COPIES = 2;
 /** A bug that makes a suite hang is noticed as well: no test that passes takes nearly so long. */
 const TEST_WITHIN_MS = 45_000;
 const RUN_WITHIN_MS = 180_000;
@@ -37,7 +40,7 @@ function copyWorkspace(): string {
 }
 
 /** Whether the tests noticed the bug; they have to pass without it, or the answer means nothing. */
-function isNoticed(copy: string, bug: PlantedBug): boolean {
+async function isNoticed(copy: string, bug: PlantedBug): Promise<boolean> {
   const path = join(copy, bug.file);
   const sound = readFileSync(path, 'utf8');
   if (sound.split(bug.sound).length !== 2) {
@@ -50,49 +53,63 @@ function isNoticed(copy: string, bug: PlantedBug): boolean {
     sound.replace(bug.sound, () => bug.broken),
   );
   try {
-    return runTests(copy, bug) !== 0;
+    return !(await passes(copy, bug));
   } finally {
     writeFileSync(path, sound);
   }
 }
 
-function runTests(copy: string, { tests }: PlantedBug): number {
+async function passes(copy: string, { tests }: PlantedBug): Promise<boolean> {
   const jest = join(copy, 'node_modules/jest/bin/jest.js');
-  const args = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest];
-  const limits = ['--testTimeout', String(TEST_WITHIN_MS)];
-  const { status } = spawnSync(
-    process.execPath,
-    [
-      ...args,
-      ...limits,
-      '--runInBand',
-      '--forceExit',
-      '--testPathPatterns',
-      tests.path,
-      '-t',
-      tests.name,
-    ],
-    { cwd: copy, timeout: RUN_WITHIN_MS, stdio: 'ignore' },
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const limits = ['--testTimeout', String(TEST_WITHIN_MS), '--runInBand', '--forceExit'];
+  const chosenTests = ['--testPathPatterns', tests.path, '-t', tests.name];
+  const child = spawn(process.execPath, [...flags, jest, ...limits, ...chosenTests], {
+    cwd: copy,
+    timeout: RUN_WITHIN_MS,
+    stdio: 'ignore',
+  });
+  const [status] = await once(child, 'exit');
+  return status === 0;
+}
+
+/** Works off the tasks in as many copies of the workspace at once as there are; one that throws ends it. */
+async function inCopies(tasks: readonly ((copy: string) => Promise<void>)[]): Promise<void> {
+  const queue = [...tasks];
+  const lanes = await Promise.allSettled(
+    copies.map(async (copy) => {
+      try {
+        for (let task = queue.shift(); task !== undefined; task = queue.shift()) await task(copy);
+      } finally {
+        queue.length = 0;
+      }
+    }),
   );
-  return status ?? 1;
+  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
 }
 
 const words = process.argv.slice(2).join(' ');
 const chosen = plantedBugs.filter(({ name }) => name.includes(words));
-const copy = copyWorkspace();
+const judges = [...new Map(chosen.map((bug) => [JSON.stringify(bug.tests), bug])).values()];
+const copies: string[] = [];
 let unnoticed = 0;
 try {
-  for (const bug of new Map(chosen.map((each) => [JSON.stringify(each.tests), each])).values()) {
-    if (runTests(copy, bug) === 0) continue;
-    throw new Error(`the tests at ${bug.tests.path} are red without any planted bug`);
-  }
-  for (const bug of chosen) {
-    const noticed = isNoticed(copy, bug);
-    if (!noticed) unnoticed += 1;
-    process.stdout.write(`${noticed ? 'noticed  ' : 'UNNOTICED'}  ${bug.name}\n`);
-  }
+  for (let made = 0; made < COPIES; made += 1) copies.push(copyWorkspace());
+  await inCopies(
+    judges.map((bug) => async (copy) => {
+      if (await passes(copy, bug)) return;
+      throw new Error(`the tests at ${bug.tests.path} are red without any planted bug`);
+    }),
+  );
+  await inCopies(
+    chosen.map((bug) => async (copy) => {
+      const noticed = await isNoticed(copy, bug);
+      if (!noticed) unnoticed += 1;
+      process.stdout.write(`${noticed ? 'noticed  ' : 'UNNOTICED'}  ${bug.name}\n`);
+    }),
+  );
 } finally {
-  rmSync(copy, { recursive: true, force: true });
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
 }
 const totals = { passed: chosen.length - unnoticed, failed: unnoticed, skipped: 0 };
 const report = join(root, 'reports/planted');

@@ -1,9 +1,10 @@
+import { containerNetwork } from '../docker/attachment.ts';
 import { type EngineAddress, askEngine } from '../docker/engine.ts';
 import { followContainer, readLogs } from '../docker/life.ts';
 import { containerMemory } from '../docker/memory.ts';
 import type { ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
-import { type ComposedServer, fieldOf } from './project.ts';
+import { type ComposedServer, fieldOf, findService } from './project.ts';
 
 /**
  * Takes over a container that compose has brought up. It is broken like any other, and given back running:
@@ -15,15 +16,29 @@ export function seatComposed(
   { logMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
 ): ServerDriver {
-  const { container, address } = server;
-  const unguard = watchdog.guard({ type: 'composed', engine, container });
+  const { service, project, address } = server;
+  let { container } = server;
+  let unguard = watchdog.guard({ type: 'composed', engine, container });
+  let isAdopted = false;
   return {
     async launch(signal) {
+      const now = await findService(engine, service, project, signal);
+      if (now !== undefined && now.container !== container) {
+        unguard();
+        ({ container } = now);
+        unguard = watchdog.guard({ type: 'composed', engine, container });
+        isAdopted = false;
+      }
       await revive(engine, container, signal);
       return followContainer(engine, container, kind.stopSignal);
     },
-    probe: (signal) => kind.probe(address, signal),
+    async probe(signal) {
+      if (!isAdopted) await kind.adopt?.(address, signal);
+      isAdopted = true;
+      return kind.probe(address, signal);
+    },
     memory: containerMemory(kind.name, engine, () => container),
+    network: containerNetwork(kind.name, engine, () => container),
     async log(signal) {
       const printed = await readLogs(engine, container, signal);
       return printed.subarray(-logMaxBytes).toString('utf8');

@@ -3,7 +3,7 @@ import type { Rule } from '@holdfast/resilience';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
-import { steer } from '../program/steering.ts';
+import { steer, tellSettings } from '../program/steering.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import type { DnsFault } from './faults.ts';
@@ -44,6 +44,7 @@ export const dnsRule: Rule<DnsSettings> = {
 
 export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<Dns> {
   const solo = soloist({
+    compose: { stands: true, services: ['dns'] },
     docker: { stands: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
@@ -56,6 +57,9 @@ export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<D
           network: 'machine',
           url: ({ host, port }) => `dns://${host}:${port}`,
           probe: askReady,
+          async adopt(at, signal) {
+            await tellSettings('dns', at, settings, signal);
+          },
         },
         address,
         env,

@@ -1,6 +1,8 @@
 import { orAbort } from '../deadline.ts';
+import { engineStatus } from '../errors.ts';
 import type { Address, Container, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
+import { containerNetwork } from './attachment.ts';
 import { startContainer } from './container.ts';
 import { type EngineAddress, askEngine, removeContainers } from './engine.ts';
 import { followContainer, readLogs } from './life.ts';
@@ -30,18 +32,17 @@ export async function seatInDocker(
   let id: string | undefined;
   return {
     async launch(limit) {
+      if (id !== undefined && !(await startAgain(engine, id, limit))) id = undefined;
       if (id === undefined) {
         const mounts = hostDisk === undefined ? [] : [hostDisk.mount];
         creation = startContainer(container, { address, labels, logMaxBytes, mounts });
         id = await orAbort(creation, limit);
-      } else {
-        const path = `/containers/${id}/start`;
-        await askEngine(engine, { method: 'POST', path, signal: limit });
       }
       return followContainer(engine, id, kind.stopSignal);
     },
     probe: (limit) => kind.probe(address, limit),
     memory: containerMemory(kind.name, engine, () => id),
+    network: containerNetwork(kind.name, engine, () => id),
     disk: hostDisk?.disk,
     async log(limit) {
       if (id === undefined) return '';
@@ -56,4 +57,19 @@ export async function seatInDocker(
       release();
     },
   };
+}
+
+/** Starts a container that has ended; `false` when somebody has removed it. */
+async function startAgain(
+  engine: EngineAddress,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await askEngine(engine, { method: 'POST', path: `/containers/${id}/start`, signal });
+    return true;
+  } catch (error) {
+    if (engineStatus(error) !== 404) throw error;
+    return false;
+  }
 }

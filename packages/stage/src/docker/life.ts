@@ -2,6 +2,9 @@ import { engineStatus } from '../errors.ts';
 import type { Life } from '../server.ts';
 import { type EngineAddress, askEngine } from './engine.ts';
 
+/** How often a pause that the engine could not bring about is asked for. */
+const MAX_PAUSES = 5;
+
 /** The present run of a container that has just been started. */
 export function followContainer(
   engine: EngineAddress,
@@ -20,11 +23,20 @@ export function followContainer(
       if (status !== 404 && status !== 409) throw error;
     }
   };
+  const pause = async (signal: AbortSignal, attempts = MAX_PAUSES): Promise<void> => {
+    try {
+      await tell('pause', signal);
+    } catch (error) {
+      // A health check that begins at that moment keeps the freezer from its end; nothing is frozen then.
+      if (engineStatus(error) !== 500 || attempts === 1) throw error;
+      await pause(signal, attempts - 1);
+    }
+  };
   return {
     ended: untilEnded(engine, id),
     terminate: (signal) => send(stopSignal, signal),
     kill: (signal) => send('SIGKILL', signal),
-    freeze: (signal) => tell('pause', signal),
+    freeze: (signal) => pause(signal),
     thaw: (signal) => tell('unpause', signal),
   };
 }

@@ -2,7 +2,7 @@ import { InvalidOptionError, type Rule } from '@holdfast/resilience';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { nodeServer } from '../program/node-server.ts';
-import { askControl, steer } from '../program/steering.ts';
+import { askControl, steer, tellSettings } from '../program/steering.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import type { GitRequest } from './exchange.ts';
@@ -49,6 +49,7 @@ export const gitRule: Rule<GitSettings> = {
 
 export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<Git> {
   const solo = soloist({
+    compose: { stands: true, services: ['git'] },
     docker: { stands: true, images: [imageOf('node', env)] },
     locate: () => locateGit(env),
     cast: (address) =>
@@ -61,6 +62,9 @@ export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<G
           url: ({ host, port }) => `http://${host}:${port}`,
           async probe(at, signal) {
             await askControl(at, { method: 'GET', path: 'health' }, signal);
+          },
+          async adopt(at, signal) {
+            await tellSettings('git', at, settings, signal);
           },
         },
         address,

@@ -38,11 +38,23 @@ export async function seatLocally(
   const log = join(home, 'server.log');
   const args = await kind.local.arrange(directory, address);
   const { stopSignal = 'SIGTERM' } = kind;
+  let isComplete = false;
   return {
     async launch() {
       await keepNewest(log, logMaxBytes);
-      const onPid = (pid: number): Promise<void> => memory.launched(pid);
-      return launchProcess({ program, args, directory, log, stopSignal, clock, watchdog, onPid });
+      const life = await launchProcess({
+        program,
+        args,
+        directory,
+        log,
+        stopSignal,
+        clock,
+        watchdog,
+        onPid: (pid) => memory.launched(pid),
+      });
+      if (!isComplete) kind.local.complete?.(directory);
+      isComplete = true;
+      return life;
     },
     memory: process.platform === 'linux' ? memory : undefined,
     disk: diskMaxBytes === undefined ? undefined : ballastIn(directory),

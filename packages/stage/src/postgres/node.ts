@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { appendFile, chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address, Environment, ProcessUser, ServerKind } from '../server-kind.ts';
@@ -27,6 +28,12 @@ const DEFAULTS: PostgresSettings = {
   wal_retrieve_retry_interval: '50ms',
   wal_receiver_status_interval: '1s',
 };
+
+/**
+ * The folders of template1 and template0: two thirds of the files, and nobody asks for them while the server
+ * comes up.
+ */
+const TEMPLATE_DATABASES = ['base/1', 'base/4'];
 
 /** A session begun while the server cannot take any: it starts, recovers or ends. */
 const CANNOT_CONNECT_NOW = '57P03';
@@ -64,7 +71,7 @@ export function postgresNode(
       async arrange(directory, { host, port }) {
         const { template, user } = node.ground();
         const data = join(directory, 'data');
-        copyDataFolder(template, data, user);
+        copyDataFolder(template, data, user, TEMPLATE_DATABASES);
         await appendFile(join(data, 'postgresql.conf'), postgresqlConf(all));
         if (follows !== undefined) {
           const marker = join(data, 'standby.signal');
@@ -81,6 +88,14 @@ export function postgresNode(
         };
         const flags = Object.entries(own).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
         return ['-D', data, ...flags];
+      },
+      complete(directory) {
+        const { template, user } = node.ground();
+        for (const folder of TEMPLATE_DATABASES) {
+          const from = join(template, folder);
+          // Before version 15 template0 lies elsewhere, and has been copied with the rest.
+          if (existsSync(from)) copyDataFolder(from, join(directory, 'data', folder), user);
+        }
       },
     },
     container: postgresContainer({ image, settings: all, follows, at, conf: postgresqlConf }),

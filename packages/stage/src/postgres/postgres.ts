@@ -77,10 +77,7 @@ export function postgresEnsemble(
       contained === undefined
         ? { stands: false, why: `no image of Postgres ${version} is known, but of 15 and 18` }
         : { stands: true, images: [image] },
-    compose: composedAs(replica ? ['postgres', 'postgres-replica'] : ['postgres'], [
-      ...(Object.keys(settings).length > 0 ? ['postgres.settings'] : []),
-      ...(version === undefined || version === COMPOSED_MAJOR ? [] : ['postgres.version']),
-    ]),
+    compose: composed({ version, replica, settings }),
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateFolder(program, context, signal);
@@ -111,8 +108,23 @@ export function postgresEnsemble(
 }
 
 const CONTAINER_MAJORS = [18, 15] as const;
-/** That of docker-compose.test.yml. */
+/** Those that docker-compose.test.yml holds open, the second without a replica and under a profile. */
 const COMPOSED_MAJOR = 15;
+const COMPOSED_ALONE_MAJOR = 18;
+
+function composed({
+  version = COMPOSED_MAJOR,
+  replica,
+  settings,
+}: PostgresForm): Ensemble<unknown>['compose'] {
+  const changed = Object.keys(settings).length > 0 ? ['postgres.settings'] : [];
+  if (version === COMPOSED_ALONE_MAJOR && !replica) return composedAs(['postgres-18'], changed);
+  const services = replica ? ['postgres', 'postgres-replica'] : ['postgres'];
+  return composedAs(services, [
+    ...changed,
+    ...(version === COMPOSED_MAJOR ? [] : ['postgres.version']),
+  ]);
+}
 
 /** The major version of the image that stands for what was asked for; any: one that was replaced first. */
 function containerMajor(version: number | undefined, env: Environment): 15 | 18 | undefined {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import type { Server } from 'node:net';
 
 /** What each program of the stage is started with: where it listens, and where its settings are kept. */
@@ -31,6 +32,8 @@ export function serve(
     const address = server.address();
     const taken = typeof address === 'object' && address !== null ? address.port : port;
     console.log(`${name} listens on ${host}:${taken}`);
+    // Now rather than at its end, which may be a crash.
+    flushCompileCache();
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

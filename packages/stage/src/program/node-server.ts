@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { imageOf } from '../images.ts';
+import { compileCache } from '../local/compile-cache.ts';
 import type { Address, Container, Environment, Program, ServerKind } from '../server-kind.ts';
 import { programFiles } from './files.ts';
 
@@ -17,6 +18,8 @@ export interface NodeServer {
   url(address: Address): string;
   /** One exchange in the protocol of its clients; rejects when nobody answers. */
   probe(address: Address, signal: AbortSignal): Promise<void>;
+  /** Brings one that stood before the stage to `settings`. */
+  adopt?(address: Address, signal: AbortSignal): Promise<void>;
 }
 
 const SETTINGS = 'settings.json';
@@ -27,7 +30,8 @@ const FLAGS = ['--disable-warning=ExperimentalWarning'];
 /** The Node that runs the stage runs its programs. */
 export function locateNode(): Promise<Program> {
   // Nothing of the runner's own: no debugger, no hooks.
-  return Promise.resolve({ file: process.execPath, env: { NODE_OPTIONS: '' } });
+  const env = { NODE_OPTIONS: '', ...compileCache(process.env) };
+  return Promise.resolve({ file: process.execPath, env });
 }
 
 export function nodeServer(server: NodeServer, address: Address, env: Environment): ServerKind {
@@ -41,6 +45,9 @@ export function nodeServer(server: NodeServer, address: Address, env: Environmen
     async probe(at, signal) {
       await server.probe(at, signal);
       return 'ready';
+    },
+    async adopt(at, signal) {
+      await server.adopt?.(at, signal);
     },
     local: {
       async arrange(directory, { host, port }) {

@@ -41,12 +41,9 @@ export function steer<Settings>(
     if (state !== 'running') throw new StageStateError(name, verb, state, ['running']);
     const late = (): Error =>
       new ServerTimeoutError(name, stopTimeoutMs, `did not answer ${verb}()`);
-    return withDeadline(clock, stopTimeoutMs, undefined, late, async (limit) => {
-      const { status, body } = await askControl(handle.direct, what, limit);
-      const said: unknown = JSON.parse(body);
-      if (status === 200) return said;
-      throw new StageSteeringError(name, verb, errorIn(said));
-    });
+    return withDeadline(clock, stopTimeoutMs, undefined, late, async (limit) =>
+      answerOf(name, verb, await askControl(handle.direct, what, limit)),
+    );
   };
 
   return {
@@ -67,6 +64,31 @@ export function steer<Settings>(
   };
 }
 
+/**
+ * Tells a server of that name what it is to be; resolves with what it then says it is.
+ * Rejects with StageSteeringError when it refuses, with the socket's error, or with the signal's reason.
+ */
+export async function tellSettings(
+  name: string,
+  address: Address,
+  settings: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const what = { method: 'PUT', path: 'settings', body: JSON.stringify(settings) } as const;
+  return answerOf(name, 'settings', await askControl(address, what, signal));
+}
+
+interface ControlAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+function answerOf(name: string, verb: string, { status, body }: ControlAnswer): unknown {
+  const said: unknown = JSON.parse(body);
+  if (status === 200) return said;
+  throw new StageSteeringError(name, verb, errorIn(said));
+}
+
 interface ControlRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
   /** Behind {@link CONTROL_PATH}. */
@@ -79,7 +101,7 @@ export function askControl(
   { host, port }: Address,
   { method, path, body }: ControlRequest,
   signal: AbortSignal,
-): Promise<{ status: number; body: string }> {
+): Promise<ControlAnswer> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
     const sent = request(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '@holdfast/resilience';
 import { withDeadline } from '../deadline.ts';
-import { type Ensemble, composedAs, member } from '../ensemble.ts';
+import { type Ensemble, composedAs } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';
 import type { Address, Environment, Place, StageContext } from '../server-kind.ts';
@@ -66,6 +67,7 @@ export function redisSentinel(
 ): Ensemble<RedisSentinel> {
   // Replicas get their copy at once instead of after five seconds in which others might join.
   const settings = { 'repl-diskless-sync-delay': '0', ...options.settings };
+  let cast: Cast | undefined;
   return {
     size: 1 + REPLICAS + SENTINELS,
     portOffsets: [],
@@ -114,7 +116,20 @@ export function redisSentinel(
       ];
     },
     async settle(handles, { clock }, signal) {
-      const { replicas, sentinels } = parts(handles);
+      const sentinels = handles.slice(1 + REPLICAS);
+      const nodes = handles.slice(0, 1 + REPLICAS);
+      // Of those that compose holds open an earlier test may have had another one promoted.
+      await untilHolds(
+        clock,
+        async (limit) => {
+          const [primary, ...rest] = await namedPrimaries(clock, sentinels, nodes, limit);
+          if (primary === undefined || rest.some((other) => other !== primary)) return false;
+          cast = { primary, replicas: nodes.filter((each) => each !== primary), sentinels };
+          return true;
+        },
+        signal,
+      );
+      const replicas = cast?.replicas ?? [];
       const tellAll = (pingPeriodMs: number): Promise<unknown> => {
         const words = ['SENTINEL', 'DEBUG', 'ping-period', String(pingPeriodMs)];
         return Promise.all(sentinels.map(({ direct }) => answerOf(direct, words, signal)));
@@ -131,15 +146,34 @@ export function redisSentinel(
       ]);
       await tellAll(PING_PERIOD_MS);
     },
-    present: (handles, context) => present(handles, context),
+    present(_handles, context) {
+      if (cast === undefined) throw new TypeError('redis was presented before it had settled');
+      return present(cast, context);
+    },
   };
 }
 
-function parts(handles: readonly ServerHandle[]): {
-  replicas: readonly ServerHandle[];
-  sentinels: readonly ServerHandle[];
-} {
-  return { replicas: handles.slice(1, 1 + REPLICAS), sentinels: handles.slice(1 + REPLICAS) };
+/** Who plays which part once they have come together. */
+interface Cast {
+  readonly primary: ServerHandle;
+  readonly replicas: readonly ServerHandle[];
+  readonly sentinels: readonly ServerHandle[];
+}
+
+/** Whom the running Sentinels name as the primary, one name from each that answers. */
+async function namedPrimaries(
+  clock: Clock,
+  sentinels: readonly ServerHandle[],
+  nodes: readonly ServerHandle[],
+  signal?: AbortSignal,
+): Promise<(ServerHandle | undefined)[]> {
+  const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME];
+  const replies = await answersOf(clock, sentinels, command, signal);
+  return replies.map((reply) => {
+    const port = reply.kind === 'list' ? Number(valueOf(reply.items[1])) : Number.NaN;
+    // Members that compose brought up tell each other's own addresses.
+    return nodes.find((node) => node.port === port || node.direct.port === port);
+  });
 }
 
 interface Watched {
@@ -195,23 +229,13 @@ async function seesAll(sentinel: Address, signal: AbortSignal): Promise<boolean>
   );
 }
 
-function present(handles: readonly ServerHandle[], context: StageContext): RedisSentinel {
+function present({ primary, replicas, sentinels }: Cast, context: StageContext): RedisSentinel {
   const { clock, readyTimeoutMs } = context;
-  const { replicas, sentinels } = parts(handles);
-
-  /** The addresses that the running Sentinels name, one from each that answers. */
-  const named = async (signal?: AbortSignal): Promise<(ServerHandle | undefined)[]> => {
-    const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME];
-    const replies = await answersOf(clock, sentinels, command, signal);
-    return replies.map((reply) => {
-      const port = reply.kind === 'list' ? Number(valueOf(reply.items[1])) : Number.NaN;
-      // Members that compose brought up tell each other's own addresses.
-      return handles.find((handle) => handle.port === port || handle.direct.port === port);
-    });
-  };
+  const named = (signal?: AbortSignal): Promise<(ServerHandle | undefined)[]> =>
+    namedPrimaries(clock, sentinels, [primary, ...replicas], signal);
 
   return {
-    primary: member(handles, 0),
+    primary,
     replicas,
     sentinels,
     sentinelAddresses: sentinels.map(({ host, port }) => ({ host, port })),

@@ -47,10 +47,17 @@ export const supabaseRule: Rule<SupabaseSettings> = {
   accepts: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
 };
 
+const NOT_CONTAINED = {
+  stands: false,
+  why: 'our own Supabase is a process of this machine only',
+} as const;
+
 export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
   const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
   const solo = soloist({
-    docker: { stands: false, why: 'our own Supabase is a process of this machine only' },
+    // In containers other servers stand in its place.
+    docker: NOT_CONTAINED,
+    compose: NOT_CONTAINED,
     locate() {
       if (rest !== undefined) assertLiteIsThere();
       return locateNode();

@@ -14,7 +14,7 @@ import { createRequestLog } from '../program/request-log.ts';
 import { sharePort } from '../program/shared-port.ts';
 import { contextOf } from './context.ts';
 import type { TlsHandshake } from './handshake.ts';
-import { type TlsSettings, readTlsSettings } from './settings.ts';
+import { type TlsProtocol, type TlsSettings, readTlsSettings } from './settings.ts';
 
 /** The program of the TLS server: HTTPS or an echo, and the stage's control beside it in the clear. */
 
@@ -24,16 +24,20 @@ const MAX_BODY_BYTES = 16_777_216;
 const entry = readEntry();
 const log = createRequestLog<TlsHandshake>();
 let server: Server | undefined;
+let protocol: TlsProtocol | undefined;
 let fault: string | undefined;
 
 const control = await openControl({
   file: entry.file,
-  read: readTlsSettings,
+  // One that has not been told yet, as compose brings it up, has nothing to show.
+  read: (given) => (given === undefined ? undefined : readTlsSettings(given)),
   enact(settings) {
-    ({ fault } = settings);
     // In force for who connects from now on; a connection that stands keeps what it was shown.
-    if (server === undefined) server = open(settings);
+    if (settings === undefined) server = undefined;
+    else if (server === undefined || settings.protocol !== protocol) server = open(settings);
     else server.setSecureContext(contextOf(settings));
+    protocol = settings?.protocol;
+    fault = settings?.fault;
     return Promise.resolve();
   },
   log,
@@ -78,7 +82,10 @@ const controlServer = createHttpServer((incoming, outgoing) => {
   if (!control.answers(incoming, outgoing)) outgoing.writeHead(404).end();
 });
 const sockets = new Set<Socket>();
-const share = sharePort(controlServer, (socket) => server?.emit('connection', socket));
+const share = sharePort(controlServer, (socket) => {
+  if (server === undefined) socket.destroy();
+  else server.emit('connection', socket);
+});
 const port = createServer((socket) => {
   sockets.add(socket);
   socket.once('close', () => sockets.delete(socket));

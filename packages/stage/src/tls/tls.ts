@@ -3,7 +3,7 @@ import type { Clock } from '@holdfast/resilience';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
-import { steer } from '../program/steering.ts';
+import { steer, tellSettings } from '../program/steering.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import { type TlsForm, faultRule } from './form.ts';
@@ -54,6 +54,7 @@ export function tlsEnsemble(
   const settings = settingsUnder(fault);
   const scheme = protocol === 'https' ? 'https' : 'tls';
   const solo = soloist({
+    compose: { stands: true, services: ['tls'] },
     docker: { stands: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
@@ -65,6 +66,9 @@ export function tlsEnsemble(
           network: 'bridge',
           url: ({ host, port }) => `${scheme}://${host}:${port}`,
           probe: shakeHands,
+          async adopt(at, signal) {
+            await tellSettings('tls', at, settings, signal);
+          },
         },
         address,
         env,

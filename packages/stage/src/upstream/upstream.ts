@@ -1,8 +1,8 @@
 import type { Rule } from '@holdfast/resilience';
-import { type Ensemble, member, soloist } from '../ensemble.ts';
+import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
-import { askControl, steer } from '../program/steering.ts';
+import { askControl, steer, tellSettings } from '../program/steering.ts';
 import type { Environment } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
 import type { UpstreamRequest } from './exchange.ts';
@@ -59,6 +59,13 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
           async probe(at, signal) {
             await askControl(at, { method: 'GET', path: 'health' }, signal);
           },
+          // What its environment says of failures and delays holds where the stage was asked for none.
+          async adopt(at, signal) {
+            const said = isAsItComes
+              ? JSON.parse((await askControl(at, { method: 'GET', path: 'settings' }, signal)).body)
+              : await tellSettings('upstream', at, settings, signal);
+            inForce = readUpstreamSettings('upstream', said, {});
+          },
         },
         address,
         env,
@@ -66,15 +73,6 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
   });
   return {
     ...solo,
-    async settle(handles, _context, signal) {
-      // One that stood already, as compose holds it open, may have been told something else before.
-      const { direct } = member(handles, 0);
-      const path = 'settings';
-      const { body } = isAsItComes
-        ? await askControl(direct, { method: 'GET', path }, signal)
-        : await askControl(direct, { method: 'PUT', path, body: JSON.stringify(settings) }, signal);
-      inForce = readUpstreamSettings('upstream', JSON.parse(body), {});
-    },
     present(handles, context) {
       const handle = solo.present(handles, context);
       const steering = steer(handle, inForce, context);

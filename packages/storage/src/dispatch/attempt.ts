@@ -2,13 +2,16 @@ import type { Clock } from '@holdfast/resilience';
 import {
   type BackendFailure,
   type BackendResult,
+  type BodySource,
   type Condition,
   type ObjectHead,
   type PutOptions,
   type PutReceipt,
   type StorageBackend,
+  type UploadProgress,
   caught,
   failed,
+  thrown,
 } from '../backend.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Operation } from '../operation.ts';
@@ -171,27 +174,40 @@ async function send(
     count('removes', 0);
     return caught('write', () => backend.remove(key, { signal }));
   }
-  const body = await log
-    .bodyToSend(operation)
-    .catch((cause: unknown) => failed('invalid', 'its bytes cannot be read any more', { cause }));
-  if ('kind' in body) return body;
+  let body: BodySource;
+  try {
+    body = await log.bodyToSend(operation);
+  } catch (cause) {
+    return failed('invalid', 'its bytes cannot be read any more', { cause });
+  }
   count('puts', operation.size);
-  const options: PutOptions = {
-    contentType,
-    maxAgeSeconds,
-    metadata,
-    mark: { operationId: id, generation, sha256 },
-    condition,
-    signal,
-    progress: {
-      saved: lane.progress?.generation === generation ? lane.progress.state : undefined,
-      async save(state) {
-        lane.progress = { generation, state };
-        await log.keepProgress({ backend: backend.name, key, generation, state });
-      },
+  const mark = { operationId: id, generation, sha256 };
+  const options: PutOptions = { contentType, maxAgeSeconds, metadata, mark, condition, signal };
+  const isLarge = operation.size > backend.largeFromBytes;
+  try {
+    return await backend.put(
+      key,
+      body,
+      isLarge ? { ...options, progress: progressOf(lane, generation, backend, log) } : options,
+    );
+  } catch (cause) {
+    return thrown('write', cause);
+  }
+}
+
+function progressOf(
+  lane: Lane,
+  generation: number,
+  backend: StorageBackend,
+  log: OperationLog,
+): UploadProgress {
+  return {
+    saved: lane.progress?.generation === generation ? lane.progress.state : undefined,
+    async save(state) {
+      lane.progress = { generation, state };
+      await log.keepProgress({ backend: backend.name, key: lane.key, generation, state });
     },
   };
-  return caught('write', () => backend.put(key, body, options));
 }
 
 function ended(

@@ -4,7 +4,8 @@ import type { BackendHealth } from '../storage.ts';
 import { Channel, type ChannelTuning } from './channel.ts';
 import { type Chain, Lane, type LaneState, laneOf } from './lane.ts';
 import type { TurnResult } from './track.ts';
-import { type Next, type TurnParts, playTurn } from './turn.ts';
+import type { AttemptParts } from './attempt.ts';
+import { type Next, type TurnParts, attemptParts, playTurn } from './turn.ts';
 
 export interface DispatcherParts extends ChannelTuning, TurnParts {
   readonly backends: readonly StorageBackend[];
@@ -20,6 +21,8 @@ export interface DispatcherParts extends ChannelTuning, TurnParts {
 export class Dispatcher {
   readonly channels: readonly Channel[];
   readonly #parts: DispatcherParts;
+  /** By the place of the channel. */
+  readonly #attempts: readonly AttemptParts[];
   readonly #chains = new Map<string, Chain>();
   readonly #closing = new AbortController();
   readonly #turns = new Set<Promise<unknown>>();
@@ -37,6 +40,8 @@ export class Dispatcher {
           changed: (channel, from) => this.#changed(channel, from),
         }),
     );
+    const { signal } = this.#closing;
+    this.#attempts = this.channels.map((channel) => attemptParts(channel, signal, parts));
   }
 
   /** Keys with writes that not every backend has, oldest first. */
@@ -185,14 +190,15 @@ export class Dispatcher {
 
   async #turn(channel: Channel, lane: Lane): Promise<TurnResult> {
     const chain = this.#chains.get(lane.key);
-    if (chain === undefined) return { kind: 'nothing' };
+    const ways = this.#attempts[channel.place];
+    if (chain === undefined || ways === undefined) return { kind: 'nothing' };
     lane.running = chain.newest;
     if (lane.state === 'resting') {
       lane.next = { kind: 'verified' };
       return { kind: 'nothing' };
     }
     this.#enter(lane, 'running');
-    const turn = playTurn(lane, chain.newest, channel, this.#closing.signal, this.#parts);
+    const turn = playTurn(lane, chain.newest, channel, ways, this.#parts);
     this.#turns.add(turn);
     const { result, next } = await turn;
     this.#turns.delete(turn);
@@ -267,7 +273,7 @@ export class Dispatcher {
     this.#busy += 1;
     this.#enter(lane, 'idle');
     lane.isRemovalInDoubt = false;
-    this.#parts.log.settle(operation, lane.backend, () => {
+    this.#parts.log.settle(operation, lane.backend, this.#turns.size === 0, () => {
       lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
       this.#retire(chain);
       this.#lessBusy();

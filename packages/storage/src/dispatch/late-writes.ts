@@ -1,22 +1,28 @@
+interface LateWrite {
+  attempts: number;
+  readonly untilMs: number;
+  readonly isPresumed: boolean;
+}
+
+/** Most keys never have one. */
+const none = new Map<number, LateWrite>();
+
 /**
  * Writes of one key that a backend was sent and may apply at any time until `untilMs`: their answers were
  * lost. A later write that is sent before that may be undone by one of them.
  */
 export class LateWrites {
-  readonly #byGeneration = new Map<
-    number,
-    { attempts: number; untilMs: number; isPresumed: boolean }
-  >();
+  #byGeneration: Map<number, LateWrite> = none;
 
   /** One more attempt whose end nobody knows. */
   add(generation: number, untilMs: number): void {
     const attempts = (this.#byGeneration.get(generation)?.attempts ?? 0) + 1;
-    this.#byGeneration.set(generation, { attempts, untilMs, isPresumed: false });
+    this.#set(generation, { attempts, untilMs, isPresumed: false });
   }
 
   /** An earlier process may have sent it, nobody knows how often: seeing it there once proves nothing. */
   presume(generation: number, untilMs: number): void {
-    this.#byGeneration.set(generation, { attempts: Infinity, untilMs, isPresumed: true });
+    this.#set(generation, { attempts: Infinity, untilMs, isPresumed: true });
   }
 
   /** It was sent once more, and that was answered: what is seen from now on may be this attempt's. */
@@ -57,5 +63,10 @@ export class LateWrites {
   /** Until when any of them may be applied. */
   untilMs(nowMs: number): number | undefined {
     return this.hazardTo(Number.NaN, nowMs);
+  }
+
+  #set(generation: number, late: LateWrite): void {
+    if (this.#byGeneration === none) this.#byGeneration = new Map();
+    this.#byGeneration.set(generation, late);
   }
 }

@@ -45,6 +45,8 @@ export class Track {
   readonly #options: TrackOptions;
   readonly #circuit: CircuitBreaker;
   readonly #line = new Set<Lane>();
+  /** Goes on where it was: a new one walks over every place that was given up since the line was longer. */
+  #places = this.#line.values();
   readonly #timers = new Map<Lane, Timer>();
   #inFlight = 0;
   /** How many may be in flight at the moment. */
@@ -115,9 +117,7 @@ export class Track {
   }
 
   #pump(): void {
-    while (!this.#isClosed && this.#inFlight < this.#limit) {
-      const [lane] = this.#line;
-      if (lane === undefined) return;
+    while (!this.#isClosed && this.#line.size > 0 && this.#inFlight < this.#limit) {
       const nowMs = this.#options.clock.now();
       if (this.#parkedUntilMs !== undefined && nowMs < this.#parkedUntilMs) {
         this.#wakeIn(this.#parkedUntilMs - nowMs);
@@ -129,7 +129,7 @@ export class Track {
         if (permit.retryAfterMs !== undefined) this.#wakeIn(permit.retryAfterMs);
         return;
       }
-      this.#line.delete(lane);
+      const lane = this.#first();
       this.#inFlight += 1;
       void this.#options.turn(lane).then((result) => {
         this.#inFlight -= 1;
@@ -141,6 +141,18 @@ export class Track {
         this.#pump();
       });
     }
+  }
+
+  /** Takes who waits longest out of a line that is not empty. */
+  #first(): Lane {
+    let place = this.#places.next();
+    if (place.done === true) {
+      this.#places = this.#line.values();
+      place = this.#places.next();
+    }
+    if (place.done === true) throw new RangeError('nobody waits');
+    this.#line.delete(place.value);
+    return place.value;
   }
 
   #took(result: TurnResult): void {

@@ -3,7 +3,7 @@ import { type BackendFailure, failed } from '../backend.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Operation } from '../operation.ts';
 import type { Conflict, ConflictResolution, StorageEvents } from '../storage.ts';
-import { type Attempted, abandonUpload, attempt } from './attempt.ts';
+import { type Attempted, type AttemptParts, abandonUpload, attempt } from './attempt.ts';
 import type { Channel } from './channel.ts';
 import type { Lane } from './lane.ts';
 import type { TurnResult } from './track.ts';
@@ -42,6 +42,20 @@ const LOOKS_AT_LATE_WRITES = 10;
 /** Delays have long stopped growing by then. */
 const MAX_STEPS = 20;
 
+/** What the attempts at one backend need, made once for all of them. */
+export function attemptParts(
+  channel: Channel,
+  signal: AbortSignal,
+  { log, clock, writer, lateWriteMs, resolve }: TurnParts,
+): AttemptParts {
+  const { backend, counts } = channel;
+  const count: AttemptParts['count'] = (what, bytes) => {
+    counts[what] += 1;
+    counts.putBytes += bytes;
+  };
+  return { backend, log, clock, signal, writer, lateWriteMs, resolve, count };
+}
+
 /** One lane's turn with its newest operation. Never rejects. */
 export async function playTurn(
   ...turn: Parameters<typeof play>
@@ -60,26 +74,16 @@ async function play(
   lane: Lane,
   operation: Operation,
   channel: Channel,
-  signal: AbortSignal,
+  ways: AttemptParts,
   parts: TurnParts,
 ): Promise<{ result: TurnResult; next: Next }> {
   if (lane.settledGeneration >= operation.generation) {
-    return lookOnce(lane, operation, channel, signal, parts);
+    return lookOnce(lane, operation, channel, ways.signal, parts);
   }
   const { clock, freshMs } = parts;
   lane.isDelayed ||= clock.now() - lane.acceptedAtMs > freshMs;
-  const attempted = await attempt(lane, operation, {
-    ...parts,
-    backend: channel.backend,
-    signal,
-    count: (what, bytes) => {
-      channel.counts[what] += 1;
-      channel.counts.putBytes += bytes;
-    },
-  });
-  if (attempted.kind === 'yielded' || attempted.kind === 'refused') {
-    await abandonUpload(lane, { backend: channel.backend, signal });
-  }
+  const attempted = await attempt(lane, operation, ways);
+  if (attempted.kind === 'yielded' || attempted.kind === 'refused') await abandonUpload(lane, ways);
   return afterAttempt(lane, operation, channel, attempted, parts);
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Journal, JournalFullError } from '@holdfast/journal';
+import type { Clock, Timer } from '@holdfast/resilience';
 import type { BodySource } from '../backend.ts';
 import { bytesSource } from '../body.ts';
 import { StorageFullError } from '../errors.ts';
@@ -27,6 +28,9 @@ interface Held {
 
 /** Records that say nothing any more before the old ones among them are written anew. */
 const COMPACT_AT_RECORDS = 2_000;
+/** What backends have is noted for so many operations at once, or after so long. */
+const SETTLE_AT = 64;
+const SETTLE_WITHIN_MS = 20;
 
 /**
  * What was accepted and is not yet on every backend, in a journal: operations, and how far each backend is.
@@ -36,6 +40,7 @@ const COMPACT_AT_RECORDS = 2_000;
 export class OperationLog {
   readonly #journal: Journal;
   readonly #blobs: Blobs;
+  readonly #clock: Clock;
   readonly #maxMemoryBytes: number;
   /** By operation id, in the order of their sequences. */
   readonly #held = new Map<string, Held>();
@@ -44,13 +49,17 @@ export class OperationLog {
   #inOrder = true;
   #latestSequence = 0;
   #settlements: { readonly settlement: Settlement; readonly kept: () => void }[] = [];
+  #settleTimer: Timer | undefined;
+  #isSettlingDue = false;
   #settling: Promise<void> | undefined;
+  #isReleaseDue = false;
   #compacting: Promise<void> | undefined;
   #memoryBytes = 0;
 
-  constructor(journal: Journal, blobs: Blobs, options: { maxMemoryBytes: number }) {
+  constructor(journal: Journal, blobs: Blobs, options: { clock: Clock; maxMemoryBytes: number }) {
     this.#journal = journal;
     this.#blobs = blobs;
+    this.#clock = options.clock;
     this.#maxMemoryBytes = options.maxMemoryBytes;
   }
 
@@ -66,6 +75,8 @@ export class OperationLog {
    */
   async append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
     const record = encodeRecord({ type: 'operation', operation, bytes, settled: [] });
+    // What waits to be noted shares the write.
+    if (this.#settlements.length > 0) this.#startSettling();
     await this.#append(record, operation.size, (sequence) => {
       const hasRoom = this.#memoryBytes + operation.size <= this.#maxMemoryBytes;
       const kept =
@@ -75,40 +86,38 @@ export class OperationLog {
       this.#memoryBytes += kept?.byteLength ?? 0;
       this.#hold({ operation, sequence, bytes: kept, isProven: true, settled: new Set() });
     });
-    if (this.#settlements.length > 0) this.#startSettling();
   }
 
-  /** The bytes of an operation that is still held. */
-  async body(operation: Operation): Promise<BodySource> {
+  /** The bytes of an operation that is still held; a promise only when the journal has to be read. */
+  body(operation: Operation): BodySource | Promise<BodySource> {
     if (operation.blob !== undefined) return this.#blobs.source(operation.blob, operation.size);
     const held = this.#held.get(operation.id);
     if (held === undefined) throw new RangeError(`operation ${operation.id} is no longer held`);
-    return bytesSource(held.bytes ?? (await this.#read(held)));
+    return held.bytes === undefined ? this.#read(held).then(bytesSource) : bytesSource(held.bytes);
   }
 
   /**
    * The same for who sends them: a file that an earlier process wrote is held against its checksum once.
    * @throws RangeError when it is not what was written
    */
-  async bodyToSend(operation: Operation): Promise<BodySource> {
-    const source = await this.body(operation);
+  bodyToSend(operation: Operation): BodySource | Promise<BodySource> {
     const held = this.#held.get(operation.id);
-    if (held === undefined || held.isProven) return source;
-    const hash = createHash('sha256');
-    for await (const chunk of source.open()) hash.update(chunk);
-    if (hash.digest('hex') !== operation.sha256) {
-      throw new RangeError(`the file of operation ${operation.id} is damaged`);
-    }
-    held.isProven = true;
-    return source;
+    return held === undefined || held.isProven ? this.body(operation) : this.#proven(held);
   }
 
-  /** Notes that a backend has it, together with others; `kept` is called once that is durable. */
-  settle(operation: Operation, backend: string, kept: () => void): void {
+  /**
+   * Notes that a backend has it, together with others; `kept` is called once that is durable. One that is
+   * lost costs the next process a look at the backend.
+   * @param isLast nothing is under way that others could be noted with: at once then.
+   */
+  settle(operation: Operation, backend: string, isLast: boolean, kept: () => void): void {
     this.#held.get(operation.id)?.settled.add(backend);
     const { key, generation } = operation;
     this.#settlements.push({ settlement: { backend, key, generation }, kept });
-    this.#startSettling();
+    if (isLast || this.#settlements.length >= SETTLE_AT) this.#startSettling();
+    else {
+      this.#settleTimer ??= this.#clock.schedule(SETTLE_WITHIN_MS, () => this.#startSettling());
+    }
   }
 
   async keepProgress(progress: Progress): Promise<void> {
@@ -123,11 +132,18 @@ export class OperationLog {
     this.#memoryBytes -= held.bytes?.byteLength ?? 0;
     // A name that could not be deleted is found and deleted by the next opening.
     if (operation.blob !== undefined) this.#blobs.remove(operation.blob).catch(() => undefined);
-    this.#release();
+    if (this.#isReleaseDue) return;
+    this.#isReleaseDue = true;
+    // Those of the same turn are let go of together.
+    queueMicrotask(() => {
+      this.#isReleaseDue = false;
+      this.#release();
+    });
   }
 
   /** Resolves when nothing is on its way to the journal. */
   async close(): Promise<void> {
+    if (this.#settlements.length > 0) this.#startSettling();
     while (this.#settling !== undefined || this.#compacting !== undefined) {
       await Promise.allSettled([this.#settling, this.#compacting]);
     }
@@ -140,15 +156,17 @@ export class OperationLog {
   }
 
   #startSettling(): void {
-    this.#settling ??= this.#keepSettlements().finally(() => {
-      this.#settling = undefined;
-    });
+    this.#settleTimer?.cancel();
+    this.#settleTimer = undefined;
+    this.#isSettlingDue = true;
+    this.#settling ??= this.#keepSettlements();
   }
 
   async #keepSettlements(): Promise<void> {
     // One turn later those of the same turn are in.
     await Promise.resolve();
-    while (this.#settlements.length > 0) {
+    while (this.#isSettlingDue && this.#settlements.length > 0) {
+      this.#isSettlingDue = false;
       const batch = this.#settlements;
       this.#settlements = [];
       const settlements = batch.map(({ settlement }) => settlement);
@@ -158,10 +176,12 @@ export class OperationLog {
       } catch {
         // Tried again with the next write; until then the operations stay held.
         this.#settlements.unshift(...batch);
-        return;
+        break;
       }
       for (const { kept } of batch) kept();
     }
+    // In the same turn: nothing can fall between the last look and this.
+    this.#settling = undefined;
   }
 
   /** @param note is told the sequence before anything else can happen. */
@@ -225,6 +245,18 @@ export class OperationLog {
         return;
       }
     }
+  }
+
+  async #proven(held: Held): Promise<BodySource> {
+    const { operation } = held;
+    const source = await this.body(operation);
+    const hash = createHash('sha256');
+    for await (const chunk of source.open()) hash.update(chunk);
+    if (hash.digest('hex') !== operation.sha256) {
+      throw new RangeError(`the file of operation ${operation.id} is damaged`);
+    }
+    held.isProven = true;
+    return source;
   }
 
   async #read(held: Held): Promise<Uint8Array> {

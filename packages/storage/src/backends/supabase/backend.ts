@@ -48,6 +48,7 @@ class SupabaseBackend implements StorageBackend {
   readonly name: string;
   readonly bucket: string;
   readonly largeFromBytes: number;
+  readonly #bucketPath: string;
   readonly #connection: Connection;
   readonly #verifiesDownloads: boolean;
 
@@ -63,6 +64,7 @@ class SupabaseBackend implements StorageBackend {
     this.#connection = connection;
     this.name = options.name;
     this.bucket = options.bucket;
+    this.#bucketPath = encodeURIComponent(options.bucket);
     this.largeFromBytes = options.largeFromBytes;
     this.#verifiesDownloads = options.verifyDownloads;
   }
@@ -76,8 +78,12 @@ class SupabaseBackend implements StorageBackend {
     body: BodySource,
     options: PutOptions,
   ): Promise<BackendResult<PutReceipt>> {
-    const refused = this.#refusal(key) ?? (await this.#unmet(key, options));
+    const refused = this.#refusal(key);
     if (refused !== undefined) return refused;
+    if (typeof options.condition === 'object') {
+      const unmet = await this.#unmet(key, options.condition.version, options.signal);
+      if (unmet !== undefined) return unmet;
+    }
     if (body.size > this.largeFromBytes) {
       const sent = await putResumable(this.#connection, {
         bucket: this.bucket,
@@ -190,7 +196,7 @@ class SupabaseBackend implements StorageBackend {
     if (refused !== undefined) return refused;
     const answered = await this.#connection.askForJson({
       method: 'DELETE',
-      path: `/object/${encodeURIComponent(this.bucket)}`,
+      path: `/object/${this.#bucketPath}`,
       effect: 'write',
       signal,
       body: JSON.stringify({ prefixes: [key] }),
@@ -214,7 +220,7 @@ class SupabaseBackend implements StorageBackend {
   ): Promise<BackendResult<ListPage>> {
     const answered = await this.#connection.askForJson({
       method: 'POST',
-      path: `/object/list-v2/${encodeURIComponent(this.bucket)}`,
+      path: `/object/list-v2/${this.#bucketPath}`,
       effect: 'read',
       signal,
       body: JSON.stringify({ prefix, limit, ...(cursor !== undefined && { cursor }) }),
@@ -247,19 +253,19 @@ class SupabaseBackend implements StorageBackend {
   /** The server refuses what exists (`x-upsert: false`), but compares no versions. */
   async #unmet(
     key: string,
-    { condition, signal }: PutOptions,
+    expected: string,
+    signal: AbortSignal,
   ): Promise<BackendFailure | undefined> {
-    if (typeof condition !== 'object') return undefined;
     const found = await this.head(key, { signal });
     if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
     const version = found.kind === 'ok' ? found.value.version : undefined;
-    return version === condition.version
+    return version === expected
       ? undefined
       : failed('conflict', 'it exists in another version, or no more');
   }
 
   #path(key: string): string {
-    return `${encodeURIComponent(this.bucket)}/${keyPath(key)}`;
+    return `${this.#bucketPath}/${keyPath(key)}`;
   }
 
   #refusal(key: string): BackendFailure | undefined {

@@ -1,0 +1,30 @@
+import { getEventListeners } from 'node:events';
+import { expect, test } from '@jest/globals';
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { deadline } from '../src/backends/deadline.ts';
+
+test('an abort ends every call that follows the signal, and their ends leave no listener', () => {
+  const clock = createFakeClock();
+  const controller = new AbortController();
+  const limits = Array.from({ length: 3 }, () => deadline(clock, 1_000, controller.signal));
+  limits[0]?.end();
+  const reason = new Error('enough');
+  controller.abort(reason);
+  expect(limits.map(({ signal }) => signal.aborted)).toEqual([false, true, true]);
+  expect(limits[1]?.signal.reason).toBe(reason);
+  for (const limit of limits) limit.end();
+  expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  expect(deadline(clock, 1_000, controller.signal).signal.reason).toBe(reason);
+});
+
+test('however many calls follow a signal, it has one listener, and none after the last of them', () => {
+  const clock = createFakeClock();
+  const { signal } = new AbortController();
+  const limits = Array.from({ length: 100 }, () => deadline(clock, 1_000, signal));
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  for (const limit of limits) limit.end();
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  const again = deadline(clock, 1_000, signal);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  again.end();
+});
