@@ -5,15 +5,19 @@ import { openSandbox, planHostFault } from '@holdfast/faults';
 import { record } from '@holdfast/report';
 import type { FullDiskReport } from '../../src/storage/full-disk-main.ts';
 
-const PROMISE = 'a disk that is really full refuses by name, and delivers all that was accepted';
-const FAULT = 'Supabase and S3 down, the journal on a disk of 8 MiB';
+const ROW = {
+  scenario: 'a disk that is really full refuses by name, and delivers all that was accepted',
+  family: 'supabase-fallback',
+  fault: 'Supabase and S3 down, the journal on a disk of 8 MiB',
+  stage: 'local',
+} as const;
 const MAIN = join(import.meta.dirname, '../../src/storage/full-disk-main.ts');
 
 const plans = await Promise.all([planHostFault('fullDisk'), planHostFault('partition')]);
 const [obstacle] = plans.flatMap((plan) => (plan.available ? [] : [plan.reason]));
 
 if (obstacle === undefined) {
-  test(PROMISE, async () => {
+  test(ROW.scenario, async () => {
     await using sandbox = await openSandbox({ diskMaxBytes: 8 * 1_048_576 });
     const child = sandbox.spawn(
       process.execPath,
@@ -24,10 +28,7 @@ if (obstacle === undefined) {
     const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
     const { verdict, refusals, refused, refusedAfter, left } = said;
     record({
-      family: 'supabase-fallback',
-      scenario: PROMISE,
-      fault: FAULT,
-      stage: 'local',
+      ...ROW,
       accepted: verdict.accepted,
       delivered: verdict.delivered,
       lost: verdict.lost.length,
@@ -45,5 +46,5 @@ if (obstacle === undefined) {
   });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
-  test.skip(`${PROMISE} (${obstacle})`, () => undefined);
+  test.skip(`${ROW.scenario} (${obstacle})`, () => undefined);
 }

@@ -71,11 +71,42 @@ function tell(scenario: string, fault: string, note: string): void {
   record({ family: FAMILY, scenario, fault, stage: 'local', ...counts, note });
 }
 
+const passing = [
+  {
+    kind: 'supabase',
+    promise: 'an object of any size passes to Supabase in 64 MiB beyond what Node takes to read it',
+  },
+  {
+    kind: 's3',
+    promise: 'an object of any size passes to S3 in 64 MiB beyond what Node takes to read it',
+  },
+  {
+    kind: 'disk',
+    promise: 'an object of any size passes to a disk in 64 MiB beyond what Node takes to read it',
+  },
+] as const;
+
+const resumed = [
+  {
+    kind: 'supabase',
+    promise:
+      'a process killed during an upload to Supabase leaves one part at most to be sent again',
+    partBytes: 6 * MIB,
+    part: 'patchResumable',
+  },
+  {
+    kind: 's3',
+    promise: 'a process killed during an upload to S3 leaves one part at most to be sent again',
+    partBytes: 8 * MIB,
+    part: 'UploadPart',
+  },
+] as const;
+
 const shown = (bytes: number): string => `${Math.max(0, Math.round(bytes / MIB))} MiB`;
 
-test.each(['supabase', 's3', 'disk'] as const)(
-  'an object of any size passes to %s in less than 64 MiB beyond what Node takes to read it',
-  async (kind) => {
+test.each(passing)(
+  '$promise',
+  async ({ kind, promise }) => {
     const measured = await passLarge({
       task: 'measure',
       to: target(kind),
@@ -89,22 +120,15 @@ test.each(['supabase', 's3', 'disk'] as const)(
       `${shown(BYTES)}; Node itself takes ${shown(bareBytes)} to read such a stream. Beyond that: ` +
       `accepted in ${shown(spooledBytes)}, delivered in ${shown(drainedBytes)}, ` +
       `read in ${shown(readBytes)}.`;
-    tell(
-      `an object of any size passes to ${kind} in less than 64 MiB beyond what Node takes to read it`,
-      'none',
-      note,
-    );
+    tell(promise, 'none', note);
     expect(Math.max(spooledBytes, drainedBytes, readBytes)).toBeLessThan(MAX_EXTRA_BYTES);
   },
   3_600_000,
 );
 
-test.each([
-  ['supabase', 6 * MIB, 'patchResumable'],
-  ['s3', 8 * MIB, 'UploadPart'],
-] as const)(
-  'a process killed during a large upload to %s leaves at most one part to be sent again',
-  async (kind, partBytes, part) => {
+test.each(resumed)(
+  '$promise',
+  async ({ kind, promise, partBytes, part }) => {
     const server = stage[kind];
     const bytes = Math.min(BYTES, RESUMED_BYTES);
     const order = { to: target(kind), path: 'resumed', bytes, directory: await freshDirectory() };
@@ -120,7 +144,7 @@ test.each([
     expect({ left, sha256 }).toEqual({ left: 0, sha256: sha256OfLarge(bytes) });
     const sentBytes = (await received()).reduce((sum, one) => sum + one, 0);
     tell(
-      `a process killed during a large upload to ${kind} leaves at most one part to be sent again`,
+      promise,
       `SIGKILL after ${PARTS_BEFORE} parts`,
       `${shown(bytes)}, of which ${shown(sentBytes - bytes)} were sent twice.`,
     );
