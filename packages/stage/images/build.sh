@@ -4,16 +4,20 @@
 # one ('redis-server <conf>', 'node <program>', 'postgres -c <setting>' with POSTGRES_PASSWORD,
 # POSTGRES_HOST_AUTH_METHOD and PGDATA). Prints the image's name. Needs an engine that answers, apt-get and
 # dpkg; for Node the one of this workspace, else of PATH. Postgres is the system's version: Debian 12 has 15.
+# For RustFS and storage-api it is this package's own servers on Node, told by the variables of the real ones:
+# they prove how a stage is put together, and nothing about the real ones.
 #
 #   HOLDFAST_IMAGE_REDIS=$(packages/stage/images/build.sh redis)
 #   HOLDFAST_IMAGE_POSTGRES_15=$(packages/stage/images/build.sh postgres)
 #   HOLDFAST_IMAGE_NODE=$(packages/stage/images/build.sh node)
+#   HOLDFAST_IMAGE_S3=$(packages/stage/images/build.sh s3)
+#   HOLDFAST_IMAGE_SUPABASE_STORAGE=$(packages/stage/images/build.sh supabase-storage)
 set -eu
 
 say() { printf '%s\n' "build.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-[ $# -eq 1 ] || fail "usage: build.sh redis|postgres|node"
+[ $# -eq 1 ] || fail "usage: build.sh redis|postgres|node|s3|supabase-storage"
 server=$1
 bin=usr/bin
 folders='' # taken whole
@@ -51,7 +55,10 @@ case $1 in
     changes="$changes ENV=PATH=/$bin:/usr/bin:/bin ENV=PGDATA=/var/lib/postgresql/data"
     changes="$changes ENTRYPOINT=[\"docker-entrypoint.sh\"]"
     ;;
-  *) fail "unknown server '$1'; known: redis, postgres, node" ;;
+  s3 | supabase-storage)
+    image=holdfast/$server:own
+    ;;
+  *) fail "unknown server '$1'; known: redis, postgres, node, s3, supabase-storage" ;;
 esac
 
 docker info >/dev/null 2>&1 || fail "no engine answers 'docker info'; start one, or set DOCKER_HOST"
@@ -65,6 +72,22 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/tree"
+if [ "$server" = s3 ] || [ "$server" = supabase-storage ]; then
+  here=$(dirname "$0")
+  node=$("$0" node)
+  main=$(PATH=$here/../../../node_modules/.bin:$PATH node --disable-warning=ExperimentalWarning \
+    "$here/collect.ts" "$here/$server.ts" "$work")
+  cat >"$work/Dockerfile" <<DOCKERFILE
+FROM $node
+COPY holdfast /holdfast
+ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "$main"]
+CMD []
+DOCKERFILE
+  docker build --quiet --tag "$image" "$work" >/dev/null
+  say "built $image, $(docker image inspect --format '{{.Size}}' "$image") bytes"
+  echo "$image"
+  exit 0
+fi
 # apt downloads as its own user where it can.
 chmod 755 "$work"
 chown _apt "$work/debs" 2>/dev/null || :

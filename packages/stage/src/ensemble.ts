@@ -16,6 +16,11 @@ export interface Ensemble<Handle> {
   readonly compose:
     | { readonly stands: true; readonly services: readonly string[] }
     | { readonly stands: false; readonly why: string };
+  /**
+   * What stands in its place in Docker and compose, where other servers do what it does; `docker` and
+   * `compose` above say nothing then.
+   */
+  readonly contained?: Ensemble<Handle>;
   /** Finds the program of its servers for mode `local`, fetching it if need be. */
   locate(context: StageContext, signal: AbortSignal): Promise<Program>;
   /**
@@ -42,12 +47,20 @@ export function composedAs(
   return { stands: false, why: `${option} cannot change what docker-compose.test.yml says` };
 }
 
+/** What an ensemble is in a mode. */
+export function standingIn<Handle>(
+  mode: 'docker' | 'local' | 'compose',
+  ensemble: Ensemble<Handle>,
+): Ensemble<Handle> {
+  return mode === 'local' ? ensemble : (ensemble.contained ?? ensemble);
+}
+
 /** An ensemble of one. */
 export function soloist(
   solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
     readonly cast: (place: Place) => ServerKind;
   },
-): Ensemble<ServerHandle> {
+): Omit<Ensemble<ServerHandle>, 'contained'> {
   return {
     size: 1,
     portOffsets: [],

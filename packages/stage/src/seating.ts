@@ -2,7 +2,7 @@ import { seatComposed } from './compose/compose.ts';
 import { type ComposeVerdict, judgeCompose } from './compose/project.ts';
 import { seatInDocker } from './docker/docker.ts';
 import { type DockerVerdict, type VerdictOptions, judgeDocker } from './docker/verdict.ts';
-import type { Ensemble } from './ensemble.ts';
+import { type Ensemble, standingIn } from './ensemble.ts';
 import { seatLocally } from './local/local.ts';
 import type { ChosenMode } from './mode.ts';
 import type { Seat } from './opening.ts';
@@ -27,7 +27,7 @@ export async function judgeContainers(
   if (options.serverClocks) return { stands: false, ...NO_CLOCKS };
   const images = new Set<string>();
   for (const { ensemble } of ensembles) {
-    const { docker } = ensemble;
+    const { docker } = standingIn('docker', ensemble);
     if (!docker.stands) {
       return { stands: false, why: docker.why, wayOut: `Use mode 'local' (HOLDFAST_STAGE=local)` };
     }
@@ -48,7 +48,7 @@ export async function judgeServices(
   const wayOut = `Use mode 'local' or 'docker'`;
   const services: string[] = [];
   for (const { ensemble } of ensembles) {
-    const { compose } = ensemble;
+    const { compose } = standingIn('compose', ensemble);
     if (!compose.stands) return { stands: false, why: compose.why, wayOut };
     services.push(...compose.services);
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/resilience';
 import { chooseMode } from './mode.ts';
+import { standingIn } from './ensemble.ts';
 import { openEnsemble, throwFirst } from './opening.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
 import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './postgres/postgres.ts';
@@ -252,7 +253,8 @@ export async function openStage(
   const watchdog = openWatchdog(settled.clock);
   const context = { ...settled, id: randomUUID(), random: systemRandom, watchdog };
   const opened = await Promise.allSettled(
-    ensembles.map(async ({ name, ensemble }) => {
+    ensembles.map(async ({ name, ensemble: planned }) => {
+      const ensemble = standingIn(chosen.mode, planned);
       const seat = await seatIn(chosen, ensemble, context, signal);
       const found = foundIn(chosen, ensemble);
       const open = await openEnsemble(name, ensemble, context, seat, signal, found);

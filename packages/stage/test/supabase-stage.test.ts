@@ -76,12 +76,16 @@ test.each([
   await expect(openStage(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
 });
 
-test('a Supabase is refused in Docker before an engine is asked for, with where to find a real one', async () => {
-  await expect(openStage({ mode: 'docker', supabase: true })).rejects.toMatchObject({
-    code: 'STAGE_MODE_UNAVAILABLE',
-    message: expect.stringContaining('--profile storage'),
-  });
-});
+test.each(['docker', 'compose'] as const)(
+  'what only our own Supabase can be told is refused in mode %s before an engine is asked for',
+  async (mode) => {
+    const refused = openStage({ mode, supabase: { database: 'frozen' } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'STAGE_MODE_UNAVAILABLE',
+      message: expect.stringContaining('supabase.database'),
+    });
+  },
+);
 
 test('PostgREST answers by the same keys, and its rows outlast a crash', async () => {
   const schema = 'create table public.todos (id serial primary key, title text)';

@@ -79,6 +79,8 @@ export interface ObjectHead {
   readonly version?: string;
   readonly contentType?: string;
   readonly lastModifiedEpochMs?: number;
+  /** What the store's own clock said when it answered: its age is by that, whatever ours says. */
+  readonly servedAtEpochMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
   /** Absent when somebody else wrote it. */
   readonly mark?: Mark;
@@ -137,6 +139,16 @@ export interface StorageBackend {
   remove(key: string, options: { signal: AbortSignal }): Promise<BackendResult<undefined>>;
   /** Objects whose keys begin with `prefix`, in the order of their bytes. */
   list(prefix: string, options: ListOptions): Promise<BackendResult<ListPage>>;
+  /**
+   * Gives back what a large upload that will never be finished holds at the store; absent where nothing is
+   * held. That there is nothing is `ok`.
+   * @param saved what its {@link UploadProgress} was told last.
+   */
+  abandon?(
+    key: string,
+    saved: unknown,
+    options: { signal: AbortSignal },
+  ): Promise<BackendResult<undefined>>;
 }
 
 export function ok<T>(value: T): BackendResult<T> {

@@ -29,12 +29,15 @@ const fixed: Readonly<Record<Exclude<ConflictPolicy, 'latest-wins'>, ConflictRes
   refuse: 'refuse',
 };
 
+/** The headers that ages are taken from tell whole seconds; who cannot be told apart by them is kept. */
+const AGE_RESOLUTION_MS = 1_000;
+
 function byPolicy(policy: ConflictPolicy, conflict: Conflict): ConflictResolution {
   if (policy !== 'latest-wins') return fixed[policy];
-  const { lastModifiedEpochMs } = conflict.theirs;
-  const isTheirsLater =
-    lastModifiedEpochMs !== undefined && lastModifiedEpochMs > conflict.acceptedAtEpochMs;
-  return isTheirsLater ? 'keep-both' : 'ours';
+  const { ageMs, theirs } = conflict;
+  // Both ages are measured by one clock each, so that no skew between the two comes into it.
+  const isOursLater = theirs.ageMs === undefined || theirs.ageMs - AGE_RESOLUTION_MS >= ageMs;
+  return isOursLater ? 'ours' : 'keep-both';
 }
 
 function isResolution(value: unknown): value is ConflictResolution {

@@ -6,7 +6,12 @@ import type { Channel } from './dispatch/channel.ts';
 import { diskName } from './disk-name.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { laneOf } from './dispatch/lane.ts';
-import { InvalidKeyError, ObjectRefusedError, StorageClosedError } from './errors.ts';
+import {
+  InvalidKeyError,
+  ObjectNotFoundError,
+  ObjectRefusedError,
+  StorageClosedError,
+} from './errors.ts';
 import { Intake, type Taken } from './intake.ts';
 import { decodeCursor, encodeCursor, withPending } from './listing.ts';
 import { type OpenedLog, openLog } from './open-storage.ts';
@@ -19,6 +24,7 @@ import {
   readUploadOptions,
   readWriteOptions,
 } from './options.ts';
+import { type Fence, Fences } from './read/fences.ts';
 import { LocalCopies } from './read/local-copies.ts';
 import { Reader } from './read/reader.ts';
 import { healthOf, pendingOf, statsOf } from './reports.ts';
@@ -29,6 +35,7 @@ import type {
   Download,
   ListCallOptions,
   Listing,
+  ObjectInfo,
   PendingWrite,
   Storage,
   StorageEvents,
@@ -64,6 +71,7 @@ class DurableStorage implements Storage {
   readonly #acknowledgements: Acknowledgements;
   readonly #opening: Promise<Opened>;
   readonly #counts = { accepted: 0, acceptedBytes: 0, conflicts: 0, repairs: 0, refused: 0 };
+  readonly #fences = new Fences();
   #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Storage['on'] = this.#announcer.on;
@@ -112,7 +120,16 @@ class DurableStorage implements Storage {
     const { signal = NEVER } = readWriteOptions('exists', options);
     this.#check('exists', path, signal);
     const { reader } = await this.#opening;
-    return reader.exists(path, signal);
+    return (await reader.describe('exists', path, signal)) !== undefined;
+  }
+
+  async info(path: string, options?: CallOptions): Promise<ObjectInfo> {
+    const { signal = NEVER } = readWriteOptions('info', options);
+    this.#check('info', path, signal);
+    const { reader } = await this.#opening;
+    const info = await reader.describe('info', path, signal);
+    if (info === undefined) throw new ObjectNotFoundError(path, 'there is no such object');
+    return info;
   }
 
   async list(prefix: string, options?: ListCallOptions): Promise<Listing> {
@@ -193,7 +210,11 @@ class DurableStorage implements Storage {
     const { files, clock, local: localOptions } = tuning;
     const opened = await openLog(tuning);
     const { journal, log, budget, recovered } = opened;
-    const local = localOptions === undefined ? undefined : new LocalCopies(files, localOptions);
+    const maxCopyBytes = tuning.verifyWholeBytes;
+    const local =
+      localOptions === undefined
+        ? undefined
+        : new LocalCopies(files, { ...localOptions, maxCopyBytes });
     // Copies are a help, not a promise: without them everything else stands.
     await local?.open().catch((error: unknown) => {
       process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);
@@ -227,7 +248,8 @@ class DurableStorage implements Storage {
       chainOf: (key) => dispatcher.chains.get(key),
       log,
       local,
-      repair: (backend, good, bytes) => void this.#repair(backend, good, bytes),
+      fences: this.#fences,
+      repair: (backend, good, bytes, fence) => void this.#repair(backend, good, bytes, fence),
     });
     this.#opened = { ...opened, intake, dispatcher, reader, local };
     for (const remains of recovered.remains) dispatcher.adopt(remains);
@@ -246,11 +268,12 @@ class DurableStorage implements Storage {
     }
   }
 
-  #accept({ operation, bytes }: Taken): void {
+  #accept({ operation, bytes }: Taken, isRepair = false): void {
     const { dispatcher, local } = this.#opened ?? {};
     this.#counts.accepted += 1;
     this.#counts.acceptedBytes += operation.size;
-    dispatcher?.accept(operation);
+    this.#fences.overtake(operation.key);
+    dispatcher?.accept(operation, isRepair);
     const { key, sha256, contentType, metadata } = operation;
     if (operation.kind === 'remove') local?.forget(key);
     else local?.replace({ key, sha256, contentType, metadata }, bytes);
@@ -272,7 +295,7 @@ class DurableStorage implements Storage {
     if (!isSettled() && withinMs > 0 && primary?.flows(operation) === true) {
       const known = await this.#acknowledgements.wait(operation, withinMs, signal);
       if (known.kind === 'refused') {
-        dispatcher.discard(operation.id);
+        dispatcher.withdraw(operation);
         throw new ObjectRefusedError(path, primary.backend.name, known.failure);
       }
     }
@@ -310,14 +333,29 @@ class DurableStorage implements Storage {
     await intake.put(kept, body, description, undefined, accepted);
   }
 
-  async #repair(backend: string, good: Download, bytes: Uint8Array): Promise<void> {
+  /** Gives way to whatever is accepted since the bytes were read. */
+  async #repair(backend: string, good: Download, bytes: Uint8Array, read: Fence): Promise<void> {
+    if (read.signal.aborted) return;
     const { path, contentType, metadata } = good;
-    this.#counts.repairs += 1;
-    this.#announcer.announce('repair', { backend, path, atMs: this.#tuning.clock.now() });
-    // What cannot be repaired now is found again by the next read.
-    await this.upload(path, bytes, { contentType, metadata, acknowledgeWithinMs: 0 }).catch(
-      () => undefined,
-    );
+    // The one of the read ends with the read.
+    const fence = this.#fences.begin(path);
+    const { maxAgeSeconds } = readUploadOptions({});
+    const description = { contentType, maxAgeSeconds, metadata };
+    const accepted = (taken: Taken): void => {
+      this.#accept(taken, true);
+      this.#counts.repairs += 1;
+      this.#announcer.announce('repair', { backend, path, atMs: this.#tuning.clock.now() });
+    };
+    try {
+      const { intake } = await this.#opening;
+      if (this.#closed === undefined) {
+        await intake.put(path, { bytes }, description, fence.signal, accepted);
+      }
+    } catch {
+      // What cannot be repaired now is found again by the next read; what was overtaken need not be.
+    } finally {
+      fence.end();
+    }
   }
 
   async #close(deadlineMs: number): Promise<void> {

@@ -92,7 +92,10 @@ export class StorageUnavailableError extends HoldfastError {
   }
 }
 
-/** A backend will never take this object; it is not stored there. */
+/**
+ * The primary will never take this object; it is not stored there. A further backend that was faster may
+ * have it, until the key is written or removed.
+ */
 export class ObjectRefusedError extends HoldfastError {
   readonly code = 'STORAGE_REFUSED';
   readonly failure: BackendFailure;

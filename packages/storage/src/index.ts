@@ -31,14 +31,22 @@ export {
   StorageFullError,
   StorageUnavailableError,
 } from './errors.ts';
+export type {
+  FacadeDestination,
+  FacadeInfo,
+  FacadeUploadOptions,
+  FacadeUploaded,
+  StorageBucket,
+  UrlMaker,
+} from './facade/bucket.ts';
+export { type StorageClientOptions, storageClient } from './facade/client.ts';
+export type { FacadeEntry, FacadeListOptions } from './facade/folders.ts';
 export {
   type FacadeError,
+  FacadeNotOfferedError,
   type FacadeResult,
-  type FacadeUploadOptions,
-  type FacadeUploaded,
-  type StorageBucket,
-  storageClient,
-} from './facade.ts';
+  ObjectExistsError,
+} from './facade/result.ts';
 export type {
   ConflictPolicy,
   LocalOptions,
@@ -54,6 +62,7 @@ export type {
   Download,
   ListCallOptions,
   Listing,
+  ObjectInfo,
   PendingWrite,
   Storage,
   StorageEvents,

@@ -28,7 +28,8 @@ import type {
 /**
  * What becomes of a write that waited, when somebody else wrote the key meanwhile:
  *
- * - `latest-wins` (default): the later of the two by their clocks; ours, if it loses, is kept beside.
+ * - `latest-wins` (default): the later of the two by their ages, each by the clock of whoever took it, so that
+ *   a skew of those changes nothing; ours, if it loses or they are within a second, is kept beside.
  * - `keep-both`: theirs stays, ours is kept beside, under `.conflicts/<key>.<operation>`.
  * - `remote-wins`: theirs stays, ours is dropped.
  * - `local-wins`: ours overwrites.
@@ -75,7 +76,10 @@ export interface StorageOptions {
   conflicts?:
     | ConflictPolicy
     | ((conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>);
-  /** Downloads up to this length are checked before they are handed out. Default 8 MiB. */
+  /**
+   * Downloads up to this length are checked before they are handed out, longer ones while they are read;
+   * objects up to this length have local copies. Default 8 MiB.
+   */
   verifyWholeBytes?: number;
   clock?: Clock;
   random?: Random;

@@ -42,6 +42,11 @@ export interface Storage {
   /** Keys that begin with `prefix`, with what is pending already applied. */
   list(prefix: string, options?: ListCallOptions): Promise<Listing>;
   exists(path: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * What is known of an object without its bytes, by whom `download` would ask.
+   * @throws as `download` does
+   */
+  info(path: string, options?: CallOptions): Promise<ObjectInfo>;
   /** Writes that not every backend has yet, oldest first. */
   pending(): PendingWrite[];
   /** Drops a write that a backend refuses for good; false when there is none of that id. */
@@ -92,6 +97,18 @@ export interface Stored {
   /** Whether the primary does not have it yet. */
   readonly fallback: boolean;
   readonly operationId: string;
+}
+
+export interface ObjectInfo {
+  readonly path: string;
+  /** Who said so: `pending`, `local`, or a backend's name. */
+  readonly from: string;
+  readonly size: number;
+  readonly contentType?: string;
+  readonly lastModifiedEpochMs?: number;
+  /** Tells this content from any other at the backend that was asked. */
+  readonly version?: string;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 export interface Download {
@@ -203,10 +220,16 @@ export interface Conflict {
   readonly path: string;
   readonly operationId: string;
   readonly kind: 'put' | 'remove';
+  /** By this machine's wall clock. */
   readonly acceptedAtEpochMs: number;
+  /** How long ago ours was accepted. */
+  readonly ageMs: number;
   readonly theirs: {
     readonly version?: string;
+    /** By the server's clock. */
     readonly lastModifiedEpochMs?: number;
+    /** How long ago that was, by the server's clock alone where it tells it, to a second. */
+    readonly ageMs?: number;
     readonly size: number;
   };
 }

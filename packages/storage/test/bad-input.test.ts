@@ -181,6 +181,21 @@ test('what a backend refuses for good is told, kept, and dropped on demand', asy
   await storage.close();
 });
 
+test('what the primary refuses at once goes to no backend that did not have it yet', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage();
+  primary.intercept = ({ kind }) =>
+    kind === 'put' ? { before: failed('invalid', '413 EntityTooLarge') } : undefined;
+  mirror.intercept = () => ({ before: AWAY });
+  await expect(clock.settle(storage.upload('k', 'x'))).rejects.toMatchObject({
+    code: 'STORAGE_REFUSED',
+  });
+  mirror.intercept = () => undefined;
+  expect(await clock.settle(storage.flush({ deadlineMs: 60_000 }))).toBe(0);
+  expect(textAt(mirror, 'k')).toBeUndefined();
+  expect(storage.pending()).toEqual([]);
+  await storage.close();
+});
+
 test('an aborted upload rejects with its own reason and stores nothing', async () => {
   const { storage, files, primary } = await openTestStorage({ inlineBytes: 10 });
   const reason = new Error('enough');

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { type Clock, nextEvent } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/resilience/testing';
+import { createMemoryBackend } from '../src/backends/memory.ts';
 import type { StorageOptions } from '../src/options.ts';
 import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';
 
@@ -7,9 +9,20 @@ import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts
 async function collide(
   conflicts: NonNullable<StorageOptions['conflicts']>,
   first: 'ours' | 'theirs',
+  serverIsAheadMs = 0,
 ) {
-  const opened = await openTestStorage({ conflicts, acknowledgeWithinMs: 0 });
-  const { storage, clock, primary } = opened;
+  const clock = createFakeClock();
+  const skewed: Clock = {
+    now: () => clock.now(),
+    epochMs: () => clock.epochMs() + serverIsAheadMs,
+    schedule: (delayMs, run, options) => clock.schedule(delayMs, run, options),
+  };
+  const server = createMemoryBackend({ name: 'primary', clock: skewed });
+  const opened = await openTestStorage(
+    { conflicts, acknowledgeWithinMs: 0 },
+    { clock, primary: server },
+  );
+  const { storage, primary } = opened;
   primary.intercept = () => ({ before: AWAY });
   if (first === 'theirs') writeElsewhere(primary, 'k', 'theirs');
   await clock.advance(10_000);
@@ -40,6 +53,38 @@ test('latest-wins: ours, if it is the later one', async () => {
   await storage.close();
 });
 
+test.each([3_600_000, -3_600_000])(
+  'latest-wins is not misled by a server whose clock is %d ms ahead',
+  async (serverIsAheadMs) => {
+    const theirs = await collide('latest-wins', 'ours', serverIsAheadMs);
+    expect(textAt(theirs.primary, 'k')).toBe('theirs');
+    expect(theirs.conflict.resolution).toBe('keep-both');
+    await theirs.storage.close();
+    const ours = await collide('latest-wins', 'theirs', serverIsAheadMs);
+    expect(textAt(ours.primary, 'k')).toBe('ours');
+    await ours.storage.close();
+  },
+);
+
+test('a write that never left this machine while its wall clock was put back is not taken for a fresh one', async () => {
+  const { storage, clock, primary } = await openTestStorage({
+    conflicts: 'keep-both',
+    acknowledgeWithinMs: 0,
+    circuitBreaker: { openDurationMs: 30_000 },
+  });
+  primary.intercept = () => ({ before: AWAY });
+  for (let write = 0; write < 5; write += 1) await storage.upload(`k${write}`, 'x');
+  await clock.advance(1_000);
+  await storage.upload('k', 'ours');
+  clock.stepWallClock(-3_600_000);
+  await clock.advance(10_000);
+  writeElsewhere(primary, 'k', 'theirs');
+  primary.intercept = () => undefined;
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  expect(textAt(primary, 'k')).toBe('theirs');
+  await storage.close();
+});
+
 test('keep-both keeps both, whichever is later', async () => {
   const { storage, primary, beside } = await collide('keep-both', 'theirs');
   expect(textAt(primary, 'k')).toBe('theirs');
@@ -64,8 +109,8 @@ test('refuse leaves theirs, and ours to whoever looks at it', async () => {
 });
 
 test('a callback decides, and one that throws overwrites nothing', async () => {
-  const asked = await collide(({ kind, theirs }) => {
-    expect([kind, theirs.size]).toEqual(['put', 6]);
+  const asked = await collide(({ kind, ageMs, theirs }) => {
+    expect([kind, theirs.size, ageMs > (theirs.ageMs ?? 0)]).toEqual(['put', 6, true]);
     return 'ours';
   }, 'ours');
   expect(textAt(asked.primary, 'k')).toBe('ours');

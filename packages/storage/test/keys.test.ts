@@ -1,12 +1,20 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { assert, property, string } from 'fast-check';
 import { seededRandom } from '@holdfast/resilience';
+import type { PutOptions } from '../src/backend.ts';
+import { diskBackend } from '../src/backends/disk.ts';
 import { supabaseBackend } from '../src/backends/supabase/backend.ts';
+import { bytesSource } from '../src/body.ts';
 import { diskName } from '../src/disk-name.ts';
 import { anyKeys, keyPath, refuseKey, supabaseKeys } from '../src/key.ts';
+import { freshDirectory } from './directory.ts';
+import { openS3, openSupabase } from './servers.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 100_000);
 const SEED = 20_261_122;
+/** Of those that a store takes, so many are stored; more with the flag. */
+const STORED_KEYS = Number(process.env['HOLDFAST_STORED_KEYS'] ?? 150);
 
 /** Pieces that clients, gateways and servers have rewritten. */
 const pieces = [
@@ -15,15 +23,21 @@ const pieces = [
   '@', '//evil', 'A', 'a', 'bucket', '../other', ';', '|', '<', '~', 'x'.repeat(250),
 ]; // prettier-ignore
 
-test('of 100,000 fuzzed keys none is rewritten and none leaves its bucket', () => {
+function* fuzzedKeys(count: number): Generator<string> {
   const random = seededRandom(SEED);
-  let taken = 0;
-  for (let run = 0; run < RUNS; run += 1) {
+  for (let run = 0; run < count; run += 1) {
     const length = 1 + Math.floor(random() * 6);
     let key = '';
     for (let piece = 0; piece < length; piece += 1) {
       key += pieces[Math.floor(random() * pieces.length)] ?? '';
     }
+    yield key;
+  }
+}
+
+test('of 100,000 fuzzed keys none is rewritten and none leaves its bucket', () => {
+  let taken = 0;
+  for (const key of fuzzedKeys(RUNS)) {
     if (refuseKey(key, anyKeys) !== undefined) continue;
     taken += 1;
     // What a URL parser and a server that decodes once make of it.
@@ -35,6 +49,53 @@ test('of 100,000 fuzzed keys none is rewritten and none leaves its bucket', () =
   }
   expect(taken).toBeGreaterThan(RUNS / 100);
 });
+
+test('fuzzed keys stand on every server byte for byte as asked, and nowhere else', async () => {
+  const directory = await freshDirectory();
+  const [supabase, s3] = await Promise.all([openSupabase(), openS3()]);
+  const backends = [supabase.backend, s3.backend, diskBackend({ directory })];
+  const { signal } = new AbortController();
+  for (const backend of backends) {
+    const asked = new Set<string>();
+    for (const key of fuzzedKeys(RUNS)) {
+      if (asked.size === STORED_KEYS) break;
+      const body = bytesSource(Buffer.from(key));
+      const put = await backend.put(key, body, putOptions(key));
+      if (backend.refuseKey(key) === undefined) asked.add(key);
+      expect([key, put.kind]).toEqual([key, asked.has(key) ? 'ok' : 'invalid']);
+    }
+    const found = new Set<string>();
+    let cursor: string | undefined;
+    do {
+      const page = await backend.list('', { signal, limit: 1_000, ...(cursor && { cursor }) });
+      if (page.kind !== 'ok') throw new Error(page.message);
+      for (const { key } of page.value.objects) found.add(key);
+      ({ cursor } = page.value);
+    } while (cursor !== undefined);
+    expect(found).toEqual(asked);
+    expect(asked.size).toBe(STORED_KEYS);
+  }
+  expect([supabase.server.getStats().objects, s3.server.getStats().objects]).toEqual([
+    STORED_KEYS,
+    STORED_KEYS,
+  ]);
+  await Promise.all([supabase.close(), s3.close()]);
+});
+
+function putOptions(key: string): PutOptions {
+  return {
+    contentType: 'text/plain',
+    maxAgeSeconds: 60,
+    metadata: {},
+    condition: 'none',
+    signal: new AbortController().signal,
+    mark: {
+      operationId: randomUUID(),
+      generation: 1,
+      sha256: createHash('sha256').update(key).digest('hex'),
+    },
+  };
+}
 
 test('a key that Supabase refuses is refused before anything is sent', async () => {
   const sent: string[] = [];

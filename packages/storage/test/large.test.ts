@@ -60,7 +60,12 @@ async function serverOf(kind: 'supabase' | 's3') {
   const { server, backend, close } =
     kind === 's3' ? await openS3(options) : await openSupabase(options);
   closing.push(close);
-  return { backend, state, received: () => server.getStats().receivedBytes };
+  return {
+    backend,
+    state,
+    received: () => server.getStats().receivedBytes,
+    asked: (operation: string) => server.getStats().requests[operation] ?? 0,
+  };
 }
 
 const servers: readonly (readonly ['supabase' | 's3', number])[] = [
@@ -144,6 +149,31 @@ test.each(servers)(
     expect(await storage.upload('large', generated)).toMatchObject({ stored: 'primary' });
     expect(received()).toBeLessThan(BYTES + 8 * MIB + MIB);
     expect(seen.length).toBeGreaterThan(2);
+  },
+  600_000,
+);
+
+test.each([
+  ['supabase', 'patchResumable', 'deleteResumable'],
+  ['s3', 'UploadPart', 'AbortMultipartUpload'],
+] as const)(
+  'a large upload to %s that a later write has overtaken gives its parts back',
+  async (kind, part, end) => {
+    const { backend, state, asked } = await serverOf(kind);
+    const storage = storageOn(backend, await freshDirectory());
+    const cut = Promise.withResolvers<void>();
+    state.fault = ({ operation }): ServerFault | undefined => {
+      if (operation !== part || asked(part) < 2) return undefined;
+      cut.resolve();
+      return { kind: 'reset' };
+    };
+    await storage.upload('k', generated, { acknowledgeWithinMs: 0 });
+    await cut.promise;
+    // Its parts go on being refused; the later write has none.
+    await storage.upload('k', 'small', { acknowledgeWithinMs: 0 });
+    expect(await storage.flush({ deadlineMs: 600_000 })).toBe(0);
+    expect(Buffer.from(await (await storage.download('k')).bytes()).toString()).toBe('small');
+    expect(asked(end)).toBe(1);
   },
   600_000,
 );

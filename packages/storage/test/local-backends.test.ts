@@ -1,10 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { diskBackend } from '../src/backends/disk.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
+import { bytesSource } from '../src/body.ts';
 import { honoursStorageBackendContract } from '../src/contract.ts';
+import { diskName } from '../src/disk-name.ts';
+import { freshDirectory } from './directory.ts';
 
 describe('the memory backend', () => {
   honoursStorageBackendContract(async () => ({
@@ -21,4 +25,43 @@ describe('the disk backend', () => {
       close: () => rm(directory, { recursive: true, force: true }),
     };
   });
+});
+
+test('what writes have left that a crash has ended is deleted, and nothing else', async () => {
+  const directory = await freshDirectory();
+  const bytes = Buffer.from('bytes');
+  const put = (key: string, operationId: string) =>
+    diskBackend({ directory }).put(key, bytesSource(bytes), {
+      contentType: 'text/plain',
+      maxAgeSeconds: 60,
+      metadata: {},
+      condition: 'none',
+      signal: new AbortController().signal,
+      mark: {
+        operationId,
+        generation: 1,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      },
+    });
+  await put('kept', 'first');
+  const kept = diskName('default', 'kept');
+  const other = diskName('default', 'other');
+  const old = new Date(Date.now() - 7_200_000);
+  const orphans = [`${kept}.dead.body`, `${other}.dead.body`, `${other}.dead.body.part`];
+  for (const name of [...orphans, `${kept}.young.body`]) {
+    await writeFile(join(directory, name), 'half');
+    if (!name.includes('young')) await utimes(join(directory, name), old, old);
+  }
+  await utimes(join(directory, `${kept}.first.body`), old, old);
+  await put('another', 'second');
+  const another = diskName('default', 'another');
+  expect((await readdir(directory)).toSorted()).toEqual(
+    [
+      `${kept}.first.body`,
+      `${kept}.json`,
+      `${kept}.young.body`,
+      `${another}.second.body`,
+      `${another}.json`,
+    ].toSorted(),
+  );
 });

@@ -160,23 +160,66 @@ test('a write seen on the server may be its second attempt: the first one is sti
   await storage.close();
 });
 
-test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
-  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
-  let puts = 0;
-  primary.intercept = ({ kind }) => {
-    if (kind !== 'put') return undefined;
-    puts += 1;
-    return puts <= 2 ? { before: LOST } : undefined;
+/** A write of which two attempts are lost before the third succeeds, after a removal if need be. */
+async function succeedAfterDoubt(before: 'nothing' | 'a removal in doubt') {
+  const opened = await openTestStorage({ acknowledgeWithinMs: 0, lateWriteMs: 3_000 });
+  const { storage, clock, primary } = opened;
+  let lost = 0;
+  primary.intercept = (call) => {
+    if (!isWrite(call)) return undefined;
+    lost += 1;
+    return lost <= 2 ? { before: LOST } : undefined;
   };
+  if (before === 'a removal in doubt') await storage.remove('k');
+  await clock.advance(1);
   await storage.upload('k', 'one');
-  await clock.advance(9_000);
-  expect(textAt(primary, 'k')).toBe('one');
+  while (textAt(primary, 'k') === undefined) await clock.advance(100);
+  return opened;
+}
+
+test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
+  const { storage, clock, primary } = await succeedAfterDoubt('a removal in doubt');
+  const mark = primary.objects.get('k')?.head.mark;
+  if (mark === undefined) throw new Error('nothing was stored');
+  const { generation, operationId, sha256 } = mark;
   const seen = nextEvent(storage, 'late-write');
-  primary.objects.delete('k');
+  const earlier = { operationId: `${operationId}0`, generation: generation - 1, sha256 };
+  primary.apply('k', Buffer.from('old'), { mark: earlier });
   await clock.advance(20_000);
   expect(await seen).toMatchObject({ backend: 'primary', path: 'k' });
   expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
   expect(textAt(primary, 'k')).toBe('one');
+  await storage.close();
+});
+
+test('what somebody else removed after a success is not brought back by the last look', async () => {
+  const { storage, clock, primary } = await succeedAfterDoubt('nothing');
+  primary.objects.delete('k');
+  await clock.advance(20_000);
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'k')).toBeUndefined();
+  await storage.close();
+});
+
+test('a key that a policy forbids does not hold up the others', async () => {
+  const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
+  primary.intercept = (call) =>
+    isWrite(call) && call.key.startsWith('secret/') ? { before: DENIED } : undefined;
+  await storage.upload('secret/a', 'x');
+  await clock.advance(1);
+  await storage.upload('k0', 'x');
+  // The next probe is the same key's again, the one after that another one's.
+  await clock.advance(121_000);
+  expect(textAt(primary, 'k0')).toBe('x');
+  for (let write = 1; write < 20; write += 1) {
+    await storage.upload(`k${write}`, 'x');
+    await clock.advance(30_000);
+    expect(textAt(primary, `k${write}`)).toBe('x');
+  }
+  expect(storage.pending().map(({ path }) => path)).toEqual(['secret/a']);
+  primary.intercept = () => undefined;
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  expect(textAt(primary, 'secret/a')).toBe('x');
   await storage.close();
 });
 

@@ -43,6 +43,28 @@ test('a failing backend is soon asked no more for reads', async () => {
   await storage.close();
 });
 
+test('callers who give up say nothing about the backend', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'kept');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  primary.intercept = (_, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) resolve({ before: AWAY });
+      signal.addEventListener('abort', () => resolve({ before: AWAY }), { once: true });
+    });
+  const reason = new Error('the reader went away');
+  for (let read = 0; read < 10; read += 1) {
+    const controller = new AbortController();
+    const download = storage.download('k', { signal: controller.signal });
+    await clock.advance(1);
+    controller.abort(reason);
+    await expect(download).rejects.toBe(reason);
+  }
+  primary.intercept = () => undefined;
+  expect((await storage.download('k')).from).toBe('primary');
+  await storage.close();
+});
+
 test('that nothing is there is believed of a backend that is well, not of one that just came back', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 0 });
   writeElsewhere(mirror, 'k', 'only in the mirror');
@@ -69,6 +91,76 @@ test('damaged bytes are not handed out, and are repaired from where they are who
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
   expect(textAt(primary, 'k')).toBe('good');
   expect(storage.getStats().repairs).toBe(1);
+  await storage.close();
+});
+
+test('what is removed while damaged bytes are read is not brought back by their repair', async () => {
+  const { storage, clock, primary, mirror } = await openTestStorage({
+    local: { directory: '/local' },
+  });
+  await storage.upload('k', 'good');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  const stored = primary.objects.get('k');
+  if (stored === undefined) throw new Error('nothing was stored');
+  primary.objects.set('k', { ...stored, bytes: Buffer.from('evil') });
+  const get = mirror.get.bind(mirror);
+  mirror.get = async (key, options) => {
+    const got = await get(key, options);
+    await storage.remove('k', { acknowledgeWithinMs: 0 });
+    return got;
+  };
+  expect(await textOf(await storage.download('k'))).toBe('good');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  expect([textAt(primary, 'k'), textAt(mirror, 'k')]).toEqual([undefined, undefined]);
+  expect(storage.getStats()).toMatchObject({ repairs: 0, localCopies: { entries: 0 } });
+  await storage.close();
+});
+
+test('a repair does not overwrite what somebody else wrote since', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'good');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  const stored = primary.objects.get('k');
+  if (stored === undefined) throw new Error('nothing was stored');
+  primary.objects.set('k', { ...stored, bytes: Buffer.from('evil') });
+  primary.intercept = ({ kind }) => {
+    if (kind === 'put') writeElsewhere(primary, 'k', 'theirs');
+    primary.intercept = kind === 'put' ? () => undefined : primary.intercept;
+    return undefined;
+  };
+  await storage.download('k');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  expect(textAt(primary, 'k')).toBe('theirs');
+  await storage.close();
+});
+
+test('bytes that did not fit once, because somebody wrote meanwhile, are read again and not repaired', async () => {
+  const { storage, clock, primary } = await openTestStorage();
+  await storage.upload('k', 'good');
+  await clock.settle(storage.flush({ deadlineMs: 60_000 }));
+  const get = primary.get.bind(primary);
+  let reads = 0;
+  primary.get = async (key, options) => {
+    const got = await get(key, options);
+    reads += 1;
+    if (got.kind !== 'ok' || reads > 1) return got;
+    const body = (async function* () {
+      yield Buffer.from('torn');
+    })();
+    return { kind: 'ok', value: { head: got.value.head, body } };
+  };
+  const download = await storage.download('k');
+  expect([download.from, await textOf(download), reads]).toEqual(['primary', 'good', 2]);
+  expect(storage.getStats().repairs).toBe(0);
+  await storage.close();
+});
+
+test('a mirror that has nothing says nothing while the primary cannot be asked', async () => {
+  const { storage, primary } = await openTestStorage();
+  writeElsewhere(primary, 'k', 'written past this storage');
+  primary.intercept = () => ({ before: AWAY });
+  await expect(storage.download('k')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+  await expect(storage.exists('k')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   await storage.close();
 });
 

@@ -1,4 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 import type { PutOptions } from '../src/backend.ts';
@@ -95,6 +98,10 @@ const table: readonly (readonly [string, Reply, string, string])[] = [
   ['400 whose body was cut', new Response('{"statusCode":"404","er', { status: 400 }), 'transient', 'transient'],
   ['413 of a gateway', html(413), 'invalid', 'invalid'],
   ['400 that carries 415 InvalidMimeType', json(400, { statusCode: '415', code: 'InvalidMimeType' }), 'invalid', 'invalid'],
+  ['400 that carries 413 and no code', json(400, { statusCode: '413', error: 'Payload too large' }), 'invalid', 'invalid'],
+  ['400 that carries 415 and no code', json(400, { statusCode: '415', error: 'invalid_mime_type' }), 'invalid', 'invalid'],
+  ['400 that carries 409 and no code', json(400, { statusCode: '409', error: 'whatever' }), 'conflict', 'conflict'],
+  ['400 that carries 429 and no code', json(400, { statusCode: '429' }), 'transient', 'transient'],
   ['400 InvalidKey', json(400, { statusCode: '400', code: 'InvalidKey' }), 'invalid', 'invalid'],
   ['423 ResourceLocked', json(423, { statusCode: '423', code: 'ResourceLocked' }), 'transient', 'transient'],
   ['refused', thrown('ECONNREFUSED'), 'transient', 'transient'],
@@ -180,4 +187,43 @@ test('a client that is none, or no address, is refused by name', () => {
   expect(refused({ bucket: 'b' })).toMatchObject({ field: 'url' });
   expect(refused({ url: 'http://x', key: 'k', bucket: 'a/b' })).toMatchObject({ field: 'bucket' });
   expect(refused({ url: 'http://x', key: 'k' })).toMatchObject({ field: 'bucket' });
+});
+
+test('a gateway that compresses on the way changes neither the bytes nor their count', async () => {
+  const text = 'compressed '.repeat(100);
+  const info = { id: 'i', name: 'k', size: text.length, version: 'v' };
+  const asked: (string | null)[] = [];
+  const server = createServer((request, response) => {
+    if (request.url?.includes('/info/') === true) {
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(info));
+      return;
+    }
+    asked.push(request.headers['accept-encoding'] ?? null);
+    const small = gzipSync(text);
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': small.length });
+    response.end(small);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const backend = supabaseBackend({ url: `http://127.0.0.1:${port}`, key: 'k', bucket: 'b' });
+  const got = await backend.get('k', { signal });
+  if (got.kind !== 'ok') throw new Error(got.message);
+  expect(Buffer.from(await collect(got.value.body)).toString()).toBe(text);
+  expect(asked).toEqual(['identity']);
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a description tells the server’s own time, which an object’s age is measured by', async () => {
+  const info = { id: 'i', name: 'k', size: 7, last_modified: '2026-01-01T00:00:00.000Z' };
+  const date = 'Thu, 01 Jan 2026 01:00:00 GMT';
+  const { backend } = backendOf(json(200, info, { date }));
+  expect(await backend.head('k', { signal })).toMatchObject({
+    value: {
+      lastModifiedEpochMs: Date.parse(info.last_modified),
+      servedAtEpochMs: Date.parse(date),
+    },
+  });
 });

@@ -193,4 +193,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     broken: '[1] >= 0 then take(channel, 1)',
     tests: { path: 'redis-failover/contract.test', name: 'of the jobs of one partition' },
   },
+  {
+    name: 'a repair brings back what was removed while it was read',
+    file: 'packages/storage/src/create-storage.ts',
+    sound: 'this.#fences.overtake(operation.key);',
+    broken: 'if (isRepair) this.#fences.overtake(operation.key);',
+    tests: { path: 'packages/storage/test/reading', name: 'not brought back by their repair' },
+  },
+  {
+    name: 'the next process knows nothing of a write that may still land',
+    file: 'packages/storage/src/dispatch/dispatcher.ts',
+    sound:
+      'if (mayLand(chain, operation, this.#parts.clock.now())) chain.doubtful.push(operation);',
+    broken: 'if (chain.doubtful.length > 100) chain.doubtful.push(operation);',
+    tests: { path: 'packages/storage/test/next-process', name: 'lands late' },
+  },
 ];

@@ -26,7 +26,7 @@ export interface ProgramOptions {
   git?: true | GitOptions;
   /** An S3, path style. */
   s3?: true | S3StageOptions;
-  /** A Supabase with its Storage. Mode local only. */
+  /** A Supabase with its Storage. */
   supabase?: true | SupabaseStageOptions;
 }
 

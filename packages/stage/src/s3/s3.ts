@@ -1,5 +1,6 @@
 import type { Rule } from '@holdfast/resilience';
 import { type Ensemble, composedAs, soloist } from '../ensemble.ts';
+import { StageCannotError } from '../errors.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
 import { steer } from '../program/steering.ts';
@@ -18,7 +19,8 @@ export interface S3 extends ServerHandle {
   readonly credentials: S3Credentials;
   /**
    * Replaces all faults; an empty list heals. Only where the server is this package's own.
-   * @throws InvalidOptionError; StageStateError while it does not run; StageSteeringError
+   * @throws InvalidOptionError; StageStateError while it does not run; StageSteeringError; elsewhere
+   * StageCannotError, as those below
    */
   disturb(faults: readonly FaultRule[]): Promise<void>;
   /** What it was asked, the newest 10 000 requests. Only where the server is this package's own. */
@@ -70,7 +72,7 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
       };
     },
   });
-  return {
+  const own: Ensemble<S3> = {
     ...solo,
     present(handles, context) {
       const handle = solo.present(handles, context);
@@ -90,6 +92,21 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
       });
     },
   };
+  const contained: Ensemble<S3> = {
+    ...own,
+    present(handles, context) {
+      const cannot = (attempted: string) => (): Promise<never> => {
+        const why = 'it is RustFS';
+        return Promise.reject(new StageCannotError('s3', attempted, why, `Use mode 'local'`));
+      };
+      return Object.assign(own.present(handles, context), {
+        disturb: cannot('tell it what is wrong with it'),
+        requests: cannot('read what it was asked'),
+        forgetRequests: cannot('forget what it was asked'),
+      });
+    },
+  };
+  return { ...own, contained };
 }
 
 /** Options that are not as they are without being given. */

@@ -90,6 +90,7 @@ export async function openSupabaseHandler(
   };
 
   const handle = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    response.setHeader('date', new Date(clock.epochMs()).toUTCString());
     const made = await answer(message);
     if (made !== undefined) await sendAnswer(made, message, response);
   };

@@ -72,9 +72,12 @@ export async function createResumable(exchange: Exchange): Promise<HttpAnswer> {
     pieces: [],
   };
   exchange.store.uploads.set(id, upload);
+  // Behind a gateway it is the gateway's own address that a client can go on with.
   const { host = '' } = exchange.message.headers;
+  const seenAs = header(exchange, 'x-forwarded-host') ?? host;
+  const prefix = header(exchange, 'x-forwarded-prefix') ?? exchange.prefix;
   const suffix = isSigned ? '/sign' : '';
-  const location = `http://${host}${exchange.prefix}/upload/resumable${suffix}/${id}`;
+  const location = `http://${seenAs}${prefix}/upload/resumable${suffix}/${id}`;
   const carries = header(exchange, 'content-type') === OFFSETS;
   const offset = carries || length === 0 ? await append(exchange, id, upload) : undefined;
   return { status: 201, headers: { ...stateOf(upload, offset), location } };

@@ -8,6 +8,7 @@ import type { ServerHandle } from '../stage.ts';
 import { type SupabaseKeys, supabaseKeys } from './client-keys.ts';
 import type { SupabaseExchange } from './handler.ts';
 import { signToken } from './jwt.ts';
+import { containedSupabase } from './contained/contained.ts';
 import { assertLiteIsThere } from './rest.ts';
 import {
   type SupabaseSettings,
@@ -17,17 +18,21 @@ import {
 } from './settings.ts';
 
 /**
- * A Supabase with its Storage and, with `rest`, PostgREST; `url` is what `createClient` takes. Objects, unfinished uploads and what is
- * wrong with it outlast a restart; how often a fault has struck, and what was asked, do not.
+ * A Supabase with its Storage and, with `rest`, PostgREST; `url` is what `createClient` takes. Objects,
+ * unfinished uploads and what is wrong with it outlast a restart; how often a fault has struck, and what was
+ * asked, do not. In Docker and compose it is the gateway of the real servers, which stand `behind` it.
  */
 export interface Supabase extends ServerHandle, SupabaseKeys {
   /** Where the Storage API begins. */
   readonly storageUrl: string;
+  /** The real servers behind its gateway; absent where it is this package's own. */
+  readonly behind?: { readonly database: ServerHandle; readonly storage: ServerHandle };
   /** Signs a token with the server's secret, such as `{ role: 'authenticated', sub, exp }`. */
   signToken(claims: Readonly<Record<string, unknown>>): string;
   /**
    * Changes what is wrong with it; what is not named is as at the opening, and `{}` heals.
-   * @throws InvalidOptionError; StageStateError while it does not run
+   * @throws InvalidOptionError; StageStateError while it does not run; StageCannotError where it is not this
+   * package's own, here and below
    */
   disturb(disturbances: SupabaseStageDisturbances): Promise<void>;
   /** What it was asked, the newest 10 000 requests. */
@@ -42,18 +47,17 @@ export const supabaseRule: Rule<SupabaseSettings> = {
   accepts: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
 };
 
-const NOT_IN_DOCKER =
-  'supabase stands as a process of this machine only: the real one needs a gateway and a database, ' +
-  `which docker-compose.test.yml holds open with '--profile storage'`;
-
-const NO_GATEWAY =
-  'the storage-api of docker-compose.test.yml has no gateway before it, which createClient needs';
+const NOT_CONTAINED = {
+  stands: false,
+  why: 'our own Supabase is a process of this machine only',
+} as const;
 
 export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
   const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
   const solo = soloist({
-    docker: { stands: false, why: NOT_IN_DOCKER },
-    compose: { stands: false, why: NO_GATEWAY },
+    // In containers other servers stand in its place.
+    docker: NOT_CONTAINED,
+    compose: NOT_CONTAINED,
     locate() {
       if (rest !== undefined) assertLiteIsThere();
       return locateNode();
@@ -74,6 +78,7 @@ export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): 
   });
   return {
     ...solo,
+    contained: containedSupabase(settings, env),
     present(handles, context) {
       const handle = solo.present(handles, context);
       const steering = steer(handle, settings, context);

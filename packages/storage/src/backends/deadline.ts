@@ -25,6 +25,8 @@ export function deadline(clock: Clock, timeoutMs: number, signal: AbortSignal): 
     clock.schedule(
       timeoutMs,
       () => {
+        // Who never reads the body never ends this either.
+        unfollow(signal, controller);
         const error = new Error(`no answer within ${timeoutMs} ms`);
         controller.abort(Object.assign(error, { code: 'DEADLINE' }));
       },

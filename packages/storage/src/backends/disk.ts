@@ -19,6 +19,7 @@ import { anyKeys, refuseKey } from '../key.ts';
 import { KeyedTurns } from '../keyed-turns.ts';
 import { type Sidecar, readSidecar } from './disk-sidecar.ts';
 import { classifyDiskError } from './disk-errors.ts';
+import { removeOrphans } from './disk-orphans.ts';
 
 export interface DiskBackendOptions {
   /** An existing directory, or one whose parent exists. */
@@ -57,6 +58,7 @@ class DiskBackend implements StorageBackend {
   readonly #files: FileSystem;
   readonly #clock: Clock;
   readonly #turns = new KeyedTurns();
+  #swept: Promise<void> | undefined;
 
   constructor(options: {
     directory: string;
@@ -92,6 +94,11 @@ class DiskBackend implements StorageBackend {
         const bodyName = `${name}.${mark.operationId}.body`;
         const hash = createHash('sha256');
         await this.#makeDirectory();
+        // Once in a process; a folder that cannot be swept can still be written to.
+        this.#swept ??= removeOrphans(this.#files, this.#directory, this.#clock.epochMs()).catch(
+          () => undefined,
+        );
+        await this.#swept;
         const written = await writeAtomically(
           this.#files,
           this.#directory,

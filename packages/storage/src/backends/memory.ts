@@ -117,7 +117,9 @@ export function createMemoryBackend(
     head: (key, { signal }) =>
       attempt({ kind: 'head', key }, signal, () => {
         const found = objects.get(key);
-        return found === undefined ? failed('notFound', 'no such object') : ok(found.head);
+        return found === undefined
+          ? failed('notFound', 'no such object')
+          : ok({ ...found.head, servedAtEpochMs: clock.epochMs() });
       }),
     remove: (key, { signal }) =>
       attempt({ kind: 'remove', key }, signal, () => {

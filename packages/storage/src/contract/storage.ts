@@ -78,6 +78,15 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     await storage.remove('never-there');
   });
 
+  promise('what is known of an object is told without its bytes', async (storage) => {
+    const metadata = { colour: 'blue' };
+    await storage.upload('k', 'hello', { contentType: 'text/plain', metadata });
+    const info = await storage.info('k');
+    expect(info).toMatchObject({ path: 'k', from: expect.any(String), size: 5, metadata });
+    expect(info.contentType).toMatch(/^text\/plain/);
+    await expect(storage.info('never-there')).rejects.toMatchObject({ code: 'STORAGE_NOT_FOUND' });
+  });
+
   promise('a list names what was uploaded, page by page', async (storage) => {
     for (const key of ['p/3', 'p/1', 'q', 'p/2']) await storage.upload(key, key);
     const first = await storage.list('p/', { limit: 2 });

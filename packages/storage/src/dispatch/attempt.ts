@@ -49,6 +49,9 @@ export async function attempt(
   operation: Operation,
   parts: AttemptParts,
 ): Promise<Attempted> {
+  if (lane.progress !== undefined && lane.progress.generation !== operation.generation) {
+    await abandonUpload(lane, parts);
+  }
   let seen: Seen | undefined;
   const isLarge = operation.kind === 'remove' || operation.size > LOOK_FIRST_BYTES;
   if (lane.isInDoubt || (lane.isDelayed && isLarge)) {
@@ -63,7 +66,7 @@ export async function attempt(
   }
 
   if (seen !== undefined && lane.isDelayed) {
-    const verdict = await judge(operation, seen, parts);
+    const verdict = await judge(lane, operation, seen, parts);
     if (verdict !== undefined) return verdict;
   }
   const sent = await send(lane, operation, conditionFor(lane, seen), parts);
@@ -71,13 +74,28 @@ export async function attempt(
 
   const looked = await look(lane, operation, parts);
   if ('end' in looked) return looked.end;
-  const verdict = await judge(operation, looked.seen, parts);
+  const verdict = await judge(lane, operation, looked.seen, parts);
   if (verdict !== undefined) return verdict;
   const again = await send(lane, operation, conditionFor(lane, looked.seen), parts);
   // Two writers at once: the next turn looks anew.
   return again.kind === 'conflict'
     ? { kind: 'failed', failure: failed('transient', `again ${again.message}`) }
     : ended(lane, operation, again, parts);
+}
+
+/**
+ * Gives back what a large upload that nobody will finish holds at the backend. Where that fails the backend
+ * itself ends it one day; the write that is due does not wait for it.
+ */
+export async function abandonUpload(
+  lane: Lane,
+  { backend, signal }: Pick<AttemptParts, 'backend' | 'signal'>,
+): Promise<void> {
+  const { key, progress } = lane;
+  if (progress === undefined || backend.abandon === undefined) return;
+  const abandon = backend.abandon.bind(backend, key, progress.state, { signal });
+  const { kind } = await caught('write', abandon);
+  if (kind === 'ok') lane.progress = undefined;
 }
 
 /** What stands there, or that nothing does. */
@@ -107,22 +125,27 @@ async function look(
 
 /** What is to become of two writes; `undefined`: ours goes on. */
 async function judge(
+  lane: Lane,
   operation: Operation,
   { head }: Seen,
-  { backend, writer, resolve }: AttemptParts,
+  { backend, clock, writer, resolve }: AttemptParts,
 ): Promise<Attempted | undefined> {
   if (head === undefined || head.mark?.operationId.startsWith(writer) === true) return undefined;
-  const { version, lastModifiedEpochMs, size } = head;
+  const { version, lastModifiedEpochMs, size, servedAtEpochMs = clock.epochMs() } = head;
   const resolution = await resolve({
     backend: backend.name,
     path: operation.key,
     operationId: operation.id,
     kind: operation.kind,
     acceptedAtEpochMs: operation.acceptedAtEpochMs,
+    ageMs: clock.now() - lane.acceptedAtMs,
     theirs: {
       size,
       ...(version !== undefined && { version }),
-      ...(lastModifiedEpochMs !== undefined && { lastModifiedEpochMs }),
+      ...(lastModifiedEpochMs !== undefined && {
+        lastModifiedEpochMs,
+        ageMs: servedAtEpochMs - lastModifiedEpochMs,
+      }),
     },
   });
   if (resolution === 'ours') return undefined;
@@ -153,7 +176,7 @@ async function send(
   }
   let body: BodySource;
   try {
-    body = await log.body(operation);
+    body = await log.bodyToSend(operation);
   } catch (cause) {
     return failed('invalid', 'its bytes cannot be read any more', { cause });
   }
@@ -189,7 +212,7 @@ function progressOf(
 
 function ended(
   lane: Lane,
-  { generation }: Operation,
+  { generation, kind }: Operation,
   result: BackendResult<unknown>,
   { clock, lateWriteMs }: AttemptParts,
 ): Attempted {
@@ -200,6 +223,7 @@ function ended(
   if (result.kind === 'unknown') {
     lane.late.add(generation, clock.now() + lateWriteMs);
     lane.isInDoubt = true;
+    lane.isRemovalInDoubt ||= kind === 'remove';
   }
   return failureOf(result);
 }

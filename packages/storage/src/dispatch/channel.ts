@@ -49,6 +49,8 @@ export class Channel {
     unknown: 0,
   };
   lastError: string | undefined;
+  /** When it last took a write of any key. */
+  answeredAtMs: number = -Infinity;
   readonly #small: Track;
   readonly #large: Track;
   #state: BackendHealth = 'up';

@@ -52,13 +52,19 @@ export class Dispatcher {
   /** Takes over what an earlier process left: anything of it may have been sent. */
   adopt({ newest, overtaken, settled, progress }: Remains): void {
     const chain = this.#open(newest);
-    const untilMs = this.#parts.clock.now() + this.#parts.lateWriteMs;
+    const { clock, lateWriteMs } = this.#parts;
+    const nowMs = clock.now();
+    const ageMs = Math.max(0, clock.epochMs() - newest.acceptedAtEpochMs);
+    const untilMs = nowMs + lateWriteMs;
+    chain.doubtful = [...overtaken];
     for (const lane of chain.lanes) {
+      lane.acceptedAtMs = nowMs - ageMs;
       lane.settledGeneration = settled.get(lane.backend) ?? 0;
       lane.keptGeneration = lane.settledGeneration;
       if (lane.settledGeneration >= newest.generation) continue;
       lane.isInDoubt = true;
       lane.isDelayed = true;
+      lane.isRemovalInDoubt = overtaken.some(({ kind }) => kind === 'remove');
       lane.progress = progress.get(lane.backend);
       for (const { generation } of [...overtaken, newest]) {
         if (generation <= lane.settledGeneration) continue;
@@ -66,23 +72,29 @@ export class Dispatcher {
       }
       this.#wait(chain, lane);
     }
+    this.#forgetLanded(chain);
     this.#retire(chain);
   }
 
-  /** Takes an operation that has become durable. */
-  accept(operation: Operation): Chain {
+  /**
+   * Takes an operation that has become durable.
+   * @param isDelayed whether others may have written since its bytes were known, as with those of a repair.
+   */
+  accept(operation: Operation, isDelayed = false): Chain {
     const found = this.#chains.get(operation.key);
     if (found !== undefined && found.newest.generation > operation.generation) return found;
     const chain = found ?? this.#open(operation);
     const previous = chain.newest;
     chain.newest = operation;
+    const nowMs = this.#parts.clock.now();
     for (const channel of this.channels) {
       const lane = laneOf(chain, channel);
+      lane.acceptedAtMs = nowMs;
       if (lane.state === 'running') continue;
       const isVerifying = lane.settledGeneration >= previous.generation && previous !== operation;
       if (lane.state === 'waiting' && !isVerifying) channel.counts.folded += 1;
       lane.refusal = undefined;
-      lane.isDelayed = false;
+      lane.isDelayed = isDelayed;
       lane.verifyAtMs = undefined;
       // One that pauses after a failure goes on pausing.
       if (lane.state !== 'waiting' || isVerifying || lane.failures === 0) this.#wait(chain, lane);
@@ -100,6 +112,18 @@ export class Dispatcher {
       return refused.length > 0;
     }
     return false;
+  }
+
+  /** Gives up an operation wherever it has not been sent yet, because the primary refuses it. */
+  withdraw(operation: Operation): void {
+    const chain = this.#chains.get(operation.key);
+    if (chain?.newest !== operation) return;
+    for (const lane of chain.lanes) {
+      const isOpen = lane.settledGeneration < operation.generation;
+      if (!isOpen || (lane.state !== 'refused' && lane.state !== 'waiting')) continue;
+      this.#channelOf(lane).remove(lane);
+      this.#settle(chain, lane, operation);
+    }
   }
 
   /** Resolves when nothing is left that a backend would take, or when the signal is aborted. */
@@ -128,7 +152,7 @@ export class Dispatcher {
 
   #open(newest: Operation): Chain {
     const lanes = this.channels.map(({ backend }) => new Lane(newest.key, backend.name));
-    const chain = { key: newest.key, newest, lanes };
+    const chain: Chain = { key: newest.key, newest, doubtful: [], lanes };
     this.#chains.set(newest.key, chain);
     return chain;
   }
@@ -136,6 +160,23 @@ export class Dispatcher {
   #dropUnlessRunning(chain: Chain, operation: Operation): void {
     if (chain.newest === operation) return;
     if (chain.lanes.some(({ running }) => running === operation)) return;
+    if (mayLand(chain, operation, this.#parts.clock.now())) chain.doubtful.push(operation);
+    else this.#drop(operation);
+    this.#forgetLanded(chain);
+  }
+
+  /** Drops what was overtaken and cannot be applied any more. */
+  #forgetLanded(chain: Chain): void {
+    if (chain.doubtful.length === 0) return;
+    const nowMs = this.#parts.clock.now();
+    const { doubtful } = chain;
+    chain.doubtful = doubtful.filter((operation) => mayLand(chain, operation, nowMs));
+    for (const operation of doubtful) {
+      if (!chain.doubtful.includes(operation)) this.#drop(operation);
+    }
+  }
+
+  #drop(operation: Operation): void {
     this.#parts.log.drop(operation);
     this.#parts.dropped(operation);
   }
@@ -231,6 +272,7 @@ export class Dispatcher {
   #keep(chain: Chain, lane: Lane, operation: Operation): void {
     this.#busy += 1;
     this.#enter(lane, 'idle');
+    lane.isRemovalInDoubt = false;
     this.#parts.log.settle(operation, lane.backend, this.#turns.size === 0, () => {
       lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
       this.#retire(chain);
@@ -243,8 +285,7 @@ export class Dispatcher {
     if (lanes.some(({ keptGeneration }) => keptGeneration < newest.generation)) return;
     if (this.#chains.get(key) !== chain) return;
     this.#chains.delete(key);
-    this.#parts.log.drop(newest);
-    this.#parts.dropped(newest);
+    for (const operation of [...chain.doubtful, newest]) this.#drop(operation);
   }
 
   #enter(lane: Lane, state: LaneState): void {
@@ -279,4 +320,9 @@ export class Dispatcher {
     if (channel === undefined) throw new RangeError(`no backend ${lane.backend}`);
     return channel;
   }
+}
+
+/** Whether a write that was overtaken may still be applied by one of the servers. */
+function mayLand({ lanes }: Chain, { generation }: Operation, nowMs: number): boolean {
+  return lanes.some(({ late }) => late.mayLand(generation, nowMs));
 }

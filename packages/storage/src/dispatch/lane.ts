@@ -28,12 +28,21 @@ export class Lane {
   state: LaneState = 'idle';
   /** Everything up to this generation is there, or was overtaken by what is. */
   settledGeneration = 0;
+  /**
+   * When the newest operation was accepted, by the clock's `now()`: what an earlier process accepted lies
+   * before this one's time by as much as the wall clock says.
+   */
+  acceptedAtMs = 0;
   /** What is being sent. */
   running: Operation | undefined;
   /** Something may be there that we were not told of: look before sending. */
   isInDoubt = false;
   /** Not the first attempt, or not the process that accepted it: others may have written meanwhile. */
   isDelayed = false;
+  /** When the backend last denied it; `undefined` once it was let in. */
+  deniedAtMs: number | undefined;
+  /** A removal of ours may still be applied: that nothing is there may be its doing. */
+  isRemovalInDoubt = false;
   /** When what is there is looked at once more, because a late write may have undone it. */
   verifyAtMs: number | undefined;
   /** What is there is known to be durable in the journal as well. */
@@ -56,6 +65,11 @@ export class Lane {
 export interface Chain {
   readonly key: string;
   newest: Operation;
+  /**
+   * Overtaken, but perhaps still under way to a server: kept in the journal as long as that may last, so
+   * that the next process knows of it too.
+   */
+  doubtful: Operation[];
   readonly lanes: readonly Lane[];
 }
 

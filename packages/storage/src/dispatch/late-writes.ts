@@ -36,6 +36,11 @@ export class LateWrites {
     if (this.#byGeneration.get(generation)?.attempts === 1) this.#byGeneration.delete(generation);
   }
 
+  /** Whether a write of this generation may still be under way. */
+  mayLand(generation: number, nowMs: number): boolean {
+    return (this.#byGeneration.get(generation)?.untilMs ?? -Infinity) > nowMs;
+  }
+
   /** Until when another generation's write may be applied; `undefined` when none can. */
   hazardTo(generation: number, nowMs: number): number | undefined {
     let untilMs: number | undefined;

@@ -3,7 +3,7 @@ import { type BackendFailure, failed } from '../backend.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Operation } from '../operation.ts';
 import type { Conflict, ConflictResolution, StorageEvents } from '../storage.ts';
-import { type Attempted, type AttemptParts, attempt } from './attempt.ts';
+import { type Attempted, type AttemptParts, abandonUpload, attempt } from './attempt.ts';
 import type { Channel } from './channel.ts';
 import type { Lane } from './lane.ts';
 import type { TurnResult } from './track.ts';
@@ -28,6 +28,8 @@ export interface TurnParts {
   readonly lateWriteMs: number;
   readonly retryInitialDelayMs: number;
   readonly retryMaxDelayMs: number;
+  /** How long a key waits that is denied alone, while others are let in. */
+  readonly deniedProbeMs: number;
   /** A write that has waited this long is no longer known to be the latest. */
   readonly freshMs: number;
   readonly resolve: (conflict: Conflict) => Promise<ConflictResolution>;
@@ -79,8 +81,9 @@ async function play(
     return lookOnce(lane, operation, channel, ways.signal, parts);
   }
   const { clock, freshMs } = parts;
-  lane.isDelayed ||= clock.epochMs() - operation.acceptedAtEpochMs > freshMs;
+  lane.isDelayed ||= clock.now() - lane.acceptedAtMs > freshMs;
   const attempted = await attempt(lane, operation, ways);
+  if (attempted.kind === 'yielded' || attempted.kind === 'refused') await abandonUpload(lane, ways);
   return afterAttempt(lane, operation, channel, attempted, parts);
 }
 
@@ -99,6 +102,8 @@ async function afterAttempt(
       channel.counts.alreadyApplied += 1;
     }
     lane.failures = 0;
+    lane.deniedAtMs = undefined;
+    channel.answeredAtMs = clock.now();
     return { result: { kind: 'answered' }, next: { kind: 'settled' } };
   }
   if (attempted.kind === 'held-back') {
@@ -113,6 +118,15 @@ async function afterAttempt(
     return { result: { kind: 'answered' }, next: { kind: 'refused', failure } };
   }
   lane.isDelayed = true;
+  if (kind === 'denied') {
+    // A policy may forbid one key alone: the others do not wait for it.
+    const isAlone = lane.deniedAtMs !== undefined && channel.answeredAtMs > lane.deniedAtMs;
+    lane.deniedAtMs = clock.now();
+    if (isAlone) {
+      const next = { kind: 'again', delayMs: parts.deniedProbeMs } as const;
+      return { result: { kind: 'nothing' }, next };
+    }
+  }
   return { result: { kind, failure }, next: again(lane, failure, parts) };
 }
 
@@ -130,7 +144,11 @@ async function lookOnce(
     return { result: { kind: 'nothing' }, next: { kind: 'again', delayMs: restMs } };
   }
   channel.counts.heads += 1;
-  const verified = await verify(operation, channel.backend, writer, signal);
+  const verified = await verify(operation, channel.backend, {
+    writer,
+    signal,
+    isRemovalInDoubt: lane.isRemovalInDoubt,
+  });
   if (verified.kind === 'failed') {
     const { failure } = verified;
     channel.failed(failure);

@@ -8,16 +8,20 @@ export type Verified =
   | { readonly kind: 'undone' }
   | { readonly kind: 'failed'; readonly failure: BackendFailure };
 
-/** @param writer what the ids of our own operations begin with. */
+/**
+ * @param options.writer what the ids of our own operations begin with.
+ * @param options.isRemovalInDoubt whether a removal of ours may have been applied late.
+ */
 export async function verify(
   operation: Operation,
   backend: StorageBackend,
-  writer: string,
-  signal: AbortSignal,
+  options: { writer: string; signal: AbortSignal; isRemovalInDoubt: boolean },
 ): Promise<Verified> {
+  const { writer, signal, isRemovalInDoubt } = options;
   const result = await caught('read', () => backend.head(operation.key, { signal }));
   if (result.kind === 'notFound') {
-    return { kind: operation.kind === 'remove' ? 'stands' : 'undone' };
+    // Without a removal of ours it was somebody else who removed it, after us.
+    return { kind: operation.kind === 'put' && isRemovalInDoubt ? 'undone' : 'stands' };
   }
   if (result.kind !== 'ok') return { kind: 'failed', failure: result };
   const { mark } = result.value;

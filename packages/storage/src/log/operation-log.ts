@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Journal, JournalFullError } from '@holdfast/journal';
 import type { Clock, Timer } from '@holdfast/resilience';
 import type { BodySource } from '../backend.ts';
@@ -19,6 +20,8 @@ interface Held {
   sequence: number;
   /** Its bytes, while there is room for them in memory. */
   bytes: Uint8Array | undefined;
+  /** Whether the file of its body is known to be what was written: not yet what another process wrote. */
+  isProven: boolean;
   /** Backends that have it; for when its record is written anew. */
   readonly settled: Set<string>;
 }
@@ -62,7 +65,8 @@ export class OperationLog {
 
   /** Takes over what the journal held when it was opened. */
   adopt(operation: Operation, sequence: number, settled: ReadonlySet<string>): void {
-    this.#hold({ operation, sequence, bytes: undefined, settled: new Set(settled) });
+    const isProven = operation.blob === undefined;
+    this.#hold({ operation, sequence, bytes: undefined, isProven, settled: new Set(settled) });
   }
 
   /**
@@ -80,7 +84,7 @@ export class OperationLog {
           ? record.subarray(record.byteLength - bytes.byteLength)
           : undefined;
       this.#memoryBytes += kept?.byteLength ?? 0;
-      this.#hold({ operation, sequence, bytes: kept, settled: new Set() });
+      this.#hold({ operation, sequence, bytes: kept, isProven: true, settled: new Set() });
     });
   }
 
@@ -90,6 +94,15 @@ export class OperationLog {
     const held = this.#held.get(operation.id);
     if (held === undefined) throw new RangeError(`operation ${operation.id} is no longer held`);
     return held.bytes === undefined ? this.#read(held).then(bytesSource) : bytesSource(held.bytes);
+  }
+
+  /**
+   * The same for who sends them: a file that an earlier process wrote is held against its checksum once.
+   * @throws RangeError when it is not what was written
+   */
+  bodyToSend(operation: Operation): BodySource | Promise<BodySource> {
+    const held = this.#held.get(operation.id);
+    return held === undefined || held.isProven ? this.body(operation) : this.#proven(held);
   }
 
   /**
@@ -232,6 +245,18 @@ export class OperationLog {
         return;
       }
     }
+  }
+
+  async #proven(held: Held): Promise<BodySource> {
+    const { operation } = held;
+    const source = await this.body(operation);
+    const hash = createHash('sha256');
+    for await (const chunk of source.open()) hash.update(chunk);
+    if (hash.digest('hex') !== operation.sha256) {
+      throw new RangeError(`the file of operation ${operation.id} is damaged`);
+    }
+    held.isProven = true;
+    return source;
   }
 
   async #read(held: Held): Promise<Uint8Array> {

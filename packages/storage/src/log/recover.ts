@@ -14,7 +14,7 @@ interface Found {
 /** What the journal holds, key by key, with the sequences its operations stand at. */
 export interface Recovered {
   readonly remains: readonly Remains[];
-  /** Those that are not yet on every backend and not overtaken. */
+  /** Those that are not yet on every backend, and what they have overtaken. */
   readonly held: readonly Found[];
   /** The highest generation seen. */
   readonly generation: number;
@@ -71,7 +71,8 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
     for (const [backend, upTo] of done) {
       if (upTo >= newest.operation.generation) newest.settled.add(backend);
     }
-    held.push(newest);
+    // Those that were overtaken are kept too for as long as one of them may be under way.
+    held.push(...open, newest);
     remains.push({
       newest: newest.operation,
       overtaken: open.map(({ operation }) => operation),

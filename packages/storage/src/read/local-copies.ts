@@ -16,6 +16,8 @@ export interface CopyHead {
 const SUFFIX = '.copy';
 /** Copies that wait to be written; beyond it one is left out rather than waited for. */
 const MAX_WAITING = 256;
+/** The same for their bytes, which stand in memory until then. */
+const MAX_WAITING_BYTES = 67_108_864;
 
 /**
  * Copies of objects on this machine, for when no backend answers. They are not what keeps a write: none is
@@ -26,20 +28,24 @@ export class LocalCopies {
   readonly #directory: string;
   readonly #maxBytes: number;
   readonly #maxEntries: number;
+  readonly #maxCopyBytes: number;
   /** Sizes by name, the one used longest ago first. */
   readonly #sizes = new Map<string, number>();
   readonly #turns = new KeyedTurns();
   readonly #work = new Set<Promise<unknown>>();
   #bytes = 0;
+  #waitingBytes = 0;
 
+  /** @param options.maxCopyBytes an object that is longer is not copied: a copy is read whole. */
   constructor(
     files: FileSystem,
-    options: { directory: string; maxBytes: number; maxEntries: number },
+    options: { directory: string; maxBytes: number; maxEntries: number; maxCopyBytes: number },
   ) {
     this.#files = files;
     this.#directory = options.directory;
     this.#maxBytes = options.maxBytes;
     this.#maxEntries = options.maxEntries;
+    this.#maxCopyBytes = Math.min(options.maxBytes, options.maxCopyBytes);
   }
 
   get stats(): { entries: number; bytes: number } {
@@ -64,20 +70,27 @@ export class LocalCopies {
     const name = this.#nameOf(head.key);
     if (
       bytes === undefined ||
-      bytes.byteLength > this.#maxBytes ||
-      this.#work.size >= MAX_WAITING
+      bytes.byteLength > this.#maxCopyBytes ||
+      this.#work.size >= MAX_WAITING ||
+      this.#waitingBytes + bytes.byteLength > MAX_WAITING_BYTES
     ) {
       this.#later(name, () => this.#forget(name));
       return;
     }
-    const encoded = encode(head, bytes);
+    const encoded = [prefixOf(head), bytes];
+    const size = encoded.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#waitingBytes += size;
     this.#later(name, async () => {
-      await this.#forget(name);
-      await this.#evict(encoded.byteLength);
-      const temporary = `${name}.part`;
-      const options = { temporary, syncs: false };
-      await writeAtomically(this.#files, this.#directory, name, [encoded], options);
-      this.#note(name, encoded.byteLength);
+      try {
+        await this.#forget(name);
+        await this.#evict(size);
+        const temporary = `${name}.part`;
+        const options = { temporary, syncs: false };
+        await writeAtomically(this.#files, this.#directory, name, encoded, options);
+        this.#note(name, size);
+      } finally {
+        this.#waitingBytes -= size;
+      }
     });
   }
 
@@ -145,12 +158,12 @@ export class LocalCopies {
   }
 }
 
-/** Length of the head (u32, big-endian), the head as JSON, the bytes. */
-function encode(head: CopyHead, bytes: Uint8Array): Buffer {
+/** Before the bytes: the length of the head (u32, big-endian), and the head as JSON. */
+function prefixOf(head: CopyHead): Buffer {
   const json = Buffer.from(JSON.stringify(head));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(json.byteLength);
-  return Buffer.concat([length, json, bytes]);
+  return Buffer.concat([length, json]);
 }
 
 function decode(encoded: Uint8Array): { head: CopyHead; bytes: Uint8Array } | undefined {

@@ -4,7 +4,6 @@ import {
   type BackendFailure,
   type BackendResult,
   type ObjectContent,
-  type ObjectHead,
   type StorageBackend,
   caught,
   failed,
@@ -12,9 +11,11 @@ import {
 import { collect } from '../body.ts';
 import type { Channel } from '../dispatch/channel.ts';
 import { type Chain, laneOf } from '../dispatch/lane.ts';
-import { BodyCutError, ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
+import { ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
 import type { OperationLog } from '../log/operation-log.ts';
-import type { Download } from '../storage.ts';
+import type { Download, ObjectInfo } from '../storage.ts';
+import { checkedBody, infoOf, provenBody, streamed, whole } from './content.ts';
+import type { Fence, Fences } from './fences.ts';
 import type { LocalCopies } from './local-copies.ts';
 
 export interface ReaderParts {
@@ -29,8 +30,9 @@ export interface ReaderParts {
     readonly openDurationMs: number;
     readonly maxOpenDurationMs: number;
   };
-  /** A backend has bytes that are not what was stored; these are. */
-  readonly repair: (backend: string, good: Download, bytes: Uint8Array) => void;
+  readonly fences: Fences;
+  /** A backend has bytes that are not what was stored; these are, by what the fence knows. */
+  readonly repair: (backend: string, good: Download, bytes: Uint8Array, fence: Fence) => void;
 }
 
 interface Attempt {
@@ -38,8 +40,20 @@ interface Attempt {
   readonly failure: BackendFailure;
 }
 
-/** A body that broke off is gone on with so many times. */
-const MAX_RESUMPTIONS = 5;
+/** What became of an answer with a body. */
+type Taken =
+  | {
+      readonly kind: 'ok';
+      readonly download: Download;
+      /** All of them, where they were read and checked. */
+      readonly bytes: Uint8Array | undefined;
+      readonly operationId: string;
+    }
+  | { readonly kind: 'corrupt'; readonly failure: BackendFailure; readonly operationId: string }
+  | { readonly kind: 'failed'; readonly failure: BackendFailure };
+
+/** Bytes that do not fit their checksum are asked for so many times. */
+const READS = 2;
 
 /** Finds the latest bytes that can be reached. */
 export class Reader {
@@ -60,39 +74,38 @@ export class Reader {
 
   /** @throws ObjectNotFoundError, StorageUnavailableError, the signal's own reason */
   async download(key: string, signal: AbortSignal): Promise<Download> {
+    const fence = this.#parts.fences.begin(key);
+    try {
+      return this.#counted(await this.#find(key, signal, fence));
+    } finally {
+      fence.end();
+    }
+  }
+
+  async #find(key: string, signal: AbortSignal, fence: Fence): Promise<Download> {
     const attempts: Attempt[] = [];
     const corrupt: { backend: string; operationId: string }[] = [];
     for (const channel of this.#parts.channels) {
       const chain = this.#parts.chainOf(key);
       if (chain !== undefined && isBehind(chain, channel)) {
         const pending = await this.#pending(chain);
-        if (pending !== undefined) return this.#counted(pending);
+        if (pending !== undefined) return pending;
         continue;
       }
-      const found = await this.#ask(channel, (backend) => backend.get(key, { signal }));
-      signal.throwIfAborted();
-      if (found.kind === 'ok') {
-        const read = await this.#take(channel, found.value, signal);
-        signal.throwIfAborted();
-        if ('download' in read) {
-          const { download, bytes } = read;
-          if (bytes !== undefined) {
-            for (const { backend, operationId } of corrupt) {
-              if (operationId === found.value.head.mark?.operationId) {
-                this.#parts.repair(backend, download, bytes);
-              }
-            }
-          }
-          return this.#counted(download);
+      const read = await this.#read(key, channel, signal, fence);
+      if (read.kind === 'ok') {
+        const { download, bytes, operationId } = read;
+        const damaged = corrupt.find((one) => one.operationId === operationId);
+        if (bytes !== undefined && damaged !== undefined) {
+          this.#parts.repair(damaged.backend, download, bytes, fence);
         }
-        const { mark } = found.value.head;
-        if (read.isCorrupt && mark !== undefined) {
-          corrupt.push({ backend: channel.backend.name, operationId: mark.operationId });
-        }
-        attempts.push({ from: channel.backend.name, failure: read.failure });
-        continue;
+        return download;
       }
-      if (this.#isAuthoritative(found, channel)) {
+      const found = read.failure;
+      if (read.kind === 'corrupt') {
+        corrupt.push({ backend: channel.backend.name, operationId: read.operationId });
+      }
+      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) {
         throw new ObjectNotFoundError(key, `${channel.backend.name} has no such object`);
       }
       attempts.push({ from: channel.backend.name, failure: found });
@@ -101,7 +114,7 @@ export class Reader {
     if (copy !== undefined) {
       const { contentType, metadata } = copy.head;
       const head = { key, size: copy.bytes.byteLength, contentType, metadata };
-      return this.#counted(whole('local', head, copy.bytes));
+      return whole('local', head, copy.bytes);
     }
     if (attempts.length > 0 && attempts.every(({ failure }) => failure.kind === 'notFound')) {
       throw new ObjectNotFoundError(key, 'no backend has such an object');
@@ -109,21 +122,35 @@ export class Reader {
     throw new StorageUnavailableError(`download of ${JSON.stringify(key)}`, attempts);
   }
 
-  /** @throws StorageUnavailableError, the signal's own reason */
-  async exists(key: string, signal: AbortSignal): Promise<boolean> {
+  /**
+   * What is known of an object without its bytes; `undefined` when there is none.
+   * @throws StorageUnavailableError, the signal's own reason
+   */
+  async describe(tried: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
     const attempts: Attempt[] = [];
     for (const channel of this.#parts.channels) {
       const chain = this.#parts.chainOf(key);
-      if (chain !== undefined && isBehind(chain, channel)) return chain.newest.kind === 'put';
-      const found = await this.#ask(channel, (backend) => backend.head(key, { signal }));
+      if (chain !== undefined && isBehind(chain, channel)) {
+        const { kind, size, contentType, metadata, acceptedAtEpochMs } = chain.newest;
+        if (kind === 'remove') return undefined;
+        const lastModifiedEpochMs = acceptedAtEpochMs;
+        return { path: key, from: 'pending', size, contentType, metadata, lastModifiedEpochMs };
+      }
+      const from = channel.backend.name;
+      const found = await this.#ask(channel, signal, (backend) => backend.head(key, { signal }));
       signal.throwIfAborted();
-      if (found.kind === 'ok') return true;
-      if (this.#isAuthoritative(found, channel)) return false;
-      attempts.push({ from: channel.backend.name, failure: found });
+      if (found.kind === 'ok') return infoOf(from, found.value);
+      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return undefined;
+      attempts.push({ from, failure: found });
     }
-    if ((await this.#parts.local?.read(key).catch(() => undefined)) !== undefined) return true;
-    if (attempts.every(({ failure }) => failure.kind === 'notFound')) return false;
-    throw new StorageUnavailableError(`exists of ${JSON.stringify(key)}`, attempts);
+    const copy = await this.#parts.local?.read(key).catch(() => undefined);
+    if (copy !== undefined) {
+      const { contentType, metadata } = copy.head;
+      const size = copy.bytes.byteLength;
+      return { path: key, from: 'local', size, contentType, metadata };
+    }
+    if (attempts.every(({ failure }) => failure.kind === 'notFound')) return undefined;
+    throw new StorageUnavailableError(`${tried} of ${JSON.stringify(key)}`, attempts);
   }
 
   /** The first backend that answers. @throws StorageUnavailableError, the signal's own reason */
@@ -137,7 +164,7 @@ export class Reader {
     for (const channel of this.#parts.channels) {
       const from = channel.backend.name;
       if (only !== undefined && from !== only) continue;
-      const answered = await this.#ask(channel, ask);
+      const answered = await this.#ask(channel, signal, ask);
       signal.throwIfAborted();
       if (answered.kind === 'ok') return { value: answered.value, from };
       attempts.push({ from, failure: answered });
@@ -147,12 +174,15 @@ export class Reader {
 
   async #ask<T>(
     channel: Channel,
+    signal: AbortSignal,
     ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> {
     const permit = this.#circuits[channel.place]?.tryAcquire();
     if (permit?.granted === false) return failed('transient', 'left alone after its failures');
     const result = await caught('read', () => ask(channel.backend));
-    if (result.kind === 'transient' || result.kind === 'unknown') {
+    // A caller who gave up says nothing about the backend.
+    if (signal.aborted) permit?.release();
+    else if (result.kind === 'transient' || result.kind === 'unknown') {
       channel.failed(result);
       permit?.failure(result);
     } else {
@@ -161,7 +191,32 @@ export class Reader {
     return result;
   }
 
-  /** That nothing is there is believed of a backend that is well, not of one that just came back. */
+  /**
+   * What one backend has of it. Bytes that do not fit their checksum are read once more: between two
+   * answers somebody may have written, or a cache on the way handed out what was there before.
+   */
+  async #read(
+    key: string,
+    channel: Channel,
+    signal: AbortSignal,
+    fence: Fence,
+  ): Promise<
+    Extract<Taken, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
+  > {
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.#ask(channel, signal, (backend) => backend.get(key, { signal }));
+      signal.throwIfAborted();
+      if (found.kind !== 'ok') return { kind: 'failed', failure: found };
+      const taken = await this.#take(channel, found.value, signal, fence);
+      signal.throwIfAborted();
+      if (taken.kind !== 'corrupt' || attempt === READS) return taken;
+    }
+  }
+
+  /**
+   * That nothing is there is believed of the first that is asked and is well, not of one that just came
+   * back: what others wrote to the first the next ones never had.
+   */
   #isAuthoritative(failure: BackendFailure, { place, state }: Channel): boolean {
     return (
       failure.kind === 'notFound' &&
@@ -174,12 +229,12 @@ export class Reader {
   /** The bytes of a write that a backend does not have yet; throws when that is a removal. */
   async #pending({ key, newest }: Chain): Promise<Download | undefined> {
     if (newest.kind === 'remove') throw new ObjectNotFoundError(key, 'it was removed');
-    const { size, contentType, metadata } = newest;
+    const { size, contentType, metadata, sha256 } = newest;
     try {
       const source = await this.#parts.log.body(newest);
       const head = { key, size, contentType, metadata };
       if (source.bytes !== undefined) return whole('pending', head, source.bytes);
-      return streamed('pending', head, source.open());
+      return streamed('pending', head, provenBody(key, source.open(), sha256));
     } catch {
       // Settled and let go of while it was looked for: a backend has it now.
       return undefined;
@@ -190,15 +245,13 @@ export class Reader {
     channel: Channel,
     { head, body }: ObjectContent,
     signal: AbortSignal,
-  ): Promise<
-    | { download: Download; bytes: Uint8Array | undefined }
-    | { failure: BackendFailure; isCorrupt: boolean }
-  > {
+    fence: Fence,
+  ): Promise<Taken> {
     const from = channel.backend.name;
-    const sha256 = head.mark?.sha256;
+    const { sha256, operationId = '' } = head.mark ?? {};
     if (head.size > this.#parts.verifyWholeBytes) {
-      const download = streamed(from, head, this.#checked(channel, { head, body }, signal));
-      return { download, bytes: undefined };
+      const download = streamed(from, head, checkedBody(channel.backend, { head, body }, signal));
+      return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
     try {
@@ -206,49 +259,18 @@ export class Reader {
     } catch (cause) {
       const failure = failed('transient', 'its body broke off', { cause });
       channel.failed(failure);
-      return { failure, isCorrupt: false };
+      return { kind: 'failed', failure };
     }
     if (sha256 !== undefined && createHash('sha256').update(bytes).digest('hex') !== sha256) {
-      return { failure: failed('transient', 'its bytes are not what was stored'), isCorrupt: true };
+      const failure = failed('transient', 'its bytes are not what was stored');
+      return { kind: 'corrupt', failure, operationId };
     }
     const download = whole(from, head, bytes);
-    if (sha256 !== undefined) {
+    if (sha256 !== undefined && !fence.signal.aborted) {
       const { contentType, metadata } = download;
       this.#parts.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
     }
-    return { download, bytes };
-  }
-
-  /** A long body, checked while it is read, and gone on with from where it broke off. */
-  async *#checked(
-    { backend }: Channel,
-    { head, body }: ObjectContent,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    const { key, version } = head;
-    const hash = createHash('sha256');
-    let offset = 0;
-    let rest = body;
-    for (let resumptions = 0; ; resumptions += 1) {
-      try {
-        for await (const chunk of rest) {
-          hash.update(chunk);
-          offset += chunk.byteLength;
-          yield chunk;
-        }
-        break;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (version === undefined || resumptions === MAX_RESUMPTIONS) throw error;
-        const again = await backend.get(key, { signal, from: offset, version });
-        if (again.kind !== 'ok') throw new BodyCutError(key, again.message, error);
-        rest = again.value.body;
-      }
-    }
-    const sha256 = head.mark?.sha256;
-    if (sha256 !== undefined && hash.digest('hex') !== sha256) {
-      throw new BodyCutError(key, 'its bytes are not what was stored');
-    }
+    return { kind: 'ok', download, bytes, operationId };
   }
 
   #counted(download: Download): Download {
@@ -260,23 +282,4 @@ export class Reader {
 /** Whether a backend does not have the newest write of the key. */
 function isBehind(chain: Chain, channel: Channel): boolean {
   return laneOf(chain, channel).settledGeneration < chain.newest.generation;
-}
-
-function whole(from: string, head: ObjectHead, bytes: Uint8Array): Download {
-  return {
-    ...described(from, head),
-    body: (async function* () {
-      if (bytes.byteLength > 0) yield bytes;
-    })(),
-    bytes: async () => bytes,
-  };
-}
-
-function streamed(from: string, head: ObjectHead, body: AsyncIterable<Uint8Array>): Download {
-  return { ...described(from, head), body, bytes: () => collect(body) };
-}
-
-function described(from: string, head: ObjectHead): Omit<Download, 'body' | 'bytes'> {
-  const { key, size, contentType = 'application/octet-stream', metadata } = head;
-  return { path: key, from, size, contentType, metadata };
 }

@@ -8,6 +8,7 @@ import {
   createFaultProxy,
   createHttpFaultProxy,
 } from '@holdfast/faults';
+import { type Clock, systemClock } from '@holdfast/resilience';
 import {
   type FaultHook,
   type S3Server,
@@ -99,7 +100,8 @@ export function backendsAt(
   };
 }
 
-export async function openGround(): Promise<Ground> {
+/** @param serverClock what the servers take the time from; the clients have this machine's. */
+export async function openGround(serverClock: Clock = systemClock): Promise<Ground> {
   const directories: string[] = [];
   const storages: Storage[] = [];
   const ends: (() => void)[] = [];
@@ -110,8 +112,13 @@ export async function openGround(): Promise<Ground> {
   const supabaseServer = await createSupabaseStorageServer({
     faults: (call) => hooks.supabase(call),
     databaseTimeoutMs: 100,
+    clock: serverClock,
   });
-  const s3Server = await createS3Server({ faults: (call) => hooks.s3(call), accounts: [GUEST] });
+  const s3Server = await createS3Server({
+    faults: (call) => hooks.s3(call),
+    accounts: [GUEST],
+    clock: serverClock,
+  });
   const owner = s3ClientAt(s3Server.url, { ...s3Server.credentials });
   const { error } = await createClient(supabaseServer.url, supabaseServer.serviceRoleKey, {
     auth: { persistSession: false, autoRefreshToken: false },

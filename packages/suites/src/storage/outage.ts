@@ -85,7 +85,14 @@ export interface ObjectLoad {
   /** Resolves when so many more have been offered. */
   offered(more: number): Promise<void>;
   /** Resolves once each offered one was accepted or refused. */
-  stop(): Promise<{ refused: readonly unknown[]; slowestMs: number }>;
+  stop(): Promise<{ refused: readonly unknown[]; acceptedWithin: AcceptanceTimes }>;
+}
+
+/** How long callers waited for an acceptance, in milliseconds. */
+export interface AcceptanceTimes {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
 }
 
 /** Offers a write in each tick, whether or not earlier ones have been accepted. */
@@ -93,7 +100,7 @@ export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Ran
   const stopping = new AbortController();
   const refused: unknown[] = [];
   const calls: Promise<void>[] = [];
-  let slowestMs = 0;
+  const waitedMs: number[] = [];
   let wake: () => void = () => undefined;
 
   const offer = async (): Promise<void> => {
@@ -104,7 +111,7 @@ export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Ran
     try {
       await (text === undefined ? storage.remove(key) : storage.upload(key, text));
       accepted();
-      slowestMs = Math.max(slowestMs, systemClock.now() - startedMs);
+      waitedMs.push(systemClock.now() - startedMs);
     } catch (error) {
       refused.push(error);
     }
@@ -127,9 +134,16 @@ export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Ran
       stopping.abort();
       await running;
       await Promise.all(calls);
-      return { refused, slowestMs };
+      return { refused, acceptedWithin: timesOf(waitedMs) };
     },
   };
+}
+
+/** What was waited for at most by half of them, by all but one in a hundred, and by all. */
+export function timesOf(waitedMs: readonly number[]): AcceptanceTimes {
+  const sorted = waitedMs.toSorted((left, right) => left - right);
+  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
+  return { p50Ms: at(0.5), p99Ms: at(0.99), slowestMs: at(1) };
 }
 
 const MAX_MOMENTS = 100;

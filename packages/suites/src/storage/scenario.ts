@@ -1,16 +1,22 @@
 import { expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
 import type { ScenarioOutcome } from '../scenario.ts';
+import { type Clock, systemClock } from '@holdfast/resilience';
 import { type Ground, openGround } from './ground.ts';
 
 /** One row of the family's table, on servers of its own: nothing accepted is lost, nothing old comes back. */
 export function scenario(
   family: string,
-  plan: { readonly promise: string; readonly fault: string },
+  plan: {
+    readonly promise: string;
+    readonly fault: string;
+    /** How far the servers' clocks are ahead of this machine's, in milliseconds. Default 0. */
+    readonly serversAheadMs?: number;
+  },
   play: (ground: Ground) => Promise<ScenarioOutcome>,
 ): void {
   test(plan.promise, async () => {
-    const ground = await openGround();
+    const ground = await openGround(aheadBy(plan.serversAheadMs ?? 0));
     try {
       const { verdict, forgotten: _, ...measured } = await play(ground);
       record({
@@ -35,4 +41,8 @@ export function scenario(
       await ground.close();
     }
   });
+}
+
+function aheadBy(aheadMs: number): Clock {
+  return { ...systemClock, epochMs: () => systemClock.epochMs() + aheadMs };
 }

@@ -29,16 +29,17 @@ const run = randomUUID().slice(0, 8);
 /** Runs every check against one server; where that cannot stand, each is skipped by name, and why is told. */
 export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
   const { server, stage, checks } = plan;
-  const scenario = `${server} keeps what an adapter relies on`;
+  const name = stage === 'local' ? server : `${server} in ${stage}`;
+  const scenario = `${name} keeps what an adapter relies on`;
   const tell = (note: string): void => {
     record({ family: FAMILY, scenario, fault: 'none', stage, note: note.slice(0, MAX_NOTE) });
   };
   const ground = await openWhereItStands(plan);
   if (typeof ground === 'string') {
     tell(`not judged: ${ground}`);
-    for (const { name } of checks) {
+    for (const check of checks) {
       // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
-      test.skip(`${server}: ${name} (${ground})`, () => undefined);
+      test.skip(`${name}: ${check.name} (${ground})`, () => undefined);
     }
     return;
   }
@@ -48,7 +49,7 @@ export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
     tell(`${held} of ${checks.length} checks came to what is expected or listed`);
   });
   for (const [at, check] of checks.entries()) {
-    test(`${server}: ${check.name}`, async () => {
+    test(`${name}: ${check.name}`, async () => {
       const world = await ground.open(`check-${run}-${at}`);
       try {
         expect(await check.run(world)).toBe(wantedFor(check, server, divergences));
@@ -58,6 +59,17 @@ export async function judgeAll<World>(plan: GroundPlan<World>): Promise<void> {
       }
     });
   }
+}
+
+/**
+ * The real server that a mode of the stage brings, or our own where one of images/build.sh stands in for it: that
+ * proves how the containers are put together, and is judged as what it is.
+ */
+export function serverIn(
+  image: string | undefined,
+  { real, own }: { readonly real: string; readonly own: string },
+): string {
+  return image?.startsWith('holdfast/') === true ? own : real;
 }
 
 /** The ground, or why it cannot stand on this machine. */

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type S3, openStage } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
-import { type Ground, judgeAll } from './ground.ts';
+import { type Ground, judgeAll, serverIn } from './ground.ts';
 import { type Check, idleDivergences } from './judge.ts';
 import { s3BucketChecks } from './s3-bucket-checks.ts';
 import { s3ObjectChecks } from './s3-object-checks.ts';
@@ -13,7 +13,7 @@ function groundAt(place: S3Place, close: () => Promise<void>): Ground<S3World> {
   return { open: (name) => openS3World(place, `${name}-bucket`), close };
 }
 
-async function openOn(mode: 'local' | 'docker'): Promise<Ground<S3World>> {
+async function openOn(mode: 'local' | 'docker' | 'compose'): Promise<Ground<S3World>> {
   const stage = await openStage({ mode, s3: true });
   const s3: S3 = stage.s3;
   return groundAt(s3, () => stage.close());
@@ -21,9 +21,9 @@ async function openOn(mode: 'local' | 'docker'): Promise<Ground<S3World>> {
 
 await judgeAll({ server: 'own S3', stage: 'local', open: () => openOn('local'), checks });
 
-const { HOLDFAST_STAGE, HOLDFAST_S3_URL: address } = process.env;
+const { HOLDFAST_STAGE, HOLDFAST_S3_URL: address, HOLDFAST_IMAGE_S3: image } = process.env;
 if (address !== undefined) {
-  // One that stands already, such as that of compose under the profile `storage`.
+  // One that stands already, wherever that is.
   const { origin: url, username, password } = new URL(address);
   const credentials = {
     accessKeyId: decodeURIComponent(username),
@@ -32,8 +32,10 @@ if (address !== undefined) {
   const open = (): Promise<Ground<S3World>> =>
     Promise.resolve(groundAt({ url, credentials }, () => Promise.resolve()));
   await judgeAll({ server: 'RustFS', stage: 'compose', open, checks });
-} else if (HOLDFAST_STAGE === 'docker') {
-  await judgeAll({ server: 'RustFS', stage: 'docker', open: () => openOn('docker'), checks });
+} else if (HOLDFAST_STAGE === 'docker' || HOLDFAST_STAGE === 'compose') {
+  const stage = HOLDFAST_STAGE;
+  const server = serverIn(image, { real: 'RustFS', own: 'own S3' });
+  await judgeAll({ server, stage, open: () => openOn(stage), checks });
 }
 
 test('S3 is judged by at least thirty checks, each of its own name', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { openStage, supabaseKeys } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
-import { type Ground, judgeAll } from './ground.ts';
+import { type Ground, judgeAll, serverIn } from './ground.ts';
 import { type Check, idleDivergences, wantedFor } from './judge.ts';
 import { supabaseAccessChecks } from './supabase-access-checks.ts';
 import { supabaseObjectChecks } from './supabase-object-checks.ts';
@@ -9,7 +9,7 @@ import { type SupabaseWorld, openSupabaseWorld } from './supabase-world.ts';
 
 const checks: readonly Check<SupabaseWorld>[] = [...supabaseObjectChecks, ...supabaseAccessChecks];
 
-async function openOn(mode: 'local' | 'docker'): Promise<Ground<SupabaseWorld>> {
+async function openOn(mode: 'local' | 'docker' | 'compose'): Promise<Ground<SupabaseWorld>> {
   const stage = await openStage({ mode, supabase: true });
   const { supabase } = stage;
   return { open: (name) => openSupabaseWorld(supabase, name), close: () => stage.close() };
@@ -17,9 +17,13 @@ async function openOn(mode: 'local' | 'docker'): Promise<Ground<SupabaseWorld>> 
 
 await judgeAll({ server: 'own Supabase', stage: 'local', open: () => openOn('local'), checks });
 
-const { HOLDFAST_STAGE, HOLDFAST_SUPABASE_STORAGE_URL: address } = process.env;
+const {
+  HOLDFAST_STAGE,
+  HOLDFAST_SUPABASE_STORAGE_URL: address,
+  HOLDFAST_IMAGE_SUPABASE_STORAGE: image,
+} = process.env;
 if (address !== undefined) {
-  // One that stands already, such as that of compose under the profile `storage`.
+  // One that stands already, wherever that is.
   const jwtSecret = process.env['HOLDFAST_SUPABASE_JWT_SECRET'] ?? '';
   const storageUrl = address;
   const open = (): Promise<Ground<SupabaseWorld>> =>
@@ -28,8 +32,10 @@ if (address !== undefined) {
       close: () => Promise.resolve(),
     });
   await judgeAll({ server: 'storage-api', stage: 'compose', open, checks });
-} else if (HOLDFAST_STAGE === 'docker') {
-  await judgeAll({ server: 'storage-api', stage: 'docker', open: () => openOn('docker'), checks });
+} else if (HOLDFAST_STAGE === 'docker' || HOLDFAST_STAGE === 'compose') {
+  const stage = HOLDFAST_STAGE;
+  const server = serverIn(image, { real: 'storage-api', own: 'own Supabase' });
+  await judgeAll({ server, stage, open: () => openOn(stage), checks });
 }
 
 test('Supabase Storage is judged by at least thirty checks, each of its own name', () => {

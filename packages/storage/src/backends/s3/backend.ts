@@ -21,7 +21,7 @@ import { anyKeys, refuseKey } from '../../key.ts';
 import { markedMetadata, readMetadata } from '../../mark.ts';
 import { countedBody } from '../counted-body.ts';
 import { conditionHeaders, honoursConditions } from './conditions.ts';
-import { putInParts } from './multipart.ts';
+import { abandonParts, putInParts } from './multipart.ts';
 import { S3Session } from './session.ts';
 
 export interface S3BackendOptions {
@@ -163,7 +163,7 @@ class S3Backend implements StorageBackend {
     if (sent.kind !== 'ok') return sent;
     return sent.value.ETag === undefined
       ? failed('transient', 'HTTP 200 without an ETag')
-      : ok(headOf(key, sent.value));
+      : ok({ ...headOf(key, sent.value), ...this.#session.servedAt(sent.value) });
   }
 
   async remove(
@@ -210,6 +210,14 @@ class S3Backend implements StorageBackend {
       ),
       ...(NextContinuationToken !== undefined && { cursor: NextContinuationToken }),
     });
+  }
+
+  abandon(
+    key: string,
+    saved: unknown,
+    { signal }: { signal: AbortSignal },
+  ): Promise<BackendResult<undefined>> {
+    return abandonParts(this.#session, key, saved, signal);
   }
 
   /** Checks a condition by a look beforehand, where the server would ignore it. */

@@ -86,6 +86,24 @@ export async function putInParts(
   return ETag === undefined ? failed('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
 }
 
+/** Lets go of the parts of an upload that nobody will finish; the bucket's owner pays for them until then. */
+export async function abandonParts(
+  session: S3Session,
+  key: string,
+  saved: unknown,
+  signal: AbortSignal,
+): Promise<BackendResult<undefined>> {
+  if (!isSaved(saved)) return ok(undefined);
+  const { uploadId: UploadId } = saved;
+  const aborted = await session.send({ effect: 'read', signal }, (client, sdk, sending) =>
+    client.send(
+      new sdk.AbortMultipartUploadCommand({ Bucket: session.bucket, Key: key, UploadId }),
+      sending,
+    ),
+  );
+  return aborted.kind === 'ok' || aborted.kind === 'notFound' ? ok(undefined) : aborted;
+}
+
 /** Which parts of the saved upload the server has; `notFound` when there is none, or no more. */
 async function resume(
   session: S3Session,

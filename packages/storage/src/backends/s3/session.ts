@@ -2,6 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Clock } from '@holdfast/resilience';
 import { type BackendResult, failed, ok } from '../../backend.ts';
+import { epochMsOfDate } from '../date-header.ts';
 import { type Deadline, deadline } from '../deadline.ts';
 import { classifyS3Error } from './errors.ts';
 
@@ -28,6 +29,7 @@ export class S3Session {
   readonly #clock: Clock;
   readonly #requestTimeoutMs: number;
   readonly #minBytesPerSecond: number;
+  readonly #dates = new WeakMap<object, number>();
   #sdk: Promise<S3Sdk> | undefined;
 
   constructor(options: {
@@ -37,11 +39,17 @@ export class S3Session {
     requestTimeoutMs: number;
     minBytesPerSecond: number;
   }) {
-    this.#client = withoutRetries(options.client);
+    this.#client = withOneAttempt(options.client, this.#dates);
     this.bucket = options.bucket;
     this.#clock = options.clock;
     this.#requestTimeoutMs = options.requestTimeoutMs;
     this.#minBytesPerSecond = options.minBytesPerSecond;
+  }
+
+  /** What the server's clock said with an answer, as far as it did. */
+  servedAt(output: object): { servedAtEpochMs?: number } {
+    const servedAtEpochMs = this.#dates.get(output);
+    return servedAtEpochMs === undefined ? {} : { servedAtEpochMs };
   }
 
   /** Resolves with the whole answer; for answers without a body to stream. */
@@ -86,11 +94,15 @@ class AttemptFailed extends Error {
   }
 }
 
+const nothing = (): void => undefined;
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 /**
  * The same client for one attempt a call: who keeps what is not sent decides when it is sent again, and
  * retries within retries multiply. The client that was given stays as it is.
+ * @param dates learns what the server's clock said with each answer.
  */
-function withoutRetries(client: S3Client): S3Client {
+function withOneAttempt(client: S3Client, dates: WeakMap<object, number>): S3Client {
   const middlewareStack = client.middlewareStack.clone();
   middlewareStack.addRelativeTo(
     <Args, Output>(next: (args: Args) => Promise<Output>) =>
@@ -103,8 +115,34 @@ function withoutRetries(client: S3Client): S3Client {
       },
     { relation: 'after', toMiddleware: 'retryMiddleware', name: 'holdfastSingleAttempt' },
   );
+  middlewareStack.add(
+    (next, context) => (args) => {
+      // Without a logger of the caller's the SDK would write each failed stream to the console.
+      if (context.logger?.constructor.name === 'NoOpLogger') context.logger = silent;
+      return next(args);
+    },
+    { step: 'initialize', name: 'holdfastSilence' },
+  );
+  middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const epochMs = epochMsOfDate(headerOf(result.response, 'date'));
+      if (epochMs !== undefined && result.output !== undefined) dates.set(result.output, epochMs);
+      return result;
+    },
+    { step: 'deserialize', priority: 'high', name: 'holdfastDates' },
+  );
   const single: unknown = Object.create(client, { middlewareStack: { value: middlewareStack } });
   return isClient(single) ? single : client;
+}
+
+function headerOf(response: unknown, name: string): string | undefined {
+  if (typeof response !== 'object' || response === null || !('headers' in response))
+    return undefined;
+  const { headers } = response;
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  const value: unknown = Reflect.get(headers, name);
+  return typeof value === 'string' ? value : undefined;
 }
 
 function isClient(value: unknown): value is S3Client {

@@ -16,11 +16,15 @@ import {
 import { keyPath, refuseKey, supabaseKeys } from '../../key.ts';
 import { markedMetadata } from '../../mark.ts';
 import { countedBody } from '../counted-body.ts';
-import { Connection, addressOf } from './connection.ts';
+import { epochMsOfDate } from '../date-header.ts';
+import { Connection, addressOf, readJson } from './connection.ts';
 import { isRecord, unproven } from './errors.ts';
 import { type SupabaseBackendOptions, readSupabaseOptions } from './options.ts';
 import { readInfo, readPage } from './replies.ts';
-import { putResumable } from './resumable.ts';
+import { abandonUpload, putResumable } from './resumable.ts';
+
+/** A gateway that compresses on the way states the length of what it made of it, and no part can be asked for. */
+const AS_STORED = { 'accept-encoding': 'identity' } as const;
 
 /**
  * A bucket of Supabase Storage, over its REST interface.
@@ -130,7 +134,7 @@ class SupabaseBackend implements StorageBackend {
         path: `/object/${this.#path(key)}`,
         effect: 'read',
         signal,
-        ...(from > 0 && { headers: { range: `bytes=${from}-` } }),
+        headers: { ...AS_STORED, ...(from > 0 && { range: `bytes=${from}-` }) },
       }),
       this.#verifiesDownloads || version !== undefined ? this.head(key, { signal }) : undefined,
     ]);
@@ -143,8 +147,8 @@ class SupabaseBackend implements StorageBackend {
       return failed('conflict', 'it has another version');
     }
     const skipped = response.status === 206 ? from : 0;
-    const stated = Number(response.headers.get('content-length') ?? Number.NaN);
-    const size = Number.isNaN(stated) ? info?.size : stated + skipped;
+    const stated = statedLength(response.headers);
+    const size = stated === undefined ? info?.size : stated + skipped;
     if (size === undefined) {
       limit.end();
       await response.body?.cancel();
@@ -169,15 +173,19 @@ class SupabaseBackend implements StorageBackend {
   async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
     const refused = this.#refusal(key);
     if (refused !== undefined) return refused;
-    const answered = await this.#connection.askForJson({
+    const begun = await this.#connection.ask({
       method: 'GET',
       path: `/object/info/${this.#path(key)}`,
       effect: 'read',
       signal,
     });
+    if (begun.kind !== 'ok') return begun;
+    const servedAtEpochMs = epochMsOfDate(begun.value.response.headers.get('date'));
+    const answered = await readJson(begun.value, 'read');
     if (answered.kind !== 'ok') return answered;
     const head = readInfo(key, answered.value);
-    return head === undefined ? unproven('read', 'no description of the object') : ok(head);
+    if (head === undefined) return unproven('read', 'no description of the object');
+    return ok({ ...head, ...(servedAtEpochMs !== undefined && { servedAtEpochMs }) });
   }
 
   async remove(
@@ -223,6 +231,14 @@ class SupabaseBackend implements StorageBackend {
     return page === undefined ? unproven('read', 'no list of objects') : ok(page);
   }
 
+  abandon(
+    _key: string,
+    saved: unknown,
+    { signal }: { signal: AbortSignal },
+  ): Promise<BackendResult<undefined>> {
+    return abandonUpload(this.#connection, saved, signal);
+  }
+
   /** After the last part of a large upload: what stands there now is ours, or nobody knows. */
   async #proven(key: string, options: PutOptions): Promise<BackendResult<PutReceipt>> {
     const found = await this.head(key, { signal: options.signal });
@@ -256,4 +272,11 @@ class SupabaseBackend implements StorageBackend {
     const permitted = this.refuseKey(key);
     return permitted === undefined ? undefined : failed('invalid', `a key must be ${permitted}`);
   }
+}
+
+/** How many bytes of the object the answer says it has; `undefined` when it does not, or speaks of others. */
+function statedLength(headers: Headers): number | undefined {
+  const length = headers.get('content-length');
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  return length === null || encoding !== 'identity' ? undefined : Number(length);
 }

@@ -106,27 +106,33 @@ export class Connection {
   /** The same, for an answer whose body is JSON. */
   async askForJson(asked: Asked): Promise<BackendResult<unknown>> {
     const answered = await this.ask(asked);
-    if (answered.kind !== 'ok') return answered;
-    const { response, limit } = answered.value;
-    let text: string;
-    try {
-      text = await response.text();
-    } catch (error) {
-      return classifyThrown(error, asked.effect);
-    } finally {
-      limit.end();
-    }
-    try {
-      return ok(JSON.parse(text));
-    } catch (error) {
-      return unproven(asked.effect, 'a body that is not JSON', error);
-    }
+    return answered.kind === 'ok' ? readJson(answered.value, asked.effect) : answered;
   }
 
   async #failure(response: Response, effect: Effect): Promise<BackendFailure> {
     // Without its body an error is still an error.
     const text = await response.text().catch(() => '');
     return classifyAnswer(response, text, effect, this.#clock.epochMs());
+  }
+}
+
+/** The body of an answer as JSON. */
+export async function readJson(
+  { response, limit }: Answer,
+  effect: Effect,
+): Promise<BackendResult<unknown>> {
+  let text: string;
+  try {
+    text = await response.text();
+  } catch (error) {
+    return classifyThrown(error, effect);
+  } finally {
+    limit.end();
+  }
+  try {
+    return ok(JSON.parse(text));
+  } catch (error) {
+    return unproven(effect, 'a body that is not JSON', error);
   }
 }
 

@@ -136,6 +136,27 @@ async function create(
   return ok({ path, offset: 0 });
 }
 
+/** Ends an upload that nobody will finish; the server would keep its parts for a day. */
+export async function abandonUpload(
+  connection: Connection,
+  saved: unknown,
+  signal: AbortSignal,
+): Promise<BackendResult<undefined>> {
+  if (!isSaved(saved)) return ok(undefined);
+  const answered = await connection.ask({
+    method: 'DELETE',
+    path: `${PATH}/${saved.upload}`,
+    effect: 'read',
+    signal,
+    headers: TUS,
+  });
+  if (answered.kind === 'notFound') return ok(undefined);
+  if (answered.kind !== 'ok') return answered;
+  await answered.value.response.body?.cancel();
+  answered.value.limit.end();
+  return ok(undefined);
+}
+
 /**
  * 409 and 423 say that another request holds the upload, 404 and 410 that it is gone: the next attempt asks
  * how far it is, and begins anew where it is not.

@@ -1,0 +1,18 @@
+/** Stands in for rustfs/rustfs on a machine without a registry: our own S3, told by the variables of RustFS. */
+import { createServer } from 'node:http';
+import { readEntry, serve } from '../src/program/entry.ts';
+import { openS3Handler } from '../src/s3/handler.ts';
+import { readS3ServerOptions } from '../src/s3/options.ts';
+
+const { env, argv } = process;
+const [, , directory = '/data'] = argv;
+const handler = await openS3Handler(
+  readS3ServerOptions({
+    accessKeyId: env['RUSTFS_ACCESS_KEY'] ?? '',
+    secretAccessKey: env['RUSTFS_SECRET_KEY'] ?? '',
+    directory,
+  }),
+  () => undefined,
+);
+const server = createServer((incoming, outgoing) => handler.serve(incoming, outgoing));
+serve('s3', server, readEntry(['0.0.0.0', '9000']));

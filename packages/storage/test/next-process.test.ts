@@ -1,0 +1,58 @@
+import { expect, test } from '@jest/globals';
+import { seededRandom } from '@holdfast/resilience';
+import type { Mark } from '../src/backend.ts';
+import { createMemoryBackend } from '../src/backends/memory.ts';
+import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';
+
+test('a body on this machine that was damaged since is never sent, and said to be so', async () => {
+  const first = await openTestStorage({ acknowledgeWithinMs: 0, inlineBytes: 10 });
+  first.primary.intercept = first.mirror.intercept = () => ({ before: AWAY });
+  await first.storage.upload('k', 'what was accepted');
+  await first.clock.advance(10);
+  const { storage, clock, files, primary } = await first.restart();
+  const blob = files.names().find((name) => name.endsWith('.blob')) ?? '';
+  files.content(blob).write('WHAT');
+  await expect((await storage.download('k')).bytes()).rejects.toMatchObject({
+    code: 'STORAGE_BODY_CUT',
+  });
+  first.primary.intercept = first.mirror.intercept = () => undefined;
+  await clock.settle(storage.flush({ deadlineMs: 600_000 }));
+  expect(primary.objects.size).toBe(0);
+  expect(storage.pending()).toMatchObject([{ path: 'k', refused: { kind: 'invalid' } }]);
+  await storage.close();
+});
+
+test('a write that an earlier process sent, and that lands late, does not outlive its successor', async () => {
+  const options = {
+    acknowledgeWithinMs: 0,
+    journal: { directory: '/storage', segmentBytes: 2_048 },
+  };
+  const first = await openTestStorage(options);
+  let delayed: Mark | undefined;
+  first.primary.intercept = ({ kind, mark }) => {
+    if (kind !== 'put' || delayed !== undefined) return undefined;
+    delayed = mark;
+    return { before: LOST };
+  };
+  await first.storage.upload('k', 'old');
+  await first.clock.advance(1);
+  // So many that the journal could let go of the segment that the first one stands in.
+  for (let write = 0; write < 10; write += 1) {
+    await first.storage.upload(`other ${write}`, 'x'.repeat(400));
+  }
+  await first.storage.upload('k', 'new');
+  await first.clock.advance(3_000);
+
+  const files = first.files.crash('kill', seededRandom(1));
+  // What the dead process would still ask reaches nobody.
+  const primary = createMemoryBackend({ name: 'primary', clock: first.clock });
+  const { storage, clock } = await openTestStorage(options, { clock: first.clock, files, primary });
+  await clock.advance(3_000);
+  if (delayed === undefined) throw new Error('nothing was sent');
+  primary.apply('k', Buffer.from('old'), { mark: delayed });
+  expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
+  await clock.advance(30_000);
+  expect(textAt(primary, 'k')).toBe('new');
+  expect(storage.getStats()).toMatchObject({ pendingWrites: 0, pendingBytes: 0 });
+  await storage.close();
+});

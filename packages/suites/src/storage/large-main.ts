@@ -1,0 +1,104 @@
+/**
+ * One large object through a storage, in a process of its own whose memory can be measured and that can be
+ * killed: `node large-main.ts <order as JSON>`.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { S3Client } from '@aws-sdk/client-s3';
+import {
+  type StorageBackend,
+  createStorage,
+  diskBackend,
+  s3Backend,
+  supabaseBackend,
+} from '@holdfast/storage';
+import { CHUNK_BYTES, type LargeOrder, type LargeReport, largeChunk } from './large.ts';
+
+const KIB = 1_024;
+const MIB = 1_048_576;
+const LONG_MS = 3_600_000;
+
+const order: LargeOrder = JSON.parse(process.argv[2] ?? '');
+const { backend, end } = backendOf(order);
+const storage = createStorage({
+  backends: [backend],
+  journal: {
+    directory: join(order.directory, 'journal'),
+    minFreeBytes: 0,
+    maxBytes: 4 * order.bytes,
+  },
+  local: { directory: join(order.directory, 'local'), maxBytes: 4 * order.bytes },
+  lateWriteMs: 2_000,
+  circuitBreaker: { openDurationMs: 50, maxOpenDurationMs: 200 },
+});
+await storage.ready();
+const report = (said: LargeReport): void => void process.send?.(said);
+
+switch (order.task) {
+  case 'measure': {
+    // What is loaded with the first calls is not the object's.
+    await storage.upload('small', Buffer.alloc(MIB), { acknowledgeWithinMs: LONG_MS });
+    await (await storage.download('small')).bytes();
+    const smallBytes = resetPeak();
+    // Node lets chunks that were read lie for a while, whoever read them: that much is not ours.
+    await sha256Of(generated(order.bytes));
+    const bareBytes = Math.max(0, resetPeak() - smallBytes);
+    const beforeBytes = smallBytes + bareBytes;
+    await storage.upload(order.path, () => generated(order.bytes), { acknowledgeWithinMs: 0 });
+    const spooledBytes = resetPeak() - beforeBytes;
+    const left = await storage.flush({ deadlineMs: LONG_MS });
+    const drainedBytes = resetPeak() - beforeBytes;
+    const sha256 = await sha256Of((await storage.download(order.path)).body);
+    const readBytes = resetPeak() - beforeBytes;
+    report({ left, sha256, bareBytes, spooledBytes, drainedBytes, readBytes });
+    break;
+  }
+  case 'accept':
+    await storage.upload(order.path, () => generated(order.bytes), { acknowledgeWithinMs: 0 });
+    // Until it is killed.
+    await storage.flush({ deadlineMs: LONG_MS });
+    break;
+  case 'go on': {
+    const left = await storage.flush({ deadlineMs: LONG_MS });
+    const sha256 = await sha256Of((await storage.download(order.path)).body);
+    report({ left, sha256, bareBytes: 0, spooledBytes: 0, drainedBytes: 0, readBytes: 0 });
+  }
+}
+await storage.close({ deadlineMs: 0 });
+end();
+process.disconnect();
+
+function backendOf({ to, directory }: LargeOrder): { backend: StorageBackend; end: () => void } {
+  if (to.kind === 'disk') {
+    const disk = diskBackend({ directory: join(directory, 'disk') });
+    return { backend: disk, end: () => undefined };
+  }
+  const { bucket } = to;
+  if (to.kind === 'supabase') {
+    const { url, key } = to;
+    return { backend: supabaseBackend({ url, key, bucket }), end: () => undefined };
+  }
+  const { url: endpoint, credentials } = to;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  return { backend: s3Backend({ client, bucket }), end: () => client.destroy() };
+}
+
+/** A body of any length, in chunks as a socket brings them: each differs from the one before. */
+async function* generated(bytes: number): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes; from += CHUNK_BYTES) yield largeChunk(from, bytes);
+}
+
+async function sha256Of(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of body) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** The most memory this process had since the last call, in bytes; the kernel counts it. */
+function resetPeak(): number {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  // 5 is "forget the peak": https://docs.kernel.org/filesystems/proc.html
+  writeFileSync('/proc/self/clear_refs', '5');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * KIB;
+}

@@ -1,0 +1,88 @@
+import { fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+/** Where a large object goes. */
+export type LargeTarget =
+  | { readonly kind: 'disk' }
+  | {
+      readonly kind: 'supabase';
+      readonly url: string;
+      readonly key: string;
+      readonly bucket: string;
+    }
+  | {
+      readonly kind: 's3';
+      readonly url: string;
+      readonly credentials: { accessKeyId: string; secretAccessKey: string };
+      readonly bucket: string;
+    };
+
+export interface LargeOrder {
+  /** `accept` ends only by being killed; `go on` is the next process. */
+  readonly task: 'measure' | 'accept' | 'go on';
+  readonly to: LargeTarget;
+  readonly path: string;
+  readonly bytes: number;
+  /** For journal, local copies, and what a disk backend keeps. */
+  readonly directory: string;
+}
+
+export interface LargeReport {
+  /** Writes that were not delivered. */
+  readonly left: number;
+  /** Of what was read back. */
+  readonly sha256: string;
+  /** Most memory that Node takes beyond what a small object needs, only to read such a stream. */
+  readonly bareBytes: number;
+  /** Most memory beyond that, until it was accepted, delivered, read. */
+  readonly spooledBytes: number;
+  readonly drainedBytes: number;
+  readonly readBytes: number;
+}
+
+/** What a socket hands out at once, at most. */
+export const CHUNK_BYTES: number = 65_536;
+
+/** The bytes at `from` of an object of that length. */
+export function largeChunk(from: number, bytes: number): Buffer {
+  return Buffer.alloc(Math.min(CHUNK_BYTES, bytes - from), `${from} `);
+}
+
+function start(order: LargeOrder) {
+  const child = fork(join(import.meta.dirname, 'large-main.ts'), [JSON.stringify(order)], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  return { child, exited: once(child, 'exit') };
+}
+
+/** Lets a process of its own do it, to its end. */
+export async function passLarge(order: LargeOrder): Promise<LargeReport> {
+  const { child, exited } = start(order);
+  let report: LargeReport | undefined;
+  child.on('message', (message: LargeReport) => (report = message));
+  await exited;
+  if (report === undefined) throw new Error(`the process of ${order.task} ended without a word`);
+  return report;
+}
+
+/** Lets a process of its own begin, and kills it (SIGKILL) once that is wanted. */
+export async function killWhile(order: LargeOrder, wanted: () => Promise<void>): Promise<void> {
+  const { child, exited } = start(order);
+  try {
+    const early = exited.then(() => Promise.reject(new Error('the process ended by itself')));
+    await Promise.race([wanted(), early]);
+  } finally {
+    child.kill('SIGKILL');
+    await exited;
+  }
+}
+
+/** Of the body that the process makes. */
+export function sha256OfLarge(bytes: number): string {
+  const hash = createHash('sha256');
+  for (let from = 0; from < bytes; from += CHUNK_BYTES) hash.update(largeChunk(from, bytes));
+  return hash.digest('hex');
+}

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, test } from '@jest/globals';
+import { openSandbox, planHostFault } from '@holdfast/faults';
+import { record } from '@holdfast/report';
+import type { FullDiskReport } from '../../src/storage/full-disk-main.ts';
+
+const ROW = {
+  scenario: 'a disk that is really full refuses by name, and delivers all that was accepted',
+  family: 'supabase-fallback',
+  fault: 'Supabase and S3 down, the journal on a disk of 8 MiB',
+  stage: 'local',
+} as const;
+const MAIN = join(import.meta.dirname, '../../src/storage/full-disk-main.ts');
+
+const plans = await Promise.all([planHostFault('fullDisk'), planHostFault('partition')]);
+const [obstacle] = plans.flatMap((plan) => (plan.available ? [] : [plan.reason]));
+
+if (obstacle === undefined) {
+  test(ROW.scenario, async () => {
+    await using sandbox = await openSandbox({ diskMaxBytes: 8 * 1_048_576 });
+    const child = sandbox.spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', MAIN, join(sandbox.directory, 'journal')],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    if (child.stdout === null) throw new TypeError('a pipe was asked for');
+    const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
+    const { verdict, refusals, refused, refusedAfter, left } = said;
+    record({
+      ...ROW,
+      accepted: verdict.accepted,
+      delivered: verdict.delivered,
+      lost: verdict.lost.length,
+      duplicated: verdict.duplicated.length,
+      outOfOrder: verdict.outOfOrder.length,
+      note: `${refused} writes were refused.`,
+    });
+    expect({ refusals, refusedAfter, left }).toEqual({
+      refusals: ['STORAGE_FULL'],
+      refusedAfter: 0,
+      left: 0,
+    });
+    expect(verdict).toMatchObject({ lost: [], duplicated: [], outOfOrder: [] });
+    expect(verdict.accepted).toBeGreaterThan(20);
+  });
+} else {
+  // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
+  test.skip(`${ROW.scenario} (${obstacle})`, () => undefined);
+}
