@@ -42,6 +42,15 @@ export function honoursJournalContract(
     expect([journal.first, journal.next]).toEqual([1, 2]);
   });
 
+  promise('who appends as soon as he is told leaves timers their turn', async (journal) => {
+    const timer = new AbortController();
+    setTimeout(() => timer.abort(), 1);
+    for (let record = 0; record < 100_000 && !timer.signal.aborted; record += 1) {
+      await journal.append(bytes('a'));
+    }
+    expect(timer.signal.aborted).toBe(true);
+  });
+
   promise('records are read in the order of the calls that appended them', async (journal) => {
     const texts = Array.from({ length: 300 }, (_, place) => `record ${place}`);
     const sequences = await Promise.all(texts.map((text) => journal.append(bytes(text))));

@@ -32,7 +32,21 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
   let isFull = false;
   let closed = false;
 
+  let turn: Promise<void> | undefined;
+
   const next = (): number => base + payloads.length;
+
+  /**
+   * As with a disk, a turn of the event loop: callers who append again as soon as they are told would otherwise
+   * keep timers and sockets from ever having theirs. Shared by all who append in the same one.
+   */
+  const nextTurn = (): Promise<void> =>
+    (turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        turn = undefined;
+        resolve();
+      });
+    }));
 
   const add = async (added: readonly Uint8Array[], attempted: string): Promise<number> => {
     try {
@@ -51,9 +65,7 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     commits += 1;
     const sequence = next();
     keepCopies(payloads, added);
-    // As with a disk, a turn of the event loop: callers who append again as soon as they are told would
-    // otherwise keep timers and sockets from ever having theirs.
-    await new Promise(setImmediate);
+    await nextTurn();
     return sequence;
   };
 
