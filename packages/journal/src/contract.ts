@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { systemClock } from '@holdfast/resilience';
 import type { Journal } from './journal.ts';
 
 /** How the contract gets a fresh journal of its own; `dispose` removes it. */
@@ -44,7 +45,7 @@ export function honoursJournalContract(
 
   promise('who appends as soon as he is told leaves timers their turn', async (journal) => {
     const timer = new AbortController();
-    setTimeout(() => timer.abort(), 1);
+    systemClock.schedule(1, () => timer.abort());
     for (let record = 0; record < 100_000 && !timer.signal.aborted; record += 1) {
       await journal.append(bytes('a'));
     }
