@@ -254,16 +254,16 @@ test('the silence of a link is asked about by TCP, unless told otherwise after 1
 });
 
 test('statements of a read end by its deadline, side by side or left alone', async () => {
-  const { db, server } = await opened.database({ max: 2 });
+  const { db, server } = await opened.database({ max: 4 });
   server.answer('select slow()', 'never');
   const beside = db.read(
     'any',
     (reader) => Promise.all([reader.query('select slow()'), reader.query('select slow()')]),
-    { timeoutMs: 50 },
+    { timeoutMs: 500 },
   );
   expect(await failureOf(beside)).toMatchObject({ code: 'QUERY_TIMEOUT' });
   const left = await db.read('any', (reader) => [failureOf(reader.query('select slow()'))], {
-    timeoutMs: 50,
+    timeoutMs: 500,
   });
   expect(await left[0]).toMatchObject({ code: 'QUERY_TIMEOUT' });
   await db.query('select 1');

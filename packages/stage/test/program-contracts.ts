@@ -117,8 +117,10 @@ export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
 }
 
 async function read(url: string, signal: AbortSignal): Promise<string> {
-  // The reason of the abort is what the contract expects of a silent server.
-  const response = await fetch(url, { signal }).catch((error: unknown) => {
+  // A connection for each: one that is kept may be found broken by a fault that is over. The reason of the
+  // abort is what the contract expects of a silent server.
+  const headers = { connection: 'close' };
+  const response = await fetch(url, { headers, signal }).catch((error: unknown) => {
     signal.throwIfAborted();
     throw causeOf(error);
   });
