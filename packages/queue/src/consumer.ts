@@ -164,10 +164,11 @@ export class TopicConsumer implements Consumer {
       return;
     }
     const { deliveries, lost } = await subscription.recover(this.#held(), wanted);
-    this.#lastRecoveryMs = clock.now();
     this.#giveUpLost(lost);
-    for (const delivery of deliveries) {
-      if (this.#isKnown(delivery)) continue;
+    const recovered = deliveries.filter((delivery) => !this.#isKnown(delivery));
+    // Where there may be more of them they come first: what is fetched now is newer than they are.
+    this.#lastRecoveryMs = recovered.length < wanted ? clock.now() : -Infinity;
+    for (const delivery of recovered) {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
       announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });

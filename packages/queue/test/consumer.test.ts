@@ -65,6 +65,31 @@ test('with one at a time, jobs are handled in the order they were enqueued', asy
   expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 50 }, (_, n) => n));
 });
 
+test('what a lost reply had handed out is handled before anything newer, however much it was', async () => {
+  const { queue, backend, clock } = await openUp();
+  const { take, jobs, reached } = collector();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  queue.process(
+    't',
+    async (job) => {
+      begin();
+      await released;
+      take(job);
+    },
+    { concurrency: 1 },
+  );
+  await queue.enqueue('t', 0);
+  await clock.settle(begun);
+  for (let n = 1; n <= 5; n += 1) await queue.enqueue('t', n);
+  const [first, ...others] = backend.topics.get('t')?.entries ?? [];
+  for (const entry of others.slice(0, 3)) Object.assign(entry, { owner: first?.owner });
+  await clock.advance(1_000);
+  release();
+  await clock.settle(reached(6));
+  expect(jobs.map(({ payload }) => payload)).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
 test('no more handlers run at once than asked for', async () => {
   const { queue, clock } = await openUp();
   let running = 0;
