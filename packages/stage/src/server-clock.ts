@@ -47,13 +47,12 @@ export function serverClock(
   };
 }
 
-/** There is no clock of its own to move. */
-export function clockless(name: string): StageCannotError {
-  const why = `it reads the machine's, as the stage was opened without 'serverClocks'`;
-  return new StageCannotError(
-    name,
-    'move its clock',
-    why,
-    `Open the stage with 'serverClocks: true'`,
-  );
+/** What stands for the clock of a server that reads the machine's. */
+export function clockless(name: string): ServerClock {
+  const refuse = async (): Promise<void> => {
+    const why = `it reads the machine's, as the stage was opened without 'serverClocks'`;
+    const wayOut = `Open the stage with 'serverClocks: true'`;
+    throw new StageCannotError(name, 'move its clock', why, wayOut);
+  };
+  return { offsetMs: 0, step: refuse, heal: refuse };
 }

@@ -149,7 +149,10 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   const { memory, disk, network } = driver;
   const squeeze = createSqueeze(name, { memory, disk, network });
   const restarts = createRestarts(clock);
-  const ownClock = driver.clock && serverClock(name, driver.clock, (work) => inTurn(work));
+  const ownClock =
+    driver.clock === undefined
+      ? clockless(name)
+      : serverClock(name, driver.clock, (work) => inTurn(work));
   let restartsByItself = false;
   /** Lives that a verb ends, or has ended. */
   const ending = new WeakSet<Life>();
@@ -272,10 +275,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       if (link === undefined) throw new StageLinkError(name);
       return link;
     },
-    get clock() {
-      if (ownClock === undefined) throw clockless(name);
-      return ownClock;
-    },
+    clock: ownClock,
     get state() {
       return state.is;
     },

@@ -157,8 +157,8 @@ export interface ServerHandle {
    */
   readonly link: FaultProxy;
   /**
-   * Its wall clock, on a stage with `serverClocks`.
-   * @throws StageCannotError where it reads the machine's.
+   * Its wall clock, on a stage with `serverClocks`; where it reads the machine's, its verbs reject with
+   * StageCannotError.
    */
   readonly clock: ServerClock;
   readonly state: ServerState;

@@ -79,7 +79,9 @@ export class Intake {
       const reservation = this.#parts.budget.reserve(size);
       let blob: string | undefined;
       try {
-        if (this.#parts.clock.now() >= this.#free.untilMs) await this.#askFree();
+        const isKnown = this.#parts.clock.now() < this.#free.untilMs;
+        // What was let go of since is seen only by asking.
+        if (!isKnown || !this.#hasRoom(size)) await this.#askFree();
         this.#takeFree(size);
         const id = this.#nextId();
         const inline = 'bytes' in body && size <= this.#parts.inlineBytes ? body.bytes : undefined;
@@ -186,9 +188,13 @@ export class Intake {
     return this.#asking;
   }
 
+  #hasRoom(bytes: number): boolean {
+    return this.#free.bytes - bytes >= this.#parts.minFreeBytes;
+  }
+
   #takeFree(bytes: number): void {
     const { minFreeBytes } = this.#parts;
-    if (this.#free.bytes - bytes < minFreeBytes) {
+    if (!this.#hasRoom(bytes)) {
       const seen = `the disk has ${this.#free.bytes} bytes left, ${minFreeBytes} are to stay free`;
       throw new StorageFullError('minFreeBytes', bytes, seen);
     }

@@ -220,8 +220,15 @@ export function honoursBackendContract(
     const later = { ...job(1), dueAtMs: dueAtMs + LEASE_MS };
     await backend.publish(publication({ jobs: [later, { ...job(2), dueAtMs }, job(3)] }));
     const consumer = backend.subscribe(TOPIC, LEASE_MS);
-    const taken = await fetchAll(consumer, 3);
-    expect(taken.map(({ id }) => id)).toEqual(['job-3', 'job-2', 'job-1']);
+    const taken: string[] = [];
+    while (taken.length < 3) {
+      const [delivery] = await fetchAll(consumer, 1);
+      if (delivery === undefined) continue;
+      taken.push(delivery.id);
+      // Its lease would be over before the next one is due.
+      await consumer.acknowledge([delivery.handle]);
+    }
+    expect(taken).toEqual(['job-3', 'job-2', 'job-1']);
     // Two clocks of one machine, read to the millisecond.
     expect(systemClock.epochMs()).toBeGreaterThan(dueAtMs + LEASE_MS - 5);
     await consumer.close();

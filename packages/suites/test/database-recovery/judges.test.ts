@@ -39,7 +39,8 @@ test('a call that is pending long after its deadline is late by itself', async (
   gate.resolve(undefined);
   await calling;
   expect(punctuality.guilty()).toHaveLength(1);
-  expect(punctuality.latestMs()).toBeGreaterThan(50);
+  // Timers may fire a little before their time.
+  expect(punctuality.latestMs()).toBeGreaterThan(40);
 });
 
 test('a call that is late because the whole process was is not blamed', async () => {
