@@ -165,10 +165,12 @@ export class TopicConsumer implements Consumer {
     }
     const { deliveries, lost } = await subscription.recover(this.#held(), wanted);
     this.#giveUpLost(lost);
-    const recovered = deliveries.filter((delivery) => !this.#isKnown(delivery));
-    // Where there may be more of them they come first: what is fetched now is newer than they are.
-    this.#lastRecoveryMs = recovered.length < wanted ? clock.now() : -Infinity;
-    for (const delivery of recovered) {
+    const unknown = deliveries.filter((delivery) => !this.#isKnown(delivery));
+    // Where there may be more of them, those come before anything new, which is younger: a read whose reply was
+    // lost may have taken more than there is room for now.
+    const isThrough = deliveries.length < wanted || unknown.length === 0;
+    if (isThrough) this.#lastRecoveryMs = clock.now();
+    for (const delivery of unknown) {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
       announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });

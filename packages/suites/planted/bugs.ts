@@ -109,6 +109,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'packages/queue/test/consumer', name: 'the server has forgotten' },
   },
   {
+    name: 'new jobs are taken before all whose deliveries were cut off',
+    file: 'packages/queue/src/consumer.ts',
+    sound: 'if (isThrough) this.#lastRecoveryMs',
+    broken: 'if (isThrough || wanted > 0) this.#lastRecoveryMs',
+    tests: { path: 'packages/queue/test/consumer', name: 'handed out on a link that was lost' },
+  },
+  {
     name: 'the next owner of a journal starts behind what the last one left',
     file: 'packages/queue/src/recovery.ts',
     sound: "while (standing.at !== 'direct') {",
