@@ -116,6 +116,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'packages/queue/test/consumer', name: 'handed out on a link that was lost' },
   },
   {
+    name: 'a connection that was given up may still take jobs',
+    file: 'packages/queue/src/redis/session.ts',
+    sound: 'if (former.server !== present.server) return;',
+    broken: 'if (former.server !== present.connection.toString()) return;',
+    tests: { path: 'redis-failover/consumers', name: 'given up takes nothing' },
+  },
+  {
     name: 'the next owner of a journal starts behind what the last one left',
     file: 'packages/queue/src/recovery.ts',
     sound: "while (standing.at !== 'direct') {",

@@ -12,7 +12,8 @@ import { Connection } from './connection.ts';
 import { requiredOptions } from './connector.ts';
 import { classifyRedisError } from './errors.ts';
 import type { Route } from './route.ts';
-import { oldestServer, refuseOldServer } from './server-version.ts';
+import { describeServer, oldestServer, refuseOldServer } from './server-version.ts';
+import { type Session, dropFormer, sessionOf } from './session.ts';
 
 export interface LinkTuning {
   readonly clock: Clock;
@@ -40,6 +41,8 @@ export class RedisLink {
   readonly #tried: Promise<void>;
   #tellTried!: () => void;
   #connection: Connection | undefined;
+  /** The connection that was used last. */
+  #session: Session | undefined;
   #isUp = false;
   #supervision: Promise<void> = Promise.resolve();
   #lastUseMs = 0;
@@ -141,8 +144,10 @@ export class RedisLink {
       await this.#connection.call(connectTimeoutMs, async () => {
         await client.connect();
         await client.ping();
-        await refuseOldServer(client, oldestServer(this.#tuning));
+        const printed = await describeServer(client);
+        refuseOldServer(printed, oldestServer(this.#tuning));
         await this.#route.verify(client);
+        await this.#succeed(client, printed);
       });
       return undefined;
     } catch (error) {
@@ -150,6 +155,15 @@ export class RedisLink {
       this.lose(failure);
       return failure;
     }
+  }
+
+  /** From here on the last connection that was used has no effect any more. */
+  async #succeed(client: Redis, printed: string): Promise<void> {
+    const session = await sessionOf(client, printed);
+    if (session !== undefined && this.#session !== undefined) {
+      await dropFormer(client, this.#session, session);
+    }
+    this.#session = session;
   }
 
   async #useUntilLost(onUp: () => void): Promise<BackendError> {

@@ -17,13 +17,20 @@ export function oldestServer({ onDisk }: { onDisk: boolean }): ServerVersion {
   return onDisk ? FOR_DISKS : FOR_SCRIPTS;
 }
 
-/** @throws BackendError (`unsupported`) for a server that is older than that. */
-export async function refuseOldServer(client: Redis, oldest: ServerVersion): Promise<void> {
-  const printed = await client.info('server').catch((error: unknown) => {
+/** What the server says about itself; nothing where it may not be asked. */
+export async function describeServer(client: Redis): Promise<string> {
+  return client.info('server').catch((error: unknown) => {
     // Whoever forbids INFO says which server it is by that: one with access lists, so not an old one.
     if (isForbidden(error)) return '';
     throw error;
   });
+}
+
+/**
+ * @param printed the server section of its INFO.
+ * @throws BackendError (`unsupported`) for a server that is older than that.
+ */
+export function refuseOldServer(printed: string, oldest: ServerVersion): void {
   const [, version, major, minor] = /^redis_version:((\d+)\.(\d+)\S*)/mu.exec(printed) ?? [];
   if (version === undefined) return;
   const isNewer = Number(major) > oldest.major;

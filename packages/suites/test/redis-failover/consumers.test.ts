@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
+import type { LinkListener, Publication, RedisConnector } from '@holdfast/queue';
 import { createRedisBackend } from '@holdfast/queue/contract';
+import { Redis } from 'ioredis';
 import { openArena } from '../../src/arena.ts';
 import { untilTrue } from '../../src/field.ts';
 
@@ -8,14 +10,29 @@ const STREAM = `holdfast:{${TOPIC}}:jobs`;
 const GROUP = 'holdfast';
 const LEASE_MS = 300;
 
+const silent: LinkListener = {
+  connected: () => undefined,
+  attemptFailed: () => undefined,
+  disconnected: () => undefined,
+};
+
+function publicationOf(sequences: readonly number[]): Publication {
+  const jobs = sequences.map((sequence) => ({
+    sequence,
+    id: `job ${sequence}`,
+    unique: false,
+    enqueuedAtMs: 1,
+    dueAtMs: 0,
+    payload: String(sequence),
+  }));
+  const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
+  return { topic: TOPIC, producer: 'p', ...marks, jobs };
+}
+
 test('a consumer that died leaves the list of its group, and one that holds a job stays on it', async () => {
   const arena = await openArena({});
   const backend = createRedisBackend({ redis: arena.server });
-  backend.open({
-    connected: () => undefined,
-    attemptFailed: () => undefined,
-    disconnected: () => undefined,
-  });
+  backend.open(silent);
   const subscription = backend.subscribe(TOPIC, LEASE_MS);
   try {
     await subscription.whenUp(new AbortController().signal);
@@ -26,16 +43,7 @@ test('a consumer that died leaves the list of its group, and one that holds a jo
         const listed: unknown = await client.xinfo('CONSUMERS', STREAM, GROUP);
         return Array.isArray(listed) ? listed.map((info: unknown[]) => String(info[1])) : [];
       };
-      const job = {
-        sequence: 1,
-        id: 'a',
-        unique: false,
-        enqueuedAtMs: 1,
-        dueAtMs: 0,
-        payload: '1',
-      };
-      const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
-      await backend.publish({ topic: TOPIC, producer: 'p', ...marks, jobs: [job] });
+      await backend.publish(publicationOf([1]));
       const held: string[] = [];
       await untilTrue(async () => {
         held.push(...(await subscription.fetch(1)).map(({ handle }) => handle));
@@ -48,6 +56,52 @@ test('a consumer that died leaves the list of its group, and one that holds a jo
       });
       expect(await names()).toHaveLength(1);
     });
+  } finally {
+    await subscription.close();
+    await backend.close();
+    await arena.close();
+  }
+});
+
+test('a read on a connection that was given up takes nothing, however late it arrives', async () => {
+  const arena = await openArena({});
+  const proxy = await arena.proxy();
+  const { host, port } = arena.redis;
+  let by = { host: proxy.host, port: proxy.port };
+  const connect: RedisConnector = (required) => new Redis({ ...by, ...required });
+  const backend = createRedisBackend({ redis: { connect }, commandTimeoutMs: 200 });
+  backend.open(silent);
+  const subscription = backend.subscribe(TOPIC, 60_000);
+  const { signal } = new AbortController();
+  const fetched = async (max: number): Promise<string[]> =>
+    (await subscription.fetch(max)).map(({ payload }) => payload);
+  try {
+    await subscription.whenUp(signal);
+    await subscription.recover([], 1);
+    await backend.publish(publicationOf([1]));
+    expect(await fetched(1)).toEqual(['1']);
+    await arena.admin(async (client) => {
+      const connections = async (): Promise<string[]> =>
+        [...String(await client.client('LIST')).matchAll(/^id=(\d+)/gmu)].map(([, id = '']) => id);
+      const former = await connections();
+      const isLeft = (id: string): boolean => former.includes(id);
+      proxy.faults.set('blackhole', { direction: 'toServer' });
+      by = { host, port };
+      await expect(fetched(2)).rejects.toThrow('no answer within');
+      // Either link has a new connection.
+      await untilTrue(() =>
+        backend.count(TOPIC).then(
+          () => true,
+          () => false,
+        ),
+      );
+      await subscription.whenUp(signal);
+      await backend.publish(publicationOf([2, 3, 4]));
+      await proxy.heal();
+      // What the proxy kept has arrived, and the end of the connections behind it. The asking one stays.
+      await untilTrue(async () => (await connections()).filter(isLeft).length === 1);
+    });
+    expect(await fetched(3)).toEqual(['2', '3', '4']);
   } finally {
     await subscription.close();
     await backend.close();
