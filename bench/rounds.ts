@@ -10,29 +10,27 @@ export interface Round {
   readonly p99Ms: number;
 }
 
-export interface Contender {
+export interface Contender<Played = Round> {
   readonly name: string;
-  readonly round: () => Promise<Round>;
+  readonly round: () => Promise<Played>;
 }
 
 /**
  * Everybody plays each round, in turns of who begins. What is compared is a round with the others' of the same
  * moment, because a busy machine changes from round to round more than they differ.
  */
-export async function inTurns(
-  contenders: readonly Contender[],
+export async function inTurns<Played>(
+  contenders: readonly Contender<Played>[],
   rounds: number,
-): Promise<ReadonlyMap<string, Round>[]> {
-  const played: ReadonlyMap<string, Round>[] = [];
+): Promise<ReadonlyMap<string, Played>[]> {
+  const played: ReadonlyMap<string, Played>[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const begins = round % contenders.length;
-    const results = new Map<string, Round>();
-    for (const { name, round: play } of [
-      ...contenders.slice(begins),
-      ...contenders.slice(0, begins),
-    ]) {
-      results.set(name, await play());
-    }
+    const order = [...contenders.slice(begins), ...contenders.slice(0, begins)];
+    // With three the one behind would always be the same one.
+    if (round % 2 === 1) order.reverse();
+    const results = new Map<string, Played>();
+    for (const { name, round: play } of order) results.set(name, await play());
     played.push(results);
   }
   return played;

@@ -1,4 +1,5 @@
 /** Rates and CPU time of contenders, side by side on a machine that does other things as well. */
+import { inTurns } from '../rounds.ts';
 
 export interface Contender {
   readonly name: string;
@@ -19,28 +20,18 @@ const IN_FLIGHT = 100;
 const ROUNDS = 75;
 const WARM_UP_ROUNDS = 5;
 
-/**
- * Everybody plays each round, in turns of who begins. What is compared is the first one's round with the
- * others' of the same moment, because a busy machine changes from round to round more than they differ; many
- * short rounds make that moment short, and the median of their ratios sure.
- */
+/** Many short rounds: the moment that is compared is short then, and the median of the ratios sure. */
 export async function sideBySide(
   title: string,
   operations: number,
   contenders: readonly Contender[],
 ): Promise<string> {
   for (const contender of contenders) await played(contender, operations * WARM_UP_ROUNDS);
-  const rounds: ReadonlyMap<string, Round>[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const begins = round % contenders.length;
-    const order = [...contenders.slice(begins), ...contenders.slice(0, begins)];
-    // With three the one behind would always be the same one.
-    if (round % 2 === 1) order.reverse();
-    const results = new Map<string, Round>();
-    for (const contender of order) results.set(contender.name, await played(contender, operations));
-    rounds.push(results);
-  }
-  return table(title, contenders, rounds);
+  const playing = contenders.map((contender) => ({
+    name: contender.name,
+    round: () => played(contender, operations),
+  }));
+  return table(title, contenders, await inTurns(playing, ROUNDS));
 }
 
 async function played({ run }: Contender, operations: number): Promise<Round> {

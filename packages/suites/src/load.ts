@@ -32,7 +32,8 @@ export function offerLoad(queue: Queue, ledger: Ledger, options: LoadOptions): L
   const { topic, jobsPerSecond, from = 1 } = options;
   const stopping = new AbortController();
   const refused: unknown[] = [];
-  const enqueues: Promise<void>[] = [];
+  /** Those not settled yet: a long load is not to be a large one. */
+  const underWay = new Set<Promise<void>>();
   let slowestMs = 0;
   let next = from;
 
@@ -51,7 +52,10 @@ export function offerLoad(queue: Queue, ledger: Ledger, options: LoadOptions): L
     const startedMs = systemClock.now();
     while (!stopping.signal.aborted) {
       const due = from + Math.floor(((systemClock.now() - startedMs) / 1_000) * jobsPerSecond);
-      for (; next <= due; next += 1) enqueues.push(offer(next));
+      for (; next <= due; next += 1) {
+        const offered = offer(next).finally(() => underWay.delete(offered));
+        underWay.add(offered);
+      }
       await sleep(systemClock, TICK_MS, stopping.signal).catch(() => undefined);
     }
   };
@@ -64,7 +68,7 @@ export function offerLoad(queue: Queue, ledger: Ledger, options: LoadOptions): L
     async stop() {
       stopping.abort();
       await running;
-      await Promise.all(enqueues);
+      await Promise.all(underWay);
       return { refused, slowestMs };
     },
   };
