@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { faultKindNames, playStorm, storm } from '@holdfast/faults';
-import { type Random, seededRandom } from '@holdfast/resilience';
+import { type Random, seededRandom, sleep, systemClock } from '@holdfast/resilience';
 import { fate, openBench, quiet } from './servers.ts';
 
 /** More storms: `HOLDFAST_FAULT_STORMS=200`. */
@@ -26,7 +26,7 @@ async function clientOf(
     const pieces = Math.floor(random() * 20);
     for (let piece = 0; piece < pieces && !socket.destroyed && !isOver(); piece += 1) {
       socket.write(Buffer.alloc(1 + Math.floor(random() ** 3 * 300_000)));
-      await new Promise((resolve) => setTimeout(resolve, random() * 10));
+      await sleep(systemClock, random() * 10);
     }
     const end = random();
     if (end < 0.3) socket.end();
