@@ -17,7 +17,15 @@ import type {
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
 import { channelOf, isSerial, nextOf } from '../src/place.ts';
-import { type Entry, type Topic, emptyTopic, hand, peekInto } from './fake-topic.ts';
+import {
+  type Entry,
+  type Topic,
+  emptyTopic,
+  freshHandle,
+  hand,
+  peekInto,
+  publishInto,
+} from './fake-topic.ts';
 
 type Fault =
   | { readonly kind: 'refused'; readonly error: BackendError }
@@ -48,7 +56,6 @@ export class FakeBackend implements QueueBackend {
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
   #removed: Entry[] = [];
-  #lastHandle = 0;
   #consumers = 0;
 
   /** @param server what another backend stands in front of; its own server otherwise. */
@@ -206,9 +213,7 @@ export class FakeBackend implements QueueBackend {
       letters.filter((letter) => !chosen.includes(letter)),
     );
     for (const { history, reason, ...job } of chosen) {
-      this.#lastHandle += 1;
-      const handle = `${this.#lastHandle}`;
-      const entry = { ...job, handle, deliveries: 0 };
+      const entry = { ...job, handle: freshHandle(), deliveries: 0 };
       this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
     }
     for (const wake of this.#awaitingJobs) wake();
@@ -246,67 +251,14 @@ export class FakeBackend implements QueueBackend {
     }
   }
 
-  #apply({
-    topic: name,
-    producer,
-    ownerEpoch,
-    originEpoch,
-    floor,
-    previous,
-    maxJobs = Infinity,
-    partitions = 0,
-    jobs,
-  }: Publication): PublishReceipt {
-    const topic = this.#topic(name);
-    const isKept = ({ place }: Entry): boolean => isSerial(channelOf(place, topic.partitions));
-    if (partitions > 0 && jobs.some(({ place }) => place !== undefined)) {
-      if (partitions !== topic.partitions && topic.entries.some(isKept)) {
-        throw new BackendError('denied', 'the topic has another number of partitions');
-      }
-      topic.partitions = partitions;
-    }
-    const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
-    if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
-    const passed = originEpoch < mark.epoch;
-    const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
-    let sequence = passed ? remembered : Math.max(remembered, floor);
-    if (!passed && sequence < previous)
-      throw new BackendError('busy', 'something is missing before');
-    let alreadyApplied = 0;
-    const duplicates: string[] = [];
-    let refused = 0;
-    let poison: PublishReceipt['poison'];
-    for (const job of jobs) {
-      if (passed || job.sequence <= sequence) {
-        alreadyApplied += 1;
-        continue;
-      }
-      if (topic.entries.length + topic.delayed.length >= maxJobs) {
-        refused += 1;
-        continue;
-      }
-      const reason = this.#poisonReason(job);
-      if (reason !== undefined) {
-        poison = { sequence: job.sequence, reason };
-        break;
-      }
-      sequence = job.sequence;
-      if (job.unique && topic.ids.has(job.id)) {
-        duplicates.push(job.id);
-        continue;
-      }
-      if (job.unique) topic.ids.add(job.id);
-      this.#lastHandle += 1;
-      const { id, payload, enqueuedAtMs, dueAtMs, place } = job;
-      const handle = `${this.#lastHandle}`;
-      const entry = { handle, id, payload, enqueuedAtMs, place, deliveries: 0 };
-      if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
-      else topic.entries.push(entry);
-      this.#appliedOf(name).push(payload);
-    }
-    if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
+  #apply(publication: Publication): PublishReceipt {
+    const { topic: name } = publication;
+    const receipt = publishInto(this.#topic(name), publication, {
+      poisonReason: (job) => this.#poisonReason(job),
+      added: ({ payload }) => this.#appliedOf(name).push(payload),
+    });
     for (const wake of this.#awaitingJobs) wake();
-    return { remembered, alreadyApplied, duplicates, refused, ...(poison && { poison }) };
+    return receipt;
   }
 
   async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {

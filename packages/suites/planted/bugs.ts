@@ -12,6 +12,7 @@ export interface PlantedBug {
 
 const OUTAGES = 'redis-failover/outages';
 const NEXT_OWNER = { path: 'packages/queue/test/ownership', name: 'last owner' };
+const ENQUEUE_MODEL = { path: 'packages/queue/test/enqueue-model', name: 'with acknowledge redis' };
 const MODEL = { path: 'packages/queue/test/dispatch-model', name: '' };
 
 export const plantedBugs: readonly PlantedBug[] = [
@@ -93,6 +94,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     sound: 'return inBatches(again).map(',
     broken: 'return inBatches([]).map(',
     tests: MODEL,
+  },
+  {
+    name: 'the mark is raised past what may still have to be sent again',
+    file: 'packages/queue/src/dispatcher.ts',
+    sound: 'const floor = oldest === undefined ? confirmed : oldest - 1;',
+    broken: 'const floor = oldest === undefined ? confirmed : Math.max(confirmed, oldest - 1);',
+    tests: ENQUEUE_MODEL,
   },
   {
     name: 'jobs may overtake those that Redis has forgotten',

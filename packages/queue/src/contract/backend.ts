@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/resilience';
 import type { QueueBackend } from '../backend.ts';
 import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
+import { honoursMarks } from './marks.ts';
 import { honoursPlaces } from './places.ts';
 import { type StorePromise, testsWithout } from './promise.ts';
 
@@ -102,6 +103,8 @@ export function honoursBackendContract(
       expect((await takeAll(backend, 3)).map(({ id }) => id)).toEqual(['job-1', 'job-2', 'own-1']);
     },
   );
+
+  honoursMarks(openUp, testWith);
 
   testWith('marks', 'producers do not share their numbering', async () => {
     const backend = await openUp();
