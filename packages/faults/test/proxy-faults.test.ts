@@ -256,6 +256,27 @@ test('reset reaches both ends of an idle connection, and new ones', async () => 
   expect(await echoed(await dial(), 'fine')).toBe('fine');
 });
 
+test.each(['reset', 'halfOpen'] as const)(
+  'what is written into an open connection after %s was set gets no answer',
+  async (kind) => {
+    const {
+      bench: { proxy },
+      client,
+      server,
+    } = await talking();
+    let answeredBytes = 0;
+    client.on('data', (chunk) => (answeredBytes += chunk.length));
+    const serverEnd = fate(server);
+    const before = proxy.getStats().bytesToServer;
+    proxy.faults.set(kind);
+    client.write('too late');
+    expect(await serverEnd).toBe('ECONNRESET');
+    expect(proxy.getStats().bytesToServer).toBe(before);
+    expect(answeredBytes).toBe(0);
+    client.destroy();
+  },
+);
+
 test('half-open: the server is gone, the client knows nothing until it writes after the host is back', async () => {
   const {
     bench: { proxy },

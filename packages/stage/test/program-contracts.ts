@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { type IncomingMessage, get } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
-import { types } from 'node:util';
 import { expect } from '@jest/globals';
 import type { ServerUnderContract } from '../src/contract.ts';
 import { orAbort } from '../src/deadline.ts';
@@ -117,17 +118,14 @@ export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
 }
 
 async function read(url: string, signal: AbortSignal): Promise<string> {
-  // A connection for each: one that is kept may be found broken by a fault that is over. The reason of the
-  // abort is what the contract expects of a silent server.
-  const headers = { connection: 'close' };
-  const response = await fetch(url, { headers, signal }).catch((error: unknown) => {
+  // A connection for each: one that is kept may be found broken by a fault that is over.
+  const asked = get(url, { agent: false, signal });
+  try {
+    const [answer]: IncomingMessage[] = await once(asked, 'response');
+    return answer === undefined ? '' : await textOf(answer);
+  } catch (error) {
+    // The reason of the abort is what the contract expects of a silent server.
     signal.throwIfAborted();
-    throw causeOf(error);
-  });
-  return response.text();
-}
-
-/** What fetch met: the socket's own error stands in its cause. */
-function causeOf(error: unknown): unknown {
-  return types.isNativeError(error) && error.cause !== undefined ? error.cause : error;
+    throw error;
+  }
 }

@@ -18,6 +18,8 @@ export function halfOpen(options: unknown): Fault {
   return {
     ...aim,
     direction: 'both',
+    // So that no answer gets through first: what the sockets have ready may come before the timer.
+    holds: afterMs === 0,
     strike(connection, clock) {
       let comeBack = (): void => {};
       const timer = clock.schedule(afterMs, () => {

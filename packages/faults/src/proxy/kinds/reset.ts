@@ -14,7 +14,8 @@ export function reset(options: unknown): Fault {
   return {
     ...aim,
     direction: 'both',
-    // So that no answer gets through first.
+    // So that no answer gets through first: what the sockets have ready may come before the timer.
+    holds: afterMs === 0,
     keepsFromServer: afterMs === 0,
     strike(connection, clock) {
       const timer = clock.schedule(afterMs, () => connection.reset());
