@@ -11,16 +11,16 @@ const ROUNDS = Number(process.env['HOLDFAST_ADDRESS_ROUNDS'] ?? (mode === 'local
 const POLL_MS = 5;
 const ENDS_WITHIN_MS = 20_000;
 
+/** Without a name of its own, a project has that of the folder it was brought up from. */
+const projectName = process.env['COMPOSE_PROJECT_NAME'];
+const project = projectName === undefined ? [] : [`com.docker.compose.project=${projectName}`];
+
 /** Takes the server away by other means than its verbs: the process, or the container with it. */
 const takeAway: Record<StageMode, (server: ServerHandle) => Promise<unknown>> = {
   local: (server) => redisValue(server, ['SHUTDOWN', 'NOSAVE']).catch(() => undefined),
   docker: ({ name }) =>
     removeContainer([`holdfast.runner=${process.pid}`, `holdfast.server=${name}`]),
-  compose: ({ name }) =>
-    recreateContainer([
-      `com.docker.compose.service=${name}`,
-      `com.docker.compose.project=${process.env['COMPOSE_PROJECT_NAME'] ?? 'holdfast'}`,
-    ]),
+  compose: ({ name }) => recreateContainer([`com.docker.compose.service=${name}`, ...project]),
 };
 
 test(`the address stays over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {

@@ -35,20 +35,26 @@ export function networksWith(label: readonly string[]): Promise<string[]> {
   return idsOf('/networks?filters=', label);
 }
 
+/** The one container that bears all those labels. */
+async function containerWith(label: readonly string[]): Promise<string> {
+  const [id, ...more] = await containersWith(label);
+  if (id !== undefined && more.length === 0) return id;
+  throw new Error(`${more.length + Number(id !== undefined)} containers bear ${label.join(', ')}`);
+}
+
 /** Removes the container that bears those labels, running or not, as a person would. */
 export async function removeContainer(label: readonly string[]): Promise<void> {
-  for (const id of await containersWith(label))
-    await ask('DELETE', `/containers/${id}?force=1&v=1`);
+  const id = await containerWith(label);
+  await ask('DELETE', `/containers/${id}?force=1&v=1`);
 }
 
 /** Removes a container and makes another one like it, not started yet, as compose recreates a service. */
 export async function recreateContainer(label: readonly string[]): Promise<void> {
-  for (const id of await containersWith(label)) {
-    const known = await ask('GET', `/containers/${id}/json`);
-    const config = fieldOf(known, 'Config');
-    const name = String(fieldOf(known, 'Name')).slice(1);
-    await ask('DELETE', `/containers/${id}?force=1&v=1`);
-    const like = { ...Object(config), HostConfig: fieldOf(known, 'HostConfig') };
-    await ask('POST', `/containers/create?name=${name}`, like);
-  }
+  const id = await containerWith(label);
+  const known = await ask('GET', `/containers/${id}/json`);
+  const config = fieldOf(known, 'Config');
+  const name = String(fieldOf(known, 'Name')).slice(1);
+  await ask('DELETE', `/containers/${id}?force=1&v=1`);
+  const like = { ...Object(config), HostConfig: fieldOf(known, 'HostConfig') };
+  await ask('POST', `/containers/create?name=${name}`, like);
 }
