@@ -13,6 +13,8 @@ export interface DatabasePlan {
    * matter of the pool or of the wire alone, and second ways to the same harm; all of them can be played there.
    */
   readonly inContainers?: boolean;
+  /** How long it may take at the most, in milliseconds, where a flag may ask for much. Default: as long as any test. */
+  readonly withinMs?: number;
 }
 
 export interface DatabaseOutcome {
@@ -37,6 +39,13 @@ export const hasImage: boolean = ['15', '18'].some(
   (version) => (process.env[`HOLDFAST_IMAGE_POSTGRES_${version}`] ?? '') !== '',
 );
 
+const TEST_TIMEOUT_MS = 120_000;
+
+/** For a scenario that plays something as often as an environment variable says. @param onceMs how long once may take. */
+export function withinMsOf(plays: number, onceMs: number): number {
+  return TEST_TIMEOUT_MS + plays * onceMs;
+}
+
 /** What a scenario stands on. */
 interface Standing {
   readonly mode: StageMode;
@@ -52,9 +61,7 @@ export function scenario<Ground extends Standing>(
   open: () => Promise<Ground>,
   play: (ground: Ground) => Promise<DatabaseOutcome>,
 ): void {
-  // In containers a small part is played, and none without an image.
-  const meant = isContained && !(plan.inContainers === true && hasImage) ? test.skip : test;
-  meant(plan.promise, async () => {
+  const played = async (): Promise<void> => {
     const ground = await open();
     try {
       const { duplicated = 0, ...outcome } = await play(ground);
@@ -72,5 +79,8 @@ export function scenario<Ground extends Standing>(
     } finally {
       await ground.close();
     }
-  });
+  };
+  // In containers a small part is played, and none without an image.
+  const meant = isContained && !(plan.inContainers === true && hasImage) ? test.skip : test;
+  meant(plan.promise, played, plan.withinMs);
 }

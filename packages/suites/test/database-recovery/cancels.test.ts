@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { seededRandom } from '@holdfast/resilience';
 import { openGround, untilTrue } from '../../src/database/ground.ts';
-import { scenario } from '../../src/database/scenario.ts';
+import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 const CANCELS = Number(process.env['HOLDFAST_CANCELS'] ?? 400);
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
@@ -13,6 +13,7 @@ scenario(
   {
     promise: 'a query given up is ended on the server, and no other one with it',
     fault: `${CANCELS} deadlines that race the answers, other queries on the same 4 links`,
+    withinMs: withinMsOf(CANCELS, 50),
   },
   openGround,
   async (ground) => {

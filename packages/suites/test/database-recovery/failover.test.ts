@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { nextEvent, seededRandom } from '@holdfast/resilience';
 import { openReplicatedGround, untilTrue } from '../../src/database/ground.ts';
 import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
-import { scenario } from '../../src/database/scenario.ts';
+import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 scenario(
   {
@@ -24,6 +24,7 @@ scenario(
   {
     promise: 'a session reads what it has written, however far the replica is behind',
     fault: 'replay paused for up to a second again and again; each write read back by its session',
+    withinMs: withinMsOf(SESSION_READS, 10),
   },
   openReplicatedGround,
   async (ground) => {

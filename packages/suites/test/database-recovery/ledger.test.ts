@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { openGround } from '../../src/database/ground.ts';
 import { WRITERS, playKills } from '../../src/database/kills.ts';
-import { scenario } from '../../src/database/scenario.ts';
+import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 /** A container takes several times as long to be killed and started. */
 const FEWER = process.env['HOLDFAST_STAGE'] === 'docker' ? 10 : 25;
@@ -13,6 +13,7 @@ scenario(
       'a write that was acknowledged is there exactly once, however often Postgres is killed',
     fault: `${KILLS} kills at random moments under ${WRITERS} writers`,
     inContainers: true,
+    withinMs: withinMsOf(KILLS, 2000),
   },
   openGround,
   async (ground) => {

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { createFakePostgres } from '@holdfast/database/testing';
 import { openGround } from '../../src/database/ground.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
-import { scenario } from '../../src/database/scenario.ts';
+import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 import { playSchedule } from '../../src/database/schedules.ts';
 
 const SCHEDULES = Number(process.env['HOLDFAST_SCHEDULES'] ?? 1_000);
@@ -15,6 +15,7 @@ scenario(
   {
     promise: 'no call is left pending past its deadline, whatever the network does',
     fault: `${SCHEDULES} random schedules of every fault of the proxy`,
+    withinMs: withinMsOf(SCHEDULES, 100),
   },
   openGround,
   async (ground) => {
