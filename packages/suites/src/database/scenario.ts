@@ -9,8 +9,8 @@ export interface DatabasePlan {
   readonly promise: string;
   readonly fault: string;
   /**
-   * Also played where the run is told to stand on Docker: what is done to the server itself. Left out are what is a
-   * matter of the pool or of the wire alone, and second ways to the same harm; all of them can be played there.
+   * Also played where only a part is, in containers: what is done to the server itself. Left out are what is a
+   * matter of the pool or of the wire alone, and second ways to the same harm.
    */
   readonly inContainers?: boolean;
   /** How long it may take at the most, in milliseconds, where a flag may ask for much. Default: as long as any test. */
@@ -32,12 +32,12 @@ export interface DatabaseOutcome {
   readonly note?: string;
 }
 
-/** The run is told to stand on Docker. */
-export const isContained: boolean = process.env['HOLDFAST_STAGE'] === 'docker';
-/** An image of Postgres is to be had. */
-export const hasImage: boolean = ['15', '18'].some(
-  (version) => (process.env[`HOLDFAST_IMAGE_POSTGRES_${version}`] ?? '') !== '',
-);
+/**
+ * In containers only those are played that ask for it: so a run is told that has local processes beside it. What a
+ * pool does is the same whatever the server runs in.
+ */
+export const isPart: boolean =
+  process.env['HOLDFAST_STAGE'] === 'docker' && process.env['HOLDFAST_DOCKER_PART'] === '1';
 
 const TEST_TIMEOUT_MS = 120_000;
 
@@ -80,7 +80,6 @@ export function scenario<Ground extends Standing>(
       await ground.close();
     }
   };
-  // In containers a small part is played, and none without an image.
-  const meant = isContained && !(plan.inContainers === true && hasImage) ? test.skip : test;
+  const meant = isPart && plan.inContainers !== true ? test.skip : test;
   meant(plan.promise, played, plan.withinMs);
 }

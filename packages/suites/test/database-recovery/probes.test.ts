@@ -1,18 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { probes } from '@holdfast/database/probes';
 import { probeInChild } from '../../src/database/probe-child.ts';
-import { hasImage, isContained } from '../../src/database/scenario.ts';
+import { isPart } from '../../src/database/scenario.ts';
 
-// In containers none without an image, and there only what is done to the server itself: what a pool does is the
-// same whatever the server runs in.
-const where = !isContained || hasImage ? describe : describe.skip;
 const onServers = new Set(['server killed, started again', 'server frozen']);
-const played = probes.filter(({ name }) => !isContained || onServers.has(name));
+const played = probes.filter(({ name }) => !isPart || onServers.has(name));
+const beside = isPart ? describe.skip : describe;
 
-// What other pools do is the same there, too.
-const beside = isContained ? describe.skip : describe;
-
-where('probes', () => {
+describe('probes', () => {
   test.each(played.map(({ name }) => [name]))('our pool holds: %s', async (probe) => {
     expect(await probeInChild('holdfast', probe)).toMatchObject({ probe, verdict: 'holds' });
   });
