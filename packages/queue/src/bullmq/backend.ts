@@ -153,6 +153,8 @@ class BullmqBackend implements QueueBackend {
   #optionsOf({ producer, originEpoch }: Publication, job: PublishedJob): JobsOptions {
     const { jobIdTtlMs, maxDeadLetters, clock } = this.#tuning;
     const mine = `${producer} ${originEpoch} ${job.sequence}`;
+    // Theirs is counted from the timestamp: with one of its own reading it would be due a moment later.
+    const timestamp = Math.round(clock.epochMs());
     const name = job.unique ? `id ${job.id}` : `sequence ${mine}`;
     return {
       // Theirs may not have colons, nor be numbers.
@@ -161,7 +163,8 @@ class BullmqBackend implements QueueBackend {
       priority: PRIORITIES[job.place ?? ''] ?? NORMAL,
       removeOnComplete: { age: Math.ceil(jobIdTtlMs / 1_000) },
       removeOnFail: { count: maxDeadLetters },
-      ...(job.dueAtMs > 0 && { delay: Math.max(0, Math.round(job.dueAtMs - clock.epochMs())) }),
+      timestamp,
+      ...(job.dueAtMs > 0 && { delay: Math.max(0, Math.round(job.dueAtMs) - timestamp) }),
     };
   }
 
