@@ -19,8 +19,10 @@ import {
   type QueueOptions,
   type SettledEnqueueOptions,
   type SettledQueueOptions,
+  checkHandler,
   readCloseDeadlineMs,
   readEnqueueOptions,
+  readNewJobs,
   readProcessOptions,
   readQueueOptions,
 } from './options.ts';
@@ -166,9 +168,9 @@ export class QueueAdapter implements Queue {
     signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
     const submissions: Submission[] = [];
-    for (const { payload, ...own } of jobs) {
+    for (const { payload, options: own } of readNewJobs(jobs)) {
       const fitting = schema === undefined ? payload : await conform(topic, schema, payload);
-      submissions.push(this.#submission(topic, fitting, readEnqueueOptions(own)));
+      submissions.push(this.#submission(topic, fitting, own));
     }
     return Promise.all(submissions.map((submission) => this.#submit(submission, signal)));
   }
@@ -186,6 +188,7 @@ export class QueueAdapter implements Queue {
   ): Consumer {
     if (this.#closed !== undefined) throw new QueueClosedError('process');
     checkTopic('process', topic);
+    checkHandler(handler);
     const { name = randomUUID(), tuning } = readProcessOptions(options);
     const { clock, random } = this.#options.tuning;
     const slot = `${topic}\n${name}`;
@@ -251,8 +254,9 @@ export class QueueAdapter implements Queue {
     return healthOf(this.getStats(), limits, this.#opened?.dispatcher.drainEtaMs);
   }
 
-  close(options?: { deadlineMs?: number }): Promise<void> {
-    this.#closed ??= this.#close(readCloseDeadlineMs(options));
+  async close(options?: { deadlineMs?: number }): Promise<void> {
+    const deadlineMs = readCloseDeadlineMs(options);
+    this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
   }
 

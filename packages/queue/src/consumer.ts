@@ -11,7 +11,7 @@ import {
 } from '@holdfast/resilience';
 import { Ahead } from './ahead.ts';
 import type { Delivery, Subscription } from './backend.ts';
-import { type ConsumerTuning, UNPACED_PER_SECOND } from './options.ts';
+import { type ConsumerTuning, UNPACED_PER_SECOND, readCloseDeadlineMs } from './options.ts';
 import type { Perform } from './perform.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from './queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
@@ -97,7 +97,8 @@ export class TopicConsumer implements Consumer {
     };
   }
 
-  close({ deadlineMs = 30_000 }: { deadlineMs?: number } = {}): Promise<void> {
+  async close(options?: { deadlineMs?: number }): Promise<void> {
+    const deadlineMs = readCloseDeadlineMs(options);
     this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
   }

@@ -220,6 +220,29 @@ export function readProcessOptions(given: unknown): {
   return { name, tuning };
 }
 
+/** @throws InvalidOptionError unless `handler` can be called: each job would fail on it, and be buried. */
+export function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'function') {
+    throw new InvalidOptionError('process', 'handler', handler, 'a function');
+  }
+}
+
+/** The jobs of `enqueueMany`, as what they are said to be. @throws InvalidOptionError */
+export function readNewJobs(
+  given: unknown,
+): { payload: unknown; options: SettledEnqueueOptions }[] {
+  const owner = 'enqueueMany';
+  if (!Array.isArray(given)) throw new InvalidOptionError(owner, 'jobs', given, 'an array of jobs');
+  return given.map((job: unknown, index) => {
+    const field = `jobs[${index}]`;
+    if (typeof job !== 'object' || job === null) {
+      throw new InvalidOptionError(owner, field, job, 'an object with a payload');
+    }
+    const { payload, ...own }: { payload?: unknown } = job;
+    return { payload, options: readOptions(owner, enqueueShape, own, field) };
+  });
+}
+
 /** How many dead letters are meant. @throws InvalidOptionError */
 export function readDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
   const limit = integer({ min: 1, max: 10_000, default: fallback });

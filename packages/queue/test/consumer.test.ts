@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import { memoryLedger } from '../src/ledger/memory-ledger.ts';
-import type { Job } from '../src/queue.ts';
+import type { Handler, Job, ProcessOptions } from '../src/queue.ts';
 import { hand } from './fake-topic.ts';
 import { type TestQueue, openTestQueue } from './open-queue.ts';
 
@@ -256,16 +256,49 @@ test('a handler whose ledger knows the job is not run, and the job is acknowledg
   expect(backend.topics.get('t')?.entries).toEqual([]);
 });
 
-test.each<[object, string]>([
-  [{ maxPerSecond: 0 }, 'maxPerSecond'],
-  [{ ledger: {} }, 'ledger'],
-  [{ concurrency: 0 }, 'concurrency'],
-  [{ maxAttempts: 1.5 }, 'maxAttempts'],
-  [{ leaseMs: -1 }, 'leaseMs'],
-  [{ retries: 3 }, 'retries'],
-])('the options %j of process are refused by name', async (options, field) => {
+const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
+  name: '',
+  ledger: {},
+  maxPerSecond: 0,
+  concurrency: 0,
+  maxAttempts: 1.5,
+  whenExhausted: 'drop',
+  retryDelayMs: 0,
+  leaseMs: 299,
+  maxRememberedJobs: -1,
+  retries: 3,
+};
+
+/** The types demand one for each option there is; the last is one there is not. */
+test.each(Object.entries(MISFITS))('%s: %j is refused by process', async (field, value) => {
   const { queue } = await openUp();
-  expect(() => queue.process('t', () => undefined, options)).toThrow(
-    expect.objectContaining({ code: 'INVALID_OPTION', field }),
+  expect(() => queue.process('t', () => undefined, { [field]: value })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', field, value }),
   );
+});
+
+test.each([[undefined], ['send'], [{}]])(
+  'the handler %j is refused, before a job can fail on it',
+  async (handler) => {
+    const { queue } = await openUp();
+    const process = (given: Handler): unknown => queue.process('t', given);
+    expect(() => Reflect.apply(process, undefined, [handler])).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', field: 'handler', value: handler }),
+    );
+  },
+);
+
+test.each<[object, string]>([
+  [{ deadlineMs: -1 }, 'deadlineMs'],
+  [{ deadlineMs: '1s' }, 'deadlineMs'],
+  [{ timeoutMs: 1 }, 'timeoutMs'],
+])('queue and consumer refuse to close with %j, and stay open', async (options, field) => {
+  const { queue, clock } = await openUp();
+  const { take, reached } = collector();
+  const consumer = queue.process('t', take);
+  const refusal: unknown = expect.objectContaining({ code: 'INVALID_OPTION', field });
+  await expect(consumer.close(options)).rejects.toEqual(refusal);
+  await expect(queue.close(options)).rejects.toEqual(refusal);
+  await queue.enqueue('t', 1);
+  await clock.settle(reached(1));
 });

@@ -25,6 +25,28 @@ export interface ConsumerOrder {
   readonly leaseMs: number;
 }
 
+/** What a producer is told whose costs are measured. */
+export interface SteadyOrder {
+  readonly url: string;
+  readonly directory: string;
+  readonly topic: string;
+  readonly jobsPerSecond: number;
+}
+
+/** `mark`: measure from here. `stop`: offer no more. `direct`: answer when Redis has everything. */
+export type SteadyQuestion = 'mark' | 'stop' | 'direct';
+
+/** What a producer has measured of itself since its mark; what it accepted, since its start. */
+export interface Endured {
+  readonly accepted: { readonly journal: number; readonly redis: number };
+  readonly refused: readonly string[];
+  /** What waits in the journal. */
+  readonly depth: number;
+  /** By how much its resident memory was larger than at the mark, at its largest. */
+  readonly grownBytes: number;
+  readonly loopDelayP99Ms: number;
+}
+
 export interface Child {
   /** SIGKILL; resolves once it is gone. */
   kill(): Promise<void>;
@@ -75,6 +97,24 @@ export function runConsumer(order: ConsumerOrder): Child & { handling(): Promise
     kill: () => process.kill(),
     async handling() {
       await once(process.child, 'message');
+    },
+  };
+}
+
+/** Starts a process that offers jobs numbered from 1 at a steady rate, and measures what that costs it. */
+export function runSteadyProducer(
+  order: SteadyOrder,
+): Child & { ask(question: SteadyQuestion): Promise<Endured> } {
+  const process = run('steady-main.ts', order);
+  const { child, exited } = process;
+  return {
+    kill: () => process.kill(),
+    async ask(question) {
+      const answered = once(child, 'message');
+      child.send(question);
+      const [answer]: Endured[] = await Promise.race([answered, exited.then(() => [])]);
+      if (answer === undefined) throw new Error('the producer ended by itself');
+      return answer;
     },
   };
 }

@@ -7,9 +7,9 @@ import {
   type RedisServerOptions,
   createQueueAdapter,
 } from '@holdfast/queue';
-import { sleep, systemClock } from '@holdfast/resilience';
 import type { StageMode } from '@holdfast/stage';
 import { Cluster, Redis } from 'ioredis';
+import { type Progress, untilDone } from './until.ts';
 
 /** What a scenario stands on, whatever form its Redis has: queues and folders of its own. */
 export interface Field {
@@ -20,14 +20,14 @@ export interface Field {
   queue(options?: Partial<QueueOptions> & { directory?: string }): Queue;
   /** A new temporary folder. */
   directory(): Promise<string>;
-  /** Resolves once Redis holds no job of the topic any more. */
+  /**
+   * Resolves once Redis holds no job of the topic any more.
+   * @throws Error when some are left, and none of them was handled for a minute
+   */
   untilHandled(topic: string): Promise<void>;
   /** Ends the queues, then the servers, then removes the folders. */
   close(): Promise<void>;
 }
-
-const POLL_MS = 10;
-const TRUE_WITHIN_MS = 60_000;
 
 export interface FieldParts {
   readonly stage: { readonly mode: StageMode; close(): Promise<void> };
@@ -59,10 +59,10 @@ export function openField({ stage, server, client, closeFirst }: FieldParts): Fi
     },
     untilHandled: (topic) =>
       withClient(client(), (asked) =>
-        untilTrue(async () => {
-          const left = await asked.xlen(`holdfast:{${topic}}:jobs`).catch(() => undefined);
-          return left === 0;
-        }),
+        untilDone(
+          () => handling(asked, `holdfast:{${topic}}:jobs`),
+          () => leftIn(asked, `holdfast:{${topic}}:jobs`),
+        ),
       ),
     async close() {
       await Promise.allSettled(queues.map((queue) => queue.close({ deadlineMs: 1_000 })));
@@ -86,12 +86,24 @@ export async function withClient<C extends Redis | Cluster, T>(
   }
 }
 
-/** Asks a server again and again until it says yes, for a bounded time. */
-export async function untilTrue(ask: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.now() + TRUE_WITHIN_MS;
-  while (!(await ask())) {
-    if (systemClock.now() > deadlineMs)
-      throw new Error(`not true within ${TRUE_WITHIN_MS} ms: ${ask.toString()}`);
-    await sleep(systemClock, POLL_MS);
+/** How many jobs a stream has ever given up, which is how many were handled, and whether it has any left. */
+async function handling(client: Redis | Cluster, stream: string): Promise<Progress> {
+  try {
+    if ((await client.xlen(stream)) === 0) return { isDone: true, mark: 'empty' };
+    const reply = await client.xinfo('STREAM', stream);
+    const fields: unknown[] = Array.isArray(reply) ? reply : [];
+    const read = (name: string): number => Number(fields[fields.indexOf(name) + 1]);
+    return { isDone: false, mark: read('entries-added') - read('length') };
+  } catch {
+    return { isDone: false, mark: 'no answer' };
   }
+}
+
+/** What is left in a stream, and with whom. */
+async function leftIn(client: Redis | Cluster, stream: string): Promise<string> {
+  const [left, groups] = await Promise.all([
+    client.xlen(stream),
+    client.xinfo('GROUPS', stream),
+  ]).catch((error: unknown) => ['?', String(error)]);
+  return `${String(left)} jobs in ${stream}, groups ${JSON.stringify(groups)}`;
 }

@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/resilience';
 
 /** What became of the jobs of one scenario. */
 export interface Verdict {
@@ -17,15 +17,19 @@ export class Ledger {
   readonly #accepted = new Map<number, string>();
   readonly #deliveries: number[] = [];
   readonly #delivered = new Set<number>();
+  /** Accepted and not delivered: kept, as looking for them among all would make a long load slow. */
+  readonly #awaited = new Set<number>();
   readonly #onDelivery = new Set<(job: number) => void>();
 
   accepted(job: number, by: string): void {
     this.#accepted.set(job, by);
+    if (!this.#delivered.has(job)) this.#awaited.add(job);
   }
 
   delivered(job: number): void {
     this.#deliveries.push(job);
     this.#delivered.add(job);
+    this.#awaited.delete(job);
     for (const tell of this.#onDelivery) tell(job);
   }
 
@@ -51,17 +55,29 @@ export class Ledger {
     });
   }
 
-  /** Resolves once every accepted job was delivered, or after `withinMs` without. */
-  async settled(withinMs: number): Promise<void> {
-    const settled = new AbortController();
-    const deadline = sleep(systemClock, withinMs, settled.signal).then(
-      () => 'late' as const,
-      () => 'settled' as const,
-    );
-    while ([...this.#accepted.keys()].some((job) => !this.#delivered.has(job))) {
-      if ((await Promise.race([this.nextDelivery(), deadline])) === 'late') return;
+  /** Resolves once every accepted job was delivered, or when none has been for `quietMs`. */
+  async settled(quietMs: number): Promise<void> {
+    let last = -1;
+    while (this.#awaited.size > 0 && this.#deliveries.length !== last) {
+      last = this.#deliveries.length;
+      await this.#untilSettled(quietMs);
     }
-    settled.abort();
+  }
+
+  /** Resolves with the delivery that was awaited last, or after `withinMs`. */
+  #untilSettled(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = (): void => {
+        timer.cancel();
+        this.#onDelivery.delete(tell);
+        resolve();
+      };
+      const tell = (): void => {
+        if (this.#awaited.size === 0) stop();
+      };
+      const timer = systemClock.schedule(withinMs, stop);
+      this.#onDelivery.add(tell);
+    });
   }
 
   verdict(): Verdict {

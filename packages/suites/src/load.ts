@@ -1,6 +1,5 @@
 import { sleep, systemClock } from '@holdfast/resilience';
 import type { Queue } from '@holdfast/queue';
-import type { Ledger } from './ledger.ts';
 
 export interface Load {
   /** The number the next job gets. */
@@ -13,6 +12,11 @@ export interface LoadResult {
   readonly refused: readonly unknown[];
   /** The longest time one `enqueue` took, in milliseconds. */
   readonly slowestMs: number;
+}
+
+/** Hears of each job that was accepted, and by what. */
+export interface LoadLedger {
+  accepted(job: number, by: string): void;
 }
 
 export interface LoadOptions {
@@ -28,7 +32,7 @@ const TICK_MS = 5;
  * Offers numbered jobs at a steady rate, whether or not earlier ones have been accepted yet (an open
  * model), and enters the accepted ones in the ledger.
  */
-export function offerLoad(queue: Queue, ledger: Ledger, options: LoadOptions): Load {
+export function offerLoad(queue: Queue, ledger: LoadLedger, options: LoadOptions): Load {
   const { topic, jobsPerSecond, from = 1 } = options;
   const stopping = new AbortController();
   const refused: unknown[] = [];

@@ -5,6 +5,7 @@ import type { Field } from './field.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import type { ScenarioOutcome } from './scenario.ts';
+import { untilDone } from './until.ts';
 import { watch } from './watch.ts';
 
 export interface OutageOptions<F extends Field = Arena> {
@@ -23,10 +24,9 @@ export interface OutageOptions<F extends Field = Arena> {
 
 export const TOPIC = 'jobs';
 const JOBS_PER_SECOND = 300;
-/** Handled before the harm is done, and offered after it is mended. */
+/** Handled before the harm is done, and offered after it is mended. The load ends there, lest it outrun the consumer. */
 const JOBS_AROUND = 60;
 const SETTLED_WITHIN_MS = 60_000;
-const BACK_WITHIN_MS = 30_000;
 
 /**
  * One outage under a steady load with one consumer: jobs before it, through it and after it. Every job is
@@ -60,7 +60,11 @@ export async function playOutage<F extends Field>(
   const mendedAtMs = systemClock.now();
   const handledAtMs = await handledAgain;
   await direct;
-  await ledger.nextDelivery(load.next + JOBS_AROUND);
+  const enough = load.next + JOBS_AROUND;
+  await untilDone(
+    () => ({ isDone: load.next >= enough, mark: load.next }),
+    () => `${load.next} jobs offered`,
+  );
   const { refused, slowestMs } = await load.stop();
   if (refused.length > 0) throw refused[0];
   await ledger.settled(SETTLED_WITHIN_MS);
@@ -77,11 +81,15 @@ export async function playOutage<F extends Field>(
   };
 }
 
-/** Resolves once the queue gives its jobs to Redis directly. */
-export async function untilDirect(queue: Queue): Promise<void> {
-  if (queue.state === 'direct') return;
-  const signal = AbortSignal.timeout(BACK_WITHIN_MS);
-  await nextEvent(queue, 'state', { matches: ({ to }) => to === 'direct', signal });
+/**
+ * Resolves once the queue gives its jobs to Redis directly.
+ * @throws Error when it does not, and nothing was drained for a minute
+ */
+export function untilDirect(queue: Queue): Promise<void> {
+  return untilDone(
+    () => ({ isDone: queue.state === 'direct', mark: queue.getStats().drained }),
+    () => JSON.stringify(queue.getStats()),
+  );
 }
 
 function noteOf(ledger: Ledger, slowestMs: number): string {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import type { QueueOptions } from '../options.ts';
-import type { Job, Queue } from '../queue.ts';
+import type { Job, NewJob, Queue } from '../queue.ts';
 import { type StorePromise, testsWithout } from './promise.ts';
 
 /** A queue whose server is up, and what closes both. */
@@ -291,7 +291,11 @@ export function honoursQueueContract(
     const level: object = { priority: 'urgent' };
     await expect(queue.enqueue('t', 1, level)).rejects.toEqual(refused('priority'));
     const [good, bad] = [{ payload: 1 }, { payload: 2, delayMs: 0.5 }];
-    await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(refused('delayMs'));
+    await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(refused('jobs[1].delayMs'));
+    const enqueueAll = (jobs: NewJob[]): unknown => queue.enqueueMany('t', jobs);
+    const many = (jobs: unknown): unknown => Reflect.apply(enqueueAll, undefined, [jobs]);
+    await expect(many({ payload: 1 })).rejects.toEqual(refused('jobs'));
+    await expect(many([good, null])).rejects.toEqual(refused('jobs[1]'));
     expect(queue.getStats()).toMatchObject({
       acceptedByRedis: 0,
       acceptedByFallback: 0,

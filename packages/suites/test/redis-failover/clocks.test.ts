@@ -3,7 +3,7 @@ import { createResourceFaults } from '@holdfast/faults';
 import { systemClock } from '@holdfast/resilience';
 import { WRITTEN } from '../../src/arena.ts';
 import type { ProducerOrder } from '../../src/child.ts';
-import { untilTrue } from '../../src/field.ts';
+import { untilTrue } from '../../src/until.ts';
 import { Ledger } from '../../src/ledger.ts';
 import { TOPIC } from '../../src/outage.ts';
 import { scenario } from '../../src/scenario.ts';

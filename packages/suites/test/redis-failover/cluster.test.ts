@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import { directClient } from '../../src/arena.ts';
-import { untilTrue, withClient } from '../../src/field.ts';
+import { withClient } from '../../src/field.ts';
+import { untilTrue } from '../../src/until.ts';
 import { TOPIC, playOutage } from '../../src/outage.ts';
 import { scenario } from '../../src/scenario.ts';
 import { type ClusterField, openClusterField } from '../../src/topologies.ts';

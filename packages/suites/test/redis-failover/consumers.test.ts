@@ -3,7 +3,7 @@ import type { LinkListener, Publication, RedisConnector } from '@holdfast/queue'
 import { createRedisBackend } from '@holdfast/queue/contract';
 import { Redis } from 'ioredis';
 import { openArena } from '../../src/arena.ts';
-import { untilTrue } from '../../src/field.ts';
+import { untilTrue } from '../../src/until.ts';
 
 const TOPIC = 't';
 const STREAM = `holdfast:{${TOPIC}}:jobs`;

@@ -17,6 +17,11 @@ const CONSUMER_ROUNDS = Number(process.env['HOLDFAST_RUNS'] ?? 10);
 const LEASE_MS = 500;
 /** Each round starts a process, which takes its time on a busy machine; the rounds of the flag are many. */
 const ROUNDS_WITHIN_MS = 3_600_000;
+/**
+ * Without a rest they would accept, over hundreds of rounds, what one consumer with a database handles in an
+ * hour. Eight rest at different times: the kill finds some of them amid a job.
+ */
+const PRODUCER_PAUSE_MS = 5;
 /** Each producer numbers its jobs from here on. */
 const JOBS_A_ROUND = 1_000_000;
 
@@ -85,6 +90,7 @@ test(
           from,
           acknowledge,
           inFlight: 8,
+          pauseMs: PRODUCER_PAUSE_MS,
         });
         for await (const { job, accepted } of producer.accepted) {
           ledger.accepted(job, accepted);

@@ -3,7 +3,7 @@ import type { Queue } from '@holdfast/queue';
 import { nextEvent } from '@holdfast/resilience';
 import type { Redis } from 'ioredis';
 import { type Arena, PERSISTENT } from '../../src/arena.ts';
-import { untilTrue } from '../../src/field.ts';
+import { untilTrue } from '../../src/until.ts';
 import { playOutage } from '../../src/outage.ts';
 import { scenario } from '../../src/scenario.ts';
 

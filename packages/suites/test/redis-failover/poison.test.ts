@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/resilience';
 import { openArena } from '../../src/arena.ts';
-import { untilTrue } from '../../src/field.ts';
+import { untilTrue } from '../../src/until.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';
 
 const KEYS = `holdfast:{${TOPIC}}`;
