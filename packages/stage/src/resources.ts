@@ -1,4 +1,5 @@
 import { StageCannotError } from './errors.ts';
+import { type Impairment, LINK_INSTEAD } from './impairment.ts';
 
 /** Something done to a server that can be undone. */
 export interface StageHarm {
@@ -30,37 +31,37 @@ export interface NetworkControl {
   connect(signal: AbortSignal): Promise<void>;
 }
 
+/** How a mode strikes the packets that one server sends. */
+export interface PacketControl {
+  /** From now on, over restarts too; `undefined` lets them pass as they are. @throws StageCannotError */
+  impair(impairment: Impairment | undefined, signal: AbortSignal): Promise<void>;
+}
+
+/** Undoes what was done. */
+type Undo = (signal: AbortSignal) => Promise<void>;
+
 /** The verbs of a server that squeeze what it lives on. */
 export interface Resources {
   readonly memory: MemoryControl | undefined;
   readonly disk: DiskControl | undefined;
   readonly network: NetworkControl | undefined;
+  readonly packets: PacketControl | undefined;
 }
 
-/** Bounds the memory and resolves with the way back to the bound before. */
+/** Each resolves with the way back to what was before. */
 export function createSqueeze(
   name: string,
-  { memory, disk, network }: Resources,
+  { memory, disk, network, packets }: Resources,
 ): {
-  limit(bytes: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
-  fillMemory(leave: number, signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
-  fillDisk(leaveBytes: number): Promise<() => Promise<void>>;
-  disconnect(signal: AbortSignal): Promise<(signal: AbortSignal) => Promise<void>>;
+  limit(bytes: number, signal: AbortSignal): Promise<Undo>;
+  fillMemory(leave: number, signal: AbortSignal): Promise<Undo>;
+  fillDisk(leaveBytes: number): Promise<Undo>;
+  disconnect(signal: AbortSignal): Promise<Undo>;
+  impair(impairment: Impairment, signal: AbortSignal): Promise<Undo>;
 } {
-  let boundBytes: number | undefined;
-  const bound = async (
-    bytes: number,
-    signal: AbortSignal,
-  ): Promise<(signal: AbortSignal) => Promise<void>> => {
-    const control = memoryOf(name, memory);
-    const before = boundBytes;
-    await control.limit(bytes, signal);
-    boundBytes = bytes;
-    return async (later) => {
-      await control.limit(before, later);
-      boundBytes = before;
-    };
-  };
+  const bound = inPlaceOfTheLast<number>((bytes, signal) =>
+    memoryOf(name, memory).limit(bytes, signal),
+  );
   return {
     limit: bound,
     async fillMemory(leave, signal) {
@@ -88,6 +89,30 @@ export function createSqueeze(
       await network.disconnect(signal);
       return (later) => network.connect(later);
     },
+    impair: inPlaceOfTheLast<Impairment>(async (impairment, signal) => {
+      if (packets === undefined) {
+        const why = 'a process of this machine shares its network';
+        const wayOut = `${LINK_INSTEAD}, or use mode 'docker'`;
+        throw new StageCannotError(name, 'strike its packets', why, wayOut);
+      }
+      await packets.impair(impairment, signal);
+    }),
+  };
+}
+
+/** Puts a value in force, and on undoing the one that was in force before. */
+function inPlaceOfTheLast<T>(
+  put: (value: T | undefined, signal: AbortSignal) => Promise<void>,
+): (value: T, signal: AbortSignal) => Promise<Undo> {
+  let inForce: T | undefined;
+  return async (value, signal) => {
+    const before = inForce;
+    await put(value, signal);
+    inForce = value;
+    return async (later) => {
+      await put(before, later);
+      inForce = before;
+    };
   };
 }
 

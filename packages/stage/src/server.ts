@@ -15,11 +15,13 @@ import {
   StageLinkError,
   StageStateError,
 } from './errors.ts';
+import { readImpairment } from './impairment.ts';
 import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
 import {
   type DiskControl,
   type MemoryControl,
   type NetworkControl,
+  type PacketControl,
   type StageHarm,
   createSqueeze,
 } from './resources.ts';
@@ -61,6 +63,8 @@ export interface ServerDriver {
   readonly disk?: DiskControl | undefined;
   /** Absent where its network is that of the machine. */
   readonly network?: NetworkControl | undefined;
+  /** Absent where its packets are among those of the machine. */
+  readonly packets?: PacketControl | undefined;
   /** Absent where it reads the machine's clock. */
   readonly clock?: ClockControl | undefined;
   /** For one that was there before the stage: leaves it running, instead of ending it. */
@@ -146,8 +150,8 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   let state: State = { is: 'stopped' };
   let lastVerb: Promise<unknown> = Promise.resolve();
   let closed: Promise<void> | undefined;
-  const { memory, disk, network } = driver;
-  const squeeze = createSqueeze(name, { memory, disk, network });
+  const { memory, disk, network, packets } = driver;
+  const squeeze = createSqueeze(name, { memory, disk, network, packets });
   const restarts = createRestarts(clock);
   const ownClock =
     driver.clock === undefined
@@ -325,6 +329,10 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
       return taken;
     },
     disconnect: () => squeezed('disconnect', (limit) => squeeze.disconnect(limit)),
+    impair: async (options) => {
+      const impairment = readImpairment(`${name}.impair`, options);
+      return squeezed('impair', (limit) => squeeze.impair(impairment, limit));
+    },
     waitForRestart: ({ signal } = {}) => {
       const seen = 'neither ended by itself nor came back';
       const late = (): Error => new ServerTimeoutError(name, readyTimeoutMs, seen);

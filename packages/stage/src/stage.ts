@@ -12,6 +12,7 @@ import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';
 import { type NamedEnsemble, foundIn, judgeContainers, judgeServices, seatIn } from './seating.ts';
 import type { Environment } from './server-kind.ts';
+import type { ImpairOptions } from './impairment.ts';
 import { type StageNetwork, stageNetwork } from './network.ts';
 import type { StageHarm } from './resources.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -193,6 +194,13 @@ export interface ServerHandle {
    * @throws StageCannotError where its network is that of the machine.
    */
   disconnect(): Promise<StageHarm>;
+  /**
+   * Lets the kernel delay, lose, double, damage or reorder the packets that its container sends (`tc netem`), over
+   * restarts too, until it is undone. Chance is the kernel's, not a seed's. Whether this machine can,
+   * `planImpairment()` says before.
+   * @throws StageCannotError where this mode or machine cannot; nothing was done.
+   */
+  impair(options: ImpairOptions): Promise<StageHarm>;
   /**
    * Resolves when the server, bounded by `limit()`, has ended by itself and answers again; once for each
    * time. Rejects as that start does.

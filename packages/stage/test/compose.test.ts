@@ -12,6 +12,8 @@ const mode = 'compose';
 /** How long a Sentinel or a node of the cluster is silent before compose's others take its place, by the file. */
 const DOWN_AFTER_MS = '500';
 const NODE_TIMEOUT_MS = '1000';
+/** Whether compose was told to bring up the newer Postgres too. */
+const hasNewer = (process.env['COMPOSE_PROFILES'] ?? '').split(',').includes('postgres-18');
 /** Longer than any contract: nobody else takes the place of the one that is broken. */
 const NEVER_MS = '600000';
 
@@ -59,12 +61,26 @@ if (isAsked) {
     await postgresRows(primary, 'drop table if exists stored');
     return underPostgresContract(primary, () => stage.close());
   };
+  const openNewerPostgres = async (): Promise<ServerUnderContract> => {
+    const stage = await openStage({ mode, postgres: { version: 18 }, ...UNHURRIED });
+    const { primary } = stage.postgres;
+    await postgresRows(primary, 'drop table if exists stored');
+    return underPostgresContract(primary, () => stage.close());
+  };
   // What it printed before the stage counts as well.
   const asItStands = { printsSinceOpen: false, kills: 1 };
   honoursServerContract(openRedis, { ...asItStands, name: 'Redis of compose' });
   honoursServerContract(openSentinel, { ...asItStands, name: 'the watched Redis of compose' });
   honoursServerContract(openNode, { ...asItStands, name: 'a cluster’s node of compose' });
   honoursServerContract(openPostgres, { ...asItStands, name: 'Postgres of compose' });
+  if (hasNewer) {
+    honoursServerContract(openNewerPostgres, { ...asItStands, name: 'Postgres 18 of compose' });
+  } else {
+    // oxlint-disable-next-line jest/no-disabled-tests -- who has not brought it up has not its image either
+    test.skip('Postgres 18 of compose keeps its contract: runs with COMPOSE_PROFILES=postgres-18', () => {
+      expect(hasNewer).toBe(true);
+    });
+  }
   const programs = { upstream: openUpstream, tls: openTls, git: openGit };
   for (const [name, open] of Object.entries(programs)) {
     honoursServerContract(() => open(mode), { ...asItStands, name: `the ${name} of compose` });

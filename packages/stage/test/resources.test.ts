@@ -173,6 +173,7 @@ test('where nothing bounds memory, it is said so', async () => {
     memory: undefined,
     disk: undefined,
     network: undefined,
+    packets: undefined,
   });
   const refused = squeeze.limit(48 * MEGABYTE, new AbortController().signal);
   await expect(refused).rejects.toMatchObject({ code: 'STAGE_CANNOT' });

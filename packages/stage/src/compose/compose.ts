@@ -2,6 +2,7 @@ import { containerNetwork } from '../docker/attachment.ts';
 import { type EngineAddress, askEngine } from '../docker/engine.ts';
 import { followContainer, readLogs } from '../docker/life.ts';
 import { containerMemory } from '../docker/memory.ts';
+import { containerPackets } from '../docker/packets.ts';
 import type { ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
 import { type ComposedServer, fieldOf, findService } from './project.ts';
@@ -20,6 +21,7 @@ export function seatComposed(
   let { container } = server;
   let unguard = watchdog.guard({ type: 'composed', engine, container });
   let isAdopted = false;
+  const packets = containerPackets(kind.name, engine, () => container);
   return {
     async launch(signal) {
       const now = await findService(engine, service, project, signal);
@@ -30,6 +32,7 @@ export function seatComposed(
         isAdopted = false;
       }
       await revive(engine, container, signal);
+      await packets.renew(signal);
       return followContainer(engine, container, kind.stopSignal);
     },
     async probe(signal) {
@@ -39,6 +42,7 @@ export function seatComposed(
     },
     memory: containerMemory(kind.name, engine, () => container),
     network: containerNetwork(kind.name, engine, () => container),
+    packets,
     async log(signal) {
       const printed = await readLogs(engine, container, signal);
       return printed.subarray(-logMaxBytes).toString('utf8');

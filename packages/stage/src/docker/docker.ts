@@ -8,6 +8,7 @@ import { type EngineAddress, askEngine, removeContainers } from './engine.ts';
 import { followContainer, readLogs } from './life.ts';
 import { containerMemory } from './memory.ts';
 import { makeHostDisk } from './host-disk.ts';
+import { containerPackets } from './packets.ts';
 
 /** Provides for one server as a container that listens on 127.0.0.1. */
 export async function seatInDocker(
@@ -30,6 +31,7 @@ export async function seatInDocker(
   const release = watchdog.guard({ type: 'containers', engine, labels: filters });
   let creation: Promise<string> | undefined;
   let id: string | undefined;
+  const packets = containerPackets(kind.name, engine, () => id);
   return {
     async launch(limit) {
       if (id !== undefined && !(await startAgain(engine, id, limit))) id = undefined;
@@ -38,11 +40,13 @@ export async function seatInDocker(
         creation = startContainer(container, { address, labels, logMaxBytes, mounts });
         id = await orAbort(creation, limit);
       }
+      await packets.renew(limit);
       return followContainer(engine, id, kind.stopSignal);
     },
     probe: (limit) => kind.probe(address, limit),
     memory: containerMemory(kind.name, engine, () => id),
     network: containerNetwork(kind.name, engine, () => id),
+    packets,
     disk: hostDisk?.disk,
     async log(limit) {
       if (id === undefined) return '';

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { commandFailure } from '../command.ts';
 import { StageCannotError } from '../errors.ts';
 import type { DiskControl } from '../resources.ts';
 
@@ -12,16 +12,16 @@ const CHUNK = Buffer.alloc(1_048_576);
  * @throws StageCannotError where this user may not mount.
  */
 export async function mountDisk(server: string, path: string, maxBytes: number): Promise<void> {
-  const failure = await run('mount', ['-t', 'tmpfs', '-o', `size=${maxBytes}`, 'tmpfs', path]);
-  if (failure === undefined) return;
+  const options = ['-t', 'tmpfs', '-o', `size=${maxBytes}`];
+  const why = await commandFailure('mount', [...options, 'tmpfs', path]);
+  if (why === undefined) return;
   const wayOut = `Run as root on Linux with the right to mount, or leave out 'diskMaxBytes'`;
-  const why = `'mount' ended with ${failure}`;
   throw new StageCannotError(server, 'give it a disk of its own', why, wayOut);
 }
 
 /** At once, also while it is used; nothing where nothing is mounted. */
 export async function unmount(path: string): Promise<void> {
-  await run('umount', ['-l', path]);
+  await commandFailure('umount', ['-l', path]);
 }
 
 /** Fills a disk with a file, and empties it by removing that. */
@@ -43,12 +43,4 @@ export function ballastIn(folder: string): DiskControl {
     },
     empty: () => rm(path, { force: true }),
   };
-}
-
-function run(file: string, args: readonly string[]): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile(file, args, { encoding: 'utf8' }, (failure, _, stderr) => {
-      resolve(failure === null ? undefined : `${failure.code}: ${stderr.trim()}`);
-    });
-  });
 }
