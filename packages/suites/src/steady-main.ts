@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createQueueAdapter } from '@holdfast/queue';
+import { sleep, systemClock } from '@holdfast/resilience';
 import type { Endured, SteadyOrder, SteadyQuestion } from './child.ts';
 import { offerLoad } from './load.ts';
 import { untilDirect } from './outage.ts';
@@ -34,7 +35,13 @@ let peak = before;
 const sample = (): void => {
   peak = Math.max(peak, process.memoryUsage.rss());
 };
-const sampling = setInterval(sample, SAMPLED_EVERY_MS);
+const sampling = new AbortController();
+void (async () => {
+  while (true) {
+    await sleep(systemClock, SAMPLED_EVERY_MS, sampling.signal);
+    sample();
+  }
+})().catch(() => undefined);
 
 const measured = (refused: readonly unknown[]): Endured => {
   sample();
@@ -70,6 +77,6 @@ process.on('message', (question: SteadyQuestion) => {
   void answers[question]().then((answer) => process.send?.(answer));
 });
 process.once('disconnect', () => {
-  clearInterval(sampling);
+  sampling.abort();
   void load.stop().then(() => queue.close());
 });

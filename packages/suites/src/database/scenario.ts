@@ -80,6 +80,7 @@ export function scenario<Ground extends Standing>(
       await ground.close();
     }
   };
+  // Left out where only a part is asked for, and this is not of it.
   const meant = isPart && plan.inContainers !== true ? test.skip : test;
   meant(plan.promise, played, plan.withinMs);
 }

@@ -5,6 +5,7 @@ import { isPart } from '../../src/database/scenario.ts';
 
 const onServers = new Set(['server killed, started again', 'server frozen']);
 const played = probes.filter(({ name }) => !isPart || onServers.has(name));
+// What other pools do is left out of a part as well.
 const beside = isPart ? describe.skip : describe;
 
 describe('probes', () => {
