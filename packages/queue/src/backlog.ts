@@ -68,7 +68,8 @@ export class Backlog {
     const records = encodeJobs(jobs);
     while (true) {
       try {
-        this.#tail.add(await this.#parts.journal.appendAll(records), jobs);
+        const first = await this.#parts.journal.appendAll(records);
+        this.#tail.add(first, jobs, this.#cursor);
         return;
       } catch (error) {
         const isFull = isHoldfastError(error) && error.code === 'JOURNAL_FULL';
@@ -77,12 +78,17 @@ export class Backlog {
     }
   }
 
-  /** The oldest jobs that wait, as many as travel in one step. */
+  /**
+   * The oldest jobs that wait, as many as travel in one step. Those of an earlier owner travel by themselves:
+   * were one of this owner's confirmed before they are taken, and then forgotten, it would be given again
+   * before them, and Redis, having seen a later epoch, would skip them.
+   */
   async window(): Promise<Window> {
-    const jobs = this.#tail.window(this.#cursor);
-    return jobs === undefined
-      ? this.#read(this.#cursor)
-      : { jobs, through: this.#cursor + jobs.length - 1 };
+    const from = this.#cursor;
+    if (from < this.#inheritedUntil) return this.#read(from, this.#inheritedUntil);
+    const jobs = this.#tail.window(from);
+    if (jobs !== undefined) return { jobs, through: from + jobs.length - 1 };
+    return this.#read(from, this.#parts.journal.next);
   }
 
   /** Redis has taken everything through there. */
@@ -101,7 +107,7 @@ export class Backlog {
     const end = (): number => Math.min(this.#cursor, this.#inheritedUntil);
     let from = this.#parts.journal.first;
     while (from < end()) {
-      const { jobs, through } = await this.#read(from, end() - from);
+      const { jobs, through } = await this.#read(from, end());
       if (jobs.length === 0) return;
       yield { jobs, through };
       from = through + 1;
@@ -133,15 +139,15 @@ export class Backlog {
     return true;
   }
 
-  async #read(from: number, maxJobs: number = MAX_BATCH_JOBS): Promise<Window> {
-    const { journal } = this.#parts;
-    const last = journal.next - 1;
-    const records = await journal.read(from, {
-      maxRecords: Math.min(maxJobs, MAX_BATCH_JOBS),
+  /** Those before `end`, which may be far apart where the journal was damaged. */
+  async #read(from: number, end: number): Promise<Window> {
+    const read = await this.#parts.journal.read(from, {
+      maxRecords: Math.max(1, Math.min(end - from, MAX_BATCH_JOBS)),
       maxBytes: MAX_BATCH_CHARACTERS,
     });
+    const records = read.filter(({ sequence }) => sequence < end);
     const jobs = records.map(({ payload }) => decodeJob(payload));
-    return { jobs, through: records.at(-1)?.sequence ?? last };
+    return { jobs, through: records.at(-1)?.sequence ?? end - 1 };
   }
 
   #schedule(): void {

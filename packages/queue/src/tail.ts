@@ -14,17 +14,23 @@ interface Run {
 
 /**
  * The newest jobs of the journal, as they were before they were written: whoever follows closely need not
- * read them back. Bounded; what is older is in the journal only.
+ * read them back. Bounded; what is older is in the journal only. While nobody follows closely, as through an
+ * outage, nothing is kept: it would live just long enough to be garbage of the costly kind.
  */
 export class Tail {
   #runs: Run[] = [];
   #jobs = 0;
   #characters = 0;
 
-  /** @param first the place of the first of these jobs, the newest there are. */
-  add(first: number, jobs: readonly StoredJob[]): void {
+  /**
+   * @param first the place of the first of these jobs, the newest there are.
+   * @param cursor the place of the oldest job that somebody will ask for.
+   */
+  add(first: number, jobs: readonly StoredJob[], cursor: number): void {
+    const isFar = first + jobs.length - cursor > MAX_JOBS;
     // Where something else came between, what stands before it does not lead up to here.
-    if (first !== this.#end) this.dropBefore(Infinity);
+    if (isFar || first !== this.#end) this.dropBefore(Infinity);
+    if (isFar) return;
     const characters = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
     this.#runs.push({ first, jobs, characters });
     this.#jobs += jobs.length;

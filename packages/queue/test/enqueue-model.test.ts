@@ -127,3 +127,28 @@ test.each(['redis', 'local'] as const)(
   },
   WITHIN_MS,
 );
+
+test.each(['redis', 'local'] as const)(
+  'with acknowledge %s, a Redis that forgets amid the drain of an earlier owner is given its jobs again before newer ones',
+  async (acknowledge) => {
+    const told: Step[] = [
+      { kind: 'enqueue', topic: 0, count: 1 },
+      { kind: 'enqueue', topic: 1, count: 48 },
+      { kind: 'forget' },
+      { kind: 'crash', torn: 0 },
+      { kind: 'enqueue', topic: 1, count: 1 },
+      { kind: 'cut', isToldFirst: false },
+      { kind: 'enqueue', topic: 0, count: 1 },
+      { kind: 'connect' },
+      { kind: 'answer', count: 1 },
+      { kind: 'answer', count: 1 },
+      { kind: 'answer', count: 1 },
+      { kind: 'forget' },
+      { kind: 'enqueue', topic: 0, count: 1 },
+    ];
+    const running = await Story.begin(acknowledge);
+    for (const next of told) await running.play(next);
+    await expect(running.rest()).resolves.toBeUndefined();
+    expect(running.seen.forgotten).toBeGreaterThan(0);
+  },
+);

@@ -29,7 +29,7 @@ test('what the tail gives from a place on is what was added there, or nothing, t
       for (const { skipped, count, taken } of steps) {
         if (skipped > 0) unbrokenFrom = next + skipped;
         next += skipped;
-        tail.add(next, jobs(next, count));
+        tail.add(next, jobs(next, count), cursor);
         next += count;
         const window = tail.window(cursor)?.map(({ sequence }) => sequence);
         const length = Math.min(MAX_BATCH_JOBS, next - cursor);
@@ -50,8 +50,24 @@ test('what the tail gives from a place on is what was added there, or nothing, t
 
 test('a window is bounded in characters, and one job alone may have more', () => {
   const tail = new Tail();
-  tail.add(1, [job(1, MAX_BATCH_CHARACTERS + 1), job(2, MAX_BATCH_CHARACTERS), job(3)]);
+  const long = [job(1, MAX_BATCH_CHARACTERS + 1), job(2, MAX_BATCH_CHARACTERS), job(3)];
+  tail.add(1, long, 1);
   expect(tail.window(1)).toHaveLength(1);
   expect(tail.window(2)).toHaveLength(1);
   expect(tail.window(3)).toHaveLength(1);
+});
+
+test('behind an outage nothing is kept, until somebody follows closely again', () => {
+  const tail = new Tail();
+  let next = 1;
+  const add = (count: number, cursor: number): void => {
+    tail.add(next, jobs(next, count), cursor);
+    next += count;
+  };
+  for (let batch = 0; batch < 10; batch += 1) add(MAX_BATCH_JOBS, 1);
+  for (let place = 1; place < next; place += 1) expect(tail.window(place)).toBeUndefined();
+  const cursor = next - 10;
+  add(5, cursor);
+  expect(tail.window(cursor)).toBeUndefined();
+  expect(tail.window(next - 5)).toHaveLength(5);
 });

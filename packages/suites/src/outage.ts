@@ -24,7 +24,7 @@ export interface OutageOptions<F extends Field = Arena> {
 
 export const TOPIC = 'jobs';
 const JOBS_PER_SECOND = 300;
-/** Handled before the harm is done, and offered after it is mended. The load ends there, lest it outrun the consumer. */
+/** Handled before the harm is done, and offered after it is mended; a load without end may outrun the consumer. */
 const JOBS_AROUND = 60;
 const SETTLED_WITHIN_MS = 60_000;
 

@@ -35,13 +35,13 @@ let peak = before;
 const sample = (): void => {
   peak = Math.max(peak, process.memoryUsage.rss());
 };
-const sampling = new AbortController();
-void (async () => {
-  while (true) {
-    await sleep(systemClock, SAMPLED_EVERY_MS, sampling.signal);
+const over = new AbortController();
+const sampling = async (): Promise<void> => {
+  while (!over.signal.aborted) {
     sample();
+    await sleep(systemClock, SAMPLED_EVERY_MS, over.signal).catch(() => undefined);
   }
-})().catch(() => undefined);
+};
 
 const measured = (refused: readonly unknown[]): Endured => {
   sample();
@@ -77,6 +77,7 @@ process.on('message', (question: SteadyQuestion) => {
   void answers[question]().then((answer) => process.send?.(answer));
 });
 process.once('disconnect', () => {
-  sampling.abort();
+  over.abort();
   void load.stop().then(() => queue.close());
 });
+await sampling();
