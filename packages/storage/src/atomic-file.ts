@@ -40,18 +40,24 @@ export async function writeAtomically(
   }
 }
 
-/** The bytes of a file from `from` up to, not including, `to`. */
+/**
+ * The bytes of a file from `from` up to, not including, `to`.
+ * @param into where each chunk comes to stand, good until the next is asked for; without it each has memory
+ *   of its own.
+ */
 export async function* readFileRange(
   files: FileSystem,
   path: string,
   from: number,
   to: number,
+  into?: Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   if (to <= from) return;
   const file = await files.open(path, 'read');
   try {
     for (let position = from; position < to;) {
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, to - position));
+      const rest = to - position;
+      const chunk = into?.subarray(0, rest) ?? Buffer.allocUnsafe(Math.min(CHUNK_BYTES, rest));
       const read = await file.read(chunk, position);
       if (read === 0) {
         throw Object.assign(new Error(`${path} ended at ${position} of ${to} bytes`), {
@@ -66,4 +72,5 @@ export async function* readFileRange(
   }
 }
 
-const CHUNK_BYTES = 262_144;
+/** What is read of a file at once. */
+export const CHUNK_BYTES = 262_144;

@@ -37,8 +37,12 @@ export interface BodySource {
   readonly size: number;
   /** The whole body, when it stands in memory anyway. */
   readonly bytes?: Uint8Array;
-  /** The bytes from offset `from` up to, not including, `to`. */
-  open(from?: number, to?: number): AsyncIterable<Uint8Array>;
+  /**
+   * The bytes from offset `from` up to, not including, `to`.
+   * @param into memory that may be used for one chunk after the other, each good until the next is asked
+   *   for: a long body in chunks of their own leaves 64 MiB behind before Node takes any of it back.
+   */
+  open(from?: number, to?: number, into?: Uint8Array): AsyncIterable<Uint8Array>;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import type { FileSystem } from '@holdfast/journal';
-import { readFileRange } from './atomic-file.ts';
+import { CHUNK_BYTES, readFileRange } from './atomic-file.ts';
 import type { BodySource } from './backend.ts';
-import { BodyNotRepeatableError, InvalidBodyError } from './errors.ts';
+import { BodyCutError, BodyNotRepeatableError, InvalidBodyError } from './errors.ts';
 
 /** Bytes that can be read as often as it takes. */
 export type Body =
@@ -55,9 +55,46 @@ export function bytesSource(bytes: Uint8Array): BodySource {
   };
 }
 
+/** Bytes in memory in pieces, for who would copy them whole. */
+export async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.byteLength; from += CHUNK_BYTES) {
+    yield bytes.subarray(from, from + CHUNK_BYTES);
+  }
+}
+
 /** A body that stands in a file. */
 export function fileSource(files: FileSystem, path: string, size: number): BodySource {
-  return { size, open: (from = 0, to = size) => readFileRange(files, path, from, to) };
+  return {
+    size,
+    open: (from = 0, to = size, into) => readFileRange(files, path, from, to, into),
+  };
+}
+
+/**
+ * Fills `into` with the bytes from offset `from` on.
+ * @throws BodyCutError when there are fewer
+ */
+export async function fill(
+  key: string,
+  into: Uint8Array,
+  body: BodySource,
+  from: number,
+): Promise<void> {
+  const to = from + into.byteLength;
+  let filled = 0;
+  while (filled < into.byteLength) {
+    const rest = into.subarray(filled);
+    let read = 0;
+    for await (const chunk of body.open(from + filled, to, rest)) {
+      if (chunk.buffer !== into.buffer) rest.set(chunk);
+      read = chunk.byteLength;
+      // The next one would take its place.
+      break;
+    }
+    if (read === 0)
+      throw new BodyCutError(key, `the body ended at ${from + filled} of ${to} bytes`);
+    filled += read;
+  }
 }
 
 /** All of it, in one piece. */

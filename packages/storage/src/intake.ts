@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
 import { type Clock, isHoldfastError } from '@holdfast/resilience';
 import { errnoOf } from './backends/disk-errors.ts';
-import type { readBody } from './body.ts';
+import { type readBody, slices } from './body.ts';
 import { InvalidBodyError, StorageFullError } from './errors.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import type { Blobs } from './log/blobs.ts';
@@ -42,8 +42,6 @@ const noBytes: Written = { size: 0, sha256: '' };
 const outOfSpace = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Writes of one process, at most. */
 const GENERATIONS_EACH = 2 ** 32;
-/** Bodies in memory are written to a file in such pieces. */
-const SLICE_BYTES = 262_144;
 /** How long what the disk has left is believed. */
 const FREE_KNOWN_MS = 1_000;
 
@@ -199,12 +197,6 @@ export class Intake {
       throw new StorageFullError('minFreeBytes', bytes, seen);
     }
     this.#free.bytes -= bytes;
-  }
-}
-
-async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let from = 0; from < bytes.byteLength; from += SLICE_BYTES) {
-    yield bytes.subarray(from, from + SLICE_BYTES);
   }
 }
 

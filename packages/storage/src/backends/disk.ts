@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
 import { type Clock, having, readOptions, systemClock, text } from '@holdfast/resilience';
-import { readFileRange, writeAtomically } from '../atomic-file.ts';
+import { CHUNK_BYTES, readFileRange, writeAtomically } from '../atomic-file.ts';
 import {
   type BackendResult,
   type BodySource,
@@ -103,7 +103,7 @@ class DiskBackend implements StorageBackend {
           this.#files,
           this.#directory,
           bodyName,
-          hashed(body.open(), hash, options.signal),
+          hashed(opened(body), hash, options.signal),
           { temporary: `${bodyName}.part`, syncs: true },
         );
         if (written !== body.size || hash.digest('hex') !== mark.sha256) {
@@ -262,4 +262,10 @@ function headOf({ body: _body, bucket: _bucket, ...head }: Sidecar): ObjectHead 
 
 function inOrder(left: string, right: string): number {
   return Buffer.compare(Buffer.from(left), Buffer.from(right));
+}
+
+/** Each chunk is on its way to the disk before the next one is read. */
+function opened(body: BodySource): AsyncIterable<Uint8Array> {
+  if (body.bytes !== undefined) return body.open();
+  return body.open(0, body.size, Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, body.size)));
 }

@@ -40,17 +40,15 @@ switch (order.task) {
     // What is loaded with the first calls is not the object's.
     await storage.upload('small', Buffer.alloc(MIB), { acknowledgeWithinMs: LONG_MS });
     await (await storage.download('small')).bytes();
-    const smallBytes = resetPeak();
-    // Node lets chunks that were read lie for a while, whoever read them: that much is not ours.
-    await sha256Of(generated(order.bytes));
-    const bareBytes = Math.max(0, resetPeak() - smallBytes);
-    const beforeBytes = smallBytes + bareBytes;
+    const beforeBytes = resetPeak();
     await storage.upload(order.path, () => generated(order.bytes), { acknowledgeWithinMs: 0 });
     const spooledBytes = resetPeak() - beforeBytes;
     const left = await storage.flush({ deadlineMs: LONG_MS });
     const drainedBytes = resetPeak() - beforeBytes;
     const sha256 = await sha256Of((await storage.download(order.path)).body);
     const readBytes = resetPeak() - beforeBytes;
+    await sha256Of(fresh(order.bytes));
+    const bareBytes = Math.max(0, resetPeak() - beforeBytes);
     report({ left, sha256, bareBytes, spooledBytes, drainedBytes, readBytes });
     break;
   }
@@ -84,9 +82,18 @@ function backendOf({ to, directory }: LargeOrder): { backend: StorageBackend; en
   return { backend: s3Backend({ client, bucket }), end: () => client.destroy() };
 }
 
-/** A body of any length, in chunks as a socket brings them: each differs from the one before. */
+/**
+ * A body of any length, in chunks of a socket's size, each other than the one before. They lie in one buffer:
+ * what a source of new ones leaves to be collected is the source's, and not what is measured.
+ */
 async function* generated(bytes: number): AsyncGenerator<Uint8Array> {
-  for (let from = 0; from < bytes; from += CHUNK_BYTES) yield largeChunk(from, bytes);
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (let from = 0; from < bytes; from += CHUNK_BYTES) yield largeChunk(from, bytes, chunk);
+}
+
+/** The same in chunks of their own, as everybody hands them out who reads a socket or a file. */
+async function* fresh(bytes: number): AsyncGenerator<Uint8Array> {
+  for await (const chunk of generated(bytes)) yield Buffer.from(chunk);
 }
 
 async function sha256Of(body: AsyncIterable<Uint8Array>): Promise<string> {

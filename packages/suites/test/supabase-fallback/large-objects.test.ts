@@ -12,7 +12,8 @@ import { type LargeTarget, killWhile, passLarge, sha256OfLarge } from '../../src
 const MIB = 1_048_576;
 /** A gibibyte with the flag. */
 const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 64 * MIB + 12_345);
-const MAX_EXTRA_BYTES = 64 * MIB;
+/** 64 MB. */
+const MAX_EXTRA_BYTES = 64_000_000;
 /** Several parts, and no more than shows that one of them was enough. */
 const RESUMED_BYTES = 50 * MIB;
 const PARTS_BEFORE = 3;
@@ -74,15 +75,17 @@ function tell(scenario: string, fault: string, note: string): void {
 const passing = [
   {
     kind: 'supabase',
-    promise: 'an object of any size passes to Supabase in 64 MiB beyond what Node takes to read it',
+    promise:
+      'an object of any size passes to Supabase in 64 MB, and back in what Node takes to read it',
   },
   {
     kind: 's3',
-    promise: 'an object of any size passes to S3 in 64 MiB beyond what Node takes to read it',
+    promise: 'an object of any size passes to S3 in 64 MB, and back in what Node takes to read it',
   },
   {
     kind: 'disk',
-    promise: 'an object of any size passes to a disk in 64 MiB beyond what Node takes to read it',
+    promise:
+      'an object of any size passes to a disk in 64 MB, and back in what Node takes to read it',
   },
 ] as const;
 
@@ -117,11 +120,13 @@ test.each(passing)(
     const { left, sha256, bareBytes, spooledBytes, drainedBytes, readBytes } = measured;
     expect({ left, sha256 }).toEqual({ left: 0, sha256: sha256OfLarge(BYTES) });
     const note =
-      `${shown(BYTES)}; Node itself takes ${shown(bareBytes)} to read such a stream. Beyond that: ` +
-      `accepted in ${shown(spooledBytes)}, delivered in ${shown(drainedBytes)}, ` +
-      `read in ${shown(readBytes)}.`;
+      `${shown(BYTES)}; accepted in ${shown(spooledBytes)} more memory, delivered in ` +
+      `${shown(drainedBytes)}, read in ${shown(readBytes)}, where Node itself takes ` +
+      `${shown(bareBytes)} to hand out such a body.`;
     tell(promise, 'none', note);
-    expect(Math.max(spooledBytes, drainedBytes, readBytes)).toBeLessThan(MAX_EXTRA_BYTES);
+    expect(Math.max(spooledBytes, drainedBytes)).toBeLessThan(MAX_EXTRA_BYTES);
+    // Node lets 64 MiB of chunks lie that were handed out: they are the reader's, whoever made them.
+    expect(readBytes - bareBytes).toBeLessThan(MAX_EXTRA_BYTES);
   },
   3_600_000,
 );

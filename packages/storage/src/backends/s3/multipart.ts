@@ -6,7 +6,7 @@ import {
   failed,
   ok,
 } from '../../backend.ts';
-import { collect } from '../../body.ts';
+import { fill } from '../../body.ts';
 import { markedMetadata } from '../../mark.ts';
 import { conditionHeaders } from './conditions.ts';
 import type { S3Session } from './session.ts';
@@ -48,17 +48,25 @@ export async function putInParts(
   const { saved, parts } = standing.value;
   const { uploadId: UploadId, partBytes } = saved;
   const target = { Bucket: session.bucket, Key: key, UploadId };
+  let memory: Buffer | undefined;
   const count = Math.ceil(body.size / partBytes);
   for (let number = 1; number <= count; number += 1) {
     if (parts.has(number)) continue;
     const from = (number - 1) * partBytes;
     const to = Math.min(body.size, from + partBytes);
-    const bytes = body.bytes?.subarray(from, to) ?? (await collect(body.open(from, to)));
+    let bytes = body.bytes?.subarray(from, to);
+    if (bytes === undefined) {
+      // The one before was taken: nobody reads it any more.
+      memory ??= Buffer.allocUnsafeSlow(Math.min(partBytes, body.size));
+      bytes = memory.subarray(0, to - from);
+      await fill(key, bytes, body, from);
+    }
+    const part = bytes;
     const sent = await session.send(
-      { effect: 'read', signal, bytes: bytes.byteLength },
+      { effect: 'read', signal, bytes: part.byteLength },
       (client, sdk, sending) =>
         client.send(
-          new sdk.UploadPartCommand({ ...target, PartNumber: number, Body: bytes }),
+          new sdk.UploadPartCommand({ ...target, PartNumber: number, Body: part }),
           sending,
         ),
     );
