@@ -1,7 +1,9 @@
 import type { Clock } from '@holdfast/resilience';
 import type { BackendFailure } from './backend.ts';
 import type { Lane } from './dispatch/lane.ts';
+import { Line, type Placed } from './line.ts';
 import type { Operation } from './operation.ts';
+import { Table } from './table.ts';
 
 /** What became of the wait for the primary. */
 export type Acknowledgement =
@@ -9,7 +11,7 @@ export type Acknowledgement =
   | { readonly kind: 'queued' }
   | { readonly kind: 'refused'; readonly failure: BackendFailure };
 
-interface Waiter {
+interface Waiter extends Placed<Waiter> {
   readonly operation: Operation;
   readonly tell: (acknowledgement: Acknowledgement) => void;
 }
@@ -17,7 +19,7 @@ interface Waiter {
 /** Those who wait for the primary to have their write. */
 export class Acknowledgements {
   readonly #clock: Clock;
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #waiters = new Table<Line<Waiter>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -38,6 +40,8 @@ export class Acknowledgements {
         if (waiters?.size === 0) this.#waiters.delete(operation.key);
       };
       const waiter: Waiter = {
+        before: undefined,
+        behind: undefined,
         operation,
         tell(acknowledgement) {
           end();
@@ -50,8 +54,9 @@ export class Acknowledgements {
       };
       const timer = this.#clock.schedule(withinMs, () => waiter.tell({ kind: 'queued' }));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const waiters = this.#waiters.get(operation.key) ?? new Set();
-      this.#waiters.set(operation.key, waiters.add(waiter));
+      const waiters = this.#waiters.get(operation.key) ?? new Line<Waiter>();
+      waiters.add(waiter);
+      this.#waiters.set(operation.key, waiters);
       if (signal?.aborted === true) onAbort();
     });
   }

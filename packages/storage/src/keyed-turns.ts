@@ -1,6 +1,8 @@
+import { Table } from './table.ts';
+
 /** One at a time for each key, in the order of asking; keys do not wait for each other. */
 export class KeyedTurns {
-  readonly #last = new Map<string, Promise<unknown>>();
+  readonly #last = new Table<Promise<unknown>>();
 
   async take<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);

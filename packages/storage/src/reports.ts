@@ -21,9 +21,9 @@ export function healthOf(dispatcher: Dispatcher | undefined, epochMs: number): S
   const isAway = channels.map(({ state }) => state === 'down' || state === 'denied');
   const isCritical = isAway.length > 0 && isAway.every(Boolean);
   const isWhole = channels.every(({ state }) => state === 'up');
-  const [oldest] = dispatcher?.chains.values() ?? [];
+  const oldest = dispatcher?.chains.first;
   const pendingWrites = dispatcher?.chains.size ?? 0;
-  const hasRefused = [...(dispatcher?.chains.values() ?? [])].some(({ lanes }) =>
+  const hasRefused = (dispatcher?.chains.values() ?? []).some(({ lanes }) =>
     lanes.some(({ state }) => state === 'refused'),
   );
   return {

@@ -1,4 +1,5 @@
 import type { Clock } from '@holdfast/resilience';
+import { Line, type Placed } from '../line.ts';
 
 /** Why a call was ended by its own deadline; never leaves the backend but as a cause. */
 export interface Deadline {
@@ -9,9 +10,13 @@ export interface Deadline {
   end(): void;
 }
 
+interface Follower extends Placed<Follower> {
+  readonly controller: AbortController;
+}
+
 /** Who is to be aborted with a signal, by one listener: adding another walks through all that it has. */
 interface Followers {
-  readonly controllers: Set<AbortController>;
+  readonly line: Line<Follower>;
   readonly abort: () => void;
 }
 
@@ -20,13 +25,14 @@ const followersOf = new WeakMap<AbortSignal, Followers>();
 /** A signal that follows the caller's, and is aborted too when `timeoutMs` pass without `extend`. */
 export function deadline(clock: Clock, timeoutMs: number, signal: AbortSignal): Deadline {
   const controller = new AbortController();
-  follow(signal, controller);
+  const follower: Follower = { controller, before: undefined, behind: undefined };
+  follow(signal, follower);
   const arm = () =>
     clock.schedule(
       timeoutMs,
       () => {
         // Who never reads the body never ends this either.
-        unfollow(signal, controller);
+        unfollow(signal, follower);
         const error = new Error(`no answer within ${timeoutMs} ms`);
         controller.abort(Object.assign(error, { code: 'DEADLINE' }));
       },
@@ -41,32 +47,32 @@ export function deadline(clock: Clock, timeoutMs: number, signal: AbortSignal): 
     },
     end() {
       timer.cancel();
-      unfollow(signal, controller);
+      unfollow(signal, follower);
     },
   };
 }
 
-function follow(signal: AbortSignal, controller: AbortController): void {
+function follow(signal: AbortSignal, follower: Follower): void {
   if (signal.aborted) {
-    controller.abort(signal.reason);
+    follower.controller.abort(signal.reason);
     return;
   }
   let followers = followersOf.get(signal);
   if (followers === undefined) {
-    const controllers = new Set<AbortController>();
+    const line = new Line<Follower>();
     const abort = (): void => {
-      for (const each of controllers) each.abort(signal.reason);
+      for (const each of line) each.controller.abort(signal.reason);
     };
-    followers = { controllers, abort };
+    followers = { line, abort };
     followersOf.set(signal, followers);
     signal.addEventListener('abort', abort, { once: true });
   }
-  followers.controllers.add(controller);
+  followers.line.add(follower);
 }
 
-function unfollow(signal: AbortSignal, controller: AbortController): void {
+function unfollow(signal: AbortSignal, follower: Follower): void {
   const followers = followersOf.get(signal);
-  if (followers?.controllers.delete(controller) !== true || followers.controllers.size > 0) return;
+  if (followers?.line.delete(follower) !== true || followers.line.size > 0) return;
   followersOf.delete(signal);
   signal.removeEventListener('abort', followers.abort);
 }

@@ -1,4 +1,5 @@
 import type { BackendFailure, StorageBackend } from '../backend.ts';
+import { Table } from '../table.ts';
 import type { Operation, Remains } from '../operation.ts';
 import type { BackendHealth } from '../storage.ts';
 import { Channel, type ChannelTuning } from './channel.ts';
@@ -23,9 +24,10 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   /** By the place of the channel. */
   readonly #attempts: readonly AttemptParts[];
-  readonly #chains = new Map<string, Chain>();
+  readonly #chains = new Table<Chain>();
   readonly #closing = new AbortController();
-  readonly #turns = new Set<Promise<unknown>>();
+  #turns = 0;
+  readonly #onRest = new Set<() => void>();
   readonly #onIdle = new Set<() => void>();
   /** Lanes that wait or run, and settlements that are not durable yet. */
   #busy = 0;
@@ -45,7 +47,7 @@ export class Dispatcher {
   }
 
   /** Keys with writes that not every backend has, oldest first. */
-  get chains(): ReadonlyMap<string, Chain> {
+  get chains(): Pick<Table<Chain>, 'get' | 'size' | 'first' | 'values'> {
     return this.#chains;
   }
 
@@ -146,7 +148,7 @@ export class Dispatcher {
     const abort = (): void => this.#closing.abort(giveUp.reason);
     giveUp.addEventListener('abort', abort, { once: true });
     if (giveUp.aborted) abort();
-    while (this.#turns.size > 0) await Promise.allSettled(this.#turns);
+    if (this.#turns > 0) await new Promise<void>((resolve) => this.#onRest.add(resolve));
     giveUp.removeEventListener('abort', abort);
   }
 
@@ -198,10 +200,10 @@ export class Dispatcher {
       return { kind: 'nothing' };
     }
     this.#enter(lane, 'running');
-    const turn = playTurn(lane, chain.newest, channel, ways, this.#parts);
-    this.#turns.add(turn);
-    const { result, next } = await turn;
-    this.#turns.delete(turn);
+    this.#turns += 1;
+    const { result, next } = await playTurn(lane, chain.newest, channel, ways, this.#parts);
+    this.#turns -= 1;
+    if (this.#turns === 0) for (const rest of this.#onRest) rest();
     lane.next = next;
     return result;
   }
@@ -273,7 +275,7 @@ export class Dispatcher {
     this.#busy += 1;
     this.#enter(lane, 'idle');
     lane.isRemovalInDoubt = false;
-    this.#parts.log.settle(operation, lane.backend, this.#turns.size === 0, () => {
+    this.#parts.log.settle(operation, lane.backend, this.#turns === 0, () => {
       lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
       this.#retire(chain);
       this.#lessBusy();

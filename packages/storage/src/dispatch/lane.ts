@@ -1,4 +1,5 @@
 import type { BackendFailure } from '../backend.ts';
+import type { Placed } from '../line.ts';
 import type { Operation } from '../operation.ts';
 import { LateWrites } from './late-writes.ts';
 import type { Next } from './turn.ts';
@@ -22,7 +23,10 @@ import type { Next } from './turn.ts';
 export type LaneState = 'idle' | 'waiting' | 'running' | 'resting' | 'refused';
 
 /** One key's way to one backend. One request at a time, and always the newest operation. */
-export class Lane {
+export class Lane implements Placed<Lane> {
+  /** Its neighbours, while it waits for its turn. */
+  before: Lane | undefined;
+  behind: Lane | undefined;
   readonly key: string;
   readonly backend: string;
   state: LaneState = 'idle';

@@ -6,6 +6,7 @@ import {
 } from '@holdfast/resilience';
 import type { BackendFailure } from '../backend.ts';
 import type { BackendHealth } from '../storage.ts';
+import { Line } from '../line.ts';
 import type { Lane } from './lane.ts';
 
 /** What a lane's turn says about the backend. `nothing`: it was not asked, or what was asked was refused. */
@@ -44,9 +45,7 @@ export interface TrackOptions {
 export class Track {
   readonly #options: TrackOptions;
   readonly #circuit: CircuitBreaker;
-  readonly #line = new Set<Lane>();
-  /** Goes on where it was: a new one walks over every place that was given up since the line was longer. */
-  #places = this.#line.values();
+  readonly #line = new Line<Lane>();
   readonly #timers = new Map<Lane, Timer>();
   #inFlight = 0;
   /** How many may be in flight at the moment. */
@@ -110,14 +109,16 @@ export class Track {
 
   close(): void {
     this.#isClosed = true;
-    this.#line.clear();
+    for (const lane of this.#line) this.#line.delete(lane);
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#wakeUp?.cancel();
   }
 
   #pump(): void {
-    while (!this.#isClosed && this.#line.size > 0 && this.#inFlight < this.#limit) {
+    while (!this.#isClosed && this.#inFlight < this.#limit) {
+      const lane = this.#line.first;
+      if (lane === undefined) return;
       const nowMs = this.#options.clock.now();
       if (this.#parkedUntilMs !== undefined && nowMs < this.#parkedUntilMs) {
         this.#wakeIn(this.#parkedUntilMs - nowMs);
@@ -129,7 +130,7 @@ export class Track {
         if (permit.retryAfterMs !== undefined) this.#wakeIn(permit.retryAfterMs);
         return;
       }
-      const lane = this.#first();
+      this.#line.delete(lane);
       this.#inFlight += 1;
       void this.#options.turn(lane).then((result) => {
         this.#inFlight -= 1;
@@ -141,18 +142,6 @@ export class Track {
         this.#pump();
       });
     }
-  }
-
-  /** Takes who waits longest out of a line that is not empty. */
-  #first(): Lane {
-    let place = this.#places.next();
-    if (place.done === true) {
-      this.#places = this.#line.values();
-      place = this.#places.next();
-    }
-    if (place.done === true) throw new RangeError('nobody waits');
-    this.#line.delete(place.value);
-    return place.value;
   }
 
   #took(result: TurnResult): void {

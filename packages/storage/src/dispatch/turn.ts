@@ -58,49 +58,39 @@ export function attemptParts(
 
 /** One lane's turn with its newest operation. Never rejects. */
 export async function playTurn(
-  ...turn: Parameters<typeof play>
-): Promise<{ result: TurnResult; next: Next }> {
-  try {
-    return await play(...turn);
-  } catch (cause) {
-    // Not the backend's doing: what was to be kept on this machine could not be.
-    const [lane, , , , parts] = turn;
-    const failure = failed('transient', 'a write could not be prepared', { cause });
-    return { result: { kind: 'nothing' }, next: again(lane, failure, parts) };
-  }
-}
-
-async function play(
   lane: Lane,
   operation: Operation,
   channel: Channel,
   ways: AttemptParts,
   parts: TurnParts,
 ): Promise<{ result: TurnResult; next: Next }> {
-  if (lane.settledGeneration >= operation.generation) {
-    return lookOnce(lane, operation, channel, ways.signal, parts);
+  try {
+    if (lane.settledGeneration >= operation.generation) {
+      return await lookOnce(lane, operation, channel, ways.signal, parts);
+    }
+    const { clock, freshMs, keepBeside } = parts;
+    lane.isDelayed ||= clock.now() - lane.acceptedAtMs > freshMs;
+    const attempted = await attempt(lane, operation, ways);
+    const { kind } = attempted;
+    if (kind === 'yielded' || kind === 'refused') await abandonUpload(lane, ways);
+    if (kind === 'yielded' && attempted.beside) await keepBeside(operation);
+    return afterAttempt(lane, channel, attempted, parts);
+  } catch (cause) {
+    // Not the backend's doing: what was to be kept on this machine could not be.
+    const failure = failed('transient', 'a write could not be prepared', { cause });
+    return { result: { kind: 'nothing' }, next: again(lane, failure, parts) };
   }
-  const { clock, freshMs } = parts;
-  lane.isDelayed ||= clock.now() - lane.acceptedAtMs > freshMs;
-  const attempted = await attempt(lane, operation, ways);
-  if (attempted.kind === 'yielded' || attempted.kind === 'refused') await abandonUpload(lane, ways);
-  return afterAttempt(lane, operation, channel, attempted, parts);
 }
 
-async function afterAttempt(
+function afterAttempt(
   lane: Lane,
-  operation: Operation,
   channel: Channel,
   attempted: Attempted,
   parts: TurnParts,
-): Promise<{ result: TurnResult; next: Next }> {
-  const { clock, lateWriteMs, keepBeside } = parts;
+): { result: TurnResult; next: Next } {
+  const { clock, lateWriteMs } = parts;
   if (attempted.kind === 'settled' || attempted.kind === 'yielded') {
-    if (attempted.kind === 'yielded') {
-      if (attempted.beside) await keepBeside(operation);
-    } else if (attempted.found) {
-      channel.counts.alreadyApplied += 1;
-    }
+    if (attempted.kind === 'settled' && attempted.found) channel.counts.alreadyApplied += 1;
     lane.failures = 0;
     lane.deniedAtMs = undefined;
     channel.answeredAtMs = clock.now();

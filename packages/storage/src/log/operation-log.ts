@@ -4,7 +4,9 @@ import type { Clock, Timer } from '@holdfast/resilience';
 import type { BodySource } from '../backend.ts';
 import { bytesSource } from '../body.ts';
 import { StorageFullError } from '../errors.ts';
+import { Line, type Placed } from '../line.ts';
 import type { Operation } from '../operation.ts';
+import { Table } from '../table.ts';
 import type { Blobs } from './blobs.ts';
 import {
   type LogRecord,
@@ -26,6 +28,11 @@ interface Held {
   readonly settled: Set<string>;
 }
 
+/** An append under way: its record comes to stand at `from` or behind. */
+interface Floor extends Placed<Floor> {
+  readonly from: number;
+}
+
 /** Records that say nothing any more before the old ones among them are written anew. */
 const COMPACT_AT_RECORDS = 2_000;
 /** What backends have is noted for so many operations at once, or after so long. */
@@ -43,9 +50,9 @@ export class OperationLog {
   readonly #clock: Clock;
   readonly #maxMemoryBytes: number;
   /** By operation id, in the order of their sequences. */
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Table<Held>();
   /** Where the records that are being appended may come to stand, at the lowest. */
-  readonly #floors = new Set<{ readonly from: number }>();
+  readonly #floors = new Line<Floor>();
   #inOrder = true;
   #latestSequence = 0;
   #settlements: { readonly settlement: Settlement; readonly kept: () => void }[] = [];
@@ -73,11 +80,11 @@ export class OperationLog {
    * Resolves once the operation is durable.
    * @throws StorageFullError, and the journal's own errors
    */
-  async append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
+  append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
     const record = encodeRecord({ type: 'operation', operation, bytes, settled: [] });
     // What waits to be noted shares the write.
     if (this.#settlements.length > 0) this.#startSettling();
-    await this.#append(record, operation.size, (sequence) => {
+    return this.#append(record, operation.size, (sequence) => {
       const hasRoom = this.#memoryBytes + operation.size <= this.#maxMemoryBytes;
       const kept =
         bytes !== undefined && hasRoom
@@ -186,7 +193,7 @@ export class OperationLog {
 
   /** @param note is told the sequence before anything else can happen. */
   async #append(record: Buffer, size: number, note: (sequence: number) => void): Promise<void> {
-    const floor = { from: this.#journal.next };
+    const floor: Floor = { from: this.#journal.next, before: undefined, behind: undefined };
     this.#floors.add(floor);
     try {
       note(await this.#journal.append(record));
@@ -202,12 +209,11 @@ export class OperationLog {
   /** The lowest sequence that is still needed, or may be once an append under way is noted. */
   #bound(): number {
     let bound = this.#journal.next;
-    for (const { sequence } of this.#held.values()) {
-      bound = Math.min(bound, sequence);
-      if (this.#inOrder) break;
-    }
-    for (const { from } of this.#floors) bound = Math.min(bound, from);
-    return bound;
+    const { first } = this.#held;
+    if (this.#inOrder) bound = Math.min(bound, first?.sequence ?? bound);
+    else for (const { sequence } of this.#held.values()) bound = Math.min(bound, sequence);
+    // The first of them began when the journal was shortest.
+    return Math.min(bound, this.#floors.first?.from ?? bound);
   }
 
   #release(): void {
