@@ -17,6 +17,17 @@ test('an abort ends every call that follows the signal, and their ends leave no 
   expect(deadline(clock, 1_000, controller.signal).signal.reason).toBe(reason);
 });
 
+test('an abort reaches every call, also when the first of them ends the second at once', () => {
+  const controller = new AbortController();
+  const [first, second, third] = Array.from({ length: 3 }, () =>
+    deadline(createFakeClock(), 1_000, controller.signal),
+  );
+  first?.signal.addEventListener('abort', () => second?.end());
+  controller.abort();
+  expect(second?.signal.aborted).toBe(false);
+  expect(third?.signal.aborted).toBe(true);
+});
+
 test('however many calls follow a signal, it has one listener, and none after the last of them', () => {
   const clock = createFakeClock();
   const { signal } = new AbortController();

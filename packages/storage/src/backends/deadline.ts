@@ -61,7 +61,11 @@ function follow(signal: AbortSignal, follower: Follower): void {
   if (followers === undefined) {
     const line = new Line<Follower>();
     const abort = (): void => {
-      for (const each of line) each.controller.abort(signal.reason);
+      // Whoever is aborted may end others at once.
+      for (let next = line.first; next !== undefined; next = line.first) {
+        line.delete(next);
+        next.controller.abort(signal.reason);
+      }
     };
     followers = { line, abort };
     followersOf.set(signal, followers);
