@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { createFaultProxy } from '@holdfast/faults';
 import { nextEvent } from '@holdfast/resilience';
@@ -72,6 +73,22 @@ test('a slow reader slows the sender down instead of filling the proxy', async (
   const { proxy } = bench;
   expect(await settled(() => proxy.getStats().bytesToServer)).toBeLessThan(32 << 20);
   expect(client.writableLength).toBeGreaterThan(16 << 20);
+});
+
+test('what a server says in small pieces to a client that does not read is what the client reads later', async () => {
+  const said = randomBytes(24 << 20);
+  const say = async (socket: Socket): Promise<void> => {
+    // Less than is read at once: the proxy reads on while a piece waits for the client.
+    for (let from = 0; from < said.length; from += 10_000) {
+      socket.write(said.subarray(from, from + 10_000));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  bench = await openBench({}, (socket) => void say(socket));
+  const client = await bench.dial();
+  const { proxy } = bench;
+  expect(await settled(() => proxy.getStats().bytesToClient)).toBeLessThan(said.length);
+  expect((await read(client, said.length)).equals(said)).toBe(true);
 });
 
 test('connections over the limit are dropped and counted', async () => {

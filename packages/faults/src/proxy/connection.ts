@@ -48,6 +48,8 @@ type Phase =
 
 /** How long a closed connection still reads what its peer had under way, so that FIN stays FIN. */
 const LINGER_MS = 1_000;
+/** What a socket of Node's reads at once. */
+const READ_BYTES = 65_536;
 const directions = ['toServer', 'toClient'] as const;
 
 /** @param client paused, as accepted. */
@@ -130,7 +132,22 @@ export function createConnection(
   };
 
   const dial = (): void => {
-    const upstream = connect({ ...target, allowHalfOpen: true, noDelay: true });
+    let buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const upstream = connect({
+      ...target,
+      allowHalfOpen: true,
+      noDelay: true,
+      // One buffer for all that is read, instead of one a read; sockets that are accepted have no word for it.
+      onread: {
+        buffer: () => buffer,
+        callback(count) {
+          const isNeeded =
+            phase.at === 'open' && phase.lanes.toClient.receive(buffer.subarray(0, count));
+          if (isNeeded) buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+          return true;
+        },
+      },
+    });
     server = upstream;
     if (!surroundings.holdsProcess) upstream.unref();
     const late = (): void => void upstream.destroy(new Error('the server did not accept in time'));

@@ -9,6 +9,11 @@ export interface Lane {
    * held it has gone.
    */
   change(to: { stages: readonly Stage[]; isHeld: boolean; releases: boolean }): void;
+  /**
+   * What the source has read into a buffer that it would use again, in place of its `data` events.
+   * @returns whether the bytes are still needed: the source has to read into another buffer from now on.
+   */
+  receive(bytes: Buffer): boolean;
   /** A reset that came from the source travels like its bytes. */
   carryReset(): void;
   stop(): void;
@@ -102,14 +107,17 @@ export function createLane(options: LaneOptions): Lane {
 
   const isPlain = (): boolean => stages.length === 0 && first === queue.length && !isHeld;
 
-  const onData = (bytes: Buffer): void => {
-    if (isPlain()) {
-      write(bytes);
-      if (isBlocked) source.pause();
-      return;
-    }
+  const pass = (bytes: Buffer): void => {
+    write(bytes);
+    if (isBlocked) source.pause();
+  };
+  const hold = (bytes: Buffer): void => {
     const nowMs = clock.now();
     enter({ kind: 'bytes', bytes, arrivedMs: nowMs, dueMs: nowMs });
+  };
+  const onData = (bytes: Buffer): void => {
+    if (isPlain()) pass(bytes);
+    else hold(bytes);
   };
   const onEnd = (): void => enter({ kind: 'end', dueMs: clock.now() });
   const onDrain = (): void => {
@@ -133,6 +141,15 @@ export function createLane(options: LaneOptions): Lane {
         first = 0;
       }
       release();
+    },
+    receive(bytes) {
+      if (!isPlain()) {
+        hold(Buffer.from(bytes));
+        return false;
+      }
+      pass(bytes);
+      // Nearly always the system has taken them by now.
+      return sink.writableLength > 0;
     },
     carryReset: () => enter({ kind: 'reset', dueMs: clock.now() }),
     stop() {
