@@ -103,6 +103,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: ENQUEUE_MODEL,
   },
   {
+    name: "an earlier owner's jobs are drained together with newer ones",
+    file: 'packages/queue/src/backlog.ts',
+    sound: 'return this.#read(from, this.#inheritedUntil);',
+    broken: 'return this.#read(from, this.#parts.journal.next);',
+    tests: { path: 'packages/queue/test/enqueue-model', name: 'amid the drain' },
+  },
+  {
     name: 'jobs may overtake those that Redis has forgotten',
     file: 'packages/queue/src/redis/scripts.ts',
     sound: 'if not passed and sequence < tonumber(ARGV[4]) then',

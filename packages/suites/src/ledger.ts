@@ -19,6 +19,7 @@ export class Ledger {
   readonly #delivered = new Set<number>();
   /** Accepted and not delivered: kept, as looking for them among all would make a long load slow. */
   readonly #awaited = new Set<number>();
+  #lastDeliveryMs = -Infinity;
   readonly #onDelivery = new Set<(job: number) => void>();
 
   accepted(job: number, by: string): void {
@@ -30,6 +31,7 @@ export class Ledger {
     this.#deliveries.push(job);
     this.#delivered.add(job);
     this.#awaited.delete(job);
+    this.#lastDeliveryMs = systemClock.now();
     for (const tell of this.#onDelivery) tell(job);
   }
 
@@ -57,10 +59,12 @@ export class Ledger {
 
   /** Resolves once every accepted job was delivered, or when none has been for `quietMs`. */
   async settled(quietMs: number): Promise<void> {
-    let last = -1;
-    while (this.#awaited.size > 0 && this.#deliveries.length !== last) {
-      last = this.#deliveries.length;
-      await this.#untilSettled(quietMs);
+    const sinceMs = systemClock.now();
+    while (this.#awaited.size > 0) {
+      const quietSinceMs = Math.max(sinceMs, this.#lastDeliveryMs);
+      const restMs = quietSinceMs + quietMs - systemClock.now();
+      if (restMs <= 0) return;
+      await this.#untilSettled(restMs);
     }
   }
 

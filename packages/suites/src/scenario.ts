@@ -28,9 +28,6 @@ export interface ScenarioOutcome {
   readonly timeline?: readonly Moment[];
 }
 
-/** What stands still is noticed by whoever waits for it; this is for what is merely slow. */
-const WITHIN_MS = 600_000;
-
 type Open<F> = (settings: Readonly<Record<string, string>>) => Promise<F>;
 
 /**
@@ -55,26 +52,22 @@ export function scenario(
   play: (field: Arena) => Promise<ScenarioOutcome>,
   open: Open<Arena> = openArena,
 ): void {
-  test(
-    plan.promise,
-    async () => {
-      const arena = await open(plan.settings ?? {});
-      try {
-        const outcome = await play(arena);
-        record(rowOf(family, plan, arena, outcome));
-        const { lost, duplicated, outOfOrder } = outcome.verdict;
-        const forgotten = plan.mayForget === true ? (outcome.forgotten ?? []) : [];
-        expect({
-          lost: lost.filter((job) => !forgotten.includes(job)),
-          duplicated,
-          outOfOrder,
-        }).toEqual({ lost: [], duplicated: [], outOfOrder: [] });
-      } finally {
-        await arena.close();
-      }
-    },
-    WITHIN_MS,
-  );
+  test(plan.promise, async () => {
+    const arena = await open(plan.settings ?? {});
+    try {
+      const outcome = await play(arena);
+      record(rowOf(family, plan, arena, outcome));
+      const { lost, duplicated, outOfOrder } = outcome.verdict;
+      const forgotten = plan.mayForget === true ? (outcome.forgotten ?? []) : [];
+      expect({
+        lost: lost.filter((job) => !forgotten.includes(job)),
+        duplicated,
+        outOfOrder,
+      }).toEqual({ lost: [], duplicated: [], outOfOrder: [] });
+    } finally {
+      await arena.close();
+    }
+  });
 }
 
 function rowOf(
