@@ -25,7 +25,7 @@ export {
   openBroker,
 } from './lease/broker.ts';
 export { type Lease, type Spares, type SparesOptions, openSpares } from './lease/spares.ts';
-export { type ImpairmentPlan, planImpairment } from './docker/netem.ts';
+export { type ImpairmentPlan, planImpairment } from './netem.ts';
 export type { ImpairOptions } from './impairment.ts';
 export type { StageNetwork } from './network.ts';
 export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';

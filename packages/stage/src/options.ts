@@ -33,6 +33,7 @@ const shape = {
   fetchTimeoutMs: milliseconds(120_000),
   diskMaxBytes: optional(integer({ min: 1_048_576, max: 1_099_511_627_776 })),
   serverClocks: flag(false),
+  serverNetworks: flag(false),
   logMaxBytes: integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 }),
   clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
@@ -49,6 +50,7 @@ export interface SettledStageOptions extends SettledPrograms {
   readonly fetchTimeoutMs: number;
   readonly diskMaxBytes: number | undefined;
   readonly serverClocks: boolean;
+  readonly serverNetworks: boolean;
   readonly logMaxBytes: number;
   readonly clock: Clock;
   readonly signal: AbortSignal | undefined;

@@ -37,6 +37,9 @@ export interface PacketControl {
   impair(impairment: Impairment | undefined, signal: AbortSignal): Promise<void>;
 }
 
+const SHARES = 'it shares the network of the machine';
+const OWN_NETWORK = `Have one that stands alone, on a stage opened with 'serverNetworks: true'`;
+
 /** Undoes what was done. */
 type Undo = (signal: AbortSignal) => Promise<void>;
 
@@ -82,18 +85,16 @@ export function createSqueeze(
     },
     async disconnect(signal) {
       if (network === undefined) {
-        const why = 'a process of this machine shares its network';
-        const wayOut = `Cut it off by its link, stage.network.cut(server), or use mode 'docker'`;
-        throw new StageCannotError(name, 'take its network away', why, wayOut);
+        const wayOut = `${OWN_NETWORK}, or cut it off by its link, stage.network.cut(server)`;
+        throw new StageCannotError(name, 'take its network away', SHARES, wayOut);
       }
       await network.disconnect(signal);
       return (later) => network.connect(later);
     },
     impair: inPlaceOfTheLast<Impairment>(async (impairment, signal) => {
       if (packets === undefined) {
-        const why = 'a process of this machine shares its network';
-        const wayOut = `${LINK_INSTEAD}, or use mode 'docker'`;
-        throw new StageCannotError(name, 'strike its packets', why, wayOut);
+        const wayOut = `${OWN_NETWORK}. ${LINK_INSTEAD}`;
+        throw new StageCannotError(name, 'strike its packets', SHARES, wayOut);
       }
       await packets.impair(impairment, signal);
     }),

@@ -75,7 +75,7 @@ export async function seatIn(
 ): Promise<Seat> {
   if (chosen.mode === 'local') {
     const program = await ensemble.locate(context, signal);
-    return (kind, address) => seatLocally(kind, address, program, context);
+    return (kind, address) => seatLocally(kind, address, program, context, signal);
   }
   if (chosen.mode === 'compose') {
     const servers = [...chosen.servers.values()];

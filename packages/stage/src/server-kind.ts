@@ -34,6 +34,8 @@ export interface StageContext {
   readonly diskMaxBytes: number | undefined;
   /** Whether each server has a wall clock of its own. */
   readonly serverClocks: boolean;
+  /** Whether each server that stands alone has a network of its own. */
+  readonly serverNetworks: boolean;
 }
 
 /** A program of this machine and how to run it. */

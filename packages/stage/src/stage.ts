@@ -100,6 +100,11 @@ export interface StageOptions extends ProgramOptions {
    * only, on Linux with a C compiler.
    */
   serverClocks?: boolean;
+  /**
+   * Gives each server that stands alone a network of its own, for `disconnect()` and `impair()`. Default: the
+   * machine's. For mode local, on Linux as root; a container has one in any case.
+   */
+  serverNetworks?: boolean;
   /** How much of what each server printed is kept, in bytes, the newest. Default 1 048 576. */
   logMaxBytes?: number;
   clock?: Clock;

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/resilience';
 import { commandFailure } from '../src/command.ts';
-import { netem, planImpairment, planWith } from '../src/docker/netem.ts';
+import { netem, planImpairment, planWith } from '../src/netem.ts';
 import { containerPackets } from '../src/docker/packets.ts';
 import { readImpairment } from '../src/impairment.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
@@ -91,7 +91,7 @@ if (mode === 'local') {
     await expect(stage.redis.impair({ delayMs: 50 })).rejects.toMatchObject({
       code: 'STAGE_CANNOT',
       server: 'redis',
-      message: expect.stringMatching(/shares its network.*link\.faults\.set\('latency'/),
+      message: expect.stringMatching(/shares the network.*link\.faults\.set\('latency'/),
     });
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
   });

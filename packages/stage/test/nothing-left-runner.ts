@@ -2,7 +2,12 @@
 import { openStage } from '../src/stage.ts';
 
 const mode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
-const stage = await openStage({ mode, redis: true, ...(mode === 'local' && { postgres: true }) });
+const stage = await openStage({
+  mode,
+  redis: true,
+  ...(mode === 'local' && { postgres: true }),
+  serverNetworks: process.env['OWN_NETWORKS'] === '1',
+});
 await stage.redis.limit({ memoryBytes: 64 * 1_048_576 });
 await stage.redis.kill();
 await stage.redis.start();

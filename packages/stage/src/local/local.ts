@@ -10,6 +10,7 @@ import { type LocalClock, createLocalClock } from './clock.ts';
 import { ballastIn, mountDisk, unmount } from './disk.ts';
 import { keepNewest, readNewest } from './log-file.ts';
 import { createLocalMemory } from './memory.ts';
+import { createOwnNetwork } from './own-network.ts';
 import { launchProcess } from './process.ts';
 
 /** Provides for one server as a process of this machine, in a folder of its own that goes with it. */
@@ -18,6 +19,7 @@ export async function seatLocally(
   address: Address,
   program: Program,
   context: StageContext,
+  limit: AbortSignal,
 ): Promise<ServerDriver> {
   const { clock, watchdog, logMaxBytes, diskMaxBytes } = context;
   const { parent = tmpdir(), segmentFile } = kind.local;
@@ -42,14 +44,20 @@ export async function seatLocally(
     ? await createLocalClock(kind.name, program.file, home)
     : undefined;
   const env = { ...program.env, ...wallClock?.clock.environment };
+  // Who is one of several shares the machine's, where all know the same addresses: as in containers.
+  const standsAlone = kind.container?.port !== undefined;
+  const network =
+    context.serverNetworks && standsAlone
+      ? await createOwnNetwork(kind.name, address, limit)
+      : undefined;
   const { stopSignal = 'SIGTERM' } = kind;
   let isComplete = false;
   return {
     async launch() {
       await keepNewest(log, logMaxBytes);
+      const direct = { program: { ...program, env }, args };
       const life = await launchProcess({
-        program: { ...program, env },
-        args,
+        ...(network?.enter(direct.program, args) ?? direct),
         directory,
         log,
         stopSignal,
@@ -66,13 +74,16 @@ export async function seatLocally(
     },
     clock: wallClock,
     memory: process.platform === 'linux' ? memory : undefined,
+    network,
+    packets: network?.packets,
     disk: diskMaxBytes === undefined ? undefined : ballastIn(directory),
-    probe: (limit) => kind.probe(address, limit),
+    probe: (patience) => kind.probe(address, patience),
     log: async () => (await readNewest(log, logMaxBytes)).toString('utf8'),
     async discard() {
       if (pidFile !== undefined) await removeSegment(pidFile);
       await memory.discard();
       await wallClock?.clock.close();
+      await network?.discard();
       if (diskMaxBytes !== undefined) await unmount(directory);
       await own.remove();
       for (const release of releases) release();

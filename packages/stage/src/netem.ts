@@ -1,7 +1,7 @@
-import { commandFailure } from '../command.ts';
-import { type Impairment, LINK_INSTEAD } from '../impairment.ts';
+import { commandFailure } from './command.ts';
+import { type Impairment, LINK_INSTEAD } from './impairment.ts';
 
-/** Whether this machine can strike the packets of a container, and if not, why and what to do. */
+/** Whether this machine can strike the packets of a server, and if not, why and what to do. */
 export type ImpairmentPlan =
   | { readonly available: true }
   | { readonly available: false; readonly why: string; readonly wayOut: string };
@@ -28,7 +28,7 @@ const checks: readonly { command: readonly [string, ...string[]]; wayOut: string
 ];
 
 /**
- * Finds out, before anything is broken, whether `impair()` can be had for the containers of this machine: by
+ * Finds out, before anything is broken, whether `impair()` can be had for the servers of this machine: by
  * trying it on a network that nobody uses.
  */
 export function planImpairment(): Promise<ImpairmentPlan> {
