@@ -62,6 +62,8 @@ export async function createOwnNetwork(
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
+  // Somebody else may end it; its network stays for as long as the server is in there.
+  holder.stdin.on('error', () => undefined);
   const held = once(holder, 'exit');
   await orAbort(Promise.race([once(holder.stdout, 'data'), held]), limit);
   if (holder.exitCode !== null)
@@ -129,6 +131,8 @@ async function startCarrier(
   });
   letGo(child);
   const ended = once(child, 'exit').then(() => undefined);
+  // What cannot be sent is noticed by the end of whom it was for.
+  child.on('error', () => undefined);
   const tell = async (
     word: 'carry' | 'cut',
     signal: AbortSignal,
@@ -136,7 +140,10 @@ async function startCarrier(
   ): Promise<void> => {
     const done = once(child, 'message');
     child.send(word, listening);
-    await orAbort(Promise.race([done, ended]), signal);
+    const lost = ended.then(() => {
+      throw new Error(`who carries what comes to ${host}:${port} has ended`);
+    });
+    await orAbort(Promise.race([done, lost]), signal);
   };
   const carrier: Carrier = {
     async carry(signal) {
