@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -26,8 +27,12 @@ const RUN_WITHIN_MS = 180_000;
 const COPIED = ['packages', 'jest.config.ts', 'package.json', 'pnpm-workspace.yaml'];
 const LEFT_OUT = new Set(['dist', 'reports']);
 
-function copyWorkspace(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'holdfast-planted-'));
+/** A copy of the workspace, in a folder that goes with all that its tests leave behind when a bug ends them. */
+function copyWorkspace(folder: string): string {
+  const copy = join(folder, 'workspace');
+  for (const part of [copy, temporaryBeside(copy)]) mkdirSync(part);
+  // Servers with a user of their own find their way through.
+  for (const part of [folder, temporaryBeside(copy)]) chmodSync(part, 0o711);
   for (const entry of COPIED) {
     cpSync(join(root, entry), join(copy, entry), {
       recursive: true,
@@ -37,6 +42,10 @@ function copyWorkspace(): string {
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   return copy;
+}
+
+function temporaryBeside(copy: string): string {
+  return join(copy, '../tmp');
 }
 
 /** Whether the tests noticed the bug; they have to pass without it, or the answer means nothing. */
@@ -66,6 +75,7 @@ async function passes(copy: string, { tests }: PlantedBug): Promise<boolean> {
   const chosenTests = ['--testPathPatterns', tests.path, '-t', tests.name];
   const child = spawn(process.execPath, [...flags, jest, ...limits, ...chosenTests], {
     cwd: copy,
+    env: { ...process.env, TMPDIR: temporaryBeside(copy) },
     timeout: RUN_WITHIN_MS,
     stdio: 'ignore',
   });
@@ -91,10 +101,15 @@ async function inCopies(tasks: readonly ((copy: string) => Promise<void>)[]): Pr
 const words = process.argv.slice(2).join(' ');
 const chosen = plantedBugs.filter(({ name }) => name.includes(words));
 const judges = [...new Map(chosen.map((bug) => [JSON.stringify(bug.tests), bug])).values()];
+const folders: string[] = [];
 const copies: string[] = [];
 let unnoticed = 0;
 try {
-  for (let made = 0; made < COPIES; made += 1) copies.push(copyWorkspace());
+  for (let made = 0; made < COPIES; made += 1) {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-planted-'));
+    folders.push(folder);
+    copies.push(copyWorkspace(folder));
+  }
   await inCopies(
     judges.map((bug) => async (copy) => {
       if (await passes(copy, bug)) return;
@@ -109,7 +124,7 @@ try {
     }),
   );
 } finally {
-  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 const totals = { passed: chosen.length - unnoticed, failed: unnoticed, skipped: 0 };
 const report = join(root, 'reports/planted');
