@@ -14,11 +14,12 @@ export interface Progress {
 /**
  * Looks again and again until it is done, however long that takes, as long as there is progress.
  * @param describe says where it stands, when it stands still.
- * @throws Error when the mark did not change for a minute.
+ * @throws Error when the mark did not change for `stalledMs`, by default a minute.
  */
 export async function untilDone(
   look: () => Promise<Progress> | Progress,
   describe: () => Promise<string> | string,
+  stalledMs: number = STALLED_MS,
 ): Promise<void> {
   let last: number | string | undefined;
   let movedMs = systemClock.now();
@@ -29,17 +30,18 @@ export async function untilDone(
     if (mark !== last) {
       last = mark;
       movedMs = nowMs;
-    } else if (nowMs - movedMs > STALLED_MS) {
-      throw new Error(`no progress within ${STALLED_MS} ms: ${await describe()}`);
+    } else if (nowMs - movedMs > stalledMs) {
+      throw new Error(`no progress within ${stalledMs} ms: ${await describe()}`);
     }
     await sleep(systemClock, POLL_MS);
   }
 }
 
-/** Asks a server again and again until it says yes, for a bounded time. */
-export function untilTrue(ask: () => Promise<boolean>): Promise<void> {
+/** Asks again and again until the answer is yes, for a bounded time: by default a minute. */
+export function untilTrue(ask: () => Promise<boolean> | boolean, withinMs?: number): Promise<void> {
   return untilDone(
     async () => ({ isDone: await ask(), mark: 'not yet' }),
     () => ask.toString(),
+    withinMs,
   );
 }

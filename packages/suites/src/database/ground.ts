@@ -1,8 +1,9 @@
 import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { sleep, systemClock, withTimeout } from '@holdfast/resilience';
+import { withTimeout } from '@holdfast/resilience';
 import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
+import { untilTrue as untilYes } from '../until.ts';
 
 /** What a proxy may stand in front of. */
 export type Upstream = Pick<ServerHandle, 'host' | 'port' | 'url'>;
@@ -48,7 +49,6 @@ const BARE = { link: false } as const;
 
 const END_WITHIN_MS = 2_000;
 const CLOSE_WITHIN_MS = 20_000;
-const POLL_MS = 10;
 const TRUE_WITHIN_MS = 30_000;
 
 export async function openGround(options: GroundOptions = {}): Promise<Ground> {
@@ -124,13 +124,7 @@ async function askOnce(
   }
 }
 
-/** Asks again and again until the answer is yes, for a bounded time. */
-export async function untilTrue(ask: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = systemClock.now() + TRUE_WITHIN_MS;
-  while (!(await ask())) {
-    if (systemClock.now() > deadlineMs) {
-      throw new Error(`not true within ${TRUE_WITHIN_MS} ms: ${ask.toString()}`);
-    }
-    await sleep(systemClock, POLL_MS);
-  }
+/** Asks again and again until the answer is yes, for as long as anything here may take. */
+export function untilTrue(ask: () => Promise<boolean> | boolean): Promise<void> {
+  return untilYes(ask, TRUE_WITHIN_MS);
 }
