@@ -71,15 +71,30 @@ export function fileSource(files: FileSystem, path: string, size: number): BodyS
 }
 
 /**
+ * Reads a body part after part, each in the memory of the one before: to be asked for the next one only when
+ * nobody reads the last any more. What stands in memory anyway is not copied.
+ * @throws BodyCutError when the body ends before a part does
+ */
+export function partReader(
+  key: string,
+  body: BodySource,
+  partBytes: number,
+): (from: number, to: number) => Promise<Uint8Array> {
+  let memory: Buffer | undefined;
+  return async (from, to) => {
+    if (body.bytes !== undefined) return body.bytes.subarray(from, to);
+    memory ??= Buffer.allocUnsafeSlow(Math.min(partBytes, body.size));
+    const part = memory.subarray(0, to - from);
+    await fill(key, part, body, from);
+    return part;
+  };
+}
+
+/**
  * Fills `into` with the bytes from offset `from` on.
  * @throws BodyCutError when there are fewer
  */
-export async function fill(
-  key: string,
-  into: Uint8Array,
-  body: BodySource,
-  from: number,
-): Promise<void> {
+async function fill(key: string, into: Uint8Array, body: BodySource, from: number): Promise<void> {
   const to = from + into.byteLength;
   let filled = 0;
   while (filled < into.byteLength) {

@@ -6,7 +6,7 @@ import {
   failed,
   ok,
 } from '../../backend.ts';
-import { fill } from '../../body.ts';
+import { partReader } from '../../body.ts';
 import { markedMetadata } from '../../mark.ts';
 import { conditionHeaders } from './conditions.ts';
 import type { S3Session } from './session.ts';
@@ -48,20 +48,13 @@ export async function putInParts(
   const { saved, parts } = standing.value;
   const { uploadId: UploadId, partBytes } = saved;
   const target = { Bucket: session.bucket, Key: key, UploadId };
-  let memory: Buffer | undefined;
+  const read = partReader(key, body, partBytes);
   const count = Math.ceil(body.size / partBytes);
   for (let number = 1; number <= count; number += 1) {
     if (parts.has(number)) continue;
     const from = (number - 1) * partBytes;
     const to = Math.min(body.size, from + partBytes);
-    let bytes = body.bytes?.subarray(from, to);
-    if (bytes === undefined) {
-      // The one before was taken: nobody reads it any more.
-      memory ??= Buffer.allocUnsafeSlow(Math.min(partBytes, body.size));
-      bytes = memory.subarray(0, to - from);
-      await fill(key, bytes, body, from);
-    }
-    const part = bytes;
+    const part = await read(from, to);
     const sent = await session.send(
       { effect: 'read', signal, bytes: part.byteLength },
       (client, sdk, sending) =>

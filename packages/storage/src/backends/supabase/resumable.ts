@@ -6,7 +6,7 @@ import {
   failed,
   ok,
 } from '../../backend.ts';
-import { fill, slices } from '../../body.ts';
+import { partReader, slices } from '../../body.ts';
 import { markedMetadata } from '../../mark.ts';
 import type { Connection } from './connection.ts';
 import { isRecord } from './errors.ts';
@@ -45,21 +45,10 @@ export async function putResumable(
   if (standing.kind !== 'ok') return standing;
   const { path } = standing.value;
   let { offset } = standing.value;
-  let memory: Buffer | undefined;
+  const read = partReader(upload.key, body, PART_BYTES);
   while (offset < body.size) {
     const end = Math.min(body.size, offset + PART_BYTES);
-    let part: Uint8Array | AsyncIterable<Uint8Array> | undefined = body.bytes?.subarray(
-      offset,
-      end,
-    );
-    if (part === undefined) {
-      // The one before was taken: nobody reads it any more.
-      memory ??= Buffer.allocUnsafeSlow(Math.min(PART_BYTES, body.size));
-      const bytes = memory.subarray(0, end - offset);
-      await fill(upload.key, bytes, body, offset);
-      // As a stream: `fetch` makes a copy of bytes that it is given whole.
-      part = slices(bytes);
-    }
+    const part = await read(offset, end);
     const answered = await connection.ask({
       method: 'PATCH',
       path: `${PATH}/${path}`,
@@ -72,7 +61,8 @@ export async function putResumable(
         'content-length': String(end - offset),
         'x-upsert': String(options.condition !== 'absent'),
       },
-      body: part,
+      // As a stream where it stands for nothing else: `fetch` makes a copy of bytes that it is given whole.
+      body: body.bytes === undefined ? slices(part) : part,
       bytes: end - offset,
     });
     if (answered.kind !== 'ok') return partFailure(answered);
