@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/resilience';
+import { findService } from '../src/compose/project.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
-import { recreateContainer, removeContainer } from './engine-session.ts';
+import { engineHere, recreateContainer, removeContainer } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
 
 const variable = process.env['HOLDFAST_STAGE'];
@@ -11,16 +12,18 @@ const ROUNDS = Number(process.env['HOLDFAST_ADDRESS_ROUNDS'] ?? (mode === 'local
 const POLL_MS = 5;
 const ENDS_WITHIN_MS = 20_000;
 
-/** Without a name of its own, a project has that of the folder it was brought up from. */
-const projectName = process.env['COMPOSE_PROJECT_NAME'];
-const project = projectName === undefined ? [] : [`com.docker.compose.project=${projectName}`];
-
 /** Takes the server away by other means than its verbs: the process, or the container with it. */
 const takeAway: Record<StageMode, (server: ServerHandle) => Promise<unknown>> = {
   local: (server) => redisValue(server, ['SHUTDOWN', 'NOSAVE']).catch(() => undefined),
   docker: ({ name }) =>
     removeContainer([`holdfast.runner=${process.pid}`, `holdfast.server=${name}`]),
-  compose: ({ name }) => recreateContainer([`com.docker.compose.service=${name}`, ...project]),
+  async compose({ name }) {
+    const project = process.env['COMPOSE_PROJECT_NAME'];
+    const limit = AbortSignal.timeout(ENDS_WITHIN_MS);
+    const found = await findService(engineHere(), name, project, limit);
+    if (found === undefined) throw new Error(`no container of ${name} is up`);
+    await recreateContainer(found.container);
+  },
 };
 
 test(`the address stays over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {

@@ -49,8 +49,7 @@ export async function removeContainer(label: readonly string[]): Promise<void> {
 }
 
 /** Removes a container and makes another one like it, not started yet, as compose recreates a service. */
-export async function recreateContainer(label: readonly string[]): Promise<void> {
-  const id = await containerWith(label);
+export async function recreateContainer(id: string): Promise<void> {
   const known = await ask('GET', `/containers/${id}/json`);
   const config = fieldOf(known, 'Config');
   const name = String(fieldOf(known, 'Name')).slice(1);
