@@ -14,3 +14,32 @@ export function commandFailure(
     });
   });
 }
+
+/** A command that has to succeed, and what to do where it does not. */
+export interface Check {
+  readonly command: readonly [string, ...string[]];
+  readonly wayOut: string;
+}
+
+/** For whoever enters the network of another process. */
+export const HAS_NSENTER: Check = {
+  command: ['nsenter', '--version'],
+  wayOut: `Install it: 'apt-get install util-linux'`,
+};
+
+/**
+ * The first check that fails: how, and what to do; `undefined` when all succeed.
+ * @param failureOf runs a command and says how it failed.
+ */
+export async function firstObstacle(
+  checks: readonly Check[],
+  signal: AbortSignal | undefined,
+  failureOf: typeof commandFailure = commandFailure,
+): Promise<{ why: string; wayOut: string } | undefined> {
+  for (const { command, wayOut } of checks) {
+    const [file, ...args] = command;
+    const why = await failureOf(file, args, signal);
+    if (why !== undefined) return { why, wayOut };
+  }
+  return undefined;
+}

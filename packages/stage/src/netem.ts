@@ -1,4 +1,4 @@
-import { commandFailure } from './command.ts';
+import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from './command.ts';
 import { type Impairment, LINK_INSTEAD } from './impairment.ts';
 
 /** Whether this machine can strike the packets of a server, and if not, why and what to do. */
@@ -9,9 +9,9 @@ export type ImpairmentPlan =
 /** Packets under way at once beyond which netem drops, so that a delay alone loses none. */
 const QUEUE_PACKETS = 100_000;
 
-/** What is tried, in this order: commands that must succeed, and what to do where one does not. */
-const checks: readonly { command: readonly [string, ...string[]]; wayOut: string }[] = [
-  { command: ['nsenter', '--version'], wayOut: `Install it: 'apt-get install util-linux'` },
+/** What is tried, in this order. */
+const checks: readonly Check[] = [
+  HAS_NSENTER,
   {
     command: ['tc', '-V'],
     wayOut: `Install it: 'apt-get install iproute2' (Debian, Ubuntu), 'dnf install iproute-tc' (Fedora, RHEL)`,
@@ -43,14 +43,10 @@ export async function planWith(
   if (process.platform !== 'linux') {
     return { available: false, why: 'it takes Linux', wayOut: LINK_INSTEAD };
   }
-  for (const { command, wayOut } of checks) {
-    const [file, ...args] = command;
-    const why = await failureOf(file, args, signal);
-    if (why !== undefined) {
-      return { available: false, why, wayOut: `${wayOut}. ${LINK_INSTEAD}` };
-    }
-  }
-  return { available: true };
+  const obstacle = await firstObstacle(checks, signal, failureOf);
+  if (obstacle === undefined) return { available: true };
+  const { why, wayOut } = obstacle;
+  return { available: false, why, wayOut: `${wayOut}. ${LINK_INSTEAD}` };
 }
 
 /** The queueing discipline, as `tc` is told it. */

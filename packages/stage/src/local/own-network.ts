@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { commandFailure } from '../command.ts';
+import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from '../command.ts';
 import { orAbort } from '../deadline.ts';
 import { StageCannotError } from '../errors.ts';
 import { networkPackets } from '../packets.ts';
@@ -21,9 +21,9 @@ export interface OwnNetwork extends NetworkControl {
   discard(): Promise<void>;
 }
 
-/** What is tried before anything stands, and what to do where it fails. */
-const CHECKS: readonly { command: readonly [string, ...string[]]; wayOut: string }[] = [
-  { command: ['nsenter', '--version'], wayOut: `Install it: 'apt-get install util-linux'` },
+/** What is tried before anything stands. */
+const CHECKS: readonly Check[] = [
+  HAS_NSENTER,
   { command: ['ip', '-V'], wayOut: `Install it: 'apt-get install iproute2'` },
   { command: ['unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'], wayOut: 'Run as root' },
 ];
@@ -35,15 +35,10 @@ const OTHERWISE = `or leave out 'serverNetworks'`;
  */
 export async function ownNetworkObstacle(
   signal?: AbortSignal,
-  failureOf: typeof commandFailure = commandFailure,
+  failureOf?: typeof commandFailure,
 ): Promise<{ why: string; wayOut: string } | undefined> {
   if (process.platform !== 'linux') return { why: 'it takes Linux', wayOut: `Use mode 'docker'` };
-  for (const { command, wayOut } of CHECKS) {
-    const [file, ...args] = command;
-    const why = await failureOf(file, args, signal);
-    if (why !== undefined) return { why, wayOut };
-  }
-  return undefined;
+  return firstObstacle(CHECKS, signal, failureOf);
 }
 
 /** @throws StageCannotError where this machine cannot */
