@@ -22,7 +22,11 @@ test('the Sentinels promote a replica when the primary is killed, and take it ba
     const { redis } = stage;
     expect(await redis.currentPrimary()).toBe(redis.primary);
     await redisValue(redis.primary, ['SET', 'key', 'value']);
-    await redisValue(redis.primary, ['WAIT', '2', '1000']);
+    // One of them is to be the primary. (WAIT speaks of its own connection alone, and here each command has one.)
+    const replicated = AbortSignal.timeout(30_000);
+    for (const replica of redis.replicas) {
+      while ((await redisValue(replica, ['GET', 'key'])) !== 'value') replicated.throwIfAborted();
+    }
 
     await redis.primary.kill();
     const promoted = await redis.primaryAfter(redis.primary);
