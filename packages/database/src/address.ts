@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 
 /** One host, as its URL says. The password is in here: an address is never shown, its `name` is. */
 export interface Address {

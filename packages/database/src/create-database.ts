@@ -1,10 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import {
-  type Announcer,
-  Deadlines,
-  InvalidOptionError,
-  createAnnouncer,
-} from '@holdfast/resilience';
+import { type Emitter, Deadlines, InvalidOptionError, createEmitter } from '@holdfast/foundation';
 import type { Address } from './address.ts';
 import { noCalls } from './calls/call-counts.ts';
 import { LeakWatch } from './calls/leak-watch.ts';
@@ -30,7 +25,7 @@ import { HostPool } from './pool/host-pool.ts';
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const settings = readDatabaseOptions(options);
-  const events = createAnnouncer<DatabaseEvents>('holdfast:database');
+  const events = createEmitter<DatabaseEvents>('holdfast:database');
   const hosts = settings.hosts.map((address) => hostAt(address, settings, events));
   const [only] = hosts;
   if (only === undefined) throw new InvalidOptionError('createDatabase', 'hosts', [], 'not empty');
@@ -76,7 +71,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   });
 }
 
-function hostAt(address: Address, settings: Settings, events: Announcer<DatabaseEvents>): Host {
+function hostAt(address: Address, settings: Settings, events: Emitter<DatabaseEvents>): Host {
   const { clock, random, probeTimeoutMs } = settings;
   const connect: Connect = (call) => connectPg({ ...settings, address }, call);
   const pool = new HostPool({ name: address.name, connect, settings, events, clock, random });
@@ -86,7 +81,7 @@ function hostAt(address: Address, settings: Settings, events: Announcer<Database
 function clusterOf(
   hosts: readonly Host[],
   settings: Settings,
-  events: Announcer<DatabaseEvents>,
+  events: Emitter<DatabaseEvents>,
 ): Cluster {
   const { fence: keeper, probeTimeoutMs: fenceTimeoutMs } = settings;
   return new Cluster({ ...settings, hosts, events, keeper, fenceTimeoutMs });

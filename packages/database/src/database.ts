@@ -1,4 +1,4 @@
-import type { Listen } from '@holdfast/resilience';
+import type { Subscribe } from '@holdfast/foundation';
 import type { CustomTypesConfig, FieldDef, QueryResultRow } from 'pg';
 import type { PoolSnapshot } from './errors.ts';
 import type { DatabaseEvents, HostRole } from './events.ts';
@@ -23,7 +23,7 @@ import type { DatabaseEvents, HostRole } from './events.ts';
  */
 export interface Database extends Queryable {
   /** Listens to what happens; the same events are published on `holdfast:database:<kind>`. */
-  readonly on: Listen<DatabaseEvents>;
+  readonly on: Subscribe<DatabaseEvents>;
   /**
    * Runs `work` in a transaction, commits, and says where in the log the commit stands. Re-run on 40001 and
    * 40P01, up to `maxRetries`; so `work` must have no effect outside of `tx`. When it throws, the transaction

@@ -1,4 +1,4 @@
-import { HoldfastError, type Outcome } from '@holdfast/resilience';
+import { HoldfastError, type Outcome } from '@holdfast/foundation';
 
 /** How far a statement had come: nothing written to the socket, sent, or COMMIT sent. */
 export type Phase = 'not-sent' | 'sent' | 'commit-sent';

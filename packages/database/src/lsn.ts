@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { Statement, Token } from './database.ts';
 
 /** A place no replica has ever reached: who asks for it is sent to the primary. */

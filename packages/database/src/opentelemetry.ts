@@ -3,7 +3,7 @@
  * when the meter is: no call ever pays for a metric.
  */
 import type { BatchObservableCallback, Meter } from '@opentelemetry/api';
-import { having, readOptions } from '@holdfast/resilience';
+import { objectWith, parseOptions } from '@holdfast/foundation';
 import { type MeasuredDatabase, POOL_LABEL, durationMetrics, metrics } from './metrics.ts';
 
 export interface DatabaseOpenTelemetryOptions {
@@ -13,8 +13,8 @@ export interface DatabaseOpenTelemetryOptions {
 
 const OWNER = 'registerDatabaseMetrics';
 const shape = {
-  database: having<MeasuredDatabase>(['getStats']),
-  meter: having<Meter>([
+  database: objectWith<MeasuredDatabase>(['getStats']),
+  meter: objectWith<Meter>([
     'createObservableCounter',
     'createObservableGauge',
     'addBatchObservableCallback',
@@ -28,7 +28,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function registerDatabaseMetrics(options: DatabaseOpenTelemetryOptions): () => void {
-  const { database, meter } = readOptions(OWNER, shape, options);
+  const { database, meter } = parseOptions(OWNER, shape, options);
   const plain = metrics.map((metric) => {
     const { name, help: description, kind } = metric;
     const instrument =

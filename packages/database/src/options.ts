@@ -3,16 +3,16 @@ import {
   type Clock,
   InvalidOptionError,
   type Random,
-  type Rule,
+  type OptionRule,
   callback,
-  having,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
   systemRandom,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import type { TimelineFence } from './hosts/fence.ts';
 import { type Address, parseAddress } from './address.ts';
 
@@ -84,12 +84,12 @@ export const OWNER = 'createDatabase';
 /** The longest a call may be told to take. */
 export const MAX_TIMEOUT_MS: number = 365 * DAY_MS;
 
-const milliseconds = (fallback: number, max = MAX_TIMEOUT_MS): Rule<number> =>
+const milliseconds = (fallback: number, max = MAX_TIMEOUT_MS): OptionRule<number> =>
   integer({ min: 1, max, default: fallback });
 
-const hosts: Rule<readonly Address[]> = {
+const hosts: OptionRule<readonly Address[]> = {
   permitted: 'a postgres:// URL, or 1 to 64 of them',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string') return [parseAddress(value, field, owner)];
     if (!Array.isArray(value) || value.length === 0 || value.length > 64) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
@@ -109,26 +109,26 @@ const hosts: Rule<readonly Address[]> = {
 
 type Password = NonNullable<DatabaseOptions['password']>;
 
-const password: Rule<Password | undefined> = {
+const password: OptionRule<Password | undefined> = {
   permitted: 'a string or a function',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string') return value;
     // The value itself must not appear in the message.
     if (typeof value !== 'function') {
       throw new InvalidOptionError(owner, field, typeof value, this.permitted);
     }
-    return callback<() => string | Promise<string>>().accepts(value, field, owner);
+    return callback<() => string | Promise<string>>().parse(value, field, owner);
   },
-  absent: () => undefined,
+  defaultValue: () => undefined,
 };
 
-const ssl: Rule<boolean | ConnectionOptions | undefined> = {
+const ssl: OptionRule<boolean | ConnectionOptions | undefined> = {
   permitted: 'true, false or TLS options',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'boolean') return value;
-    return having<ConnectionOptions>([]).accepts(value, field, owner);
+    return objectWith<ConnectionOptions>([]).parse(value, field, owner);
   },
-  absent: () => undefined,
+  defaultValue: () => undefined,
 };
 
 const reconnectShape = {
@@ -136,10 +136,10 @@ const reconnectShape = {
   maxDelayMs: integer({ min: 1, max: 600_000, default: 200 }),
 };
 
-const reconnect: Rule<{ initialDelayMs: number; maxDelayMs: number }> = {
+const reconnect: OptionRule<{ initialDelayMs: number; maxDelayMs: number }> = {
   permitted: 'an object',
-  accepts(value, field, owner) {
-    const settled = readOptions(owner, reconnectShape, value, field);
+  parse(value, field, owner) {
+    const settled = parseOptions(owner, reconnectShape, value, field);
     if (settled.initialDelayMs > settled.maxDelayMs) {
       const permitted = `at most maxDelayMs, ${settled.maxDelayMs}`;
       throw new InvalidOptionError(
@@ -151,14 +151,14 @@ const reconnect: Rule<{ initialDelayMs: number; maxDelayMs: number }> = {
     }
     return settled;
   },
-  absent: (field, owner) => readOptions(owner, reconnectShape, {}, field),
+  defaultValue: (field, owner) => parseOptions(owner, reconnectShape, {}, field),
 };
 
 const shape = {
   hosts,
   password,
   ssl,
-  applicationName: text({ maxLength: 63, default: 'holdfast' }),
+  applicationName: string({ maxLength: 63, default: 'holdfast' }),
   max: integer({ min: 1, max: 10_000, default: 20 }),
   maxWaiting: integer({ min: 0, max: 10_000_000, default: 10_000 }),
   acquireTimeoutMs: milliseconds(5_000),
@@ -176,9 +176,9 @@ const shape = {
   probeIntervalMs: milliseconds(1_000, DAY_MS),
   probeTimeoutMs: milliseconds(1_000, DAY_MS),
   replicaWaitMs: integer({ min: 0, max: DAY_MS, default: 50 }),
-  fence: optional(having<TimelineFence>(['load', 'store'])),
+  fence: optional(objectWith<TimelineFence>(['load', 'store'])),
   minHostsSeen: integer({ min: 1, max: 64, default: 1 }),
-  clock: having<Clock>(['now', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
@@ -195,7 +195,7 @@ export type Settings = Readonly<
 
 /** @throws InvalidOptionError; no password appears in it. */
 export function readDatabaseOptions(options: DatabaseOptions): Settings {
-  const settings = readOptions(OWNER, shape, options);
+  const settings = parseOptions(OWNER, shape, options);
   const { hosts: given, fence, minHostsSeen } = settings;
   if (minHostsSeen > given.length) {
     const permitted = `at most the number of hosts, ${given.length}`;
@@ -217,5 +217,5 @@ const timeout = optional(integer({ min: 1, max: MAX_TIMEOUT_MS }));
 export function timeoutOf(owner: string, timeoutMs: unknown, fallback: number): number {
   return timeoutMs === undefined
     ? fallback
-    : (timeout.accepts(timeoutMs, 'timeoutMs', owner) ?? fallback);
+    : (timeout.parse(timeoutMs, 'timeoutMs', owner) ?? fallback);
 }

@@ -3,7 +3,7 @@
  * Kysely and Drizzle, runs on it unchanged.
  */
 import { callbackify } from 'node:util';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import { Pool as PgPool, type PoolConfig, escapeIdentifier, escapeLiteral } from 'pg';
 import { createDatabase } from './create-database.ts';
 import type { Database, Lease, QueryResult, Queryable, Statement } from './database.ts';

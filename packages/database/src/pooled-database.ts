@@ -1,10 +1,11 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import {
-  type Announcer,
+  type Emitter,
   type Deadlines,
   InvalidOptionError,
-  type Listen,
-} from '@holdfast/resilience';
+  type CallDeadline,
+  type Subscribe,
+} from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
 import type { CallCounts } from './calls/call-counts.ts';
@@ -39,13 +40,12 @@ import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from './
 import type { DatabaseEvents } from './events.ts';
 import type { Cluster } from './hosts/cluster.ts';
 import type { Host } from './hosts/host.ts';
-import type { Limit } from './limit.ts';
 import { MAX_TIMEOUT_MS, type Settings } from './options.ts';
 import { databaseClosed } from './pool/refusals.ts';
 
 export interface PooledDatabaseOptions {
   readonly settings: Settings;
-  readonly events: Announcer<DatabaseEvents>;
+  readonly events: Emitter<DatabaseEvents>;
   readonly hosts: readonly Host[];
   readonly cluster: Cluster | undefined;
   readonly route: Route;
@@ -64,7 +64,7 @@ const END_DEADLINE_MS = 10_000;
 
 /** The database's front: checks what it is given, and hands it to those who know how. */
 export class PooledDatabase implements Database {
-  readonly on: Listen<DatabaseEvents>;
+  readonly on: Subscribe<DatabaseEvents>;
   readonly #options: PooledDatabaseOptions;
   #ending: Promise<void> | undefined;
 
@@ -190,7 +190,7 @@ export class PooledDatabase implements Database {
   }
 
   /** @throws as {@link PooledDatabase.#enter}, InvalidOptionError */
-  #limit(asked: string, options: CallOptions | undefined): Limit {
+  #limit(asked: string, options: CallOptions | undefined): CallDeadline {
     const { clock, queryTimeoutMs } = this.#options.settings;
     this.#enter(asked);
     const { deadlines } = this.#options;

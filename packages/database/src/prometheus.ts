@@ -2,7 +2,7 @@
  * Publishes a database's numbers to a registry of `prom-client`, which reads them when it is scraped: no call
  * ever pays for a metric. Names are those of OpenTelemetry as Prometheus writes them.
  */
-import { having, readOptions } from '@holdfast/resilience';
+import { objectWith, parseOptions } from '@holdfast/foundation';
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
 import type { Histogram as Durations } from './database.ts';
 import {
@@ -23,8 +23,8 @@ export interface DatabasePrometheusOptions {
 
 const OWNER = 'registerDatabaseMetrics';
 const shape = {
-  database: having<MeasuredDatabase>(['getStats']),
-  registry: having<PrometheusRegistry>(['registerMetric', 'removeSingleMetric']),
+  database: objectWith<MeasuredDatabase>(['getStats']),
+  registry: objectWith<PrometheusRegistry>(['registerMetric', 'removeSingleMetric']),
 };
 
 /**
@@ -32,7 +32,7 @@ const shape = {
  * @throws InvalidOptionError, or prom-client's own when a name is taken.
  */
 export function registerDatabaseMetrics(options: DatabasePrometheusOptions): () => void {
-  const { database, registry } = readOptions(OWNER, shape, options);
+  const { database, registry } = parseOptions(OWNER, shape, options);
   const made = [
     ...metrics.map((metric) => published(metric, database)),
     ...durationMetrics.map((metric) => new ReadHistogram(metric, database)),

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import type { FakePostgres } from '../src/fake/testing.ts';
 import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
 import { startNode, untilRoles, writesOf } from './scripted-node.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { type Random, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { type Random, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import type { FakePostgres } from '../src/fake/testing.ts';
 import { type Database, DatabaseError } from '../src/index.ts';
 import { Opened } from './open-database.ts';

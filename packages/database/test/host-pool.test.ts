@@ -1,8 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { createAnnouncer, seededRandom } from '@holdfast/resilience';
-import { createFakeClock, type FakeClock } from '@holdfast/resilience/testing';
+import { createEmitter, CallDeadline, seededRandom } from '@holdfast/foundation';
+import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
 import type { DatabaseEvents } from '../src/events.ts';
-import { Limit } from '../src/limit.ts';
 import { HostPool, type PoolSettings } from '../src/pool/host-pool.ts';
 import type { Slot } from '../src/pool/slot.ts';
 import { ScriptedConnector, hostError, serverError } from './scripted-link.ts';
@@ -33,12 +32,12 @@ function open(changes: Partial<PoolSettings> = {}): Bench {
     name: 'db:5432',
     connect: connector.connect,
     settings,
-    events: createAnnouncer<DatabaseEvents>('test:database'),
+    events: createEmitter<DatabaseEvents>('test:database'),
     clock,
     random: seededRandom(7),
   });
   const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<Slot> => {
-    const limit = new Limit(clock, timeoutMs, signal === undefined ? undefined : [signal]);
+    const limit = new CallDeadline(clock, timeoutMs, signal === undefined ? undefined : [signal]);
     try {
       return await pool.acquire(limit);
     } finally {
@@ -295,7 +294,7 @@ test('a query given up is cancelled, and its link lent to nobody before the canc
         hangUp = resolve;
       });
   }
-  const limit = new Limit(clock, 100);
+  const limit = new CallDeadline(clock, 100);
   const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
   await clock.advance(100);
   expect(await given).toMatchObject({ over: { by: 'deadline' }, sent: true });
@@ -312,7 +311,7 @@ test('a link whose query does not end within the grace is cut', async () => {
   const slot = await take();
   const [link] = connector.links;
   if (link !== undefined) link.onCancel = () => true;
-  const limit = new Limit(clock, 100);
+  const limit = new CallDeadline(clock, 100);
   const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
   await clock.advance(100);
   await given;

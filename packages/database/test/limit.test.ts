@@ -1,9 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { type Clock, Deadlines } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { type Clock, Deadlines, CallDeadline } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { limitOf } from '../src/calls/call-limit.ts';
 import { PrimaryAwaited } from '../src/hosts/primary-awaited.ts';
-import { Limit } from '../src/limit.ts';
 
 const FALLBACK_MS = 100;
 
@@ -13,7 +12,7 @@ test('calls with the common timeout share one timer, and each is over at its own
   const over: string[] = [];
   for (const name of ['first', 'second', 'third']) {
     const limit = limitOf('test', undefined, bounds);
-    limit.stage = { interrupt: ({ by }) => void over.push(`${name} by ${by}`) };
+    limit.current = { cancel: ({ kind }) => void over.push(`${name} by ${kind}`) };
     await clock.advance(10);
   }
   expect(clock.pendingTimers).toBe(1);
@@ -31,11 +30,11 @@ test('a released call is never interrupted, and the last one leaves no timer for
   const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
   let interrupted = 0;
   const limit = limitOf('test', undefined, bounds);
-  limit.stage = { interrupt: () => void (interrupted += 1) };
+  limit.current = { cancel: () => void (interrupted += 1) };
   limit.release();
   await clock.advance(FALLBACK_MS);
   expect(interrupted).toBe(0);
-  expect(limit.over).toBeUndefined();
+  expect(limit.cancellation).toBeUndefined();
   expect(clock.pendingTimers).toBe(0);
 });
 
@@ -45,7 +44,7 @@ test('a call with a timeout of its own is over by that, and takes its timer alon
   const short = limitOf('test', { timeoutMs: 20 }, bounds);
   const long = limitOf('test', { timeoutMs: 500 }, bounds);
   await clock.advance(20);
-  expect([short.over, long.over]).toEqual([{ by: 'deadline' }, undefined]);
+  expect([short.cancellation, long.cancellation]).toEqual([{ by: 'deadline' }, undefined]);
   long.release();
   expect(clock.pendingTimers).toBe(0);
 });
@@ -56,7 +55,7 @@ test('a signal ends a call that shares its timer, with the reason of the signal'
   const caller = new AbortController();
   const limit = limitOf('test', { signal: caller.signal }, bounds);
   const over: unknown[] = [];
-  limit.stage = { interrupt: (by) => void over.push(by) };
+  limit.current = { cancel: (by) => void over.push(by) };
   caller.abort('enough');
   await clock.advance(FALLBACK_MS);
   expect(over).toEqual([{ by: 'signal', reason: 'enough' }]);
@@ -76,7 +75,10 @@ test('a caller who waits for a primary holds the process by a timer, although th
   };
   const deadlines = new Deadlines(clock, FALLBACK_MS);
   const awaited = new PrimaryAwaited(clock, 1, () => new Error('no primary'));
-  const waiting = awaited.wait(new Limit(clock, FALLBACK_MS, undefined, deadlines), FALLBACK_MS);
+  const waiting = awaited.wait(
+    new CallDeadline(clock, FALLBACK_MS, undefined, deadlines),
+    FALLBACK_MS,
+  );
   expect(holding).toEqual([false, true]);
   const [settled] = await Promise.allSettled([waiting, fake.advance(FALLBACK_MS)]);
   expect(settled).toMatchObject({ status: 'rejected', reason: { message: 'no primary' } });

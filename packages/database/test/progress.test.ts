@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import * as fc from 'fast-check';
 import type { Token } from '../src/database.ts';
 import { Nearness, nearest } from '../src/hosts/latency.ts';

@@ -1,4 +1,4 @@
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
 import { PROBE } from '../src/hosts/host-probe.ts';
 import type { Database } from '../src/index.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { DatabaseError, type Transaction } from '../src/index.ts';
 import { Opened, failureOf, statementsLike } from './open-database.ts';
 

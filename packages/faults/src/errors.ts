@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 import type { PhaseStats } from './experiment/samples.ts';
 import type { Schedule, TimedFault } from './storm/storm.ts';
 

@@ -22,7 +22,7 @@ export {
   SteadyStateError,
   StormFailedError,
 } from './errors.ts';
-export { type Distribution } from './histogram.ts';
+export { type Distribution } from '@holdfast/foundation';
 export { type Aim, type DirectedAim, type Direction, type FaultSchedule } from './proxy/fault.ts';
 export {
   type ProxyFaultKind,

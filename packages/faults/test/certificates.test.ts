@@ -11,8 +11,8 @@ import {
   tlsFaultKinds,
   tlsServerSettings,
 } from '@holdfast/faults';
-import { seededRandom } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import * as fc from 'fast-check';
 import { portOf } from './servers.ts';
 

@@ -2,8 +2,9 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { expect, test } from '@jest/globals';
 import { type InjectedFaultKind, createChaosFaultInjector } from '@holdfast/faults';
-import { classifyError, retry, retryAfterMsOf } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { retryAfterMsOf } from '@holdfast/foundation';
+import { classifyError, retry } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { portOf } from './servers.ts';
 
 test('50 % network failure is drawn for half of the calls, and retries get through', async () => {

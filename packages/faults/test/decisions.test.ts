@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { createDecisionLog } from '../src/decision-log.ts';
-import { createHistogram } from '../src/histogram.ts';
+import { createHistogram } from '@holdfast/foundation';
 import { createFaultBoard } from '../src/proxy/fault-board.ts';
 import { createStrikes } from '../src/words/strikes.ts';
 

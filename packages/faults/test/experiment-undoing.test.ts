@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ExperimentOptions, experiment } from '@holdfast/faults';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 
 const never = (): Promise<never> => new Promise(() => {});
 const fine = async (): Promise<void> => {};

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ExperimentOptions, type ExperimentResult, experiment } from '@holdfast/faults';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { openBench, read } from './servers.ts';
 
 /** A service to break: back `returnMs` after the undoing, or by itself after `selfHealMs`. */

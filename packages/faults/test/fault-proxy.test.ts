@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { createFaultProxy } from '@holdfast/faults';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { type Bench, fate, openBench, read, settled } from './servers.ts';
 
 let bench: Bench | undefined;

@@ -7,7 +7,7 @@ import {
   playFleetStorm,
   withstand,
 } from '@holdfast/faults';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 /** A server that writes down what is done to it. */
 function recorder(done: string[], name: string): FleetServer {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { generateLoad } from '@holdfast/faults';
-import { sleep } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { sleep } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 test('the open model offers its rate whatever the answers take', async () => {
   const clock = createFakeClock();

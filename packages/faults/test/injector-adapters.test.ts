@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type ChaosFaultInjector, createChaosFaultInjector } from '@holdfast/faults';
 import { chaosHandler } from '@holdfast/faults/msw';
 import { chaosReply } from '@holdfast/faults/nock';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { Redis } from 'ioredis';
 import { getResponse } from 'msw';
 import nock from 'nock';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { faultKindNames, playStorm, storm } from '@holdfast/faults';
-import { type Random, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { type Random, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { fate, openBench, quiet } from './servers.ts';
 
 /** More storms: `HOLDFAST_FAULT_STORMS=200`. */

@@ -9,7 +9,7 @@ import {
   limitDescriptors,
   planHostFault,
 } from '@holdfast/faults';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 
 const MODULE = join(import.meta.dirname, 'resource-victim.ts');
 const LONG_MS = 60_000;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { openBench } from './servers.ts';
 
 test('a schedule brings a fault, takes it away and brings it again, until it is cleared', async () => {

@@ -11,8 +11,8 @@ import {
   storm,
   withstand,
 } from '@holdfast/faults';
-import { type Random, nextEvent, seededRandom } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { type Random, nextEvent, seededRandom } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { openBench } from './servers.ts';
 
 /** A longer run: `HOLDFAST_FAULT_BYTES=100000000`. */

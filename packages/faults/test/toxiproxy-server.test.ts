@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type ToxiproxyServer, createToxiproxyServer } from '@holdfast/faults';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { type ICreateToxicBody, type Proxy, Toxiproxy } from 'toxiproxy-node-client';
 import { fate, portOf, quiet, read } from './servers.ts';
 

@@ -1,4 +1,4 @@
-import { type Clock, type Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from '@holdfast/foundation';
 import type { Checkpoint, CheckpointFile } from './checkpoint.ts';
 
 /** Keeps the checkpoint on the disk not far behind the one in memory. */

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import type { Journal } from './journal.ts';
 
 /** How the contract gets a fresh journal of its own; `dispose` removes it. */

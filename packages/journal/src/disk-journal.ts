@@ -1,4 +1,4 @@
-import type { Announcer } from '@holdfast/resilience';
+import { abortable, type Emitter } from '@holdfast/foundation';
 import { admit } from './admission.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { createCheckpointer } from './checkpointer.ts';
@@ -22,7 +22,6 @@ import type { Gap } from './scan.ts';
 import { createSegmentLog, indexDistance } from './segment-log.ts';
 import { createSegmentSupply } from './segment-supply.ts';
 import type { Segment } from './segment.ts';
-import { abortable } from './abortable.ts';
 
 /**
  * The life of an open journal:
@@ -56,7 +55,7 @@ function transition(life: Life, turn: Turn): Life {
 export function createDiskJournal(parts: {
   settings: DiskSettings;
   ownership: Ownership;
-  announcer: Announcer<JournalEvents>;
+  announcer: Emitter<JournalEvents>;
   id: string;
   findings: Findings;
   recovery: JournalRecovery;
@@ -87,7 +86,7 @@ export function createDiskJournal(parts: {
     segmentBytes,
     syncs: durability !== 'os',
     condemn: ({ path: file, first: firstSequence }, cause) => {
-      announcer.announce('segment-condemned', { file, firstSequence, cause });
+      announcer.emit('segment-condemned', { file, firstSequence, cause });
     },
   });
   const reader = createReader({ files, segments: log.segments, onDamage });
@@ -100,11 +99,11 @@ export function createDiskJournal(parts: {
     kept: async ({ released }) => {
       await reader.trim();
       await log.purge(released);
-      announcer.announce('checkpointed', { released });
+      announcer.emit('checkpointed', { released });
     },
     failed: (cause) => {
       if (loss !== undefined) return false;
-      announcer.announce('checkpoint-failed', checkpointError(directory, cause));
+      announcer.emit('checkpoint-failed', checkpointError(directory, cause));
       return true;
     },
   });
@@ -130,7 +129,7 @@ export function createDiskJournal(parts: {
         const seen = 'checksums do not match';
         const error = new JournalCorruptError({ ...gap, file: segment.path, seen });
         quarantinedRanges += 1;
-        announcer.announce('quarantined', error);
+        announcer.emit('quarantined', error);
         if (settings.onCorruption === 'refuse') throw error;
       }
     };
@@ -146,7 +145,7 @@ export function createDiskJournal(parts: {
     rejected += records;
     if (!(error instanceof JournalFullError) || isFull) return;
     isFull = true;
-    announcer.announce('full', error);
+    announcer.emit('full', error);
   };
 
   const add = async (payloads: readonly Uint8Array[], attempted: string): Promise<number> => {
@@ -169,7 +168,7 @@ export function createDiskJournal(parts: {
     loss = error;
     life = transition(life, { kind: 'taken-over', error });
     group.fail(error);
-    announcer.announce('lost', error);
+    announcer.emit('lost', error);
   };
 
   const shutDown = async (): Promise<void> => {

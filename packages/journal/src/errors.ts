@@ -1,4 +1,4 @@
-import { HoldfastError, type Outcome } from '@holdfast/resilience';
+import { HoldfastError, type Outcome } from '@holdfast/foundation';
 import { isNativeError } from 'node:util/types';
 
 /** Another process owns the directory, or took it over from this one. */

@@ -1,4 +1,4 @@
-import { type Clock, type Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from '@holdfast/foundation';
 
 /** Records that become durable together. */
 export interface Batch {

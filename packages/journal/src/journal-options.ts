@@ -1,14 +1,14 @@
 import {
   type Clock,
   InvalidOptionError,
-  having,
+  objectWith,
   integer,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import { type FileSystem, nodeFileSystem } from './file-system.ts';
 import type { ReadLimits } from './journal.ts';
 
@@ -68,7 +68,7 @@ const memoryShape = {
 };
 
 const diskShape = {
-  directory: text({ maxLength: 4_096 }),
+  directory: string({ maxLength: 4_096 }),
   durability: oneOf(['commit', 'batch-ms', 'os'], 'commit'),
   batchMs: integer({ min: 1, max: 60_000, default: 10 }),
   segmentBytes: integer({ min: 2 * KIB, max: GIB, default: 16 * MIB }),
@@ -81,15 +81,15 @@ const diskShape = {
   heartbeatMs: integer({ min: 10, max: HOUR_MS, default: 3_000 }),
   ownerStaleMs: integer({ min: 20, max: 24 * HOUR_MS, default: 15_000 }),
   acquireTimeoutMs: integer({ min: 0, max: 24 * HOUR_MS, default: 20_000 }),
-  signal: optional(having<AbortSignal>(['throwIfAborted', 'addEventListener'])),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-  files: having<FileSystem>(['open', 'list', 'rename', 'link'], nodeFileSystem),
+  signal: optional(objectWith<AbortSignal>(['throwIfAborted', 'addEventListener'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  files: objectWith<FileSystem>(['open', 'list', 'rename', 'link'], nodeFileSystem),
 };
 
 const readShape = {
   maxRecords: integer({ min: 1, max: 10_000_000, default: 1_000 }),
   maxBytes: integer({ min: 1, max: GIB, default: MIB }),
-  signal: optional(having<AbortSignal>(['throwIfAborted', 'addEventListener'])),
+  signal: optional(objectWith<AbortSignal>(['throwIfAborted', 'addEventListener'])),
 };
 
 type Signal = { readonly signal: AbortSignal | undefined };
@@ -99,21 +99,21 @@ export type DiskSettings = Readonly<Required<Omit<JournalOptions, 'signal'>>> & 
 
 /** @throws InvalidOptionError */
 export function readDiskOptions(options: JournalOptions): DiskSettings {
-  return readOptions('openJournal', diskShape, options);
+  return parseOptions('openJournal', diskShape, options);
 }
 
 /** @throws InvalidOptionError */
 export function readMemoryOptions(
   options: JournalLimitOptions | undefined,
 ): Readonly<Required<JournalLimitOptions>> {
-  return readOptions('createMemoryJournal', memoryShape, options);
+  return parseOptions('createMemoryJournal', memoryShape, options);
 }
 
 /** @throws InvalidOptionError */
 export function readReadLimits(
   limits: ReadLimits | undefined,
 ): Readonly<Required<Omit<ReadLimits, 'signal'>>> & Signal {
-  return readOptions('read', readShape, limits);
+  return parseOptions('read', readShape, limits);
 }
 
 /** @throws InvalidOptionError */

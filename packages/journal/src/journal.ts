@@ -1,4 +1,4 @@
-import type { Listen } from '@holdfast/resilience';
+import type { Subscribe } from '@holdfast/foundation';
 import type {
   JournalCorruptError,
   JournalFullError,
@@ -34,7 +34,7 @@ export interface Journal {
   readonly next: number;
   /** What opening found. */
   readonly recovery: JournalRecovery;
-  readonly on: Listen<JournalEvents>;
+  readonly on: Subscribe<JournalEvents>;
 
   /**
    * Keeps one record. Resolves with its sequence once it is durable; the payload must not be changed before.

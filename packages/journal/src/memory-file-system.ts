@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { Random } from '@holdfast/resilience';
+import type { Random } from '@holdfast/foundation';
 import type { FileSystem, OpenFile } from './file-system.ts';
 
 /** A call about to be made; an interceptor throws to make it fail. */

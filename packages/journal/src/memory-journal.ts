@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createAnnouncer } from '@holdfast/resilience';
+import { createEmitter } from '@holdfast/foundation';
 import { admit } from './admission.ts';
 import { JournalClosedError, JournalFullError } from './errors.ts';
 import {
@@ -21,7 +21,7 @@ const COMPACT_AT = 1_024;
 export function createMemoryJournal(options?: JournalLimitOptions): Journal {
   const settings = readMemoryOptions(options);
   const limits = { ...settings, maxPendingBytes: settings.maxBytes };
-  const announcer = createAnnouncer<JournalEvents>('holdfast:journal');
+  const announcer = createEmitter<JournalEvents>('holdfast:journal');
   let payloads: Uint8Array[] = [];
   /** The sequence of `payloads[0]`; those below `first` are released. */
   let base = 1;
@@ -57,7 +57,7 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
       rejected += added.length;
       if (error instanceof JournalFullError && !isFull) {
         isFull = true;
-        announcer.announce('full', error);
+        announcer.emit('full', error);
       }
       throw error;
     }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { type Announcer, createAnnouncer } from '@holdfast/resilience';
+import { type Emitter, createEmitter } from '@holdfast/foundation';
 import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './checkpoint.ts';
 import { quarantine } from './damage.ts';
 import { createDiskJournal } from './disk-journal.ts';
@@ -29,7 +29,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   const settings = readDiskOptions(options);
   const { directory, files, signal } = settings;
   signal?.throwIfAborted();
-  const announcer = createAnnouncer<JournalEvents>('holdfast:journal');
+  const announcer = createEmitter<JournalEvents>('holdfast:journal');
   const onLost: { tell?: (error: JournalLockedError) => void } = {};
   let ownership: Ownership | undefined;
   try {
@@ -46,7 +46,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 async function openOwned(
   settings: DiskSettings,
   ownership: Ownership,
-  announcer: Announcer<JournalEvents>,
+  announcer: Emitter<JournalEvents>,
   onLost: { tell?: (error: JournalLockedError) => void },
 ): Promise<Journal> {
   const { directory, files, segmentBytes } = settings;
@@ -111,11 +111,11 @@ async function removeStraySpares(files: FileSystem, directory: string): Promise<
   }
 }
 
-function announceFindings(announcer: Announcer<JournalEvents>, findings: Findings): void {
-  for (const damage of findings.damages) announcer.announce('quarantined', damage);
+function announceFindings(announcer: Emitter<JournalEvents>, findings: Findings): void {
+  for (const damage of findings.damages) announcer.emit('quarantined', damage);
   if (findings.torn === undefined) return;
   const { path, offset, bytes, firstSequence } = findings.torn;
-  announcer.announce('truncated', { file: path, offset, bytes, firstSequence });
+  announcer.emit('truncated', { file: path, offset, bytes, firstSequence });
 }
 
 function describeFindings(findings: Findings, checkpointLost: boolean): JournalRecovery {

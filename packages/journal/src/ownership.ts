@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { type Clock, type Timer, sleep } from '@holdfast/resilience';
+import { type Clock, type Timer, sleep } from '@holdfast/foundation';
 import { JournalLockedError, isErrno } from './errors.ts';
 import { type FileSystem, type OpenFile, writeAll } from './file-system.ts';
 import { type OwnerRecord, describeSelf, judgeOwner, parseOwner } from './owner-record.ts';

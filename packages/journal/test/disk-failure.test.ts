@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { type Journal, type JournalOptions, openJournal } from '../src/index.ts';
 import {
   type Call,

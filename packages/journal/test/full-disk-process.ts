@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { openJournal } from '../src/index.ts';
 
 const [mountPoint = ''] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import { openJournal } from '../src/index.ts';
 import { startOwner } from './child.ts';
 import { freshDirectory } from './directory.ts';

@@ -1,7 +1,7 @@
 import { readFile, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { type JournalOptions, nodeFileSystem, openJournal } from '../src/index.ts';
 import { describeSelf, judgeOwner } from '../src/owner-record.ts';
 import { startOwner } from './child.ts';

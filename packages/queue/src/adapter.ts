@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Announcer, createAnnouncer, nextEvent } from '@holdfast/resilience';
+import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
 import { Backlog } from './backlog.ts';
 import type { QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer.ts';
@@ -85,7 +85,7 @@ export class QueueAdapter implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: SettledQueueOptions;
   readonly #journals: Journals;
-  readonly #announcer: Announcer<QueueEvents> = createAnnouncer('holdfast:queue');
+  readonly #announcer: Emitter<QueueEvents> = createEmitter('holdfast:queue');
   readonly #opening: Promise<Opened>;
   /** By topic and name. */
   readonly #consumers = new Map<string, Consumer>();
@@ -326,7 +326,7 @@ export class QueueAdapter implements Queue {
 
   #tellShed({ length: jobs }: readonly unknown[]): void {
     if (this.#opened !== undefined) this.#opened.dispatcher.counts.shed += jobs;
-    this.#announcer.announce('shed', { jobs, atMs: this.#options.tuning.clock.now() });
+    this.#announcer.emit('shed', { jobs, atMs: this.#options.tuning.clock.now() });
   }
 
   #openLink(dispatcher: Dispatcher): void {
@@ -335,14 +335,14 @@ export class QueueAdapter implements Queue {
       connected: ({ attempt }) => {
         this.#link.up = true;
         this.#link.connects += 1;
-        this.#announcer.announce('connected', { attempt, atMs: clock.now() });
+        this.#announcer.emit('connected', { attempt, atMs: clock.now() });
         dispatcher.linkUp();
       },
       attemptFailed: ({ attempt, delayMs, error }) => {
         this.#link.failedAttempts += 1;
         const { errorClass, message } = error;
         const atMs = clock.now();
-        this.#announcer.announce('reconnecting', {
+        this.#announcer.emit('reconnecting', {
           attempt,
           delayMs,
           errorClass,
@@ -354,7 +354,7 @@ export class QueueAdapter implements Queue {
       disconnected: ({ error }) => {
         this.#link.up = false;
         const { errorClass, message } = error;
-        this.#announcer.announce('disconnected', { errorClass, error: message, atMs: clock.now() });
+        this.#announcer.emit('disconnected', { errorClass, error: message, atMs: clock.now() });
         dispatcher.linkFailed(error);
       },
     });

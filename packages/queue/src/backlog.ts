@@ -1,5 +1,5 @@
 import type { Journal } from '@holdfast/journal';
-import { type Clock, type Timer, isHoldfastError } from '@holdfast/resilience';
+import { type Clock, type Timer, isHoldfastError } from '@holdfast/foundation';
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from './lane.ts';
 import { type StoredJob, decodeJob, encodeJobs } from './record.ts';
 import { Tail } from './tail.ts';

@@ -1,14 +1,13 @@
 import {
-  type Announcer,
+  type Emitter,
   type Backoff,
   type Clock,
   type Random,
-  type RateLimiter,
   type Timer,
-  createRateLimiter,
   exponentialBackoff,
   sleep,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
+import { type RateLimiter, createRateLimiter } from '@holdfast/resilience';
 import { Ahead } from './ahead.ts';
 import type { Delivery, Subscription } from './backend.ts';
 import { type ConsumerTuning, UNPACED_PER_SECOND, readCloseDeadlineMs } from './options.ts';
@@ -23,7 +22,7 @@ export interface ConsumerParts {
   readonly subscription: Subscription;
   readonly perform: Perform;
   readonly tuning: ConsumerTuning;
-  readonly announcer: Announcer<QueueEvents>;
+  readonly announcer: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
   readonly onClosed: () => void;
@@ -174,7 +173,7 @@ export class TopicConsumer implements Consumer {
     for (const delivery of unknown) {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
-      announcer.announce('recovered', { topic, id, attempt, atMs: clock.now() });
+      announcer.emit('recovered', { topic, id, attempt, atMs: clock.now() });
       this.#admit(delivery);
     }
   }
@@ -228,7 +227,7 @@ export class TopicConsumer implements Consumer {
   #tellRedelivered(id: string): void {
     const { topic, announcer, clock } = this.#parts;
     this.#counts.redelivered += 1;
-    announcer.announce('redelivered', { topic, id, atMs: clock.now() });
+    announcer.emit('redelivered', { topic, id, atMs: clock.now() });
   }
 
   /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
@@ -254,7 +253,7 @@ export class TopicConsumer implements Consumer {
           this.#counts.deadLettered += 1;
           this.#settlement.bury(delivery, reason);
           const atMs = clock.now();
-          announcer.announce('dead-lettered', {
+          announcer.emit('dead-lettered', {
             topic,
             id: delivery.id,
             attempts: attempt,

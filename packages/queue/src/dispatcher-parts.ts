@@ -1,4 +1,4 @@
-import type { Announcer, Clock, Random } from '@holdfast/resilience';
+import type { Emitter, Clock, Random } from '@holdfast/foundation';
 import type { QueueBackend } from './backend.ts';
 import type { Backlog } from './backlog.ts';
 import type { TopicOptions } from './options.ts';
@@ -11,7 +11,7 @@ export interface DispatcherParts {
   readonly backlog: Backlog;
   readonly poison: PoisonStore;
   readonly fallback: Exclude<Acceptor, 'redis'>;
-  readonly announcer: Announcer<QueueEvents>;
+  readonly announcer: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
   readonly maxTopics: number;

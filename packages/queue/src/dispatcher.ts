@@ -175,7 +175,7 @@ export class Dispatcher implements Inflow {
     this.forgot.jobs += jobs;
     this.forgot.resent += again.length;
     const { topic } = lane;
-    announcer.announce('forgot', { topic, jobs, resent: again.length, atMs: clock.now() });
+    announcer.emit('forgot', { topic, jobs, resent: again.length, atMs: clock.now() });
     return inBatches(again).map((batch) => Object.assign({}, query, { jobs: batch }));
   }
 
@@ -298,7 +298,7 @@ export class Dispatcher implements Inflow {
     } catch (error) {
       const isNews = lane.isFirstToFail(batch);
       lane.putBack(batch);
-      announcer.announce('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
+      announcer.emit('spilled', { topic: lane.topic, jobs: batch.length, atMs: clock.now() });
       if (isNews) this.linkFailed(failureOf(error));
     } finally {
       lane.arrived(batch);
@@ -314,7 +314,7 @@ export class Dispatcher implements Inflow {
 
   #tellPoison(topic: string, id: string, reason: string, kept: boolean): void {
     const { announcer, clock } = this.#parts;
-    announcer.announce('poisoned', { topic, id, reason, kept, atMs: clock.now() });
+    announcer.emit('poisoned', { topic, id, reason, kept, atMs: clock.now() });
   }
 
   #publication(

@@ -1,4 +1,4 @@
-import { HoldfastError, type HoldfastErrorDetails, type Outcome } from '@holdfast/resilience';
+import { HoldfastError, type HoldfastErrorDetails, type Outcome } from '@holdfast/foundation';
 import type { BackendFailure, ErrorClass } from './backend.ts';
 
 /** The store behind the queue failed; sorted by what can be done about it. */

@@ -1,4 +1,4 @@
-import { type HoldfastError, isHoldfastError } from '@holdfast/resilience';
+import { type HoldfastError, isHoldfastError } from '@holdfast/foundation';
 import { QueueFullError } from './errors.ts';
 
 /** The fallback has no room. */

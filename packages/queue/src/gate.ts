@@ -1,4 +1,4 @@
-import { type Clock, isHoldfastError } from '@holdfast/resilience';
+import { type Clock, isHoldfastError } from '@holdfast/foundation';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Submission } from './pending-job.ts';
 import type { Accepted } from './queue.ts';

@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import type { PeekedJob, QueueBackend } from './backend.ts';
 import type { Inspection, InspectedJob } from './queue.ts';
 
@@ -9,7 +9,7 @@ export function inspectionOf(backend: QueueBackend, topic: string): Inspection {
   return {
     counts: () => backend.count(topic),
     async peek(kind, options) {
-      const { limit } = readOptions('inspect', shape, options);
+      const { limit } = parseOptions('inspect', shape, options);
       const jobs = await backend.peek(topic, kind, limit);
       return jobs.slice(0, limit).map(shown);
     },

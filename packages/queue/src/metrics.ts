@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { ErrorClass } from './backend.ts';
 import type { Queue, QueueHealth, QueueStats } from './queue.ts';
 

@@ -1,5 +1,5 @@
 /** Publishes the numbers of queues to a meter of OpenTelemetry, which reads them when it is read itself. */
-import { having, optional, readOptions, text } from '@holdfast/resilience';
+import { objectWith, optional, parseOptions, string } from '@holdfast/foundation';
 import type { BatchObservableCallback, Meter } from '@opentelemetry/api';
 import { type MeasuredQueues, checkQueues, queueMetrics, readMetric } from './metrics.ts';
 
@@ -15,9 +15,9 @@ export interface QueueOpenTelemetryOptions {
 const OWNER = 'registerQueueMetrics';
 
 const shape = {
-  meter: having<Meter>(['createObservableCounter', 'createObservableGauge']),
-  queues: having<MeasuredQueues>([]),
-  prefix: optional(text({ maxLength: 100 })),
+  meter: objectWith<Meter>(['createObservableCounter', 'createObservableGauge']),
+  queues: objectWith<MeasuredQueues>([]),
+  prefix: optional(string({ maxLength: 100 })),
 };
 
 /**
@@ -26,7 +26,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function registerQueueMetrics(options: QueueOpenTelemetryOptions): () => void {
-  const { meter, queues, prefix = '' } = readOptions(OWNER, shape, options);
+  const { meter, queues, prefix = '' } = parseOptions(OWNER, shape, options);
   checkQueues(OWNER, queues);
   const instruments = queueMetrics.map((metric) => {
     const name = prefix + metric.name;

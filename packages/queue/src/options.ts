@@ -1,20 +1,20 @@
 import {
   type Clock,
   type Random,
-  type Rule,
+  type OptionRule,
   InvalidOptionError,
   callback,
-  flag,
-  having,
+  boolean,
+  objectWith,
   integer,
-  nested,
+  object,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
   systemRandom,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
 import { checkTopic } from './payload.ts';
@@ -124,7 +124,7 @@ const MIB = 1_048_576;
 const MAX_PARTITIONS = 64;
 const OWNER = 'createQueueAdapter';
 
-const milliseconds = (fallback: number): Rule<number> =>
+const milliseconds = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: 365 * DAY_MS, default: fallback });
 
 /** The adapter's tuning with every default filled in. */
@@ -138,13 +138,13 @@ export type QueueTuning = Readonly<
 /** A consumer's options with every default filled in. */
 export type ConsumerTuning = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
 
-type RulesOf<T> = { readonly [Key in keyof T]: Rule<T[Key]> };
+type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
 
 const tuningShape: RulesOf<QueueTuning> = {
   acknowledge: oneOf(['local', 'redis', 'replicated'], 'redis'),
   replicas: integer({ min: 0, max: 100, default: 1 }),
-  onDisk: flag(false),
-  prefix: text({ maxLength: 100, default: 'holdfast' }),
+  onDisk: boolean(false),
+  prefix: string({ maxLength: 100, default: 'holdfast' }),
   maxPayloadBytes: integer({ min: 1, max: 64 * MIB, default: MIB }),
   maxPendingJobs: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   maxPendingBytes: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 64 * MIB }),
@@ -157,32 +157,32 @@ const tuningShape: RulesOf<QueueTuning> = {
   commandTimeoutMs: milliseconds(1_000),
   connectTimeoutMs: milliseconds(1_500),
   pingIntervalMs: milliseconds(1_000),
-  reconnect: nested({ initialDelayMs: milliseconds(25), maxDelayMs: milliseconds(500) }),
+  reconnect: object({ initialDelayMs: milliseconds(25), maxDelayMs: milliseconds(500) }),
   maxDeadLetters: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   jobIdTtlMs: milliseconds(DAY_MS),
   retainMs: integer({ min: 0, max: DAY_MS, default: 5_000 }),
   maxRetainedBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 32 * MIB }),
   markTtlMs: milliseconds(7 * DAY_MS),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
 const journalShape = {
-  directory: text({ maxLength: 4_000 }),
+  directory: string({ maxLength: 4_000 }),
   durability: optional(oneOf(['commit', 'batch-ms', 'os'])),
 };
 
 const enqueueShape = {
   delayMs: integer({ min: 0, max: 10 * 365 * DAY_MS, default: 0 }),
-  jobId: optional(text({ maxLength: 200 })),
-  key: optional(text({ maxLength: 200 })),
+  jobId: optional(string({ maxLength: 200 })),
+  key: optional(string({ maxLength: 200 })),
   priority: optional(oneOf(PRIORITIES)),
-  signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
+  signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
 };
 
 const consumerShape = {
-  name: optional(text({ maxLength: 200 })),
-  ledger: optional(having<IdempotencyLedger<unknown>>(['once'])),
+  name: optional(string({ maxLength: 200 })),
+  ledger: optional(objectWith<IdempotencyLedger<unknown>>(['once'])),
   maxPerSecond: integer({ min: 1, max: UNPACED_PER_SECOND, default: UNPACED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
@@ -204,11 +204,11 @@ export interface SettledEnqueueOptions {
 }
 
 /** What most calls mean, read once. */
-const noEnqueueOptions: SettledEnqueueOptions = readOptions('enqueue', enqueueShape, undefined);
+const noEnqueueOptions: SettledEnqueueOptions = parseOptions('enqueue', enqueueShape, undefined);
 
 /** The options of `enqueue`. @throws InvalidOptionError */
 export function readEnqueueOptions(given: unknown): SettledEnqueueOptions {
-  return given === undefined ? noEnqueueOptions : readOptions('enqueue', enqueueShape, given);
+  return given === undefined ? noEnqueueOptions : parseOptions('enqueue', enqueueShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */
@@ -216,7 +216,7 @@ export function readProcessOptions(given: unknown): {
   name: string | undefined;
   tuning: ConsumerTuning;
 } {
-  const { name, ledger: _, ...tuning } = readOptions('process', consumerShape, given);
+  const { name, ledger: _, ...tuning } = parseOptions('process', consumerShape, given);
   return { name, tuning };
 }
 
@@ -239,19 +239,19 @@ export function readNewJobs(
       throw new InvalidOptionError(owner, field, job, 'an object with a payload');
     }
     const { payload, ...own }: { payload?: unknown } = job;
-    return { payload, options: readOptions(owner, enqueueShape, own, field) };
+    return { payload, options: parseOptions(owner, enqueueShape, own, field) };
   });
 }
 
 /** How many dead letters are meant. @throws InvalidOptionError */
 export function readDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
   const limit = integer({ min: 1, max: 10_000, default: fallback });
-  return readOptions('deadLetters', { limit }, given);
+  return parseOptions('deadLetters', { limit }, given);
 }
 
 /** How long `close` may take, in milliseconds. @throws InvalidOptionError */
 export function readCloseDeadlineMs(given: unknown): number {
-  return readOptions('close', closeShape, given).deadlineMs;
+  return parseOptions('close', closeShape, given).deadlineMs;
 }
 
 /** Everything `createQueueAdapter` was told, checked. */
@@ -268,7 +268,7 @@ export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
     redis: anything('how Redis is reached'),
     fallback: fallbackRule(),
   };
-  const { redis, fallback, ...tuning } = readOptions(OWNER, shape, given);
+  const { redis, fallback, ...tuning } = parseOptions(OWNER, shape, given);
   if (tuning.reconnect.initialDelayMs > tuning.reconnect.maxDelayMs) {
     const permitted = `at most reconnect.maxDelayMs (${tuning.reconnect.maxDelayMs})`;
     throw new InvalidOptionError(
@@ -284,24 +284,24 @@ export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
   return { redis: readRedisServer(OWNER, redis), fallback, tuning };
 }
 
-function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
+function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
   const shape = {
-    schema: optional(having<StandardSchema>(['~standard'])),
+    schema: optional(objectWith<StandardSchema>(['~standard'])),
     maxJobs: optional(integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
     partitions: optional(integer({ min: 1, max: MAX_PARTITIONS })),
   };
   const permitted = 'an object of topics and their options';
   return {
     permitted,
-    absent: () => new Map(),
-    accepts(value, field, owner) {
+    defaultValue: () => new Map(),
+    parse(value, field, owner) {
       if (typeof value !== 'object' || value === null) {
         throw new InvalidOptionError(owner, field, value, permitted);
       }
       const entries: [string, unknown][] = Object.entries(value);
       return new Map(
         entries.map(([topic, given]) => {
-          const settled = readOptions(owner, shape, given, `${field}.${topic}`);
+          const settled = parseOptions(owner, shape, given, `${field}.${topic}`);
           const { schema, maxJobs, partitions } = settled;
           checkTopic(owner, topic);
           return [
@@ -318,22 +318,22 @@ function topicsRule(): Rule<ReadonlyMap<string, TopicOptions>> {
   };
 }
 
-function fallbackRule(): Rule<SettledQueueOptions['fallback']> {
+function fallbackRule(): OptionRule<SettledQueueOptions['fallback']> {
   const permitted = `'memory' or { journal: { directory } }`;
   return {
     permitted,
-    absent: () => 'memory',
-    accepts(value, field, owner) {
+    defaultValue: () => 'memory',
+    parse(value, field, owner) {
       if (value === 'memory') return value;
       if (typeof value !== 'object') throw new InvalidOptionError(owner, field, value, permitted);
-      const { journal } = readOptions(owner, { journal: anything(permitted) }, value, field);
-      const settled = readOptions(owner, journalShape, journal, `${field}.journal`);
+      const { journal } = parseOptions(owner, { journal: anything(permitted) }, value, field);
+      const settled = parseOptions(owner, journalShape, journal, `${field}.journal`);
       const { directory, durability } = settled;
       return { journal: durability === undefined ? { directory } : { directory, durability } };
     },
   };
 }
 
-function anything(permitted: string): Rule<unknown> {
-  return { permitted, accepts: (value) => value };
+function anything(permitted: string): OptionRule<unknown> {
+  return { permitted, parse: (value) => value };
 }

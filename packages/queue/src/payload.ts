@@ -1,5 +1,5 @@
 import { isDate, isMap, isRegExp, isSet, isTypedArray } from 'node:util/types';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import { PayloadTooLargeError } from './errors.ts';
 
 const CONTROL_OR_BRACE = /[\p{Cc}{}]/u;

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 
 /** How urgent a job is among those of its topic. */
 export type Priority = 'high' | 'normal' | 'low';

@@ -1,5 +1,5 @@
 /** Publishes the numbers of queues to a registry of `prom-client`, which reads them when it is scraped. */
-import { having, optional, readOptions, text } from '@holdfast/resilience';
+import { objectWith, optional, parseOptions, string } from '@holdfast/foundation';
 import { Counter, Gauge, type OpenMetricsContentType, type Registry } from 'prom-client';
 import { type MeasuredQueues, checkQueues, queueMetrics, readMetric } from './metrics.ts';
 
@@ -15,9 +15,12 @@ export interface QueuePrometheusOptions {
 const OWNER = 'registerQueueMetrics';
 
 const shape = {
-  registry: having<QueuePrometheusOptions['registry']>(['registerMetric', 'removeSingleMetric']),
-  queues: having<MeasuredQueues>([]),
-  prefix: optional(text({ maxLength: 100 })),
+  registry: objectWith<QueuePrometheusOptions['registry']>([
+    'registerMetric',
+    'removeSingleMetric',
+  ]),
+  queues: objectWith<MeasuredQueues>([]),
+  prefix: optional(string({ maxLength: 100 })),
 };
 
 /**
@@ -25,7 +28,7 @@ const shape = {
  * @throws InvalidOptionError; what the registry throws when it has metrics of these names.
  */
 export function registerQueueMetrics(options: QueuePrometheusOptions): () => void {
-  const { registry, queues, prefix = '' } = readOptions(OWNER, shape, options);
+  const { registry, queues, prefix = '' } = parseOptions(OWNER, shape, options);
   checkQueues(OWNER, queues);
   const registered = queueMetrics.map((metric) => {
     const description = { name: prefix + metric.name, help: metric.help, labelNames: ['queue'] };

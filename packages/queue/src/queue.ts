@@ -1,4 +1,4 @@
-import type { Listen } from '@holdfast/resilience';
+import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { Priority } from './place.ts';
@@ -23,7 +23,7 @@ export interface Queue {
   /** Where the queue stands; see `state.ts` for the drawing. */
   readonly state: QueueState['at'];
   /** Listens to what happens; the same events are published on `node:diagnostics_channel`. */
-  readonly on: Listen<QueueEvents>;
+  readonly on: Subscribe<QueueEvents>;
   /**
    * Resolves once the journal is open and the first attempt to reach Redis has ended either way.
    * Calling it is optional; `enqueue` waits for the same moment.

@@ -1,4 +1,4 @@
-import { type Announcer, type Clock, type Random, sleep } from '@holdfast/resilience';
+import { type Emitter, type Clock, type Random, sleep } from '@holdfast/foundation';
 import type { BackendFailure, Publication, PublishReceipt, PublishedJob } from './backend.ts';
 import { type DrainParts, drainOnce, publishKeeping, repeatInherited } from './drain.ts';
 import { BackendError } from './errors.ts';
@@ -28,7 +28,7 @@ export interface Inflow {
 export interface RecoveryParts extends DrainParts {
   readonly standing: Standing;
   readonly inflow: Inflow;
-  readonly announcer: Announcer<QueueEvents>;
+  readonly announcer: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
   /** Every job goes through the journal, also while Redis is there. */
@@ -155,7 +155,7 @@ export class Recovery {
     this.forward();
     if (jobs === 0) return;
     const atMs = clock.now();
-    announcer.announce('drained', { jobs, tookMs: atMs - startedMs, atMs });
+    announcer.emit('drained', { jobs, tookMs: atMs - startedMs, atMs });
   }
 }
 

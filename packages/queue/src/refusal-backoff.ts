@@ -1,4 +1,4 @@
-import { type Backoff, exponentialBackoff } from '@holdfast/resilience';
+import { type Backoff, exponentialBackoff } from '@holdfast/foundation';
 
 /** Delays between attempts at a store that answers but refuses, or has just gone away. */
 export const refusalBackoff: Backoff = exponentialBackoff({

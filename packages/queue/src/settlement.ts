@@ -1,4 +1,4 @@
-import { type Clock, type Random, sleep } from '@holdfast/resilience';
+import { type Clock, type Random, sleep } from '@holdfast/foundation';
 import type { Delivery, Subscription } from './backend.ts';
 import { RecentIds } from './recent-ids.ts';
 import { refusalBackoff } from './refusal-backoff.ts';

@@ -1,16 +1,16 @@
-import type { Announcer, Clock } from '@holdfast/resilience';
+import type { Emitter, Clock } from '@holdfast/foundation';
 import type { BackendFailure } from './backend.ts';
 import type { QueueEvents } from './queue.ts';
 import { type QueueMoment, type QueueState, transition } from './state.ts';
 
 /** Where the queue stands, and why; announces every change. */
 export class Standing {
-  readonly #announcer: Announcer<QueueEvents>;
+  readonly #announcer: Emitter<QueueEvents>;
   readonly #clock: Clock;
   #state: QueueState = { at: 'opening' };
   #failure: BackendFailure | undefined;
 
-  constructor(announcer: Announcer<QueueEvents>, clock: Clock) {
+  constructor(announcer: Emitter<QueueEvents>, clock: Clock) {
     this.#announcer = announcer;
     this.#clock = clock;
   }
@@ -34,7 +34,7 @@ export class Standing {
     const to = transition(from, moment);
     if (to === from) return;
     this.#state = to;
-    this.#announcer.announce('state', {
+    this.#announcer.emit('state', {
       from: from.at,
       to: to.at,
       ...('errorClass' in to && { errorClass: to.errorClass }),

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { memoryLedger } from '../src/ledger/memory-ledger.ts';
 import type { Handler, Job, ProcessOptions } from '../src/queue.ts';
 import { hand } from './fake-topic.ts';

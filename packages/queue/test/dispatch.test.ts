@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { BackendError } from '../src/errors.ts';
 import type { QueueEvents } from '../src/queue.ts';
 import { type TestQueue, openTestQueue } from './open-queue.ts';

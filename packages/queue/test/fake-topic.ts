@@ -1,4 +1,4 @@
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import type {
   Delivery,
   PeekedJob,

@@ -1,5 +1,5 @@
 import type { Journal, JournalEvents, JournalRecord, ReadLimits } from '@holdfast/journal';
-import { createAnnouncer } from '@holdfast/resilience';
+import { createEmitter } from '@holdfast/foundation';
 
 interface Append {
   readonly payloads: readonly Uint8Array[];
@@ -22,7 +22,7 @@ export class ModelDisk {
   open(): Journal {
     this.#epoch += 1;
     const epoch = this.#epoch;
-    const { on } = createAnnouncer<JournalEvents>('holdfast:journal');
+    const { on } = createEmitter<JournalEvents>('holdfast:journal');
     const first = (): number => this.#first;
     const next = (): number => this.#next;
     const close = (): Promise<void> => Promise.resolve();

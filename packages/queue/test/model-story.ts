@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createAnnouncer, seededRandom } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { createEmitter, seededRandom } from '@holdfast/foundation';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { Backlog } from '../src/backlog.ts';
 import { Dispatcher } from '../src/dispatcher.ts';
 import { BackendError } from '../src/errors.ts';
@@ -209,7 +209,7 @@ export class Story {
       backlog,
       poison: new PoisonStore({ open: () => Promise.reject(new Error('no poison')), maxJobs: 1 }),
       fallback: 'journal',
-      announcer: createAnnouncer<QueueEvents>('holdfast:queue'),
+      announcer: createEmitter<QueueEvents>('holdfast:queue'),
       clock,
       random: seededRandom(7),
       maxTopics: 10,

@@ -1,6 +1,5 @@
-import { createFakeClock } from '@holdfast/resilience/testing';
-import type { FakeClock } from '@holdfast/resilience/testing';
-import { seededRandom } from '@holdfast/resilience';
+import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
+import { seededRandom } from '@holdfast/foundation';
 import { QueueAdapter } from '../src/adapter.ts';
 import { type QueueOptions, readQueueOptions } from '../src/options.ts';
 import { FakeBackend } from './fake-backend.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import type { FakeBackend } from './fake-backend.ts';
 import { type TestQueue, openTestQueue } from './open-queue.ts';
 

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { answerOfMost } from '../src/redis/asking.ts';
 import { SentinelRoute } from '../src/redis/sentinel-route.ts';
 import { slotOfTopic } from '../src/redis/slot.ts';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { BackendError } from '../src/errors.ts';
 import { Redis } from 'ioredis';
 

@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** A scenario could not be written down, so the report would miss it. */
 export class RecordNotWrittenError extends HoldfastError {

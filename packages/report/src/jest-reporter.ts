@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { AggregatedResult, Reporter, TestContext } from '@jest/reporters';
-import { readOptions, systemClock, text } from '@holdfast/resilience';
+import { parseOptions, systemClock, string } from '@holdfast/foundation';
 import { ReportNotWrittenError } from './errors.ts';
 import { gatherRecords, gatherRun } from './gather.ts';
 import { renderPage } from './html.ts';
@@ -15,7 +15,7 @@ export interface JestReporterOptions {
   outputDirectory?: string;
 }
 
-const shape = { outputDirectory: text({ maxLength: 4_096, default: 'reports' }) };
+const shape = { outputDirectory: string({ maxLength: 4_096, default: 'reports' }) };
 const RECORDS_PREFIX = 'records-';
 
 /**
@@ -29,7 +29,7 @@ export default class HoldfastReporter implements Reporter {
 
   /** @throws InvalidOptionError */
   constructor(jest: { rootDir: string }, options?: JestReporterOptions) {
-    const { outputDirectory } = readOptions('HoldfastReporter', shape, options);
+    const { outputDirectory } = parseOptions('HoldfastReporter', shape, options);
     this.#rootDirectory = jest.rootDir;
     this.#directory = resolve(jest.rootDir, outputDirectory);
     this.#records = join(this.#directory, `${RECORDS_PREFIX}${process.pid}`);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { ScenarioRecord } from './report.ts';
 import { readScenario } from './scenario.ts';
 

@@ -1,13 +1,13 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   number,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import { redact } from './redact.ts';
 import type { Moment, ScenarioRecord, Stage } from './report.ts';
 
@@ -21,17 +21,17 @@ const anyInteger = integer({ min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_
 
 const momentShape = {
   atMs: number({ min: -MAX_MS, max: MAX_MS }),
-  event: text({ maxLength: 200 }),
+  event: string({ maxLength: 200 }),
 };
 
-const moments: Rule<readonly Moment[]> = {
+const moments: OptionRule<readonly Moment[]> = {
   permitted: `an array of at most ${MAX_MOMENTS} moments`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value) || value.length > MAX_MOMENTS) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     return value.map((moment, index) => {
-      const { atMs, event } = readOptions(owner, momentShape, moment, `${field}.${index}`);
+      const { atMs, event } = parseOptions(owner, momentShape, moment, `${field}.${index}`);
       return { atMs, event: redact(event) };
     });
   },
@@ -40,9 +40,9 @@ const moments: Rule<readonly Moment[]> = {
 const stages: readonly Stage[] = ['local', 'docker', 'compose'];
 
 const scenarioShape = {
-  family: text({ maxLength: 100 }),
-  scenario: text({ maxLength: 300 }),
-  fault: text({ maxLength: 300 }),
+  family: string({ maxLength: 100 }),
+  scenario: string({ maxLength: 300 }),
+  fault: string({ maxLength: 300 }),
   stage: oneOf(stages),
   seed: optional(anyInteger),
   detectedAfterMs: elapsedMs,
@@ -54,7 +54,7 @@ const scenarioShape = {
   lostByServer: count,
   duplicated: count,
   outOfOrder: count,
-  note: optional(text({ maxLength: 1_000 })),
+  note: optional(string({ maxLength: 1_000 })),
   timeline: optional(moments),
 };
 
@@ -63,7 +63,7 @@ const scenarioShape = {
  * @throws InvalidOptionError naming the field
  */
 export function readScenario(owner: string, given: unknown): ScenarioRecord {
-  const scenario = readOptions(owner, scenarioShape, given);
+  const scenario = parseOptions(owner, scenarioShape, given);
   return {
     ...scenario,
     family: redact(scenario.family),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { InvalidOptionError, integer, readOptions } from '@holdfast/resilience';
+import { InvalidOptionError, integer, parseOptions } from '@holdfast/foundation';
 import { RunNotReadableError } from './errors.ts';
 import type { Totals } from './report.ts';
 import { oneLine, renderTotals } from './terminal.ts';
@@ -45,7 +45,7 @@ function readRun(path: string): { totals: Totals; interrupted: boolean } {
       throw new InvalidOptionError('summarise', 'totals', undefined, 'the counts of a run');
     }
     return {
-      totals: readOptions('summarise', totalsShape, run.totals, 'totals'),
+      totals: parseOptions('summarise', totalsShape, run.totals, 'totals'),
       interrupted: 'interrupted' in run && run.interrupted === true,
     };
   } catch (error) {

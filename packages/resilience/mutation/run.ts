@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { seededRandom } from '../src/chance.ts';
+import { seededRandom } from '@holdfast/foundation';
 import { type Mutant, applyTo, mutantsOf } from './mutants.ts';
 import { type Target, harmless, targets } from './targets.ts';
 

@@ -1,9 +1,19 @@
-import { type Random, systemRandom } from './chance.ts';
+import {
+  callback,
+  type Clock,
+  objectWith,
+  HoldfastError,
+  integer,
+  InvalidOptionError,
+  number,
+  type Random,
+  parseOptions,
+  systemClock,
+  systemRandom,
+  string,
+} from '@holdfast/foundation';
 import { classifyError } from './classify.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { HoldfastError, InvalidOptionError } from './errors.ts';
 import { Gradient } from './gradient.ts';
-import { callback, having, integer, number, readOptions, text } from './options.ts';
 import { withoutStack } from './stackless.ts';
 
 export interface AdaptiveLimitOptions {
@@ -89,7 +99,7 @@ const signsOfOverload = new Set([
 const limit = (fallback: number) => integer({ min: 1, max: 1_000_000, default: fallback });
 
 const shape = {
-  name: text({ maxLength: 200, default: 'adaptive-limit' }),
+  name: string({ maxLength: 200, default: 'adaptive-limit' }),
   initialLimit: limit(20),
   minLimit: limit(1),
   maxLimit: limit(1_000),
@@ -100,13 +110,13 @@ const shape = {
   isDrop: callback<(error: unknown) => boolean>((error) =>
     signsOfOverload.has(classifyError(error)),
   ),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
 /** @throws InvalidOptionError */
 export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLimit {
-  const settled = readOptions('createAdaptiveLimit', shape, options);
+  const settled = parseOptions('createAdaptiveLimit', shape, options);
   const { name, initialLimit, minLimit, maxLimit, isDrop, clock } = settled;
   if (minLimit > maxLimit) {
     const permitted = `at most maxLimit (${maxLimit})`;

@@ -1,10 +1,10 @@
-import { Place } from './waiting-line.ts';
+import { ListNode } from '@holdfast/foundation';
 
 /**
  * One caller's wait: in line until it is admitted, refused or aborted, whichever comes first. It is its
  * own listener on the caller's signal, which is let go of whichever way the wait ends.
  */
-export abstract class Admission<T> extends Place {
+export abstract class Admission<T> extends ListNode {
   readonly promise: Promise<T>;
   readonly #signal: AbortSignal | undefined;
   #resolve: ((value: T) => void) | undefined;

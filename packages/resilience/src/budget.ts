@@ -1,5 +1,4 @@
-import { type Clock, systemClock } from './clock.ts';
-import { having, number, readOptions } from './options.ts';
+import { type Clock, objectWith, number, parseOptions, systemClock } from '@holdfast/foundation';
 
 /** The least a policy needs to spend extra calls from an allowance it shares with others. */
 export interface Budget {
@@ -35,7 +34,7 @@ const shape = {
   retryRatio: number({ min: 0, max: 1, default: 0.1 }),
   maxSavedRetries: number({ min: 0, max: 1_000_000, default: 100 }),
   minRetriesPerSecond: number({ min: 0, max: 1_000_000, default: 1 }),
-  clock: having<Clock>(['now'], systemClock),
+  clock: objectWith<Clock>(['now'], systemClock),
 };
 
 /**
@@ -46,7 +45,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function createRetryBudget(options?: RetryBudgetOptions): RetryBudget {
-  const settled = readOptions('createRetryBudget', shape, options);
+  const settled = parseOptions('createRetryBudget', shape, options);
   const { retryRatio, maxSavedRetries, minRetriesPerSecond, clock } = settled;
   let saved = maxSavedRetries;
   let refilledMs = clock.now();

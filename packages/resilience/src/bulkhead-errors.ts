@@ -1,4 +1,4 @@
-import { HoldfastError } from './errors.ts';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** All slots are taken and the queue is full, or somebody more urgent took the place in it. */
 export class BulkheadFullError extends HoldfastError {

@@ -5,11 +5,20 @@ import {
   BulkheadFullError,
   BulkheadTimeoutError,
 } from './bulkhead-errors.ts';
-import { type Clock, type Timer, systemClock } from './clock.ts';
-import { type Listen, createAnnouncer } from './events.ts';
-import { having, integer, oneOf, readOptions, text } from './options.ts';
+import {
+  type Clock,
+  createEmitter,
+  objectWith,
+  integer,
+  LinkedList,
+  type Subscribe,
+  oneOf,
+  parseOptions,
+  systemClock,
+  string,
+  type Timer,
+} from '@holdfast/foundation';
 import { soon, withoutStack } from './stackless.ts';
-import { WaitingLine } from './waiting-line.ts';
 
 /** Who is served first when calls wait; within one class, first come, first served. */
 export type Priority = 'high' | 'normal' | 'low';
@@ -86,7 +95,7 @@ export interface Bulkhead {
     options?: AcquireOptions,
   ): Promise<T>;
   getStats(): BulkheadStats;
-  readonly on: Listen<BulkheadEvents>;
+  readonly on: Subscribe<BulkheadEvents>;
   /** Refuses every waiting call with BulkheadClearedError; running ones go on. */
   clear(): void;
   /** Clears the queue and refuses every further call; running ones go on. */
@@ -127,23 +136,23 @@ const COUNT_MAX = 1_000_000;
 const LATEST_WEIGHT = 0.1;
 
 const shape = {
-  name: text({ maxLength: 200, default: 'bulkhead' }),
+  name: string({ maxLength: 200, default: 'bulkhead' }),
   maxConcurrent: integer({ min: 1, max: COUNT_MAX, default: 10 }),
   maxQueueSize: integer({ min: 0, max: COUNT_MAX, default: 100 }),
   queueTimeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 5_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
 export function createBulkhead(options?: BulkheadOptions): Bulkhead {
-  const settled = readOptions('createBulkhead', shape, options);
+  const settled = parseOptions('createBulkhead', shape, options);
   const { name, maxConcurrent, maxQueueSize, queueTimeoutMs, clock } = settled;
-  const announcer = createAnnouncer<BulkheadEvents>('holdfast:bulkhead');
+  const announcer = createEmitter<BulkheadEvents>('holdfast:bulkhead');
 
   const lines = {
-    high: new WaitingLine<Waiter>(),
-    normal: new WaitingLine<Waiter>(),
-    low: new WaitingLine<Waiter>(),
+    high: new LinkedList<Waiter>(),
+    normal: new LinkedList<Waiter>(),
+    low: new LinkedList<Waiter>(),
   };
   let active = 0;
   let queued = 0;
@@ -155,7 +164,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
   let expiry: Timer | undefined;
 
   const announceRejected = (reason: BulkheadEvents['rejected']['reason']): void => {
-    if (announcer.heard('rejected')) announcer.announce('rejected', { name, reason });
+    if (announcer.hasListeners('rejected')) announcer.emit('rejected', { name, reason });
   };
 
   /** Takes a slot; gives the moment, which `end` wants back. */
@@ -182,7 +191,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
   };
 
   const admitNext = (): void => {
-    const waiter = lines.high.takeFirst() ?? lines.normal.takeFirst() ?? lines.low.takeFirst();
+    const waiter = lines.high.shift() ?? lines.normal.shift() ?? lines.low.shift();
     if (waiter === undefined) return;
     left();
     waiter.admit(begin());
@@ -213,7 +222,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     for (const priority of priorities) {
       const line = lines[priority];
       while ((line.first?.deadlineMs ?? Infinity) <= nowMs) {
-        const waiter = line.takeFirst();
+        const waiter = line.shift();
         left();
         timedOut += 1;
         announceRejected('timeout');
@@ -235,19 +244,19 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
   };
 
   /** Whose place a more urgent call takes: the last to come of the least urgent class. */
-  const victimLine = (priority: Priority): WaitingLine<Waiter> | undefined => {
-    const leastUrgent = lines.low.length > 0 ? 'low' : 'normal';
+  const victimLine = (priority: Priority): LinkedList<Waiter> | undefined => {
+    const leastUrgent = lines.low.size > 0 ? 'low' : 'normal';
     const outranked = priorities.indexOf(leastUrgent) > priorities.indexOf(priority);
     return outranked ? lines[leastUrgent] : undefined;
   };
 
   const abandoned = (waiter: Waiter): void => {
-    if (lines[waiter.priority].leave(waiter)) left();
+    if (lines[waiter.priority].remove(waiter)) left();
   };
 
   const wait = (priority: Priority, signal: AbortSignal | undefined): Promise<number> => {
     const waiter = new Waiter(clock.now() + queueTimeoutMs, priority, signal, abandoned);
-    lines[priority].join(waiter);
+    lines[priority].append(waiter);
     queued += 1;
     armExpiry();
     return waiter.promise;
@@ -260,13 +269,13 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
     const priority =
       given?.priority === undefined
         ? 'normal'
-        : priorityRule.accepts(given.priority, 'priority', 'bulkhead.acquire');
+        : priorityRule.parse(given.priority, 'priority', 'bulkhead.acquire');
     if (closed) {
       announceRejected('closed');
       throw new BulkheadClosedError(name);
     }
     if (queued < maxQueueSize) return wait(priority, given?.signal);
-    const victim = victimLine(priority)?.takeLast();
+    const victim = victimLine(priority)?.pop();
     if (victim === undefined) return refuseSoon(full());
     queued -= 1;
     const admission = wait(priority, given?.signal);
@@ -291,7 +300,7 @@ export function createBulkhead(options?: BulkheadOptions): Bulkhead {
   const clear = (): void => {
     for (const priority of priorities) {
       const line = lines[priority];
-      for (let waiter = line.takeFirst(); waiter !== undefined; waiter = line.takeFirst()) {
+      for (let waiter = line.shift(); waiter !== undefined; waiter = line.shift()) {
         left();
         announceRejected('cleared');
         waiter.refuse(new BulkheadClearedError(name));

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isHoldfastError } from './errors.ts';
+import { isHoldfastError } from '@holdfast/foundation';
 
 /**
  * What kind of failure an error is, whoever threw it: `node:net`, `node:dns`, `node:tls`, undici's

@@ -1,4 +1,4 @@
-import { integer, readOptions } from './options.ts';
+import { integer, parseOptions } from '@holdfast/foundation';
 
 export interface CoalescerOptions {
   /** How many keys can be in flight at a time; calls for further keys run on their own. Default 10 000. */
@@ -46,7 +46,7 @@ const shape = { maxKeys: integer({ min: 1, max: 1_000_000, default: 10_000 }) };
  * @throws InvalidOptionError
  */
 export function createCoalescer<T>(options?: CoalescerOptions): Coalescer<T> {
-  const { maxKeys } = readOptions('createCoalescer', shape, options);
+  const { maxKeys } = parseOptions('createCoalescer', shape, options);
   const flights = new Map<string, Flight<T>>();
   let joined = 0;
   let overflowed = 0;

@@ -1,6 +1,13 @@
-import { type Clock, systemClock } from './clock.ts';
-import { InvalidOptionError, isHoldfastError } from './errors.ts';
-import { callback, having, integer, readOptions } from './options.ts';
+import {
+  callback,
+  type Clock,
+  objectWith,
+  integer,
+  InvalidOptionError,
+  isHoldfastError,
+  parseOptions,
+  systemClock,
+} from '@holdfast/foundation';
 
 /** An answer kept from an earlier call. */
 export interface CachedValue<T> {
@@ -61,12 +68,12 @@ const notACallersMistake = (error: unknown): boolean =>
 const shape = {
   maxStaleMs: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 86_400_000 }),
   shouldFallBack: callback<(error: unknown) => boolean>(notACallersMistake),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
 export function createFallback(options?: FallbackOptions): Fallback {
-  const { maxStaleMs, shouldFallBack, clock } = readOptions('createFallback', shape, options);
+  const { maxStaleMs, shouldFallBack, clock } = parseOptions('createFallback', shape, options);
 
   const substituteFor = <T, F>(
     error: unknown,

@@ -1,4 +1,4 @@
-import type { Random } from './chance.ts';
+import type { Random } from '@holdfast/foundation';
 
 /** The settings of a {@link Gradient}, all of them present and in range. */
 export interface GradientSettings {

@@ -1,5 +1,4 @@
-import type { Clock, Timer } from './clock.ts';
-import type { Deadline } from './deadlines.ts';
+import type { Clock, Deadline, Timer } from '@holdfast/foundation';
 
 /** Where a call's deadline is kept: a shared list, or a timer of its own. */
 export interface DeadlineKeeper {
@@ -71,8 +70,9 @@ export function ownDeadline(clock: Clock, timeoutMs: number): DeadlineKeeper {
 
 class GuardedCall<T> implements Deadline {
   dueMs = Infinity;
-  earlier: Deadline | undefined = undefined;
-  later: Deadline | undefined = undefined;
+  list: object | undefined = undefined;
+  previous: this | undefined = undefined;
+  next: this | undefined = undefined;
 
   readonly #controller = new AbortController();
   readonly #options: GuardOptions;

@@ -1,8 +1,17 @@
 import { type Budget, createRetryBudget } from './budget.ts';
-import { type Clock, type Timer, systemClock } from './clock.ts';
-import { HoldfastError, InvalidOptionError } from './errors.ts';
+import {
+  type Clock,
+  objectWith,
+  HoldfastError,
+  integer,
+  InvalidOptionError,
+  number,
+  optional,
+  parseOptions,
+  systemClock,
+  type Timer,
+} from '@holdfast/foundation';
 import { LatencyQuantile } from './latency-quantile.ts';
-import { having, integer, number, optional, readOptions } from './options.ts';
 
 export interface HedgeOptions {
   /**
@@ -64,13 +73,13 @@ const shape = {
   minimumCalls: integer({ min: 1, max: 1_000_000, default: 20 }),
   windowMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 60_000 }),
   maxHedges: integer({ min: 1, max: 10, default: 1 }),
-  budget: optional(having<Budget>(['deposit', 'tryWithdraw'])),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  budget: optional(objectWith<Budget>(['deposit', 'tryWithdraw'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
 export function createHedge(options?: HedgeOptions): Hedge {
-  const settled = readOptions('createHedge', shape, options);
+  const settled = parseOptions('createHedge', shape, options);
   const { minimumCalls, maxHedges, windowMs, clock } = settled;
   if (settled.delayMs !== undefined && settled.quantile !== undefined) {
     const permitted = 'left out when delayMs is given';

@@ -3,39 +3,6 @@
  * through an argument.
  */
 export {
-  type Backoff,
-  type DecorrelatedBackoffOptions,
-  type ExponentialBackoffOptions,
-  decorrelatedBackoff,
-  exponentialBackoff,
-} from './backoff.ts';
-export { type Random, seededRandom, systemRandom } from './chance.ts';
-export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
-export {
-  HoldfastError,
-  type HoldfastErrorDetails,
-  InvalidOptionError,
-  type Outcome,
-  isHoldfastError,
-} from './errors.ts';
-export { type Deadline, Deadlines } from './deadlines.ts';
-export { type Announcer, type Listen, createAnnouncer, nextEvent } from './events.ts';
-export {
-  type Rule,
-  type Settled,
-  type Shape,
-  callback,
-  flag,
-  having,
-  integer,
-  nested,
-  number,
-  oneOf,
-  optional,
-  readOptions,
-  text,
-} from './options.ts';
-export {
   BulkheadClearedError,
   BulkheadClosedError,
   BulkheadFullError,
@@ -75,7 +42,6 @@ export {
   errorKinds,
   isRefusal,
 } from './classify.ts';
-export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
 export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
 export { type RetryOptions, type RetryableTest } from './retry-options.ts';
 export { type RetryEvents, type RetryStats } from './retry-course.ts';
@@ -188,4 +154,3 @@ export {
   ThrottledError,
   createThrottle,
 } from './throttle.ts';
-export { Place, WaitingLine } from './waiting-line.ts';

@@ -1,4 +1,4 @@
-import { type Clock } from './clock.ts';
+import { type Clock } from '@holdfast/foundation';
 
 /** Each bucket is this much wider than the one before, so that an estimate is off by 2.5 % at most. */
 const GROWTH = 1.05;

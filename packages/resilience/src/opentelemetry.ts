@@ -6,7 +6,7 @@ import type { BatchObservableCallback, Meter } from '@opentelemetry/api';
 import { type MeasuredPolicies, collectorsOf, measuredShape } from './metrics/measured-policies.ts';
 import { MetricReader } from './metrics/metric-reader.ts';
 import { MetricsRegisteredError } from './metrics/metrics-errors.ts';
-import { having, readOptions } from './options.ts';
+import { objectWith, parseOptions } from '@holdfast/foundation';
 
 export { type MeasuredPolicies } from './metrics/measured-policies.ts';
 export { MetricsRegisteredError } from './metrics/metrics-errors.ts';
@@ -19,7 +19,7 @@ const OWNER = 'registerOpenTelemetryMetrics';
 
 const shape = {
   ...measuredShape,
-  meter: having<Meter>([
+  meter: objectWith<Meter>([
     'createObservableCounter',
     'createObservableGauge',
     'addBatchObservableCallback',
@@ -37,7 +37,7 @@ const registered = new WeakMap<Meter, Set<string>>();
  * @throws InvalidOptionError, MetricsRegisteredError
  */
 export function registerOpenTelemetryMetrics(options: OpenTelemetryMetricsOptions): () => void {
-  const settled = readOptions(OWNER, shape, options);
+  const settled = parseOptions(OWNER, shape, options);
   const { meter, prefix } = settled;
   const reader = new MetricReader(collectorsOf(OWNER, settled));
   const names = registered.get(meter) ?? new Set<string>();

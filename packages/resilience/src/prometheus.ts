@@ -7,7 +7,7 @@ import { type MeasuredPolicies, collectorsOf, measuredShape } from './metrics/me
 import type { Metric, Sample } from './metrics/metric.ts';
 import { MetricReader } from './metrics/metric-reader.ts';
 import { MetricsRegisteredError } from './metrics/metrics-errors.ts';
-import { having, readOptions } from './options.ts';
+import { objectWith, parseOptions } from '@holdfast/foundation';
 
 export { type MeasuredPolicies } from './metrics/measured-policies.ts';
 export { MetricsRegisteredError } from './metrics/metrics-errors.ts';
@@ -23,7 +23,11 @@ const OWNER = 'registerPrometheusMetrics';
 
 const shape = {
   ...measuredShape,
-  registry: having<PrometheusRegistry>(['registerMetric', 'getSingleMetric', 'removeSingleMetric']),
+  registry: objectWith<PrometheusRegistry>([
+    'registerMetric',
+    'getSingleMetric',
+    'removeSingleMetric',
+  ]),
 };
 
 /**
@@ -32,7 +36,7 @@ const shape = {
  * @throws InvalidOptionError, MetricsRegisteredError
  */
 export function registerPrometheusMetrics(options: PrometheusMetricsOptions): () => void {
-  const settled = readOptions(OWNER, shape, options);
+  const settled = parseOptions(OWNER, shape, options);
   const { registry, prefix } = settled;
   const reader = new MetricReader(collectorsOf(OWNER, settled));
   const taken = reader.metrics

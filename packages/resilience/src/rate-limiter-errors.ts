@@ -1,4 +1,4 @@
-import { HoldfastError } from './errors.ts';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** The rate is used up; `retryAfterMs` says when the same call would be let through. */
 export class RateLimitedError extends HoldfastError {

@@ -1,12 +1,23 @@
 import { Admission } from './admission.ts';
-import { type Clock, type Timer, systemClock } from './clock.ts';
-import { InvalidOptionError } from './errors.ts';
-import { type Listen, createAnnouncer } from './events.ts';
-import { having, integer, nested, number, optional, readOptions, text } from './options.ts';
+import {
+  type Clock,
+  createEmitter,
+  objectWith,
+  integer,
+  InvalidOptionError,
+  LinkedList,
+  type Subscribe,
+  object,
+  number,
+  optional,
+  parseOptions,
+  systemClock,
+  string,
+  type Timer,
+} from '@holdfast/foundation';
 import { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
 import { soon, withoutStack } from './stackless.ts';
 import { TokenBucket } from './token-bucket.ts';
-import { WaitingLine } from './waiting-line.ts';
 
 /** A bucket's size and how fast it refills. */
 export interface Quota {
@@ -76,7 +87,7 @@ export interface RateLimiter {
   /** How long until a call that came now would be let through: 0 when at once. */
   retryAfterMs(tokens?: number): number;
   getStats(): RateLimiterStats;
-  readonly on: Listen<RateLimiterEvents>;
+  readonly on: Subscribe<RateLimiterEvents>;
   /** Refuses every waiting and every further call with RateLimiterClosedError. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -117,11 +128,11 @@ const quotaShape = { maxTokens: tokensRule, refillRate: rateRule };
 
 const shape = {
   ...quotaShape,
-  name: text({ maxLength: 200, default: 'rate-limiter' }),
-  sustained: optional(nested(quotaShape)),
+  name: string({ maxLength: 200, default: 'rate-limiter' }),
+  sustained: optional(object(quotaShape)),
   maxWaitMs: waitRule,
   maxQueueSize: integer({ min: 0, max: 1_000_000, default: 1_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
@@ -131,15 +142,15 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 
 /** @throws InvalidOptionError */
 export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter {
-  const settled = readOptions('createRateLimiter', shape, options);
+  const settled = parseOptions('createRateLimiter', shape, options);
   const { name, maxTokens, refillRate, sustained, maxQueueSize, clock } = settled;
   if (sustained !== undefined) refuseIdleQuota(settled, sustained);
   const bucket = new TokenBucket(maxTokens, refillRate, clock.now());
   const slowBucket =
     sustained && new TokenBucket(sustained.maxTokens, sustained.refillRate, clock.now());
 
-  const announcer = createAnnouncer<RateLimiterEvents>('holdfast:rate-limiter');
-  const line = new WaitingLine<Waiter>();
+  const announcer = createEmitter<RateLimiterEvents>('holdfast:rate-limiter');
+  const line = new LinkedList<Waiter>();
   let owedTokens = 0;
   let granted = 0;
   let rejected = 0;
@@ -177,7 +188,7 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
   const admitDue = (): void => {
     const nowMs = clock.now();
     while (line.first !== undefined && waitMsFor(line.first.tokens, nowMs) === 0) {
-      const waiter = line.takeFirst();
+      const waiter = line.shift();
       if (waiter === undefined) break;
       owedTokens -= waiter.tokens;
       take(waiter.tokens, nowMs);
@@ -188,33 +199,33 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
 
   const refuse = (tokens: number, retryAfterMs: number, maxWaitMs: number): RateLimitedError => {
     rejected += 1;
-    if (announcer.heard('rejected')) {
-      announcer.announce('rejected', { name, tokens, retryAfterMs });
+    if (announcer.hasListeners('rejected')) {
+      announcer.emit('rejected', { name, tokens, retryAfterMs });
     }
     const why =
       retryAfterMs > maxWaitMs
         ? `no ${tokens} of ${maxTokens} tokens within ${maxWaitMs} ms`
-        : `${line.length} calls are waiting already`;
+        : `${line.size} calls are waiting already`;
     return withoutStack(() => new RateLimitedError(name, why, retryAfterMs));
   };
 
   const abandoned = (waiter: Waiter): void => {
-    if (!line.leave(waiter)) return;
+    if (!line.remove(waiter)) return;
     owedTokens -= waiter.tokens;
     admitDue();
   };
 
   const wait = (tokens: number, signal: AbortSignal | undefined): Promise<void> => {
     const waiter = new Waiter(tokens, signal, abandoned);
-    line.join(waiter);
+    line.append(waiter);
     owedTokens += tokens;
-    if (line.length === 1) armRefill();
+    if (line.size === 1) armRefill();
     return waiter.promise;
   };
 
   const takeIfFree = (tokens = 1): boolean => {
     const nowMs = clock.now();
-    if (closed || line.length > 0 || waitMsFor(tokens, nowMs) > 0) return false;
+    if (closed || line.size > 0 || waitMsFor(tokens, nowMs) > 0) return false;
     take(tokens, nowMs);
     return true;
   };
@@ -232,7 +243,7 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
     const maxWaitMs =
       given.maxWaitMs === undefined
         ? settled.maxWaitMs
-        : waitRule.accepts(given.maxWaitMs, 'maxWaitMs', 'rateLimiter.acquire');
+        : waitRule.parse(given.maxWaitMs, 'maxWaitMs', 'rateLimiter.acquire');
     signal?.throwIfAborted();
     if (closed) {
       rejected += 1;
@@ -240,11 +251,11 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
     }
     const nowMs = clock.now();
     const waitMs = waitMsFor(owedTokens + tokens, nowMs);
-    if (waitMs === 0 && line.length === 0) {
+    if (waitMs === 0 && line.size === 0) {
       take(tokens, nowMs);
       return;
     }
-    if (waitMs <= maxWaitMs && line.length < maxQueueSize) {
+    if (waitMs <= maxWaitMs && line.size < maxQueueSize) {
       await wait(tokens, signal);
       return;
     }
@@ -255,7 +266,7 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
 
   const close = async (): Promise<void> => {
     closed = true;
-    for (let waiter = line.takeFirst(); waiter !== undefined; waiter = line.takeFirst()) {
+    for (let waiter = line.shift(); waiter !== undefined; waiter = line.shift()) {
       owedTokens -= waiter.tokens;
       rejected += 1;
       waiter.refuse(new RateLimiterClosedError(name));
@@ -284,7 +295,7 @@ export function createAskingLimiter(options: RateLimiterOptions): AskingLimiter 
         availableTokens: Math.floor(
           Math.min(available, slowBucket?.available(nowMs) ?? Infinity) + 1e-9,
         ),
-        queuedCount: line.length,
+        queuedCount: line.size,
         grantedCount: granted,
         rejectedCount: rejected,
         maxTokens,

@@ -1,5 +1,4 @@
-import type { Announcer } from './events.ts';
-import { retryAfterMsOf } from './retry-after.ts';
+import { type Emitter, retryAfterMsOf } from '@holdfast/foundation';
 import { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
 import type { SettledRetryOptions } from './retry-options.ts';
 import { TimeoutError } from './timeout.ts';
@@ -31,7 +30,7 @@ export type NextStep =
 /** Counts and announces for all courses of one policy. */
 export class RetryLedger {
   readonly options: SettledRetryOptions;
-  readonly announcer: Announcer<RetryEvents>;
+  readonly announcer: Emitter<RetryEvents>;
   calls = 0;
   attempts = 0;
   successes = 0;
@@ -39,7 +38,7 @@ export class RetryLedger {
   exhausted = 0;
   budgetRefusals = 0;
 
-  constructor(options: SettledRetryOptions, announcer: Announcer<RetryEvents>) {
+  constructor(options: SettledRetryOptions, announcer: Emitter<RetryEvents>) {
     this.options = options;
     this.announcer = announcer;
   }
@@ -150,14 +149,14 @@ export class RetryCourse {
     const error = new RetryExhaustedError(name, this.#failed, limit);
     this.#ledger.exhausted += 1;
     if (limit === 'budget') this.#ledger.budgetRefusals += 1;
-    this.#ledger.announcer.announce('exhausted', { name, error });
+    this.#ledger.announcer.emit('exhausted', { name, error });
     return error;
   }
 
   #announce(nextDelayMs: number): void {
     const { announcer, options } = this.#ledger;
     const last = this.#failed.at(-1);
-    if (last === undefined || !announcer.heard('retrying')) return;
-    announcer.announce('retrying', { ...last, name: options.name, nextDelayMs });
+    if (last === undefined || !announcer.hasListeners('retrying')) return;
+    announcer.emit('retrying', { ...last, name: options.name, nextDelayMs });
   }
 }

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from './errors.ts';
+import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
 
 /** One attempt that failed. */
 export interface FailedAttempt {

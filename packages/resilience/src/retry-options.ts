@@ -1,19 +1,23 @@
-import { type Backoff, delayBounds, exponentialBackoff } from './backoff.ts';
-import { type Budget, createRetryBudget } from './budget.ts';
-import { type Random, systemRandom } from './chance.ts';
-import { type ErrorKind, classifyError, errorKinds } from './classify.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { InvalidOptionError } from './errors.ts';
 import {
-  type Rule,
+  type Backoff,
   callback,
-  having,
+  type Clock,
+  delayBounds,
+  exponentialBackoff,
+  objectWith,
   integer,
+  InvalidOptionError,
   number,
   optional,
-  readOptions,
-  text,
-} from './options.ts';
+  type Random,
+  parseOptions,
+  type OptionRule,
+  systemClock,
+  systemRandom,
+  string,
+} from '@holdfast/foundation';
+import { type Budget, createRetryBudget } from './budget.ts';
+import { type ErrorKind, classifyError, errorKinds } from './classify.ts';
 
 /** Decides whether an error is worth another attempt. */
 export type RetryableTest = (error: unknown, attemptNumber: number) => boolean;
@@ -84,19 +88,19 @@ const durationMs = integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const delayMs = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
 const shape = {
-  name: text({ maxLength: 200, default: 'retry' }),
+  name: string({ maxLength: 200, default: 'retry' }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   initialDelayMs: optional(delayMs),
   maxDelayMs: optional(delayMs),
   backoffMultiplier: optional(number({ min: 1, max: 100 })),
   jitterFactor: number({ min: 0, max: 1, default: 0.1 }),
-  backoff: optional(having<Backoff>(['delays'])),
+  backoff: optional(objectWith<Backoff>(['delays'])),
   retryableErrors: retryableErrors(),
   maxRetryAfterMs: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 30_000 }),
   timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 300_000 }),
   attemptTimeoutMs: optional(durationMs),
-  budget: optional(having<Budget>(['deposit', 'tryWithdraw'])),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  budget: optional(objectWith<Budget>(['deposit', 'tryWithdraw'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
@@ -105,7 +109,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function readRetryOptions(owner: string, given: unknown): SettledRetryOptions {
-  const settled = readOptions(owner, shape, given);
+  const settled = parseOptions(owner, shape, given);
   const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor, backoff, ...rest } = settled;
   const refuse = (name: string, value: unknown, permitted: string): never => {
     throw new InvalidOptionError(owner, name, value, permitted);
@@ -146,11 +150,11 @@ export function readRetryOptions(owner: string, given: unknown): SettledRetryOpt
 
 type Retryability = Pick<SettledRetryOptions, 'isRetryable' | 'retriesRefusals'>;
 
-function retryableErrors(): Rule<Retryability> {
+function retryableErrors(): OptionRule<Retryability> {
   const permitted = `a function or an array of ${errorKinds.join(', ')}`;
   return {
     permitted,
-    accepts: (value, field, owner) => {
+    parse: (value, field, owner) => {
       if (isTest(value)) return { isRetryable: value, retriesRefusals: true };
       if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, permitted);
       const kinds: unknown[] = value;
@@ -161,7 +165,7 @@ function retryableErrors(): Rule<Retryability> {
       });
       return byKinds(chosen);
     },
-    absent: () => byKinds(transientKinds),
+    defaultValue: () => byKinds(transientKinds),
   };
 }
 

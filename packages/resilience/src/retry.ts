@@ -1,6 +1,4 @@
-import { sleep } from './clock.ts';
-import { type Listen, createAnnouncer } from './events.ts';
-import { Deadlines } from './deadlines.ts';
+import { createEmitter, Deadlines, type Subscribe, sleep } from '@holdfast/foundation';
 import { type DeadlineKeeper, ownDeadline, runGuarded } from './guarded-call.ts';
 import { RetryCourse, type RetryEvents, RetryLedger, type RetryStats } from './retry-course.ts';
 import { type RetryOptions, type SettledRetryOptions, readRetryOptions } from './retry-options.ts';
@@ -20,7 +18,7 @@ export interface Retry {
     work: RetriedWork<T>,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<T>;
-  readonly on: Listen<RetryEvents>;
+  readonly on: Subscribe<RetryEvents>;
   getStats(): RetryStats;
 }
 
@@ -49,13 +47,13 @@ export async function retry<T>(
 }
 
 class Retrying implements Retry {
-  readonly on: Listen<RetryEvents>;
+  readonly on: Subscribe<RetryEvents>;
   readonly #ledger: RetryLedger;
   readonly #total: DeadlineKeeper;
   readonly #each: DeadlineKeeper | undefined;
 
   constructor(options: SettledRetryOptions, keeper: (limitMs: number) => DeadlineKeeper) {
-    const announcer = createAnnouncer<RetryEvents>('holdfast:retry');
+    const announcer = createEmitter<RetryEvents>('holdfast:retry');
     this.on = announcer.on;
     this.#ledger = new RetryLedger(options, announcer);
     this.#total = keeper(options.timeoutMs);

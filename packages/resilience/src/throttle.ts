@@ -1,7 +1,16 @@
-import { type Random, systemRandom } from './chance.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { HoldfastError } from './errors.ts';
-import { callback, having, integer, number, readOptions, text } from './options.ts';
+import {
+  callback,
+  type Clock,
+  objectWith,
+  HoldfastError,
+  integer,
+  number,
+  type Random,
+  parseOptions,
+  systemClock,
+  systemRandom,
+  string,
+} from '@holdfast/foundation';
 import { withoutStack } from './stackless.ts';
 
 export interface ThrottleOptions {
@@ -65,17 +74,17 @@ export interface Throttle {
 const BUCKETS = 12;
 
 const shape = {
-  name: text({ maxLength: 200, default: 'throttle' }),
+  name: string({ maxLength: 200, default: 'throttle' }),
   tolerance: number({ min: 1, max: 100, default: 2 }),
   windowMs: integer({ min: BUCKETS, max: Number.MAX_SAFE_INTEGER, default: 120_000 }),
   isOverload: callback<(error: unknown) => boolean>(() => true),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
 /** @throws InvalidOptionError */
 export function createThrottle(options?: ThrottleOptions): Throttle {
-  const settled = readOptions('createThrottle', shape, options);
+  const settled = parseOptions('createThrottle', shape, options);
   const { name, tolerance, windowMs, isOverload, clock, random } = settled;
   const requests = new WindowCount(windowMs, clock);
   const accepts = new WindowCount(windowMs, clock);

@@ -1,8 +1,14 @@
-import { type Clock, systemClock } from './clock.ts';
-import { Deadlines } from './deadlines.ts';
-import { HoldfastError } from './errors.ts';
+import {
+  type Clock,
+  Deadlines,
+  objectWith,
+  HoldfastError,
+  integer,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
 import { ownDeadline, runGuarded } from './guarded-call.ts';
-import { having, integer, readOptions, text } from './options.ts';
 
 export interface TimeoutOptions {
   /** How long the work may take, in milliseconds. */
@@ -50,8 +56,8 @@ export class TimeoutError extends HoldfastError {
 
 const shape = {
   timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  name: text({ maxLength: 200, default: 'timeout' }),
-  clock: having<Clock>(['now', 'schedule'], systemClock),
+  name: string({ maxLength: 200, default: 'timeout' }),
+  clock: objectWith<Clock>(['now', 'schedule'], systemClock),
 };
 
 /**
@@ -60,7 +66,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function createTimeout(options: TimeoutOptions): Timeout {
-  const { timeoutMs, name, clock } = readOptions('createTimeout', shape, options);
+  const { timeoutMs, name, clock } = parseOptions('createTimeout', shape, options);
   const deadlines = new Deadlines(clock, timeoutMs);
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
   return {
@@ -79,7 +85,7 @@ export async function withTimeout<T>(
   options: TimeoutOptions & TimeoutCallOptions,
 ): Promise<T> {
   const { signal, onSettled, ...given } = options;
-  const { timeoutMs, name, clock } = readOptions('withTimeout', shape, given);
+  const { timeoutMs, name, clock } = parseOptions('withTimeout', shape, given);
   const deadlines = ownDeadline(clock, timeoutMs);
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
   return runGuarded(work, { deadlines, timedOut, signal, onSettled });

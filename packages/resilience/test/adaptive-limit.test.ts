@@ -1,12 +1,11 @@
 import { expect, test } from '@jest/globals';
+import { type Clock, seededRandom } from '@holdfast/foundation';
 import {
   type AdaptiveLimitOptions,
-  type Clock,
   LimitExceededError,
   createAdaptiveLimit,
-  seededRandom,
 } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerLoad, goodput, quantileOf, runSimulatedServer } from './simulated-server.ts';
 import { failureOf } from './failures.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createRetryBudget } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 test('ten calls earn one retry, and no more than the most is saved', () => {
   const budget = createRetryBudget({

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type Bulkhead, type Priority, type Release, createBulkhead } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import {
   type Arbitrary,
   array,

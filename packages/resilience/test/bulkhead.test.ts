@@ -1,16 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
+import { InvalidOptionError } from '@holdfast/foundation';
 import {
   type BulkheadOptions,
   BulkheadClearedError,
   BulkheadClosedError,
   BulkheadFullError,
   BulkheadTimeoutError,
-  InvalidOptionError,
   createBulkhead,
 } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 /** A piece of work that ends when the test says so. */

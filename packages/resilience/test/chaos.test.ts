@@ -10,7 +10,7 @@ import {
   chaosStall,
   createChaos,
 } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 test('while it is off, a call goes straight through and nothing is drawn', () => {

@@ -1,12 +1,10 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { type Clock, type Random, seededRandom } from '@holdfast/foundation';
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
   type CircuitPermit,
-  type Clock,
-  type Random,
   createCircuitBreaker,
-  seededRandom,
 } from '@holdfast/resilience';
 import { CircuitModel, modelRules } from './circuit-model.ts';
 

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, jest, test } from '@jest/globals';
+import { InvalidOptionError } from '@holdfast/foundation';
 import {
   type CircuitBreakerOptions,
   CircuitOpenError,
-  InvalidOptionError,
   createCircuitBreaker,
   retry,
 } from '@holdfast/resilience';

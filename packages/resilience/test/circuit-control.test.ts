@@ -1,10 +1,7 @@
 import { expect, jest, test } from '@jest/globals';
-import {
-  type CircuitStateChange,
-  InvalidOptionError,
-  createCircuitBreaker,
-} from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { InvalidOptionError } from '@holdfast/foundation';
+import { type CircuitStateChange, createCircuitBreaker } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { fail, held, open, refused, succeed } from './circuit-fixture.ts';
 
 test('H8: a step of the wall clock by an hour, either way, changes no decision', async () => {

@@ -1,6 +1,9 @@
-import type { CircuitBreaker, CircuitBreakerOptions } from '@holdfast/resilience';
-import { createCircuitBreaker } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import {
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  createCircuitBreaker,
+} from '@holdfast/resilience';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 
 export const refused: Error = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
 

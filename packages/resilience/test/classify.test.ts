@@ -2,17 +2,15 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from '@jest/globals';
+import { HoldfastError, parseRetryAfter, retryAfterMsOf } from '@holdfast/foundation';
 import {
   BulkheadFullError,
   CircuitOpenError,
-  HoldfastError,
   RateLimitedError,
   RetryExhaustedError,
   TimeoutError,
   classifyError,
   isRefusal,
-  parseRetryAfter,
-  retryAfterMsOf,
 } from '@holdfast/resilience';
 
 class OwnError extends HoldfastError {

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import { InvalidOptionError, createCoalescer } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
+import { createCoalescer } from '@holdfast/resilience';
 import { failureOf } from './failures.ts';
 
 test('calls for one key share one flight, calls for another have their own', async () => {

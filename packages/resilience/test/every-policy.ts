@@ -1,3 +1,4 @@
+import { seededRandom } from '@holdfast/foundation';
 import {
   type CircuitBreaker,
   type ResilienceStack,
@@ -11,10 +12,9 @@ import {
   createResilienceStack,
   createRetry,
   createThrottle,
-  seededRandom,
 } from '@holdfast/resilience';
 import type { MeasuredPolicies } from '@holdfast/resilience/prometheus';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 
 export interface EveryPolicy {
   readonly clock: FakeClock;

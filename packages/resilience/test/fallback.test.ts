@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { InvalidOptionError, createFallback } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { InvalidOptionError } from '@holdfast/foundation';
+import { createFallback } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 const broken = new Error('the server is down');

@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import { HedgeLostError, type HedgeOptions, createHedge, sleep } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { sleep } from '@holdfast/foundation';
+import { HedgeLostError, type HedgeOptions, createHedge } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 /** A budget that lets everything through, and counts. */

@@ -1,13 +1,13 @@
 import { expect, test } from '@jest/globals';
+import { seededRandom } from '@holdfast/foundation';
 import {
   type ResilienceStack,
   type ResilienceStackOptions,
   chaosFault,
   createChaos,
   createResilienceStack,
-  seededRandom,
 } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 
 const seed = 20_261_122;
 const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createKeyedCircuitBreakers } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 const failure = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
 

@@ -1,12 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import {
-  type HoldfastError,
-  createBulkhead,
-  createRateLimiter,
-  seededRandom,
-} from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { type HoldfastError, seededRandom } from '@holdfast/foundation';
+import { createBulkhead, createRateLimiter } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 const CALLS = 100_000;
 const seed = 5;

@@ -2,15 +2,15 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, jest, test } from '@jest/globals';
 import { Counter, type OpenMetricsContentType, Registry } from 'prom-client';
+import { nextEvent } from '@holdfast/foundation';
 import {
   createBulkhead,
   createCircuitBreaker,
   createKeyedCircuitBreakers,
   createResilienceStack,
-  nextEvent,
 } from '@holdfast/resilience';
 import { type MeasuredPolicies, registerPrometheusMetrics } from '@holdfast/resilience/prometheus';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { everyPolicy } from './every-policy.ts';
 import { type Exposition, readExposition } from './exposition.ts';
 

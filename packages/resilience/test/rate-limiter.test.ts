@@ -1,13 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
-import {
-  InvalidOptionError,
-  RateLimitedError,
-  RateLimiterClosedError,
-  createRateLimiter,
-} from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { InvalidOptionError } from '@holdfast/foundation';
+import { RateLimitedError, RateLimiterClosedError, createRateLimiter } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
+import { InvalidOptionError } from '@holdfast/foundation';
 import {
-  InvalidOptionError,
   type ResilienceStack,
   type ResilienceStackOptions,
   backgroundJob,
@@ -14,7 +14,7 @@ import {
   slowApi,
   userFacingApi,
 } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });

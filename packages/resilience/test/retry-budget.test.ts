@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { type Retry, createRetry, createRetryBudget, seededRandom } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { type Retry, createRetry, createRetryBudget } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failing, failureOf, reset } from './failures.ts';
 
 const certain = (): number => 0.5;

@@ -1,16 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
-import {
-  InvalidOptionError,
-  RetryExhaustedError,
-  type RetryOptions,
-  createRetry,
-  decorrelatedBackoff,
-  retry,
-  seededRandom,
-} from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { InvalidOptionError, decorrelatedBackoff, seededRandom } from '@holdfast/foundation';
+import { RetryExhaustedError, type RetryOptions, createRetry, retry } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failing, failureOf, reset } from './failures.ts';
 
 const certain = (): number => 0.5;

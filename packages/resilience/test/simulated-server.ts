@@ -1,4 +1,5 @@
-import { type AdaptiveLimit, type Clock, seededRandom } from '@holdfast/resilience';
+import { type Clock, seededRandom } from '@holdfast/foundation';
+import type { AdaptiveLimit } from '@holdfast/resilience';
 
 export interface ServerLoad {
   readonly limit: (clock: Clock) => AdaptiveLimit;

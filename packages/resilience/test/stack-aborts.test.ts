@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import { createResilienceStack, seededRandom } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { createResilienceStack } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
 

@@ -1,11 +1,7 @@
 import { expect, test } from '@jest/globals';
-import {
-  ThrottledError,
-  type ThrottleOptions,
-  createThrottle,
-  seededRandom,
-} from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { ThrottledError, type ThrottleOptions, createThrottle } from '@holdfast/resilience';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 const overload = new Error('overloaded');

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
 import { expect, jest, test } from '@jest/globals';
 import { TimeoutError, createTimeout, withTimeout } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { failureOf } from './failures.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);

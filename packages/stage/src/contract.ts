@@ -1,7 +1,7 @@
 /** What every server of every mode promises, as a function that a test calls. */
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { FaultProxy } from '@holdfast/faults';
-import { isHoldfastError, systemClock } from '@holdfast/resilience';
+import { isHoldfastError, systemClock } from '@holdfast/foundation';
 import type { ServerHandle } from './stage.ts';
 
 /** A running server with nothing in it, and how its clients speak to it. */

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '@holdfast/resilience/foundation';
+import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
 import type { StageMode } from './stage.ts';
 
 /** The mode that was asked for cannot stand on this machine. */

@@ -1,4 +1,4 @@
-import { InvalidOptionError, number, readOptions } from '@holdfast/resilience';
+import { InvalidOptionError, number, parseOptions } from '@holdfast/foundation';
 
 /** What becomes of the packets that a server sends. Ratios are from 0 to 1, of all packets. */
 export interface ImpairOptions {
@@ -34,7 +34,7 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function readImpairment(owner: string, options: ImpairOptions): Impairment {
-  const impairment = readOptions(owner, shape, options);
+  const impairment = parseOptions(owner, shape, options);
   const { delayMs, jitterMs, reorderRatio } = impairment;
   if (jitterMs > delayMs) {
     throw new InvalidOptionError(owner, 'jitterMs', jitterMs, `at most delayMs (${delayMs})`);

@@ -1,5 +1,5 @@
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { isHoldfastError } from '@holdfast/resilience';
+import { isHoldfastError } from '@holdfast/foundation';
 import { reservePorts } from './ports.ts';
 import type { Address, StageContext } from './server-kind.ts';
 

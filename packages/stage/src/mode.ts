@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { ComposeVerdict, ComposedServer } from './compose/project.ts';
 import type { EngineAddress } from './docker/engine.ts';
 import type { DockerVerdict } from './docker/verdict.ts';

@@ -1,4 +1,4 @@
-import { withDeadline } from './deadline.ts';
+import { withDeadline } from '@holdfast/foundation';
 import type { Ensemble } from './ensemble.ts';
 import { ServerTimeoutError } from './errors.ts';
 import { type Link, openLink, wasPortTaken } from './link.ts';

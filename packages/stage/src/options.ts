@@ -1,15 +1,15 @@
 import {
   type Clock,
-  type Rule,
-  type Shape,
-  flag,
-  having,
+  type OptionRule,
+  type OptionsSchema,
+  boolean,
+  objectWith,
   integer,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import { STAGE_MODES } from './mode.ts';
 import { type PostgresForm, postgresRule } from './postgres/form.ts';
 import { type SettledPrograms, programRules } from './program/programs.ts';
@@ -18,7 +18,7 @@ import type { StageMode, StageOptions } from './stage.ts';
 
 const LONGEST_MS = 3_600_000;
 
-function milliseconds(fallback: number): Rule<number> {
+function milliseconds(fallback: number): OptionRule<number> {
   return integer({ min: 1, max: LONGEST_MS, default: fallback });
 }
 
@@ -27,17 +27,17 @@ const shape = {
   redis: optional(redisRule),
   postgres: optional(postgresRule),
   ...programRules,
-  link: flag(true),
+  link: boolean(true),
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
   fetchTimeoutMs: milliseconds(120_000),
   diskMaxBytes: optional(integer({ min: 1_048_576, max: 1_099_511_627_776 })),
-  serverClocks: flag(false),
-  serverNetworks: flag(false),
+  serverClocks: boolean(false),
+  serverNetworks: boolean(false),
   logMaxBytes: integer({ min: 1_024, max: 1_073_741_824, default: 1_048_576 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-  signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])),
-} satisfies Shape<StageOptions>;
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])),
+} satisfies OptionsSchema<StageOptions>;
 
 /** The options of a stage, checked and with their defaults. */
 export interface SettledStageOptions extends SettledPrograms {
@@ -58,5 +58,5 @@ export interface SettledStageOptions extends SettledPrograms {
 
 /** @throws InvalidOptionError */
 export function readStageOptions(given: StageOptions): SettledStageOptions {
-  return readOptions('openStage', shape, given);
+  return parseOptions('openStage', shape, given);
 }

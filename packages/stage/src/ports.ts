@@ -1,5 +1,5 @@
 import { type Server, createServer } from 'node:net';
-import type { Random } from '@holdfast/resilience';
+import type { Random } from '@holdfast/foundation';
 
 /**
  * Below the ports that Linux (32768 on) and macOS (49152 on) hand to outgoing connections. A port from

@@ -1,5 +1,4 @@
-import { type Clock, sleep } from '@holdfast/resilience';
-import { withDeadline } from './deadline.ts';
+import { type Clock, sleep, withDeadline } from '@holdfast/foundation';
 import type { ServerDriver } from './server.ts';
 
 /** How far a server has come: `listening` answers, but not yet to ordinary commands (-LOADING). */

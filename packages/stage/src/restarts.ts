@@ -1,5 +1,4 @@
-import { withDeadline } from './deadline.ts';
-import type { Clock } from '@holdfast/resilience';
+import { type Clock, withDeadline } from '@holdfast/foundation';
 
 /** The starts of a server that nobody asked for one by one: it is restarted when it ends by itself. */
 export interface Restarts {

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@holdfast/resilience';
+import type { Clock, Random } from '@holdfast/foundation';
 import type { Readiness } from './readiness.ts';
 import type { Watchdog } from './watchdog.ts';
 

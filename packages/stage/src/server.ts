@@ -1,13 +1,15 @@
 import type { FaultProxy } from '@holdfast/faults';
 import {
+  abortable,
   type Clock,
-  createAnnouncer,
-  flag,
+  createEmitter,
+  boolean,
   integer,
   oneOf,
-  readOptions,
-} from '@holdfast/resilience';
-import { orAbort, settlesWithin, withDeadline } from './deadline.ts';
+  parseOptions,
+  settlesWithin,
+  withDeadline,
+} from '@holdfast/foundation';
 import {
   ServerStartError,
   ServerTimeoutError,
@@ -136,7 +138,7 @@ const fillShape = {
 const LEAST_MEMORY_BYTES = 6_291_456;
 const limitShape = {
   memoryBytes: integer({ min: LEAST_MEMORY_BYTES, max: Number.MAX_SAFE_INTEGER }),
-  restart: flag(true),
+  restart: boolean(true),
 };
 
 /** How much of the log an error quotes. */
@@ -145,7 +147,7 @@ const QUOTED_LOG_CHARACTERS = 1_000;
 /** A server that has not been started yet. Its verbs take effect one after the other, as called. */
 export function stageServer(server: ServerDescription, driver: ServerDriver): StagedServer {
   const { name, link, clock, readyTimeoutMs, stopTimeoutMs } = server;
-  const announcer = createAnnouncer<{ transition: StageTransition }>('holdfast:stage');
+  const announcer = createEmitter<{ transition: StageTransition }>('holdfast:stage');
   const closing = new AbortController();
   let state: State = { is: 'stopped' };
   let lastVerb: Promise<unknown> = Promise.resolve();
@@ -165,8 +167,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     const from = state.is;
     state = transition(state, change);
     const to = state.is;
-    if (from !== to)
-      announcer.announce('transition', { server: name, from, to, atMs: clock.now() });
+    if (from !== to) announcer.emit('transition', { server: name, from, to, atMs: clock.now() });
   };
 
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -199,7 +200,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     ending.add(life);
     return waitFor('was sent SIGKILL, but did not end', async (limit) => {
       await life.kill(limit);
-      await orAbort(life.ended, limit);
+      await abortable(life.ended, limit);
     });
   };
 
@@ -310,14 +311,14 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
         apply({ type: 'thawed', life });
       }),
     fill: (what, options: FillOptions = {}) => {
-      const { leaveBytes } = readOptions(`${name}.fill`, fillShape, options);
-      whatRule.accepts(what, 'what', `${name}.fill`);
+      const { leaveBytes } = parseOptions(`${name}.fill`, fillShape, options);
+      whatRule.parse(what, 'what', `${name}.fill`);
       return squeezed('fill', (limit) =>
         what === 'disk' ? squeeze.fillDisk(leaveBytes) : squeeze.fillMemory(leaveBytes, limit),
       );
     },
     limit: async (options: LimitOptions) => {
-      const { memoryBytes, restart } = readOptions(`${name}.limit`, limitShape, options);
+      const { memoryBytes, restart } = parseOptions(`${name}.limit`, limitShape, options);
       const taken = await squeezed('limit', async (limit) => {
         const undo = await squeeze.limit(memoryBytes, limit);
         restartsByItself = restart;

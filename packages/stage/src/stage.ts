@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
-import { type Clock, systemRandom } from '@holdfast/resilience';
+import { type Clock, systemRandom } from '@holdfast/foundation';
 import { chooseMode } from './mode.ts';
 import { standingIn } from './ensemble.ts';
 import { openEnsemble, throwFirst } from './opening.ts';

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { type Clock, sleep, systemClock } from '@holdfast/resilience/foundation';
+import { type Clock, sleep, systemClock, withDeadline } from '@holdfast/foundation';
 import { revive } from './compose/compose.ts';
-import { withDeadline } from './deadline.ts';
 import { removeContainers } from './docker/engine.ts';
 import { unmount } from './local/disk.ts';
 import { removeGroup } from './local/memory-group.ts';

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Clock } from '@holdfast/resilience';
-import { settlesWithin } from './deadline.ts';
+import { type Clock, settlesWithin } from '@holdfast/foundation';
 import { compileCache } from './local/compile-cache.ts';
 import { STANDS, type Ward, encodeOrder } from './wards.ts';
 

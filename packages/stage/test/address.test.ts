@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { findService } from '../src/compose/project.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { engineHere, recreateContainer, removeContainer } from './engine-session.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile, mkdir, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { aptConf, libraryDependencies, missingLibraries } from '../src/local/apt.ts';
 import { systemName } from '../src/local/fetch.ts';
 import { locateRedis } from '../src/redis/program.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { commandFailure } from '../src/command.ts';
 import { netem, planImpairment, planWith } from '../src/netem.ts';
 import { containerPackets } from '../src/docker/packets.ts';

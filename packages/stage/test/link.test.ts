@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { redisValue } from './redis-contract.ts';
 

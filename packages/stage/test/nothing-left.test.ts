@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { ownNetworkObstacle } from '../src/local/own-network.ts';
 import { type TreeMember, freezeTree, isAlive } from '../src/process-tree.ts';
 import { containersWith, networksWith } from './engine-session.ts';

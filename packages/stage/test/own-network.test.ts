@@ -1,6 +1,6 @@
 import { readlink } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { commandFailure } from '../src/command.ts';
 import { honoursServerContract } from '../src/contract.ts';
 import { ownNetworkObstacle } from '../src/local/own-network.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { type Random, seededRandom } from '@holdfast/resilience';
+import { type Random, seededRandom } from '@holdfast/foundation';
 import { joinFrames } from '../src/docker/life.ts';
 import { imageOf } from '../src/images.ts';
 import { type ReservedPort, reservePorts } from '../src/ports.ts';

@@ -5,7 +5,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import { expect } from '@jest/globals';
 import type { ServerUnderContract } from '../src/contract.ts';
-import { orAbort } from '../src/deadline.ts';
+import { abortable } from '@holdfast/foundation';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { openGitClient } from './git-client.ts';
 import { UNHURRIED } from './redis-contract.ts';
@@ -39,14 +39,15 @@ export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
   return {
     server: dns,
     close: () => stage.close(),
-    ping: async (signal) => void (await orAbort(dns.resolver(patient).resolve4('a.test'), signal)),
+    ping: async (signal) =>
+      void (await abortable(dns.resolver(patient).resolve4('a.test'), signal)),
     async store(key, text) {
       stored.set(nameOf(key), text);
       const texts = [...stored].map(([name, each]) => ({ name, type: 'TXT', text: each }) as const);
       await dns.serve([...records, ...texts]);
     },
     async recall(key, signal) {
-      const [found] = await orAbort(dns.resolver(patient).resolveTxt(nameOf(key)), signal);
+      const [found] = await abortable(dns.resolver(patient).resolveTxt(nameOf(key)), signal);
       return found?.join('') ?? null;
     },
     startLine: /dns listens on/,

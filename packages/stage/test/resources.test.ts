@@ -8,7 +8,7 @@ import { createLocalMemory } from '../src/local/memory.ts';
 import { mountDisk, unmount } from '../src/local/disk.ts';
 import { createSqueeze } from '../src/resources.ts';
 import { createRestarts } from '../src/restarts.ts';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';

@@ -10,7 +10,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { type OpenS3, refusal, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';

@@ -11,7 +11,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { createChecksum } from '../src/s3/checksums.ts';
 import { unframed } from '../src/s3/chunked.ts';
 import type { ServerFault } from '../src/s3/faults.ts';
@@ -62,7 +62,7 @@ test('what was acknowledged is there after a restart on the same folder', async 
 
 test('a change whose writing was torn is as if it had never been asked for', async () => {
   await inFolder(async (directory) => {
-    const shape = { n: { permitted: 'a number', accepts: Number } };
+    const shape = { n: { permitted: 'a number', parse: Number } };
     const before = openRecords(directory);
     before.table('t', shape).set('whole', { n: 1 });
     before.close();

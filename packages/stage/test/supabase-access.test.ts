@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { expect, test } from '@jest/globals';
 import type { ServerFault } from '../src/s3/faults.ts';
 import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';

@@ -1,9 +1,7 @@
-import type { Clock } from '@holdfast/resilience';
+import { type Clock, LinkedList, type ListNode, OrderedMap } from '@holdfast/foundation';
 import type { BackendFailure } from './backend.ts';
 import type { Lane } from './dispatch/lane.ts';
-import { Line, type Placed } from './line.ts';
 import type { Operation } from './operation.ts';
-import { Table } from './table.ts';
 
 /** What became of the wait for the primary. */
 export type Acknowledgement =
@@ -11,7 +9,7 @@ export type Acknowledgement =
   | { readonly kind: 'queued' }
   | { readonly kind: 'refused'; readonly failure: BackendFailure };
 
-interface Waiter extends Placed<Waiter> {
+interface Waiter extends ListNode {
   readonly operation: Operation;
   readonly tell: (acknowledgement: Acknowledgement) => void;
 }
@@ -19,7 +17,7 @@ interface Waiter extends Placed<Waiter> {
 /** Those who wait for the primary to have their write. */
 export class Acknowledgements {
   readonly #clock: Clock;
-  readonly #waiters = new Table<Line<Waiter>>();
+  readonly #waiters = new OrderedMap<LinkedList<Waiter>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -36,12 +34,13 @@ export class Acknowledgements {
         timer.cancel();
         signal?.removeEventListener('abort', onAbort);
         const waiters = this.#waiters.get(operation.key);
-        waiters?.delete(waiter);
+        waiters?.remove(waiter);
         if (waiters?.size === 0) this.#waiters.delete(operation.key);
       };
       const waiter: Waiter = {
-        before: undefined,
-        behind: undefined,
+        list: undefined,
+        previous: undefined,
+        next: undefined,
         operation,
         tell(acknowledgement) {
           end();
@@ -54,8 +53,8 @@ export class Acknowledgements {
       };
       const timer = this.#clock.schedule(withinMs, () => waiter.tell({ kind: 'queued' }));
       signal?.addEventListener('abort', onAbort, { once: true });
-      const waiters = this.#waiters.get(operation.key) ?? new Line<Waiter>();
-      waiters.add(waiter);
+      const waiters = this.#waiters.get(operation.key) ?? new LinkedList<Waiter>();
+      waiters.append(waiter);
       this.#waiters.set(operation.key, waiters);
       if (signal?.aborted === true) onAbort();
     });

@@ -1,4 +1,4 @@
-import { type Announcer, createAnnouncer, integer, readOptions } from '@holdfast/resilience';
+import { type Emitter, createEmitter, integer, parseOptions } from '@holdfast/foundation';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type Body, readBody } from './body.ts';
 import { besideKey, resolveConflict } from './conflicts.ts';
@@ -67,7 +67,7 @@ const NEVER = new AbortController().signal;
 
 class DurableStorage implements Storage {
   readonly #tuning: StorageTuning;
-  readonly #announcer: Announcer<StorageEvents> = createAnnouncer('holdfast:storage');
+  readonly #announcer: Emitter<StorageEvents> = createEmitter('holdfast:storage');
   readonly #acknowledgements: Acknowledgements;
   readonly #opening: Promise<Opened>;
   readonly #counts = { accepted: 0, acceptedBytes: 0, conflicts: 0, repairs: 0, refused: 0 };
@@ -166,7 +166,7 @@ class DurableStorage implements Storage {
 
   async flush(options: { deadlineMs: number; signal?: AbortSignal }): Promise<number> {
     const { signal, ...given } = options;
-    const { deadlineMs } = readOptions('flush', deadlineShape, given);
+    const { deadlineMs } = parseOptions('flush', deadlineShape, given);
     signal?.throwIfAborted();
     const { dispatcher } = await this.#opening;
     const over = new AbortController();
@@ -196,7 +196,7 @@ class DurableStorage implements Storage {
   }
 
   close(options?: { deadlineMs?: number }): Promise<void> {
-    const { deadlineMs } = readOptions('close', deadlineShape, options);
+    const { deadlineMs } = parseOptions('close', deadlineShape, options);
     this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
   }
@@ -316,7 +316,7 @@ class DurableStorage implements Storage {
     this.#counts.conflicts += 1;
     if (resolution !== 'ours') local?.forget(path);
     const atMs = this.#tuning.clock.now();
-    this.#announcer.announce('conflict', { backend, path, operationId, resolution, atMs });
+    this.#announcer.emit('conflict', { backend, path, operationId, resolution, atMs });
     return resolution;
   }
 
@@ -344,7 +344,7 @@ class DurableStorage implements Storage {
     const accepted = (taken: Taken): void => {
       this.#accept(taken, true);
       this.#counts.repairs += 1;
-      this.#announcer.announce('repair', { backend, path, atMs: this.#tuning.clock.now() });
+      this.#announcer.emit('repair', { backend, path, atMs: this.#tuning.clock.now() });
     };
     try {
       const { intake } = await this.#opening;

@@ -1,4 +1,4 @@
-import { HoldfastError, type HoldfastErrorDetails } from '@holdfast/resilience';
+import { HoldfastError, type HoldfastErrorDetails } from '@holdfast/foundation';
 import type { BackendFailure } from './backend.ts';
 
 /** The key cannot be stored byte for byte; nothing was sent or stored. */

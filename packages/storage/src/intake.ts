@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
-import { type Clock, isHoldfastError } from '@holdfast/resilience';
+import { type Clock, isHoldfastError, KeyedMutex } from '@holdfast/foundation';
 import { errnoOf } from './backends/disk-errors.ts';
 import { type readBody, slices } from './body.ts';
 import { InvalidBodyError, StorageFullError } from './errors.ts';
-import { KeyedTurns } from './keyed-turns.ts';
 import type { Blobs } from './log/blobs.ts';
 import type { Budget, Reservation } from './log/budget.ts';
 import type { OperationLog } from './log/operation-log.ts';
@@ -48,7 +47,7 @@ const FREE_KNOWN_MS = 1_000;
 /** Makes writes durable, those of one key in the order of their calls. */
 export class Intake {
   readonly #parts: IntakeParts;
-  readonly #turns = new KeyedTurns();
+  readonly #turns = new KeyedMutex();
   #generation: number;
   #free = { bytes: Infinity, untilMs: -Infinity };
   #asking: Promise<void> | undefined;
@@ -71,7 +70,7 @@ export class Intake {
     signal: AbortSignal | undefined,
     accepted: (taken: Taken) => void,
   ): Promise<Operation> {
-    return this.#turns.take(key, async () => {
+    return this.#turns.run(key, async () => {
       signal?.throwIfAborted();
       const size = 'bytes' in body ? body.bytes.byteLength : 0;
       const reservation = this.#parts.budget.reserve(size);
@@ -116,7 +115,7 @@ export class Intake {
     signal: AbortSignal | undefined,
     accepted: (taken: Taken) => void,
   ): Promise<Operation> {
-    return this.#turns.take(key, async () => {
+    return this.#turns.run(key, async () => {
       signal?.throwIfAborted();
       const reservation = this.#parts.budget.reserve(0);
       try {

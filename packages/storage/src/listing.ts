@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { ListPage, ListedObject } from './backend.ts';
 import type { Chain } from './dispatch/lane.ts';
 

@@ -1,5 +1,5 @@
 /** Publishes the numbers of storages to a meter of OpenTelemetry, which reads them when it is read itself. */
-import { having, optional, readOptions, text } from '@holdfast/resilience';
+import { objectWith, optional, parseOptions, string } from '@holdfast/foundation';
 import type { BatchObservableCallback, Meter } from '@opentelemetry/api';
 import { type MeasuredStorages, checkStorages, storageMetrics } from './metrics.ts';
 
@@ -15,9 +15,9 @@ export interface StorageOpenTelemetryOptions {
 const OWNER = 'registerStorageMetrics';
 
 const shape = {
-  meter: having<Meter>(['createObservableCounter', 'createObservableGauge']),
-  storages: having<MeasuredStorages>([]),
-  prefix: optional(text({ maxLength: 100 })),
+  meter: objectWith<Meter>(['createObservableCounter', 'createObservableGauge']),
+  storages: objectWith<MeasuredStorages>([]),
+  prefix: optional(string({ maxLength: 100 })),
 };
 
 /**
@@ -26,7 +26,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function registerStorageMetrics(options: StorageOpenTelemetryOptions): () => void {
-  const { meter, storages, prefix = '' } = readOptions(OWNER, shape, options);
+  const { meter, storages, prefix = '' } = parseOptions(OWNER, shape, options);
   checkStorages(OWNER, storages);
   const instruments = storageMetrics.map(({ name, help: description, kind, read }) => ({
     read,

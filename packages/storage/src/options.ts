@@ -3,18 +3,18 @@ import {
   type Clock,
   InvalidOptionError,
   type Random,
-  type Rule,
+  type OptionRule,
   callback,
-  having,
+  objectWith,
   integer,
-  nested,
+  object,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
   systemRandom,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import type { StorageBackend } from './backend.ts';
 import { isMarkName } from './mark.ts';
 import type {
@@ -117,11 +117,11 @@ const DAY_MS = 86_400_000;
 const MAX_METADATA_PAIRS = 32;
 const MAX_METADATA_BYTES = 2_000;
 
-const ms = (fallback: number, min = 1): Rule<number> =>
+const ms = (fallback: number, min = 1): OptionRule<number> =>
   integer({ min, max: DAY_MS, default: fallback });
-const bytes = (fallback: number, min = 1): Rule<number> =>
+const bytes = (fallback: number, min = 1): OptionRule<number> =>
   integer({ min, max: 64 * 1_024 * GIB, default: fallback });
-const count = (fallback: number): Rule<number> =>
+const count = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: 100_000_000, default: fallback });
 
 const policies = ['latest-wins', 'keep-both', 'remote-wins', 'local-wins', 'refuse'] as const;
@@ -132,15 +132,15 @@ const policyByCall =
 const shape = {
   backends: {
     permitted: '1 to 8 backends, each with a name of its own',
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (Array.isArray(value) && value.length > 0 && value.length <= 8 && value.every(isBackend)) {
         if (new Set(value.map(({ name }) => name)).size === value.length) return value;
       }
       throw new InvalidOptionError(owner, field, value, this.permitted);
     },
-  } satisfies Rule<readonly StorageBackend[]>,
-  journal: nested({
-    directory: text({ maxLength: 4_000 }),
+  } satisfies OptionRule<readonly StorageBackend[]>,
+  journal: object({
+    directory: string({ maxLength: 4_000 }),
     durability: oneOf(['commit', 'batch-ms', 'os'], 'commit'),
     maxBytes: bytes(GIB),
     maxPending: count(1_000_000),
@@ -148,8 +148,8 @@ const shape = {
     segmentBytes: integer({ min: 2 * KIB, max: GIB, default: 16 * MIB }),
   }),
   local: optional(
-    nested({
-      directory: text({ maxLength: 4_000 }),
+    object({
+      directory: string({ maxLength: 4_000 }),
       maxBytes: bytes(256 * MIB),
       maxEntries: count(100_000),
     }),
@@ -160,27 +160,27 @@ const shape = {
   maxMemoryBytes: bytes(64 * MIB, 0),
   maxConcurrent: integer({ min: 1, max: 10_000, default: 32 }),
   maxConcurrentLarge: integer({ min: 1, max: 1_000, default: 2 }),
-  circuitBreaker: nested({
+  circuitBreaker: object({
     failureThreshold: integer({ min: 1, max: 100_000, default: 3 }),
     openDurationMs: ms(1_000),
     maxOpenDurationMs: ms(30_000),
   }),
-  retry: nested({ initialDelayMs: ms(100), maxDelayMs: ms(10_000) }),
+  retry: object({ initialDelayMs: ms(100), maxDelayMs: ms(10_000) }),
   deniedProbeMs: ms(60_000),
   lateWriteMs: ms(30_000),
   freshMs: ms(5_000, 0),
   conflicts: {
     permitted: `a function, or ${policyByName.permitted}`,
-    accepts: (value: unknown, field: string, owner: string) =>
+    parse: (value: unknown, field: string, owner: string) =>
       typeof value === 'function'
-        ? policyByCall.accepts(value, field, owner)
-        : policyByName.accepts(value, field, owner),
-    absent: () => 'latest-wins' as const,
-  } satisfies Rule<NonNullable<StorageOptions['conflicts']>>,
+        ? policyByCall.parse(value, field, owner)
+        : policyByName.parse(value, field, owner),
+    defaultValue: () => 'latest-wins' as const,
+  } satisfies OptionRule<NonNullable<StorageOptions['conflicts']>>,
   verifyWholeBytes: bytes(8 * MIB, 0),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
-  files: having<FileSystem>(['open', 'list', 'rename', 'syncDirectory'], nodeFileSystem),
+  files: objectWith<FileSystem>(['open', 'list', 'rename', 'syncDirectory'], nodeFileSystem),
 };
 
 /** The options with every default filled in. */
@@ -195,7 +195,7 @@ export type StorageTuning = Readonly<
 
 /** @throws InvalidOptionError */
 export function readStorageOptions(options: StorageOptions): StorageTuning {
-  const settled = readOptions(OWNER, shape, options);
+  const settled = parseOptions(OWNER, shape, options);
   const { initialDelayMs, maxDelayMs } = settled.retry;
   if (initialDelayMs > maxDelayMs) {
     const permitted = `at most maxDelayMs, ${maxDelayMs}`;
@@ -209,22 +209,22 @@ export function readStorageOptions(options: StorageOptions): StorageTuning {
   return settled;
 }
 
-const signal = optional(having<AbortSignal>(['aborted', 'addEventListener']));
+const signal = optional(objectWith<AbortSignal>(['aborted', 'addEventListener']));
 const acknowledgeWithinMs = optional(integer({ min: 0, max: DAY_MS }));
 
-const metadata: Rule<Readonly<Record<string, string>>> = {
+const metadata: OptionRule<Readonly<Record<string, string>>> = {
   permitted: `up to ${MAX_METADATA_PAIRS} strings, ${MAX_METADATA_BYTES} bytes together, with names of letters, digits and -`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (isMetadata(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => ({}),
+  defaultValue: () => ({}),
 };
 
 const uploadShape = {
   signal,
   acknowledgeWithinMs,
-  contentType: text({ maxLength: 255, default: 'application/octet-stream' }),
+  contentType: string({ maxLength: 255, default: 'application/octet-stream' }),
   maxAgeSeconds: integer({ min: 0, max: 31_536_000_000, default: 3_600 }),
   metadata,
 };
@@ -234,13 +234,13 @@ type Settled<Options, Optional extends keyof Options> = Readonly<
 >;
 export type UploadSettings = Settled<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
 
-const plainUpload: UploadSettings = readOptions('upload', uploadShape, undefined);
-const plainWrite = readOptions('remove', { signal, acknowledgeWithinMs }, undefined);
+const plainUpload: UploadSettings = parseOptions('upload', uploadShape, undefined);
+const plainWrite = parseOptions('remove', { signal, acknowledgeWithinMs }, undefined);
 
 /** @throws InvalidOptionError */
 export function readUploadOptions(options: UploadOptions | undefined): UploadSettings {
   if (options === undefined) return plainUpload;
-  const settled = readOptions('upload', uploadShape, options);
+  const settled = parseOptions('upload', uploadShape, options);
   // In a header it would end the line.
   if (/[^\u0020-\u007e]/.test(settled.contentType)) {
     throw new InvalidOptionError('upload', 'contentType', settled.contentType, 'printable ASCII');
@@ -254,7 +254,7 @@ export function readWriteOptions(
   options: WriteOptions | undefined,
 ): Settled<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
   if (options === undefined) return plainWrite;
-  return readOptions(owner, { signal, acknowledgeWithinMs }, options);
+  return parseOptions(owner, { signal, acknowledgeWithinMs }, options);
 }
 
 /** @throws InvalidOptionError */
@@ -262,8 +262,8 @@ export function readListOptions(
   options: ListCallOptions | undefined,
 ): Settled<ListCallOptions, 'signal' | 'cursor'> {
   const limit = integer({ min: 1, max: 1_000, default: 100 });
-  const cursor = optional(text({ maxLength: 10_000 }));
-  return readOptions('list', { signal, limit, cursor }, options);
+  const cursor = optional(string({ maxLength: 10_000 }));
+  return parseOptions('list', { signal, limit, cursor }, options);
 }
 
 function isBackend(value: unknown): value is StorageBackend {

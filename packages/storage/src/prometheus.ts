@@ -1,5 +1,5 @@
 /** Publishes the numbers of storages to a registry of `prom-client`, which reads them when it is scraped. */
-import { having, optional, readOptions, text } from '@holdfast/resilience';
+import { objectWith, optional, parseOptions, string } from '@holdfast/foundation';
 import { Counter, Gauge, type OpenMetricsContentType, type Registry } from 'prom-client';
 import {
   type MeasuredStorages,
@@ -20,9 +20,12 @@ export interface StoragePrometheusOptions {
 const OWNER = 'registerStorageMetrics';
 
 const shape = {
-  registry: having<StoragePrometheusOptions['registry']>(['registerMetric', 'removeSingleMetric']),
-  storages: having<MeasuredStorages>([]),
-  prefix: optional(text({ maxLength: 100 })),
+  registry: objectWith<StoragePrometheusOptions['registry']>([
+    'registerMetric',
+    'removeSingleMetric',
+  ]),
+  storages: objectWith<MeasuredStorages>([]),
+  prefix: optional(string({ maxLength: 100 })),
 };
 
 /**
@@ -30,7 +33,7 @@ const shape = {
  * @throws InvalidOptionError; what the registry throws when it has metrics of these names.
  */
 export function registerStorageMetrics(options: StoragePrometheusOptions): () => void {
-  const { registry, storages, prefix = '' } = readOptions(OWNER, shape, options);
+  const { registry, storages, prefix = '' } = parseOptions(OWNER, shape, options);
   checkStorages(OWNER, storages);
   const registered = storageMetrics.map((metric) => {
     const name = prefix + metric.name;

@@ -1,4 +1,4 @@
-import type { Listen } from '@holdfast/resilience';
+import type { Subscribe } from '@holdfast/foundation';
 import type { BackendFailure, ListedObject } from './backend.ts';
 import type { Body } from './body.ts';
 
@@ -16,7 +16,7 @@ import type { Body } from './body.ts';
  */
 export interface Storage {
   /** Listens to what happens; the same events are published on `node:diagnostics_channel`. */
-  readonly on: Listen<StorageEvents>;
+  readonly on: Subscribe<StorageEvents>;
   /**
    * Resolves once the journal is open and what it holds is known. Calling it is optional.
    * @throws the journal's own errors, such as `JournalUnavailableError` for a directory not writable.

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type Clock, nextEvent } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { type Clock, nextEvent } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import type { StorageOptions } from '../src/options.ts';
 import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { deadline } from '../src/backends/deadline.ts';
 
 test('an abort ends every call that follows the signal, and their ends leave no listener', () => {

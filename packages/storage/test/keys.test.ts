@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { assert, property, string } from 'fast-check';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import type { PutOptions } from '../src/backend.ts';
 import { diskBackend } from '../src/backends/disk.ts';
 import { supabaseBackend } from '../src/backends/supabase/backend.ts';

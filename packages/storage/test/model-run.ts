@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Random, seededRandom, sleep } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type Random, seededRandom, sleep } from '@holdfast/foundation';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { createMemoryFileSystem } from '@holdfast/journal/testing';
 import { type StorageBackend, failed } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import type { Mark } from '../src/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';

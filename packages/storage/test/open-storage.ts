@@ -1,5 +1,5 @@
-import { seededRandom } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { type MemoryFileSystem, createMemoryFileSystem } from '@holdfast/journal/testing';
 import { type BackendFailure, failed } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';

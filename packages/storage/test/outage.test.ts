@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import type { MemoryBackend, MemoryCall } from '../src/backends/memory.ts';
 import { AWAY, DENIED, LOST, openTestStorage, textAt } from './open-storage.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import type { Download } from '../src/storage.ts';
 import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';

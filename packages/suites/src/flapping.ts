@@ -1,5 +1,5 @@
 import type { Queue } from '@holdfast/queue';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import type { Arena } from './arena.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';

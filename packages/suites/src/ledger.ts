@@ -1,4 +1,4 @@
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 
 /** What became of the jobs of one scenario. */
 export interface Verdict {

@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import type { Queue } from '@holdfast/queue';
 
 export interface Load {

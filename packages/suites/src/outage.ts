@@ -1,5 +1,5 @@
 import type { Queue, QueueOptions } from '@holdfast/queue';
-import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { nextEvent, sleep, systemClock } from '@holdfast/foundation';
 import type { Arena } from './arena.ts';
 import type { Field } from './field.ts';
 import { Ledger } from './ledger.ts';

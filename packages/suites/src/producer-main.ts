@@ -1,6 +1,6 @@
 /** A producer in a process of its own, so that it can be killed: `node producer-main.ts <order as JSON>`. */
 import { createQueueAdapter } from '@holdfast/queue';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import type { ProducerOrder } from './child.ts';
 
 const order: ProducerOrder = JSON.parse(process.argv[2] ?? '');

@@ -4,7 +4,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createQueueAdapter } from '@holdfast/queue';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import type { Endured, SteadyOrder, SteadyQuestion } from './child.ts';
 import { offerLoad } from './load.ts';
 import { untilDirect } from './outage.ts';

@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 
 const POLL_MS = 10;
 /** A busy machine holds everything up for a while; nothing at all for so long is a fault of somebody's. */

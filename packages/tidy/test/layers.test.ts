@@ -10,23 +10,25 @@ test.each([
   ['packages/journal/src/a.ts', '@holdfast/queue'],
   ['packages/resilience/src/a.ts', '@holdfast/journal'],
   ['packages/queue/src/a.ts', '@holdfast/storage'],
-  ['packages/operations/src/a.ts', '@holdfast/catalog'],
+  ['packages/foundation/src/a.ts', '@holdfast/resilience'],
   ['packages/queue/src/a.ts', '@holdfast/stage'],
-  ['packages/catalog/src/a.ts', '@holdfast/faults/tcp'],
+  ['packages/storage/src/a.ts', '@holdfast/faults/tcp'],
+  ['packages/journal/src/a.ts', '@holdfast/protocols'],
+  ['packages/faults/src/a.ts', '@holdfast/emulators'],
   ['packages/faults/src/a.ts', '@holdfast/journal'],
   ['packages/faults/src/a.ts', '@holdfast/unheard-of'],
   ['packages/queue/src/a.ts', '../../journal/src/segment.ts'],
   ['packages/queue/test/a.test.ts', '../../journal/src/segment.ts'],
-  ['packages/queue/test/a.test.ts', '@holdfast/catalog'],
+  ['packages/queue/test/a.test.ts', '@holdfast/storage'],
 ])('%s may not import %s', (path, specifier) => {
   expect(importing(path, specifier)).toBe(1);
 });
 
 test.each([
-  ['packages/queue/src/a.ts', '@holdfast/resilience/testing'],
+  ['packages/queue/src/a.ts', '@holdfast/foundation/testing'],
   ['packages/catalog/src/a.ts', '@holdfast/journal'],
   ['packages/stage/src/a.ts', '@holdfast/faults'],
-  ['packages/suites/test/a.test.ts', '@holdfast/catalog'],
+  ['packages/suites/test/a.test.ts', '@holdfast/queue'],
   ['packages/queue/test/a.test.ts', '@holdfast/stage'],
   ['packages/queue/test/redis/a.test.ts', '../../src/a.ts'],
   ['packages/queue/src/a.ts', 'ioredis'],

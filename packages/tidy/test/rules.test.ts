@@ -201,8 +201,8 @@ test('an offence tells its line', () => {
 
 test('the doors themselves may read time and chance', () => {
   const repository = repositoryOf({
-    'packages/resilience/src/clock.ts': 'Date.now();',
-    'packages/resilience/src/chance.ts': 'Math.random();',
+    'packages/foundation/src/clock.ts': 'Date.now();',
+    'packages/foundation/src/random.ts': 'Math.random();',
   });
   expect(timeAndChanceHaveOneDoor(repository)).toEqual([]);
 });

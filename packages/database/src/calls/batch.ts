@@ -1,6 +1,6 @@
 import type { QueryResult, Statement } from '../database.ts';
 import { BatchFailedError, DatabaseError } from '../errors.ts';
-import type { Limit } from '../limit.ts';
+import type { CallDeadline } from '@holdfast/foundation';
 import { LinkFailure } from '../link/link.ts';
 import { Interruption } from '../pool/running.ts';
 import type { Slot } from '../pool/slot.ts';
@@ -11,7 +11,7 @@ import type { Route } from './route.ts';
 /** Sends all statements at once on one link; each is a transaction of its own. */
 export async function runBatch(
   statements: readonly Statement[],
-  limit: Limit,
+  limit: CallDeadline,
   idempotent: boolean,
   route: Route,
 ): Promise<QueryResult[]> {
@@ -23,7 +23,7 @@ export async function runBatch(
     try {
       slot = await route.writable(limit);
     } catch (error) {
-      if (first === undefined || limit.over?.by === 'signal') throw error;
+      if (first === undefined || limit.cancellation?.kind === 'signal') throw error;
       return first.results();
     }
     const mayHaveRun = first !== undefined;

@@ -1,15 +1,20 @@
-import { type Clock, type Deadlines, InvalidOptionError, type Rule } from '@holdfast/resilience';
-import { Limit } from '../limit.ts';
+import {
+  type Clock,
+  type Deadlines,
+  InvalidOptionError,
+  CallDeadline,
+  type OptionRule,
+} from '@holdfast/foundation';
 import { timeoutOf } from '../options.ts';
 
 /** A signal of any realm. */
-export const signalRule: Rule<AbortSignal | undefined> = {
+export const signalRule: OptionRule<AbortSignal | undefined> = {
   permitted: 'an AbortSignal',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (isSignal(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => undefined,
+  defaultValue: () => undefined,
 };
 
 function isSignal(value: unknown): value is AbortSignal {
@@ -34,12 +39,17 @@ export interface CallBounds {
  * One call's limit, from what its caller gave; to be released when the call has settled.
  * @throws InvalidOptionError
  */
-export function limitOf(owner: string, call: unknown, bounds: CallBounds): Limit {
+export function limitOf(owner: string, call: unknown, bounds: CallBounds): CallDeadline {
   const { clock, fallbackMs, atMostMs = Infinity, signal, deadlines } = bounds;
   const outer = signal === undefined ? undefined : [signal];
   if (call === undefined) {
     const timeoutMs = Math.min(fallbackMs, atMostMs);
-    return new Limit(clock, timeoutMs, outer, timeoutMs === fallbackMs ? deadlines : undefined);
+    return new CallDeadline(
+      clock,
+      timeoutMs,
+      outer,
+      timeoutMs === fallbackMs ? deadlines : undefined,
+    );
   }
   if (typeof call !== 'object' || call === null) {
     throw new InvalidOptionError(owner, 'options', call, 'an object');
@@ -48,9 +58,14 @@ export function limitOf(owner: string, call: unknown, bounds: CallBounds): Limit
   const timeoutMs = Math.min(timeoutOf(owner, asked, fallbackMs), atMostMs);
   const own = 'signal' in call ? readSignal(owner, call.signal) : undefined;
   const signals = own === undefined ? outer : [...(outer ?? []), own];
-  return new Limit(clock, timeoutMs, signals, timeoutMs === fallbackMs ? deadlines : undefined);
+  return new CallDeadline(
+    clock,
+    timeoutMs,
+    signals,
+    timeoutMs === fallbackMs ? deadlines : undefined,
+  );
 }
 
 function readSignal(owner: string, signal: unknown): AbortSignal | undefined {
-  return signal === undefined ? undefined : signalRule.accepts(signal, 'signal', owner);
+  return signal === undefined ? undefined : signalRule.parse(signal, 'signal', owner);
 }

@@ -2,7 +2,7 @@ import type { Statement, Token } from '../database.ts';
 import { CommitRolledBackError, CommitUnknownError } from '../errors.ts';
 import { inWords, sqlStateOf } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
-import type { Limit } from '../limit.ts';
+import type { CallDeadline } from '@holdfast/foundation';
 import { CURRENT_PLACE, UNKNOWN_PLACE, tokenFrom } from '../lsn.ts';
 import { Interruption } from '../pool/running.ts';
 import type { Slot } from '../pool/slot.ts';
@@ -21,7 +21,7 @@ export type Committed =
   | { readonly at: 'unknown'; readonly error: unknown; readonly isLost: boolean };
 
 /** Sends COMMIT and reads the answer for what it is: the tag counts, not that there was an answer. */
-export async function commit(slot: Slot, limit: Limit): Promise<Committed> {
+export async function commit(slot: Slot, limit: CallDeadline): Promise<Committed> {
   try {
     const result = await slot.run(COMMIT_AND_PLACE, limit);
     if (slot.link.commands[0] === 'ROLLBACK') return rolledBack(slot.host, undefined);
@@ -42,7 +42,7 @@ function afterFailure(error: unknown, host: string, timeoutMs: number): Committe
     return unknown(host, error.error, inWords(error.error), true);
   }
   if (error instanceof Interruption) {
-    if (error.over.by === 'signal')
+    if (error.over.kind === 'signal')
       return { at: 'unknown', error: error.over.reason, isLost: false };
     return unknown(host, undefined, `no answer within ${timeoutMs} ms`, false);
   }

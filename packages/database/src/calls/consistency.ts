@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { Consistency, Token } from '../database.ts';
 import { parseLsn, readToken } from '../lsn.ts';
 import { MAX_TIMEOUT_MS } from '../options.ts';

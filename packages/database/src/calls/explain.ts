@@ -51,7 +51,7 @@ function interrupted(
   { over, sent: sentNow }: Interruption,
   { host, timeoutMs, inTransaction, mayHaveRun = false }: Place,
 ): unknown {
-  if (over.by === 'signal') return over.reason;
+  if (over.kind === 'signal') return over.reason;
   const sent = sentNow || mayHaveRun;
   return new QueryTimeoutError(timeoutMs, {
     phase: phaseOf(sent),

@@ -1,14 +1,14 @@
-import type { Announcer, Clock } from '@holdfast/resilience';
+import type { Emitter, Clock } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
 import type { Slot } from '../pool/slot.ts';
 
 /** Reports links that are not given back: who took them, what was run last, and if they come back after all. */
 export class LeakWatch {
   readonly #clock: Clock;
-  readonly #events: Announcer<DatabaseEvents>;
+  readonly #events: Emitter<DatabaseEvents>;
   readonly #reportMs: number;
 
-  constructor(clock: Clock, events: Announcer<DatabaseEvents>, reportMs: number) {
+  constructor(clock: Clock, events: Emitter<DatabaseEvents>, reportMs: number) {
     this.#clock = clock;
     this.#events = events;
     this.#reportMs = reportMs;
@@ -25,7 +25,7 @@ export class LeakWatch {
       () => {
         reported = true;
         slot.counts.leaks += 1;
-        this.#events.announce('leak', {
+        this.#events.emit('leak', {
           ...this.#story(slot, taken, sinceMs),
           ...(slot.lastSql === undefined ? {} : { lastSql: slot.lastSql }),
         });
@@ -36,7 +36,7 @@ export class LeakWatch {
       timer.cancel();
       if (!reported) return;
       reported = false;
-      this.#events.announce('leak-returned', this.#story(slot, taken, sinceMs));
+      this.#events.emit('leak-returned', this.#story(slot, taken, sinceMs));
     };
   }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type { Lease, QueryOptions, QueryResult, Statement } from '../database.ts';
 import type { Slot } from '../pool/slot.ts';

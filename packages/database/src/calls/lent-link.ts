@@ -1,8 +1,7 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock, CallDeadline } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type { CallOptions, QueryResult, Statement } from '../database.ts';
 import { TransactionEndedError } from '../errors.ts';
-import type { Limit } from '../limit.ts';
 import { Interruption } from '../pool/running.ts';
 import type { Slot } from '../pool/slot.ts';
 import { limitOf } from './call-limit.ts';
@@ -73,7 +72,7 @@ export class LentLink {
 
   async #inTurn<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
   ): Promise<QueryResult<Row>> {
     const before = this.#tail;
     const turn =
@@ -92,7 +91,7 @@ export class LentLink {
   async #after<Row extends QueryResultRow>(
     before: Promise<unknown>,
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
   ): Promise<QueryResult<Row>> {
     await untilOver(before, limit);
     const { handle } = this.#options;
@@ -102,7 +101,7 @@ export class LentLink {
 
   async #run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
   ): Promise<QueryResult<Row>> {
     if (this.slot.occupied) await untilOver(this.slot.settled(), limit);
     return this.slot.run<Row>(statement, limit);
@@ -110,20 +109,20 @@ export class LentLink {
 }
 
 /** Waits for `work` as long as the limit allows; nothing of the waiter's own has been sent. */
-export function untilOver<T>(work: Promise<T>, limit: Limit): Promise<T> {
+export function untilOver<T>(work: Promise<T>, limit: CallDeadline): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (limit.over !== undefined) {
-      reject(new Interruption(limit.over, false));
+    if (limit.cancellation !== undefined) {
+      reject(new Interruption(limit.cancellation, false));
       return;
     }
-    limit.stage = { interrupt: (over) => reject(new Interruption(over, false)) };
+    limit.current = { cancel: (over) => reject(new Interruption(over, false)) };
     work.then(
       (value) => {
-        limit.stage = undefined;
+        limit.current = undefined;
         resolve(value);
       },
       (error: unknown) => {
-        limit.stage = undefined;
+        limit.current = undefined;
         reject(error);
       },
     );

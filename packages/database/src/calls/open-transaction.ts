@@ -2,14 +2,14 @@ import type { QueryResultRow } from 'pg';
 import type { QueryOptions, QueryResult, Statement, Transaction } from '../database.ts';
 import { QueryFailedError, TransactionEndedError } from '../errors.ts';
 import { isConflict } from '../link/failure.ts';
-import type { Limit } from '../limit.ts';
+import type { CallDeadline } from '@holdfast/foundation';
 import type { LentLink } from './lent-link.ts';
 import { checkWork, readStatement } from './statement.ts';
 
 /** What the handles of one transaction, outer and nested, have in common. */
 export interface TransactionGround {
   readonly link: LentLink;
-  readonly limit: Limit;
+  readonly limit: CallDeadline;
   readonly attempt: number;
   readonly signal: AbortSignal;
   savepoints: number;

@@ -1,6 +1,6 @@
 import type { QueryResultRow } from 'pg';
 import type { QueryResult, Statement, Token } from '../database.ts';
-import type { Limit } from '../limit.ts';
+import type { CallDeadline } from '@holdfast/foundation';
 import { CURRENT_PLACE, tokenFrom } from '../lsn.ts';
 import { READ_ONLY, sqlStateOf } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
@@ -11,7 +11,7 @@ import { explain, lostForGood } from './explain.ts';
 import type { Route } from './route.ts';
 
 /** Where a statement's link is taken from. */
-export type Take = (limit: Limit) => Slot | Promise<Slot>;
+export type Take = (limit: CallDeadline) => Slot | Promise<Slot>;
 
 /** How often a write is brought to another host because the one it reached is a standby. */
 const MAX_REDIRECTIONS = 3;
@@ -35,7 +35,7 @@ export class Queries {
    */
   run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
     idempotent: boolean,
     take: Take = this.#writable,
   ): Promise<QueryResult<Row>> {
@@ -48,7 +48,7 @@ export class Queries {
    */
   runPlaced<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
     idempotent: boolean,
     take: Take = this.#writable,
   ): Promise<{ readonly result: QueryResult<Row>; readonly token: Token }> {
@@ -63,7 +63,7 @@ export class Queries {
   }
 
   async #through<T>(
-    limit: Limit,
+    limit: CallDeadline,
     idempotent: boolean,
     take: Take,
     exchange: (slot: Slot) => Promise<T>,
@@ -77,7 +77,7 @@ export class Queries {
         const taken = take(limit);
         slot = taken instanceof Slot ? taken : await taken;
       } catch (error) {
-        if (lost === undefined || limit.over?.by === 'signal') throw error;
+        if (lost === undefined || limit.cancellation?.kind === 'signal') throw error;
         throw lostForGood(lost.failure, lost.host, error);
       }
       const { host } = slot;
@@ -95,7 +95,7 @@ export class Queries {
           redirections += 1;
           continue;
         }
-        if (error instanceof Interruption && error.over.by === 'deadline') {
+        if (error instanceof Interruption && error.over.kind === 'deadline') {
           this.#counts.queryTimeouts += 1;
         }
         const { timeoutMs } = limit;

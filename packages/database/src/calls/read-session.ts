@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type {
   CallOptions,

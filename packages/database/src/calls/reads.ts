@@ -1,4 +1,4 @@
-import type { Clock, Deadlines } from '@holdfast/resilience';
+import type { Clock, Deadlines, CallDeadline } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type {
   CallOptions,
@@ -15,7 +15,6 @@ import {
   QueryFailedError,
   TransactionEndedError,
 } from '../errors.ts';
-import type { Limit } from '../limit.ts';
 import { isConflict } from '../link/failure.ts';
 import { HostLeft } from '../pool/host-pool.ts';
 import type { CallCounts } from './call-counts.ts';
@@ -46,7 +45,7 @@ export interface ReadsOptions {
   /** @throws NoWritableHostError when there is none. */
   readonly choose: (
     freshness: Freshness,
-    limit: Limit,
+    limit: CallDeadline,
     pinned: string | undefined,
   ) => Promise<ReadHost>;
 }
@@ -88,7 +87,7 @@ export class Reads {
           if (trace !== undefined) Object.assign(trace, { key: host.key, role: host.role });
           return value;
         } catch (error) {
-          if (!reader.failed || attempt > 1 || limit.over !== undefined) throw error;
+          if (!reader.failed || attempt > 1 || limit.cancellation !== undefined) throw error;
           host.failed();
           counts.replays += 1;
         } finally {
@@ -107,7 +106,7 @@ export class Reads {
  * replica; one beside it takes a limit of its own. Whoever uses it last releases it.
  */
 interface Whole {
-  readonly limit: Limit;
+  readonly limit: CallDeadline;
   isTaken: boolean;
   isOver: boolean;
 }
@@ -166,7 +165,7 @@ class HostReader implements Reader {
     }
   }
 
-  #limitFor(options: QueryOptions | undefined): Limit {
+  #limitFor(options: QueryOptions | undefined): CallDeadline {
     const { clock, queryTimeoutMs } = this.#options;
     const { limit, isTaken } = this.#whole;
     if (options === undefined && !isTaken && limit.timeoutMs <= queryTimeoutMs) return limit;
@@ -177,7 +176,7 @@ class HostReader implements Reader {
 
   async #run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
   ): Promise<QueryResult<Row>> {
     const { queries } = this.#options;
     const { take } = this.#host;

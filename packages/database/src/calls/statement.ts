@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { CustomTypesConfig } from 'pg';
 import type { Statement } from '../database.ts';
 

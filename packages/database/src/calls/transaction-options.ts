@@ -1,4 +1,4 @@
-import { flag, integer, oneOf, optional, readOptions } from '@holdfast/resilience';
+import { boolean, integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
 import type { Isolation, TransactionOptions } from '../database.ts';
 import { signalRule } from './call-limit.ts';
 import { MAX_TIMEOUT_MS } from '../options.ts';
@@ -15,10 +15,10 @@ export interface TransactionSettings {
 
 const shape = {
   isolation: optional(oneOf(['read committed', 'repeatable read', 'serializable'])),
-  readOnly: flag(false),
+  readOnly: boolean(false),
   maxRetries: integer({ min: 0, max: 1_000, default: 5 }),
-  rerunOnLoss: flag(false),
-  resolveCommit: flag(false),
+  rerunOnLoss: boolean(false),
+  resolveCommit: boolean(false),
   timeoutMs: optional(integer({ min: 1, max: MAX_TIMEOUT_MS })),
   signal: signalRule,
 };
@@ -27,7 +27,7 @@ const shape = {
 export function readTransactionOptions(
   options: TransactionOptions | undefined,
 ): TransactionSettings {
-  return readOptions('transaction', shape, options);
+  return parseOptions('transaction', shape, options);
 }
 
 /** What opens a transaction of that kind. */

@@ -1,5 +1,12 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { type Announcer, type Clock, type Random, sleep } from '@holdfast/resilience';
+import {
+  type Emitter,
+  type Clock,
+  CallDeadline,
+  type Cancellation,
+  type Random,
+  sleep,
+} from '@holdfast/foundation';
 import type { Transacted, Transaction, TransactionOptions } from '../database.ts';
 import {
   CommitRolledBackError,
@@ -8,7 +15,6 @@ import {
   TransactionEndedError,
 } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { Limit, type Over } from '../limit.ts';
 import { UNKNOWN_PLACE } from '../lsn.ts';
 import { READ_ONLY, inWords, isConflict } from '../link/failure.ts';
 import { LinkFailure } from '../link/link.ts';
@@ -35,7 +41,7 @@ export interface TransactionsOptions {
   readonly queries: Queries;
   readonly leaks: LeakWatch;
   readonly counts: CallCounts;
-  readonly events: Announcer<DatabaseEvents>;
+  readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
   readonly random: Random;
   readonly queryTimeoutMs: number;
@@ -68,13 +74,13 @@ export class Transactions {
     const settings = readTransactionOptions(given);
     const { clock, counts, random, transactionTimeoutMs } = this.#options;
     const { timeoutMs = transactionTimeoutMs, signal } = settings;
-    const limit = new Limit(clock, timeoutMs, signal === undefined ? undefined : [signal]);
+    const limit = new CallDeadline(clock, timeoutMs, signal === undefined ? undefined : [signal]);
     counts.transactions += 1;
     try {
       for (let attempt = 1; ; attempt += 1) {
         const run = await this.#once(work, settings, limit, attempt);
         if (run.at === 'committed') return run.transacted;
-        if (!run.again || attempt > settings.maxRetries || limit.over !== undefined)
+        if (!run.again || attempt > settings.maxRetries || limit.cancellation !== undefined)
           throw run.error;
         counts.transactionRetries += 1;
         const longestMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
@@ -89,7 +95,7 @@ export class Transactions {
   async #pause(
     delayMs: number,
     signal: AbortSignal | undefined,
-    limit: Limit,
+    limit: CallDeadline,
     error: unknown,
   ): Promise<void> {
     if (delayMs >= limit.remainingMs()) throw error;
@@ -99,7 +105,7 @@ export class Transactions {
   async #once<T>(
     work: (tx: Transaction) => Promise<T> | T,
     settings: TransactionSettings,
-    limit: Limit,
+    limit: CallDeadline,
     attempt: number,
   ): Promise<Run<T>> {
     const slot = await this.#options.route.writable(limit);
@@ -116,7 +122,7 @@ export class Transactions {
     slot: Slot,
     work: (tx: Transaction) => Promise<T> | T,
     settings: TransactionSettings,
-    limit: Limit,
+    limit: CallDeadline,
     attempt: number,
   ): Promise<Run<T>> {
     const { host } = slot;
@@ -180,9 +186,10 @@ export class Transactions {
         reject(reason);
         ending.abort(reason);
       };
-      limit.stage = { interrupt: (over) => abort(overIn(over, slot.host, limit.timeoutMs)) };
+      limit.current = { cancel: (over) => abort(overIn(over, slot.host, limit.timeoutMs)) };
       slot.onDeath = (error) => abort(lostIn(slot.host, error));
-      if (limit.over !== undefined) abort(overIn(limit.over, slot.host, limit.timeoutMs));
+      if (limit.cancellation !== undefined)
+        abort(overIn(limit.cancellation, slot.host, limit.timeoutMs));
       else if (!slot.link.alive) abort(lostIn(slot.host));
     });
     try {
@@ -198,7 +205,7 @@ export class Transactions {
       scope.open = false;
       tx.end();
       link.end();
-      limit.stage = undefined;
+      limit.current = undefined;
       slot.onDeath = undefined;
     }
   }
@@ -231,7 +238,10 @@ export class Transactions {
   }
 
   /** @returns whether the transaction was committed; `undefined` when it was not to be found out in time. */
-  async #lookUp(marker: CommitMarker | undefined, limit: Limit): Promise<boolean | undefined> {
+  async #lookUp(
+    marker: CommitMarker | undefined,
+    limit: CallDeadline,
+  ): Promise<boolean | undefined> {
     if (marker === undefined) return undefined;
     const { queries, counts, events, clock } = this.#options;
     try {
@@ -240,7 +250,7 @@ export class Transactions {
       const committed = rows[0]?.committed;
       if (typeof committed !== 'boolean') return undefined;
       counts.commitsResolved += 1;
-      events.announce('commit-resolved', { committed, atMs: clock.now() });
+      events.emit('commit-resolved', { committed, atMs: clock.now() });
       return committed;
     } catch {
       return undefined;
@@ -248,8 +258,8 @@ export class Transactions {
   }
 
   /** What the server would do anyway when the link comes back open; done before the caller hears. */
-  async #rollBack(slot: Slot, limit: Limit): Promise<void> {
-    if (!slot.link.alive || slot.occupied || limit.over !== undefined) return;
+  async #rollBack(slot: Slot, limit: CallDeadline): Promise<void> {
+    if (!slot.link.alive || slot.occupied || limit.cancellation !== undefined) return;
     try {
       await slot.run({ text: 'rollback' }, limit);
     } catch {
@@ -264,10 +274,10 @@ interface Finished<T> {
   readonly ground: TransactionGround;
   readonly settings: TransactionSettings;
   readonly marker: CommitMarker | undefined;
-  readonly limit: Limit;
+  readonly limit: CallDeadline;
 }
 
-function overIn(over: Over, host: string, timeoutMs: number): unknown {
+function overIn(over: Cancellation, host: string, timeoutMs: number): unknown {
   return explain(new Interruption(over, true), { host, timeoutMs, inTransaction: true });
 }
 

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import type { TransactionStatus } from './backend-codec.ts';
 import type { FakeBehaviour } from './behaviour.ts';
 import type { BoundValue } from './frontend-codec.ts';

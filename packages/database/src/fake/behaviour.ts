@@ -1,11 +1,11 @@
 import {
-  type Rule,
+  type OptionRule,
   InvalidOptionError,
   integer,
-  flag,
+  boolean,
   oneOf,
-  readOptions,
-} from '@holdfast/resilience';
+  parseOptions,
+} from '@holdfast/foundation';
 
 /**
  * What becomes of a connection at its start: it is served; nobody says anything; FIN or RST where the
@@ -35,9 +35,9 @@ export interface FakeBehaviour {
   cancels: boolean;
 }
 
-const receptionRule: Rule<Reception> = {
+const receptionRule: OptionRule<Reception> = {
   permitted: `'serve', 'silent', 'fin', 'reset' or { error: a SQLSTATE }`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (value === 'serve' || value === 'silent' || value === 'fin' || value === 'reset') {
       return value;
     }
@@ -47,16 +47,16 @@ const receptionRule: Rule<Reception> = {
     }
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => 'serve',
+  defaultValue: () => 'serve',
 };
 
-const lsnRule: Rule<string> = {
+const lsnRule: OptionRule<string> = {
   permitted: 'a position such as 0/16B3748',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string' && /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => '0/1000000',
+  defaultValue: () => '0/1000000',
 };
 
 const behaviourShape = {
@@ -67,11 +67,11 @@ const behaviourShape = {
   lsn: lsnRule,
   replayLsn: lsnRule,
   replyDelayMs: integer({ min: 0, max: 86_400_000, default: 0 }),
-  frozen: flag(false),
-  cancels: flag(true),
+  frozen: boolean(false),
+  cancels: boolean(true),
 };
 
 /** @throws InvalidOptionError */
 export function readBehaviour(owner: string, given: unknown): FakeBehaviour {
-  return readOptions(owner, behaviourShape, given);
+  return parseOptions(owner, behaviourShape, given);
 }

@@ -2,16 +2,16 @@ import { type AddressInfo, type Server, createServer } from 'node:net';
 import {
   type Clock,
   InvalidOptionError,
-  type Listen,
-  type Rule,
-  createAnnouncer,
-  having,
+  type Subscribe,
+  type OptionRule,
+  createEmitter,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import { type FakeBehaviour, readBehaviour } from './behaviour.ts';
 import type { BoundValue } from './frontend-codec.ts';
 import type { Ending } from './outlet.ts';
@@ -90,7 +90,7 @@ export interface FakePostgres {
   stop(options?: { ending?: Ending }): Promise<void>;
   /** Listens again on the same port; the script and the behaviour stand. */
   start(): Promise<void>;
-  readonly on: Listen<FakePostgresEvents>;
+  readonly on: Subscribe<FakePostgresEvents>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -98,26 +98,26 @@ export interface FakePostgres {
 const HOST = '127.0.0.1';
 const FIRST_PROCESS_ID = 1_000;
 
-const scriptRule: Rule<readonly ScriptLine[]> = {
+const scriptRule: OptionRule<readonly ScriptLine[]> = {
   permitted: 'an array of [match, answer]',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (Array.isArray(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => [],
+  defaultValue: () => [],
 };
 
 const shape = {
   script: scriptRule,
   behaviour: {
     permitted: 'an object',
-    accepts: (value: unknown, _field: string, owner: string) => readBehaviour(owner, value),
-    absent: (_field: string, owner: string) => readBehaviour(owner, {}),
-  } satisfies Rule<FakeBehaviour>,
-  password: optional(text({ maxLength: 1_000 })),
+    parse: (value: unknown, _field: string, owner: string) => readBehaviour(owner, value),
+    defaultValue: (_field: string, owner: string) => readBehaviour(owner, {}),
+  } satisfies OptionRule<FakeBehaviour>,
+  password: optional(string({ maxLength: 1_000 })),
   maxMessageBytes: integer({ min: 64, max: 1_073_741_824, default: 1_048_576 }),
   maxLoggedStatements: integer({ min: 1, max: 10_000_000, default: 10_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 interface Entry {
@@ -129,8 +129,8 @@ interface Entry {
 
 /** Listens on a free port of the loopback. @throws InvalidOptionError */
 export async function createFakePostgres(options?: FakePostgresOptions): Promise<FakePostgres> {
-  const settled = readOptions('createFakePostgres', shape, options);
-  const announcer = createAnnouncer<FakePostgresEvents>('holdfast:fake-postgres');
+  const settled = parseOptions('createFakePostgres', shape, options);
+  const announcer = createEmitter<FakePostgresEvents>('holdfast:fake-postgres');
   const script = new Script(settled.script);
   const connections = new Set<Session>();
   const entries: Entry[] = [];
@@ -155,7 +155,7 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
       // The secret has nothing to hide: it only has to differ from that of any other session.
       const identity = { number, processId: FIRST_PROCESS_ID + number, secret: number * 7_919 };
       entries.push({ session, identity, parameters, statements: [] });
-      announcer.announce('session', { session: number });
+      announcer.emit('session', { session: number });
       return identity;
     },
     hasRoom() {
@@ -166,7 +166,7 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
       const meant = entries.find(
         ({ identity }) => identity.processId === processId && identity.secret === secret,
       );
-      announcer.announce('cancel', { session: meant?.identity.number });
+      announcer.emit('cancel', { session: meant?.identity.number });
       if (behaviour.cancels) meant?.session.cancel();
     },
     received(session, sql, values) {
@@ -174,12 +174,12 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
       if (entry === undefined) return;
       entry.statements.push({ sql, values });
       if (entry.statements.length > settled.maxLoggedStatements) entry.statements.shift();
-      announcer.announce('statement', { session: entry.identity.number, sql, values });
+      announcer.emit('statement', { session: entry.identity.number, sql, values });
     },
     ended(session) {
       connections.delete(session);
       const entry = entryOf(session);
-      if (entry !== undefined) announcer.announce('ended', { session: entry.identity.number });
+      if (entry !== undefined) announcer.emit('ended', { session: entry.identity.number });
       if (connections.size === 0) whenEmpty();
     },
   };

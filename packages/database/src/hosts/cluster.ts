@@ -1,9 +1,8 @@
-import type { Announcer, Clock, Timer } from '@holdfast/resilience';
+import type { Emitter, Clock, CallDeadline, Timer } from '@holdfast/foundation';
 import type { Route } from '../calls/route.ts';
 import type { DatabaseHealth } from '../database.ts';
 import { NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import type { Limit } from '../limit.ts';
 import { inWords } from '../link/failure.ts';
 import { HostLeft } from '../pool/host-pool.ts';
 import { databaseClosed } from '../pool/refusals.ts';
@@ -16,7 +15,7 @@ import { Progress } from './progress.ts';
 
 export interface ClusterOptions {
   readonly hosts: readonly Host[];
-  readonly events: Announcer<DatabaseEvents>;
+  readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
   readonly probeIntervalMs: number;
   readonly acquireTimeoutMs: number;
@@ -69,7 +68,10 @@ export class Cluster implements Route {
     return this.#primary;
   }
 
-  writable(limit: Limit, timeoutMs: number = this.#options.acquireTimeoutMs): Slot | Promise<Slot> {
+  writable(
+    limit: CallDeadline,
+    timeoutMs: number = this.#options.acquireTimeoutMs,
+  ): Slot | Promise<Slot> {
     this.#begin();
     return this.#writable(limit, this.#options.clock.now() + timeoutMs);
   }
@@ -81,7 +83,7 @@ export class Cluster implements Route {
   }
 
   /** The host that takes writes, waiting until there is one. @throws NoWritableHostError */
-  async primaryWithin(limit: Limit): Promise<Host> {
+  async primaryWithin(limit: CallDeadline): Promise<Host> {
     this.#begin();
     return this.#primary ?? this.#awaited.wait(limit, this.#options.acquireTimeoutMs);
   }
@@ -121,7 +123,7 @@ export class Cluster implements Route {
     this.#awaited.refuse(databaseClosed());
   }
 
-  async #writable(limit: Limit, endsAtMs: number): Promise<Slot> {
+  async #writable(limit: CallDeadline, endsAtMs: number): Promise<Slot> {
     while (true) {
       const remainingMs = Math.max(1, endsAtMs - this.#options.clock.now());
       const host = this.#primary ?? (await this.#awaited.wait(limit, remainingMs));
@@ -228,7 +230,7 @@ export class Cluster implements Route {
       host.role = to;
       if (to === 'offline' || to === 'fenced') host.pool.leave(to === 'fenced');
       const { reason } = host;
-      this.#options.events.announce('host', {
+      this.#options.events.emit('host', {
         host: host.name,
         from,
         to,
@@ -244,7 +246,7 @@ export class Cluster implements Route {
 
   #fenceFailed(action: 'load' | 'store', error: unknown): void {
     const atMs = this.#options.clock.now();
-    this.#options.events.announce('fence-failed', { action, error: inWords(error), atMs });
+    this.#options.events.emit('fence-failed', { action, error: inWords(error), atMs });
   }
 
   #noWritableHost(): NoWritableHostError {

@@ -1,4 +1,5 @@
-import { type Clock, InvalidOptionError, type Timer, withTimeout } from '@holdfast/resilience';
+import { type Clock, InvalidOptionError, type Timer } from '@holdfast/foundation';
+import { withTimeout } from '@holdfast/resilience';
 
 /**
  * Where the latest timeline is kept beyond the life of this process: a file (`createFileFence`), or wherever

@@ -1,5 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
-import { Limit } from '../limit.ts';
+import { type Clock, CallDeadline } from '@holdfast/foundation';
 import { parseLsn, parseTimeline } from '../lsn.ts';
 import type { Connect, Link } from '../link/link.ts';
 import type { Statement } from '../database.ts';
@@ -71,16 +70,16 @@ export class HostProbe {
   }
 
   async #ask(askedMs: number): Promise<ProbeAnswer> {
-    const limit = new Limit(this.#clock, this.#timeoutMs);
+    const limit = new CallDeadline(this.#clock, this.#timeoutMs);
     const ending = new AbortController();
     this.#ending = ending;
     const tooLate = `no answer within ${this.#timeoutMs} ms`;
-    limit.stage = { interrupt: () => ending.abort(new Error(tooLate)) };
+    limit.current = { cancel: () => ending.abort(new Error(tooLate)) };
     try {
       const link = this.#link ?? (await this.#connect({ signal: ending.signal }));
       this.#link = link;
       ending.signal.throwIfAborted();
-      limit.stage = { interrupt: () => link.destroy() };
+      limit.current = { cancel: () => link.destroy() };
       link.onLost = () => void (this.#link = undefined);
       const sentMs = this.#clock.now();
       const { rows } = await link.run(PROBE);

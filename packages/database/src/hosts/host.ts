@@ -1,8 +1,7 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock, CallDeadline } from '@holdfast/foundation';
 import type { HostHealth } from '../database.ts';
 import type { HostRole } from '../events.ts';
 import { inWords } from '../link/failure.ts';
-import type { Limit } from '../limit.ts';
 import { HostLeft, type HostPool } from '../pool/host-pool.ts';
 import type { Slot } from '../pool/slot.ts';
 import type { Candidate, Sighting } from './election.ts';
@@ -70,7 +69,7 @@ export class Host implements Candidate {
    * A link for reads, as long as it is a standby: those who come later than it went would wait for nothing.
    * @throws HostLeft, and as `HostPool.acquire`
    */
-  readable(limit: Limit): Slot | Promise<Slot> {
+  readable(limit: CallDeadline): Slot | Promise<Slot> {
     if (this.role !== 'standby') return Promise.reject(new HostLeft(this.name));
     return this.pool.acquire(limit);
   }

@@ -1,8 +1,13 @@
-import { type Clock, Place, type Timer, WaitingLine } from '@holdfast/resilience';
-import type { Limit } from '../limit.ts';
+import {
+  type Clock,
+  type CallDeadline,
+  LinkedList,
+  ListNode,
+  type Timer,
+} from '@holdfast/foundation';
 import type { Host } from './host.ts';
 
-class Awaiting extends Place {
+class Awaiting extends ListNode {
   readonly resolve: (host: Host) => void;
   readonly reject: (reason: unknown) => void;
   timer: Timer | undefined;
@@ -19,7 +24,7 @@ export class PrimaryAwaited {
   readonly #clock: Clock;
   readonly #maxWaiting: number;
   readonly #refusal: () => Error;
-  readonly #line: WaitingLine<Awaiting> = new WaitingLine();
+  readonly #line: LinkedList<Awaiting> = new LinkedList();
 
   constructor(clock: Clock, maxWaiting: number, refusal: () => Error) {
     this.#clock = clock;
@@ -28,24 +33,24 @@ export class PrimaryAwaited {
   }
 
   /** @throws the refusal when its time is over or too many wait, or the reason of the limit's signal. */
-  wait(limit: Limit, timeoutMs: number): Promise<Host> {
+  wait(limit: CallDeadline, timeoutMs: number): Promise<Host> {
     return new Promise((resolve, reject) => {
-      if (limit.over !== undefined || this.#line.length >= this.#maxWaiting) {
-        reject(limit.over?.by === 'signal' ? limit.over.reason : this.#refusal());
+      if (limit.cancellation !== undefined || this.#line.size >= this.#maxWaiting) {
+        reject(limit.cancellation?.kind === 'signal' ? limit.cancellation.reason : this.#refusal());
         return;
       }
       const awaiting = new Awaiting(resolve, reject);
       const giveUp = (reason: () => unknown): void => {
         awaiting.timer?.cancel();
-        if (this.#line.leave(awaiting)) reject(reason());
+        if (this.#line.remove(awaiting)) reject(reason());
       };
-      limit.stage = {
-        interrupt: (over) => giveUp(() => (over.by === 'signal' ? over.reason : this.#refusal())),
+      limit.current = {
+        cancel: (over) => giveUp(() => (over.kind === 'signal' ? over.reason : this.#refusal())),
       };
       // Also where the limit ends first: nothing else may hold the process as long as somebody waits here.
       const waitMs = Math.min(timeoutMs, limit.remainingMs());
       awaiting.timer = this.#clock.schedule(waitMs, () => giveUp(this.#refusal));
-      this.#line.join(awaiting);
+      this.#line.append(awaiting);
     });
   }
 
@@ -58,7 +63,7 @@ export class PrimaryAwaited {
   }
 
   #each(settle: (awaiting: Awaiting) => void): void {
-    for (let next = this.#line.takeFirst(); next !== undefined; next = this.#line.takeFirst()) {
+    for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift()) {
       next.timer?.cancel();
       settle(next);
     }

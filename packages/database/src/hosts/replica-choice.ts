@@ -1,6 +1,5 @@
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, type CallDeadline, sleep } from '@holdfast/foundation';
 import type { Freshness } from '../calls/consistency.ts';
-import type { Limit } from '../limit.ts';
 import type { Cluster } from './cluster.ts';
 import type { Host } from './host.ts';
 import { nearest } from './latency.ts';
@@ -29,7 +28,7 @@ export class ReplicaChoice {
    * @param pinned the key of the one standby that will do.
    * @throws NoWritableHostError when it has to be the primary and there is none, or the signal's reason.
    */
-  async choose(freshness: Freshness, limit: Limit, pinned?: string): Promise<Host> {
+  async choose(freshness: Freshness, limit: CallDeadline, pinned?: string): Promise<Host> {
     const { cluster } = this.#options;
     if (freshness.is !== 'strong') {
       const standby =
@@ -67,7 +66,7 @@ export class ReplicaChoice {
   /** Asks the standbys how far they are until one is there, for as long as a read may be kept waiting. */
   async #caughtUp(
     freshness: Freshness,
-    limit: Limit,
+    limit: CallDeadline,
     pinned: string | undefined,
   ): Promise<Host | undefined> {
     const { clock, replicaWaitMs } = this.#options;
@@ -80,7 +79,8 @@ export class ReplicaChoice {
         ({ floor }) => timeline > 0 && (floor === undefined || floor.timeline >= timeline),
       );
       const remainingMs = endsAtMs - clock.now();
-      if (hopeful.length === 0 || remainingMs <= 0 || limit.over !== undefined) return undefined;
+      if (hopeful.length === 0 || remainingMs <= 0 || limit.cancellation !== undefined)
+        return undefined;
       await this.#anyAnswer(hopeful, remainingMs);
       const fresh = this.#fresh(freshness, pinned);
       if (fresh !== undefined) return fresh;

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 
 /** Where to ask, and about whom. */
 export interface CancelKey {

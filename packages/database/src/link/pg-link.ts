@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { Client, type QueryResultRow } from 'pg';
 import type { Address } from '../address.ts';
 import type { QueryResult, Statement } from '../database.ts';

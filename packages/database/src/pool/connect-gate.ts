@@ -1,4 +1,4 @@
-import { type Backoff, type Random, exponentialBackoff } from '@holdfast/resilience';
+import { type Backoff, type Random, exponentialBackoff } from '@holdfast/foundation';
 
 /**
  * Whether a host may be connected to at this moment.

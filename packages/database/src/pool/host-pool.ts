@@ -1,14 +1,15 @@
 import {
-  type Announcer,
+  type Emitter,
   type Clock,
+  CallDeadline,
+  LinkedList,
+  type Cancellation,
   type Random,
   type Timer,
-  WaitingLine,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import type { PoolStats } from '../database.ts';
 import { AcquireTimeoutError, PoolOverloadedError, type PoolSnapshot } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { Limit, type Over } from '../limit.ts';
 import { inWords } from '../link/failure.ts';
 import type { Connect, Link } from '../link/link.ts';
 import type { Settings } from '../options.ts';
@@ -36,14 +37,14 @@ export interface PoolOptions {
   readonly name: string;
   readonly connect: Connect;
   readonly settings: PoolSettings;
-  readonly events: Announcer<DatabaseEvents>;
+  readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /** How much of a link's lifetime chance may take off, so that links made together do not end together. */
 const LIFETIME_JITTER = 0.1;
-const TIME_IS_OVER: Over = { by: 'deadline' };
+const TIME_IS_OVER: Cancellation = { kind: 'deadline' };
 const PING = { text: '' };
 const ROLLBACK = { text: 'rollback' };
 
@@ -64,11 +65,11 @@ export class HostPool {
   readonly name: string;
   readonly counts: PoolCounts = new PoolCounts();
   readonly #settings: PoolSettings;
-  readonly #events: Announcer<DatabaseEvents>;
+  readonly #events: Emitter<DatabaseEvents>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #supply: LinkSupply;
-  readonly #waiting: WaitingLine<Waiter> = new WaitingLine();
+  readonly #waiting: LinkedList<Waiter> = new LinkedList();
   readonly #slots = new Set<Slot>();
   /** The one used last is lent first, so that those not needed grow old and go. */
   readonly #idle: Slot[] = [];
@@ -105,19 +106,22 @@ export class HostPool {
    * @throws AcquireTimeoutError, PoolOverloadedError, ConnectRefusedError, DatabaseClosedError, HostLeft, or
    *   the reason of the limit's signal.
    */
-  acquire(limit: Limit, timeoutMs: number = this.#settings.acquireTimeoutMs): Slot | Promise<Slot> {
+  acquire(
+    limit: CallDeadline,
+    timeoutMs: number = this.#settings.acquireTimeoutMs,
+  ): Slot | Promise<Slot> {
     if (this.#isClosing) throw databaseClosed();
     const nowMs = this.#clock.now();
-    if (limit.over?.by === 'signal') throw limit.over.reason;
-    if (limit.over !== undefined) throw this.#timedOut(nowMs);
-    if (this.#waiting.length === 0) {
+    if (limit.cancellation?.kind === 'signal') throw limit.cancellation.reason;
+    if (limit.cancellation !== undefined) throw this.#timedOut(nowMs);
+    if (this.#waiting.size === 0) {
       const slot = this.#idle.at(-1);
       if (slot !== undefined && nowMs < slot.retiresAtMs && !this.#mustCheck(slot, nowMs)) {
         this.#idle.pop();
         return this.#lend(slot, nowMs, 0);
       }
     }
-    if (this.#waiting.length >= this.#settings.maxWaiting) {
+    if (this.#waiting.size >= this.#settings.maxWaiting) {
       this.counts.overloaded += 1;
       throw new PoolOverloadedError(this.snapshot());
     }
@@ -157,7 +161,7 @@ export class HostPool {
       idle,
       busy: established - idle,
       connecting,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.size,
       ...(error === undefined ? {} : { connectError: inWords(error) }),
     };
   }
@@ -184,23 +188,23 @@ export class HostPool {
     this.#pump();
   }
 
-  #wait(limit: Limit, timeoutMs: number, nowMs: number): Promise<Slot> {
+  #wait(limit: CallDeadline, timeoutMs: number, nowMs: number): Promise<Slot> {
     return new Promise((resolve, reject) => {
       const waiter = new Waiter(nowMs, resolve, reject);
-      limit.stage = { interrupt: (over) => this.#giveUp(waiter, over) };
+      limit.current = { cancel: (over) => this.#giveUp(waiter, over) };
       if (nowMs + timeoutMs < limit.endsAtMs) {
         waiter.timer = this.#clock.schedule(timeoutMs, () => this.#giveUp(waiter, TIME_IS_OVER));
       }
-      this.#waiting.join(waiter);
+      this.#waiting.append(waiter);
       this.#pump(nowMs);
     });
   }
 
-  #giveUp(waiter: Waiter, over: Over): void {
-    if (waiter.line === undefined) return;
+  #giveUp(waiter: Waiter, over: Cancellation): void {
+    if (waiter.list === undefined) return;
     // What the error says of the pool is still with the one who gives up.
-    const why = over.by === 'deadline' ? this.#timedOut(waiter.sinceMs) : over.reason;
-    this.#waiting.leave(waiter);
+    const why = over.kind === 'deadline' ? this.#timedOut(waiter.sinceMs) : over.reason;
+    this.#waiting.remove(waiter);
     this.#refuse(waiter, why);
     this.#pump();
   }
@@ -211,9 +215,9 @@ export class HostPool {
   }
 
   #refuseAll(reason: () => unknown): void {
-    for (let waiter = this.#waiting.takeFirst(); waiter !== undefined;) {
+    for (let waiter = this.#waiting.shift(); waiter !== undefined;) {
       this.#refuse(waiter, reason());
-      waiter = this.#waiting.takeFirst();
+      waiter = this.#waiting.shift();
     }
   }
 
@@ -233,7 +237,7 @@ export class HostPool {
       this.#retire(slot);
       return;
     }
-    const waiter = this.#mustCheck(slot, nowMs) ? undefined : this.#waiting.takeFirst();
+    const waiter = this.#mustCheck(slot, nowMs) ? undefined : this.#waiting.shift();
     if (waiter !== undefined) {
       waiter.timer?.cancel();
       waiter.resolve(this.#lend(slot, nowMs, nowMs - waiter.sinceMs));
@@ -257,14 +261,14 @@ export class HostPool {
 
   /** Serves those who wait as far as links stand, and has as many made as are wanting. */
   #pump(nowMs: number = this.#clock.now()): void {
-    while (this.#waiting.length > 0 && this.#checking < this.#waiting.length) {
+    while (this.#waiting.size > 0 && this.#checking < this.#waiting.size) {
       const slot = this.#idle.pop();
       if (slot === undefined) break;
       if (this.#mustCheck(slot, nowMs)) void this.#check(slot);
       else this.#ready(slot, nowMs);
     }
-    this.#supply.fill(this.#waiting.length - this.#supply.connecting - this.#checking, nowMs);
-    if (this.#waiting.length > 0) return;
+    this.#supply.fill(this.#waiting.size - this.#supply.connecting - this.#checking, nowMs);
+    if (this.#waiting.size > 0) return;
     this.#supply.rest();
     if (!this.#isClosing || this.#slots.size + this.#supply.connecting > 0) return;
     this.#sweepTimer?.cancel();
@@ -301,7 +305,7 @@ export class HostPool {
     this.counts.lost += 1;
     this.#suspectSinceMs = nowMs;
     this.#supply.suspect(nowMs);
-    this.#events.announce('lost', { host: this.name, error: inWords(error), lent, atMs: nowMs });
+    this.#events.emit('lost', { host: this.name, error: inWords(error), lent, atMs: nowMs });
     this.#pump();
   }
 
@@ -321,7 +325,7 @@ export class HostPool {
   }
 
   async #say(slot: Slot, statement: { text: string }): Promise<void> {
-    const limit = new Limit(this.#clock, this.#settings.validationTimeoutMs);
+    const limit = new CallDeadline(this.#clock, this.#settings.validationTimeoutMs);
     try {
       await slot.run(statement, limit, 'cut');
     } catch {

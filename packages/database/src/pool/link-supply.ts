@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Announcer, Clock, Random, Timer } from '@holdfast/resilience';
+import type { Emitter, Clock, Random, Timer } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
 import { TOO_MANY_CONNECTIONS, inWords, mayConnectLater, sqlStateOf } from '../link/failure.ts';
 import type { Connect, Link } from '../link/link.ts';
@@ -14,7 +14,7 @@ export interface SupplyOptions {
   readonly max: number;
   readonly reconnect: { readonly initialDelayMs: number; readonly maxDelayMs: number };
   readonly counts: PoolCounts;
-  readonly events: Announcer<DatabaseEvents>;
+  readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -120,7 +120,7 @@ export class LinkSupply {
     counts.connects += 1;
     counts.connectMs.record(nowMs - startedMs);
     this.#consumer.connected(link);
-    events.announce('connected', { host: name, tookMs: nowMs - startedMs, atMs: nowMs });
+    events.emit('connected', { host: name, tookMs: nowMs - startedMs, atMs: nowMs });
   }
 
   #failed(error: unknown, knocked: boolean, nowMs: number): void {
@@ -131,13 +131,13 @@ export class LinkSupply {
     if (sqlStateOf(error) === TOO_MANY_CONNECTIONS && others > 0) {
       this.#cap.refused(others, nowMs);
       if (knocked) this.#gate.succeeded(nowMs);
-      events.announce('capped', { host, cap: this.#cap.value, atMs: nowMs });
+      events.emit('capped', { host, cap: this.#cap.value, atMs: nowMs });
       return;
     }
     const delayMs = this.#gate.failed(nowMs, knocked);
     const { attempts: attempt } = this.#gate;
     if (!mayConnectLater(error)) this.#consumer.refused(error);
     const failed = { host, error: inWords(error), attempt, delayMs, atMs: nowMs };
-    events.announce('connect-failed', failed);
+    events.emit('connect-failed', failed);
   }
 }

@@ -1,20 +1,20 @@
-import type { Limit, Over, Stage } from '../limit.ts';
+import type { CallDeadline, Cancellation, Cancellable } from '@holdfast/foundation';
 import type { Slot } from './slot.ts';
 
 /** What a statement rejects with when its limit was over before its answer came. */
 export class Interruption {
-  readonly over: Over;
+  readonly over: Cancellation;
   readonly sent: boolean;
 
-  constructor(over: Over, sent: boolean) {
+  constructor(over: Cancellation, sent: boolean) {
     this.over = over;
     this.sent = sent;
   }
 }
 
 /** One exchange under way on a slot; whoever waits for it is told by the first of its answer and its limit. */
-export class Running<T> implements Stage {
-  readonly limit: Limit;
+export class Running<T> implements Cancellable {
+  readonly limit: CallDeadline;
   readonly #slot: Slot;
   readonly #otherwise: 'cancel' | 'cut';
   readonly #resolve: (value: T) => void;
@@ -25,7 +25,7 @@ export class Running<T> implements Stage {
   /** @param otherwise what is done with the link when the limit is over first. */
   constructor(
     slot: Slot,
-    limit: Limit,
+    limit: CallDeadline,
     otherwise: 'cancel' | 'cut',
     resolve: (value: T) => void,
     reject: (reason: unknown) => void,
@@ -47,14 +47,14 @@ export class Running<T> implements Stage {
     this.#reject(reason);
   }
 
-  interrupt(over: Over): void {
+  cancel(over: Cancellation): void {
     this.#reject(new Interruption(over, true));
     if (this.#otherwise === 'cancel') this.#slot.abandon(this);
     else this.#slot.link.destroy();
   }
 
   /** It was not begun. */
-  refuse(over: Over): void {
+  refuse(over: Cancellation): void {
     this.#reject(new Interruption(over, false));
   }
 
@@ -68,7 +68,7 @@ export class Running<T> implements Stage {
 
   #end(): void {
     this.#isOver = true;
-    this.limit.stage = undefined;
+    this.limit.current = undefined;
     this.#slot.heard();
     this.#onEnd?.();
   }

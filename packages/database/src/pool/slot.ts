@@ -1,7 +1,6 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock, CallDeadline } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type { QueryResult, Statement } from '../database.ts';
-import type { Limit } from '../limit.ts';
 import type { Link } from '../link/link.ts';
 import type { PoolCounts } from './pool-counts.ts';
 import { Running } from './running.ts';
@@ -103,7 +102,7 @@ export class Slot {
    */
   run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: Limit,
+    limit: CallDeadline,
     otherwise: 'cancel' | 'cut' = 'cancel',
   ): Promise<QueryResult<Row>> {
     this.lastSql = statement.text;
@@ -114,7 +113,7 @@ export class Slot {
   }
 
   /** As {@link run}, for whatever else takes the link. */
-  during<T>(exchange: () => Promise<T>, limit: Limit): Promise<T> {
+  during<T>(exchange: () => Promise<T>, limit: CallDeadline): Promise<T> {
     return new Promise((resolve, reject) => {
       const running = new Running<T>(this, limit, 'cancel', resolve, reject);
       if (!this.#begins(running)) return;
@@ -127,12 +126,12 @@ export class Slot {
 
   #begins(running: Running<never>): boolean {
     const { limit } = running;
-    if (limit.over !== undefined) {
-      running.refuse(limit.over);
+    if (limit.cancellation !== undefined) {
+      running.refuse(limit.cancellation);
       return false;
     }
     this.#running = running;
-    limit.stage = running;
+    limit.current = running;
     return true;
   }
 

@@ -1,8 +1,8 @@
-import { Place, type Timer } from '@holdfast/resilience';
+import { ListNode, type Timer } from '@holdfast/foundation';
 import type { Slot } from './slot.ts';
 
 /** A caller who waits for a link. */
-export class Waiter extends Place {
+export class Waiter extends ListNode {
   readonly sinceMs: number;
   readonly resolve: (slot: Slot) => void;
   readonly reject: (reason: unknown) => void;

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { type Probe, type ProbedPool, endedWithin, inWords } from './probe.ts';
 
 const CALLERS = 10;

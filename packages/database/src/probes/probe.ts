@@ -1,4 +1,5 @@
-import { type Clock, TimeoutError, systemClock, withTimeout } from '@holdfast/resilience';
+import { type Clock, systemClock } from '@holdfast/foundation';
+import { TimeoutError, withTimeout } from '@holdfast/resilience';
 
 type Row = Readonly<Record<string, unknown>>;
 export type ProbedQuery = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;

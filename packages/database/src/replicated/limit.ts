@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 
 /** How long a call may go on: until its deadline, the caller's abort, or the store's end. */
 export interface Limit {

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { Limit } from './limit.ts';
 import { RegionOrder } from './region-order.ts';
 import {

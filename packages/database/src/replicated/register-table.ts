@@ -1,4 +1,4 @@
-import { isHoldfastError } from '@holdfast/resilience';
+import { isHoldfastError } from '@holdfast/foundation';
 import { MalformedRegisterError } from './errors.ts';
 import type { Version } from './version.ts';
 

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import {
   type Clock,
   InvalidOptionError,
-  type Rule,
-  having,
+  type OptionRule,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import type { RegionDatabase } from './register-table.ts';
 
 /** One region: an independent Postgres that takes writes. */
@@ -59,9 +59,9 @@ const OWNER = 'createReplicatedStore';
 const MAX_REGIONS = 9;
 const LONGEST_MS = 86_400_000;
 
-const regionsRule: Rule<readonly Region[]> = {
+const regionsRule: OptionRule<readonly Region[]> = {
   permitted: `an array of 1 to ${MAX_REGIONS} regions ({ name, database }), each with a name of its own`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value) || value.length < 1 || value.length > MAX_REGIONS) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
@@ -82,12 +82,12 @@ const shape = {
   maxValueBytes: integer({ min: 1, max: 268_435_456, default: 1_048_576 }),
   maxTrailing: integer({ min: 0, max: 1_000_000, default: 1_000 }),
   writer: matching(/^[\w-]{1,64}$/),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
 export function readReplicatedOptions(given: unknown): SettledReplicatedOptions {
-  const settled = readOptions(OWNER, shape, given);
+  const settled = parseOptions(OWNER, shape, given);
   const count = settled.regions.length;
   const majority = Math.floor(count / 2) + 1;
   const { writeQuorum = majority, readQuorum = majority } = settled;
@@ -110,19 +110,19 @@ function regionOf(value: unknown, field: string): Region {
   if (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name)) {
     throw new InvalidOptionError(OWNER, `${field}.name`, name, permitted);
   }
-  const rule = having<RegionDatabase>(['query']);
-  return { name, database: rule.accepts(value.database, `${field}.database`, OWNER) };
+  const rule = objectWith<RegionDatabase>(['query']);
+  return { name, database: rule.parse(value.database, `${field}.database`, OWNER) };
 }
 
-function matching(pattern: RegExp): Rule<string | undefined>;
-function matching(pattern: RegExp, absent: string): Rule<string>;
-function matching(pattern: RegExp, absent?: string): Rule<string | undefined> {
+function matching(pattern: RegExp): OptionRule<string | undefined>;
+function matching(pattern: RegExp, absent: string): OptionRule<string>;
+function matching(pattern: RegExp, absent?: string): OptionRule<string | undefined> {
   return {
     permitted: `a string like ${pattern.source}`,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (typeof value === 'string' && pattern.test(value)) return value;
       throw new InvalidOptionError(owner, field, value, this.permitted);
     },
-    absent: () => absent,
+    defaultValue: () => absent,
   };
 }

@@ -1,4 +1,4 @@
-import { type Listen, createAnnouncer } from '@holdfast/resilience';
+import { type Subscribe, createEmitter } from '@holdfast/foundation';
 import {
   DataUnavailableError,
   QuorumUnavailableError,
@@ -87,7 +87,7 @@ export interface ReplicatedStore {
     key: string,
     options?: ReplicatedCallOptions,
   ): Promise<NearestReading | undefined>;
-  readonly on: Listen<ReplicatedStoreEvents>;
+  readonly on: Subscribe<ReplicatedStoreEvents>;
   getStats(): ReplicatedStoreStats;
   /** Resolves when no region is under way behind a write or read that has returned. */
   settled(): Promise<void>;
@@ -101,7 +101,7 @@ export function createReplicatedStore(options: ReplicatedStoreOptions): Replicat
   const settled = readReplicatedOptions(options);
   const { clock, readQuorum, writeQuorum, writer, timeoutMs } = settled;
   const team = new RegionTeam(settled);
-  const announcer = createAnnouncer<ReplicatedStoreEvents>('holdfast:replicated-store');
+  const announcer = createEmitter<ReplicatedStoreEvents>('holdfast:replicated-store');
   const closing = new AbortController();
   const trailing = new Set<Promise<void>>();
   const counts = { writes: 0, unknownWrites: 0, reads: 0, writeBacks: 0 };
@@ -175,7 +175,7 @@ export function createReplicatedStore(options: ReplicatedStoreOptions): Replicat
       throwIfEnded(signal);
       throw new QuorumUnavailableError('read', key, metByReads, kept.outcomes);
     }
-    announcer.announce('repaired', { key, regions, atMs: clock.now() });
+    announcer.emit('repaired', { key, regions, atMs: clock.now() });
     return kept;
   };
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from '@holdfast/foundation';
 import type { RegionOutcome } from './errors.ts';
 
 export interface RoundPlan<T> {

@@ -7,8 +7,8 @@ import {
   createFakePostgres,
 } from '@holdfast/database/testing';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { nextEvent } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { nextEvent } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import { Client } from 'pg';
 
 const closing: (() => Promise<unknown>)[] = [];

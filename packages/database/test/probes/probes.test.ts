@@ -8,7 +8,7 @@ import {
   probes,
   runProbe,
 } from '@holdfast/database/probes';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 const never = new Promise<never>(() => undefined);
 

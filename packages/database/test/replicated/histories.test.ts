@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type Random, seededRandom, sleep } from '@holdfast/resilience';
-import { type FakeClock, createFakeClock } from '@holdfast/resilience/testing';
+import { type Random, seededRandom, sleep } from '@holdfast/foundation';
+import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import {
   type ReplicatedStore,
   createReplicatedStore,

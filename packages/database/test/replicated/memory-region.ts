@@ -1,4 +1,4 @@
-import { type Clock, HoldfastError, type Random, sleep } from '@holdfast/resilience';
+import { type Clock, HoldfastError, type Random, sleep } from '@holdfast/foundation';
 import type { RegionDatabase } from '../../src/replicated/register-table.ts';
 
 /** What may go wrong with a question to a region; each a share of the questions, 0 to 1. */

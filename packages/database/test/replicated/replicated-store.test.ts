@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { seededRandom } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 import {
   type ReplicatedStore,
   type ReplicatedStoreEvents,

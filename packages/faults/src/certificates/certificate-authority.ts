@@ -4,17 +4,17 @@ import {
   type Clock,
   InvalidOptionError,
   type Random,
-  type Rule,
-  type Settled,
+  type OptionRule,
+  type ResolvedOptions,
   callback,
-  having,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
   systemRandom,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import { type Party, writeCertificate } from './certificate.ts';
 
 /** A private key and the certificate for it, as PEM; what `tls.createServer` takes. */
@@ -60,9 +60,9 @@ const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const dnsName = new RegExp(String.raw`^(?:\*\.)?${label}(?:\.${label})*$`, 'i');
 
 /** The names a certificate is good for. */
-export const hostnamesRule: Rule<readonly string[]> = {
+export const hostnamesRule: OptionRule<readonly string[]> = {
   permitted: `an array of 1 to ${MAX_HOSTNAMES} DNS names and IP addresses`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value) || value.length === 0 || value.length > MAX_HOSTNAMES) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
@@ -82,8 +82,8 @@ function isHostname(name: string): boolean {
 const date = optional(integer({ min: FIRST_DATE_MS, max: LAST_DATE_MS }));
 const certificateShape = { hostnames: hostnamesRule, validFromMs: date, validToMs: date };
 const authorityShape = {
-  commonName: optional(text({ maxLength: 64 })),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  commonName: optional(string({ maxLength: 64 })),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 const selfSignedShape = {
@@ -97,7 +97,7 @@ export function createCertificateAuthority(
   options: CertificateAuthorityOptions = {},
 ): CertificateAuthority {
   const owner = 'createCertificateAuthority';
-  const { commonName, clock, random } = readOptions(owner, authorityShape, options);
+  const { commonName, clock, random } = parseOptions(owner, authorityShape, options);
   const { privateKey, publicKey } = newKeys();
   // Two of the same name would be taken for one another by who trusts only one of them.
   const drawn = drawSerial(random).toString('hex', 0, 4);
@@ -117,7 +117,7 @@ export function createCertificateAuthority(
   return {
     certificate,
     issue(given) {
-      const read = readOptions('CertificateAuthority.issue', certificateShape, given);
+      const read = parseOptions('CertificateAuthority.issue', certificateShape, given);
       const keys = newKeys();
       const subject = { commonName: subjectName(read.hostnames), publicKey: keys.publicKey };
       const cert = writeCertificate(
@@ -140,7 +140,7 @@ export function createSelfSignedCertificate(
   options: CertificateOptions & Pick<CertificateAuthorityOptions, 'clock' | 'random'>,
 ): Credentials {
   const owner = 'createSelfSignedCertificate';
-  const read = readOptions(owner, selfSignedShape, options);
+  const read = parseOptions(owner, selfSignedShape, options);
   const { privateKey, publicKey } = newKeys();
   const self = { commonName: subjectName(read.hostnames), publicKey };
   const cert = writeCertificate(
@@ -158,7 +158,7 @@ export function createSelfSignedCertificate(
 
 function validity(
   owner: string,
-  given: Settled<typeof certificateShape>,
+  given: ResolvedOptions<typeof certificateShape>,
   clock: Clock,
 ): { validFromMs: number; validToMs: number } {
   const validFromMs = given.validFromMs ?? (given.validToMs ?? clock.epochMs()) - DAY_MS;

@@ -3,13 +3,13 @@ import {
   type Clock,
   type Random,
   callback,
-  having,
+  objectWith,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
   systemRandom,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import {
   type CertificateAuthority,
   createCertificateAuthority,
@@ -61,7 +61,7 @@ const SOMEBODY_ELSE = 'somebody-else.invalid';
 const shape = {
   hostnames: hostnamesRule,
   fault: optional(oneOf(tlsFaultKinds)),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
@@ -76,7 +76,7 @@ export function tlsServerSettings(
   authority: CertificateAuthority,
   options: TlsServerSettingsOptions,
 ): TlsServerSettings {
-  const { hostnames, fault, clock, random } = readOptions('tlsServerSettings', shape, options);
+  const { hostnames, fault, clock, random } = parseOptions('tlsServerSettings', shape, options);
   if (fault === undefined) return authority.issue({ hostnames });
   const nowMs = clock.epochMs();
   const from = (daysFromNow: number): TlsServerSettings => {

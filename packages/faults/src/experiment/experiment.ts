@@ -1,19 +1,19 @@
 import {
   type Clock,
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   callback,
-  having,
+  objectWith,
   integer,
-  nested,
+  object,
   number,
   optional,
-  readOptions,
+  parseOptions,
   sleep,
   systemClock,
-  text,
-  withTimeout,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
+import { withTimeout } from '@holdfast/resilience';
 import { SteadyStateError } from '../errors.ts';
 import { lessonsOf } from './lessons.ts';
 import { startProbing } from './probing.ts';
@@ -96,16 +96,16 @@ export interface ExperimentResult {
 
 const ms = { min: 1, max: 86_400_000 };
 const permittedProbes = 'an object of one to a hundred functions';
-const probesRule: Rule<Readonly<Record<string, Probe>>> = {
+const probesRule: OptionRule<Readonly<Record<string, Probe>>> = {
   permitted: permittedProbes,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isProbes(value)) throw new InvalidOptionError(owner, field, value, permittedProbes);
     return value;
   },
 };
 const shape = {
-  name: text({ maxLength: 200 }),
-  steadyState: nested({
+  name: string({ maxLength: 200 }),
+  steadyState: object({
     probes: probesRule,
     intervalMs: integer({ ...ms, default: 10 }),
     timeoutMs: integer({ ...ms, default: 1_000 }),
@@ -120,8 +120,8 @@ const shape = {
   stableProbes: integer({ min: 1, max: 1_000, default: 5 }),
   verify: callback<(signal: AbortSignal) => unknown>(() => {}),
   verifyTimeoutMs: integer({ ...ms, default: 300_000 }),
-  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /**
@@ -131,7 +131,7 @@ const shape = {
  * fault or its undoing throws; the signal's own reason.
  */
 export async function experiment(options: ExperimentOptions): Promise<ExperimentResult> {
-  const settled = readOptions('experiment', shape, options);
+  const settled = parseOptions('experiment', shape, options);
   const { name, steadyState, clock, signal, abortIf, recoveryTimeoutMs } = settled;
   const { intervalMs, timeoutMs, maxLatencyMs = timeoutMs, maxBadShare } = steadyState;
   const ending = new AbortController();

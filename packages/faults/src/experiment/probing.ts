@@ -1,4 +1,5 @@
-import { type Clock, classifyError, withTimeout } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
+import { classifyError, withTimeout } from '@holdfast/resilience';
 import type { Sample } from './samples.ts';
 
 /** Asks every endpoint at a steady pace, however slow the answers are. */

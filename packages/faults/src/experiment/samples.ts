@@ -1,5 +1,5 @@
 import type { ErrorKind } from '@holdfast/resilience';
-import { type Distribution, createHistogram } from '../histogram.ts';
+import { type Distribution, createHistogram } from '@holdfast/foundation';
 
 /** What one probe found. */
 export interface Sample {

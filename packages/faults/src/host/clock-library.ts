@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { isHoldfastError, systemClock } from '@holdfast/resilience';
+import { isHoldfastError, systemClock } from '@holdfast/foundation';
 import { CLOCK_FILE_VARIABLE, CLOCK_SOURCE } from './clock-source.ts';
 import { run } from './command.ts';
 

@@ -7,9 +7,9 @@ import {
   InvalidOptionError,
   integer,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import { clockEnvironment, clockLibrary, offsetBytes } from './clock-library.ts';
 import { HostFaultUnavailableError, requireHostFault } from './plan.ts';
 
@@ -53,7 +53,7 @@ export class ClockClosedError extends HoldfastError {
 
 /** A hundred years: more than any clock is wrong by, and less than its nanoseconds can say. */
 const MAX_OFFSET_MS = 3_153_600_000_000;
-const path = optional(text({ maxLength: 4_096 }));
+const path = optional(string({ maxLength: 4_096 }));
 const shape = { program: path, directory: path };
 const stepRule = integer({ min: -MAX_OFFSET_MS, max: MAX_OFFSET_MS });
 
@@ -63,7 +63,7 @@ const stepRule = integer({ min: -MAX_OFFSET_MS, max: MAX_OFFSET_MS });
  * @throws InvalidOptionError, HostFaultUnavailableError with the reason
  */
 export async function prepareClock(options?: ClockOptions): Promise<PreparedClock> {
-  const { program, directory = tmpdir() } = readOptions('prepareClock', shape, options);
+  const { program, directory = tmpdir() } = parseOptions('prepareClock', shape, options);
   await requireHostFault('clock', program);
   const made = await clockLibrary();
   if ('reason' in made) throw new HostFaultUnavailableError('clock', made.reason);
@@ -96,7 +96,7 @@ export async function prepareClock(options?: ClockOptions): Promise<PreparedCloc
     },
     async step(byMs) {
       if (closing !== undefined) throw new ClockClosedError();
-      const toMs = offsetMs + stepRule.accepts(byMs, 'byMs', 'clock.step');
+      const toMs = offsetMs + stepRule.parse(byMs, 'byMs', 'clock.step');
       if (Math.abs(toMs) > MAX_OFFSET_MS) {
         const permitted = `one that leaves it within ${MAX_OFFSET_MS} of the machine's, which it is ${offsetMs} from`;
         throw new InvalidOptionError('clock.step', 'byMs', byMs, permitted);

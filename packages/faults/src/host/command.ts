@@ -1,5 +1,5 @@
 import { type ExecFileException, execFile } from 'node:child_process';
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** The command failed; what it did before is undone by closing. */
 export class HostCommandError extends HoldfastError {

@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { run } from './command.ts';
 import { requireHostFault } from './plan.ts';
 
@@ -16,7 +16,7 @@ export async function limitDescriptors(options: {
   pid: number;
   maxOpen: number;
 }): Promise<() => Promise<void>> {
-  const { pid, maxOpen } = readOptions('limitDescriptors', shape, options);
+  const { pid, maxOpen } = parseOptions('limitDescriptors', shape, options);
   await requireHostFault('descriptors');
   const of = ['prlimit', '--pid', String(pid)];
   const before = await run([...of, '--nofile', '--output', 'SOFT', '--noheadings', '--raw']);

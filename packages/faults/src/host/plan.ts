@@ -1,4 +1,4 @@
-import { HoldfastError, InvalidOptionError, isHoldfastError } from '@holdfast/resilience';
+import { HoldfastError, InvalidOptionError, isHoldfastError } from '@holdfast/foundation';
 import { clockLibrary } from './clock-library.ts';
 import { run } from './command.ts';
 import { preloadObstacle } from './preloadable.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { integer, oneOf, optional, readOptions } from '@holdfast/resilience';
+import { integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
 import { HostCommandError, run } from './command.ts';
 import { NAMESPACE, requireHostFault } from './plan.ts';
 
@@ -53,7 +53,7 @@ const verdicts = {
 
 /** @throws InvalidOptionError, HostFaultUnavailableError with the reason, HostCommandError */
 export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
-  const { diskMaxBytes } = readOptions('openSandbox', shape, options);
+  const { diskMaxBytes } = parseOptions('openSandbox', shape, options);
   await requireHostFault('partition');
   if (diskMaxBytes !== undefined) await requireHostFault('fullDisk');
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-sandbox-'));
@@ -103,7 +103,7 @@ export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
       return child;
     },
     async partition(given) {
-      const { port, direction, kind } = readOptions('partition', partitionShape, given);
+      const { port, direction, kind } = parseOptions('partition', partitionShape, given);
       const ends = { both: ['--dport', '--sport'], toServer: ['--dport'], toClient: ['--sport'] };
       const rules = ends[direction].map((end) =>
         ['INPUT', '-p', 'tcp', end, String(port)].concat(verdicts[kind]),

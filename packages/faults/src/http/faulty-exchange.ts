@@ -5,7 +5,7 @@ import {
   request as ask,
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import type { HttpFaultKind, ReadHttpFault } from './http-faults.ts';
 

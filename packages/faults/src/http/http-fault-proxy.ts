@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
-import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError, ProxyListenError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
@@ -52,14 +52,14 @@ export interface HttpFaultProxy {
 const shape = {
   ...addressShape,
   maxBodyBytes: integer({ min: 1, max: 1_073_741_824, default: 16_777_216 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createHttpFaultProxy(
   options: HttpFaultProxyOptions,
 ): Promise<HttpFaultProxy> {
-  const settled = readOptions('createHttpFaultProxy', shape, options);
+  const settled = parseOptions('createHttpFaultProxy', shape, options);
   const { target, seed } = settled;
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();

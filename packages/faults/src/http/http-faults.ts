@@ -1,12 +1,12 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   number,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 
 /** Which requests a fault strikes. */
 export interface HttpAim {
@@ -78,14 +78,14 @@ const aim = {
 const keptShare = number({ min: 0, max: 1, default: 0.5 });
 const delayMs = integer({ min: 0, max: 86_400_000 });
 
-const shapes: Readonly<Record<HttpFaultKind, Readonly<Record<string, Rule<unknown>>>>> = {
+const shapes: Readonly<Record<HttpFaultKind, Readonly<Record<string, OptionRule<unknown>>>>> = {
   delay: { ...aim, delayMs },
   rateLimit: { ...aim, retryAfterSeconds: integer({ min: 0, max: 86_400, default: 1 }) },
   status: { ...aim, status: integer({ min: 200, max: 599 }) },
   reset: aim,
   notHttp: aim,
   redirectLoop: aim,
-  wrongContentType: { ...aim, contentType: text({ maxLength: 200, default: 'text/html' }) },
+  wrongContentType: { ...aim, contentType: string({ maxLength: 200, default: 'text/html' }) },
   malformedBody: aim,
   truncatedBody: { ...aim, keptShare },
   resetBody: { ...aim, keptShare },
@@ -98,7 +98,7 @@ export function readHttpFault(kind: HttpFaultKind, options: unknown): ReadHttpFa
     const permitted = `one of ${httpFaultKinds.join(', ')}`;
     throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
   }
-  const read = readOptions(`faults.set('${kind}')`, shapes[kind], options);
+  const read = parseOptions(`faults.set('${kind}')`, shapes[kind], options);
   const numberOf = (key: string, absent: number): number => {
     const value = read[key];
     return typeof value === 'number' ? value : absent;

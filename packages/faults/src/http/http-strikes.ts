@@ -1,6 +1,5 @@
-import { seededRandom } from '@holdfast/resilience';
+import { derivedSeed, seededRandom } from '@holdfast/foundation';
 import type { DecisionLog } from '../decision-log.ts';
-import { derivedSeed } from '../derived-seed.ts';
 import type { Struck } from './faulty-exchange.ts';
 import { type HttpFaultKind, type ReadHttpFault, httpFaultKinds } from './http-faults.ts';
 

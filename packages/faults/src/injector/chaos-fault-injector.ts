@@ -1,17 +1,17 @@
 import {
   type Clock,
-  type Listen,
-  createAnnouncer,
-  flag,
-  having,
+  createEmitter,
+  derivedSeed,
+  boolean,
+  objectWith,
   integer,
-  readOptions,
+  type Subscribe,
+  parseOptions,
   seededRandom,
   sleep,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
-import { derivedSeed } from '../derived-seed.ts';
 import { corrupted, malformed, thinned } from './damage.ts';
 import { type Injection, injectedError } from './injected-error.ts';
 import {
@@ -74,27 +74,27 @@ export interface ChaosFaultInjector {
   getStats(): ChaosFaultInjectorStats;
   /** What chance decided for each call; equal for equal seeds and calls. */
   decisions(): Decisions;
-  readonly on: Listen<ChaosFaultInjectorEvents>;
+  readonly on: Subscribe<ChaosFaultInjectorEvents>;
 }
 
 const shape = {
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-const enabledRule = flag(true);
+const enabledRule = boolean(true);
 
 /** @throws InvalidOptionError */
 export function createChaosFaultInjector(
   initiallyEnabled: boolean,
   options?: ChaosFaultInjectorOptions,
 ): ChaosFaultInjector {
-  const { seed, clock } = readOptions('createChaosFaultInjector', shape, options);
-  const announcer = createAnnouncer<ChaosFaultInjectorEvents>('holdfast:chaos-fault-injector');
+  const { seed, clock } = parseOptions('createChaosFaultInjector', shape, options);
+  const announcer = createEmitter<ChaosFaultInjectorEvents>('holdfast:chaos-fault-injector');
   const log = createDecisionLog();
   const faults = new Map<InjectedFaultKind, ReadFault & { strikesLeft: number }>();
   const strikes: Partial<Record<InjectedFaultKind, number>> = {};
-  let enabled = enabledRule.accepts(initiallyEnabled, 'enabled', 'createChaosFaultInjector');
+  let enabled = enabledRule.parse(initiallyEnabled, 'enabled', 'createChaosFaultInjector');
   let callCount = 0;
 
   /** Draws for one call, kind by kind, each from a sequence of its own. */
@@ -112,7 +112,7 @@ export function createChaosFaultInjector(
       fault.strikesLeft -= 1;
       strikes[kind] = (strikes[kind] ?? 0) + 1;
       const injection = { kind, seed, callNumber };
-      announcer.announce('struck', injection);
+      announcer.emit('struck', injection);
       return [{ fault, injection, random }];
     });
   };

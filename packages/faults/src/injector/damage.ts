@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import type { Random } from '@holdfast/resilience';
+import type { Random } from '@holdfast/foundation';
 
 /** An answer cut in half: text and bytes as they are, anything else as its JSON. */
 export function malformed<T>(answer: T): T;

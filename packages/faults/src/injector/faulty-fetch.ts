@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { corruptedBytes } from './damage.ts';
 import { injectedError } from './injected-error.ts';
 import type { Stroke } from './injected-faults.ts';

@@ -1,14 +1,14 @@
 import {
   type Random,
-  type Rule,
-  flag,
+  type OptionRule,
+  boolean,
   integer,
   number,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import type { Injection } from './injected-error.ts';
 
 /** What every fault of the injector takes. */
@@ -81,14 +81,15 @@ export interface Stroke {
 
 const ms = { min: 0, max: 86_400_000 };
 const common = {
-  enabled: flag(true),
+  enabled: boolean(true),
   probability: number({ min: 0, max: 1, default: 1 }),
   maxStrikes: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
 };
-const message = (absent: string): Rule<string> => text({ maxLength: 1_000, default: absent });
-const latency = (absentMs: number): Rule<number> => number({ ...ms, default: absentMs });
+const message = (absent: string): OptionRule<string> =>
+  string({ maxLength: 1_000, default: absent });
+const latency = (absentMs: number): OptionRule<number> => number({ ...ms, default: absentMs });
 
-const shapes: Readonly<Record<InjectedFaultKind, Readonly<Record<string, Rule<unknown>>>>> = {
+const shapes: Readonly<Record<InjectedFaultKind, Readonly<Record<string, OptionRule<unknown>>>>> = {
   network_delay: { ...common, latencyMs: latency(100), jitterMs: latency(0) },
   resource_exhaustion: { ...common, errorMessage: message('EMFILE') },
   rate_limit: {
@@ -111,8 +112,8 @@ const kindShape = { kind: oneOf(injectedFaultKinds) };
 
 /** @throws InvalidOptionError, also for a kind that is not known. */
 export function readFault(kind: InjectedFaultKind, options: unknown): ReadFault {
-  readOptions('configureFault', kindShape, { kind });
-  const read = readOptions(`configureFault('${kind}')`, shapes[kind], options);
+  parseOptions('configureFault', kindShape, { kind });
+  const read = parseOptions(`configureFault('${kind}')`, shapes[kind], options);
   return {
     enabled: read['enabled'] === true,
     probability: numberIn(read['probability'], 1),

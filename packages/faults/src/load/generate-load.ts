@@ -1,21 +1,21 @@
 import {
-  type Clock,
-  type ErrorKind,
-  InvalidOptionError,
-  type Random,
   callback,
-  classifyError,
-  having,
+  type Clock,
+  createHistogram,
+  type Distribution,
+  objectWith,
   integer,
+  InvalidOptionError,
   number,
   oneOf,
   optional,
-  readOptions,
+  type Random,
+  parseOptions,
   seededRandom,
   sleep,
   systemClock,
-} from '@holdfast/resilience';
-import { type Distribution, createHistogram } from '../histogram.ts';
+} from '@holdfast/foundation';
+import { type ErrorKind, classifyError } from '@holdfast/resilience';
 
 export interface LoadOptions {
   /** How long requests are started, in milliseconds. */
@@ -83,8 +83,8 @@ const shape = {
   drainTimeoutMs: integer({ ...durationMs, default: 10_000 }),
   windowMs: integer({ min: 10, max: 86_400_000, default: 1_000 }),
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 const workRule = callback();
@@ -100,8 +100,8 @@ export async function generateLoad(
   work: (signal: AbortSignal, requestNumber: number) => unknown,
   options: LoadOptions,
 ): Promise<LoadResult> {
-  const settled = readOptions('generateLoad', shape, options);
-  workRule.accepts(work, 'work', 'generateLoad');
+  const settled = parseOptions('generateLoad', shape, options);
+  workRule.parse(work, 'work', 'generateLoad');
   refuseOtherModel(options, settled.ratePerSecond !== undefined);
   const { clock, signal, ratePerSecond, windowMs } = settled;
   const latency = createHistogram();

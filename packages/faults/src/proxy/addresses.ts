@@ -1,4 +1,4 @@
-import { type Rule, flag, integer, nested, text } from '@holdfast/resilience';
+import { type OptionRule, boolean, integer, object, string } from '@holdfast/foundation';
 import { RemoteTargetError } from '../errors.ts';
 import { isLoopback } from './loopback.ts';
 
@@ -21,20 +21,20 @@ interface Address {
   readonly port: number;
 }
 
-const host = text({ maxLength: 253, default: '127.0.0.1' });
+const host = string({ maxLength: 253, default: '127.0.0.1' });
 
 /** Rules for {@link ProxyAddresses}. */
 export const addressShape: {
-  readonly target: Rule<Address>;
-  readonly listen: Rule<Address>;
-  readonly seed: Rule<number>;
-  readonly allowRemote: Rule<boolean>;
-  readonly maxConnections: Rule<number>;
+  readonly target: OptionRule<Address>;
+  readonly listen: OptionRule<Address>;
+  readonly seed: OptionRule<number>;
+  readonly allowRemote: OptionRule<boolean>;
+  readonly maxConnections: OptionRule<number>;
 } = {
-  target: nested({ host, port: integer({ min: 1, max: 65_535 }) }),
-  listen: nested({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
+  target: object({ host, port: integer({ min: 1, max: 65_535 }) }),
+  listen: object({ host, port: integer({ min: 0, max: 65_535, default: 0 }) }),
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  allowRemote: flag(false),
+  allowRemote: boolean(false),
   maxConnections: integer({ min: 1, max: 100_000, default: 1_000 }),
 };
 

@@ -1,5 +1,5 @@
 import { type Socket, connect } from 'node:net';
-import type { Clock, Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from '@holdfast/foundation';
 import type { Direction, Strikeable } from './fault.ts';
 import type { Setting } from './fault-board.ts';
 import { type Lane, createLane } from './lane.ts';

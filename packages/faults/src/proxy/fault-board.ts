@@ -1,12 +1,12 @@
 import {
   type Clock,
+  derivedSeed,
   InvalidOptionError,
   type Random,
-  type Timer,
   seededRandom,
-} from '@holdfast/resilience';
+  type Timer,
+} from '@holdfast/foundation';
 import type { DecisionLog } from '../decision-log.ts';
-import { derivedSeed } from '../derived-seed.ts';
 import type { Direction, Fault } from './fault.ts';
 import { type ProxyFaultKind, faultKindNames, faultKinds } from './fault-kinds.ts';
 

@@ -1,16 +1,17 @@
 import {
   type Clock,
-  type Listen,
-  createAnnouncer,
-  having,
+  createEmitter,
+  createHistogram,
+  type Distribution,
+  boolean,
+  objectWith,
   integer,
-  readOptions,
-  flag,
+  type Subscribe,
+  parseOptions,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError } from '../errors.ts';
-import { type Distribution, createHistogram } from '../histogram.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
 import { type Connection, type ConnectionSurroundings, createConnection } from './connection.ts';
 import { createFaultBoard } from './fault-board.ts';
@@ -97,7 +98,7 @@ export interface FaultProxy {
   getStats(): FaultProxyStats;
   /** Which connections chance has struck and spared; equal for equal seeds. */
   decisions(): Decisions;
-  readonly on: Listen<FaultProxyEvents>;
+  readonly on: Subscribe<FaultProxyEvents>;
   /** Drops every connection and gives the address back. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -107,17 +108,17 @@ const shape = {
   ...addressShape,
   maxBufferedBytes: integer({ min: 1, max: 1_073_741_824, default: 1_048_576 }),
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
-  holdsProcess: flag(true),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  holdsProcess: boolean(true),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
-  const settled = readOptions('createFaultProxy', shape, options);
+  const settled = parseOptions('createFaultProxy', shape, options);
   const { target, seed, clock, maxConnections, holdsProcess } = settled;
   refuseRemote(target, settled.allowRemote);
 
-  const announcer = createAnnouncer<FaultProxyEvents>('holdfast:fault-proxy');
+  const announcer = createEmitter<FaultProxyEvents>('holdfast:fault-proxy');
   const log = createDecisionLog();
   const delays = {
     wanted: createHistogram(),
@@ -147,11 +148,11 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     },
     onRefused(error) {
       connectionsRefused += 1;
-      announcer.announce('refused', { error });
+      announcer.emit('refused', { error });
     },
     onClosed(connection) {
       connections.delete(connection);
-      announcer.announce('closed', { connection: connection.number });
+      announcer.emit('closed', { connection: connection.number });
       if (connections.size === 0) whenEmpty();
     },
   };
@@ -165,7 +166,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     connectionsTotal += 1;
     const connection = createConnection(connectionsTotal, client, surroundings);
     connections.add(connection);
-    announcer.announce('opened', { connection: connection.number });
+    announcer.emit('opened', { connection: connection.number });
     connection.refresh(board.inForce());
   });
 
@@ -192,7 +193,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     log,
     onChange() {
       const inForce = board.inForce();
-      announcer.announce('changed', { inForce: inForce.map(({ kind }) => kind) });
+      announcer.emit('changed', { inForce: inForce.map(({ kind }) => kind) });
       for (const connection of connections) connection.refresh(inForce);
       steerListener(refusing());
     },

@@ -2,13 +2,13 @@ import {
   InvalidOptionError,
   type Clock,
   type Random,
-  type Rule,
+  type OptionRule,
   integer,
   number,
   oneOf,
   optional,
-  readOptions,
-} from '@holdfast/resilience';
+  parseOptions,
+} from '@holdfast/foundation';
 import type { Stage } from './parcel.ts';
 
 /** Which way bytes go: `toServer` are the client's requests, `toClient` the answers. */
@@ -75,10 +75,10 @@ const scheduleShape = {
 };
 
 /** Reads the `schedule` of every fault. */
-export const scheduleRule: Rule<FaultSchedule | undefined> = optional({
+export const scheduleRule: OptionRule<FaultSchedule | undefined> = optional({
   permitted: 'an object',
-  accepts(value, field, owner) {
-    const { afterMs, forMs, everyMs } = readOptions(owner, scheduleShape, value, field);
+  parse(value, field, owner) {
+    const { afterMs, forMs, everyMs } = parseOptions(owner, scheduleShape, value, field);
     if (everyMs !== undefined && (forMs === undefined || everyMs <= forMs)) {
       throw new InvalidOptionError(owner, `${field}.everyMs`, everyMs, 'more than forMs');
     }
@@ -91,11 +91,13 @@ export const scheduleRule: Rule<FaultSchedule | undefined> = optional({
 });
 
 export const aimShape: {
-  readonly probability: Rule<number>;
-  readonly schedule: Rule<FaultSchedule | undefined>;
+  readonly probability: OptionRule<number>;
+  readonly schedule: OptionRule<FaultSchedule | undefined>;
 } = { probability: number({ min: 0, max: 1, default: 1 }), schedule: scheduleRule };
 
-export const directedShape: typeof aimShape & { readonly direction: Rule<Direction | 'both'> } = {
+export const directedShape: typeof aimShape & {
+  readonly direction: OptionRule<Direction | 'both'>;
+} = {
   ...aimShape,
   direction: oneOf(['both', 'toServer', 'toClient'], 'both'),
 };

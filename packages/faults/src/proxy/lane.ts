@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from '@holdfast/foundation';
 import { type Parcel, type Stage, notAfter, notBefore } from './parcel.ts';
 
 /** One direction of a connection: everything that `source` sends reaches `sink`, in its order. */

@@ -2,7 +2,7 @@
  * Loaded before the victim's own code, in its process: takes resources as it is told over the process's
  * channel, gives them back when their time is over, and all of them when nobody is there to tell it.
  */
-import { type Timer, systemClock } from '@holdfast/resilience';
+import { type Timer, systemClock } from '@holdfast/foundation';
 import { harms } from './harms.ts';
 import { isOrder } from './order.ts';
 import { takeWallClock } from './wall-clock.ts';

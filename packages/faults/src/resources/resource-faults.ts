@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import {
   HoldfastError,
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import { type Order, isDone } from './order.ts';
 import {
   type ResourceFaultKind,
@@ -56,18 +56,18 @@ export interface ResourceVictim {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const argsRule: Rule<readonly string[] | undefined> = optional({
+const argsRule: OptionRule<readonly string[] | undefined> = optional({
   permitted: 'a list of strings',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isStrings(value)) throw new InvalidOptionError(owner, field, value, 'a list of strings');
     return value;
   },
 });
-const shape = { module: text({ maxLength: 4_096 }), args: argsRule };
+const shape = { module: string({ maxLength: 4_096 }), args: argsRule };
 
 /** Starts the victim, with nothing taken from it. @throws InvalidOptionError */
 export function createResourceFaults(options: ResourceFaultsOptions): ResourceVictim {
-  const { module, args = [] } = readOptions('createResourceFaults', shape, options);
+  const { module, args = [] } = parseOptions('createResourceFaults', shape, options);
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
   const agent = `${import.meta.dirname}/resource-agent.${extension}`;
   const child = fork(module, [...args], { execArgv: ['--import', agent] });

@@ -1,11 +1,11 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   oneOf,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 
 /** How long a fault stays, unless it is cleared before. */
 interface Bounded {
@@ -51,11 +51,15 @@ const GIB = 1_073_741_824;
 const forMs = integer({ min: 1, max: DAY_MS });
 const year = 366 * DAY_MS;
 
-const shapes: Readonly<Record<ResourceFaultKind, Readonly<Record<string, Rule<unknown>>>>> = {
+const shapes: Readonly<Record<ResourceFaultKind, Readonly<Record<string, OptionRule<unknown>>>>> = {
   memory: { forMs, bytes: integer({ min: 1, max: 64 * GIB }) },
   stall: { forMs },
   cpu: { forMs, threads: integer({ min: 1, max: 256, default: 1 }) },
-  disk: { forMs, directory: text({ maxLength: 4_096 }), bytes: integer({ min: 1, max: 64 * GIB }) },
+  disk: {
+    forMs,
+    directory: string({ maxLength: 4_096 }),
+    bytes: integer({ min: 1, max: 64 * GIB }),
+  },
   descriptors: { forMs, count: integer({ min: 1, max: 1_000_000 }) },
   clock: { forMs, stepMs: integer({ min: -10 * year, max: 10 * year }) },
 };
@@ -64,8 +68,8 @@ const kindShape = { kind: oneOf(resourceFaultKinds) };
 
 /** @throws InvalidOptionError, also for a kind that is not known. */
 export function readResourceFault(kind: ResourceFaultKind, options: unknown): ReadResourceFault {
-  readOptions('faults.set', kindShape, { kind });
-  const read = readOptions(`faults.set('${kind}')`, shapes[kind], options);
+  parseOptions('faults.set', kindShape, { kind });
+  const read = parseOptions(`faults.set('${kind}')`, shapes[kind], options);
   const numberOf = (name: string): number => {
     const value = read[name];
     return typeof value === 'number' ? value : 0;

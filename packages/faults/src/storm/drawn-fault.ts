@@ -1,4 +1,4 @@
-import type { Random } from '@holdfast/resilience';
+import type { Random } from '@holdfast/foundation';
 import type { DirectedAim } from '../proxy/fault.ts';
 import type { ProxyFaultKind, ProxyFaultSetting } from '../proxy/fault-kinds.ts';
 

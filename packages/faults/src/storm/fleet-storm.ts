@@ -1,16 +1,16 @@
 import {
   type Clock,
-  InvalidOptionError,
-  type Rule,
-  having,
+  derivedSeed,
+  objectWith,
   integer,
+  InvalidOptionError,
   optional,
-  readOptions,
+  parseOptions,
+  type OptionRule,
   seededRandom,
   sleep,
   systemClock,
-} from '@holdfast/resilience';
-import { derivedSeed } from '../derived-seed.ts';
+} from '@holdfast/foundation';
 import type { ProxyFaultKind, ProxyFaultSetting } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { drawnFault } from './drawn-fault.ts';
@@ -57,23 +57,23 @@ export interface FleetStormOptions {
   verbs?: readonly ('kill' | 'freeze')[];
 }
 
-const namesRule: Rule<readonly string[]> = {
+const namesRule: OptionRule<readonly string[]> = {
   permitted: 'a list of names, each once',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isNames(value)) {
       throw new InvalidOptionError(owner, field, value, 'a list of names, each once');
     }
     return value;
   },
 };
-const verbsRule: Rule<readonly ('kill' | 'freeze')[]> = {
+const verbsRule: OptionRule<readonly ('kill' | 'freeze')[]> = {
   permitted: 'a list of kill, freeze',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isVerbs(value))
       throw new InvalidOptionError(owner, field, value, 'a list of kill, freeze');
     return value;
   },
-  absent: () => ['kill', 'freeze'],
+  defaultValue: () => ['kill', 'freeze'],
 };
 
 const shape = {
@@ -85,8 +85,8 @@ const shape = {
   verbs: verbsRule,
 };
 const playShape = {
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
 };
 
 /**
@@ -95,8 +95,8 @@ const playShape = {
  * @throws InvalidOptionError
  */
 export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm {
-  seedRule.accepts(seed, 'seed', 'fleetStorm');
-  const read = readOptions('fleetStorm', shape, options);
+  seedRule.parse(seed, 'seed', 'fleetStorm');
+  const read = parseOptions('fleetStorm', shape, options);
   const { servers, durationMs, maxFaults, maxFaultMs, kinds, verbs } = read;
   const faults: FleetFault[] = [];
   for (let index = 0; index < maxFaults; index += 1) {
@@ -127,7 +127,7 @@ export async function playFleetStorm(
   { durationMs, faults }: FleetStorm,
   options?: { clock?: Clock; signal?: AbortSignal },
 ): Promise<void> {
-  const { clock, signal } = readOptions('playFleetStorm', playShape, options);
+  const { clock, signal } = parseOptions('playFleetStorm', playShape, options);
   const stranger = faults.find(({ server }) => !Object.hasOwn(servers, server))?.server;
   if (stranger !== undefined) {
     const permitted = `one of ${Object.keys(servers).join(', ')}`;

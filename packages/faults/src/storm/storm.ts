@@ -1,16 +1,16 @@
 import {
   type Clock,
-  InvalidOptionError,
-  type Rule,
-  having,
+  derivedSeed,
+  objectWith,
   integer,
+  InvalidOptionError,
   optional,
-  readOptions,
+  parseOptions,
+  type OptionRule,
   seededRandom,
   sleep,
   systemClock,
-} from '@holdfast/resilience';
-import { derivedSeed } from '../derived-seed.ts';
+} from '@holdfast/foundation';
 import {
   type ProxyFaultKind,
   type ProxyFaultSetting,
@@ -62,17 +62,17 @@ export const losslessFaults: readonly ProxyFaultKind[] = [
 
 const permittedKinds = `a list of ${faultKindNames.join(', ')}`;
 /** Reads the kinds that a storm may draw. */
-export const kindsRule: Rule<readonly ProxyFaultKind[]> = {
+export const kindsRule: OptionRule<readonly ProxyFaultKind[]> = {
   permitted: permittedKinds,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isKinds(value)) throw new InvalidOptionError(owner, field, value, permittedKinds);
     return value;
   },
-  absent: () => faultKindNames.filter((kind) => kind !== 'corrupt'),
+  defaultValue: () => faultKindNames.filter((kind) => kind !== 'corrupt'),
 };
 
 /** Where the chance of a storm begins. */
-export const seedRule: Rule<number> = integer({
+export const seedRule: OptionRule<number> = integer({
   min: Number.MIN_SAFE_INTEGER,
   max: Number.MAX_SAFE_INTEGER,
 });
@@ -84,8 +84,8 @@ const shape = {
 };
 
 const playShape = {
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-  signal: optional(having<AbortSignal>(['addEventListener', 'aborted'])),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
 };
 
 /**
@@ -94,8 +94,8 @@ const playShape = {
  * @throws InvalidOptionError
  */
 export function storm(seed: number, options?: StormOptions): Storm {
-  seedRule.accepts(seed, 'seed', 'storm');
-  const { durationMs, maxFaults, kinds } = readOptions('storm', shape, options);
+  seedRule.parse(seed, 'seed', 'storm');
+  const { durationMs, maxFaults, kinds } = parseOptions('storm', shape, options);
   const faults: StormFault[] = [];
   for (let index = 0; index < maxFaults; index += 1) {
     const random = seededRandom(derivedSeed(seed, index));
@@ -120,7 +120,7 @@ export async function playStorm(
   { durationMs, faults }: Storm,
   options?: { clock?: Clock; signal?: AbortSignal },
 ): Promise<void> {
-  const { clock, signal } = readOptions('playStorm', playShape, options);
+  const { clock, signal } = parseOptions('playStorm', playShape, options);
   const turns = faults
     .flatMap(({ atMs, forMs, setting }) => [
       { atMs, turn: async (): Promise<void> => proxy.faults.apply(setting) },

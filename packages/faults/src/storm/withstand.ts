@@ -1,9 +1,9 @@
-import { integer, optional, readOptions, text } from '@holdfast/resilience';
+import { integer, optional, parseOptions, string } from '@holdfast/foundation';
 import { StormFailedError } from '../errors.ts';
 import type { Schedule, TimedFault } from './storm.ts';
 
 const maxRuns = integer({ min: 0, max: 1_000_000, default: 100 });
-const shape = { maxRuns, replay: optional(text({ maxLength: 1_000 })) };
+const shape = { maxRuns, replay: optional(string({ maxLength: 1_000 })) };
 const shrinkShape = { maxRuns };
 
 /**
@@ -19,7 +19,7 @@ export async function withstand<Fault extends TimedFault>(
   run: (storm: Schedule<Fault>) => Promise<void>,
   options?: { maxRuns?: number; replay?: string },
 ): Promise<void> {
-  const { replay, ...limit } = readOptions('withstand', shape, options);
+  const { replay, ...limit } = parseOptions('withstand', shape, options);
   try {
     await run(storm);
   } catch (cause) {
@@ -48,7 +48,7 @@ export async function shrinkStorm<Fault extends TimedFault>(
   fails: (storm: Schedule<Fault>) => Promise<boolean>,
   options?: { maxRuns?: number },
 ): Promise<Schedule<Fault>> {
-  let { maxRuns: runsLeft } = readOptions('shrinkStorm', shrinkShape, options);
+  let { maxRuns: runsLeft } = parseOptions('shrinkStorm', shrinkShape, options);
   let smallest = storm;
   const accepts = async (faults: readonly Fault[]): Promise<boolean> => {
     if (runsLeft <= 0) return false;

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 
 /** What a client may have under way before it has read that it is to negotiate again. */
 const MAX_HELD_BYTES = 16_777_216;

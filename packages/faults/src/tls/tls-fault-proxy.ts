@@ -2,13 +2,13 @@ import { type Socket, connect as connectPlain } from 'node:net';
 import { type TLSSocket, connect as connectSecurely, createServer } from 'node:tls';
 import {
   type Clock,
-  having,
+  objectWith,
   integer,
   oneOf,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import {
   type CertificateAuthority,
   createCertificateAuthority,
@@ -89,15 +89,15 @@ const shape = {
   ...addressShape,
   targetTls: targetTlsRule,
   hostnames: { ...hostnamesRule, absent: () => ['localhost', '127.0.0.1', '::1'] },
-  authority: optional(having<CertificateAuthority>(['certificate', 'issue'])),
+  authority: optional(objectWith<CertificateAuthority>(['certificate', 'issue'])),
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 const kindShape = { kind: oneOf(tlsProxyFaultKinds) };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promise<TlsFaultProxy> {
-  const settled = readOptions('createTlsFaultProxy', shape, options);
+  const settled = parseOptions('createTlsFaultProxy', shape, options);
   const { target, targetTls, hostnames, clock, dialTimeoutMs } = settled;
   refuseRemote(target, settled.allowRemote);
   const authority = settled.authority ?? createCertificateAuthority({ clock });
@@ -216,7 +216,7 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     faults: {
       set(kind) {
         if (isClosed) throw new ProxyClosedError();
-        change(readOptions('faults.set', kindShape, { kind }).kind);
+        change(parseOptions('faults.set', kindShape, { kind }).kind);
       },
       current: () => fault,
     },

@@ -1,4 +1,4 @@
-import { type Rule, flag, optional, readOptions, text } from '@holdfast/resilience';
+import { type OptionRule, boolean, optional, parseOptions, string } from '@holdfast/foundation';
 
 /** How a target that speaks TLS is spoken to. */
 export interface TlsTarget {
@@ -11,16 +11,16 @@ export interface TlsTarget {
 }
 
 const shape = {
-  ca: optional(text({ maxLength: 1_000_000 })),
-  servername: optional(text({ maxLength: 253 })),
-  rejectUnauthorized: flag(true),
+  ca: optional(string({ maxLength: 1_000_000 })),
+  servername: optional(string({ maxLength: 253 })),
+  rejectUnauthorized: boolean(true),
 };
 
 /** Reads a {@link TlsTarget}, without what is absent. */
-export const targetTlsRule: Rule<TlsTarget | undefined> = optional({
+export const targetTlsRule: OptionRule<TlsTarget | undefined> = optional({
   permitted: 'an object',
-  accepts(value, field, owner) {
-    const { ca, servername, rejectUnauthorized } = readOptions(owner, shape, value, field);
+  parse(value, field, owner) {
+    const { ca, servername, rejectUnauthorized } = parseOptions(owner, shape, value, field);
     return {
       rejectUnauthorized,
       ...(ca === undefined ? {} : { ca }),

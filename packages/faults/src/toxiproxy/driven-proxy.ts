@@ -1,4 +1,4 @@
-import { isHoldfastError } from '@holdfast/resilience';
+import { isHoldfastError } from '@holdfast/foundation';
 import { type FaultProxy, createFaultProxy } from '../proxy/fault-proxy.ts';
 import {
   type ApiFailure,

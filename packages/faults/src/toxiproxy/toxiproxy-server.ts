@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import { flag, integer, readOptions, text } from '@holdfast/resilience';
+import { boolean, integer, parseOptions, string } from '@holdfast/foundation';
 import { ProxyListenError } from '../errors.ts';
 import {
   type ApiFailure,
@@ -39,10 +39,10 @@ const VERSION = '2.12.0';
 const MAX_BODY_BYTES = 1_048_576;
 
 const shape = {
-  host: text({ maxLength: 253, default: '127.0.0.1' }),
+  host: string({ maxLength: 253, default: '127.0.0.1' }),
   port: integer({ min: 0, max: 65_535, default: 8_474 }),
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  allowRemote: flag(false),
+  allowRemote: boolean(false),
   maxProxies: integer({ min: 1, max: 100_000, default: 1_000 }),
 };
 
@@ -56,7 +56,7 @@ interface Answer {
 export async function createToxiproxyServer(
   options?: ToxiproxyServerOptions,
 ): Promise<ToxiproxyServer> {
-  const { host, port, maxProxies, ...setting } = readOptions(
+  const { host, port, maxProxies, ...setting } = parseOptions(
     'createToxiproxyServer',
     shape,
     options,

@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** What passed was not the protocol the proxy speaks; that connection was broken. */
 export class ProtocolError extends HoldfastError {

@@ -1,6 +1,5 @@
-import { seededRandom } from '@holdfast/resilience';
+import { derivedSeed, seededRandom } from '@holdfast/foundation';
 import type { DecisionLog } from '../decision-log.ts';
-import { derivedSeed } from '../derived-seed.ts';
 
 /** What every fault that strikes single calls has. */
 export interface Countable {

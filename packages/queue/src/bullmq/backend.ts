@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { Job, JobType, JobsOptions } from 'bullmq';
 import type {
   DeadLetter,

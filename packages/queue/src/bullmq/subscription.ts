@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { Job, Worker } from 'bullmq';
 import type { Delivery, Recovery, Subscription } from '../backend.ts';
 import type { RedisLink } from '../redis/link.ts';

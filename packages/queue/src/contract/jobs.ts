@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
 
 /** What the promises of the contract are played with. */

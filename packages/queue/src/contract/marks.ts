@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import type { Publication, QueueBackend } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { fetchAll, job, publication, PARTS } from './jobs.ts';

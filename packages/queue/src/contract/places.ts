@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import type { Delivery, PublishedJob, QueueBackend, Subscription } from '../backend.ts';
 import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
 import type { TestWith } from './promise.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import type { QueueOptions } from '../options.ts';
 import type { Job, NewJob, Queue } from '../queue.ts';
 import { type StorePromise, testsWithout } from './promise.ts';

@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './idempotency-ledger.ts';
 
 const shape = { maxEntries: integer({ min: 1, max: 100_000_000, default: 100_000 }) };
@@ -9,7 +9,7 @@ const shape = { maxEntries: integer({ min: 1, max: 100_000_000, default: 100_000
  * @throws InvalidOptionError
  */
 export function memoryLedger(options?: { maxEntries?: number }): IdempotencyLedger {
-  const { maxEntries } = readOptions('memoryLedger', shape, options);
+  const { maxEntries } = parseOptions('memoryLedger', shape, options);
   const known = new Map<string, Promise<void>>();
   return {
     async once({ topic, id }, effect) {

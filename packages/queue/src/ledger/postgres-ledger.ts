@@ -1,4 +1,4 @@
-import { InvalidOptionError, having, readOptions, text } from '@holdfast/resilience';
+import { InvalidOptionError, objectWith, parseOptions, string } from '@holdfast/foundation';
 import { EffectRolledBackError } from '../errors.ts';
 import type { IdempotencyLedger } from './idempotency-ledger.ts';
 
@@ -42,10 +42,10 @@ export function postgresLedger<Connection extends LedgerConnection = LedgerConne
   options: PostgresLedgerOptions<Connection>,
 ): PostgresLedger<Connection> {
   const shape = {
-    client: having<LedgerPool<Connection>>(['connect']),
-    table: text({ maxLength: 127, default: 'holdfast_inbox' }),
+    client: objectWith<LedgerPool<Connection>>(['connect']),
+    table: string({ maxLength: 127, default: 'holdfast_inbox' }),
   };
-  const { client, table } = readOptions(OWNER, shape, options);
+  const { client, table } = parseOptions(OWNER, shape, options);
   if (!NAME.test(table)) {
     const permitted =
       'a name of letters, digits and underscores, with a schema in front or without';

@@ -1,4 +1,4 @@
-import { having, integer, readOptions, text } from '@holdfast/resilience';
+import { objectWith, integer, parseOptions, string } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './idempotency-ledger.ts';
 
 /** As much of a Redis client as the ledger needs; a client of ioredis has it. */
@@ -18,9 +18,9 @@ export interface RedisLedgerOptions {
 const DAY_MS = 86_400_000;
 
 const shape = {
-  client: having<LedgerRedis>(['exists', 'set']),
+  client: objectWith<LedgerRedis>(['exists', 'set']),
   ttlMs: integer({ min: 1, max: 365 * DAY_MS, default: DAY_MS }),
-  prefix: text({ maxLength: 100, default: 'holdfast:done' }),
+  prefix: string({ maxLength: 100, default: 'holdfast:done' }),
 };
 
 /**
@@ -29,7 +29,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function redisLedger(options: RedisLedgerOptions): IdempotencyLedger {
-  const { client, ttlMs, prefix } = readOptions('redisLedger', shape, options);
+  const { client, ttlMs, prefix } = parseOptions('redisLedger', shape, options);
   return {
     async once({ topic, id }, effect) {
       const key = `${prefix}:{${topic}}:${id}`;

@@ -1,4 +1,4 @@
-import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import type {
   DeadLetter,
   LinkListener,
@@ -25,7 +25,7 @@ export interface MemoryBackendOptions {
 const shape = {
   maxJobs: integer({ min: 1, max: 1_000_000_000, default: 1_000_000 }),
   maxDeadLetters: integer({ min: 1, max: 10_000_000, default: 10_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** How long one fetch waits, as it does with Redis. */
@@ -37,7 +37,7 @@ const WAIT_MS = 250;
  * @throws InvalidOptionError
  */
 export function createMemoryBackend(options?: MemoryBackendOptions): QueueBackend {
-  return new MemoryBackend(readOptions('createMemoryBackend', shape, options));
+  return new MemoryBackend(parseOptions('createMemoryBackend', shape, options));
 }
 
 class MemoryBackend implements QueueBackend {

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import type { Delivery } from '../backend.ts';
 import { Turns } from '../place.ts';
 import { takeScript } from './channel-scripts.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { Redis } from 'ioredis';
 import { BackendError } from '../errors.ts';
 import { classifyRedisError } from './errors.ts';

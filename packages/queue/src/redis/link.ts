@@ -4,7 +4,7 @@ import {
   type Timer,
   exponentialBackoff,
   sleep,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import type { Redis } from 'ioredis';
 import type { LinkListener } from '../backend.ts';
 import { BackendError } from '../errors.ts';

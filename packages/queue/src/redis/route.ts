@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import { Redis } from 'ioredis';
 import { BackendError } from '../errors.ts';
 import { ClusterRoute } from './cluster-route.ts';

@@ -1,13 +1,13 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   callback,
-  flag,
+  boolean,
   integer,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import type { RedisConnector } from './connector.ts';
 
 /** Where a server listens. */
@@ -68,20 +68,20 @@ const MAX_ADDRESSES = 100;
 const KINDS = 'one of { url }, { connect }, { sentinels, name } and { cluster }';
 
 const shape = {
-  url: optional(text({ maxLength: 2_000 })),
+  url: optional(string({ maxLength: 2_000 })),
   connect: optional(callback<RedisConnector>()),
   sentinels: optional(addresses(26_379)),
-  name: optional(text({ maxLength: 200 })),
-  sentinelPassword: optional(text({ maxLength: 2_000 })),
+  name: optional(string({ maxLength: 200 })),
+  sentinelPassword: optional(string({ maxLength: 2_000 })),
   cluster: optional(addresses(6_379)),
-  username: optional(text({ maxLength: 2_000 })),
-  password: optional(text({ maxLength: 2_000 })),
-  tls: optional(flag(false)),
+  username: optional(string({ maxLength: 2_000 })),
+  password: optional(string({ maxLength: 2_000 })),
+  tls: optional(boolean(false)),
 };
 
 /** @throws InvalidOptionError */
 export function readRedisServer(owner: string, given: unknown): RedisServer {
-  const read = readOptions(owner, shape, given, 'redis');
+  const read = parseOptions(owner, shape, given, 'redis');
   const { url, connect, sentinels, cluster, name, sentinelPassword } = read;
   const kinds = [url, connect, sentinels, cluster].filter((kind) => kind !== undefined);
   if (kinds.length !== 1) throw new InvalidOptionError(owner, 'redis', given, KINDS);
@@ -119,19 +119,19 @@ function refuse(owner: string, fields: Record<string, unknown>, permitted: strin
   }
 }
 
-function addresses(defaultPort: number): Rule<SettledAddress[]> {
+function addresses(defaultPort: number): OptionRule<SettledAddress[]> {
   const permitted = `a list of 1 to ${MAX_ADDRESSES} addresses { host, port }`;
   const address = {
-    host: text({ maxLength: 253 }),
+    host: string({ maxLength: 253 }),
     port: integer({ min: 1, max: 65_535, default: defaultPort }),
   };
   return {
     permitted,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ADDRESSES) {
         throw new InvalidOptionError(owner, field, value, permitted);
       }
-      return value.map((each, index) => readOptions(owner, address, each, `${field}[${index}]`));
+      return value.map((each, index) => parseOptions(owner, address, each, `${field}[${index}]`));
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { Delivery, Recovery, Subscription } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { isExistingGroup, isMissingGroup } from './errors.ts';

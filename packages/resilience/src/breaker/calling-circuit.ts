@@ -1,6 +1,5 @@
-import { type Listen, createAnnouncer } from '../events.ts';
+import { createEmitter, type Subscribe, type ListNode } from '@holdfast/foundation';
 import type { Execution } from '../execution.ts';
-import type { Place } from '../waiting-line.ts';
 import type {
   CallOptions,
   CircuitBreaker,
@@ -19,16 +18,16 @@ import {
 /** @throws InvalidOptionError */
 export function createCircuitBreaker(options?: CircuitBreakerOptions): CircuitBreaker {
   const rules = readCircuitOptions('createCircuitBreaker', options);
-  const announcer = createAnnouncer<CircuitBreakerEvents>('holdfast:circuit-breaker');
+  const announcer = createEmitter<CircuitBreakerEvents>('holdfast:circuit-breaker');
   return new CallingCircuit(rules, {
     on: announcer.on,
-    stateChanged: (_circuit, change) => announcer.announce('stateChanged', change),
+    stateChanged: (_circuit, change) => announcer.emit('stateChanged', change),
   });
 }
 
 /** Whom a circuit belongs to, and who tells the world of it. */
 export interface CircuitHost {
-  readonly on: Listen<CircuitBreakerEvents>;
+  readonly on: Subscribe<CircuitBreakerEvents>;
   stateChanged(circuit: CallingCircuit, change: CircuitStateChange): void;
 }
 
@@ -36,10 +35,10 @@ export interface CircuitHost {
  * The asynchronous edge of a circuit: it makes the calls that the circuit admits. In a keyed set it is
  * also its own place in the order of last use.
  */
-export class CallingCircuit extends Circuit implements CircuitBreaker, Place {
-  line: object | undefined = undefined;
-  ahead: this | undefined = undefined;
-  behind: this | undefined = undefined;
+export class CallingCircuit extends Circuit implements CircuitBreaker, ListNode {
+  list: object | undefined = undefined;
+  previous: this | undefined = undefined;
+  next: this | undefined = undefined;
   readonly #host: CircuitHost;
 
   constructor(rules: CircuitRules, host: CircuitHost, key?: string) {
@@ -47,7 +46,7 @@ export class CallingCircuit extends Circuit implements CircuitBreaker, Place {
     this.#host = host;
   }
 
-  get on(): Listen<CircuitBreakerEvents> {
+  get on(): Subscribe<CircuitBreakerEvents> {
     return this.#host.on;
   }
 

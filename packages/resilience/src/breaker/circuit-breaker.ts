@@ -1,5 +1,5 @@
 import type { Execution } from '../execution.ts';
-import type { Listen } from '../events.ts';
+import type { Subscribe } from '@holdfast/foundation';
 import type { RefusingState } from './circuit-open-error.ts';
 import type { CircuitSnapshot } from './circuit-snapshot.ts';
 import type { CircuitState } from './circuit-state.ts';
@@ -80,7 +80,7 @@ export interface PermitRefusal {
 export interface CircuitBreaker {
   readonly name: string;
   readonly state: CircuitState['kind'];
-  readonly on: Listen<CircuitBreakerEvents>;
+  readonly on: Subscribe<CircuitBreakerEvents>;
   /**
    * Calls `work` unless the circuit refuses.
    * @throws CircuitOpenError, whatever the work throws, or the reason of a signal aborted before

@@ -1,4 +1,4 @@
-import { HoldfastError, type HoldfastErrorDetails } from '../errors.ts';
+import { HoldfastError, type HoldfastErrorDetails } from '@holdfast/foundation';
 
 /** Why a circuit refuses: it is open, its probes are still out, or it was isolated by hand. */
 export type RefusingState = 'open' | 'half-open' | 'isolated';

@@ -1,7 +1,16 @@
 import { classifyError } from '../classify.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import { InvalidOptionError } from '../errors.ts';
-import { callback, having, integer, number, optional, readOptions, text } from '../options.ts';
+import {
+  callback,
+  type Clock,
+  objectWith,
+  integer,
+  InvalidOptionError,
+  number,
+  optional,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
 import type { TrialRules } from './circuit-state.ts';
 import { CountWindow, type ResultWindow, TimeWindow } from './result-window.ts';
 
@@ -82,7 +91,7 @@ const share = optional(number({ min: 0.0001, max: 1 }));
 const count = optional(integer({ min: 1, max: 100_000 }));
 
 const shape = {
-  name: text({ maxLength: 200, default: 'circuit-breaker' }),
+  name: string({ maxLength: 200, default: 'circuit-breaker' }),
   failureThreshold: count,
   windowCalls: count,
   windowMs: optionalMs,
@@ -97,7 +106,7 @@ const shape = {
   halfOpenMaxCalls: integer({ min: 1, max: 10_000, default: 1 }),
   probeTimeoutMs: durationMs(60_000),
   judge: callback<(error: unknown) => Judgement>(judgeByKind),
-  clock: having<Clock>(['now', 'epochMs'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs'], systemClock),
 };
 
 /**
@@ -105,7 +114,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function readCircuitOptions(owner: string, given: unknown): CircuitRules {
-  const settled = readOptions(owner, shape, given);
+  const settled = parseOptions(owner, shape, given);
   const refuse = (name: string, value: unknown, permitted: string): never => {
     throw new InvalidOptionError(owner, name, value, permitted);
   };

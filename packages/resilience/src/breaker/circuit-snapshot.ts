@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts';
-import { integer, oneOf, optional, readOptions } from '../options.ts';
+import { type Clock, integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
 import { type CircuitState, closed } from './circuit-state.ts';
 
 /**
@@ -64,7 +63,7 @@ export function readSnapshot(
   clock: Clock,
   maxOpenDurationMs: number,
 ): RestoredCircuit {
-  const snapshot = readOptions('circuitBreaker.hydrate', shape, given, 'snapshot');
+  const snapshot = parseOptions('circuitBreaker.hydrate', shape, given, 'snapshot');
   const { sinceEpochMs, consecutiveFailures } = snapshot;
   return {
     state: stateOf(snapshot, clock, maxOpenDurationMs),

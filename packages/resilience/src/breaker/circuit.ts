@@ -1,5 +1,5 @@
 import type { Refused } from '../execution.ts';
-import { integer, readOptions } from '../options.ts';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { withoutStack } from '../stackless.ts';
 import type { CircuitBreakerStats, CircuitStateChange } from './circuit-breaker.ts';
 import { CircuitOpenError, type RefusingState } from './circuit-open-error.ts';
@@ -131,7 +131,7 @@ export abstract class Circuit {
     const chosenMs =
       durationMs === undefined
         ? this.#rules.openDurationMs({ openings, error: undefined })
-        : readOptions('circuitBreaker.forceOpen', forceOpenShape, { durationMs }).durationMs;
+        : parseOptions('circuitBreaker.forceOpen', forceOpenShape, { durationMs }).durationMs;
     this.#move({ kind: 'force-open', untilMs: this.#rules.clock.now() + chosenMs });
   }
 

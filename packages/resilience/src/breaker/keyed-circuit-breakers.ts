@@ -1,6 +1,11 @@
-import { type Announcer, type Listen, createAnnouncer } from '../events.ts';
-import { integer, readOptions } from '../options.ts';
-import { WaitingLine } from '../waiting-line.ts';
+import {
+  type Emitter,
+  createEmitter,
+  integer,
+  LinkedList,
+  type Subscribe,
+  parseOptions,
+} from '@holdfast/foundation';
 import { CallingCircuit, type CircuitHost } from './calling-circuit.ts';
 import type {
   CircuitBreaker,
@@ -31,7 +36,7 @@ export interface KeyedCircuitBreakersStats {
 
 /** A circuit for each key, made on its first use. All of them share their options and listeners. */
 export interface KeyedCircuitBreakers {
-  readonly on: Listen<CircuitBreakerEvents>;
+  readonly on: Subscribe<CircuitBreakerEvents>;
   /**
    * The circuit of a key. When `maxKeys` are kept, the closed circuit that was not asked for the longest
    * makes room; one that is not closed never does. Should none be closed, the caller gets a circuit of
@@ -54,25 +59,23 @@ export function createKeyedCircuitBreakers(
   options: KeyedCircuitBreakersOptions = {},
 ): KeyedCircuitBreakers {
   const { maxKeys, ...given } = options;
-  const settled = readOptions('createKeyedCircuitBreakers', shape, { maxKeys });
+  const settled = parseOptions('createKeyedCircuitBreakers', shape, { maxKeys });
   const rules = readCircuitOptions('createKeyedCircuitBreakers', given);
   return new CircuitsByKey(rules, settled.maxKeys);
 }
 
 /** The circuits of a keyed set; typed as what a fused stack needs of them. */
 export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
-  readonly on: Listen<CircuitBreakerEvents>;
+  readonly on: Subscribe<CircuitBreakerEvents>;
   readonly #rules: CircuitRules;
   readonly #maxKeys: number;
-  readonly #announcer: Announcer<CircuitBreakerEvents> = createAnnouncer(
-    'holdfast:circuit-breaker',
-  );
+  readonly #announcer: Emitter<CircuitBreakerEvents> = createEmitter('holdfast:circuit-breaker');
   readonly #kept = new Map<string, CallingCircuit>();
   /**
    * The closed ones in the order of their last use, the first being the next to make room. A line of its
    * own, because moving a key to the end of a map costs several times as much.
    */
-  readonly #closed = new WaitingLine<CallingCircuit>();
+  readonly #closed = new LinkedList<CallingCircuit>();
   /** Kept out of that order, so that making room never has to look for a closed one. */
   readonly #notClosed = new Set<CallingCircuit>();
   #latest: CallingCircuit | undefined;
@@ -89,7 +92,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     if (this.#latest?.key === key) return this.#latest;
     const known = this.#kept.get(key);
     const circuit = known ?? this.#create(key);
-    if (known !== undefined && this.#closed.leave(known)) this.#closed.join(known);
+    if (known !== undefined && this.#closed.remove(known)) this.#closed.append(known);
     this.#latest = circuit;
     return circuit;
   }
@@ -105,7 +108,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
 
   reset(): void {
     for (const circuit of this.notClosed()) circuit.reset();
-    while (this.#closed.length > 0) this.#closed.takeFirst();
+    while (this.#closed.size > 0) this.#closed.shift();
     this.#kept.clear();
     this.#latest = undefined;
   }
@@ -121,7 +124,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
 
   stateChanged(circuit: CallingCircuit, change: CircuitStateChange): void {
     if (circuit.key !== undefined) this.#sort(circuit, circuit.key);
-    this.#announcer.announce('stateChanged', change);
+    this.#announcer.emit('stateChanged', change);
   }
 
   /** Puts a circuit whose state has changed among its like, also one that had made room before. */
@@ -129,12 +132,12 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept !== circuit) return;
     this.#kept.delete(key);
-    this.#closed.leave(circuit);
+    this.#closed.remove(circuit);
     this.#notClosed.delete(circuit);
     if (this.#notClosed.size >= this.#maxKeys) return;
     this.#makeRoom();
     this.#kept.set(key, circuit);
-    if (circuit.state === 'closed') this.#closed.join(circuit);
+    if (circuit.state === 'closed') this.#closed.append(circuit);
     else this.#notClosed.add(circuit);
   }
 
@@ -146,13 +149,13 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     }
     this.#makeRoom();
     this.#kept.set(key, circuit);
-    this.#closed.join(circuit);
+    this.#closed.append(circuit);
     return circuit;
   }
 
   #makeRoom(): void {
     if (this.#kept.size < this.#maxKeys) return;
-    const oldest = this.#closed.takeFirst();
+    const oldest = this.#closed.shift();
     if (oldest?.key === undefined) return;
     this.#kept.delete(oldest.key);
     this.#evicted += 1;

@@ -1,8 +1,16 @@
-import { seededRandom } from '../chance.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import { InvalidOptionError } from '../errors.ts';
-import { type Listen, createAnnouncer } from '../events.ts';
-import { type Rule, flag, having, integer, readOptions } from '../options.ts';
+import {
+  type Clock,
+  createEmitter,
+  boolean,
+  objectWith,
+  integer,
+  InvalidOptionError,
+  type Subscribe,
+  parseOptions,
+  type OptionRule,
+  seededRandom,
+  systemClock,
+} from '@holdfast/foundation';
 import type { ChaosStrategy } from './strategy.ts';
 
 export interface ChaosOptions<T = never> {
@@ -41,13 +49,13 @@ export interface Chaos<T = never> {
     options?: { signal?: AbortSignal | undefined },
   ): R | T | PromiseLike<R | T>;
   getStats(): ChaosStats;
-  readonly on: Listen<ChaosEvents>;
+  readonly on: Subscribe<ChaosEvents>;
 }
 
 const shape = {
-  enabled: flag(false),
+  enabled: boolean(false),
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** Spreads the calls of one seed over all seeds: the golden ratio in 32 bits. */
@@ -55,13 +63,13 @@ const CALL_STRIDE = 0x9e3779b9;
 
 /** @throws InvalidOptionError */
 export function createChaos<T = never>(options: ChaosOptions<T>): Chaos<T> {
-  const settled = readOptions(
+  const settled = parseOptions(
     'createChaos',
     { ...shape, strategies: strategiesRule<T>() },
     options,
   );
   const { strategies, seed, clock } = settled;
-  const announcer = createAnnouncer<ChaosEvents>('holdfast:chaos');
+  const announcer = createEmitter<ChaosEvents>('holdfast:chaos');
   let { enabled } = settled;
   let calls = 0;
   let struck = 0;
@@ -80,7 +88,7 @@ export function createChaos<T = never>(options: ChaosOptions<T>): Chaos<T> {
       const rate = typeof strategy.rate === 'function' ? strategy.rate() : strategy.rate;
       if (random() >= rate) return from(index + 1);
       struck += 1;
-      announcer.announce('struck', { kind: strategy.kind, callNumber, seed });
+      announcer.emit('struck', { kind: strategy.kind, callNumber, seed });
       return strategy.strike(() => from(index + 1), { signal, clock, random });
     };
     signal?.throwIfAborted();
@@ -99,13 +107,13 @@ export function createChaos<T = never>(options: ChaosOptions<T>): Chaos<T> {
   };
 }
 
-function strategiesRule<T>(): Rule<readonly ChaosStrategy<T>[]> {
+function strategiesRule<T>(): OptionRule<readonly ChaosStrategy<T>[]> {
   const permitted = 'a list of one to a hundred chaos strategies';
   const isStrategies = (value: unknown): value is readonly ChaosStrategy<T>[] =>
     Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isStrategy);
   return {
     permitted,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (!isStrategies(value)) throw new InvalidOptionError(owner, field, value, permitted);
       return value;
     },

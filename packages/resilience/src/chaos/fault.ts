@@ -1,5 +1,4 @@
-import { HoldfastError } from '../errors.ts';
-import { callback, readOptions } from '../options.ts';
+import { callback, HoldfastError, parseOptions } from '@holdfast/foundation';
 import { type ChaosStrategy, type Rate, rateRule } from './strategy.ts';
 
 export interface ChaosFaultOptions {
@@ -27,7 +26,7 @@ const shape = { rate: rateRule, error: callback<() => Error>(() => new ChaosFaul
  * @throws InvalidOptionError
  */
 export function chaosFault(options: ChaosFaultOptions): ChaosStrategy {
-  const { rate, error } = readOptions('chaosFault', shape, options);
+  const { rate, error } = parseOptions('chaosFault', shape, options);
   return {
     kind: 'fault',
     rate,

@@ -1,6 +1,4 @@
-import { sleep } from '../clock.ts';
-import { InvalidOptionError } from '../errors.ts';
-import { integer, optional, readOptions } from '../options.ts';
+import { integer, InvalidOptionError, optional, parseOptions, sleep } from '@holdfast/foundation';
 import { type ChaosStrategy, type Rate, rateRule } from './strategy.ts';
 
 export interface ChaosLatencyOptions {
@@ -19,7 +17,7 @@ const shape = { rate: rateRule, delayMs: delay, maxDelayMs: optional(delay) };
  * @throws InvalidOptionError
  */
 export function chaosLatency(options: ChaosLatencyOptions): ChaosStrategy {
-  const { rate, delayMs, maxDelayMs = delayMs } = readOptions('chaosLatency', shape, options);
+  const { rate, delayMs, maxDelayMs = delayMs } = parseOptions('chaosLatency', shape, options);
   if (maxDelayMs < delayMs) {
     const permitted = `at least delayMs (${delayMs})`;
     throw new InvalidOptionError('chaosLatency', 'maxDelayMs', maxDelayMs, permitted);

@@ -1,4 +1,4 @@
-import { callback, readOptions } from '../options.ts';
+import { callback, parseOptions } from '@holdfast/foundation';
 import { type ChaosStrategy, type Rate, rateRule } from './strategy.ts';
 
 export interface ChaosOutcomeOptions<T> {
@@ -13,7 +13,7 @@ export interface ChaosOutcomeOptions<T> {
  */
 export function chaosOutcome<T>(options: ChaosOutcomeOptions<T>): ChaosStrategy<T> {
   const shape = { rate: rateRule, outcome: callback<() => T | PromiseLike<T>>() };
-  const { rate, outcome } = readOptions('chaosOutcome', shape, options);
+  const { rate, outcome } = parseOptions('chaosOutcome', shape, options);
   return {
     kind: 'outcome',
     rate,

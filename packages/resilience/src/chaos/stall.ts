@@ -1,6 +1,4 @@
-import { sleep } from '../clock.ts';
-import { HoldfastError } from '../errors.ts';
-import { integer, readOptions } from '../options.ts';
+import { HoldfastError, integer, parseOptions, sleep } from '@holdfast/foundation';
 import { type ChaosStrategy, type Rate, rateRule } from './strategy.ts';
 
 export interface ChaosStallOptions {
@@ -32,7 +30,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function chaosStall(options: ChaosStallOptions): ChaosStrategy {
-  const { rate, maxStallMs } = readOptions('chaosStall', shape, options);
+  const { rate, maxStallMs } = parseOptions('chaosStall', shape, options);
   return {
     kind: 'stall',
     rate,

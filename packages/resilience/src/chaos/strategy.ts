@@ -1,6 +1,4 @@
-import type { Random } from '../chance.ts';
-import type { Clock } from '../clock.ts';
-import { callback, number } from '../options.ts';
+import { callback, type Clock, number, type Random } from '@holdfast/foundation';
 
 /** How often a strategy strikes: a share of the calls, 0 to 1, fixed or asked for at each call. */
 export type Rate = number | (() => number);
@@ -28,8 +26,8 @@ const dynamicShare = callback<() => number>();
 /** Reads the `rate` option of every strategy. */
 export const rateRule = {
   permitted: `${share.permitted}, or a function that returns one`,
-  accepts: (value: unknown, field: string, owner: string): Rate =>
+  parse: (value: unknown, field: string, owner: string): Rate =>
     typeof value === 'function'
-      ? dynamicShare.accepts(value, field, owner)
-      : share.accepts(value, field, owner),
+      ? dynamicShare.parse(value, field, owner)
+      : share.parse(value, field, owner),
 };

@@ -2,9 +2,14 @@ import type { AdaptiveLimit } from '../adaptive-limit.ts';
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
 import type { Bulkhead } from '../bulkhead.ts';
-import { InvalidOptionError } from '../errors.ts';
+import {
+  objectWith,
+  integer,
+  InvalidOptionError,
+  type OptionRule,
+  type ResolvedOptions,
+} from '@holdfast/foundation';
 import type { Hedge } from '../hedge.ts';
-import { type Rule, type Settled, having, integer } from '../options.ts';
 import type { RateLimiter } from '../rate-limiter.ts';
 import type { Retry } from '../retry.ts';
 import type { ResilienceStack } from '../stack/resilience-stack.ts';
@@ -47,8 +52,8 @@ export interface MeasuredPolicies {
   prefix?: string;
 }
 
-type ListRule<T> = Rule<readonly T[]>;
-type NamedRule<T> = Rule<Readonly<Record<string, T>>>;
+type ListRule<T> = OptionRule<readonly T[]>;
+type NamedRule<T> = OptionRule<Readonly<Record<string, T>>>;
 
 export const measuredShape: {
   readonly stacks: ListRule<ResilienceStack>;
@@ -60,8 +65,8 @@ export const measuredShape: {
   readonly hedges: NamedRule<Hedge>;
   readonly adaptiveLimits: ListRule<AdaptiveLimit>;
   readonly throttles: ListRule<Throttle>;
-  readonly maxKeyLabels: Rule<number>;
-  readonly prefix: Rule<string>;
+  readonly maxKeyLabels: OptionRule<number>;
+  readonly prefix: OptionRule<string>;
 } = {
   stacks: list<ResilienceStack>(['name', 'getStats', 'getHealthState', 'circuitBreakers']),
   breakers: list<CircuitBreaker>(['name', 'state', 'getStats']),
@@ -79,7 +84,7 @@ export const measuredShape: {
 /** @throws InvalidOptionError when two policies of one kind have the same name */
 export function collectorsOf(
   owner: string,
-  settled: Settled<typeof measuredShape>,
+  settled: ResolvedOptions<typeof measuredShape>,
 ): readonly Collector[] {
   const distinct = <P extends { readonly name: string }>(field: string, policies: P[]): P[] => {
     const names = new Set<string>();
@@ -160,48 +165,50 @@ function entries<Stats>(
   }));
 }
 
-function list<T>(properties: readonly (keyof T & string)[]): Rule<readonly T[]> {
-  const each = having<T>(properties);
+function list<T>(properties: readonly (keyof T & string)[]): OptionRule<readonly T[]> {
+  const each = objectWith<T>(properties);
   const permitted = `an array, each of it ${each.permitted}`;
   return {
     permitted,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, permitted);
-      return value.map((item, index) => each.accepts(item, `${field}[${index}]`, owner));
+      return value.map((item, index) => each.parse(item, `${field}[${index}]`, owner));
     },
-    absent: () => [],
+    defaultValue: () => [],
   };
 }
 
-function named<T>(properties: readonly (keyof T & string)[]): Rule<Readonly<Record<string, T>>> {
-  const each = having<T>(properties);
+function named<T>(
+  properties: readonly (keyof T & string)[],
+): OptionRule<Readonly<Record<string, T>>> {
+  const each = objectWith<T>(properties);
   const permitted = `an object of names, each of it ${each.permitted}`;
   return {
     permitted,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw new InvalidOptionError(owner, field, value, permitted);
       }
       return Object.fromEntries(
         Object.entries(value).map(([name, item]) => [
           name,
-          each.accepts(item, `${field}.${name}`, owner),
+          each.parse(item, `${field}.${name}`, owner),
         ]),
       );
     },
-    absent: () => ({}),
+    defaultValue: () => ({}),
   };
 }
 
 /** As Prometheus wants a name to begin, with room for what comes after it. */
-function prefixRule(): Rule<string> {
+function prefixRule(): OptionRule<string> {
   const permitted = 'at most 64 letters, digits, "_" and ":", not beginning with a digit';
   return {
     permitted,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (typeof value === 'string' && /^(?:[a-zA-Z_:][\w:]{0,63})?$/.test(value)) return value;
       throw new InvalidOptionError(owner, field, value, permitted);
     },
-    absent: () => '',
+    defaultValue: () => '',
   };
 }

@@ -1,8 +1,7 @@
 import type { CallingCircuit } from '../breaker/calling-circuit.ts';
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
-import { sleep } from '../clock.ts';
-import { InvalidOptionError } from '../errors.ts';
+import { InvalidOptionError, sleep } from '@holdfast/foundation';
 import type { Aborted, Execution, Failed, Refused } from '../execution.ts';
 import type { Substitutes } from '../fallback.ts';
 import type { Home } from '../guarded-call.ts';

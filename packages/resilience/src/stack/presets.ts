@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '../errors.ts';
+import { InvalidOptionError } from '@holdfast/foundation';
 import type { ResilienceStackOptions } from './stack-options.ts';
 
 /** Option values to start from: `createResilienceStack({ ...userFacingApi, name: 'lookup' })`. */

@@ -1,8 +1,7 @@
 import type { CallingCircuit } from '../breaker/calling-circuit.ts';
 import { REFUSED } from '../breaker/circuit.ts';
 import type { Bulkhead, Release } from '../bulkhead.ts';
-import { Deadlines } from '../deadlines.ts';
-import { isHoldfastError } from '../errors.ts';
+import { Deadlines, isHoldfastError } from '@holdfast/foundation';
 import type { Aborted, Execution, Refused, RefusingPolicy } from '../execution.ts';
 import { type GuardOptions, type Home, ownDeadline, startGuarded } from '../guarded-call.ts';
 import { TimeoutError } from '../timeout.ts';

@@ -1,12 +1,22 @@
 import { type CircuitBreakerOptions, readCircuitOptions } from '../breaker/circuit-options.ts';
 import { CircuitsByKey } from '../breaker/keyed-circuit-breakers.ts';
 import { type Bulkhead, type BulkheadOptions, createBulkhead } from '../bulkhead.ts';
-import { type Random, systemRandom } from '../chance.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import { InvalidOptionError } from '../errors.ts';
-import { createAnnouncer } from '../events.ts';
+import {
+  callback,
+  type Clock,
+  createEmitter,
+  objectWith,
+  integer,
+  InvalidOptionError,
+  optional,
+  type Random,
+  parseOptions,
+  type OptionRule,
+  systemClock,
+  systemRandom,
+  string,
+} from '@holdfast/foundation';
 import { type Fallback, type FallbackOptions, createFallback } from '../fallback.ts';
-import { type Rule, callback, having, integer, optional, readOptions, text } from '../options.ts';
 import {
   type AskingLimiter,
   type RateLimiterOptions,
@@ -49,7 +59,7 @@ export interface StackParts {
 const OWNER = 'createResilienceStack';
 
 const shape = {
-  name: text({ maxLength: 200, default: 'stack' }),
+  name: string({ maxLength: 200, default: 'stack' }),
   circuitBreaker: optional(record()),
   maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   retry: optional(record()),
@@ -57,13 +67,13 @@ const shape = {
   rateLimiter: optional(record()),
   timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 30_000 }),
   fallback: optional(record()),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   random: callback<Random>(systemRandom),
 };
 
 /** @throws InvalidOptionError whose field is the whole path, such as `retry.maxAttempts` */
 export function makeStackParts(options: ResilienceStackOptions): StackParts {
-  const settled = readOptions(OWNER, shape, options);
+  const settled = parseOptions(OWNER, shape, options);
   const { name, clock, random, timeoutMs, maxKeys } = settled;
   const retry = settled.retry && { name, clock, random, ...settled.retry };
   if (retry !== undefined && 'attemptTimeoutMs' in retry) {
@@ -83,7 +93,7 @@ export function makeStackParts(options: ResilienceStackOptions): StackParts {
       return new CircuitsByKey(readCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
     }),
     retry: part('retry', retry, (given) => {
-      return new RetryLedger(readRetryOptions(OWNER, given), createAnnouncer('holdfast:retry'));
+      return new RetryLedger(readRetryOptions(OWNER, given), createEmitter('holdfast:retry'));
     }),
     bulkhead: part('bulkhead', settled.bulkhead, (given) => {
       return createBulkhead({ name, clock, ...given });
@@ -117,11 +127,11 @@ function part<Given, Part>(
   }
 }
 
-function record(): Rule<object> {
+function record(): OptionRule<object> {
   const permitted = 'an object';
   return {
     permitted,
-    accepts: (value, field, owner) => {
+    parse: (value, field, owner) => {
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
       throw new InvalidOptionError(owner, field, value, permitted);
     },

@@ -1,5 +1,5 @@
 import type { Resolver } from 'node:dns/promises';
-import type { Rule } from '@holdfast/resilience';
+import type { OptionRule } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
@@ -37,9 +37,9 @@ export interface Dns extends ServerHandle {
 }
 
 /** `true` stands for one that knows no name. */
-export const dnsRule: Rule<DnsSettings> = {
+export const dnsRule: OptionRule<DnsSettings> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) => readDnsSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => readDnsSettings(owner, value === true ? {} : value, field),
 };
 
 export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<Dns> {

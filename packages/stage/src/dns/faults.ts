@@ -1,11 +1,11 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   oneOf,
   optional,
-  readOptions,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+} from '@holdfast/foundation';
 import { addressRule, nameRule, ttlRule } from './record.ts';
 
 interface Struck {
@@ -47,17 +47,14 @@ const kindRule = oneOf<DnsFaultKind>([
   'wrongAnswer',
 ]);
 
-const ttlPairRule: Rule<readonly [number, number]> = {
+const ttlPairRule: OptionRule<readonly [number, number]> = {
   permitted: `an array of two TTLs, each ${ttlRule.permitted}`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value) || value.length !== 2) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     const [one, other]: readonly unknown[] = value;
-    return [
-      ttlRule.accepts(one, `${field}[0]`, owner),
-      ttlRule.accepts(other, `${field}[1]`, owner),
-    ];
+    return [ttlRule.parse(one, `${field}[0]`, owner), ttlRule.parse(other, `${field}[1]`, owner)];
   },
 };
 
@@ -74,27 +71,27 @@ const shapes = {
 };
 
 /** One fault, checked by the rules of its kind. */
-export const faultRule: Rule<DnsFault> = {
+export const faultRule: OptionRule<DnsFault> = {
   permitted: 'an object',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     const given = 'kind' in value ? value.kind : undefined;
-    const kind = kindRule.accepts(given, `${field}.kind`, owner);
+    const kind = kindRule.parse(given, `${field}.kind`, owner);
     if (kind === 'slow') {
-      const { delayMs, ...rest } = readOptions(owner, shapes.slow, value, field);
+      const { delayMs, ...rest } = parseOptions(owner, shapes.slow, value, field);
       return { ...whom(rest), kind, delayMs };
     }
     if (kind === 'ttlFlip') {
-      const { ttlSeconds, ...rest } = readOptions(owner, shapes.ttlFlip, value, field);
+      const { ttlSeconds, ...rest } = parseOptions(owner, shapes.ttlFlip, value, field);
       return { ...whom(rest), kind, ttlSeconds };
     }
     if (kind === 'wrongAnswer') {
-      const { address, ...rest } = readOptions(owner, shapes.wrongAnswer, value, field);
+      const { address, ...rest } = parseOptions(owner, shapes.wrongAnswer, value, field);
       return { ...whom(rest), kind, ...(address !== undefined && { address }) };
     }
-    return { ...whom(readOptions(owner, shapes.plain, value, field)), kind };
+    return { ...whom(parseOptions(owner, shapes.plain, value, field)), kind };
   },
 };
 

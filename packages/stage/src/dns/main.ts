@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { type Socket, createServer } from 'node:net';
-import { systemClock } from '@holdfast/resilience/foundation';
+import { systemClock } from '@holdfast/foundation';
 import { openControl } from '../program/control.ts';
 import { readEntry, serve } from '../program/entry.ts';
 import { createRequestLog } from '../program/request-log.ts';

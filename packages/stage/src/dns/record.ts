@@ -1,11 +1,11 @@
 import { isIP } from 'node:net';
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   oneOf,
-  readOptions,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+} from '@holdfast/foundation';
 import { type ResourceRecord, encodeName } from './message.ts';
 
 interface Named {
@@ -49,19 +49,19 @@ const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const wholeName = new RegExp(String.raw`^${label}(?:\.${label})*$`, 'i');
 
 /** A name with labels of letters, digits, hyphens and underscores. */
-export const nameRule: Rule<string> = {
+export const nameRule: OptionRule<string> = {
   permitted: 'a DNS name without a dot at its end',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string' && value.length <= 253 && wholeName.test(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
 };
 
 /** @param family which addresses it takes; absent: both. */
-export function addressRule(family?: 4 | 6): Rule<string> {
+export function addressRule(family?: 4 | 6): OptionRule<string> {
   return {
     permitted: family === undefined ? 'an IP address' : `an IPv${family} address`,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       // An address with a zone, such as fe80::1%lo, means something on one machine alone.
       const found = typeof value === 'string' && !value.includes('%') ? isIP(value) : 0;
       if (typeof value === 'string' && found !== 0 && (family ?? found) === found) return value;
@@ -70,16 +70,16 @@ export function addressRule(family?: 4 | 6): Rule<string> {
   };
 }
 
-const textRule: Rule<string> = {
+const textRule: OptionRule<string> = {
   permitted: `a string of up to ${MAX_TEXT_BYTES} bytes`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string' && Buffer.byteLength(value) <= MAX_TEXT_BYTES) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
 };
 
 const word = integer({ min: 0, max: 65_535, default: 0 });
-export const ttlRule: Rule<number> = integer({ min: 0, max: MAX_TTL_SECONDS, default: 60 });
+export const ttlRule: OptionRule<number> = integer({ min: 0, max: MAX_TTL_SECONDS, default: 60 });
 const typeRule = oneOf<DnsRecordType>(['A', 'AAAA', 'CNAME', 'TXT', 'SRV']);
 const named = { name: nameRule, type: typeRule, ttlSeconds: ttlRule };
 const shapes = {
@@ -97,20 +97,20 @@ const shapes = {
 };
 
 /** One record, checked by the rules of its type. */
-export const recordRule: Rule<DnsRecord> = {
+export const recordRule: OptionRule<DnsRecord> = {
   permitted: 'an object',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     const given = 'type' in value ? value.type : undefined;
-    const type = typeRule.accepts(given, `${field}.type`, owner);
+    const type = typeRule.parse(given, `${field}.type`, owner);
     if (type === 'A' || type === 'AAAA') {
-      return { ...readOptions(owner, shapes[type], value, field), type };
+      return { ...parseOptions(owner, shapes[type], value, field), type };
     }
-    if (type === 'CNAME') return { ...readOptions(owner, shapes.CNAME, value, field), type };
-    if (type === 'TXT') return { ...readOptions(owner, shapes.TXT, value, field), type };
-    return { ...readOptions(owner, shapes.SRV, value, field), type };
+    if (type === 'CNAME') return { ...parseOptions(owner, shapes.CNAME, value, field), type };
+    if (type === 'TXT') return { ...parseOptions(owner, shapes.TXT, value, field), type };
+    return { ...parseOptions(owner, shapes.SRV, value, field), type };
   },
 };
 

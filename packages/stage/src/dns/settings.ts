@@ -1,4 +1,4 @@
-import { readOptions } from '@holdfast/resilience/foundation';
+import { parseOptions } from '@holdfast/foundation';
 import { listOf } from '../program/list-rule.ts';
 import { type DnsFault, faultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from './record.ts';
@@ -25,5 +25,5 @@ const shape = {
 
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
 export function readDnsSettings(owner: string, given: unknown, path?: string): DnsSettings {
-  return readOptions(owner, shape, given, path);
+  return parseOptions(owner, shape, given, path);
 }

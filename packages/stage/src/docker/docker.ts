@@ -1,4 +1,4 @@
-import { orAbort } from '../deadline.ts';
+import { abortable } from '@holdfast/foundation';
 import { engineStatus } from '../errors.ts';
 import type { Address, Container, ServerKind, StageContext } from '../server-kind.ts';
 import type { ServerDriver } from '../server.ts';
@@ -38,7 +38,7 @@ export async function seatInDocker(
       if (id === undefined) {
         const mounts = hostDisk === undefined ? [] : [hostDisk.mount];
         creation = startContainer(container, { address, labels, logMaxBytes, mounts });
-        id = await orAbort(creation, limit);
+        id = await abortable(creation, limit);
       }
       await packets.renew(limit);
       return followContainer(engine, id, kind.stopSignal);
@@ -55,7 +55,7 @@ export async function seatInDocker(
     },
     async discard(limit) {
       // A creation that was given up goes on by itself; what it brings must be there to be removed.
-      await orAbort(Promise.allSettled([creation]), limit);
+      await abortable(Promise.allSettled([creation]), limit);
       await removeContainers(engine, filters, limit);
       await hostDisk?.discard();
       release();

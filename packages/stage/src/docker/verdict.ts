@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '@holdfast/resilience';
-import { withDeadline } from '../deadline.ts';
+import { type Clock, withDeadline } from '@holdfast/foundation';
 import { engineStatus } from '../errors.ts';
 import { variableOf } from '../images.ts';
 import type { Environment } from '../server-kind.ts';

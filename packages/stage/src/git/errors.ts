@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** Mode `local` found no git that can serve over HTTP. */
 export class GitNotFoundError extends HoldfastError {

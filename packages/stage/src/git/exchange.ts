@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Clock, sleep } from '@holdfast/resilience/foundation';
+import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../program/request-log.ts';
 import { throughBackend } from './cgi.ts';
 import { REJECTION_VARIABLE } from './repositories.ts';

@@ -1,4 +1,4 @@
-import { InvalidOptionError, type Rule } from '@holdfast/resilience';
+import { InvalidOptionError, type OptionRule } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { nodeServer } from '../program/node-server.ts';
@@ -42,9 +42,9 @@ export interface Git extends ServerHandle {
 }
 
 /** `true` stands for one without repositories. */
-export const gitRule: Rule<GitSettings> = {
+export const gitRule: OptionRule<GitSettings> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) => readGitSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => readGitSettings(owner, value === true ? {} : value, field),
 };
 
 export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<Git> {
@@ -88,7 +88,7 @@ export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<G
       return Object.assign(handle, {
         async createRepository(name: string) {
           const owner = 'git.createRepository';
-          repositoryRule.accepts(name, 'name', owner);
+          repositoryRule.parse(name, 'name', owner);
           await steering.change('createRepository', (now) => {
             if (now.repositories.includes(name)) {
               const permitted = 'the name of a repository that is not there yet';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { systemClock } from '@holdfast/resilience/foundation';
+import { systemClock } from '@holdfast/foundation';
 import { openControl } from '../program/control.ts';
 import { readEntry, serve } from '../program/entry.ts';
 import { createRequestLog } from '../program/request-log.ts';

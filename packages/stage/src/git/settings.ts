@@ -1,12 +1,12 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import { listOf } from '../program/list-rule.ts';
 
 /** What a client wants: to bring commits, or to get them. */
@@ -54,9 +54,9 @@ const MAX_REPOSITORIES = 1_000;
 const MAX_FAULTS = 100;
 
 /** One or more words with slashes between; never one that leads elsewhere or that git keeps for itself. */
-export const repositoryRule: Rule<string> = {
+export const repositoryRule: OptionRule<string> = {
   permitted: `up to 100 letters, digits, '.', '-', '_' and '/', no part of it beginning with '.' or ending in '.git' or '.lock'`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     const isName =
       typeof value === 'string' &&
       value.length <= 100 &&
@@ -69,35 +69,35 @@ export const repositoryRule: Rule<string> = {
 const kindRule = oneOf<GitFaultKind>(['status', 'slow', 'rejectPush', 'credentials']);
 const times = optional(integer({ min: 1, max: 1_000_000 }));
 const struck = { kind: kindRule, service: optional(oneOf<GitService>(['push', 'fetch'])), times };
-const word = text({ maxLength: 200 });
+const word = string({ maxLength: 200 });
 const shapes = {
   status: { ...struck, status: integer({ min: 400, max: 599 }) },
   slow: { ...struck, delayMs: integer({ min: 1, max: LONGEST_MS }) },
-  rejectPush: { kind: kindRule, times, message: text({ maxLength: 1_000, default: 'declined' }) },
+  rejectPush: { kind: kindRule, times, message: string({ maxLength: 1_000, default: 'declined' }) },
   credentials: { ...struck, username: word, password: word },
 };
 
-const faultRule: Rule<GitFault> = {
+const faultRule: OptionRule<GitFault> = {
   permitted: 'an object',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     const given = 'kind' in value ? value.kind : undefined;
-    const kind = kindRule.accepts(given, `${field}.kind`, owner);
+    const kind = kindRule.parse(given, `${field}.kind`, owner);
     if (kind === 'rejectPush') {
-      const read = readOptions(owner, shapes.rejectPush, value, field);
+      const read = parseOptions(owner, shapes.rejectPush, value, field);
       return { kind, message: read.message, ...whom({ ...read, service: undefined }) };
     }
     if (kind === 'status') {
-      const read = readOptions(owner, shapes.status, value, field);
+      const read = parseOptions(owner, shapes.status, value, field);
       return { kind, status: read.status, ...whom(read) };
     }
     if (kind === 'slow') {
-      const read = readOptions(owner, shapes.slow, value, field);
+      const read = parseOptions(owner, shapes.slow, value, field);
       return { kind, delayMs: read.delayMs, ...whom(read) };
     }
-    const read = readOptions(owner, shapes.credentials, value, field);
+    const read = parseOptions(owner, shapes.credentials, value, field);
     return { kind, username: read.username, password: read.password, ...whom(read) };
   },
 };
@@ -116,5 +116,5 @@ const shape = {
 
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
 export function readGitSettings(owner: string, given: unknown, path?: string): GitSettings {
-  return readOptions(owner, shape, given, path);
+  return parseOptions(owner, shape, given, path);
 }

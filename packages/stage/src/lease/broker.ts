@@ -6,9 +6,9 @@ import {
   isHoldfastError,
   optional,
   oneOf,
-  readOptions,
+  parseOptions,
   systemClock,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 import { BrokerError } from '../errors.ts';
 import { STAGE_MODES } from '../mode.ts';
 import { type OwnFolder, makeOwnFolder } from '../own-folder.ts';
@@ -60,7 +60,7 @@ export async function openBroker({
   fillTemplate,
   ...options
 }: BrokerOptions = {}): Promise<Broker> {
-  const { mode, spares: count, maxLeases } = readOptions('openBroker', shape, options);
+  const { mode, spares: count, maxLeases } = parseOptions('openBroker', shape, options);
   // Clients of other processes are not to wait for the event loop of this one.
   const way = { link: false, ...(mode === undefined ? {} : { mode }) };
   const watchdog = openWatchdog(systemClock);

@@ -1,5 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
-import { withDeadline } from '../deadline.ts';
+import { type Clock, withDeadline } from '@holdfast/foundation';
 import { askRedis } from '../redis/resp.ts';
 import type { RedisCluster } from '../redis/cluster.ts';
 import type { ServerHandle, Stage, StageOptions } from '../stage.ts';

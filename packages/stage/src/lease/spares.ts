@@ -1,14 +1,14 @@
 import {
   type Clock,
-  type Rule,
+  type OptionRule,
   type Timer,
   systemClock,
   InvalidOptionError,
   integer,
   optional,
-  having,
-  readOptions,
-} from '@holdfast/resilience';
+  objectWith,
+  parseOptions,
+} from '@holdfast/foundation';
 import { StageClosedError } from '../errors.ts';
 import { type Stage, type StageOptions, openStage } from '../stage.ts';
 import { type Idle, idleOf } from './idle.ts';
@@ -47,9 +47,9 @@ export interface Spares<O extends StageOptions> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const stageRule: Rule<object> = {
+const stageRule: OptionRule<object> = {
   permitted: 'the options of openStage()',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'object' && value !== null) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
@@ -59,9 +59,9 @@ const shape = {
   spares: integer({ min: 0, max: 100, default: 2 }),
   maxLeases: integer({ min: 1, max: 1_000, default: 8 }),
   refillAfterMs: integer({ min: 0, max: 60_000, default: 250 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
-const leaseShape = { signal: optional(having<AbortSignal>(['aborted', 'addEventListener'])) };
+const leaseShape = { signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])) };
 
 /**
  * Opens spares and keeps their number up. A server alone stands still meanwhile (SIGSTOP), members of a
@@ -71,7 +71,7 @@ const leaseShape = { signal: optional(having<AbortSignal>(['aborted', 'addEventL
 export async function openSpares<const O extends StageOptions>(
   options: SparesOptions<O>,
 ): Promise<Spares<O>> {
-  const settled = readOptions('openSpares', shape, options);
+  const settled = parseOptions('openSpares', shape, options);
   const { spares, maxLeases, refillAfterMs, clock } = settled;
   const ready: Idle<O>[] = [];
   const leased = new Set<Stage<O>>();
@@ -164,7 +164,7 @@ export async function openSpares<const O extends StageOptions>(
   }
   return {
     async lease(given = {}) {
-      const { signal } = readOptions('lease', leaseShape, given);
+      const { signal } = parseOptions('lease', leaseShape, given);
       signal?.throwIfAborted();
       mustBeOpen();
       await turn(signal);

@@ -1,5 +1,5 @@
 import { prepareClock } from '@holdfast/faults';
-import { isHoldfastError } from '@holdfast/resilience';
+import { isHoldfastError } from '@holdfast/foundation';
 import { StageCannotError } from '../errors.ts';
 import type { ClockControl } from '../server-clock.ts';
 

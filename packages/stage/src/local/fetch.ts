@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
-import { withDeadline } from '../deadline.ts';
+import { withDeadline } from '@holdfast/foundation';
 import type { Environment, StageContext } from '../server-kind.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from '../command.ts';
-import { orAbort } from '../deadline.ts';
+import { abortable } from '@holdfast/foundation';
 import { StageCannotError } from '../errors.ts';
 import { networkPackets } from '../packets.ts';
 import type { NetworkControl, PacketControl } from '../resources.ts';
@@ -60,7 +60,7 @@ export async function createOwnNetwork(
   // Somebody else may end it; its network stays for as long as the server is in there.
   holder.stdin.on('error', () => undefined);
   const held = once(holder, 'exit');
-  await orAbort(Promise.race([once(holder.stdout, 'data'), held]), limit);
+  await abortable(Promise.race([once(holder.stdout, 'data'), held]), limit);
   if (holder.exitCode !== null)
     throw cannot(`'unshare' ended with ${holder.exitCode}`, 'Run as root');
   const inside = `--net=/proc/${holder.pid}/ns/net`;
@@ -138,7 +138,7 @@ async function startCarrier(
     const lost = ended.then(() => {
       throw new Error(`who carries what comes to ${host}:${port} has ended`);
     });
-    await orAbort(Promise.race([done, lost]), signal);
+    await abortable(Promise.race([done, lost]), signal);
   };
   const carrier: Carrier = {
     async carry(signal) {

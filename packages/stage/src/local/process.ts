@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
-import { type Clock, sleep } from '@holdfast/resilience';
+import { type Clock, sleep } from '@holdfast/foundation';
 import { type ProcessRecord, readProcess } from '../process-table.ts';
 import { type TreeMember, freezeTree, isAlive, killTree, thawTree } from '../process-tree.ts';
 import type { Life } from '../server.ts';

@@ -1,11 +1,11 @@
 import {
   InvalidOptionError,
-  type Rule,
-  flag,
+  type OptionRule,
+  boolean,
   integer,
   optional,
-  readOptions,
-} from '@holdfast/resilience';
+  parseOptions,
+} from '@holdfast/foundation';
 
 /** What a Postgres is given in postgresql.conf, name by name. */
 export type PostgresSettings = Readonly<Record<string, string>>;
@@ -36,9 +36,9 @@ const STAGE_PARAMETERS: readonly string[] = [
 const OLDEST_VERSION = 14;
 const LAST_VERSION = 99;
 
-const settingsRule: Rule<PostgresSettings> = {
+const settingsRule: OptionRule<PostgresSettings> = {
   permitted: `an object from postgresql.conf parameters (not ${STAGE_PARAMETERS.join(', ')}) to one-line strings`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
@@ -56,24 +56,24 @@ const settingsRule: Rule<PostgresSettings> = {
     }
     return settings;
   },
-  absent: () => ({}),
+  defaultValue: () => ({}),
 };
 
 const shape = {
   version: optional(integer({ min: OLDEST_VERSION, max: LAST_VERSION })),
-  replica: flag(false),
+  replica: boolean(false),
   settings: settingsRule,
 };
 
 /** `true` stands for one with its defaults, `'replica'` for one with a replica. */
-export const postgresRule: Rule<PostgresForm> = {
+export const postgresRule: OptionRule<PostgresForm> = {
   permitted: `true, 'replica', or an object`,
-  accepts(value, field, owner) {
-    if (value === true) return this.accepts({}, field, owner);
-    if (value === 'replica') return this.accepts({ replica: true }, field, owner);
+  parse(value, field, owner) {
+    if (value === true) return this.parse({}, field, owner);
+    if (value === 'replica') return this.parse({ replica: true }, field, owner);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
-    return readOptions(owner, shape, value, field);
+    return parseOptions(owner, shape, value, field);
   },
 };

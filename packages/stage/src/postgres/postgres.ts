@@ -1,5 +1,4 @@
-import { type Clock, InvalidOptionError, sleep } from '@holdfast/resilience';
-import { withDeadline } from '../deadline.ts';
+import { type Clock, InvalidOptionError, sleep, withDeadline } from '@holdfast/foundation';
 import { type Ensemble, composedAs, member } from '../ensemble.ts';
 import { PostgresRefusedError, ServerTimeoutError } from '../errors.ts';
 import { imageOf, replacementOf } from '../images.ts';

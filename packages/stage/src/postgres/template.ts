@@ -4,7 +4,7 @@ import { access, chmod, chown, mkdir, readFile, rename, stat } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
-import { withDeadline } from '../deadline.ts';
+import { withDeadline } from '@holdfast/foundation';
 import { PostgresTemplateError } from '../errors.ts';
 import { cacheFolder } from '../local/path.ts';
 import { makeOwnFolder } from '../own-folder.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isHoldfastError } from '@holdfast/resilience/foundation';
+import { isHoldfastError } from '@holdfast/foundation';
 import { bodyOf } from './body.ts';
 import type { RequestLog } from './request-log.ts';
 import { keepSettings, loadSettings } from './settings-file.ts';

@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** A server of the stage did not take what it was told; it goes on as before. */
 export class StageSteeringError extends HoldfastError {

@@ -1,4 +1,4 @@
-import { type Clock, type Rule, optional } from '@holdfast/resilience';
+import { type Clock, type OptionRule, optional } from '@holdfast/foundation';
 import { type Dns, dnsEnsemble, dnsRule } from '../dns/dns.ts';
 import type { DnsOptions, DnsSettings } from '../dns/settings.ts';
 import type { Ensemble } from '../ensemble.ts';
@@ -51,7 +51,7 @@ export interface SettledPrograms {
 
 /** How the options are read. */
 export const programRules: {
-  readonly [Name in keyof SettledPrograms]: Rule<SettledPrograms[Name]>;
+  readonly [Name in keyof SettledPrograms]: OptionRule<SettledPrograms[Name]>;
 } = {
   upstream: optional(upstreamRule),
   dns: optional(dnsRule),

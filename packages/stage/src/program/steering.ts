@@ -1,7 +1,6 @@
 import { request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import type { Clock } from '@holdfast/resilience';
-import { withDeadline } from '../deadline.ts';
+import { type Clock, withDeadline } from '@holdfast/foundation';
 import { ServerTimeoutError, StageStateError } from '../errors.ts';
 import type { Address } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';

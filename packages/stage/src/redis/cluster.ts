@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InvalidOptionError } from '@holdfast/resilience';
+import { InvalidOptionError } from '@holdfast/foundation';
 import { type Ensemble, composedAs } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';

@@ -1,4 +1,10 @@
-import { InvalidOptionError, type Rule, integer, oneOf, readOptions } from '@holdfast/resilience';
+import {
+  InvalidOptionError,
+  type OptionRule,
+  integer,
+  oneOf,
+  parseOptions,
+} from '@holdfast/foundation';
 import { type RedisSettings, STAGE_DIRECTIVES } from './node.ts';
 
 /** What stands as `stage.redis`, with the bounds of each form. */
@@ -20,10 +26,13 @@ const LONGEST_TIMEOUT_MS = 3_600_000;
 const SHORTEST_TIMEOUT_MS = 100;
 
 /** Directives by name, without those that are the stage's own affair. */
-function settingsRule(isTaken: (directive: string) => boolean, taken: string): Rule<RedisSettings> {
+function settingsRule(
+  isTaken: (directive: string) => boolean,
+  taken: string,
+): OptionRule<RedisSettings> {
   return {
     permitted: `an object from redis.conf directives (not ${taken}) to one-line strings`,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw new InvalidOptionError(owner, field, value, this.permitted);
       }
@@ -41,7 +50,7 @@ function settingsRule(isTaken: (directive: string) => boolean, taken: string): R
       }
       return settings;
     },
-    absent: () => ({}),
+    defaultValue: () => ({}),
   };
 }
 
@@ -57,7 +66,7 @@ const topologySettings = settingsRule(
   `${STAGE_DIRECTIVES.join(', ')}, and those of passwords, replication, cluster and TLS`,
 );
 const topologyRule = oneOf(['standalone', 'sentinel', 'cluster'], 'standalone');
-const silence = (fallback: number): Rule<number> =>
+const silence = (fallback: number): OptionRule<number> =>
   integer({ min: SHORTEST_TIMEOUT_MS, max: LONGEST_TIMEOUT_MS, default: fallback });
 
 const shapes = {
@@ -70,25 +79,25 @@ const shapes = {
 };
 
 /** `true` and the name of a topology stand for it with its defaults. */
-export const redisRule: Rule<RedisForm> = {
+export const redisRule: OptionRule<RedisForm> = {
   permitted: `true, 'sentinel', 'cluster', or an object`,
-  accepts(value, field, owner) {
-    if (value === true) return this.accepts({}, field, owner);
+  parse(value, field, owner) {
+    if (value === true) return this.parse({}, field, owner);
     if (value === 'sentinel' || value === 'cluster') {
-      return this.accepts({ topology: value }, field, owner);
+      return this.parse({ topology: value }, field, owner);
     }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     const given = 'topology' in value ? value.topology : undefined;
     const topology =
-      given === undefined ? 'standalone' : topologyRule.accepts(given, `${field}.topology`, owner);
+      given === undefined ? 'standalone' : topologyRule.parse(given, `${field}.topology`, owner);
     if (topology === 'sentinel') {
-      return { ...readOptions(owner, shapes.sentinel, value, field), topology };
+      return { ...parseOptions(owner, shapes.sentinel, value, field), topology };
     }
     if (topology === 'cluster') {
-      return { ...readOptions(owner, shapes.cluster, value, field), topology };
+      return { ...parseOptions(owner, shapes.cluster, value, field), topology };
     }
-    return { ...readOptions(owner, shapes.standalone, value, field), topology };
+    return { ...parseOptions(owner, shapes.standalone, value, field), topology };
   },
 };

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '@holdfast/resilience';
-import { withDeadline } from '../deadline.ts';
+import { type Clock, withDeadline } from '@holdfast/foundation';
 import { type Ensemble, composedAs } from '../ensemble.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { imageOf } from '../images.ts';

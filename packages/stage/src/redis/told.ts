@@ -1,6 +1,5 @@
 import { types } from 'node:util';
-import { type Clock, sleep } from '@holdfast/resilience';
-import { orAbort, withDeadline } from '../deadline.ts';
+import { abortable, type Clock, sleep, withDeadline } from '@holdfast/foundation';
 import { ServerTimeoutError } from '../errors.ts';
 import type { Address } from '../server-kind.ts';
 import type { ServerHandle } from '../stage.ts';
@@ -34,7 +33,7 @@ export async function untilHolds(
   holds: (signal: AbortSignal) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!(await orAbort(holds(signal), signal))) await sleep(clock, POLL_MS, signal);
+  while (!(await abortable(holds(signal), signal))) await sleep(clock, POLL_MS, signal);
 }
 
 /** What a server answers; `undefined` when it does not. Rejects only with the signal's own reason. */

@@ -1,13 +1,13 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
-  nested,
+  object,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import type { FaultHook, ServerFault } from './faults.ts';
 
 /** A fault as data, for a server in a process of its own. */
@@ -26,13 +26,13 @@ export interface FaultRule {
 const MAX_RULES = 1_000;
 const LONGEST_MS = 3_600_000;
 const when = oneOf(['before', 'after'], 'before');
-const name = optional(text({ maxLength: 2_048 }));
+const name = optional(string({ maxLength: 2_048 }));
 
 const faultShapes = {
   refuse: {
     kind: oneOf(['refuse']),
     status: integer({ min: 400, max: 599 }),
-    code: text({ maxLength: 128 }),
+    code: string({ maxLength: 128 }),
     retryAfterS: optional(integer({ min: 0, max: 86_400 })),
     when,
   },
@@ -40,14 +40,14 @@ const faultShapes = {
   delay: { kind: oneOf(['delay']), delayMs: integer({ min: 0, max: LONGEST_MS }) },
 };
 
-const faultRule: Rule<ServerFault> = {
+const faultRule: OptionRule<ServerFault> = {
   permitted: `an object with kind 'refuse', 'reset' or 'delay'`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : '';
-    if (kind === 'reset') return readOptions(owner, faultShapes.reset, value, field);
-    if (kind === 'delay') return readOptions(owner, faultShapes.delay, value, field);
+    if (kind === 'reset') return parseOptions(owner, faultShapes.reset, value, field);
+    if (kind === 'delay') return parseOptions(owner, faultShapes.delay, value, field);
     if (kind !== 'refuse') throw new InvalidOptionError(owner, field, value, this.permitted);
-    const { retryAfterS, ...rest } = readOptions(owner, faultShapes.refuse, value, field);
+    const { retryAfterS, ...rest } = parseOptions(owner, faultShapes.refuse, value, field);
     return retryAfterS === undefined ? rest : { ...rest, retryAfterS };
   },
 };
@@ -61,14 +61,14 @@ const ruleShape = {
 };
 
 /** How fault rules are read. */
-export const faultRulesRule: Rule<readonly FaultRule[]> = {
+export const faultRulesRule: OptionRule<readonly FaultRule[]> = {
   permitted: `an array of at most ${MAX_RULES} faults`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value) || value.length > MAX_RULES) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
     return value.map((each: unknown, at) => {
-      const read = nested(ruleShape).accepts(each, `${field}[${at}]`, owner);
+      const read = object(ruleShape).parse(each, `${field}[${at}]`, owner);
       const { operation, bucket, key, times, fault } = read;
       return {
         fault,
@@ -79,7 +79,7 @@ export const faultRulesRule: Rule<readonly FaultRule[]> = {
       };
     });
   },
-  absent: () => [],
+  defaultValue: () => [],
 };
 
 /** The first rule that fits and has not struck as often as it may decides. */

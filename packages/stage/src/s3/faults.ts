@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type Clock, sleep } from '@holdfast/resilience/foundation';
+import { type Clock, sleep } from '@holdfast/foundation';
 
 /** Answers with this status and code. */
 export interface RefusalFault {

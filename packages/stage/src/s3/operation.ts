@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience/foundation';
+import type { Clock } from '@holdfast/foundation';
 import type { HttpAnswer } from './listen.ts';
 import { type PolicyVerdict, readPolicy } from './policy.ts';
 import type { ReceiveLimits } from './receive.ts';

@@ -1,17 +1,17 @@
 import {
   type Clock,
   InvalidOptionError,
-  type Rule,
-  type Shape,
+  type OptionRule,
+  type OptionsSchema,
   callback,
-  having,
+  objectWith,
   integer,
-  nested,
+  object,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-  text,
-} from '@holdfast/resilience/foundation';
+  string,
+} from '@holdfast/foundation';
 import type { FaultHook } from './faults.ts';
 
 export interface S3ServerOptions {
@@ -40,10 +40,10 @@ export interface S3ServerOptions {
 }
 
 const GIB = 1_073_741_824;
-const name = (fallback?: string): Rule<string> =>
-  text({ maxLength: 128, ...(fallback !== undefined && { default: fallback }) });
+const name = (fallback?: string): OptionRule<string> =>
+  string({ maxLength: 128, ...(fallback !== undefined && { default: fallback }) });
 
-const bytes = (fallback?: number): Rule<number> =>
+const bytes = (fallback?: number): OptionRule<number> =>
   integer({
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
@@ -52,25 +52,25 @@ const bytes = (fallback?: number): Rule<number> =>
 
 const accountShape = { accessKeyId: name(), secretAccessKey: name() };
 
-const accountsRule: Rule<readonly { accessKeyId: string; secretAccessKey: string }[]> = {
+const accountsRule: OptionRule<readonly { accessKeyId: string; secretAccessKey: string }[]> = {
   permitted: 'an array of { accessKeyId, secretAccessKey }',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
     return value.map((account: unknown, at) =>
-      nested(accountShape).accepts(account, `${field}[${at}]`, owner),
+      object(accountShape).parse(account, `${field}[${at}]`, owner),
     );
   },
-  absent: () => [],
+  defaultValue: () => [],
 };
 
 /** How the options are read that say what the server is, and not where. */
 export const storageShape: {
-  readonly accessKeyId: Rule<string>;
-  readonly secretAccessKey: Rule<string>;
-  readonly accounts: Rule<readonly { accessKeyId: string; secretAccessKey: string }[]>;
-  readonly maxObjectBytes: Rule<number>;
-  readonly maxStoredBytes: Rule<number | undefined>;
-  readonly minPartBytes: Rule<number>;
+  readonly accessKeyId: OptionRule<string>;
+  readonly secretAccessKey: OptionRule<string>;
+  readonly accounts: OptionRule<readonly { accessKeyId: string; secretAccessKey: string }[]>;
+  readonly maxObjectBytes: OptionRule<number>;
+  readonly maxStoredBytes: OptionRule<number | undefined>;
+  readonly minPartBytes: OptionRule<number>;
 } = {
   accessKeyId: name('holdfast'),
   secretAccessKey: name('holdfast-secret'),
@@ -82,12 +82,12 @@ export const storageShape: {
 
 const shape = {
   ...storageShape,
-  directory: optional(text({ maxLength: 4_096 })),
+  directory: optional(string({ maxLength: 4_096 })),
   host: name('127.0.0.1'),
   port: integer({ min: 0, max: 65_535, default: 0 }),
   faults: callback<FaultHook>(() => undefined),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-} satisfies Shape<S3ServerOptions>;
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+} satisfies OptionsSchema<S3ServerOptions>;
 
 export interface SettledS3ServerOptions {
   readonly accessKeyId: string;
@@ -105,7 +105,7 @@ export interface SettledS3ServerOptions {
 
 /** @throws InvalidOptionError */
 export function readS3ServerOptions(given: S3ServerOptions): SettledS3ServerOptions {
-  const { maxStoredBytes, ...settled } = readOptions('createS3Server', shape, given);
+  const { maxStoredBytes, ...settled } = parseOptions('createS3Server', shape, given);
   const fallback = settled.directory === undefined ? GIB : 1_024 * GIB;
   return { ...settled, maxStoredBytes: maxStoredBytes ?? fallback };
 }

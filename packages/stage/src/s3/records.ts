@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Settled, type Shape, readOptions } from '@holdfast/resilience/foundation';
+import { type ResolvedOptions, type OptionsSchema, parseOptions } from '@holdfast/foundation';
 
 /** Records by key, each change of which is kept before the call returns. */
 export interface Table<T> {
@@ -14,10 +14,10 @@ export interface Table<T> {
 
 /** Tables that outlive a crash of the process (not of the machine: nothing is forced to disk). */
 export interface Records {
-  table<S extends Shape<unknown> & Parameters<typeof readOptions>[1]>(
+  table<S extends OptionsSchema<unknown> & Parameters<typeof parseOptions>[1]>(
     name: string,
     shape: S,
-  ): Table<Settled<S>>;
+  ): Table<ResolvedOptions<S>>;
   close(): void;
 }
 
@@ -46,9 +46,9 @@ export function openRecords(directory: string | undefined): Records {
   }
   return {
     table(name, shape) {
-      const records = new Map<string, Settled<typeof shape>>();
+      const records = new Map<string, ResolvedOptions<typeof shape>>();
       for (const [key, record] of found.get(name) ?? []) {
-        records.set(key, readOptions(FILE, shape, record, name));
+        records.set(key, parseOptions(FILE, shape, record, name));
       }
       return keptTable(records, (key, record) => {
         if (file !== undefined) writeLine(file, [name, key, record]);

@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience/foundation';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** What S3 answers instead of doing what was asked: its status and its code, as they go over the wire. */
 export class S3RefusalError extends HoldfastError {

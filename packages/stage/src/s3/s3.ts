@@ -1,4 +1,4 @@
-import type { Rule } from '@holdfast/resilience';
+import type { OptionRule } from '@holdfast/foundation';
 import { type Ensemble, composedAs, soloist } from '../ensemble.ts';
 import { StageCannotError } from '../errors.ts';
 import { imageOf } from '../images.ts';
@@ -30,9 +30,9 @@ export interface S3 extends ServerHandle {
 }
 
 /** `true` stands for one with nothing in it. */
-export const s3Rule: Rule<S3Settings> = {
+export const s3Rule: OptionRule<S3Settings> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) => readS3Settings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => readS3Settings(owner, value === true ? {} : value, field),
 };
 
 const RUSTFS_PORT = 9_000;
@@ -83,7 +83,7 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
         disturb: (given: readonly FaultRule[]) =>
           steering.change('disturb', (now) => ({
             ...now,
-            faults: faultRulesRule.accepts(given, 'faults', 's3.disturb'),
+            faults: faultRulesRule.parse(given, 'faults', 's3.disturb'),
           })),
         async requests() {
           return requestsIn(await steering.readLog('requests'));

@@ -1,4 +1,4 @@
-import { readOptions } from '@holdfast/resilience/foundation';
+import { parseOptions } from '@holdfast/foundation';
 import { type FaultRule, faultRulesRule } from './fault-rules.ts';
 import { type S3ServerOptions, storageShape } from './options.ts';
 
@@ -27,6 +27,6 @@ export interface S3Settings extends S3StageOptions {
 
 /** @throws InvalidOptionError */
 export function readS3Settings(owner: string, given: unknown, field?: string): S3Settings {
-  const { maxStoredBytes, ...settled } = readOptions(owner, shape, given, field);
+  const { maxStoredBytes, ...settled } = parseOptions(owner, shape, given, field);
   return maxStoredBytes === undefined ? settled : { ...settled, maxStoredBytes };
 }

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import {
-  type Rule,
+  type OptionRule,
   InvalidOptionError,
   integer,
-  nested,
+  object,
   optional,
-  text,
-} from '@holdfast/resilience/foundation';
+  string,
+} from '@holdfast/foundation';
 import { type Blobs, type Span, openBlobs } from './blobs.ts';
 import { CHECKSUMS, type ChecksumName } from './checksums.ts';
 import { type Records, type Table, openRecords } from './records.ts';
@@ -82,9 +82,9 @@ export interface ObjectStore {
 const NAME_CHARACTERS = 4_096;
 const MAX_BYTES = Number.MAX_SAFE_INTEGER;
 
-const words: Rule<Readonly<Record<string, string>>> = {
+const words: OptionRule<Readonly<Record<string, string>>> = {
   permitted: 'an object of strings',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null) throw wrong(this, value, field, owner);
     const read: Record<string, string> = {};
     for (const [name, word] of Object.entries(value)) {
@@ -95,33 +95,33 @@ const words: Rule<Readonly<Record<string, string>>> = {
   },
 };
 
-function wrong(rule: Rule<unknown>, value: unknown, field: string, owner: string): Error {
+function wrong(rule: OptionRule<unknown>, value: unknown, field: string, owner: string): Error {
   return new InvalidOptionError(owner, field, value, rule.permitted);
 }
 
-const string: Rule<string> = text({ minLength: 0, maxLength: NAME_CHARACTERS });
-const count: Rule<number> = integer({ min: 0, max: MAX_BYTES });
-const pieceShape = { blob: string, size: count };
-const pieces: Rule<readonly Piece[]> = {
+const shortText: OptionRule<string> = string({ minLength: 0, maxLength: NAME_CHARACTERS });
+const count: OptionRule<number> = integer({ min: 0, max: MAX_BYTES });
+const pieceShape = { blob: shortText, size: count };
+const pieces: OptionRule<readonly Piece[]> = {
   permitted: 'an array of pieces',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value)) throw wrong(this, value, field, owner);
     return value.map((piece: unknown, at) =>
-      nested(pieceShape).accepts(piece, `${field}[${at}]`, owner),
+      object(pieceShape).parse(piece, `${field}[${at}]`, owner),
     );
   },
 };
-const checksumName: Rule<ChecksumName> = {
+const checksumName: OptionRule<ChecksumName> = {
   permitted: `one of ${CHECKSUMS.join(', ')}`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     const name = CHECKSUMS.find((known) => known === value);
     if (name === undefined) throw wrong(this, value, field, owner);
     return name;
   },
 };
-const checksumType: Rule<'FULL_OBJECT' | 'COMPOSITE'> = {
+const checksumType: OptionRule<'FULL_OBJECT' | 'COMPOSITE'> = {
   permitted: 'FULL_OBJECT or COMPOSITE',
-  accepts: (value) => (value === 'COMPOSITE' ? value : 'FULL_OBJECT'),
+  parse: (value) => (value === 'COMPOSITE' ? value : 'FULL_OBJECT'),
 };
 
 /** Opens what a folder holds; without one, an empty store in memory. */
@@ -138,33 +138,33 @@ export async function openStore(directory: string | undefined): Promise<ObjectSt
 
 function storeOf(records: Records, blobs: Blobs): ObjectStore {
   const buckets = records.table('buckets', {
-    owner: string,
+    owner: shortText,
     createdMs: count,
-    policy: optional(text({ maxLength: 65_536 })),
+    policy: optional(string({ maxLength: 65_536 })),
   });
   const described = { headers: words, metadata: words };
-  const checksumShape = { name: checksumName, value: string, type: checksumType };
+  const checksumShape = { name: checksumName, value: shortText, type: checksumType };
   const objects = records.table('objects', {
     ...described,
-    etag: string,
+    etag: shortText,
     size: count,
     modifiedMs: count,
-    checksum: optional({ ...nested(checksumShape), permitted: 'a checksum' }),
+    checksum: optional({ ...object(checksumShape), permitted: 'a checksum' }),
     pieces,
   });
   const uploads = records.table('uploads', {
     ...described,
-    bucket: string,
-    key: string,
+    bucket: shortText,
+    key: shortText,
     initiatedMs: count,
     checksumName: optional(checksumName),
     checksumType,
   });
   const parts = records.table('parts', {
     ...pieceShape,
-    etag: string,
+    etag: shortText,
     modifiedMs: count,
-    checksum: optional(string),
+    checksum: optional(shortText),
   });
   let storedBytes = 0;
   for (const table of [objects, parts]) {

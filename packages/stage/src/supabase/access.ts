@@ -1,11 +1,11 @@
 import {
   InvalidOptionError,
-  type Rule,
-  nested,
+  type OptionRule,
+  object,
   oneOf,
   optional,
-  text,
-} from '@holdfast/resilience/foundation';
+  string,
+} from '@holdfast/foundation';
 import { type SupabaseReason, refuse } from './refusal.ts';
 
 export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
@@ -67,17 +67,17 @@ export function assertAllowed(
 const policyShape = {
   effect: oneOf(['allow', 'deny'], 'allow'),
   role: optional(oneOf(ROLES)),
-  bucket: optional(text({ maxLength: 100 })),
-  keyPrefix: optional(text({ maxLength: 1_024 })),
+  bucket: optional(string({ maxLength: 100 })),
+  keyPrefix: optional(string({ maxLength: 1_024 })),
   actions: listOf(oneOf(ROW_ACTIONS)),
 };
 
 /** How policies are read. */
-export const policiesRule: Rule<readonly StoragePolicy[]> = {
+export const policiesRule: OptionRule<readonly StoragePolicy[]> = {
   ...listOf<StoragePolicy>({
     permitted: 'a policy',
-    accepts(value, field, owner) {
-      const { role, bucket, keyPrefix, ...rest } = nested(policyShape).accepts(value, field, owner);
+    parse(value, field, owner) {
+      const { role, bucket, keyPrefix, ...rest } = object(policyShape).parse(value, field, owner);
       return {
         ...rest,
         ...(role !== undefined && { role }),
@@ -86,15 +86,15 @@ export const policiesRule: Rule<readonly StoragePolicy[]> = {
       };
     },
   }),
-  absent: () => [],
+  defaultValue: () => [],
 };
 
-function listOf<T>(item: Rule<T>): Rule<readonly T[]> {
+function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
   return {
     permitted: `an array, each of it ${item.permitted}`,
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
-      return value.map((each: unknown, at) => item.accepts(each, `${field}[${at}]`, owner));
+      return value.map((each: unknown, at) => item.parse(each, `${field}[${at}]`, owner));
     },
   };
 }

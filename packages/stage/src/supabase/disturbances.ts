@@ -1,4 +1,4 @@
-import { type Rule, flag, oneOf, readOptions } from '@holdfast/resilience/foundation';
+import { type OptionRule, boolean, oneOf, parseOptions } from '@holdfast/foundation';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
 /** What the world around the server is like; changed while it runs. */
@@ -13,12 +13,12 @@ export interface SupabaseDisturbances {
 
 /** How each of them is read. */
 export const disturbanceShape: {
-  readonly policies: Rule<readonly StoragePolicy[]>;
-  readonly readOnly: Rule<boolean>;
-  readonly database: Rule<'up' | 'frozen' | 'down'>;
+  readonly policies: OptionRule<readonly StoragePolicy[]>;
+  readonly readOnly: OptionRule<boolean>;
+  readonly database: OptionRule<'up' | 'frozen' | 'down'>;
 } = {
   policies: policiesRule,
-  readOnly: flag(false),
+  readOnly: boolean(false),
   database: oneOf(['up', 'frozen', 'down'], 'up'),
 };
 
@@ -26,5 +26,5 @@ export type Disturbances = Required<SupabaseDisturbances>;
 
 /** @throws InvalidOptionError */
 export function readDisturbances(owner: string, given: unknown): Disturbances {
-  return readOptions(owner, disturbanceShape, given);
+  return parseOptions(owner, disturbanceShape, given);
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '@holdfast/resilience/foundation';
+import type { Clock } from '@holdfast/foundation';
 import type { HttpAnswer } from '../s3/listen.ts';
 import {
   type RowAction,

@@ -1,15 +1,15 @@
 import {
   type Clock,
-  type Rule,
-  type Shape,
+  type OptionRule,
+  type OptionsSchema,
   callback,
-  having,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-  text,
-} from '@holdfast/resilience/foundation';
+  string,
+} from '@holdfast/foundation';
 import type { FaultHook } from '../s3/faults.ts';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
@@ -40,22 +40,22 @@ export interface SupabaseStorageServerOptions {
 }
 
 const LONGEST_MS = 31_536_000_000;
-const milliseconds = (fallback: number): Rule<number> =>
+const milliseconds = (fallback: number): OptionRule<number> =>
   integer({ min: 0, max: LONGEST_MS, default: fallback });
-const bytes = (fallback: number): Rule<number> =>
+const bytes = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: fallback });
 
 /** How the options are read that say what the server is, and not where. */
 export const storageShape: {
-  readonly jwtSecret: Rule<string>;
-  readonly policies: Rule<readonly StoragePolicy[]>;
-  readonly maxObjectBytes: Rule<number>;
-  readonly maxStandardUploadBytes: Rule<number>;
-  readonly resumableExpiryMs: Rule<number>;
-  readonly signedUploadExpiryMs: Rule<number>;
-  readonly databaseTimeoutMs: Rule<number>;
+  readonly jwtSecret: OptionRule<string>;
+  readonly policies: OptionRule<readonly StoragePolicy[]>;
+  readonly maxObjectBytes: OptionRule<number>;
+  readonly maxStandardUploadBytes: OptionRule<number>;
+  readonly resumableExpiryMs: OptionRule<number>;
+  readonly signedUploadExpiryMs: OptionRule<number>;
+  readonly databaseTimeoutMs: OptionRule<number>;
 } = {
-  jwtSecret: text({
+  jwtSecret: string({
     minLength: 32,
     maxLength: 1_024,
     default: 'holdfast-secret-of-thirty-two-bytes',
@@ -70,12 +70,12 @@ export const storageShape: {
 
 const shape = {
   ...storageShape,
-  directory: optional(text({ maxLength: 4_096 })),
-  host: text({ maxLength: 128, default: '127.0.0.1' }),
+  directory: optional(string({ maxLength: 4_096 })),
+  host: string({ maxLength: 128, default: '127.0.0.1' }),
   port: integer({ min: 0, max: 65_535, default: 0 }),
   faults: callback<FaultHook>(() => undefined),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-} satisfies Shape<SupabaseStorageServerOptions>;
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+} satisfies OptionsSchema<SupabaseStorageServerOptions>;
 
 export interface SettledSupabaseOptions extends Required<
   Omit<SupabaseStorageServerOptions, 'directory'>
@@ -85,5 +85,5 @@ export interface SettledSupabaseOptions extends Required<
 
 /** @throws InvalidOptionError */
 export function readSupabaseOptions(given: SupabaseStorageServerOptions): SettledSupabaseOptions {
-  return readOptions('createSupabaseStorageServer', shape, given);
+  return parseOptions('createSupabaseStorageServer', shape, given);
 }

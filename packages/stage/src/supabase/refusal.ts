@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/resilience/foundation';
+import { HoldfastError } from '@holdfast/foundation';
 
 /** Codes of Supabase Storage. */
 export type SupabaseReason =

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HoldfastError } from '@holdfast/resilience/foundation';
+import { HoldfastError } from '@holdfast/foundation';
 import type { SupabaseKeys } from './client-keys.ts';
 
 /** Tables that are there from the beginning. */

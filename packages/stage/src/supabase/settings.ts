@@ -1,4 +1,4 @@
-import { type Rule, optional, readOptions, text } from '@holdfast/resilience/foundation';
+import { type OptionRule, optional, parseOptions, string } from '@holdfast/foundation';
 import { type FaultRule, faultRulesRule } from '../s3/fault-rules.ts';
 import { type SupabaseDisturbances, disturbanceShape } from './disturbances.ts';
 import { type SupabaseStorageServerOptions, storageShape } from './options.ts';
@@ -19,12 +19,12 @@ export interface SupabaseStageOptions
   rest?: true | Partial<RestSettings>;
 }
 
-const restShape = { schema: text({ minLength: 0, maxLength: 1_048_576, default: '' }) };
+const restShape = { schema: string({ minLength: 0, maxLength: 1_048_576, default: '' }) };
 
-const restRule: Rule<RestSettings | undefined> = optional({
+const restRule: OptionRule<RestSettings | undefined> = optional({
   permitted: 'true or an object',
-  accepts: (value, field, owner) =>
-    readOptions(owner, restShape, value === true ? {} : value, field),
+  parse: (value, field, owner) =>
+    parseOptions(owner, restShape, value === true ? {} : value, field),
 });
 
 const shape = {
@@ -45,7 +45,7 @@ export function readSupabaseSettings(
   given: unknown,
   field?: string,
 ): SupabaseSettings {
-  const { rest, ...settled } = readOptions(owner, shape, given, field);
+  const { rest, ...settled } = parseOptions(owner, shape, given, field);
   return rest === undefined ? settled : { ...settled, rest };
 }
 
@@ -54,5 +54,5 @@ export function readStageDisturbances(
   owner: string,
   given: unknown,
 ): Required<SupabaseStageDisturbances> {
-  return readOptions(owner, { ...disturbanceShape, faults: faultRulesRule }, given);
+  return parseOptions(owner, { ...disturbanceShape, faults: faultRulesRule }, given);
 }

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import {
-  type Rule,
+  type OptionRule,
   InvalidOptionError,
-  flag,
+  boolean,
   integer,
-  nested,
+  object,
   optional,
-  text,
-} from '@holdfast/resilience/foundation';
+  string,
+} from '@holdfast/foundation';
 import { type Blobs, openBlobs } from '../s3/blobs.ts';
 import { type Records, type Table, openRecords } from '../s3/records.ts';
 import type { Piece } from '../s3/store.ts';
@@ -62,16 +62,16 @@ export interface SupabaseStore {
   close(): void;
 }
 
-const words: Rule<string> = text({ minLength: 0, maxLength: 65_536 });
-const count: Rule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const words: OptionRule<string> = string({ minLength: 0, maxLength: 65_536 });
+const count: OptionRule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const pieceShape = { blob: words, size: count };
 
-function listOf<T>(item: Rule<T>): Rule<readonly T[]> {
+function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
   return {
     permitted: 'an array',
-    accepts(value, field, owner) {
+    parse(value, field, owner) {
       if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
-      return value.map((each: unknown) => item.accepts(each, field, owner));
+      return value.map((each: unknown) => item.parse(each, field, owner));
     },
   };
 }
@@ -92,12 +92,12 @@ function storeOf(records: Records, blobs: Blobs): SupabaseStore {
   const times = { createdMs: count, updatedMs: count };
   const buckets = records.table('buckets', {
     ...times,
-    isPublic: flag(false),
+    isPublic: boolean(false),
     fileSizeLimit: optional(count),
     allowedMimeTypes: optional(listOf(words)),
   });
   const described = { contentType: words, cacheControl: words, metadata: words };
-  const pieces = listOf(nested(pieceShape));
+  const pieces = listOf(object(pieceShape));
   const objects = records.table('objects', {
     ...times,
     ...described,
@@ -112,7 +112,7 @@ function storeOf(records: Records, blobs: Blobs): SupabaseStore {
     bucket: words,
     key: words,
     length: count,
-    isUpsert: flag(false),
+    isUpsert: boolean(false),
     role: words,
     expiresMs: count,
     pieces,
@@ -122,11 +122,11 @@ function storeOf(records: Records, blobs: Blobs): SupabaseStore {
     objects,
     uploads,
     blobs,
-    async replace(path, object) {
+    async replace(path, stored) {
       const before = objects.get(path)?.pieces ?? [];
-      if (object === undefined) objects.delete(path);
-      else objects.set(path, object);
-      const kept = new Set(object?.pieces.map(({ blob }) => blob));
+      if (stored === undefined) objects.delete(path);
+      else objects.set(path, stored);
+      const kept = new Set(stored?.pieces.map(({ blob }) => blob));
       for (const { blob } of before) if (!kept.has(blob)) await blobs.remove(blob);
     },
     close: () => records.close(),

@@ -1,4 +1,4 @@
-import type { Rule } from '@holdfast/resilience';
+import type { OptionRule } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
 import { steer } from '../program/steering.ts';
@@ -42,9 +42,9 @@ export interface Supabase extends ServerHandle, SupabaseKeys {
 }
 
 /** `true` stands for one with nothing in it. */
-export const supabaseRule: Rule<SupabaseSettings> = {
+export const supabaseRule: OptionRule<SupabaseSettings> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
 };
 
 const NOT_CONTAINED = {

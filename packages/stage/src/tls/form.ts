@@ -1,12 +1,12 @@
 import { type TlsFaultKind, createCertificateAuthority, tlsFaultKinds } from '@holdfast/faults';
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   isHoldfastError,
   oneOf,
   optional,
-  readOptions,
-} from '@holdfast/resilience';
+  parseOptions,
+} from '@holdfast/foundation';
 import { type TlsProtocol, protocolRule } from './settings.ts';
 
 export interface TlsOptions {
@@ -26,9 +26,9 @@ export interface TlsForm {
 }
 
 /** The authority's own rules, under the name of this option. */
-const hostnamesRule: Rule<readonly string[]> = {
+const hostnamesRule: OptionRule<readonly string[]> = {
   permitted: 'an array of DNS names and IP addresses',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
     try {
       createCertificateAuthority().issue({ hostnames: value });
@@ -39,19 +39,19 @@ const hostnamesRule: Rule<readonly string[]> = {
       throw new InvalidOptionError(owner, path, error.value, error.permitted);
     }
   },
-  absent: () => ['localhost', '127.0.0.1'],
+  defaultValue: () => ['localhost', '127.0.0.1'],
 };
 
 function isInvalidOption(error: unknown): error is InvalidOptionError {
   return isHoldfastError(error) && error.code === 'INVALID_OPTION';
 }
 
-export const faultRule: Rule<TlsFaultKind> = oneOf(tlsFaultKinds);
+export const faultRule: OptionRule<TlsFaultKind> = oneOf(tlsFaultKinds);
 
 const shape = { hostnames: hostnamesRule, protocol: protocolRule, fault: optional(faultRule) };
 
 /** `true` stands for one with its defaults. */
-export const tlsRule: Rule<TlsForm> = {
+export const tlsRule: OptionRule<TlsForm> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) => readOptions(owner, shape, value === true ? {} : value, field),
+  parse: (value, field, owner) => parseOptions(owner, shape, value === true ? {} : value, field),
 };

@@ -6,7 +6,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import { type Socket, createServer } from 'node:net';
 import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
-import { systemClock } from '@holdfast/resilience/foundation';
+import { systemClock } from '@holdfast/foundation';
 import { bodyOf } from '../program/body.ts';
 import { openControl } from '../program/control.ts';
 import { readEntry, serve } from '../program/entry.ts';

@@ -1,11 +1,11 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 
 /** What a TLS server speaks inside of TLS. */
 export type TlsProtocol = 'https' | 'echo';
@@ -27,11 +27,11 @@ type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 const MAX_PEM_CHARACTERS = 65_536;
 const version = optional(oneOf<TlsVersion>(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']));
 
-export const protocolRule: Rule<TlsProtocol> = oneOf(['https', 'echo'], 'https');
+export const protocolRule: OptionRule<TlsProtocol> = oneOf(['https', 'echo'], 'https');
 
-const pemRule: Rule<string> = {
+const pemRule: OptionRule<string> = {
   permitted: 'text in PEM',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     const isPem = typeof value === 'string' && value.startsWith('-----BEGIN ');
     if (isPem && value.length <= MAX_PEM_CHARACTERS) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
@@ -40,15 +40,15 @@ const pemRule: Rule<string> = {
 
 const shape = {
   protocol: protocolRule,
-  fault: optional(text({ maxLength: 50 })),
+  fault: optional(string({ maxLength: 50 })),
   key: pemRule,
   cert: pemRule,
   minVersion: version,
   maxVersion: version,
-  ciphers: optional(text({ maxLength: 1_000 })),
+  ciphers: optional(string({ maxLength: 1_000 })),
 };
 
 /** @throws InvalidOptionError */
 export function readTlsSettings(given: unknown): TlsSettings {
-  return readOptions('tls', shape, given);
+  return parseOptions('tls', shape, given);
 }

@@ -1,5 +1,5 @@
 import { type TlsFaultKind, createCertificateAuthority, tlsServerSettings } from '@holdfast/faults';
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
@@ -84,7 +84,7 @@ export function tlsEnsemble(
         hostnames,
         disturb: (wrong: TlsFaultKind) =>
           steering.change('disturb', () =>
-            settingsUnder(faultRule.accepts(wrong, 'fault', 'tls.disturb')),
+            settingsUnder(faultRule.parse(wrong, 'fault', 'tls.disturb')),
           ),
         heal: () => steering.change('heal', () => settingsUnder(undefined)),
         rotate: () => steering.change('rotate', (now) => settingsUnder(now.fault)),

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Clock, sleep } from '@holdfast/resilience/foundation';
+import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../program/request-log.ts';
 import type { Line, Script } from './script.ts';
 

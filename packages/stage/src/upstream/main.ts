@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { systemClock } from '@holdfast/resilience/foundation';
+import { systemClock } from '@holdfast/foundation';
 import { openControl } from '../program/control.ts';
 import { readEntry, serve } from '../program/entry.ts';
 import { createRequestLog } from '../program/request-log.ts';

@@ -1,4 +1,4 @@
-import { type Random, seededRandom } from '@holdfast/resilience/foundation';
+import { type Random, seededRandom } from '@holdfast/foundation';
 import { type PathPattern, parsePattern } from './path-pattern.ts';
 import type { SettledAnswer, SettledRoute, UpstreamSettings } from './settings.ts';
 

@@ -1,12 +1,12 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
-  nested,
+  object,
   number,
   optional,
-  readOptions,
-} from '@holdfast/resilience/foundation';
+  parseOptions,
+} from '@holdfast/foundation';
 import { listOf } from '../program/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
 
@@ -62,9 +62,9 @@ const LONGEST_MS = 3_600_000;
 
 const delay = integer({ min: 0, max: LONGEST_MS, default: 0 });
 
-const headersRule: Rule<Readonly<Record<string, string>>> = {
+const headersRule: OptionRule<Readonly<Record<string, string>>> = {
   permitted: 'an object from header names to strings of one line',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
@@ -78,17 +78,17 @@ const headersRule: Rule<Readonly<Record<string, string>>> = {
     }
     return headers;
   },
-  absent: () => ({}),
+  defaultValue: () => ({}),
 };
 
-const bodyRule: Rule<unknown> = {
+const bodyRule: OptionRule<unknown> = {
   permitted: `a value that JSON can hold, up to ${MAX_BODY_CHARACTERS} characters of it`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     const written = writeJson(value);
     if (written !== undefined && written.length <= MAX_BODY_CHARACTERS) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
-  absent: () => undefined,
+  defaultValue: () => undefined,
 };
 
 /** `undefined` for what JSON cannot hold: functions, symbols, big integers, circles. */
@@ -100,17 +100,17 @@ function writeJson(value: unknown): string | undefined {
   }
 }
 
-const methodRule: Rule<string> = {
+const methodRule: OptionRule<string> = {
   permitted: 'a method in capitals, such as GET',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string' && /^[A-Z]{1,20}$/.test(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
 };
 
-const pathRule: Rule<string> = {
+const pathRule: OptionRule<string> = {
   permitted: `a path pattern: '/', then segments, ':name' for any one, '*' at the end for the rest`,
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (typeof value === 'string' && parsePattern(value) !== undefined) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
@@ -150,11 +150,11 @@ const routeShape = {
   ...answerShape,
   method: optional(methodRule),
   path: pathRule,
-  first: listOf(nested(repeatedShape), MAX_ROUTES),
+  first: listOf(object(repeatedShape), MAX_ROUTES),
 };
 const share = { min: 0, max: 1 };
 const settingsShape = {
-  routes: listOf(nested(routeShape), MAX_ROUTES),
+  routes: listOf(object(routeShape), MAX_ROUTES),
   failureRate: number({ ...share, default: 0 }),
   latencyMs: delay,
   seed: integer({ min: 0, max: 4_294_967_295, default: 1 }),
@@ -178,9 +178,9 @@ export function readUpstreamSettings(
     const said = env[variable];
     if (said === undefined || said === '') return [];
     const value = Number(said);
-    return [[option, rule.accepts(Number.isNaN(value) ? said : value, variable, owner)] as const];
+    return [[option, rule.parse(Number.isNaN(value) ? said : value, variable, owner)] as const];
   });
   const base: object = Object.fromEntries(told);
   const isPlain = typeof given === 'object' && given !== null && !Array.isArray(given);
-  return readOptions(owner, settingsShape, isPlain ? { ...base, ...given } : given, path);
+  return parseOptions(owner, settingsShape, isPlain ? { ...base, ...given } : given, path);
 }

@@ -1,4 +1,4 @@
-import type { Rule } from '@holdfast/resilience';
+import type { OptionRule } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
 import { locateNode, nodeServer } from '../program/node-server.ts';
@@ -35,9 +35,9 @@ export interface Upstream extends ServerHandle {
 }
 
 /** `true` stands for one without routes. */
-export const upstreamRule: Rule<UpstreamSettings> = {
+export const upstreamRule: OptionRule<UpstreamSettings> = {
   permitted: 'true or an object',
-  accepts: (value, field, owner) =>
+  parse: (value, field, owner) =>
     readUpstreamSettings(owner, value === true ? {} : value, process.env, field),
 };
 

@@ -1,5 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
-import { Line, type Placed } from '../line.ts';
+import { type Clock, LinkedList, type ListNode } from '@holdfast/foundation';
 
 /** Why a call was ended by its own deadline; never leaves the backend but as a cause. */
 export interface Deadline {
@@ -10,13 +9,13 @@ export interface Deadline {
   end(): void;
 }
 
-interface Follower extends Placed<Follower> {
+interface Follower extends ListNode {
   readonly controller: AbortController;
 }
 
 /** Who is to be aborted with a signal, by one listener: adding another walks through all that it has. */
 interface Followers {
-  readonly line: Line<Follower>;
+  readonly line: LinkedList<Follower>;
   readonly abort: () => void;
 }
 
@@ -25,7 +24,7 @@ const followersOf = new WeakMap<AbortSignal, Followers>();
 /** A signal that follows the caller's, and is aborted too when `timeoutMs` pass without `extend`. */
 export function deadline(clock: Clock, timeoutMs: number, signal: AbortSignal): Deadline {
   const controller = new AbortController();
-  const follower: Follower = { controller, before: undefined, behind: undefined };
+  const follower: Follower = { controller, list: undefined, previous: undefined, next: undefined };
   follow(signal, follower);
   const arm = () =>
     clock.schedule(
@@ -59,11 +58,11 @@ function follow(signal: AbortSignal, follower: Follower): void {
   }
   let followers = followersOf.get(signal);
   if (followers === undefined) {
-    const line = new Line<Follower>();
+    const line = new LinkedList<Follower>();
     const abort = (): void => {
       // Whoever is aborted may end others at once.
       for (let next = line.first; next !== undefined; next = line.first) {
-        line.delete(next);
+        line.remove(next);
         next.controller.abort(signal.reason);
       }
     };
@@ -71,12 +70,12 @@ function follow(signal: AbortSignal, follower: Follower): void {
     followersOf.set(signal, followers);
     signal.addEventListener('abort', abort, { once: true });
   }
-  followers.line.add(follower);
+  followers.line.append(follower);
 }
 
 function unfollow(signal: AbortSignal, follower: Follower): void {
   const followers = followersOf.get(signal);
-  if (followers?.line.delete(follower) !== true || followers.line.size > 0) return;
+  if (followers?.line.remove(follower) !== true || followers.line.size > 0) return;
   followersOf.delete(signal);
   signal.removeEventListener('abort', followers.abort);
 }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
-import { type Clock, having, readOptions, systemClock, text } from '@holdfast/resilience';
+import {
+  type Clock,
+  objectWith,
+  KeyedMutex,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
 import { CHUNK_BYTES, readFileRange, writeAtomically } from '../atomic-file.ts';
 import {
   type BackendResult,
@@ -16,7 +23,6 @@ import {
 } from '../backend.ts';
 import { diskName } from '../disk-name.ts';
 import { anyKeys, refuseKey } from '../key.ts';
-import { KeyedTurns } from '../keyed-turns.ts';
 import { type Sidecar, readSidecar } from './disk-sidecar.ts';
 import { classifyDiskError } from './disk-errors.ts';
 import { removeOrphans } from './disk-orphans.ts';
@@ -33,11 +39,11 @@ export interface DiskBackendOptions {
 }
 
 const shape = {
-  directory: text({ maxLength: 4_000 }),
-  bucket: text({ maxLength: 200, default: 'default' }),
-  name: text({ maxLength: 100, default: 'disk' }),
-  clock: having<Clock>(['epochMs'], systemClock),
-  files: having<FileSystem>(['open', 'rename', 'syncDirectory'], nodeFileSystem),
+  directory: string({ maxLength: 4_000 }),
+  bucket: string({ maxLength: 200, default: 'default' }),
+  name: string({ maxLength: 100, default: 'disk' }),
+  clock: objectWith<Clock>(['epochMs'], systemClock),
+  files: objectWith<FileSystem>(['open', 'rename', 'syncDirectory'], nodeFileSystem),
 };
 
 /**
@@ -47,7 +53,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function diskBackend(options: DiskBackendOptions): StorageBackend {
-  return new DiskBackend(readOptions('diskBackend', shape, options));
+  return new DiskBackend(parseOptions('diskBackend', shape, options));
 }
 
 class DiskBackend implements StorageBackend {
@@ -57,7 +63,7 @@ class DiskBackend implements StorageBackend {
   readonly #directory: string;
   readonly #files: FileSystem;
   readonly #clock: Clock;
-  readonly #turns = new KeyedTurns();
+  readonly #turns = new KeyedMutex();
   #swept: Promise<void> | undefined;
 
   constructor(options: {
@@ -83,7 +89,7 @@ class DiskBackend implements StorageBackend {
     body: BodySource,
     options: PutOptions,
   ): Promise<BackendResult<{ version: string }>> {
-    return this.#turns.take(key, () =>
+    return this.#turns.run(key, () =>
       this.#attemptFor(key, options.signal, async () => {
         const { condition, mark } = options;
         const { found, name } = await this.#find(key);
@@ -162,7 +168,7 @@ class DiskBackend implements StorageBackend {
   }
 
   remove(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<undefined>> {
-    return this.#turns.take(key, () =>
+    return this.#turns.run(key, () =>
       this.#attemptFor(key, signal, async () => {
         const { found, name } = await this.#find(key);
         if (found === undefined) return ok(undefined);

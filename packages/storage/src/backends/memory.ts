@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Clock, systemClock } from '@holdfast/resilience';
+import { type Clock, systemClock } from '@holdfast/foundation';
 import {
   type BackendFailure,
   type BackendResult,

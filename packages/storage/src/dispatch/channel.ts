@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import type { BackendFailure, FailureKind, StorageBackend } from '../backend.ts';
 import type { Operation } from '../operation.ts';
 import type { BackendHealth, BackendStats } from '../storage.ts';

@@ -1,5 +1,5 @@
 import type { BackendFailure, StorageBackend } from '../backend.ts';
-import { Table } from '../table.ts';
+import { OrderedMap } from '@holdfast/foundation';
 import type { Operation, Remains } from '../operation.ts';
 import type { BackendHealth } from '../storage.ts';
 import { Channel, type ChannelTuning } from './channel.ts';
@@ -24,7 +24,7 @@ export class Dispatcher {
   readonly #parts: DispatcherParts;
   /** By the place of the channel. */
   readonly #attempts: readonly AttemptParts[];
-  readonly #chains = new Table<Chain>();
+  readonly #chains = new OrderedMap<Chain>();
   readonly #closing = new AbortController();
   #turns = 0;
   readonly #onRest = new Set<() => void>();
@@ -47,7 +47,7 @@ export class Dispatcher {
   }
 
   /** Keys with writes that not every backend has, oldest first. */
-  get chains(): Pick<Table<Chain>, 'get' | 'size' | 'first' | 'values'> {
+  get chains(): Pick<OrderedMap<Chain>, 'get' | 'size' | 'first' | 'values'> {
     return this.#chains;
   }
 
@@ -196,7 +196,7 @@ export class Dispatcher {
     if (chain === undefined || ways === undefined) return { kind: 'nothing' };
     lane.running = chain.newest;
     if (lane.state === 'resting') {
-      lane.next = { kind: 'verified' };
+      lane.nextStep = { kind: 'verified' };
       return { kind: 'nothing' };
     }
     this.#enter(lane, 'running');
@@ -204,16 +204,16 @@ export class Dispatcher {
     const { result, next } = await playTurn(lane, chain.newest, channel, ways, this.#parts);
     this.#turns -= 1;
     if (this.#turns === 0) for (const rest of this.#onRest) rest();
-    lane.next = next;
+    lane.nextStep = next;
     return result;
   }
 
   /** The track has heard what the turn said of the backend; now the lane goes where it has to. */
   #ended(channel: Channel, lane: Lane): void {
     const chain = this.#chains.get(lane.key);
-    const { running: operation, next } = lane;
+    const { running: operation, nextStep: next } = lane;
     lane.running = undefined;
-    lane.next = undefined;
+    lane.nextStep = undefined;
     if (chain === undefined || operation === undefined || next === undefined) return;
     this.#goOn(chain, lane, operation, next);
     this.#dropUnlessRunning(chain, operation);
@@ -231,7 +231,7 @@ export class Dispatcher {
   #refuse({ newest, key }: Chain, lane: Lane, failure: BackendFailure): void {
     this.#enter(lane, 'refused');
     lane.refusal = failure;
-    this.#parts.announcer.announce('refused', {
+    this.#parts.announcer.emit('refused', {
       backend: lane.backend,
       path: key,
       operationId: newest.id,
@@ -248,8 +248,8 @@ export class Dispatcher {
     lane.isDelayed = false;
     lane.refusal = undefined;
     lane.progress = undefined;
-    if (announcer.heard('settled')) {
-      announcer.announce('settled', {
+    if (announcer.hasListeners('settled')) {
+      announcer.emit('settled', {
         backend: lane.backend,
         path: chain.key,
         operationId: operation.id,
@@ -306,7 +306,7 @@ export class Dispatcher {
 
   #changed(channel: Channel, from: BackendHealth): void {
     const { announcer, clock, changed } = this.#parts;
-    announcer.announce('backend', {
+    announcer.emit('backend', {
       backend: channel.backend.name,
       from,
       to: channel.state,

@@ -1,5 +1,5 @@
 import type { BackendFailure } from '../backend.ts';
-import type { Placed } from '../line.ts';
+import { ListNode } from '@holdfast/foundation';
 import type { Operation } from '../operation.ts';
 import { LateWrites } from './late-writes.ts';
 import type { Next } from './turn.ts';
@@ -23,10 +23,7 @@ import type { Next } from './turn.ts';
 export type LaneState = 'idle' | 'waiting' | 'running' | 'resting' | 'refused';
 
 /** One key's way to one backend. One request at a time, and always the newest operation. */
-export class Lane implements Placed<Lane> {
-  /** Its neighbours, while it waits for its turn. */
-  before: Lane | undefined;
-  behind: Lane | undefined;
+export class Lane extends ListNode {
   readonly key: string;
   readonly backend: string;
   state: LaneState = 'idle';
@@ -57,9 +54,10 @@ export class Lane implements Placed<Lane> {
   progress: { generation: number; state: unknown } | undefined;
   readonly late: LateWrites = new LateWrites();
   /** Where its turn leads; known from the turn's end to the lane's next state. */
-  next: Next | undefined;
+  nextStep: Next | undefined;
 
   constructor(key: string, backend: string) {
+    super();
     this.key = key;
     this.backend = backend;
   }

@@ -1,12 +1,7 @@
-import {
-  type CircuitBreaker,
-  type Clock,
-  type Timer,
-  createCircuitBreaker,
-} from '@holdfast/resilience';
+import { type Clock, LinkedList, type Timer } from '@holdfast/foundation';
+import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
 import type { BackendFailure } from '../backend.ts';
 import type { BackendHealth } from '../storage.ts';
-import { Line } from '../line.ts';
 import type { Lane } from './lane.ts';
 
 /** What a lane's turn says about the backend. `nothing`: it was not asked, or what was asked was refused. */
@@ -45,7 +40,7 @@ export interface TrackOptions {
 export class Track {
   readonly #options: TrackOptions;
   readonly #circuit: CircuitBreaker;
-  readonly #line = new Line<Lane>();
+  readonly #line = new LinkedList<Lane>();
   readonly #timers = new Map<Lane, Timer>();
   #inFlight = 0;
   /** How many may be in flight at the moment. */
@@ -87,7 +82,7 @@ export class Track {
   add(lane: Lane): void {
     this.#timers.get(lane)?.cancel();
     this.#timers.delete(lane);
-    this.#line.add(lane);
+    this.#line.append(lane);
     this.#pump();
   }
 
@@ -102,14 +97,14 @@ export class Track {
   }
 
   remove(lane: Lane): void {
-    this.#line.delete(lane);
+    this.#line.remove(lane);
     this.#timers.get(lane)?.cancel();
     this.#timers.delete(lane);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const lane of this.#line) this.#line.delete(lane);
+    for (const lane of this.#line) this.#line.remove(lane);
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#wakeUp?.cancel();
@@ -130,7 +125,7 @@ export class Track {
         if (permit.retryAfterMs !== undefined) this.#wakeIn(permit.retryAfterMs);
         return;
       }
-      this.#line.delete(lane);
+      this.#line.remove(lane);
       this.#inFlight += 1;
       void this.#options.turn(lane).then((result) => {
         this.#inFlight -= 1;

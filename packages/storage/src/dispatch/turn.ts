@@ -1,4 +1,4 @@
-import { type Announcer, type Clock, type Random, exponentialBackoff } from '@holdfast/resilience';
+import { type Emitter, type Clock, type Random, exponentialBackoff } from '@holdfast/foundation';
 import { type BackendFailure, failed } from '../backend.ts';
 import type { OperationLog } from '../log/operation-log.ts';
 import type { Operation } from '../operation.ts';
@@ -22,7 +22,7 @@ export interface TurnParts {
   readonly log: OperationLog;
   readonly clock: Clock;
   readonly random: Random;
-  readonly announcer: Announcer<StorageEvents>;
+  readonly announcer: Emitter<StorageEvents>;
   /** What the ids of our own operations begin with. */
   readonly writer: string;
   readonly lateWriteMs: number;
@@ -150,7 +150,7 @@ async function lookOnce(
     return { result: { kind: 'answered' }, next: { kind: 'verified' } };
   }
   lane.settledGeneration = operation.generation - 1;
-  announcer.announce('late-write', {
+  announcer.emit('late-write', {
     backend: lane.backend,
     path: lane.key,
     operationId: operation.id,

@@ -1,4 +1,4 @@
-import { InvalidOptionError, systemClock } from '@holdfast/resilience';
+import { InvalidOptionError, systemClock } from '@holdfast/foundation';
 import type { Body } from '../body.ts';
 import type { Storage } from '../storage.ts';
 import { type FacadeEntry, type FacadeListOptions, listFolder } from './folders.ts';

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '@holdfast/resilience';
+import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
 
 /** An error as code written for supabase-js expects it: a value, with a code and a status. */
 export interface FacadeError {

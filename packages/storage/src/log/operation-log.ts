@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
 import { type Journal, JournalFullError } from '@holdfast/journal';
-import type { Clock, Timer } from '@holdfast/resilience';
+import {
+  type Clock,
+  LinkedList,
+  type ListNode,
+  OrderedMap,
+  type Timer,
+} from '@holdfast/foundation';
 import type { BodySource } from '../backend.ts';
 import { bytesSource } from '../body.ts';
 import { StorageFullError } from '../errors.ts';
-import { Line, type Placed } from '../line.ts';
 import type { Operation } from '../operation.ts';
-import { Table } from '../table.ts';
 import type { Blobs } from './blobs.ts';
 import {
   type LogRecord,
@@ -29,7 +33,7 @@ interface Held {
 }
 
 /** An append under way: its record comes to stand at `from` or behind. */
-interface Floor extends Placed<Floor> {
+interface Floor extends ListNode {
   readonly from: number;
 }
 
@@ -50,9 +54,9 @@ export class OperationLog {
   readonly #clock: Clock;
   readonly #maxMemoryBytes: number;
   /** By operation id, in the order of their sequences. */
-  readonly #held = new Table<Held>();
+  readonly #held = new OrderedMap<Held>();
   /** Where the records that are being appended may come to stand, at the lowest. */
-  readonly #floors = new Line<Floor>();
+  readonly #floors = new LinkedList<Floor>();
   #inOrder = true;
   #latestSequence = 0;
   #settlements: { readonly settlement: Settlement; readonly kept: () => void }[] = [];
@@ -193,8 +197,13 @@ export class OperationLog {
 
   /** @param note is told the sequence before anything else can happen. */
   async #append(record: Buffer, size: number, note: (sequence: number) => void): Promise<void> {
-    const floor: Floor = { from: this.#journal.next, before: undefined, behind: undefined };
-    this.#floors.add(floor);
+    const floor: Floor = {
+      from: this.#journal.next,
+      list: undefined,
+      previous: undefined,
+      next: undefined,
+    };
+    this.#floors.append(floor);
     try {
       note(await this.#journal.append(record));
     } catch (error) {
@@ -202,7 +211,7 @@ export class OperationLog {
       const limit = error.limit === 'disk' ? 'disk' : 'maxBytes';
       throw new StorageFullError(limit, size, 'the journal is full', { cause: error });
     } finally {
-      this.#floors.delete(floor);
+      this.#floors.remove(floor);
     }
   }
 

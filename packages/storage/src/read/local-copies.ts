@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FileSystem } from '@holdfast/journal';
 import { writeAtomically } from '../atomic-file.ts';
 import { diskName } from '../disk-name.ts';
-import { KeyedTurns } from '../keyed-turns.ts';
+import { KeyedMutex } from '@holdfast/foundation';
 
 /** What a copy says of itself. */
 export interface CopyHead {
@@ -31,7 +31,7 @@ export class LocalCopies {
   readonly #maxCopyBytes: number;
   /** Sizes by name, the one used longest ago first. */
   readonly #sizes = new Map<string, number>();
-  readonly #turns = new KeyedTurns();
+  readonly #turns = new KeyedMutex();
   readonly #work = new Set<Promise<unknown>>();
   #bytes = 0;
   #waitingBytes = 0;
@@ -102,7 +102,7 @@ export class LocalCopies {
   /** The copy of a key, whole and checked; `undefined` when there is none that is. */
   async read(key: string): Promise<{ head: CopyHead; bytes: Uint8Array } | undefined> {
     const name = this.#nameOf(key);
-    return this.#turns.take(name, async () => {
+    return this.#turns.run(name, async () => {
       const size = this.#sizes.get(name);
       if (size === undefined) return undefined;
       const encoded = await this.#files.readWhole(join(this.#directory, name));
@@ -124,7 +124,7 @@ export class LocalCopies {
   #later(name: string, work: () => Promise<void>): void {
     // A copy that cannot be written is one that is not there.
     const done = this.#turns
-      .take(name, work)
+      .run(name, work)
       .catch(() => undefined)
       .finally(() => {
         this.#work.delete(done);

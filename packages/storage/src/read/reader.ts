@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type CircuitBreaker, type Clock, createCircuitBreaker } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
+import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
 import {
   type BackendFailure,
   type BackendResult,

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { keepCalling } from './callers.ts';
 import type { Ground } from './ground.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';

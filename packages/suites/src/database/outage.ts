@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { nextEvent, sleep, systemClock } from '@holdfast/foundation';
 import { type CallersResult, keepCalling, percentile } from './callers.ts';
 import { type Ground, untilTrue } from './ground.ts';
 import type { DatabaseOutcome } from './scenario.ts';

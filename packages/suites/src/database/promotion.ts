@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { type TimelineFence, createFileFence } from '@holdfast/database';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import type { ServerHandle } from '@holdfast/stage';
 import { type ReplicatedGround, openReplicatedGround, untilTrue } from './ground.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 
 /** How late a call was, and how much of it was its own doing. */
 interface Lateness {

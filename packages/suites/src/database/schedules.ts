@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
 import type { Database } from '@holdfast/database';
 import { playStorm, storm } from '@holdfast/faults';
-import { seededRandom, withTimeout } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
+import { withTimeout } from '@holdfast/resilience';
 import type { Ground, Upstream } from './ground.ts';
 import type { Punctuality } from './punctuality.ts';
 

@@ -1,5 +1,5 @@
 import type { FaultProxy } from '@holdfast/faults';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { type Arena, WRITTEN } from '../arena.ts';
 
 /** What is done to the Redis of a scored queue. */

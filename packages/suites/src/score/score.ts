@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { openArena } from '../arena.ts';
 import { Ledger } from '../ledger.ts';
 import type { ScoredFault } from './faults.ts';

@@ -8,7 +8,7 @@ import {
   createFaultProxy,
   createHttpFaultProxy,
 } from '@holdfast/faults';
-import { type Clock, systemClock } from '@holdfast/resilience';
+import { type Clock, systemClock } from '@holdfast/foundation';
 import {
   type FaultHook,
   type S3Server,

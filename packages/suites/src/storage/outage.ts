@@ -1,5 +1,5 @@
 import type { Storage } from '@holdfast/storage';
-import { type Random, nextEvent, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { type Random, nextEvent, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import type { Moment } from '@holdfast/report';
 import type { ScenarioOutcome } from '../scenario.ts';
 import type { Ground, GroundStorageOptions } from './ground.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
 import type { ScenarioOutcome } from '../scenario.ts';
-import { type Clock, systemClock } from '@holdfast/resilience';
+import { type Clock, systemClock } from '@holdfast/foundation';
 import { type Ground, openGround } from './ground.ts';
 
 /** One row of the family's table, on servers of its own: nothing accepted is lost, nothing old comes back. */

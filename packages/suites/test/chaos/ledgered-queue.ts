@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FleetStorm, playFleetStorm } from '@holdfast/faults';
 import { type Queue, createQueueAdapter } from '@holdfast/queue';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { openStage } from '@holdfast/stage';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { seededRandom } from '@holdfast/resilience';
+import { seededRandom } from '@holdfast/foundation';
 import { openGround, untilTrue } from '../../src/database/ground.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 

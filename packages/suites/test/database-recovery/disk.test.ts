@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { createFakePostgres } from '@holdfast/database/testing';
 import { type Database, createDatabase } from '@holdfast/database';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { openGround, untilTrue } from '../../src/database/ground.ts';
 import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent, seededRandom } from '@holdfast/resilience';
+import { nextEvent, seededRandom } from '@holdfast/foundation';
 import { openReplicatedGround, untilTrue } from '../../src/database/ground.ts';
 import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { LedgerTable } from '../../src/database/ledger-table.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { percentile } from '../../src/database/callers.ts';
 import { openGround } from '../../src/database/ground.ts';
 import { scenario } from '../../src/database/scenario.ts';

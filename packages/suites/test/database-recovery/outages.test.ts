@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { type Ground, openGround } from '../../src/database/ground.ts';
 import { AWAY_MS, CALLERS, SERVED_WITHIN_MS, playOutage } from '../../src/database/outage.ts';
 import { scenario } from '../../src/database/scenario.ts';

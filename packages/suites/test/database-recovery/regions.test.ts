@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { type ReplicatedStore, createReplicatedStore, registerTableSql } from '@holdfast/database';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { type Ground, openGround } from '../../src/database/ground.ts';
 import { scenario } from '../../src/database/scenario.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { type Transaction, markerTableSql } from '@holdfast/database';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { type Ground, openGround } from '../../src/database/ground.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from '../../src/database/ledger-table.ts';
 import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';

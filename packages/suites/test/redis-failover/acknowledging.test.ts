@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { directClient, openArena } from '../../src/arena.ts';
 import { withClient } from '../../src/field.ts';
 import { openSentinelField } from '../../src/topologies.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createResourceFaults } from '@holdfast/faults';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { WRITTEN } from '../../src/arena.ts';
 import type { ProducerOrder } from '../../src/child.ts';
 import { untilTrue } from '../../src/until.ts';

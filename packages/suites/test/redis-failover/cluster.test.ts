@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { directClient } from '../../src/arena.ts';
 import { withClient } from '../../src/field.ts';
 import { untilTrue } from '../../src/until.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createQueueAdapter, postgresLedger } from '@holdfast/queue';
-import { seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { record } from '@holdfast/report';
 import { openStage } from '@holdfast/stage';
 import { Pool, type PoolClient } from 'pg';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { isHoldfastError, nextEvent, systemClock } from '@holdfast/resilience';
+import { isHoldfastError, nextEvent, systemClock } from '@holdfast/foundation';
 import { WRITTEN } from '../../src/arena.ts';
 import { Ledger } from '../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { WRITTEN, openArena } from '../../src/arena.ts';
 import { runSteadyProducer } from '../../src/child.ts';
 import { TOPIC } from '../../src/outage.ts';

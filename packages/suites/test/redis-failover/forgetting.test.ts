@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import type { QueueEvents } from '@holdfast/queue';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { type Arena, EVERY_SECOND } from '../../src/arena.ts';
 import { playFlapping } from '../../src/flapping.ts';
 import { Ledger } from '../../src/ledger.ts';

@@ -1,4 +1,4 @@
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { WRITTEN } from '../../src/arena.ts';
 import { Ledger } from '../../src/ledger.ts';
 import { untilDirect } from '../../src/outage.ts';

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import type { Queue } from '@holdfast/queue';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import type { Redis } from 'ioredis';
 import { type Arena, PERSISTENT } from '../../src/arena.ts';
 import { untilTrue } from '../../src/until.ts';

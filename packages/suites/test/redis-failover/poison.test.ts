@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nextEvent } from '@holdfast/resilience';
+import { nextEvent } from '@holdfast/foundation';
 import { openArena } from '../../src/arena.ts';
 import { untilTrue } from '../../src/until.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';

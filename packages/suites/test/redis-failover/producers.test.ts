@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { PERSISTENT } from '../../src/arena.ts';
 import { runProducer } from '../../src/child.ts';
 import { Ledger } from '../../src/ledger.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { QueueEvents } from '@holdfast/queue';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { PERSISTENT, openArena } from '../../src/arena.ts';
 import { playFlapping } from '../../src/flapping.ts';
 import { Ledger } from '../../src/ledger.ts';

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { QueueFullError } from '@holdfast/queue';
-import { nextEvent, systemClock } from '@holdfast/resilience';
+import { nextEvent, systemClock } from '@holdfast/foundation';
 import { PERSISTENT, WRITTEN } from '../../src/arena.ts';
 import { Ledger } from '../../src/ledger.ts';
 import { offerLoad } from '../../src/load.ts';

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { nextEvent, sleep, systemClock } from '@holdfast/resilience';
+import { nextEvent, sleep, systemClock } from '@holdfast/foundation';
 import { directClient } from '../../src/arena.ts';
 import { withClient } from '../../src/field.ts';
 import { playOutage } from '../../src/outage.ts';

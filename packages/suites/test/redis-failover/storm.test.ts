@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { memoryLedger } from '@holdfast/queue';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import { Ledger } from '../../src/ledger.ts';
 import { offerLoad } from '../../src/load.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';

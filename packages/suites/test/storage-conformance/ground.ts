@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
-import { isHoldfastError } from '@holdfast/resilience';
+import { isHoldfastError } from '@holdfast/foundation';
 import { divergences } from './divergences.ts';
 import { type Check, wantedFor } from './judge.ts';
 

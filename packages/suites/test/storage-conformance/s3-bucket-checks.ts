@@ -15,7 +15,7 @@ import {
   UploadPartCommand,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
-import { systemClock } from '@holdfast/resilience';
+import { systemClock } from '@holdfast/foundation';
 import type { Check } from './judge.ts';
 import { type S3World, refusalOf, same } from './s3-world.ts';
 

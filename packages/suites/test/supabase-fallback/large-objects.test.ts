@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
-import { sleep, systemClock } from '@holdfast/resilience';
+import { sleep, systemClock } from '@holdfast/foundation';
 import { type Stage, openStage } from '@holdfast/stage';
 import { createClient } from '@supabase/supabase-js';
 import { type LargeTarget, killWhile, passLarge, sha256OfLarge } from '../../src/storage/large.ts';

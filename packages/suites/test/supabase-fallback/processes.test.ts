@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { createFaultProxy } from '@holdfast/faults';
-import { type Clock, seededRandom, sleep, systemClock } from '@holdfast/resilience';
+import { type Clock, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { supabaseBackend } from '@holdfast/storage';
 import type { ScenarioOutcome } from '../../src/scenario.ts';
 import { BUCKET, type Ground } from '../../src/storage/ground.ts';

@@ -8,7 +8,7 @@ import {
 import { bracketed, importsOf } from '../source-text.ts';
 
 /** The doors: what lets time and chance in, so that everything else can be given a fake. */
-const doors = new Set(['packages/resilience/src/clock.ts', 'packages/resilience/src/chance.ts']);
+const doors = new Set(['packages/foundation/src/clock.ts', 'packages/foundation/src/random.ts']);
 
 const apart = String.raw`(?<![\w$.])`;
 const global = String.raw`(?<![\w$.]|globalThis\.)(?:globalThis\.)?`;

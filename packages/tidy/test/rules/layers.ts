@@ -11,25 +11,24 @@ import { importsOf } from '../source-text.ts';
 
 /** What ships to production, from the ground up: a package imports only from the lines above its own. */
 const layers: readonly (readonly string[])[] = [
-  ['resilience'],
-  ['journal'],
-  ['network', 'cache'],
+  ['foundation'],
+  ['resilience', 'journal'],
   ['queue', 'storage', 'database'],
-  ['operations'],
-  ['catalog', 'atlas', 'publisher'],
 ];
 
 /** What breaks and proves, and what each may import; nothing of the layers may import these. */
 const beside: Readonly<Record<string, readonly string[]>> = {
-  faults: ['resilience'],
-  stage: ['resilience', 'faults'],
-  report: ['resilience'],
-  suites: [...layers.flat(), 'faults', 'stage', 'report'],
+  protocols: ['foundation'],
+  faults: ['foundation', 'protocols', 'resilience'],
+  emulators: ['foundation', 'protocols', 'resilience', 'faults'],
+  stage: ['foundation', 'protocols', 'resilience', 'faults', 'emulators'],
+  report: ['foundation'],
+  suites: [...layers.flat(), 'protocols', 'faults', 'emulators', 'stage', 'report'],
   tidy: [],
 };
 
 /** What the tests of any package may use as well. */
-const forTests: readonly string[] = ['faults', 'stage', 'report'];
+const forTests: readonly string[] = ['protocols', 'faults', 'emulators', 'stage', 'report'];
 
 const SCOPE = '@holdfast/';
 const shippedDependencies = ['dependencies', 'peerDependencies', 'optionalDependencies'];

@@ -1,35 +1,5 @@
 import { type Offence, type Package, type Repository, objectIn, offenceAt } from '../repository.ts';
 
-/** What each package does, in the one word that its description begins with. */
-const verbs: Readonly<Record<string, string>> = {
-  resilience: 'DECIDE',
-  journal: 'KEEP',
-  network: 'REACH',
-  cache: 'REMEMBER',
-  queue: 'ACT',
-  storage: 'ACT',
-  database: 'ACT',
-  operations: 'WATCH',
-  catalog: 'COMPOSE',
-  atlas: 'COMPOSE',
-  publisher: 'COMPOSE',
-  faults: 'BREAK',
-  stage: 'STAND',
-  report: 'SHOW',
-  suites: 'PROVE',
-  tidy: 'KEEP',
-};
-
-/** A description begins with the package's verb. */
-export function descriptionsBeginWithTheirVerb(repository: Repository): Offence[] {
-  return repository.packages.flatMap((unit) => {
-    const verb = verbs[unit.name];
-    const { description } = unit.manifest;
-    if (verb !== undefined && String(description).startsWith(`${verb} `)) return [];
-    return [at(repository, unit, 'description', `begin the description with ${verb ?? 'a verb'}`)];
-  });
-}
-
 /** Name, licence, engines and README are the same everywhere. */
 export function packagesLookAlike(repository: Repository): Offence[] {
   const root = objectIn(JSON.parse(repository.find('package.json')?.text ?? '{}'));

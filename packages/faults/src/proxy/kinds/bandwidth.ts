@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import { type Parcel, notBefore } from '../parcel.ts';
 
@@ -14,7 +14,7 @@ const PIECE_MS = 20;
 
 /** A narrow line: a byte leaves when those before it have passed. */
 export function bandwidth(options: unknown): Fault {
-  const { bytesPerSecond, ...aim } = readOptions('bandwidth', shape, options);
+  const { bytesPerSecond, ...aim } = parseOptions('bandwidth', shape, options);
   const pieceBytes = Math.max(1, Math.floor((bytesPerSecond * PIECE_MS) / 1_000));
   return {
     ...aim,

@@ -1,4 +1,4 @@
-import { readOptions } from '@holdfast/resilience';
+import { parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 
 export type BlackholeOptions = DirectedAim;
@@ -8,5 +8,5 @@ export type BlackholeOptions = DirectedAim;
  * them, in the buffers of both ends, and arrive when the fault goes; the end of a connection likewise.
  */
 export function blackhole(options: unknown): Fault {
-  return { ...readOptions('blackhole', directedShape, options), holds: true };
+  return { ...parseOptions('blackhole', directedShape, options), holds: true };
 }

@@ -1,4 +1,4 @@
-import { type Random, number, readOptions } from '@holdfast/resilience';
+import { type Random, number, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import type { Parcel } from '../parcel.ts';
 
@@ -11,7 +11,7 @@ const shape = { ...directedShape, byteShare: number({ min: 1e-9, max: 1 }) };
 
 /** Bits flip, at the same places of the stream whatever its packets were. */
 export function corrupt(options: unknown): Fault {
-  const { byteShare, ...aim } = readOptions('corrupt', shape, options);
+  const { byteShare, ...aim } = parseOptions('corrupt', shape, options);
   return {
     ...aim,
     stage: (random) => {

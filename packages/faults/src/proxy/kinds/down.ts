@@ -1,4 +1,4 @@
-import { oneOf, readOptions } from '@holdfast/resilience';
+import { oneOf, parseOptions } from '@holdfast/foundation';
 import { type Fault, type FaultSchedule, scheduleRule } from '../fault.ts';
 
 export interface DownOptions {
@@ -14,6 +14,6 @@ const shape = {
 
 /** The address refuses connections, as when the server is not running. */
 export function down(options: unknown): Fault {
-  const { schedule, connections } = readOptions('down', shape, options);
+  const { schedule, connections } = parseOptions('down', shape, options);
   return { probability: 1, schedule, direction: 'both', refuses: connections };
 }

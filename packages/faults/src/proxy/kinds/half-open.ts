@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { type Aim, type Fault, aimShape } from '../fault.ts';
 
 export interface HalfOpenOptions extends Aim {
@@ -14,7 +14,7 @@ const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default
  * back and knows nothing.
  */
 export function halfOpen(options: unknown): Fault {
-  const { afterMs, ...aim } = readOptions('halfOpen', shape, options);
+  const { afterMs, ...aim } = parseOptions('halfOpen', shape, options);
   return {
     ...aim,
     direction: 'both',

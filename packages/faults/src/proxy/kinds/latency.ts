@@ -1,4 +1,4 @@
-import { type Random, number, oneOf, readOptions } from '@holdfast/resilience';
+import { type Random, number, oneOf, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import { type Parcel, notBefore } from '../parcel.ts';
 
@@ -24,7 +24,7 @@ const shape = {
 
 /** Everything comes later, in its order; the half-close too. */
 export function latency(options: unknown): Fault {
-  const { latencyMs, jitterMs, distribution, ...aim } = readOptions('latency', shape, options);
+  const { latencyMs, jitterMs, distribution, ...aim } = parseOptions('latency', shape, options);
   const draw = deviations[distribution];
   return {
     ...aim,

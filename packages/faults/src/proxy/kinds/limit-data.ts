@@ -1,4 +1,4 @@
-import { integer, oneOf, readOptions } from '@holdfast/resilience';
+import { integer, oneOf, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import type { Parcel } from '../parcel.ts';
 
@@ -17,7 +17,7 @@ const shape = {
 
 /** So many bytes pass, then the connection is cut, in the middle of whatever it was. */
 export function limitData(options: unknown): Fault {
-  const { maxBytes, ending, ...aim } = readOptions('limitData', shape, options);
+  const { maxBytes, ending, ...aim } = parseOptions('limitData', shape, options);
   return {
     ...aim,
     stage: () => {

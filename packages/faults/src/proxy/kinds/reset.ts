@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { type Aim, type Fault, aimShape } from '../fault.ts';
 
 export interface ResetOptions extends Aim {
@@ -10,7 +10,7 @@ const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default
 
 /** RST to both ends of each connection, idle ones and new ones too, while the fault is in force. */
 export function reset(options: unknown): Fault {
-  const { afterMs, ...aim } = readOptions('reset', shape, options);
+  const { afterMs, ...aim } = parseOptions('reset', shape, options);
   return {
     ...aim,
     direction: 'both',

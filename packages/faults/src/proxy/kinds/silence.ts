@@ -1,4 +1,4 @@
-import { readOptions } from '@holdfast/resilience';
+import { parseOptions } from '@holdfast/foundation';
 import { type Aim, type Fault, aimShape } from '../fault.ts';
 
 export type SilenceOptions = Aim;
@@ -8,6 +8,6 @@ export type SilenceOptions = Aim;
  * its `accept`. When the fault goes they are carried on.
  */
 export function silence(options: unknown): Fault {
-  const aim = readOptions('silence', aimShape, options);
+  const aim = parseOptions('silence', aimShape, options);
   return { ...aim, direction: 'both', keepsFromServer: true };
 }

@@ -1,4 +1,4 @@
-import { integer, number, readOptions } from '@holdfast/resilience';
+import { integer, number, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import { type Parcel, notBefore } from '../parcel.ts';
 
@@ -20,7 +20,7 @@ const shape = {
 
 /** Bytes come in small slices, cut at the same places of the stream whatever its packets were. */
 export function slice(options: unknown): Fault {
-  const { sliceBytes, jitterBytes, delayMs, ...aim } = readOptions('slice', shape, options);
+  const { sliceBytes, jitterBytes, delayMs, ...aim } = parseOptions('slice', shape, options);
   return {
     ...aim,
     stage: (random) => {

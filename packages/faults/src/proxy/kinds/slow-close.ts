@@ -1,4 +1,4 @@
-import { number, readOptions } from '@holdfast/resilience';
+import { number, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 import { notBefore } from '../parcel.ts';
 
@@ -11,7 +11,7 @@ const shape = { ...directedShape, delayMs: number({ min: 0, max: 86_400_000 }) }
 
 /** Bytes pass as ever; the FIN after them is late. */
 export function slowClose(options: unknown): Fault {
-  const { delayMs, ...aim } = readOptions('slowClose', shape, options);
+  const { delayMs, ...aim } = parseOptions('slowClose', shape, options);
   return {
     ...aim,
     stage: () => (parcel) =>

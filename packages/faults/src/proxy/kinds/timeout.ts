@@ -1,4 +1,4 @@
-import { integer, readOptions } from '@holdfast/resilience';
+import { integer, parseOptions } from '@holdfast/foundation';
 import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
 
 export interface TimeoutFaultOptions extends DirectedAim {
@@ -10,7 +10,7 @@ const shape = { ...directedShape, timeoutMs: integer({ min: 0, max: 86_400_000 }
 
 /** Silence, both ways or one, then FIN: what a load balancer does to a server that does not answer. */
 export function timeout(options: unknown): Fault {
-  const { timeoutMs, ...aim } = readOptions('timeout', shape, options);
+  const { timeoutMs, ...aim } = parseOptions('timeout', shape, options);
   return {
     ...aim,
     holds: true,

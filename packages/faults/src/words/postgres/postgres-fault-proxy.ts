@@ -1,4 +1,4 @@
-import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import { createDecisionLog } from '../../decision-log.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
 import { createStrikes } from '../strikes.ts';
@@ -45,14 +45,14 @@ const shape = {
   ...addressShape,
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
   maxMessageBytes: integer({ min: 5, max: 1_073_741_824, default: 16_777_216 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createPostgresFaultProxy(
   options: PostgresFaultProxyOptions,
 ): Promise<PostgresFaultProxy> {
-  const settled = readOptions('createPostgresFaultProxy', shape, options);
+  const settled = parseOptions('createPostgresFaultProxy', shape, options);
   const { target, seed, maxMessageBytes } = settled;
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();

@@ -1,12 +1,12 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   number,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import type { Countable } from '../strikes.ts';
 import type { ErrorFields } from './messages.ts';
 import type { Statement } from './statement.ts';
@@ -61,9 +61,9 @@ export interface ReadPostgresWord extends Countable {
   readonly containing: string | undefined;
 }
 
-const namesRule: Rule<ReadonlySet<string> | undefined> = optional({
+const namesRule: OptionRule<ReadonlySet<string> | undefined> = optional({
   permitted: 'a list of first words of statements',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isNames(value)) {
       throw new InvalidOptionError(owner, field, value, 'a list of first words of statements');
     }
@@ -77,7 +77,7 @@ const aimShape = {
 const statementShape = {
   ...aimShape,
   statements: namesRule,
-  containing: optional(text({ maxLength: 10_000 })),
+  containing: optional(string({ maxLength: 10_000 })),
 };
 
 /** @throws InvalidOptionError, also for a word that is not known. */
@@ -87,8 +87,12 @@ export function readPostgresWord(word: PostgresWord, options: unknown): ReadPost
     throw new InvalidOptionError('faults.set', 'word', word, permitted);
   }
   const owner = `faults.set('${word}')`;
-  if (!isAtStart(word)) return readOptions(owner, statementShape, options);
-  return { ...readOptions(owner, aimShape, options), statements: undefined, containing: undefined };
+  if (!isAtStart(word)) return parseOptions(owner, statementShape, options);
+  return {
+    ...parseOptions(owner, aimShape, options),
+    statements: undefined,
+    containing: undefined,
+  };
 }
 
 /** Whether a refusal is for connections that begin. */

@@ -1,4 +1,4 @@
-import { type Clock, having, integer, readOptions, systemClock } from '@holdfast/resilience';
+import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import { createDecisionLog } from '../../decision-log.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
 import { createStrikes } from '../strikes.ts';
@@ -42,14 +42,14 @@ const shape = {
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
   maxCommandBytes: integer({ min: 1, max: 1_073_741_824, default: 67_108_864 }),
   maxPendingReplies: integer({ min: 1, max: 100_000_000, default: 1_000_000 }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createRedisFaultProxy(
   options: RedisFaultProxyOptions,
 ): Promise<RedisFaultProxy> {
-  const settled = readOptions('createRedisFaultProxy', shape, options);
+  const settled = parseOptions('createRedisFaultProxy', shape, options);
   const { target, seed } = settled;
   refuseRemote(target, settled.allowRemote);
   const log = createDecisionLog();

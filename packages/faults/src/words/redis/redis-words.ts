@@ -1,12 +1,12 @@
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   integer,
   number,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 import type { Countable } from '../strikes.ts';
 import {
   keyFirst,
@@ -76,9 +76,9 @@ export interface ReadRedisWord extends Countable {
   readonly to: { readonly host: string; readonly port: number } | undefined;
 }
 
-const namesRule: Rule<ReadonlySet<string> | undefined> = optional({
+const namesRule: OptionRule<ReadonlySet<string> | undefined> = optional({
   permitted: 'a list of names of commands',
-  accepts(value, field, owner) {
+  parse(value, field, owner) {
     if (!isNames(value))
       throw new InvalidOptionError(owner, field, value, 'a list of names of commands');
     return new Set(value.map((name) => name.toLowerCase()));
@@ -90,13 +90,13 @@ const aimShape = {
   probability: number({ min: 0, max: 1, default: 1 }),
   maxStrikes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: Number.MAX_SAFE_INTEGER }),
 };
-const toShape = { host: text({ maxLength: 253 }), port: integer({ min: 1, max: 65_535 }) };
+const toShape = { host: string({ maxLength: 253 }), port: integer({ min: 1, max: 65_535 }) };
 const redirectionShape = {
   ...aimShape,
   to: optional({
     permitted: 'an object',
-    accepts: (value, field, owner) => readOptions(owner, toShape, value, field),
-  } satisfies Rule<{ readonly host: string; readonly port: number }>),
+    parse: (value, field, owner) => parseOptions(owner, toShape, value, field),
+  } satisfies OptionRule<{ readonly host: string; readonly port: number }>),
 };
 
 /** @throws InvalidOptionError, also for a word that is not known. */
@@ -106,8 +106,8 @@ export function readRedisWord(word: RedisWord, options: unknown): ReadRedisWord 
     throw new InvalidOptionError('faults.set', 'word', word, permitted);
   }
   const owner = `faults.set('${word}')`;
-  if (word === 'MOVED' || word === 'ASK') return readOptions(owner, redirectionShape, options);
-  return { ...readOptions(owner, aimShape, options), to: undefined };
+  if (word === 'MOVED' || word === 'ASK') return parseOptions(owner, redirectionShape, options);
+  return { ...parseOptions(owner, aimShape, options), to: undefined };
 }
 
 const refusedBy: Readonly<Record<RedisWord, (name: string) => boolean>> = {

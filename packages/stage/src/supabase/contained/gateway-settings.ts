@@ -1,4 +1,4 @@
-import { InvalidOptionError } from '@holdfast/resilience/foundation';
+import { InvalidOptionError } from '@holdfast/foundation';
 
 /** The address of the service behind each prefix, such as `/storage/v1`. */
 export type GatewayRoutes = Readonly<Record<string, string>>;

@@ -1,6 +1,13 @@
 import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { type Clock, having, integer, readOptions, systemClock, text } from '@holdfast/resilience';
+import {
+  type Clock,
+  objectWith,
+  integer,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
 import {
   type BackendFailure,
   type BackendResult,
@@ -44,14 +51,14 @@ export interface S3BackendOptions {
 const MIB = 1_048_576;
 
 const shape = {
-  client: having<S3Client>(['send', 'middlewareStack']),
-  bucket: text({ maxLength: 255 }),
-  name: text({ maxLength: 100, default: 's3' }),
+  client: objectWith<S3Client>(['send', 'middlewareStack']),
+  bucket: string({ maxLength: 255 }),
+  name: string({ maxLength: 100, default: 's3' }),
   requestTimeoutMs: integer({ min: 1, max: 3_600_000, default: 15_000 }),
   minBytesPerSecond: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 65_536 }),
   largeFromBytes: integer({ min: 5 * MIB, max: 5 * 1_024 * MIB, default: 8 * MIB }),
   partBytes: integer({ min: 5 * MIB, max: 5 * 1_024 * MIB, default: 8 * MIB }),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /**
@@ -59,7 +66,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function s3Backend(options: S3BackendOptions): StorageBackend {
-  const settled = readOptions('s3Backend', shape, options);
+  const settled = parseOptions('s3Backend', shape, options);
   return new S3Backend(new S3Session(settled), settled);
 }
 

@@ -1,4 +1,4 @@
-import { retryAfterMsOf } from '@holdfast/resilience';
+import { retryAfterMsOf } from '@holdfast/foundation';
 import { type BackendFailure, type FailureKind, failed } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 

@@ -1,6 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type * as Sdk from '@aws-sdk/client-s3';
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from '@holdfast/foundation';
 import { type BackendResult, failed, ok } from '../../backend.ts';
 import { epochMsOfDate } from '../date-header.ts';
 import { type Deadline, deadline } from '../deadline.ts';

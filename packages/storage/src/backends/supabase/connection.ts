@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { type Clock, InvalidOptionError, systemClock } from '@holdfast/resilience';
+import { type Clock, InvalidOptionError, systemClock } from '@holdfast/foundation';
 import { type BackendFailure, type BackendResult, failed, ok } from '../../backend.ts';
 import { type Deadline, deadline } from '../deadline.ts';
 import { type Effect, classifyAnswer, classifyThrown, unproven } from './errors.ts';

@@ -1,4 +1,4 @@
-import { parseRetryAfter } from '@holdfast/resilience';
+import { parseRetryAfter } from '@holdfast/foundation';
 import { type BackendFailure, type FailureKind, failed } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 

@@ -2,14 +2,14 @@ import {
   type Clock,
   InvalidOptionError,
   callback,
-  flag,
-  having,
+  boolean,
+  objectWith,
   integer,
   optional,
-  readOptions,
+  parseOptions,
   systemClock,
-  text,
-} from '@holdfast/resilience';
+  string,
+} from '@holdfast/foundation';
 import type { SupabaseClientLike } from './connection.ts';
 
 /** Options of {@link supabaseBackend}: a supabase-js client, or the project's address and a key. */
@@ -35,17 +35,17 @@ export interface SupabaseTuning {
 export const PART_BYTES: number = 6 * 1_048_576;
 
 const shape = {
-  client: optional(having<SupabaseClientLike>(['storage'])),
-  url: text({ minLength: 0, maxLength: 2_000, default: '' }),
-  key: text({ minLength: 0, maxLength: 10_000, default: '' }),
+  client: optional(objectWith<SupabaseClientLike>(['storage'])),
+  url: string({ minLength: 0, maxLength: 2_000, default: '' }),
+  key: string({ minLength: 0, maxLength: 10_000, default: '' }),
   fetch: callback<typeof fetch>((input, init) => globalThis.fetch(input, init)),
-  bucket: text({ maxLength: 100 }),
-  name: text({ maxLength: 100, default: 'supabase' }),
+  bucket: string({ maxLength: 100 }),
+  name: string({ maxLength: 100, default: 'supabase' }),
   requestTimeoutMs: integer({ min: 1, max: 3_600_000, default: 15_000 }),
   minBytesPerSecond: integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: 65_536 }),
   largeFromBytes: integer({ min: 1, max: 5 * 2 ** 30, default: PART_BYTES }),
-  verifyDownloads: flag(true),
-  clock: having<Clock>(['now', 'epochMs', 'schedule'], systemClock),
+  verifyDownloads: boolean(true),
+  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** The options with every default filled in; without a client, with an address. */
@@ -58,7 +58,7 @@ export interface SettledSupabaseOptions extends Required<SupabaseTuning> {
 
 /** @throws InvalidOptionError */
 export function readSupabaseOptions(options: SupabaseBackendOptions): SettledSupabaseOptions {
-  const settled = readOptions('supabaseBackend', shape, options);
+  const settled = parseOptions('supabaseBackend', shape, options);
   if (settled.client === undefined) {
     for (const field of ['url', 'key'] as const) {
       if (settled[field] !== '') continue;

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 
 /** Listens to one kind of event; the returned function stops listening. */
-export type Listen<Events> = <Kind extends keyof Events & string>(
+export type Subscribe<Events> = <Kind extends keyof Events & string>(
   kind: Kind,
   listener: (event: Events[Kind]) => void,
 ) => () => void;
@@ -11,15 +11,15 @@ export type Listen<Events> = <Kind extends keyof Events & string>(
  * `<prefix>:<kind>`. A listener that throws is nobody's problem but its own: the error is reported by
  * `process.emitWarning` and never reaches the code that announced.
  */
-export interface Announcer<Events> {
-  readonly on: Listen<Events>;
-  announce<Kind extends keyof Events & string>(kind: Kind, event: Events[Kind]): void;
+export interface Emitter<Events> {
+  readonly on: Subscribe<Events>;
+  emit<Kind extends keyof Events & string>(kind: Kind, event: Events[Kind]): void;
   /** Whether anybody would hear it; lets a hot path skip building the event. */
-  heard(kind: keyof Events & string): boolean;
+  hasListeners(kind: keyof Events & string): boolean;
 }
 
 /** @param prefix what the channels' names begin with, such as `holdfast:queue`. */
-export function createAnnouncer<Events>(prefix: string): Announcer<Events> {
+export function createEmitter<Events>(prefix: string): Emitter<Events> {
   const listeners: { [Kind in keyof Events]?: Set<(event: Events[Kind]) => void> } = {};
   return {
     on(kind, listener) {
@@ -27,7 +27,7 @@ export function createAnnouncer<Events>(prefix: string): Announcer<Events> {
       heard.add(listener);
       return () => void heard.delete(listener);
     },
-    announce(kind, event) {
+    emit(kind, event) {
       const published = channel(`${prefix}:${kind}`);
       if (published.hasSubscribers) published.publish(event);
       for (const listener of listeners[kind] ?? []) {
@@ -38,7 +38,7 @@ export function createAnnouncer<Events>(prefix: string): Announcer<Events> {
         }
       }
     },
-    heard: (kind) =>
+    hasListeners: (kind) =>
       (listeners[kind]?.size ?? 0) > 0 || channel(`${prefix}:${kind}`).hasSubscribers,
   };
 }
@@ -48,7 +48,7 @@ export function createAnnouncer<Events>(prefix: string): Announcer<Events> {
  * milliseconds. Rejects with the signal's own reason.
  */
 export function nextEvent<Events, Kind extends keyof Events & string>(
-  source: { on: Listen<Events> },
+  source: { on: Subscribe<Events> },
   kind: Kind,
   options: { matches?: (event: Events[Kind]) => boolean; signal?: AbortSignal } = {},
 ): Promise<Events[Kind]> {

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { sleep, systemClock } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { sleep, systemClock } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 const HOST_TIMER_MAX_MS = 2_147_483_647;
 const DAY_MS = 86_400_000;

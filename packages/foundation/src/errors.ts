@@ -50,7 +50,7 @@ export class InvalidOptionError extends HoldfastError {
 
   /** @param owner the function that was called, such as `createQueueAdapter`. */
   constructor(owner: string, field: string, value: unknown, permitted: string) {
-    super(`${owner}: ${field} must be ${permitted}, but is ${describe(value)}`, {
+    super(`${owner}: ${field} must be ${permitted}, but is ${describeValue(value)}`, {
       outcome: 'not-applied',
     });
     this.field = field;
@@ -60,7 +60,7 @@ export class InvalidOptionError extends HoldfastError {
 }
 
 /** A value as a short piece of an error message, never its whole content. */
-export function describe(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   }

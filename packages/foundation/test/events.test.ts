@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { getEventListeners } from 'node:events';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { createAnnouncer, nextEvent } from '@holdfast/resilience';
+import { createEmitter, nextEvent } from '@holdfast/foundation';
 
 interface Events {
   opened: { id: number };
@@ -13,72 +13,75 @@ afterEach(() => {
 });
 
 test('a listener hears its own kind until it stops, and stopping twice is harmless', () => {
-  const announcer = createAnnouncer<Events>('holdfast:test');
+  const announcer = createEmitter<Events>('holdfast:test');
   const heard: number[] = [];
   const stop = announcer.on('opened', ({ id }) => heard.push(id));
-  announcer.announce('opened', { id: 1 });
-  announcer.announce('closed', { id: 2 });
+  announcer.emit('opened', { id: 1 });
+  announcer.emit('closed', { id: 2 });
   stop();
   stop();
-  announcer.announce('opened', { id: 3 });
+  announcer.emit('opened', { id: 3 });
   expect(heard).toEqual([1]);
 });
 
 test('H18: a listener that throws is reported as a warning and keeps nobody from hearing', () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-  const announcer = createAnnouncer<Events>('holdfast:test');
+  const announcer = createEmitter<Events>('holdfast:test');
   const heard: number[] = [];
   announcer.on('opened', () => {
     throw new Error('broken');
   });
   announcer.on('opened', ({ id }) => heard.push(id));
-  announcer.announce('opened', { id: 1 });
+  announcer.emit('opened', { id: 1 });
   expect(heard).toEqual([1]);
   expect(warned).toHaveBeenCalledWith('a listener of holdfast:test:opened threw: Error: broken');
 });
 
 test('an event is published on the diagnostics channel of its prefix and kind', () => {
-  const announcer = createAnnouncer<Events>('holdfast:test-channel');
+  const announcer = createEmitter<Events>('holdfast:test-channel');
   const published: unknown[] = [];
   const listener = (event: unknown): void => void published.push(event);
   subscribe('holdfast:test-channel:opened', listener);
   try {
-    expect(announcer.heard('opened')).toBe(true);
-    announcer.announce('opened', { id: 1 });
+    expect(announcer.hasListeners('opened')).toBe(true);
+    announcer.emit('opened', { id: 1 });
   } finally {
     unsubscribe('holdfast:test-channel:opened', listener);
   }
-  expect(announcer.heard('opened')).toBe(false);
+  expect(announcer.hasListeners('opened')).toBe(false);
   expect(published).toEqual([{ id: 1 }]);
 });
 
 test('whether anybody would hear is known beforehand', () => {
-  const announcer = createAnnouncer<Events>('holdfast:test-heard');
-  expect(announcer.heard('opened')).toBe(false);
+  const announcer = createEmitter<Events>('holdfast:test-heard');
+  expect(announcer.hasListeners('opened')).toBe(false);
   const stop = announcer.on('opened', () => undefined);
-  expect([announcer.heard('opened'), announcer.heard('closed')]).toEqual([true, false]);
+  expect([announcer.hasListeners('opened'), announcer.hasListeners('closed')]).toEqual([
+    true,
+    false,
+  ]);
   stop();
-  expect(announcer.heard('opened')).toBe(false);
+  expect(announcer.hasListeners('opened')).toBe(false);
 });
 
 test('nextEvent resolves with the first event that matches, and then listens no more', async () => {
-  const announcer = createAnnouncer<Events>('holdfast:test-next');
+  const announcer = createEmitter<Events>('holdfast:test-next');
   const { signal } = new AbortController();
   const next = nextEvent(announcer, 'opened', { matches: ({ id }) => id > 1, signal });
-  announcer.announce('opened', { id: 1 });
-  announcer.announce('opened', { id: 2 });
+  announcer.emit('opened', { id: 1 });
+  announcer.emit('opened', { id: 2 });
   expect(await next).toEqual({ id: 2 });
-  expect(announcer.heard('opened')).toBe(false);
+  expect(announcer.hasListeners('opened')).toBe(false);
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
 test('an abort ends the wait for an event with the signal’s own reason', async () => {
-  const announcer = createAnnouncer<Events>('holdfast:test-abort');
+  const announcer = createEmitter<Events>('holdfast:test-abort');
   const controller = new AbortController();
   const next = nextEvent(announcer, 'opened', { signal: controller.signal });
   controller.abort('enough');
   await expect(next).rejects.toBe('enough');
-  expect(announcer.heard('opened')).toBe(false);
+  expect(announcer.hasListeners('opened')).toBe(false);
   const late = nextEvent(announcer, 'opened', { signal: AbortSignal.abort('before') });
   await expect(late).rejects.toBe('before');
 });

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/resilience';
+import type { Clock } from './clock.ts';
 
 /**
  * Runs `work` with a signal that aborts after `limitMs` with what `late` makes, or with the caller's own
@@ -38,19 +38,4 @@ export async function settlesWithin(
     };
     event.then(settled, settled);
   });
-}
-
-/** Settles like `event`, or rejects with the signal's own reason if that aborts first. */
-export async function orAbort<T>(event: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([event, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
 }

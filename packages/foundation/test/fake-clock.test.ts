@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { sleep } from '@holdfast/resilience';
-import { createFakeClock } from '@holdfast/resilience/testing';
+import { sleep } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
 
 test('timers fire in the order of their moments, each at its own, whatever order they were set in', async () => {
   const clock = createFakeClock();

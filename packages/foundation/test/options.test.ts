@@ -1,30 +1,30 @@
 import { expect, test } from '@jest/globals';
 import {
   InvalidOptionError,
-  type Rule,
+  type OptionRule,
   callback,
-  flag,
-  having,
+  boolean,
+  objectWith,
   integer,
-  nested,
+  object,
   number,
   oneOf,
   optional,
-  readOptions,
-  text,
-} from '@holdfast/resilience';
+  parseOptions,
+  string,
+} from '@holdfast/foundation';
 
-const read = <T>(rule: Rule<T>, value: unknown): T =>
-  readOptions('create', { field: rule }, { field: value }).field;
+const read = <T>(rule: OptionRule<T>, value: unknown): T =>
+  parseOptions('create', { field: rule }, { field: value }).field;
 
 test('defaults stand in for what is absent or undefined, and given values win', () => {
   const shape = {
     a: integer({ min: 0, max: 9, default: 3 }),
-    b: flag(true),
-    c: optional(flag(true)),
+    b: boolean(true),
+    c: optional(boolean(true)),
   };
-  expect(readOptions('create', shape, undefined)).toEqual({ a: 3, b: true, c: undefined });
-  expect(readOptions('create', shape, { a: undefined, b: false })).toEqual({
+  expect(parseOptions('create', shape, undefined)).toEqual({ a: 3, b: true, c: undefined });
+  expect(parseOptions('create', shape, { a: undefined, b: false })).toEqual({
     a: 3,
     b: false,
     c: undefined,
@@ -33,24 +33,29 @@ test('defaults stand in for what is absent or undefined, and given values win', 
 
 test('an unknown key is refused with the known ones, and an inherited one is not known', () => {
   const shape = { size: integer({ min: 0, max: 9, default: 3 }) };
-  expect(() => readOptions('create', shape, { sise: 3 })).toThrow(
+  expect(() => parseOptions('create', shape, { sise: 3 })).toThrow(
     'create: sise must be one of the known options (size), but is 3',
   );
-  expect(() => readOptions('create', shape, { toString: 3 })).toThrow(InvalidOptionError);
+  expect(() => parseOptions('create', shape, { toString: 3 })).toThrow(InvalidOptionError);
 });
 
 test.each([[[]], ['text'], [5], [null]])('options that are %p are refused', (given) => {
-  expect(() => readOptions('create', {}, given)).toThrow('create: options must be an object');
+  expect(() => parseOptions('create', {}, given)).toThrow('create: options must be an object');
 });
 
-test.each<[string, Rule<unknown>, readonly unknown[], readonly unknown[]]>([
+test.each<[string, OptionRule<unknown>, readonly unknown[], readonly unknown[]]>([
   ['integer', integer({ min: 1, max: 3 }), [1, 3], [0, 4, 1.5, Number.NaN, Infinity, '2', null]],
   ['number', number({ min: 0, max: 1 }), [0, 0.5, 1], [-0.1, 1.1, Number.NaN, '0', true]],
-  ['flag', flag(false), [true, false], [0, 'true', null]],
-  ['text', text({ maxLength: 3 }), ['a', 'abc'], ['', 'abcd', 5, null]],
+  ['flag', boolean(false), [true, false], [0, 'true', null]],
+  ['text', string({ maxLength: 3 }), ['a', 'abc'], ['', 'abcd', 5, null]],
   ['oneOf', oneOf(['a', 'b']), ['a', 'b'], ['c', 5, null]],
   ['callback', callback(), [() => 1], ['f', {}, null]],
-  ['having', having<{ now(): number }>(['now']), [{ now: () => 1 }], [{}, 'now', null, () => 1]],
+  [
+    'having',
+    objectWith<{ now(): number }>(['now']),
+    [{ now: () => 1 }],
+    [{}, 'now', null, () => 1],
+  ],
   ['optional', optional(integer({ min: 1, max: 3 })), [2], [4, null]],
 ])('%s takes what it says and refuses what lies outside by field', (_name, rule, good, bad) => {
   for (const value of good) expect(read(rule, value)).toBe(value);
@@ -61,21 +66,21 @@ test.each<[string, Rule<unknown>, readonly unknown[], readonly unknown[]]>([
 });
 
 test('without a default an option is required', () => {
-  expect(() => readOptions('create', { size: integer({ min: 1, max: 3 }) }, {})).toThrow(
+  expect(() => parseOptions('create', { size: integer({ min: 1, max: 3 }) }, {})).toThrow(
     'create: size must be a whole number from 1 to 3, but is undefined',
   );
 });
 
 test('options within options are named by their whole path, and have their own defaults', () => {
-  const shape = { retry: nested({ maxAttempts: integer({ min: 1, max: 9, default: 3 }) }) };
-  expect(readOptions('create', shape, {})).toEqual({ retry: { maxAttempts: 3 } });
-  expect(() => readOptions('create', shape, { retry: { maxAttempts: 0 } })).toThrow(
+  const shape = { retry: object({ maxAttempts: integer({ min: 1, max: 9, default: 3 }) }) };
+  expect(parseOptions('create', shape, {})).toEqual({ retry: { maxAttempts: 3 } });
+  expect(() => parseOptions('create', shape, { retry: { maxAttempts: 0 } })).toThrow(
     'create: retry.maxAttempts must be',
   );
-  expect(() => readOptions('create', shape, { retry: { attempts: 1 } })).toThrow(
+  expect(() => parseOptions('create', shape, { retry: { attempts: 1 } })).toThrow(
     'create: retry.attempts must be one of the known options (maxAttempts)',
   );
-  expect(() => readOptions('create', shape, { retry: 5 })).toThrow(
+  expect(() => parseOptions('create', shape, { retry: 5 })).toThrow(
     'create: retry must be an object',
   );
 });

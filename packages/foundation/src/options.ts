@@ -1,22 +1,22 @@
-import { InvalidOptionError, describe } from './errors.ts';
+import { InvalidOptionError, describeValue } from './errors.ts';
 
 /** How one option is read: what it accepts, in words and in code, and what stands when it is absent. */
-export interface Rule<T> {
+export interface OptionRule<T> {
   readonly permitted: string;
-  accepts(value: unknown, field: string, owner: string): T;
-  readonly absent?: (field: string, owner: string) => T;
+  parse(value: unknown, field: string, owner: string): T;
+  readonly defaultValue?: (field: string, owner: string) => T;
 }
 
-type Rules = Readonly<Record<string, Rule<unknown>>>;
+type OptionRules = Readonly<Record<string, OptionRule<unknown>>>;
 
 /** One rule for every option of `Options`. */
-export type Shape<Options> = {
-  readonly [Key in keyof Required<Options>]: Rule<unknown>;
+export type OptionsSchema<Options> = {
+  readonly [Key in keyof Required<Options>]: OptionRule<unknown>;
 };
 
-/** What {@link readOptions} makes of a shape: every field present, defaults filled in. */
-export type Settled<S> = {
-  readonly [Key in keyof S]: S[Key] extends Rule<infer T> ? T : never;
+/** What {@link parseOptions} makes of a shape: every field present, defaults filled in. */
+export type ResolvedOptions<S> = {
+  readonly [Key in keyof S]: S[Key] extends OptionRule<infer T> ? T : never;
 };
 
 /**
@@ -24,15 +24,15 @@ export type Settled<S> = {
  * @param owner the public function on whose behalf it reads; opens the error's message.
  * @throws InvalidOptionError naming field, value and permitted range.
  */
-export function readOptions<S extends Rules>(
+export function parseOptions<S extends OptionRules>(
   owner: string,
   shape: S,
   given: unknown,
   path?: string,
-): Settled<S>;
-export function readOptions(
+): ResolvedOptions<S>;
+export function parseOptions(
   owner: string,
-  shape: Rules,
+  shape: OptionRules,
   given: unknown,
   path = '',
 ): Record<string, unknown> {
@@ -50,24 +50,24 @@ export function readOptions(
   for (const [key, option] of Object.entries(shape)) {
     const field = join(path, key);
     const value = source[key];
-    if (value !== undefined) settled[key] = option.accepts(value, field, owner);
-    else if (option.absent !== undefined) settled[key] = option.absent(field, owner);
+    if (value !== undefined) settled[key] = option.parse(value, field, owner);
+    else if (option.defaultValue !== undefined) settled[key] = option.defaultValue(field, owner);
     else throw new InvalidOptionError(owner, field, value, option.permitted);
   }
   return settled;
 }
 
 /** A number from `min` to `max`, both included. Without `default` the option is required. */
-export function number(range: { min: number; max: number; default?: number }): Rule<number> {
+export function number(range: { min: number; max: number; default?: number }): OptionRule<number> {
   return numeric('a number', Number.isFinite, range);
 }
 
 /** A whole number from `min` to `max`, both included. Without `default` the option is required. */
-export function integer(range: { min: number; max: number; default?: number }): Rule<number> {
+export function integer(range: { min: number; max: number; default?: number }): OptionRule<number> {
   return numeric('a whole number', Number.isSafeInteger, range);
 }
 
-export function flag(absent: boolean): Rule<boolean> {
+export function boolean(absent: boolean): OptionRule<boolean> {
   return rule(
     'true or false',
     (value): value is boolean => typeof value === 'boolean',
@@ -75,11 +75,11 @@ export function flag(absent: boolean): Rule<boolean> {
   );
 }
 
-export function text(limits: {
+export function string(limits: {
   minLength?: number;
   maxLength: number;
   default?: string;
-}): Rule<string> {
+}): OptionRule<string> {
   const { minLength = 1, maxLength } = limits;
   const fallback = limits.default;
   return rule(
@@ -90,16 +90,19 @@ export function text(limits: {
   );
 }
 
-export function oneOf<const T extends string>(values: readonly T[], absent?: NoInfer<T>): Rule<T> {
+export function oneOf<const T extends string>(
+  values: readonly T[],
+  absent?: NoInfer<T>,
+): OptionRule<T> {
   return rule(
-    `one of ${values.map((value) => describe(value)).join(', ')}`,
+    `one of ${values.map((value) => describeValue(value)).join(', ')}`,
     (value): value is T => values.some((known) => known === value),
     absent === undefined ? undefined : () => absent,
   );
 }
 
 /** A function; its arguments are the caller's affair. Without `absent` the option is required. */
-export function callback<F>(absent?: F): Rule<F> {
+export function callback<F>(absent?: F): OptionRule<F> {
   return rule(
     'a function',
     (value): value is F => typeof value === 'function',
@@ -108,7 +111,7 @@ export function callback<F>(absent?: F): Rule<F> {
 }
 
 /** An object with the named methods, such as a `Clock`. Without `absent` the option is required. */
-export function having<T>(methods: readonly (keyof T & string)[], absent?: T): Rule<T> {
+export function objectWith<T>(methods: readonly (keyof T & string)[], absent?: T): OptionRule<T> {
   return rule(
     `an object with ${methods.join(', ')}`,
     (value): value is T =>
@@ -118,20 +121,20 @@ export function having<T>(methods: readonly (keyof T & string)[], absent?: T): R
 }
 
 /** Options inside options; errors name the whole path. Absent, its own defaults stand. */
-export function nested<S extends Rules>(shape: S): Rule<Settled<S>> {
+export function object<S extends OptionRules>(shape: S): OptionRule<ResolvedOptions<S>> {
   return {
     permitted: 'an object',
-    accepts: (value, field, owner) => readOptions(owner, shape, value, field),
-    absent: (field, owner) => readOptions(owner, shape, {}, field),
+    parse: (value, field, owner) => parseOptions(owner, shape, value, field),
+    defaultValue: (field, owner) => parseOptions(owner, shape, {}, field),
   };
 }
 
 /** The same rule for an option that may be left out, and then stays `undefined`. */
-export function optional<T>(inner: Rule<T>): Rule<T | undefined> {
+export function optional<T>(inner: OptionRule<T>): OptionRule<T | undefined> {
   return {
     permitted: inner.permitted,
-    accepts: (value, field, owner) => inner.accepts(value, field, owner),
-    absent: () => undefined,
+    parse: (value, field, owner) => inner.parse(value, field, owner),
+    defaultValue: () => undefined,
   };
 }
 
@@ -139,7 +142,7 @@ function numeric(
   kind: string,
   isKind: (value: number) => boolean,
   range: { min: number; max: number; default?: number },
-): Rule<number> {
+): OptionRule<number> {
   const fallback = range.default;
   return rule(
     `${kind} from ${range.min} to ${range.max}`,
@@ -153,14 +156,14 @@ function rule<T>(
   permitted: string,
   holds: (value: unknown) => value is T,
   absent?: () => T,
-): Rule<T> {
+): OptionRule<T> {
   return {
     permitted,
-    accepts: (value, field, owner) => {
+    parse: (value, field, owner) => {
       if (!holds(value)) throw new InvalidOptionError(owner, field, value, permitted);
       return value;
     },
-    ...(absent === undefined ? {} : { absent }),
+    ...(absent === undefined ? {} : { defaultValue: absent }),
   };
 }
 

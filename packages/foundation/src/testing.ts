@@ -1,2 +1,2 @@
-/** What a test needs to own time. */
+/** The fake clock, for tests that own the time. */
 export { type FakeClock, createFakeClock } from './fake-clock.ts';

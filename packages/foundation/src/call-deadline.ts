@@ -1,14 +1,15 @@
-import type { Clock, Deadline, Deadlines, Timer } from '@holdfast/resilience';
+import type { Clock, Timer } from './clock.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
 
 /** Why a call may not go on: its time is over, or a signal of its caller was aborted. */
-export type Over =
-  | { readonly by: 'deadline' }
-  | { readonly by: 'signal'; readonly reason: unknown };
+export type Cancellation =
+  | { readonly kind: 'deadline' }
+  | { readonly kind: 'signal'; readonly reason: unknown };
 
 /** What a call is waiting for at the moment. */
-export interface Stage {
+export interface Cancellable {
   /** The call is over; called at most once. */
-  interrupt(over: Over): void;
+  cancel(over: Cancellation): void;
 }
 
 const NO_SIGNALS: readonly AbortSignal[] = [];
@@ -17,20 +18,21 @@ const NO_SIGNALS: readonly AbortSignal[] = [];
  * One call's deadline and signals, for all its stages: each stage says what is to be done when the call is
  * over, and there is one timer and one listener however many there are.
  */
-export class Limit implements Deadline {
+export class CallDeadline implements Deadline {
   readonly timeoutMs: number;
   readonly endsAtMs: number;
   /** Told when the call is over. */
-  stage: Stage | undefined = undefined;
+  current: Cancellable | undefined = undefined;
   dueMs: number = Infinity;
-  earlier: Deadline | undefined = undefined;
-  later: Deadline | undefined = undefined;
+  list: object | undefined = undefined;
+  previous: this | undefined = undefined;
+  next: this | undefined = undefined;
   readonly #clock: Clock;
   readonly #signals: readonly AbortSignal[];
   readonly #deadlines: Deadlines | undefined;
   readonly #timer: Timer | undefined;
   readonly #onAbort: (() => void) | undefined;
-  #over: Over | undefined;
+  #cancellation: Cancellation | undefined;
 
   /** @param deadlines of as many milliseconds as the call has; without them it has a timer of its own. */
   constructor(
@@ -49,15 +51,15 @@ export class Limit implements Deadline {
       const onAbort = (): void => this.#abort();
       this.#onAbort = onAbort;
       onAbort();
-      if (this.#over !== undefined) return;
+      if (this.#cancellation !== undefined) return;
       for (const signal of signals) signal.addEventListener('abort', onAbort);
     }
     if (deadlines === undefined) this.#timer = clock.schedule(timeoutMs, () => this.expire());
     else deadlines.add(this, nowMs);
   }
 
-  get over(): Over | undefined {
-    return this.#over;
+  get cancellation(): Cancellation | undefined {
+    return this.#cancellation;
   }
 
   remainingMs(): number {
@@ -66,28 +68,28 @@ export class Limit implements Deadline {
 
   /** The time is over. */
   expire(): void {
-    this.#end({ by: 'deadline' });
+    this.#end({ kind: 'deadline' });
   }
 
   /** The call has settled: nothing of this is left behind. */
   release(): void {
     this.#timer?.cancel();
     this.#deadlines?.remove(this);
-    this.stage = undefined;
+    this.current = undefined;
     if (this.#onAbort === undefined) return;
     for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
   }
 
   #abort(): void {
     const aborted = this.#signals.find((signal) => signal.aborted);
-    if (aborted !== undefined) this.#end({ by: 'signal', reason: aborted.reason });
+    if (aborted !== undefined) this.#end({ kind: 'signal', reason: aborted.reason });
   }
 
-  #end(over: Over): void {
-    if (this.#over !== undefined) return;
-    this.#over = over;
-    const { stage } = this;
+  #end(over: Cancellation): void {
+    if (this.#cancellation !== undefined) return;
+    this.#cancellation = over;
+    const { current } = this;
     this.release();
-    stage?.interrupt(over);
+    current?.cancel(over);
   }
 }

@@ -1,6 +1,6 @@
-import type { Random } from './chance.ts';
+import type { Random } from './random.ts';
 import { InvalidOptionError } from './errors.ts';
-import { integer, number, optional, readOptions } from './options.ts';
+import { integer, number, optional, parseOptions } from './options.ts';
 
 /**
  * How long to wait before each further attempt, as a value: the schedule can be listed without a clock.
@@ -35,7 +35,7 @@ const exponentialShape = {
  * @throws InvalidOptionError
  */
 export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff {
-  const settled = readOptions('exponentialBackoff', exponentialShape, options);
+  const settled = parseOptions('exponentialBackoff', exponentialShape, options);
   const { backoffMultiplier, jitterFactor } = settled;
   const { initialDelayMs, maxDelayMs } = delayBounds('exponentialBackoff', settled);
   return {
@@ -66,7 +66,7 @@ const decorrelatedShape = { initialDelayMs: delayMs, maxDelayMs: delayMs };
  * @throws InvalidOptionError
  */
 export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backoff {
-  const settled = readOptions('decorrelatedBackoff', decorrelatedShape, options);
+  const settled = parseOptions('decorrelatedBackoff', decorrelatedShape, options);
   const { initialDelayMs, maxDelayMs } = delayBounds('decorrelatedBackoff', settled);
   return {
     *delays(random) {

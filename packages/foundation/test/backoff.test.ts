@@ -7,7 +7,7 @@ import {
   decorrelatedBackoff,
   exponentialBackoff,
   seededRandom,
-} from '@holdfast/resilience';
+} from '@holdfast/foundation';
 
 function take(backoff: Backoff, count: number, random: Random): number[] {
   const delays = backoff.delays(random);

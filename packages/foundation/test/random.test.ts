@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { seededRandom, systemRandom } from '@holdfast/resilience';
+import { seededRandom, systemRandom } from '@holdfast/foundation';
 
 /** Written down once, so that no recorded seed ever changes its meaning. */
 const firstOfSeed1 = [3359835970, 1182520828, 4267878529, 3063500945, 52107484];

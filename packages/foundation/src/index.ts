@@ -1,0 +1,48 @@
+/**
+ * What every package stands on: time, random numbers, errors, options, events, abort signals, deadlines and
+ * lists. No dependency, no input or output.
+ */
+export {
+  type Backoff,
+  type DecorrelatedBackoffOptions,
+  type ExponentialBackoffOptions,
+  decorrelatedBackoff,
+  delayBounds,
+  exponentialBackoff,
+} from './backoff.ts';
+export { CallDeadline, type Cancellation, type Cancellable } from './call-deadline.ts';
+export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
+export { settlesWithin, withDeadline } from './deadline.ts';
+export { type Deadline, Deadlines } from './deadlines.ts';
+export { derivedSeed } from './derived-seed.ts';
+export {
+  HoldfastError,
+  type HoldfastErrorDetails,
+  InvalidOptionError,
+  type Outcome,
+  describeValue,
+  isHoldfastError,
+} from './errors.ts';
+export { type Emitter, type Subscribe, createEmitter, nextEvent } from './events.ts';
+export { type Distribution, type Histogram, createHistogram } from './histogram.ts';
+export { KeyedMutex } from './keyed-mutex.ts';
+export { LinkedList, ListNode } from './linked-list.ts';
+export {
+  type OptionRule,
+  type ResolvedOptions,
+  type OptionsSchema,
+  callback,
+  boolean,
+  objectWith,
+  integer,
+  object,
+  number,
+  oneOf,
+  optional,
+  parseOptions,
+  string,
+} from './options.ts';
+export { OrderedMap } from './ordered-map.ts';
+export { type Random, seededRandom, systemRandom } from './random.ts';
+export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
+export { abortable } from './signals.ts';

@@ -1,0 +1,18 @@
+import { OrderedMap } from './ordered-map.ts';
+
+/** Runs one piece of work at a time for each key, in the order of the calls; keys do not wait for each other. */
+export class KeyedMutex {
+  readonly #last = new OrderedMap<Promise<unknown>>();
+
+  /** Settles like `work`, which starts when all earlier work of its key has settled. */
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const previous = this.#last.get(key);
+    const current = previous === undefined ? work() : previous.then(work, work);
+    this.#last.set(key, current);
+    try {
+      return await current;
+    } finally {
+      if (this.#last.get(key) === current) this.#last.delete(key);
+    }
+  }
+}
