@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { createFakePostgres } from '../src/fake/testing.ts';
+import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { createDatabase } from '../src/index.ts';
 
 const opened: (() => Promise<unknown>)[] = [];

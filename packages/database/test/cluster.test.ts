@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import type { FakePostgres } from '../src/fake/testing.ts';
+import type { FakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
 import { startNode, untilRoles, writesOf } from './scripted-node.ts';
 

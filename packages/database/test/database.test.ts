@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import { createFakePostgres } from '../src/fake/testing.ts';
+import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { createDatabase } from '../src/index.ts';
 import { Opened, failureOf, statementsLike } from './open-database.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { type Random, seededRandom, sleep, systemClock } from '@holdfast/foundation';
-import type { FakePostgres } from '../src/fake/testing.ts';
+import type { FakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, DatabaseError } from '../src/index.ts';
 import { Opened } from './open-database.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import type { FakePostgres } from '../src/fake/testing.ts';
+import type { FakePostgres } from '@holdfast/emulators/postgres';
 import {
   type Database,
   type DatabaseOptions,

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Socket } from 'node:net';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
-import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
+import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, createDatabase } from '../src/index.ts';
 import { Opened, failureOf, statementsLike } from './open-database.ts';
 

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { type Database, createDatabase } from '@holdfast/database';
 import { registerDatabaseMetrics as registerOnMeter } from '@holdfast/database/opentelemetry';
 import { registerDatabaseMetrics } from '@holdfast/database/prometheus';
-import { type FakePostgres, createFakePostgres } from '@holdfast/database/testing';
+import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 
 /** Reads only when asked. */
 class AskedReader extends MetricReader {

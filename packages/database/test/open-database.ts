@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
+import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
 
 /** What a test has opened, to be closed after it, the last first. */

@@ -1,5 +1,5 @@
 import { nextEvent } from '@holdfast/foundation';
-import { type FakePostgres, createFakePostgres } from '../src/fake/testing.ts';
+import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 import { PROBE } from '../src/hosts/host-probe.ts';
 import type { Database } from '../src/index.ts';
 

@@ -107,7 +107,7 @@ export {
   type RedisWord,
   type RedisWords,
 } from './words/redis/redis-words.ts';
-export { ProtocolError } from './words/protocol-error.ts';
+export { ProtocolError } from '@holdfast/protocols';
 export {
   type PostgresFaultProxy,
   type PostgresFaultProxyOptions,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Client } from 'pg';
 import { type PostgresFaultProxy, createPostgresFaultProxy } from '@holdfast/faults';
-import { createMessageReader } from '../src/words/postgres/message-reader.ts';
+import { createMessageReader } from '@holdfast/protocols/postgres';
 import { readStatement } from '../src/words/postgres/statement.ts';
 import { cutAnywhere } from './chunks.ts';
 import { portOf } from './servers.ts';

@@ -1,8 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { createCommandReader } from '../src/words/redis/command-reader.ts';
-import { keySlot } from '../src/words/redis/key-slot.ts';
-import { createReplyScanner } from '../src/words/redis/reply-scanner.ts';
+import { createCommandReader, createReplyScanner, keySlot } from '@holdfast/protocols/redis';
 import { cutAnywhere } from './chunks.ts';
 
 const SEED = 4;

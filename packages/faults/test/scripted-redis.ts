@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Server, type Socket, createServer } from 'node:net';
-import { createCommandReader } from '../src/words/redis/command-reader.ts';
+import { createCommandReader } from '@holdfast/protocols/redis';
 import { portOf } from './servers.ts';
 
 /** A Redis that knows little: strings, transactions, and whom it told. */

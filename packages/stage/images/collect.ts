@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { programFiles } from '../src/program/files.ts';
+import { programFiles } from '@holdfast/emulators/programs';
 
 const [, , program = '', folder = ''] = process.argv;
 const { main, files } = programFiles(pathToFileURL(program), '/holdfast');

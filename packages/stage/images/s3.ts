@@ -1,8 +1,6 @@
 /** Stands in for rustfs/rustfs on a machine without a registry: our own S3, told by the variables of RustFS. */
 import { createServer } from 'node:http';
-import { readEntry, serve } from '../src/program/entry.ts';
-import { openS3Handler } from '../src/s3/handler.ts';
-import { readS3ServerOptions } from '../src/s3/options.ts';
+import { openS3Handler, readEntry, readS3ServerOptions, serve } from '@holdfast/emulators/programs';
 
 const { env, argv } = process;
 const [, , directory = '/data'] = argv;

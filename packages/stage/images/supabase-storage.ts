@@ -3,10 +3,13 @@
  * by the variables of the real one. Like that it does not begin without its database.
  */
 import { createServer } from 'node:http';
-import { readEntry, serve } from '../src/program/entry.ts';
+import {
+  openSupabaseHandler,
+  readEntry,
+  readSupabaseOptions,
+  serve,
+} from '@holdfast/emulators/programs';
 import { askPostgres } from '../src/postgres/wire.ts';
-import { openSupabaseHandler } from '../src/supabase/handler.ts';
-import { readSupabaseOptions } from '../src/supabase/options.ts';
 
 const PATIENCE_MS = 10_000;
 

@@ -12,7 +12,7 @@ import {
 } from '@holdfast/foundation';
 import { STAGE_MODES } from './mode.ts';
 import { type PostgresForm, postgresRule } from './postgres/form.ts';
-import { type SettledPrograms, programRules } from './program/programs.ts';
+import { type SettledPrograms, programRules } from './servers/emulated-servers.ts';
 import { type RedisForm, redisRule } from './redis/form.ts';
 import type { StageMode, StageOptions } from './stage.ts';
 

@@ -6,7 +6,11 @@ import { standingIn } from './ensemble.ts';
 import { openEnsemble, throwFirst } from './opening.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
 import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './postgres/postgres.ts';
-import { type ProgramHandles, type ProgramOptions, programEnsembles } from './program/programs.ts';
+import {
+  type ProgramHandles,
+  type ProgramOptions,
+  programEnsembles,
+} from './servers/emulated-servers.ts';
 import type { RedisCluster } from './redis/cluster.ts';
 import { redisEnsemble } from './redis/redis.ts';
 import type { RedisSentinel } from './redis/sentinel.ts';

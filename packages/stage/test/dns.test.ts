@@ -3,7 +3,7 @@ import { createServer, get } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { DnsRecord } from '../src/dns/record.ts';
+import type { DnsRecord } from '@holdfast/protocols/dns';
 import { type Stage, openStage } from '../src/stage.ts';
 
 const records: readonly DnsRecord[] = [

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { parseHead } from '../src/git/cgi.ts';
-import { locateGit } from '../src/git/locate.ts';
+import { parseHead } from '@holdfast/emulators/programs';
+import { locateGit } from '../src/servers/locate-git.ts';
 import { type Stage, openStage } from '../src/stage.ts';
 import { type GitClient, incompressible, openGitClient } from './git-client.ts';
 

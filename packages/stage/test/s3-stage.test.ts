@@ -6,9 +6,9 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/program/answers-http.ts';
-import { type S3, s3Ensemble } from '../src/s3/s3.ts';
-import { readS3Settings } from '../src/s3/settings.ts';
+import { answersHttp } from '../src/servers/http-probe.ts';
+import { type S3, s3Ensemble } from '../src/servers/s3.ts';
+import { readS3Settings } from '@holdfast/emulators/programs';
 import { openStage } from '../src/stage.ts';
 
 const Bucket = 'bucket';

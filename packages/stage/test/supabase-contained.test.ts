@@ -3,12 +3,14 @@ import { type RequestListener, createServer } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
 import { openStage } from '../src/stage.ts';
-import { createGateway } from '../src/supabase/contained/gateway.ts';
-import { readGatewayRoutes } from '../src/supabase/contained/gateway-settings.ts';
-import { storageApiEnv } from '../src/supabase/contained/storage-api.ts';
-import { readSupabaseSettings } from '../src/supabase/settings.ts';
-import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';
-import { storageOf, told } from './supabase-client.ts';
+import {
+  createGateway,
+  readGatewayRoutes,
+  readSupabaseSettings,
+} from '@holdfast/emulators/programs';
+import { storageApiEnv } from '../src/servers/storage-api.ts';
+import { createSupabaseStorageServer } from '@holdfast/emulators';
+import { storageOf, told } from './supabase-requests.ts';
 
 /** A gateway before a service, both in this process. */
 async function gatewayBefore(service: string) {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/program/answers-http.ts';
+import { answersHttp } from '../src/servers/http-probe.ts';
 import { openStage } from '../src/stage.ts';
-import { assertLiteIsThere } from '../src/supabase/rest.ts';
-import { storageOf, told } from './supabase-client.ts';
+import { assertLiteIsThere } from '@holdfast/emulators/programs';
+import { storageOf, told } from './supabase-requests.ts';
 
 describe('the Supabase of a stage', () => {
   honoursServerContract(

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type Stage, openStage } from '../src/stage.ts';
-import { parsePattern } from '../src/upstream/path-pattern.ts';
+import { parsePattern } from '@holdfast/emulators/programs';
 
 let stage: Stage<{ upstream: true }>;
 beforeAll(async () => {
@@ -160,7 +160,7 @@ test('a bad script is refused at the call, and the one before stays', async () =
 });
 
 test('alone, as a container runs it, it takes share and delay of failures from its environment', async () => {
-  const main = fileURLToPath(new URL('../src/upstream/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('@holdfast/emulators/programs', import.meta.url));
   const env = { FAILURE_RATE: '1', LATENCY_MS: '1' };
   const child = spawn(process.execPath, [main, '127.0.0.1', '0'], {
     env,

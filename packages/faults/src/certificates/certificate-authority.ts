@@ -15,7 +15,7 @@ import {
   systemRandom,
   string,
 } from '@holdfast/foundation';
-import { type Party, writeCertificate } from './certificate.ts';
+import { type Party, writeCertificate } from '@holdfast/protocols/x509';
 
 /** A private key and the certificate for it, as PEM; what `tls.createServer` takes. */
 export interface Credentials {

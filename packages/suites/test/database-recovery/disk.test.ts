@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { createFakePostgres } from '@holdfast/database/testing';
+import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, createDatabase } from '@holdfast/database';
 import { systemClock } from '@holdfast/foundation';
 import { openGround, untilTrue } from '../../src/database/ground.ts';

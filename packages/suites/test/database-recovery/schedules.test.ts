@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { createFakePostgres } from '@holdfast/database/testing';
+import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { openGround } from '../../src/database/ground.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';

@@ -8,7 +8,7 @@ import {
   wordFaultProxy,
 } from '../word-fault-proxy.ts';
 import { openWordProxy } from '../word-proxy.ts';
-import { errorResponse } from './messages.ts';
+import { errorResponse } from '@holdfast/protocols/postgres';
 import { createPostgresInterpreter } from './postgres-interpreter.ts';
 import {
   type PostgresWord,

@@ -1,7 +1,14 @@
 import type { Interpreter, Line } from '../../relay/relay.ts';
-import { ProtocolError } from '../protocol-error.ts';
-import { type PostgresMessage, createMessageReader } from './message-reader.ts';
-import { type ErrorFields, errorResponse, parse, simpleQuery, stringsOf } from './messages.ts';
+import { ProtocolError } from '@holdfast/protocols';
+import {
+  createMessageReader,
+  type ErrorFields,
+  errorResponse,
+  parse,
+  type PostgresMessage,
+  simpleQuery,
+  stringsOf,
+} from '@holdfast/protocols/postgres';
 import { type Statement, readStatement } from './statement.ts';
 
 export interface PostgresInterpreterSetting {

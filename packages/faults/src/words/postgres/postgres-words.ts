@@ -8,7 +8,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import type { Countable } from '../strikes.ts';
-import type { ErrorFields } from './messages.ts';
+import type { ErrorFields } from '@holdfast/protocols/postgres';
 import type { Statement } from './statement.ts';
 
 export interface PostgresAim {
@@ -136,10 +136,10 @@ export function concerns(
 
 /** The refusal as Postgres words it. */
 export function worded(word: PostgresWord, verb: string): ErrorFields {
-  return { code: word, ...texts[word](verb.toUpperCase()) };
+  return { sqlState: word, ...texts[word](verb.toUpperCase()) };
 }
 
-type Text = Omit<ErrorFields, 'code'>;
+type Text = Omit<ErrorFields, 'sqlState'>;
 const texts: Readonly<Record<PostgresWord, (verb: string) => Text>> = {
   '57P03': () => ({ severity: 'FATAL', message: 'the database system is starting up' }),
   '53300': () => ({ severity: 'FATAL', message: 'sorry, too many clients already' }),

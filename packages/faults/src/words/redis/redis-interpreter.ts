@@ -1,8 +1,11 @@
 import type { Interpreter, Line } from '../../relay/relay.ts';
-import { ProtocolError } from '../protocol-error.ts';
+import { ProtocolError } from '@holdfast/protocols';
 import { endsCounting } from './command-flags.ts';
-import { type RedisCommand, createCommandReader } from './command-reader.ts';
-import { createReplyScanner } from './reply-scanner.ts';
+import {
+  createCommandReader,
+  createReplyScanner,
+  type RedisCommand,
+} from '@holdfast/protocols/redis';
 
 /** What the client is to get for a command: the server's reply, ours, or ours when the server's comes. */
 type Expected =

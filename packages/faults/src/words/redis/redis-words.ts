@@ -16,8 +16,7 @@ import {
   withoutPassword,
   writes,
 } from './command-flags.ts';
-import type { RedisCommand } from './command-reader.ts';
-import { keySlot } from './key-slot.ts';
+import { keySlot, type RedisCommand } from '@holdfast/protocols/redis';
 
 /** Which commands a refusal strikes. */
 export interface RedisAim {

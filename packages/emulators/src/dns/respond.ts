@@ -1,0 +1,130 @@
+import type { DnsFault, StruckFault } from './faults.ts';
+import {
+  type DnsMessage,
+  type DnsQuestion,
+  type DnsRecord,
+  encodeMessage,
+  responseCodes,
+  toResource,
+  typeNumbers,
+} from '@holdfast/protocols/dns';
+import { type Finding, find } from './zone.ts';
+
+/** What is sent in answer to a query, and when. */
+export interface Reply {
+  readonly bytes: Buffer;
+  readonly delayMs: number;
+}
+
+/** Over UDP no more than this is sent to who has not said that he can take it. */
+const PLAIN_UDP_BYTES = 512;
+const TYPE_OPT = 41;
+
+const codes: Partial<Record<DnsFault['kind'], number>> = {
+  nxdomain: responseCodes.nameError,
+  servfail: responseCodes.serverFailure,
+  refused: responseCodes.refused,
+};
+const somebodyElse = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
+
+/** The answer to a query as the faults have it; `undefined` for none at all. */
+export function respond(
+  query: DnsMessage,
+  records: readonly DnsRecord[],
+  struck: readonly StruckFault[],
+  transport: 'udp' | 'tcp',
+): Reply | undefined {
+  const kinds = new Set(struck.map(({ fault }) => fault.kind));
+  if (kinds.has('dropped')) return undefined;
+  const [question] = query.questions;
+  const isPlain = query.opcode === 0 && query.questions.length === 1;
+  const found: Finding =
+    question !== undefined && isPlain
+      ? disturb(find(records, question), question, struck)
+      : { code: responseCodes.notImplemented, answers: [] };
+  const whole = encodeMessage(responseTo(query, found, false));
+  const isCut = transport === 'udp' && (kinds.has('truncated') || whole.length > udpBytesOf(query));
+  const bytes = isCut
+    ? encodeMessage(responseTo(query, { code: found.code, answers: [] }, true))
+    : whole;
+  return { bytes, delayMs: delayOf(struck) };
+}
+
+/** The answer to what cannot be read, as far as it has a number to answer to. */
+export function respondToNoise(bytes: Buffer): Buffer | undefined {
+  if (bytes.length < 2 || (bytes[2] ?? 0) >= 0x80) return undefined;
+  return encodeMessage({
+    ...nothing,
+    id: bytes.readUInt16BE(0),
+    code: responseCodes.formatError,
+  });
+}
+
+const nothing: DnsMessage = {
+  id: 0,
+  isResponse: true,
+  opcode: 0,
+  isAuthoritative: false,
+  isTruncated: false,
+  recursionDesired: false,
+  recursionAvailable: true,
+  code: responseCodes.ok,
+  questions: [],
+  answers: [],
+  authorities: [],
+  additionals: [],
+};
+
+function responseTo(query: DnsMessage, found: Finding, isTruncated: boolean): DnsMessage {
+  const { id, opcode, recursionDesired, questions } = query;
+  const isAuthoritative = found.code === responseCodes.ok || found.code === responseCodes.nameError;
+  return {
+    ...nothing,
+    id,
+    opcode,
+    recursionDesired,
+    questions,
+    isAuthoritative,
+    isTruncated,
+    code: found.code,
+    answers: found.answers,
+  };
+}
+
+function disturb(found: Finding, question: DnsQuestion, struck: readonly StruckFault[]): Finding {
+  let { answers } = found;
+  for (const { fault, strike } of struck) {
+    const code = codes[fault.kind];
+    // The earliest of several verdicts counts.
+    if (code !== undefined) return { code, answers: [] };
+    if (fault.kind === 'ttlFlip') {
+      const ttlSeconds = fault.ttlSeconds[strike % 2 === 1 ? 0 : 1];
+      answers = answers.map((answer) => ({ ...answer, ttlSeconds }));
+    }
+    if (fault.kind === 'wrongAnswer') {
+      answers = answers.map((answer) => {
+        if (answer.type !== typeNumbers.A && answer.type !== typeNumbers.AAAA) return answer;
+        const family = answer.type === typeNumbers.A ? 4 : 6;
+        const isOfFamily = fault.address?.includes(':') === (family === 6);
+        const address = isOfFamily ? fault.address : undefined;
+        const { data } = toResource({
+          name: question.name,
+          type: family === 4 ? 'A' : 'AAAA',
+          address: address ?? somebodyElse[family],
+        });
+        return { ...answer, data };
+      });
+    }
+  }
+  return { code: found.code, answers };
+}
+
+function delayOf(struck: readonly StruckFault[]): number {
+  return struck.reduce((sum, { fault }) => sum + (fault.kind === 'slow' ? fault.delayMs : 0), 0);
+}
+
+/** RFC 6891, section 6.2.3: the class of an OPT record says how much who asked can take. */
+function udpBytesOf({ additionals }: DnsMessage): number {
+  const offered = additionals.find(({ type }) => type === TYPE_OPT)?.class;
+  return Math.max(PLAIN_UDP_BYTES, offered ?? PLAIN_UDP_BYTES);
+}

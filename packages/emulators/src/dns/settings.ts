@@ -1,0 +1,29 @@
+import { parseOptions } from '@holdfast/foundation';
+import { listOf } from '../control/list-rule.ts';
+import { type DnsFault, faultRule } from './faults.ts';
+import { type DnsRecord, recordRule } from '@holdfast/protocols/dns';
+
+export interface DnsOptions {
+  /** What is known; every other name does not exist. */
+  records?: readonly DnsRecord[];
+  /** What goes wrong from the beginning. */
+  faults?: readonly DnsFault[];
+}
+
+/** All that a DNS server is told. */
+export interface DnsSettings {
+  readonly records: readonly DnsRecord[];
+  readonly faults: readonly DnsFault[];
+}
+
+const MAX_ENTRIES = 10_000;
+
+const shape = {
+  records: listOf(recordRule, MAX_ENTRIES),
+  faults: listOf(faultRule, MAX_ENTRIES),
+};
+
+/** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
+export function readDnsSettings(owner: string, given: unknown, path?: string): DnsSettings {
+  return parseOptions(owner, shape, given, path);
+}

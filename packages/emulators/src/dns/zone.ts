@@ -1,0 +1,42 @@
+import {
+  CLASS_INTERNET,
+  type DnsQuestion,
+  type DnsRecord,
+  type ResourceRecord,
+  responseCodes,
+  toResource,
+  typeNumbers,
+} from '@holdfast/protocols/dns';
+
+/** What is known about a question. */
+export interface Finding {
+  readonly code: number;
+  readonly answers: readonly ResourceRecord[];
+}
+
+const TYPE_ANY = 255;
+/** Answers out of records alone: RFC 1034, section 4.3.2, for a server without delegations. */
+export function find(records: readonly DnsRecord[], question: DnsQuestion): Finding {
+  const answers: ResourceRecord[] = [];
+  const seen = new Set<string>();
+  let name = question.name.toLowerCase();
+  // An alias that leads back to where it came from has no answer.
+  while (!seen.has(name)) {
+    seen.add(name);
+    const known = records.filter((record) => record.name.toLowerCase() === name);
+    // An alias into another zone is somebody else's to follow.
+    if (known.length === 0) {
+      const code = answers.length === 0 ? responseCodes.nameError : responseCodes.ok;
+      return { code, answers };
+    }
+    const fitting = known.filter(
+      ({ type }) => question.type === TYPE_ANY || typeNumbers[type] === question.type,
+    );
+    answers.push(...(question.class === CLASS_INTERNET ? fitting : []).map(toResource));
+    const other = known.find((record) => record.type === 'CNAME');
+    if (fitting.length > 0 || other === undefined) break;
+    answers.push(toResource(other));
+    name = other.target.toLowerCase();
+  }
+  return { code: responseCodes.ok, answers };
+}

@@ -1,0 +1,20 @@
+/** The messages and records of DNS as bytes. */
+export {
+  type DnsMessage,
+  type DnsQuestion,
+  type ResourceRecord,
+  decodeMessage,
+  encodeMessage,
+  responseCodes,
+} from './dns/message.ts';
+export {
+  CLASS_INTERNET,
+  type DnsRecord,
+  type DnsRecordType,
+  addressRule,
+  nameRule,
+  recordRule,
+  toResource,
+  ttlRule,
+  typeNumbers,
+} from './dns/record.ts';
