@@ -297,7 +297,7 @@ test('a query given up is cancelled, and its link lent to nobody before the canc
   const limit = new CallDeadline(clock, 100);
   const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
   await clock.advance(100);
-  expect(await given).toMatchObject({ over: { by: 'deadline' }, sent: true });
+  expect(await given).toMatchObject({ over: { kind: 'deadline' }, sent: true });
   slot.release();
   const next = take();
   link?.refuse('57014');

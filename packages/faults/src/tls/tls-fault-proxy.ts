@@ -88,7 +88,7 @@ export interface TlsFaultProxy {
 const shape = {
   ...addressShape,
   targetTls: targetTlsRule,
-  hostnames: { ...hostnamesRule, absent: () => ['localhost', '127.0.0.1', '::1'] },
+  hostnames: { ...hostnamesRule, defaultValue: () => ['localhost', '127.0.0.1', '::1'] },
   authority: optional(objectWith<CertificateAuthority>(['certificate', 'issue'])),
   dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
