@@ -26,7 +26,7 @@ test.each([
 
 test.each([
   ['packages/queue/src/a.ts', '@holdfast/foundation/testing'],
-  ['packages/catalog/src/a.ts', '@holdfast/journal'],
+  ['packages/storage/src/a.ts', '@holdfast/journal'],
   ['packages/stage/src/a.ts', '@holdfast/faults'],
   ['packages/suites/test/a.test.ts', '@holdfast/queue'],
   ['packages/queue/test/a.test.ts', '@holdfast/stage'],
