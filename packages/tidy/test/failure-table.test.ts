@@ -14,7 +14,7 @@ const table = (family: string, ...rows: string[]): string =>
 
 function offencesOf(readme: string): string[] {
   const files = {
-    'packages/own/README.md': readme,
+    'docs/results/family.md': readme,
     'packages/suites/test/family/a.test.ts': suite,
   };
   return failureTablesHaveTheSuitesRows(repositoryOf(files)).map(
@@ -22,14 +22,14 @@ function offencesOf(readme: string): string[] {
   );
 }
 
-test('a table with the rows of its family passes, in whichever README it stands', () => {
+test('a table with the rows of its family passes, in whichever result page it stands', () => {
   expect(offencesOf(table('family', '| nothing is lost | kill |'))).toEqual([]);
 });
 
 test('a scenario without a row, and a row without a scenario, are caught', () => {
   expect(offencesOf(table('family', '| nothing is doubled | kill |'))).toEqual([
     'packages/suites/test/family/a.test.ts is not a row of the table of its family',
-    'packages/own/README.md "nothing is doubled" is a row without a scenario',
+    'docs/results/family.md "nothing is doubled" is a row without a scenario',
   ]);
   expect(offencesOf(table('other', '| nothing is lost | kill |'))).toHaveLength(1);
   expect(offencesOf('no table at all')).toHaveLength(1);

@@ -1,16 +1,16 @@
 import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
 
 const SUITES = /^packages\/suites\/test\/([\w-]+)\/.*\.test\.ts$/;
-const README = /^(?:packages\/[\w-]+\/)?README\.md$/;
+const RESULTS = /^docs\/results\/[\w-]+\.md$/;
 const TABLE = /<!-- scenarios: ([\w-]+) -->(.*?)<!-- \/scenarios -->/gs;
 
-/** Each family of suites has a table in some README, with a row for each of its scenarios and no other. */
+/** Each family of suites has a table in `docs/results`, with a row for each of its scenarios and no other. */
 export function failureTablesHaveTheSuitesRows({ files }: Repository): Offence[] {
   const suites = Map.groupBy(
     files.filter(({ path }) => SUITES.test(path)),
     ({ path }) => SUITES.exec(path)?.[1] ?? '',
   );
-  const tables = files.filter(({ path }) => README.test(path)).flatMap(tablesIn);
+  const tables = files.filter(({ path }) => RESULTS.test(path)).flatMap(tablesIn);
   return [...suites].flatMap(([family, own]) => {
     const promises = own.flatMap(promisesIn);
     const rows = tables.filter((table) => table.family === family).flatMap((table) => table.rows);
