@@ -35,7 +35,7 @@ export interface Database extends Queryable {
   transaction<T>(
     work: (tx: Transaction) => Promise<T> | T,
     options?: TransactionOptions,
-  ): Promise<Transacted<T>>;
+  ): Promise<TransactionResult<T>>;
   /**
    * Runs reads on a host that is fresh enough, else on the primary; elsewhere once more when that host is lost.
    * `work` must only read, and have no effect outside: its statements may be sent twice. Each takes a link of
@@ -160,7 +160,7 @@ export interface TransactionOptions extends CallOptions {
   resolveCommit?: boolean | undefined;
 }
 
-export interface Transacted<T> {
+export interface TransactionResult<T> {
   readonly value: T;
   /** Where the commit stands; give it to `read({ after: token })`. */
   readonly token: Token;
@@ -201,7 +201,7 @@ export interface Session extends Queryable {
   transaction<T>(
     work: (tx: Transaction) => Promise<T> | T,
     options?: TransactionOptions,
-  ): Promise<Transacted<T>>;
+  ): Promise<TransactionResult<T>>;
   read<T>(work: (reader: Reader) => Promise<T> | T, options?: CallOptions): Promise<T>;
 }
 

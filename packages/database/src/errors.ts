@@ -55,7 +55,7 @@ export abstract class DatabaseError extends HoldfastError {
 
 /** No link came free in time; nothing was sent. Says who holds them and why none could be made. */
 export class AcquireTimeoutError extends DatabaseError {
-  readonly code = 'ACQUIRE_TIMEOUT';
+  readonly code = 'DATABASE_ACQUIRE_TIMEOUT';
   readonly waitedMs: number;
 
   constructor(waitedMs: number, pool: PoolSnapshot, cause?: unknown) {
@@ -72,7 +72,7 @@ export class AcquireTimeoutError extends DatabaseError {
 
 /** As many callers wait as may; nothing was sent. */
 export class PoolOverloadedError extends DatabaseError {
-  readonly code = 'POOL_OVERLOADED';
+  readonly code = 'DATABASE_POOL_OVERLOADED';
 
   constructor(pool: PoolSnapshot) {
     super(
@@ -85,7 +85,7 @@ export class PoolOverloadedError extends DatabaseError {
 
 /** The call's time was over; the server was told to stop. */
 export class QueryTimeoutError extends DatabaseError {
-  readonly code = 'QUERY_TIMEOUT';
+  readonly code = 'DATABASE_QUERY_TIMEOUT';
   readonly timeoutMs: number;
 
   constructor(timeoutMs: number, details: DatabaseErrorDetails) {
@@ -103,34 +103,34 @@ export class QueryTimeoutError extends DatabaseError {
 
 /** The server refused the statement, and said why in `sqlState` and `cause`. */
 export class QueryFailedError extends DatabaseError {
-  readonly code = 'QUERY_FAILED';
+  readonly code = 'DATABASE_QUERY_FAILED';
   /** What pg makes of the server's message, with `detail`, `constraint`, `position` and so on. */
   declare readonly cause: unknown;
 }
 
 /** The link was lost. `outcome` is `not-applied` where nothing was sent or the transaction was still open. */
 export class ConnectionLostError extends DatabaseError {
-  readonly code = 'CONNECTION_LOST';
+  readonly code = 'DATABASE_CONNECTION_LOST';
 }
 
 /** The server will not have this client (password, database, TLS, version): waiting would not help. */
 export class ConnectRefusedError extends DatabaseError {
-  readonly code = 'CONNECT_REFUSED';
+  readonly code = 'DATABASE_CONNECT_REFUSED';
 }
 
 /** COMMIT was sent and the link lost before its answer: the transaction is whole, or not there at all. */
 export class CommitUnknownError extends DatabaseError {
-  readonly code = 'COMMIT_UNKNOWN';
+  readonly code = 'DATABASE_COMMIT_UNKNOWN';
 }
 
 /** COMMIT was answered with ROLLBACK, because a statement had failed before: nothing was kept. */
 export class CommitRolledBackError extends DatabaseError {
-  readonly code = 'COMMIT_ROLLED_BACK';
+  readonly code = 'DATABASE_COMMIT_ROLLED_BACK';
 }
 
 /** Inside a transaction its own database was asked for a second link, which can wait for ever. */
 export class NestedAcquireError extends DatabaseError {
-  readonly code = 'NESTED_ACQUIRE';
+  readonly code = 'DATABASE_NESTED_ACQUIRE';
 
   constructor(asked: string) {
     super(
@@ -143,7 +143,7 @@ export class NestedAcquireError extends DatabaseError {
 
 /** The transaction, lease or reader has ended; the statement was not sent. */
 export class TransactionEndedError extends DatabaseError {
-  readonly code = 'TRANSACTION_ENDED';
+  readonly code = 'DATABASE_TRANSACTION_ENDED';
 
   constructor(handle: string, cause?: unknown) {
     super(`the ${handle} has ended; nothing was sent`, {
@@ -157,7 +157,7 @@ export class TransactionEndedError extends DatabaseError {
 
 /** No host takes writes at this time, or none was fresh enough for the read; nothing was sent. */
 export class NoWritableHostError extends DatabaseError {
-  readonly code = 'NO_WRITABLE_HOST';
+  readonly code = 'DATABASE_NO_WRITABLE_HOST';
 }
 
 /** The database was ended. */
@@ -167,7 +167,7 @@ export class DatabaseClosedError extends DatabaseError {
 
 /** Some statements of a batch failed; the others took effect. */
 export class BatchFailedError extends DatabaseError {
-  readonly code = 'BATCH_FAILED';
+  readonly code = 'DATABASE_BATCH_FAILED';
   /** One for each statement, in order: its result, or its error. */
   readonly results: readonly PromiseSettledResult<unknown>[];
 

@@ -13,7 +13,7 @@ import {
   systemRandom,
   string,
 } from '@holdfast/foundation';
-import type { TimelineFence } from './hosts/fence.ts';
+import type { TimelineFence } from './hosts/timeline-fence.ts';
 import { type Address, parseAddress } from './address.ts';
 
 /** Options of `createDatabase`. All times in milliseconds. */

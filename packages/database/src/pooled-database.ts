@@ -9,16 +9,16 @@ import {
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
 import type { CallCounts } from './calls/call-counts.ts';
-import { limitOf } from './calls/call-limit.ts';
-import { readConsistency } from './calls/consistency.ts';
-import type { LeakWatch } from './calls/leak-watch.ts';
-import { LinkLease } from './calls/lease.ts';
+import { limitOf } from './calls/call-deadline.ts';
+import { readConsistency } from './reads/consistency.ts';
+import type { LeakWatch } from './leases/leak-detector.ts';
+import { LinkLease } from './leases/connection-lease.ts';
 import type { Queries } from './calls/queries.ts';
-import { ReadSession } from './calls/read-session.ts';
-import type { Reads } from './calls/reads.ts';
-import type { Route } from './calls/route.ts';
+import { ReadSession } from './reads/read-session.ts';
+import type { Reads } from './reads/reads.ts';
+import type { Route } from './hosts/host-router.ts';
 import { checkWork, readStatement } from './calls/statement.ts';
-import type { Transactions } from './calls/transactions.ts';
+import type { Transactions } from './transactions/transactions.ts';
 import type {
   AcquireOptions,
   CallOptions,
@@ -32,7 +32,7 @@ import type {
   Reader,
   Session,
   Statement,
-  Transacted,
+  TransactionResult,
   Transaction,
   TransactionOptions,
 } from './database.ts';
@@ -41,7 +41,7 @@ import type { DatabaseEvents } from './events.ts';
 import type { Cluster } from './hosts/cluster.ts';
 import type { Host } from './hosts/host.ts';
 import { MAX_TIMEOUT_MS, type Settings } from './options.ts';
-import { databaseClosed } from './pool/refusals.ts';
+import { databaseClosed } from './pool/pool-errors.ts';
 
 export interface PooledDatabaseOptions {
   readonly settings: Settings;
@@ -108,7 +108,7 @@ export class PooledDatabase implements Database {
   async transaction<T>(
     work: (tx: Transaction) => Promise<T> | T,
     options?: TransactionOptions,
-  ): Promise<Transacted<T>> {
+  ): Promise<TransactionResult<T>> {
     this.#enter('transaction');
     return this.#told(this.#options.transactions.run(work, options));
   }

@@ -9,7 +9,7 @@ afterEach(() => opened.close());
 
 test('a query gives rows, and its values are sent apart from its text', async () => {
   const { db, server } = await opened.database();
-  server.answer('select name from users where id = $1', { rows: [{ name: 'Ada' }] });
+  server.reply('select name from users where id = $1', { rows: [{ name: 'Ada' }] });
   const { rows, rowCount } = await db.query('select name from users where id = $1', [7]);
   expect(rows).toEqual([{ name: 'Ada' }]);
   expect(rowCount).toBe(1);
@@ -17,9 +17,9 @@ test('a query gives rows, and its values are sent apart from its text', async ()
 
 test('what the server refuses says so with its SQLSTATE, and the link goes on', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  server.answer('insert into t', { error: '23505' });
+  server.reply('insert into t', { error: '23505' });
   expect(await failureOf(db.query('insert into t'))).toMatchObject({
-    code: 'QUERY_FAILED',
+    code: 'DATABASE_QUERY_FAILED',
     sqlState: '23505',
     outcome: 'not-applied',
     phase: 'sent',
@@ -31,11 +31,11 @@ test('what the server refuses says so with its SQLSTATE, and the link goes on', 
 
 test('a query past its deadline is cancelled on the server, and its link serves the next', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  server.answer('select slow()', 'never');
+  server.reply('select slow()', 'never');
   await db.query('select 1');
   const cancelled = nextEvent(server, 'cancel');
   expect(await failureOf(db.query('select slow()', [], { timeoutMs: 150 }))).toMatchObject({
-    code: 'QUERY_TIMEOUT',
+    code: 'DATABASE_QUERY_TIMEOUT',
     outcome: 'unknown',
     phase: 'sent',
   });
@@ -46,7 +46,7 @@ test('a query past its deadline is cancelled on the server, and its link serves 
 
 test('an aborted query rejects with the reason given, and is cancelled on the server', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  server.answer('select slow()', 'never');
+  server.reply('select slow()', 'never');
   const abort = new AbortController();
   const call = failureOf(db.query('select slow()', [], { signal: abort.signal }));
   await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'select slow()' });
@@ -65,12 +65,12 @@ test('a query that was aborted before is not sent', async () => {
 
 test('a write whose link was lost is not sent again, and its outcome is unknown', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  server.answer('insert into t', 'never');
+  server.reply('insert into t', 'never');
   const call = failureOf(db.query('insert into t'));
   await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'insert into t' });
   server.drop();
   expect(await call).toMatchObject({
-    code: 'CONNECTION_LOST',
+    code: 'DATABASE_CONNECTION_LOST',
     outcome: 'unknown',
     phase: 'sent',
     retryable: false,
@@ -81,17 +81,17 @@ test('a write whose link was lost is not sent again, and its outcome is unknown'
 
 test('an idempotent call is sent once more after a lost link, and no more than once', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  const stop = server.answer('select v from t', 'never');
+  const stop = server.reply('select v from t', 'never');
   const call = db.query('select v from t', [], { idempotent: true });
   await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'select v from t' });
   stop();
-  server.answer('select v from t', { rows: [{ v: 1 }] });
+  server.reply('select v from t', { rows: [{ v: 1 }] });
   server.drop();
   expect((await call).rows).toEqual([{ v: 1 }]);
 
-  server.answer('select v from t', { rows: [{ v: 1 }], cutAfterBytes: 3 });
+  server.reply('select v from t', { rows: [{ v: 1 }], cutAfterBytes: 3 });
   expect(await failureOf(db.query('select v from t', [], { idempotent: true }))).toMatchObject({
-    code: 'CONNECTION_LOST',
+    code: 'DATABASE_CONNECTION_LOST',
   });
   expect(statementsLike(server, /^select v/)).toBe(4);
 });
@@ -118,10 +118,10 @@ test('callers are held while the server is down, and served when it is back', as
 
 test('a server that is starting up (57P03) is waited for', async () => {
   const { db, server } = await opened.database();
-  server.behave({ reception: { error: '57P03' } });
+  server.setBehavior({ reception: { error: '57P03' } });
   const call = db.query('select 1 as one');
   await nextEvent(db, 'connect-failed');
-  server.behave({ reception: 'serve' });
+  server.setBehavior({ reception: 'serve' });
   expect((await call).rows).toEqual([{ one: 1 }]);
 });
 
@@ -133,7 +133,7 @@ test('a wrong password is told at once', async () => {
   const db = createDatabase({ hosts: url.href });
   opened.add(() => db.end({ deadlineMs: 0 }));
   const failure = await failureOf(db.query('select 1'));
-  expect(failure).toMatchObject({ code: 'CONNECT_REFUSED', outcome: 'not-applied' });
+  expect(failure).toMatchObject({ code: 'DATABASE_CONNECT_REFUSED', outcome: 'not-applied' });
   expect(JSON.stringify(failure) + String(failure)).not.toContain('secret');
 });
 
@@ -158,14 +158,14 @@ test('a batch gives its results in order, in one go on one link', async () => {
 
 test('a statement of a batch that fails leaves the others be', async () => {
   const { db, server } = await opened.database();
-  server.answer('insert into t', { error: '23505' });
+  server.reply('insert into t', { error: '23505' });
   const call = db.batch([{ text: 'select 1' }, { text: 'insert into t' }, { text: 'select 3' }]);
   expect(await failureOf(call)).toMatchObject({
-    code: 'BATCH_FAILED',
+    code: 'DATABASE_BATCH_FAILED',
     sqlState: '23505',
     results: [
       { status: 'fulfilled' },
-      { status: 'rejected', reason: { code: 'QUERY_FAILED' } },
+      { status: 'rejected', reason: { code: 'DATABASE_QUERY_FAILED' } },
       { status: 'fulfilled' },
     ],
   });
@@ -186,7 +186,9 @@ test('a released lease refuses further statements', async () => {
   const lease = await db.acquire();
   lease.release();
   lease.release();
-  expect(await failureOf(lease.query('select 1'))).toMatchObject({ code: 'TRANSACTION_ENDED' });
+  expect(await failureOf(lease.query('select 1'))).toMatchObject({
+    code: 'DATABASE_TRANSACTION_ENDED',
+  });
 });
 
 test('a link that is not given back is reported with who took it, and when it comes back after all', async () => {
@@ -204,7 +206,7 @@ test('a link that is not given back is reported with who took it, and when it co
 
 test('the end waits for what is under way, refuses what is new, and cuts at its deadline', async () => {
   const { db, server } = await opened.database();
-  server.answer('select slow()', 'never');
+  server.reply('select slow()', 'never');
   const cut = failureOf(db.query('select slow()'));
   await nextEvent(server, 'statement', { matches: ({ sql }) => sql === 'select slow()' });
   const ended = db.end({ deadlineMs: 30 });

@@ -26,17 +26,17 @@ const faults: readonly Fault[] = [
   (server) => server.drop({ ending: 'fin' }),
   (server) => server.terminate(),
   (server) => server.terminate({ sqlState: '57P02' }),
-  (server) => server.behave({ frozen: true }),
-  (server) => server.behave({ frozen: false }),
-  (server) => server.behave({ reception: 'fin' }),
-  (server) => server.behave({ reception: 'reset' }),
-  (server) => server.behave({ reception: 'silent' }),
-  (server) => server.behave({ reception: { error: '57P03' } }),
-  (server) => server.behave({ reception: 'serve' }),
-  (server) => server.behave({ maxConnections: 1 }),
-  (server) => server.behave({ maxConnections: 100 }),
-  (server) => server.behave({ cancels: false }),
-  (server) => server.behave({ cancels: true }),
+  (server) => server.setBehavior({ frozen: true }),
+  (server) => server.setBehavior({ frozen: false }),
+  (server) => server.setBehavior({ reception: 'fin' }),
+  (server) => server.setBehavior({ reception: 'reset' }),
+  (server) => server.setBehavior({ reception: 'silent' }),
+  (server) => server.setBehavior({ reception: { error: '57P03' } }),
+  (server) => server.setBehavior({ reception: 'serve' }),
+  (server) => server.setBehavior({ maxConnections: 1 }),
+  (server) => server.setBehavior({ maxConnections: 100 }),
+  (server) => server.setBehavior({ cancels: false }),
+  (server) => server.setBehavior({ cancels: true }),
 ];
 
 const calls: readonly ((db: Database, timeoutMs: number) => Promise<unknown>)[] = [
@@ -70,9 +70,9 @@ test.each(SEEDS)(
       queryTimeoutMs: 2_000,
       reconnect: { initialDelayMs: 2, maxDelayMs: 10 },
     });
-    server.answer('select slow()', 'never');
-    server.answer(/^insert/, { command: 'INSERT 0 1' });
-    server.answer('cut', { rows: [{ n: 1 }], cutAfterBytes: Math.floor(random() * 40) });
+    server.reply('select slow()', 'never');
+    server.reply(/^insert/, { command: 'INSERT 0 1' });
+    server.reply('cut', { rows: [{ n: 1 }], cutAfterBytes: Math.floor(random() * 40) });
     const late: string[] = [];
     const strange: unknown[] = [];
     const settled: Promise<void>[] = [];
@@ -104,7 +104,7 @@ test.each(SEEDS)(
     await Promise.all(settled);
     expect({ late, strange }).toEqual({ late: [], strange: [] });
 
-    server.behave({ frozen: false, reception: 'serve', maxConnections: 100, cancels: true });
+    server.setBehavior({ frozen: false, reception: 'serve', maxConnections: 100, cancels: true });
     const healed = await db.query('select 1 as one', [], { idempotent: true, timeoutMs: 10_000 });
     expect(healed.rows).toEqual([{ one: 1 }]);
     await db.end({ deadlineMs: 500 });

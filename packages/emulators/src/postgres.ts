@@ -1,5 +1,5 @@
 /** What a test needs to be a Postgres in milliseconds. */
-export { type FakeBehaviour, type Reception } from './postgres/behaviour.ts';
+export { type FakeBehavior, type Reception } from './postgres/behavior.ts';
 export {
   type FakePostgres,
   type FakePostgresEvents,
@@ -8,13 +8,13 @@ export {
   type LoggedStatement,
   createFakePostgres,
 } from './postgres/fake-postgres.ts';
-export { type Ending } from './postgres/outlet.ts';
+export { type Ending } from './postgres/response-writer.ts';
 export {
-  type Answer,
+  type ScriptedReply,
   type Delivery,
   type FakeRow,
   type Match,
-  type Question,
+  type ReceivedStatement,
   type Reply,
   type ScriptLine,
 } from './postgres/script.ts';

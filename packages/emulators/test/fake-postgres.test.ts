@@ -56,7 +56,7 @@ test('a client gets the rows that the script says, with their types', async () =
 test('a script may look at the question, and leave it to the next line', async () => {
   const server = await open({ script: [[/echo/, { rows: [{ said: 'other' }] }]] });
   const client = await connected(server);
-  const remove = server.answer(/echo/, ({ values }) =>
+  const remove = server.reply(/echo/, ({ values }) =>
     values[0] === 'mine' ? { rows: [{ said: values[0] }] } : undefined,
   );
   const ask = async (value: string): Promise<unknown> =>
@@ -127,7 +127,7 @@ test('it knows its role, its timeline and how far its log is', async () => {
     return rows[0];
   };
   expect(await ask()).toEqual({ standby: false, ro: 'off', timeline: '00000001', replayed: null });
-  server.behave({ role: 'standby', timeline: 2, replayLsn: 'A/B0' });
+  server.setBehavior({ role: 'standby', timeline: 2, replayLsn: 'A/B0' });
   expect(await ask()).toEqual({ standby: true, ro: 'on', timeline: '00000002', replayed: 'A/B0' });
   await expect(client.query('insert into t values (1)')).rejects.toMatchObject({ code: '25006' });
   await expect(client.query('select pg_current_wal_lsn()')).rejects.toMatchObject({
@@ -164,10 +164,10 @@ test('a CancelRequest with the right key ends the statement under way, and no ot
 });
 
 test('a server that does not heed CancelRequests lets the statement go on', async () => {
-  const server = await open({ behaviour: { cancels: false } });
+  const server = await open({ behavior: { cancels: false } });
   const client = await connected(server);
   const gate = Promise.withResolvers<undefined>();
-  server.answer('select slow()', async () => {
+  server.reply('select slow()', async () => {
     await gate.promise;
     return { rows: [{ slow: 1 }] };
   });
@@ -183,14 +183,14 @@ test.each([
   ['FIN', 'fin', { message: expect.stringContaining('terminated') }],
   ['RST', 'reset', { code: 'ECONNRESET' }],
 ] as const)('a connection can be met by %s at its start', async (_, reception, seen) => {
-  const server = await open({ behaviour: { reception } });
+  const server = await open({ behavior: { reception } });
   await expect(clientOf(server).connect()).rejects.toMatchObject(seen);
-  server.behave({ reception: 'serve' });
+  server.setBehavior({ reception: 'serve' });
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
 });
 
 test('a connection can be met by silence', async () => {
-  const server = await open({ behaviour: { reception: 'silent' } });
+  const server = await open({ behavior: { reception: 'silent' } });
   const client = clientOf(server);
   const connecting = client.connect().catch((error: { code: string }) => error.code);
   await nextEvent(server, 'session');
@@ -199,13 +199,13 @@ test('a connection can be met by silence', async () => {
 });
 
 test('connections above the limit are refused until one leaves', async () => {
-  const server = await open({ behaviour: { maxConnections: 1 } });
+  const server = await open({ behavior: { maxConnections: 1 } });
   const first = await connected(server);
   await expect(clientOf(server).connect()).rejects.toMatchObject({ code: '53300' });
   const left = nextEvent(server, 'ended', { matches: ({ session }) => session === 1 });
   await first.end();
   await left;
-  expect(server.sessions()[0]?.saidGoodbye).toBe(true);
+  expect(server.sessions()[0]?.terminated).toBe(true);
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
 });
 
@@ -216,7 +216,7 @@ test('a reply can die at each of its bytes, and never sooner than said', async (
   for (let at = 0; at <= replyBytes; at += 1) {
     const ending = at % 2 === 0 ? 'fin' : 'reset';
     const word = { rows: [{ word: 'holdfast' }], cutAfterBytes: at, ending } as const;
-    const remove = server.answer('select word', word);
+    const remove = server.reply('select word', word);
     const client = await connected(server);
     const asked = client.query('select word').then(
       () => 'answered',
@@ -245,11 +245,11 @@ test('a slow reply takes the time of the clock', async () => {
 test('a frozen server reads nothing, and goes on where it stood', async () => {
   const server = await open();
   const client = await connected(server);
-  server.behave({ frozen: true });
+  server.setBehavior({ frozen: true });
   const asked = client.query('select 1');
   (await connectedSocket(server)).destroy();
   expect(server.statements()).toEqual([]);
-  server.behave({ frozen: false });
+  server.setBehavior({ frozen: false });
   expect((await asked).rowCount).toBe(1);
 });
 
@@ -279,11 +279,11 @@ test('a client understands what arrives in pieces', async () => {
   }
 });
 
-test('malformed behaviour is refused, and nothing changes', async () => {
+test('malformed behavior is refused, and nothing changes', async () => {
   const server = await open();
-  expect(() => server.behave({ maxConnections: -1 })).toThrow(/maxConnections/);
-  expect(() => server.behave({ lsn: 'far' })).toThrow(/lsn/);
-  expect(server.behaviour.maxConnections).toBe(1_000);
+  expect(() => server.setBehavior({ maxConnections: -1 })).toThrow(/maxConnections/);
+  expect(() => server.setBehavior({ lsn: 'far' })).toThrow(/lsn/);
+  expect(server.behavior.maxConnections).toBe(1_000);
 });
 
 async function connectedSocket({ port, host }: FakePostgres): Promise<ReturnType<typeof connect>> {

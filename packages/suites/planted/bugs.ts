@@ -199,14 +199,17 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/database/src/calls/queries.ts',
     sound: 'throw lostForGood(lost.failure, lost.host, error);',
     broken: 'throw error;',
-    tests: { path: 'packages/database/test/lost-calls', name: 'never called not applied' },
+    tests: { path: 'packages/database/test/calls/lost-calls', name: 'never called not applied' },
   },
   {
     name: 'a new primary is written to before its timeline is stored',
-    file: 'packages/database/src/hosts/fence.ts',
+    file: 'packages/database/src/hosts/timeline-fence.ts',
     sound: 'timeline <= this.#settled',
     broken: 'timeline <= this.#timeline',
-    tests: { path: 'packages/database/test/fence', name: 'once its timeline is stored' },
+    tests: {
+      path: 'packages/database/test/hosts/timeline-fence',
+      name: 'once its timeline is stored',
+    },
   },
   {
     name: 'the job behind one that is poison is left out',

@@ -1,12 +1,12 @@
 import type { QueryResult, Statement } from '../database.ts';
 import { BatchFailedError, DatabaseError } from '../errors.ts';
 import type { CallDeadline } from '@holdfast/foundation';
-import { LinkFailure } from '../link/link.ts';
-import { Interruption } from '../pool/running.ts';
-import type { Slot } from '../pool/slot.ts';
-import { type Place, explain } from './explain.ts';
+import { LinkFailure } from '../connection/connection.ts';
+import { Interruption } from '../pool/in-flight-query.ts';
+import type { Slot } from '../pool/pooled-connection.ts';
+import { type Place, explain } from './to-database-error.ts';
 import { mayReplay } from './queries.ts';
-import type { Route } from './route.ts';
+import type { Route } from '../hosts/host-router.ts';
 
 /** Sends all statements at once on one link; each is a transaction of its own. */
 export async function runBatch(

@@ -2,13 +2,13 @@ import type { QueryResultRow } from 'pg';
 import type { QueryResult, Statement, Token } from '../database.ts';
 import type { CallDeadline } from '@holdfast/foundation';
 import { CURRENT_PLACE, tokenFrom } from '../lsn.ts';
-import { READ_ONLY, sqlStateOf } from '../link/failure.ts';
-import { LinkFailure } from '../link/link.ts';
-import { Interruption } from '../pool/running.ts';
-import { Slot } from '../pool/slot.ts';
+import { READ_ONLY, sqlStateOf } from '../connection/sql-state.ts';
+import { LinkFailure } from '../connection/connection.ts';
+import { Interruption } from '../pool/in-flight-query.ts';
+import { Slot } from '../pool/pooled-connection.ts';
 import type { CallCounts } from './call-counts.ts';
-import { explain, lostForGood } from './explain.ts';
-import type { Route } from './route.ts';
+import { explain, lostForGood } from './to-database-error.ts';
+import type { Route } from '../hosts/host-router.ts';
 
 /** Where a statement's link is taken from. */
 export type Take = (limit: CallDeadline) => Slot | Promise<Slot>;

@@ -1,17 +1,17 @@
 import type { Emitter, Clock, CallDeadline, Timer } from '@holdfast/foundation';
-import type { Route } from '../calls/route.ts';
+import type { Route } from './host-router.ts';
 import type { DatabaseHealth } from '../database.ts';
 import { NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { inWords } from '../link/failure.ts';
+import { inWords } from '../connection/sql-state.ts';
 import { HostLeft } from '../pool/host-pool.ts';
-import { databaseClosed } from '../pool/refusals.ts';
-import type { Slot } from '../pool/slot.ts';
-import { type Electorate, elect, roleOf } from './election.ts';
-import { Fence, type TimelineFence } from './fence.ts';
+import { databaseClosed } from '../pool/pool-errors.ts';
+import type { Slot } from '../pool/pooled-connection.ts';
+import { type Electorate, elect, roleOf } from './primary-detection.ts';
+import { Fence, type TimelineFence } from './timeline-fence.ts';
 import type { Host } from './host.ts';
-import { PrimaryAwaited } from './primary-awaited.ts';
-import { Progress } from './progress.ts';
+import { PrimaryAwaited } from './primary-waiters.ts';
+import { Progress } from './lag-estimator.ts';
 
 export interface ClusterOptions {
   readonly hosts: readonly Host[];

@@ -1,7 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { TimelineFence } from './fence.ts';
+import type { TimelineFence } from './timeline-fence.ts';
 
 /**
  * Keeps the latest timeline in a file, which is replaced as a whole and is on the disk before a new primary is

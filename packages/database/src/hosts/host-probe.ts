@@ -1,6 +1,6 @@
 import { type Clock, CallDeadline } from '@holdfast/foundation';
 import { parseLsn, parseTimeline } from '../lsn.ts';
-import type { Connect, Link } from '../link/link.ts';
+import type { Connect, Link } from '../connection/connection.ts';
 import type { Statement } from '../database.ts';
 
 /** What a host said of itself. */

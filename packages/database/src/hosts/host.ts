@@ -1,13 +1,13 @@
 import type { Clock, CallDeadline } from '@holdfast/foundation';
 import type { HostHealth } from '../database.ts';
 import type { HostRole } from '../events.ts';
-import { inWords } from '../link/failure.ts';
+import { inWords } from '../connection/sql-state.ts';
 import { HostLeft, type HostPool } from '../pool/host-pool.ts';
-import type { Slot } from '../pool/slot.ts';
-import type { Candidate, Sighting } from './election.ts';
+import type { Slot } from '../pool/pooled-connection.ts';
+import type { Candidate, Sighting } from './primary-detection.ts';
 import type { HostProbe, ProbeAnswer } from './host-probe.ts';
-import { Nearness } from './latency.ts';
-import type { ReplayFloor } from './progress.ts';
+import { Nearness } from './latency-tracker.ts';
+import type { ReplayFloor } from './lag-estimator.ts';
 
 /** One host: its links, and what is known about it. */
 export class Host implements Candidate {

@@ -10,14 +10,14 @@ import {
 import type { PoolStats } from '../database.ts';
 import { AcquireTimeoutError, PoolOverloadedError, type PoolSnapshot } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { inWords } from '../link/failure.ts';
-import type { Connect, Link } from '../link/link.ts';
+import { inWords } from '../connection/sql-state.ts';
+import type { Connect, Link } from '../connection/connection.ts';
 import type { Settings } from '../options.ts';
-import { LinkSupply } from './link-supply.ts';
+import { LinkSupply } from './connection-factory.ts';
 import { PoolCounts } from './pool-counts.ts';
-import { connectRefused, databaseClosed } from './refusals.ts';
-import { Slot } from './slot.ts';
-import { Waiter } from './waiter.ts';
+import { connectRefused, databaseClosed } from './pool-errors.ts';
+import { Slot } from './pooled-connection.ts';
+import { Waiter } from './wait-queue.ts';
 
 export type PoolSettings = Pick<
   Settings,

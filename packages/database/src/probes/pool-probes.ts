@@ -1,4 +1,4 @@
-import { type Probe, type ProbedLink, endedWithin, inWords } from './probe.ts';
+import { type Probe, type ProbedConnection, endedWithin, inWords } from './probe.ts';
 
 const TIMEOUT_MS = 1_000;
 const WATCH_MS = 4_000;
@@ -81,7 +81,7 @@ export const givenUpQuery: Probe = {
   fault: `select pg_sleep(3) with ${TIMEOUT_MS} ms, then the next caller`,
   async run({ open, server, clock }) {
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
-    const link: ProbedLink = await pool.acquire();
+    const link: ProbedConnection = await pool.acquire();
     const slow = await endedWithin(clock, TIMEOUT_MS * 2, link.query('select pg_sleep(3)'));
     if (slow.kind === 'pending') return { verdict: 'hangs', seen: 'the deadline has no effect' };
     await link.release();

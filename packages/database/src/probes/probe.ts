@@ -5,7 +5,7 @@ type Row = Readonly<Record<string, unknown>>;
 export type ProbedQuery = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
 
 /** A link on loan. */
-export interface ProbedLink {
+export interface ProbedConnection {
   readonly query: ProbedQuery;
   release(): unknown;
 }
@@ -13,12 +13,12 @@ export interface ProbedLink {
 /** Any pool, in the words of the probes. What it cannot do it does as its documentation says one does it. */
 export interface ProbedPool {
   readonly query: ProbedQuery;
-  acquire(): Promise<ProbedLink>;
+  acquire(): Promise<ProbedConnection>;
   transaction(work: (query: ProbedQuery) => Promise<unknown>): Promise<unknown>;
   end(): Promise<unknown>;
 }
 
-export interface PoolSettings {
+export interface ProbedPoolOptions {
   readonly url: string;
   readonly max: number;
   /** How long a call may take, in milliseconds: set wherever the pool has an option for it. */
@@ -27,7 +27,7 @@ export interface PoolSettings {
   readonly listens: boolean;
 }
 
-export type OpenPool = (settings: PoolSettings) => ProbedPool | Promise<ProbedPool>;
+export type OpenPool = (settings: ProbedPoolOptions) => ProbedPool | Promise<ProbedPool>;
 
 /** A Postgres that can be broken, with a proxy before it that can be broken too. */
 export interface ProbedServer {
@@ -64,7 +64,7 @@ export interface ProbeRow {
   readonly seen: string;
 }
 
-export interface ProbeGround {
+export interface ProbeContext {
   readonly open: OpenPool;
   readonly server: ProbedServer;
   readonly clock: Clock;
@@ -74,7 +74,7 @@ export interface Probe {
   readonly name: string;
   /** What is done, in a few words. */
   readonly fault: string;
-  readonly run: (ground: ProbeGround) => Promise<Omit<ProbeRow, 'probe'>>;
+  readonly run: (ground: ProbeContext) => Promise<Omit<ProbeRow, 'probe'>>;
 }
 
 export interface RunProbeOptions {

@@ -2,11 +2,11 @@
 export { probes } from './all-probes.ts';
 export {
   type OpenPool,
-  type PoolSettings,
+  type ProbedPoolOptions,
   type Probe,
-  type ProbeGround,
+  type ProbeContext,
   type ProbeRow,
-  type ProbedLink,
+  type ProbedConnection,
   type ProbedPool,
   type ProbedQuery,
   type ProbedServer,

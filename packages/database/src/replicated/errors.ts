@@ -20,7 +20,7 @@ function causeOf(outcomes: readonly RegionOutcome[]): unknown {
 
 /** Too few regions answered in time; no write took effect. */
 export class QuorumUnavailableError extends HoldfastError {
-  readonly code = 'QUORUM_UNAVAILABLE';
+  readonly code = 'DATABASE_QUORUM_UNAVAILABLE';
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
@@ -41,7 +41,7 @@ export class QuorumUnavailableError extends HoldfastError {
  * and once one has shown it, all do.
  */
 export class WriteUnknownError extends HoldfastError {
-  readonly code = 'WRITE_UNKNOWN';
+  readonly code = 'DATABASE_WRITE_UNKNOWN';
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
@@ -58,7 +58,7 @@ export class WriteUnknownError extends HoldfastError {
 
 /** No region at all could be read. */
 export class DataUnavailableError extends HoldfastError {
-  readonly code = 'DATA_UNAVAILABLE';
+  readonly code = 'DATABASE_DATA_UNAVAILABLE';
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
@@ -75,7 +75,7 @@ export class DataUnavailableError extends HoldfastError {
 
 /** A region holds something that no store has written. */
 export class MalformedRegisterError extends HoldfastError {
-  readonly code = 'MALFORMED_REGISTER';
+  readonly code = 'DATABASE_MALFORMED_REGISTER';
 
   constructor(region: string, key: string, seen: string, cause?: unknown) {
     super(`${region} holds ${seen} as the register ${JSON.stringify(key)}; it is left alone`, {
@@ -87,7 +87,7 @@ export class MalformedRegisterError extends HoldfastError {
 
 /** The store was closed; what was under way ends with this. */
 export class ReplicatedStoreClosedError extends HoldfastError {
-  readonly code = 'REPLICATED_STORE_CLOSED';
+  readonly code = 'DATABASE_REPLICATED_STORE_CLOSED';
 
   constructor(outcome: 'not-applied' | 'unknown') {
     super(`the replicated store is closed; the call's outcome is ${outcome}`, { outcome });

@@ -1,6 +1,6 @@
 import type { Clock } from '@holdfast/foundation';
 
-export interface RegionStanding {
+export interface RegionStats {
   readonly region: string;
   /** Smoothed time to an answer, in milliseconds; `undefined` before the first one. */
   readonly latencyMs: number | undefined;
@@ -64,7 +64,7 @@ export class RegionOrder {
     ];
   }
 
-  standings(): RegionStanding[] {
+  standings(): RegionStats[] {
     return this.nearestFirst().map((region) => ({
       region,
       latencyMs: this.#standings.get(region)?.latencyMs,

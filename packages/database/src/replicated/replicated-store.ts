@@ -7,11 +7,11 @@ import {
 } from './errors.ts';
 import { decode, encode, keyOf } from './json-value.ts';
 import { type Limit, limitOf } from './limit.ts';
-import type { RegionStanding } from './region-order.ts';
-import { RegionTeam } from './region-team.ts';
+import type { RegionStats } from './region-order.ts';
+import { RegionTeam } from './quorum-client.ts';
 import { type Register, mayHaveKept } from './register-table.ts';
 import { type ReplicatedStoreOptions, readReplicatedOptions } from './replicated-options.ts';
-import type { RoundResult } from './round.ts';
+import type { RoundResult } from './quorum-round.ts';
 import { type Version, compareVersions } from './version.ts';
 
 export interface ReplicatedCallOptions {
@@ -19,18 +19,18 @@ export interface ReplicatedCallOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface Written {
+export interface WriteResult {
   readonly version: Version;
   /** The regions that had confirmed when enough had. */
   readonly regions: readonly string[];
 }
 
-export interface Reading {
+export interface ReadResult {
   readonly value: unknown;
   readonly version: Version;
 }
 
-export interface NearestReading extends Reading {
+export interface NearestReadResult extends ReadResult {
   readonly region: string;
 }
 
@@ -51,7 +51,7 @@ export interface ReplicatedStoreStats {
   /** Writes some regions of which are still under way. */
   readonly trailing: number;
   /** The nearest first. */
-  readonly regions: readonly RegionStanding[];
+  readonly regions: readonly RegionStats[];
 }
 
 /**
@@ -72,12 +72,12 @@ export interface ReplicatedStore {
    * @throws InvalidOptionError, QuorumUnavailableError (not applied), WriteUnknownError (unknown),
    *   ReplicatedStoreClosedError, or the signal's own reason.
    */
-  write(key: string, value: unknown, options?: ReplicatedCallOptions): Promise<Written>;
+  write(key: string, value: unknown, options?: ReplicatedCallOptions): Promise<WriteResult>;
   /**
    * The latest value; `undefined` for a key never written.
    * @throws InvalidOptionError, QuorumUnavailableError, ReplicatedStoreClosedError, or the signal's own reason.
    */
-  read(key: string, options?: ReplicatedCallOptions): Promise<Reading | undefined>;
+  read(key: string, options?: ReplicatedCallOptions): Promise<ReadResult | undefined>;
   /**
    * What the nearest region that answers holds, which may be old; it asks the next one when one fails or is
    * slow. Serves while a single region stands.
@@ -86,7 +86,7 @@ export interface ReplicatedStore {
   readWithFailover(
     key: string,
     options?: ReplicatedCallOptions,
-  ): Promise<NearestReading | undefined>;
+  ): Promise<NearestReadResult | undefined>;
   readonly on: Subscribe<ReplicatedStoreEvents>;
   getStats(): ReplicatedStoreStats;
   /** Resolves when no region is under way behind a write or read that has returned. */

@@ -56,7 +56,10 @@ test.each<[string, string, Partial<ProbedPool>]>([
   [
     'link never given back',
     'holds',
-    { query: () => Promise.reject(Object.assign(new Error('late'), { code: 'ACQUIRE_TIMEOUT' })) },
+    {
+      query: () =>
+        Promise.reject(Object.assign(new Error('late'), { code: 'DATABASE_ACQUIRE_TIMEOUT' })),
+    },
   ],
   ['end while a link is held', 'hangs', { end: () => never }],
   ['end while a link is held', 'holds', {}],

@@ -103,9 +103,9 @@ async function playClient({ client, store, clock, random, calls, moments }: Seat
         await store?.write(KEY, value);
         calls.push({ kind: 'write', value, began, ended: moment() });
       } catch (error) {
-        if (codeOf(error) === 'WRITE_UNKNOWN') {
+        if (codeOf(error) === 'DATABASE_WRITE_UNKNOWN') {
           calls.push({ kind: 'write', value, began, ended: Infinity });
-        } else if (codeOf(error) !== 'QUORUM_UNAVAILABLE') throw error;
+        } else if (codeOf(error) !== 'DATABASE_QUORUM_UNAVAILABLE') throw error;
       }
     } else {
       try {
@@ -113,7 +113,7 @@ async function playClient({ client, store, clock, random, calls, moments }: Seat
         const value = read === undefined ? undefined : String(read.value);
         calls.push({ kind: 'read', value, began, ended: moment() });
       } catch (error) {
-        if (codeOf(error) !== 'QUORUM_UNAVAILABLE') throw error;
+        if (codeOf(error) !== 'DATABASE_QUORUM_UNAVAILABLE') throw error;
       }
     }
   }

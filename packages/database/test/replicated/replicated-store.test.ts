@@ -74,7 +74,7 @@ test('a write nobody can have taken is not applied, and says which regions refus
   const { store, east, west, central } = open();
   for (const region of [east, west, central]) region.faults = refusing;
   await expect(store.write('plan', 1)).rejects.toMatchObject({
-    code: 'QUORUM_UNAVAILABLE',
+    code: 'DATABASE_QUORUM_UNAVAILABLE',
     outcome: 'not-applied',
     retryable: true,
     regions: [
@@ -91,7 +91,7 @@ test('a write that a minority has confirmed is unknown, and names every region',
   central.faults = silent;
   const writing = store.write('plan', 1).catch((error: unknown) => error);
   expect(await clock.settle(writing)).toMatchObject({
-    code: 'WRITE_UNKNOWN',
+    code: 'DATABASE_WRITE_UNKNOWN',
     outcome: 'unknown',
     regions: [
       { region: 'us-east', answered: 'yes' },
@@ -138,7 +138,7 @@ test('a read that cannot make sure of what it found is refused', async () => {
     sql.startsWith('insert') ? Promise.reject(new Error('disk full')) : ask(sql, values, options);
   const reading = store.read('plan').catch((error: unknown) => error);
   expect(await clock.settle(reading)).toMatchObject({
-    code: 'QUORUM_UNAVAILABLE',
+    code: 'DATABASE_QUORUM_UNAVAILABLE',
     message: expect.stringContaining('cannot read'),
   });
 });
@@ -168,7 +168,7 @@ test('a read with failover serves while one region stands, and is typed when non
   expect(await store.readWithFailover('plan')).toMatchObject({ region: 'eu-central' });
   central.faults = away;
   await expect(store.readWithFailover('plan')).rejects.toMatchObject({
-    code: 'DATA_UNAVAILABLE',
+    code: 'DATABASE_DATA_UNAVAILABLE',
     key: 'plan',
     retryable: true,
   });
@@ -202,7 +202,7 @@ test('a call ends at its deadline when too few regions answer', async () => {
   [east.faults, west.faults] = [silent, silent];
   const beganMs = clock.now();
   const reading = store.read('plan').catch((error: unknown) => error);
-  expect(await clock.settle(reading)).toMatchObject({ code: 'QUORUM_UNAVAILABLE' });
+  expect(await clock.settle(reading)).toMatchObject({ code: 'DATABASE_QUORUM_UNAVAILABLE' });
   expect(clock.now() - beganMs).toBe(300);
 });
 
@@ -210,7 +210,7 @@ test('a region that ignores its signal cannot hold a call beyond its deadline', 
   const { store, east, west, central } = open({ timeoutMs: 300 });
   for (const region of [east, west, central]) region.query = () => new Promise(() => undefined);
   const writing = store.write('plan', 1).catch((error: unknown) => error);
-  expect(await clock.settle(writing)).toMatchObject({ code: 'QUORUM_UNAVAILABLE' });
+  expect(await clock.settle(writing)).toMatchObject({ code: 'DATABASE_QUORUM_UNAVAILABLE' });
 });
 
 test('an abort ends the call at once with its own reason, and nothing is left', async () => {
@@ -239,8 +239,10 @@ test('close ends what is under way and refuses what comes', async () => {
   for (const region of [east, west, central]) region.faults = silent;
   const writing = store.write('plan', 1).catch((error: unknown) => error);
   await store.close();
-  expect(await writing).toMatchObject({ code: 'REPLICATED_STORE_CLOSED' });
-  await expect(store.read('plan')).rejects.toMatchObject({ code: 'REPLICATED_STORE_CLOSED' });
+  expect(await writing).toMatchObject({ code: 'DATABASE_REPLICATED_STORE_CLOSED' });
+  await expect(store.read('plan')).rejects.toMatchObject({
+    code: 'DATABASE_REPLICATED_STORE_CLOSED',
+  });
   await store.close();
 });
 
@@ -255,7 +257,7 @@ test('regions behind a finished write are no more than may be', async () => {
 test('what a region holds and no store has written is an error, not a value', async () => {
   const { store, east, west } = open();
   for (const { rows } of [east, west]) rows.set('plan', { counter: 1, writer: 'x', value: '{' });
-  await expect(store.read('plan')).rejects.toMatchObject({ code: 'MALFORMED_REGISTER' });
+  await expect(store.read('plan')).rejects.toMatchObject({ code: 'DATABASE_MALFORMED_REGISTER' });
 });
 
 test.each<[string, object]>([

@@ -12,17 +12,17 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import { type FakeBehaviour, readBehaviour } from './behaviour.ts';
+import { type FakeBehavior, parseBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
-import type { Ending } from './outlet.ts';
-import { type Answer, type Match, Script, type ScriptLine } from './script.ts';
+import type { Ending } from './response-writer.ts';
+import { type ScriptedReply, type Match, Script, type ScriptLine } from './script.ts';
 import { type Identity, Session, type SessionHost, type SessionPhase } from './session.ts';
 
 export interface FakePostgresOptions {
   /** How statements are answered; the first line that matches does. Default: none. */
   script?: readonly ScriptLine[];
   /** How it behaves at first. */
-  behaviour?: Partial<FakeBehaviour>;
+  behavior?: Partial<FakeBehavior>;
   /** Asked for in clear text. Default: nobody is asked. */
   password?: string;
   /** The longest message it reads, in bytes. Default 1 MiB. */
@@ -45,7 +45,7 @@ export interface LoggedSession {
   readonly parameters: Readonly<Record<string, string>>;
   readonly phase: SessionPhase;
   /** Whether the client ended it in the words of the protocol. */
-  readonly saidGoodbye: boolean;
+  readonly terminated: boolean;
   readonly statements: readonly LoggedStatement[];
 }
 
@@ -70,11 +70,11 @@ export interface FakePostgres {
   readonly host: string;
   readonly port: number;
   readonly url: string;
-  readonly behaviour: FakeBehaviour;
+  readonly behavior: FakeBehavior;
   /** Changes what is named, from now on. @throws InvalidOptionError */
-  behave(changes: Partial<FakeBehaviour>): void;
+  setBehavior(changes: Partial<FakeBehavior>): void;
   /** A line of the script before all others; returns what takes it out again. */
-  answer(match: Match, answer: Answer): () => void;
+  reply(match: Match, answer: ScriptedReply): () => void;
   /** Every session so far, in the order in which they introduced themselves. */
   sessions(): readonly LoggedSession[];
   /** The statements of all sessions so far, without what opened them. */
@@ -88,7 +88,7 @@ export interface FakePostgres {
   drop(options?: { ending?: Ending; session?: number }): void;
   /** As a kill does: connections end, and the port refuses. */
   stop(options?: { ending?: Ending }): Promise<void>;
-  /** Listens again on the same port; the script and the behaviour stand. */
+  /** Listens again on the same port; the script and the behavior stand. */
   start(): Promise<void>;
   readonly on: Subscribe<FakePostgresEvents>;
   close(): Promise<void>;
@@ -109,11 +109,11 @@ const scriptRule: OptionRule<readonly ScriptLine[]> = {
 
 const shape = {
   script: scriptRule,
-  behaviour: {
+  behavior: {
     permitted: 'an object',
-    parse: (value: unknown, _field: string, owner: string) => readBehaviour(owner, value),
-    defaultValue: (_field: string, owner: string) => readBehaviour(owner, {}),
-  } satisfies OptionRule<FakeBehaviour>,
+    parse: (value: unknown, _field: string, owner: string) => parseBehavior(owner, value),
+    defaultValue: (_field: string, owner: string) => parseBehavior(owner, {}),
+  } satisfies OptionRule<FakeBehavior>,
   password: optional(string({ maxLength: 1_000 })),
   maxMessageBytes: integer({ min: 64, max: 1_073_741_824, default: 1_048_576 }),
   maxLoggedStatements: integer({ min: 1, max: 10_000_000, default: 10_000 }),
@@ -134,7 +134,7 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
   const script = new Script(settled.script);
   const connections = new Set<Session>();
   const entries: Entry[] = [];
-  let behaviour = readBehaviour('createFakePostgres', {});
+  let behavior = parseBehavior('createFakePostgres', {});
   let connectionsTotal = 0;
   let melting = Promise.resolve();
   let thaw = (): void => {};
@@ -148,7 +148,7 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
     script,
     password: settled.password,
     maxMessageBytes: settled.maxMessageBytes,
-    behaviour: () => behaviour,
+    behavior: () => behavior,
     thawed: () => melting,
     enter(session, parameters) {
       const number = entries.length + 1;
@@ -160,14 +160,14 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
     },
     hasRoom() {
       const inside = [...connections].filter(({ phase }) => isInside(phase));
-      return inside.length < behaviour.maxConnections;
+      return inside.length < behavior.maxConnections;
     },
     cancel(processId, secret) {
       const meant = entries.find(
         ({ identity }) => identity.processId === processId && identity.secret === secret,
       );
       announcer.emit('cancel', { session: meant?.identity.number });
-      if (behaviour.cancels) meant?.session.cancel();
+      if (behavior.cancels) meant?.session.cancel();
     },
     received(session, sql, values) {
       const entry = entryOf(session);
@@ -212,11 +212,11 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
     await empty;
   };
 
-  const behave = (changes: Partial<FakeBehaviour>): void => {
-    const wasFrozen = behaviour.frozen;
-    behaviour = readBehaviour('behave', { ...behaviour, ...changes });
-    if (behaviour.frozen === wasFrozen) return;
-    if (behaviour.frozen) melting = new Promise((resolve) => (thaw = resolve));
+  const setBehavior = (changes: Partial<FakeBehavior>): void => {
+    const wasFrozen = behavior.frozen;
+    behavior = parseBehavior('setBehavior', { ...behavior, ...changes });
+    if (behavior.frozen === wasFrozen) return;
+    if (behavior.frozen) melting = new Promise((resolve) => (thaw = resolve));
     else thaw();
   };
 
@@ -225,16 +225,16 @@ export async function createFakePostgres(options?: FakePostgresOptions): Promise
     thaw();
   };
 
-  behave(settled.behaviour);
+  setBehavior(settled.behavior);
   return {
     host: HOST,
     port,
     url: `postgres://fake${settled.password === undefined ? '' : `:${encodeURIComponent(settled.password)}`}@${HOST}:${port}/fake`,
-    get behaviour() {
-      return behaviour;
+    get behavior() {
+      return behavior;
     },
-    behave,
-    answer: (match, answer) => script.add(match, answer),
+    setBehavior,
+    reply: (match, answer) => script.add(match, answer),
     sessions: () => entries.map(logged),
     statements: () => entries.flatMap(({ statements }) => statements.map(({ sql }) => sql)),
     get connectionsTotal() {
@@ -270,7 +270,7 @@ function logged({ session, identity, parameters, statements }: Entry): LoggedSes
     processId: identity.processId,
     parameters,
     phase: session.phase,
-    saidGoodbye: session.saidGoodbye,
+    terminated: session.terminated,
     statements: [...statements],
   };
 }

@@ -26,7 +26,7 @@ export type Reply =
   | 'never';
 
 /** One statement as it came in. */
-export interface Question {
+export interface ReceivedStatement {
   readonly sql: string;
   /** What was bound to it; none in the simple protocol. */
   readonly values: readonly BoundValue[];
@@ -37,14 +37,14 @@ export interface Question {
 }
 
 /** A reply, or what finds it; `undefined` leaves the question to the next line of the script. */
-export type Answer =
+export type ScriptedReply =
   | Reply
-  | ((question: Question) => Reply | undefined | PromiseLike<Reply | undefined>);
+  | ((question: ReceivedStatement) => Reply | undefined | PromiseLike<Reply | undefined>);
 
 /** A pattern, or a statement without regard to case, blanks and the closing semicolon. */
 export type Match = RegExp | string;
 
-export type ScriptLine = readonly [match: Match, answer: Answer];
+export type ScriptLine = readonly [match: Match, answer: ScriptedReply];
 
 /** The lines that answer statements, the newest first. */
 export class Script {
@@ -55,7 +55,7 @@ export class Script {
   }
 
   /** Returns what takes the line out again. */
-  add(match: Match, answer: Answer): () => void {
+  add(match: Match, answer: ScriptedReply): () => void {
     const line: ScriptLine = [folded(match), answer];
     this.#lines.unshift(line);
     return () => {
@@ -64,7 +64,7 @@ export class Script {
     };
   }
 
-  async answer(question: Question): Promise<Reply | undefined> {
+  async answer(question: ReceivedStatement): Promise<Reply | undefined> {
     const sql = foldedSql(question.sql);
     for (const [match, answer] of this.#lines.slice()) {
       const isMeant = typeof match === 'string' ? match === sql : question.sql.search(match) !== -1;

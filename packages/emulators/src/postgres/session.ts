@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Answered, Answering, type AnsweringHost } from './answering.ts';
+import { type Answered, Answering, type AnsweringHost } from './responder.ts';
 import {
   authenticationOk,
   backendKeyData,
@@ -20,7 +20,7 @@ import {
   readyForQuery,
   type TransactionStatus,
 } from '@holdfast/protocols/postgres';
-import { type Ending, Outlet } from './outlet.ts';
+import { type Ending, Outlet } from './response-writer.ts';
 import { describeRows, encodeRows } from './row-encoding.ts';
 import { statementsIn } from './statements.ts';
 import { endsFailure, statusAfter } from './transaction-status.ts';
@@ -67,7 +67,7 @@ export class Session {
   identity: Identity | undefined;
   status: TransactionStatus = 'I';
   /** Whether the client has taken its leave in the words of the protocol. */
-  saidGoodbye = false;
+  terminated = false;
   readonly #socket: Socket;
   readonly #host: SessionHost;
   readonly #outlet: Outlet;
@@ -159,7 +159,7 @@ export class Session {
   }
 
   #receiveClient(): void {
-    const { reception } = this.#host.behaviour();
+    const { reception } = this.#host.behavior();
     if (typeof reception === 'object') this.terminate(reception.error, 'refused at the start');
     else if (reception === 'silent') this.phase = 'mute';
     else if (reception !== 'serve') this.drop(reception);
@@ -173,7 +173,7 @@ export class Session {
 
   #welcome(): void {
     const { processId = 0, secret = 0 } = this.identity ?? {};
-    const isStandby = this.#host.behaviour().role === 'standby' ? 'on' : 'off';
+    const isStandby = this.#host.behavior().role === 'standby' ? 'on' : 'off';
     this.phase = 'serving';
     this.#outlet.write(
       authenticationOk,
@@ -235,7 +235,7 @@ export class Session {
         this.#outlet.flush();
         break;
       case 'terminate':
-        this.saidGoodbye = true;
+        this.terminated = true;
         this.drop('fin');
         break;
       case 'encryption-request':

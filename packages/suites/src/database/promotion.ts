@@ -70,7 +70,10 @@ async function playOn(ground: ReplicatedGround, fence: TimelineFence): Promise<D
   await replica.stop();
   const restarted = ground.database({ ...options, acquireTimeoutMs: 500 });
   const refused = insertEntry(restarted, ledger.next());
-  await expect(refused).rejects.toMatchObject({ code: 'NO_WRITABLE_HOST', outcome: 'not-applied' });
+  await expect(refused).rejects.toMatchObject({
+    code: 'DATABASE_NO_WRITABLE_HOST',
+    outcome: 'not-applied',
+  });
   await replica.start();
   await untilTrue(
     async () => (await ledger.write((entry) => insertEntry(restarted, entry))) === 'done',

@@ -33,7 +33,7 @@ scenario(
       try {
         await lease.query('select pg_sleep($1)', [random() * 0.005], { timeoutMs });
       } catch (error) {
-        if (codeOf(error) !== 'QUERY_TIMEOUT') strange.push(error);
+        if (codeOf(error) !== 'DATABASE_QUERY_TIMEOUT') strange.push(error);
       } finally {
         lease.release();
       }

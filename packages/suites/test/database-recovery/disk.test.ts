@@ -59,7 +59,7 @@ async function openSpokenDisk(): Promise<SmallDisk> {
     mode: 'local',
     database,
     async fill() {
-      const empty = server.answer(/^insert into documents/, { error: '53100' });
+      const empty = server.reply(/^insert into documents/, { error: '53100' });
       return async () => empty();
     },
     entries: async () => kept,
@@ -100,7 +100,7 @@ scenario(
     const filledAtMs = systemClock.now();
     await untilTrue(async () => !(await write()));
     const detectedAfterMs = systemClock.now() - filledAtMs;
-    expect(refusals[0]).toMatchObject({ code: 'QUERY_FAILED', sqlState: '53100' });
+    expect(refusals[0]).toMatchObject({ code: 'DATABASE_QUERY_FAILED', sqlState: '53100' });
     expect(refusals[0]).toMatchObject({ outcome: 'not-applied' });
     const read = await database.query('select 1', [], { idempotent: true });
     expect(read.rowCount).toBe(1);

@@ -80,7 +80,7 @@ scenario(
     expect(errors).toEqual(
       Array.from({ length: CROWD }, () =>
         expect.objectContaining({
-          code: 'ACQUIRE_TIMEOUT',
+          code: 'DATABASE_ACQUIRE_TIMEOUT',
           outcome: 'not-applied',
           pool: expect.objectContaining({ busy: 2, idle: 0 }),
         }),

@@ -116,9 +116,11 @@ scenario(
       }),
     );
     const codes = new Set(ends.map(({ error }) => codeOf(error)));
-    expect([...codes].every((code) => code === 'QUERY_TIMEOUT' || code === 'ACQUIRE_TIMEOUT')).toBe(
-      true,
-    );
+    expect(
+      [...codes].every(
+        (code) => code === 'DATABASE_QUERY_TIMEOUT' || code === 'DATABASE_ACQUIRE_TIMEOUT',
+      ),
+    ).toBe(true);
     const slowestMs = Math.max(...ends.map(({ tookMs }) => tookMs));
     expect(slowestMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
     await sleep(systemClock, Math.max(0, frozenAtMs + TIMEOUT_MS * 4 - systemClock.now()));

@@ -1,5 +1,9 @@
 import { expect } from '@jest/globals';
-import { type ReplicatedStore, createReplicatedStore, registerTableSql } from '@holdfast/database';
+import {
+  type ReplicatedStore,
+  createReplicatedStore,
+  registerTableSql,
+} from '@holdfast/database/replicated';
 import { systemClock } from '@holdfast/foundation';
 import { type Ground, openGround } from '../../src/database/ground.ts';
 import { scenario } from '../../src/database/scenario.ts';
@@ -96,7 +100,7 @@ scenario(
     expect(tookMs).toBeLessThan(TIMEOUT_MS);
     await west?.primary.freeze();
     const refusedFromMs = systemClock.now();
-    await expect(store.read('plan')).rejects.toMatchObject({ code: 'QUORUM_UNAVAILABLE' });
+    await expect(store.read('plan')).rejects.toMatchObject({ code: 'DATABASE_QUORUM_UNAVAILABLE' });
     const refusedAfterMs = systemClock.now() - refusedFromMs;
     expect(refusedAfterMs).toBeLessThan(TIMEOUT_MS * 2);
     await Promise.all([east?.primary.thaw(), west?.primary.thaw()]);

@@ -158,7 +158,7 @@ async function playCuts(
   return {
     accepted: audit.acknowledged,
     delivered: audit.acknowledged - audit.lost.length,
-    note: `${played.cuts} cuts, ${played.unknown} COMMIT_UNKNOWN, ${audit.unknown.there} of them committed`,
+    note: `${played.cuts} cuts, ${played.unknown} DATABASE_COMMIT_UNKNOWN, ${audit.unknown.there} of them committed`,
   };
 }
 
@@ -236,6 +236,6 @@ function isUnknown(error: unknown): boolean {
     typeof error === 'object' &&
     error !== null &&
     'code' in error &&
-    error.code === 'COMMIT_UNKNOWN'
+    error.code === 'DATABASE_COMMIT_UNKNOWN'
   );
 }

@@ -1,0 +1,86 @@
+import { expect, test } from '@jest/globals';
+import { type Clock, Deadlines, CallDeadline } from '@holdfast/foundation';
+import { createFakeClock } from '@holdfast/foundation/testing';
+import { limitOf } from '../../src/calls/call-deadline.ts';
+import { PrimaryAwaited } from '../../src/hosts/primary-waiters.ts';
+
+const FALLBACK_MS = 100;
+
+test('calls with the common timeout share one timer, and each is over at its own moment', async () => {
+  const clock = createFakeClock();
+  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const over: string[] = [];
+  for (const name of ['first', 'second', 'third']) {
+    const limit = limitOf('test', undefined, bounds);
+    limit.current = { cancel: ({ kind }) => void over.push(`${name} by ${kind}`) };
+    await clock.advance(10);
+  }
+  expect(clock.pendingTimers).toBe(1);
+  await clock.advance(70);
+  expect(over).toEqual(['first by deadline']);
+  await clock.advance(10);
+  expect(over).toEqual(['first by deadline', 'second by deadline']);
+  await clock.advance(10);
+  expect(over).toHaveLength(3);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a released call is never interrupted, and the last one leaves no timer for longer than its timeout', async () => {
+  const clock = createFakeClock();
+  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  let interrupted = 0;
+  const limit = limitOf('test', undefined, bounds);
+  limit.current = { cancel: () => void (interrupted += 1) };
+  limit.release();
+  await clock.advance(FALLBACK_MS);
+  expect(interrupted).toBe(0);
+  expect(limit.cancellation).toBeUndefined();
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a call with a timeout of its own is over by that, and takes its timer along', async () => {
+  const clock = createFakeClock();
+  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const short = limitOf('test', { timeoutMs: 20 }, bounds);
+  const long = limitOf('test', { timeoutMs: 500 }, bounds);
+  await clock.advance(20);
+  expect([short.cancellation, long.cancellation]).toEqual([{ kind: 'deadline' }, undefined]);
+  long.release();
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a signal ends a call that shares its timer, with the reason of the signal', async () => {
+  const clock = createFakeClock();
+  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const caller = new AbortController();
+  const limit = limitOf('test', { signal: caller.signal }, bounds);
+  const over: unknown[] = [];
+  limit.current = { cancel: (by) => void over.push(by) };
+  caller.abort('enough');
+  await clock.advance(FALLBACK_MS);
+  expect(over).toEqual([{ kind: 'signal', reason: 'enough' }]);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a caller who waits for a primary holds the process by a timer, although the shared one does not', async () => {
+  const fake = createFakeClock();
+  const holding: boolean[] = [];
+  const clock: Clock = {
+    now: () => fake.now(),
+    epochMs: () => fake.epochMs(),
+    schedule(delayMs, callback, options) {
+      holding.push(options?.holdsProcess ?? true);
+      return fake.schedule(delayMs, callback, options);
+    },
+  };
+  const deadlines = new Deadlines(clock, FALLBACK_MS);
+  const awaited = new PrimaryAwaited(clock, 1, () => new Error('no primary'));
+  const waiting = awaited.wait(
+    new CallDeadline(clock, FALLBACK_MS, undefined, deadlines),
+    FALLBACK_MS,
+  );
+  expect(holding).toEqual([false, true]);
+  const [settled] = await Promise.allSettled([waiting, fake.advance(FALLBACK_MS)]);
+  expect(settled).toMatchObject({ status: 'rejected', reason: { message: 'no primary' } });
+  expect(fake.pendingTimers).toBe(0);
+});

@@ -1,0 +1,212 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { nextEvent } from '@holdfast/foundation';
+import { DatabaseError, type Transaction } from '../../src/index.ts';
+import { Opened, failureOf, statementsLike } from '../open-database.ts';
+
+const opened = new Opened();
+afterEach(() => opened.close());
+
+test('a transaction commits what it did and says where in the log', async () => {
+  const { db, server } = await opened.database();
+  server.setBehavior({ lsn: '0/3000028', timeline: 3 });
+  server.reply('insert into t', { command: 'INSERT 0 1' });
+  const { value, token } = await db.transaction(
+    async (tx) => {
+      await tx.query('insert into t');
+      return tx.attempt;
+    },
+    { isolation: 'serializable' },
+  );
+  expect(value).toBe(1);
+  expect(token).toEqual({ timeline: 3, lsn: '0/3000028' });
+  expect(server.statements()[0]).toBe('begin isolation level serializable');
+});
+
+test('a callback that throws has its transaction rolled back, and its own error comes out', async () => {
+  const { db, server } = await opened.database();
+  const mine = new TypeError('mine');
+  expect(await failureOf(db.transaction(() => Promise.reject(mine)))).toBe(mine);
+  expect(server.statements()).toEqual(['begin', 'rollback']);
+});
+
+test('COMMIT answered with ROLLBACK is an error', async () => {
+  const { db, server } = await opened.database();
+  server.reply('insert into t', { error: '23505' });
+  const call = db.transaction(async (tx) => {
+    await tx.query('insert into t').catch(() => undefined);
+  });
+  expect(await failureOf(call)).toMatchObject({
+    code: 'DATABASE_COMMIT_ROLLED_BACK',
+    outcome: 'not-applied',
+  });
+});
+
+test('a serialization failure runs the callback again, within its budget', async () => {
+  const { db, server } = await opened.database();
+  let left = 2;
+  server.reply('update t', () => {
+    left -= 1;
+    return left >= 0 ? { error: '40001' } : { command: 'UPDATE 1' };
+  });
+  const { value } = await db.transaction(async (tx) => {
+    await tx.query('update t');
+    return tx.attempt;
+  });
+  expect(value).toBe(3);
+  expect(db.getStats().transactionRetries).toBe(2);
+
+  left = 100;
+  const call = db.transaction(async (tx) => tx.query('update t'), { maxRetries: 1 });
+  expect(await failureOf(call)).toMatchObject({ code: 'DATABASE_QUERY_FAILED', sqlState: '40001' });
+});
+
+test('a link lost before COMMIT means not applied, and the callback is run again only if it may be', async () => {
+  const { db, server } = await opened.database();
+  server.reply('insert into t', 'never');
+  let runs = 0;
+  const work = async (tx: Transaction): Promise<void> => {
+    runs += 1;
+    if (runs === 3) await tx.query('select 1');
+    else await tx.query('insert into t');
+  };
+  server.on('statement', ({ sql }) => {
+    if (sql === 'insert into t') server.drop();
+  });
+  expect(await failureOf(db.transaction(work))).toMatchObject({
+    code: 'DATABASE_CONNECTION_LOST',
+    outcome: 'not-applied',
+  });
+  expect(runs).toBe(1);
+  await db.transaction(work, { rerunOnLoss: true });
+  expect(runs).toBe(3);
+});
+
+test('a link lost between COMMIT and its answer is called unknown', async () => {
+  const { db, server } = await opened.database();
+  server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: 2 });
+  expect(await failureOf(db.transaction(async (tx) => tx.query('select 1')))).toMatchObject({
+    code: 'DATABASE_COMMIT_UNKNOWN',
+    outcome: 'unknown',
+    phase: 'commit-sent',
+  });
+  expect(db.getStats().commitsUnknown).toBe(1);
+});
+
+test('wherever the answer to COMMIT is cut, what is said of it is right', async () => {
+  const { db, server } = await opened.database({ reconnect: { initialDelayMs: 1, maxDelayMs: 1 } });
+  // CommandComplete of COMMIT is 12 bytes: from there on the answer is known.
+  const answers: string[] = [];
+  for (let bytes = 0; bytes <= 40; bytes += 1) {
+    const stop = server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: bytes });
+    answers.push(
+      await db
+        .transaction(async (tx) => tx.query('select 1'))
+        .then(
+          () => 'committed',
+          (error: unknown) => (error instanceof DatabaseError ? error.code : String(error)),
+        ),
+    );
+    stop();
+  }
+  expect(answers.slice(0, 12)).toEqual(Array.from({ length: 12 }, () => 'DATABASE_COMMIT_UNKNOWN'));
+  expect(new Set(answers.slice(12))).toEqual(new Set(['committed']));
+});
+
+test('an unknown COMMIT is looked up by its marker row where that is asked for', async () => {
+  const { db, server } = await opened.database();
+  server.reply(/^insert into holdfast_commit_marker/, { command: 'INSERT 0 1' });
+  let isThere = true;
+  server.reply(/^select committed from holdfast_commit_marker/, () => ({
+    rows: [{ committed: isThere }],
+  }));
+  server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: 0 });
+  const { value } = await db.transaction(() => 'done', { resolveCommit: true });
+  expect(value).toBe('done');
+
+  isThere = false;
+  expect(await failureOf(db.transaction(() => 'done', { resolveCommit: true }))).toMatchObject({
+    code: 'DATABASE_CONNECTION_LOST',
+    outcome: 'not-applied',
+  });
+  expect(db.getStats()).toMatchObject({ commitsResolved: 2, commitsUnknown: 0 });
+});
+
+test('a failed savepoint is undone alone', async () => {
+  const { db, server } = await opened.database();
+  server.reply('insert into t', { error: '23505' });
+  const { value } = await db.transaction(async (tx) => {
+    const inner = await tx
+      .transaction(async (nested) => nested.query('insert into t'))
+      .catch(() => 'undone');
+    await tx.query('select 1');
+    return inner;
+  });
+  expect(value).toBe('undone');
+  expect(statementsLike(server, /^rollback to savepoint/)).toBe(1);
+  expect(statementsLike(server, /^commit/)).toBe(1);
+});
+
+test('asking the pool inside a transaction is refused at once instead of waiting for itself', async () => {
+  const { db } = await opened.database({ max: 1 });
+  const asks: ((tx: Transaction) => Promise<unknown>)[] = [
+    () => db.query('select 1'),
+    () => db.transaction(() => 1),
+    () => db.acquire(),
+    () => db.batch([{ text: 'select 1' }]),
+    () => db.read('any', (reader) => reader.query('select 1')),
+    () => db.session().query('select 1'),
+  ];
+  for (const ask of asks) {
+    expect(await failureOf(db.transaction(ask))).toMatchObject({ code: 'DATABASE_NESTED_ACQUIRE' });
+  }
+  await db.transaction(async (tx) => tx.query('select 1'));
+});
+
+test('a handle used after its transaction ended sends nothing', async () => {
+  const { db, server } = await opened.database();
+  let escaped: Transaction | undefined;
+  await db.transaction((tx) => {
+    escaped = tx;
+  });
+  const before = server.statements().length;
+  expect(await failureOf(escaped?.query('delete from t') ?? Promise.resolve())).toMatchObject({
+    code: 'DATABASE_TRANSACTION_ENDED',
+    outcome: 'not-applied',
+  });
+  expect(server.statements()).toHaveLength(before);
+});
+
+test('a transaction past its deadline ends although its callback does not', async () => {
+  const { db, server } = await opened.database({ max: 1 });
+  await db.query('select 1');
+  const call = db.transaction(
+    (tx) =>
+      new Promise<void>((resolve) => {
+        tx.signal.addEventListener('abort', () => resolve(), { once: true });
+      }),
+    { timeoutMs: 150 },
+  );
+  expect(await failureOf(call)).toMatchObject({
+    code: 'DATABASE_QUERY_TIMEOUT',
+    outcome: 'not-applied',
+  });
+  await db.query('select 1');
+  expect(server.statements()).toContain('rollback');
+});
+
+test('statements of a dead transaction run nowhere else', async () => {
+  const { db, server } = await opened.database({ max: 1 });
+  const call = db.transaction(async (tx) => {
+    await tx.query('select 1');
+    const lost = nextEvent(db, 'lost');
+    server.drop();
+    await lost;
+    await tx.query('delete from t');
+  });
+  expect(await failureOf(call)).toMatchObject({
+    code: 'DATABASE_CONNECTION_LOST',
+    outcome: 'not-applied',
+  });
+  await db.query('select 1');
+  expect(statementsLike(server, /^delete/)).toBe(0);
+});

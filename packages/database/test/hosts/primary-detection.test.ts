@@ -1,0 +1,108 @@
+import { expect, test } from '@jest/globals';
+import { type Candidate, elect, roleOf } from '../../src/hosts/primary-detection.ts';
+
+/** What the electorate knows beside its hosts; `last` is a place in their list. */
+interface Known {
+  readonly timeline: number;
+  readonly followed: number;
+  readonly doubtSinceMs: number;
+  readonly last: number;
+  readonly minHostsSeen: number;
+}
+
+interface Named extends Candidate {
+  readonly name: string;
+}
+
+const primary = (name: string, timeline: number, askedMs = 10): Named => ({
+  name,
+  sighting: { writable: true, timeline },
+  askedMs,
+});
+const standby = (name: string, timeline: number, askedMs = 10): Named => ({
+  name,
+  sighting: { writable: false, timeline },
+  askedMs,
+});
+const silent = (name: string, askedMs = 10): Named => ({ name, sighting: undefined, askedMs });
+
+test.each<[string, Named[], Partial<Known>, string | undefined]>([
+  ['the one primary among standbys', [standby('a', 1), primary('b', 1)], {}, 'b'],
+  ['nobody among standbys', [standby('a', 1), standby('b', 1)], {}, undefined],
+  ['nobody before all were asked', [primary('a', 1), silent('b', -Infinity)], {}, undefined],
+  ['a primary although another does not answer', [primary('a', 1), silent('b')], {}, 'a'],
+  ['the later timeline of two', [primary('a', 1), primary('b', 2)], {}, 'b'],
+  ['the last one of two alike', [primary('a', 1), primary('b', 1)], { last: 1 }, 'b'],
+  [
+    'nobody on a timeline that was left',
+    [primary('a', 1), standby('b', 2)],
+    { timeline: 2 },
+    undefined,
+  ],
+  [
+    'nobody before the others were asked again',
+    [primary('a', 1, 30), standby('b', 1, 10)],
+    { timeline: 1, doubtSinceMs: 20 },
+    undefined,
+  ],
+  [
+    'a promoted one without asking the others',
+    [silent('a', 10), primary('b', 2, 30)],
+    { timeline: 1, followed: 1, doubtSinceMs: 20 },
+    'b',
+  ],
+  [
+    'a promoted one also when a standby has shown its timeline before',
+    [silent('a', 10), primary('b', 2, 30), standby('c', 2, 10)],
+    { timeline: 2, followed: 1, doubtSinceMs: 20 },
+    'b',
+  ],
+  [
+    'nobody when a standby is on a later timeline',
+    [primary('a', 1), standby('b', 2)],
+    {},
+    undefined,
+  ],
+  [
+    'nobody when fewer answer than must',
+    [primary('a', 1), silent('b'), silent('c')],
+    { minHostsSeen: 2 },
+    undefined,
+  ],
+  [
+    'a primary when as many answer as must',
+    [primary('a', 1), standby('b', 1), silent('c')],
+    { minHostsSeen: 2 },
+    'a',
+  ],
+])('elects %s', (_, hosts, known, name) => {
+  const { last, ...rest } = known;
+  const lastHost = last === undefined ? undefined : hosts[last];
+  const fresh = { doubtSinceMs: 0, timeline: 0, followed: 0, minHostsSeen: 1 };
+  expect(elect({ ...fresh, ...rest, hosts, last: lastHost })?.name).toBe(name);
+});
+
+test('a primary that was not elected is fenced, one that does not answer is offline', () => {
+  const [old, current, gone, unasked] = [
+    primary('old', 1),
+    primary('current', 2),
+    silent('gone'),
+    silent('unasked', -Infinity),
+  ];
+  const hosts = [old, current, gone, unasked, standby('standby', 2)];
+  const electorate = {
+    hosts,
+    last: current,
+    doubtSinceMs: 0,
+    timeline: 2,
+    followed: 2,
+    minHostsSeen: 1,
+  };
+  expect(hosts.map((host) => roleOf(host, electorate))).toEqual([
+    'fenced',
+    'primary',
+    'offline',
+    'unknown',
+    'standby',
+  ]);
+});

@@ -1,0 +1,371 @@
+import { expect, test } from '@jest/globals';
+import { createEmitter, CallDeadline, seededRandom } from '@holdfast/foundation';
+import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
+import type { DatabaseEvents } from '../../src/events.ts';
+import { HostPool, type PoolSettings } from '../../src/pool/host-pool.ts';
+import type { Slot } from '../../src/pool/pooled-connection.ts';
+import { ScriptedConnector, hostError, serverError } from './scripted-connection.ts';
+
+interface Bench {
+  readonly pool: HostPool;
+  readonly clock: FakeClock;
+  readonly connector: ScriptedConnector;
+  readonly take: (timeoutMs?: number, signal?: AbortSignal) => Promise<Slot>;
+}
+
+function open(changes: Partial<PoolSettings> = {}): Bench {
+  const clock = createFakeClock();
+  const connector = new ScriptedConnector();
+  const settings: PoolSettings = {
+    max: 2,
+    maxWaiting: 100,
+    acquireTimeoutMs: 1_000,
+    cancelGraceMs: 500,
+    validateAfterIdleMs: 1_000,
+    validationTimeoutMs: 500,
+    idleTimeoutMs: 60_000,
+    maxLifetimeMs: 1_800_000,
+    reconnect: { initialDelayMs: 20, maxDelayMs: 200 },
+    ...changes,
+  };
+  const pool = new HostPool({
+    name: 'db:5432',
+    connect: connector.connect,
+    settings,
+    events: createEmitter<DatabaseEvents>('test:database'),
+    clock,
+    random: seededRandom(7),
+  });
+  const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<Slot> => {
+    const limit = new CallDeadline(clock, timeoutMs, signal === undefined ? undefined : [signal]);
+    try {
+      return await pool.acquire(limit);
+    } finally {
+      limit.release();
+    }
+  };
+  return { pool, clock, connector, take };
+}
+
+/** What a promise has come to by now. */
+async function fateOf(clock: FakeClock, promise: Promise<unknown>): Promise<string> {
+  let fate = 'pending';
+  promise.then(
+    () => void (fate = 'served'),
+    (error: unknown) => void (fate = codeOf(error)),
+  );
+  await clock.advance(0);
+  return fate;
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error
+    ? String(error.code)
+    : String(error);
+}
+
+test('waiters are served in the order in which they came', async () => {
+  const { clock, take } = open({ max: 1 });
+  const first = await take();
+  const order: number[] = [];
+  const others = [1, 2, 3].map(async (which) => {
+    const slot = await take();
+    order.push(which);
+    slot.release();
+  });
+  await clock.advance(0);
+  expect(order).toEqual([]);
+  first.release();
+  await Promise.all(others);
+  expect(order).toEqual([1, 2, 3]);
+});
+
+test('never are there more links than max, and one released goes straight to a waiter', async () => {
+  const { connector, take } = open({ max: 2 });
+  const [one, two] = await Promise.all([take(), take()]);
+  const third = take();
+  expect(connector.attempts).toBe(2);
+  two.release();
+  expect((await third).link).toBe(two.link);
+  expect(one.link).not.toBe(two.link);
+});
+
+test('a waiter hears at its own deadline how the pool stands, and leaves nothing behind', async () => {
+  const { clock, take } = open({ max: 1, acquireTimeoutMs: 250 });
+  const held = await take();
+  const late = take().catch((error: unknown) => error);
+  await clock.advance(249);
+  expect(await fateOf(clock, late)).toBe('pending');
+  await clock.advance(1);
+  expect(await late).toMatchObject({
+    code: 'DATABASE_ACQUIRE_TIMEOUT',
+    outcome: 'not-applied',
+    phase: 'not-sent',
+    waitedMs: 250,
+    pool: { busy: 1, waiting: 1, max: 1 },
+  });
+  held.release();
+  expect(await fateOf(clock, take())).toBe('served');
+});
+
+test('a call whose own deadline is shorter than the time to acquire hears at that', async () => {
+  const { clock, take } = open({ max: 1 });
+  await take();
+  const late = take(40).catch(codeOf);
+  await clock.advance(40);
+  expect(await late).toBe('DATABASE_ACQUIRE_TIMEOUT');
+});
+
+test('beyond maxWaiting a caller is refused at once', async () => {
+  const { clock, pool, take } = open({ max: 1, maxWaiting: 1 });
+  await take();
+  const waiting = take();
+  expect(await fateOf(clock, take())).toBe('DATABASE_POOL_OVERLOADED');
+  expect(await fateOf(clock, waiting)).toBe('pending');
+  expect(pool.getStats()).toMatchObject({ overloaded: 1, waiting: 1 });
+});
+
+test('an aborted waiter settles within a turn with its own reason, and the line closes up', async () => {
+  const { clock, take, pool } = open({ max: 1 });
+  const held = await take();
+  const abort = new AbortController();
+  const quitter = take(1_000, abort.signal).catch((reason: unknown) => reason);
+  const next = take();
+  abort.abort('changed my mind');
+  expect(await quitter).toBe('changed my mind');
+  expect(pool.snapshot().waiting).toBe(1);
+  held.release();
+  expect(await fateOf(clock, next)).toBe('served');
+});
+
+test('while the server is away waiters are held and one knock at a time asks for it', async () => {
+  const { clock, connector, take } = open({ max: 20, acquireTimeoutMs: 60_000 });
+  connector.failure = hostError('ECONNREFUSED');
+  const callers = Array.from({ length: 20 }, () => take());
+  await clock.advance(1_000);
+  expect(connector.attempts).toBeLessThanOrEqual(10);
+  const before = connector.attempts;
+  await clock.advance(10_000);
+  expect(connector.attempts - before).toBeLessThanOrEqual(100);
+  expect(connector.attempts - before).toBeGreaterThan(30);
+  connector.failure = undefined;
+  await clock.advance(200);
+  await Promise.all(callers);
+  expect(connector.links).toHaveLength(20);
+});
+
+test('a server that lets in and hangs up at once is knocked at no more often than one that is away', async () => {
+  const { clock, connector, take } = open({ max: 5 });
+  const stop = new AbortController();
+  const caller = (async () => {
+    while (!stop.signal.aborted) {
+      const slot = await take();
+      connector.links.at(-1)?.lose(hostError('ECONNRESET'));
+      slot.release();
+    }
+  })();
+  await clock.advance(3_000);
+  expect(connector.attempts).toBeLessThanOrEqual(30);
+  stop.abort();
+  await clock.settle(caller);
+});
+
+test('a lost link frees its place in the same tick, and a waiter gets a new one', async () => {
+  const { clock, connector, take, pool } = open({ max: 1 });
+  await take();
+  const waiting = take();
+  await clock.advance(500);
+  connector.links[0]?.lose(hostError('ECONNRESET'));
+  expect(pool.snapshot()).toMatchObject({ busy: 0, connecting: 1 });
+  expect((await waiting).link).toBe(connector.links[1]);
+});
+
+test('a refused password fails whoever waits at once, with the server as the cause', async () => {
+  const { clock, connector, take } = open();
+  connector.failure = serverError('28P01');
+  const refused = take().catch((error: unknown) => error);
+  await clock.advance(0);
+  expect(await refused).toMatchObject({
+    code: 'DATABASE_CONNECT_REFUSED',
+    sqlState: '28P01',
+    retryable: false,
+    outcome: 'not-applied',
+  });
+});
+
+test('53300 lowers the cap to what the server lets in, nobody fails, and the cap grows again', async () => {
+  const { clock, connector, take, pool } = open({
+    max: 20,
+    maxWaiting: 1_000,
+    acquireTimeoutMs: 60_000,
+  });
+  let limit = 8;
+  connector.decide = () =>
+    connector.links.filter(({ alive }) => alive).length >= limit ? serverError('53300') : undefined;
+  let served = 0;
+  const serve = async (): Promise<void> => {
+    const slot = await take();
+    await clockTurn();
+    served += 1;
+    slot.release();
+  };
+  await Promise.all(Array.from({ length: 600 }, serve));
+  expect(served).toBe(600);
+  expect(pool.snapshot()).toMatchObject({ cap: 8, total: 8 });
+  const attempts = connector.attempts;
+  expect(attempts).toBeLessThan(40);
+  limit = 20;
+  await clock.advance(2_000);
+  await Promise.all(Array.from({ length: 200 }, serve));
+  expect(pool.snapshot().cap).toBeGreaterThan(8);
+});
+
+function clockTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+test('a link that was idle for long is asked for a sign of life, and cut when it gives none', async () => {
+  const { clock, connector, take } = open({ max: 2, acquireTimeoutMs: 10_000 });
+  (await take()).release();
+  await clock.advance(2_000);
+  const [old] = connector.links;
+  old?.prompt.delete('');
+  const waiting = take();
+  await clock.advance(499);
+  expect(old?.sent).toEqual(['']);
+  expect(await fateOf(clock, waiting)).toBe('pending');
+  await clock.advance(1);
+  expect((await waiting).link).toBe(connector.links[1]);
+  expect(old?.alive).toBe(false);
+});
+
+test('one used a moment ago is lent without asking', async () => {
+  const { clock, connector, take } = open();
+  (await take()).release();
+  await clock.advance(900);
+  await take();
+  expect(connector.links[0]?.sent).toEqual([]);
+});
+
+test('after one link was lost every other is asked before it is lent', async () => {
+  const { clock, connector, take } = open({ max: 2 });
+  const [one, two] = await Promise.all([take(), take()]);
+  await clock.advance(10);
+  connector.links[0]?.lose(hostError('ECONNRESET'));
+  one.release();
+  await clock.advance(10);
+  two.release();
+  await clock.settle(take());
+  expect(connector.links[1]?.sent).toEqual(['']);
+});
+
+test('an open transaction is rolled back before the link is lent again', async () => {
+  const { clock, connector, take } = open({ max: 1 });
+  const slot = await take();
+  const [link] = connector.links;
+  if (link !== undefined) link.status = 'T';
+  slot.release();
+  const next = await clock.settle(take());
+  expect(next.link).toBe(link);
+  expect(link?.sent).toEqual(['rollback']);
+});
+
+test('a link that does not roll back in time is cut', async () => {
+  const { clock, connector, take } = open({ max: 1 });
+  const slot = await take();
+  const [link] = connector.links;
+  link?.prompt.delete('rollback');
+  if (link !== undefined) link.status = 'E';
+  slot.release();
+  const next = take();
+  await clock.advance(500);
+  expect((await next).link).toBe(connector.links[1]);
+  expect(link?.alive).toBe(false);
+});
+
+test('a query given up is cancelled, and its link lent to nobody before the cancel is over', async () => {
+  const { clock, connector, take } = open({ max: 1 });
+  const slot = await take();
+  const [link] = connector.links;
+  let hangUp = (_over: boolean): void => undefined;
+  if (link !== undefined) {
+    link.cancel = () =>
+      new Promise((resolve) => {
+        hangUp = resolve;
+      });
+  }
+  const limit = new CallDeadline(clock, 100);
+  const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
+  await clock.advance(100);
+  expect(await given).toMatchObject({ over: { kind: 'deadline' }, sent: true });
+  slot.release();
+  const next = take();
+  link?.refuse('57014');
+  expect(await fateOf(clock, next)).toBe('pending');
+  hangUp(true);
+  expect((await clock.settle(next)).link).toBe(link);
+});
+
+test('a link whose query does not end within the grace is cut', async () => {
+  const { clock, connector, take } = open({ max: 1 });
+  const slot = await take();
+  const [link] = connector.links;
+  if (link !== undefined) link.onCancel = () => true;
+  const limit = new CallDeadline(clock, 100);
+  const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
+  await clock.advance(100);
+  await given;
+  slot.release();
+  await clock.advance(499);
+  expect(link?.alive).toBe(true);
+  await clock.advance(1);
+  expect(link?.alive).toBe(false);
+  expect((await clock.settle(take())).link).toBe(connector.links[1]);
+});
+
+test('links not needed for long are closed, and no timer is left', async () => {
+  const { clock, connector, take, pool } = open({ idleTimeoutMs: 5_000 });
+  (await take()).release();
+  await clock.advance(5_000);
+  expect(connector.links[0]?.closed).toBe(true);
+  expect(pool.snapshot().total).toBe(0);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('no link grows older than its lifetime, less what chance takes off', async () => {
+  const { clock, connector, take } = open({ max: 1, maxLifetimeMs: 10_000 });
+  (await take()).release();
+  for (let second = 0; second < 11; second += 1) {
+    await clock.advance(1_000);
+    (await clock.settle(take())).release();
+  }
+  expect(connector.links[0]?.closed).toBe(true);
+  expect(connector.links).toHaveLength(2);
+});
+
+test('an idle link beyond its lifetime is not lent any more', async () => {
+  const { clock, connector, take } = open({
+    max: 1,
+    maxLifetimeMs: 10_000,
+    validateAfterIdleMs: 60_000,
+  });
+  (await take()).release();
+  await clock.advance(10_000);
+  (await clock.settle(take())).release();
+  expect(connector.links[0]?.closed).toBe(true);
+  expect(connector.links).toHaveLength(2);
+});
+
+test('closing waits for links on loan, and cuts them at last', async () => {
+  const { clock, connector, take, pool } = open({ max: 1 });
+  await take();
+  const waiting = take();
+  const closed = pool.close();
+  expect(await fateOf(clock, closed)).toBe('pending');
+  expect(await fateOf(clock, take())).toBe('DATABASE_CLOSED');
+  pool.cut();
+  expect(await fateOf(clock, waiting)).toBe('DATABASE_CLOSED');
+  await closed;
+  expect(connector.links[0]?.alive).toBe(false);
+  expect(clock.pendingTimers).toBe(0);
+});

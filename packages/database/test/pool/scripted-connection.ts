@@ -1,0 +1,127 @@
+import type { QueryResult } from '../../src/database.ts';
+import {
+  type Connect,
+  type Link,
+  LinkFailure,
+  type Reply,
+  type TransactionStatus,
+} from '../../src/connection/connection.ts';
+
+const EMPTY: QueryResult<never> = { rows: [], rowCount: 0, command: '', fields: [] };
+
+/** A link that answers when it is told to. */
+export class ScriptedLink implements Link {
+  onLost: ((error: unknown) => void) | undefined;
+  alive = true;
+  status: TransactionStatus = 'I';
+  backendPid = 1;
+  readonly commands: readonly string[] = [];
+  readonly sent: string[] = [];
+  cancels = 0;
+  /** What a CancelRequest does; by default it ends the statement with 57014. */
+  onCancel: () => boolean = () => {
+    this.refuse('57014');
+    return true;
+  };
+  /** Statements answered at once; others wait for `answer` or `refuse`. */
+  readonly prompt = new Set<string>(['', 'rollback']);
+  closed = false;
+  #pending:
+    | { resolve: (result: QueryResult<never>) => void; reject: (why: unknown) => void }
+    | undefined;
+
+  run(statement: { text: string }): Promise<QueryResult<never>> {
+    this.sent.push(statement.text);
+    if (!this.alive) return Promise.reject(new LinkFailure('lost', new Error('cut'), false));
+    if (this.prompt.has(statement.text)) {
+      if (statement.text === 'rollback') this.status = 'I';
+      return Promise.resolve(EMPTY);
+    }
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject };
+    });
+  }
+
+  send(statement: { text: string }, reply: Reply<never>): void {
+    this.run(statement).then(
+      (result) => reply.answered(result),
+      (failure: LinkFailure) => reply.failed(failure),
+    );
+  }
+
+  async runThen(): Promise<never> {
+    throw new TypeError('not scripted');
+  }
+
+  async pipeline(): Promise<never> {
+    throw new TypeError('not scripted');
+  }
+
+  async cancel(): Promise<boolean> {
+    this.cancels += 1;
+    return this.onCancel();
+  }
+
+  hold(): void {
+    // Nothing to hold.
+  }
+
+  close(): void {
+    this.closed = true;
+    this.alive = false;
+  }
+
+  destroy(): void {
+    this.lose(new Error('cut'));
+  }
+
+  answer(status: TransactionStatus = 'I'): void {
+    this.status = status;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.resolve(EMPTY);
+  }
+
+  refuse(sqlState: string): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.reject(new LinkFailure('refused', serverError(sqlState), true));
+  }
+
+  lose(error: unknown): void {
+    if (!this.alive) return;
+    this.alive = false;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.reject(new LinkFailure('lost', error, true));
+    this.onLost?.(error);
+  }
+}
+
+/** As pg makes them. */
+export function serverError(sqlState: string): Error {
+  return Object.assign(new Error(`error ${sqlState}`), { code: sqlState, severity: 'ERROR' });
+}
+
+export function hostError(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+/** Connects as it is told to, and keeps what it made. */
+export class ScriptedConnector {
+  readonly links: ScriptedLink[] = [];
+  attempts = 0;
+  /** What the next attempts fail with; `undefined`: they succeed. */
+  failure: Error | undefined;
+  /** Asked at each attempt, before `failure`. */
+  decide: (() => Error | undefined) | undefined;
+
+  readonly connect: Connect = async () => {
+    this.attempts += 1;
+    const failure = this.decide === undefined ? this.failure : this.decide();
+    if (failure !== undefined) throw failure;
+    const link = new ScriptedLink();
+    this.links.push(link);
+    return link;
+  };
+}
