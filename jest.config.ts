@@ -20,7 +20,14 @@ const config: Config = {
       testMatch: ['<rootDir>/packages/*/test/**/*.test.ts'],
       testPathIgnorePatterns: ['packages/(suites|tidy)/'],
     },
-    { ...project, displayName: 'tidy', testMatch: ['<rootDir>/packages/tidy/test/**/*.test.ts'] },
+    {
+      ...project,
+      displayName: 'tidy',
+      testMatch: [
+        '<rootDir>/packages/tidy/test/**/*.test.ts',
+        '<rootDir>/packages/suites/planted/*.test.ts',
+      ],
+    },
     {
       ...project,
       displayName: 'infrastructure',

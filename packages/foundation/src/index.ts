@@ -15,6 +15,7 @@ export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
 export { settlesWithin, withDeadline } from './deadline.ts';
 export { type Deadline, Deadlines } from './deadlines.ts';
 export { derivedSeed } from './derived-seed.ts';
+export { environment } from './environment.ts';
 export {
   HoldfastError,
   type HoldfastErrorDetails,

@@ -1,6 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { repositoryOf } from './repository.ts';
-import { dependenciesRunDown, importsRunDown, referencesAreDependencies } from './rules/layers.ts';
+import { repositoryOf } from '../src/repository.ts';
+import {
+  dependenciesRunDown,
+  importsRunDown,
+  referencesAreDependencies,
+} from '../src/rules/layers.ts';
 
 function importing(path: string, specifier: string): number {
   return importsRunDown(repositoryOf({ [path]: `import { a } from '${specifier}';` })).length;
@@ -82,7 +86,9 @@ test('a reference too few, one too many, and one in a comment are told apart', (
     'packages/suites/src/load.ts': '',
   });
   expect(
-    referencesAreDependencies(repository).map(({ path, line, says }) => `${path}:${line} ${says}`),
+    referencesAreDependencies(repository).map(
+      ({ path, line, message }) => `${path}:${line} ${message}`,
+    ),
   ).toEqual([
     'packages/queue/tsconfig.json:4 cache is not among the dependencies of package.json',
     'packages/queue/tsconfig.json:1 references lack journal, one of the dependencies of package.json',

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type Rule, repositoryOf } from './repository.ts';
-import { entryPointsAgree, packagesLookAlike } from './rules/manifests.ts';
+import { type Rule, repositoryOf } from '../src/repository.ts';
+import { entryPointsAgree, packagesLookAlike } from '../src/rules/manifests.ts';
 
 const good = {
   name: '@holdfast/queue',
@@ -12,7 +12,7 @@ const good = {
   engines: { node: '>=22' },
 };
 
-function offences(rule: Rule, fields: object, without?: string): string[] {
+function violations(rule: Rule, fields: object, without?: string): string[] {
   const files: Record<string, string> = {
     'package.json': JSON.stringify({ engines: { node: '>=22' } }),
     'packages/queue/README.md': '# queue',
@@ -21,12 +21,12 @@ function offences(rule: Rule, fields: object, without?: string): string[] {
     'packages/queue/package.json': JSON.stringify({ ...good, ...fields }),
   };
   if (without !== undefined) delete files[without];
-  return rule(repositoryOf(files)).map(({ says }) => says);
+  return rule(repositoryOf(files)).map(({ message }) => message);
 }
 
 test('a package like the others passes', () => {
   for (const rule of [packagesLookAlike, entryPointsAgree]) {
-    expect(offences(rule, {})).toEqual([]);
+    expect(violations(rule, {})).toEqual([]);
   }
 });
 
@@ -39,12 +39,12 @@ test.each([
   [entryPointsAgree, { publishConfig: { exports: { '.': './dist/index.js' } } }],
   [entryPointsAgree, { exports: { ...good.exports, './contract': './dist/contract.js' } }],
 ])('%p catches %p', (rule, fields) => {
-  expect(offences(rule, fields)).toHaveLength(1);
+  expect(violations(rule, fields)).toHaveLength(1);
 });
 
 test('a missing README and an entry point without its source are caught', () => {
-  expect(offences(packagesLookAlike, {}, 'packages/queue/README.md')).toEqual([
+  expect(violations(packagesLookAlike, {}, 'packages/queue/README.md')).toEqual([
     'README.md is missing',
   ]);
-  expect(offences(entryPointsAgree, {}, 'packages/queue/src/contract.ts')).toHaveLength(1);
+  expect(violations(entryPointsAgree, {}, 'packages/queue/src/contract.ts')).toHaveLength(1);
 });

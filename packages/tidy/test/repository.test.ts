@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { readRepository } from './repository.ts';
-import { maskedCode } from './source-text.ts';
+import { readRepository } from '../src/repository.ts';
+import { maskedCode } from '../src/source-text.ts';
 
 let root = '';
 beforeEach(() => {

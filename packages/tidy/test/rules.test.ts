@@ -1,24 +1,24 @@
 import { expect, test } from '@jest/globals';
-import { type Rule, repositoryOf } from './repository.ts';
-import { testsDoNotSleep, timeAndChanceHaveOneDoor } from './rules/doors.ts';
-import { errorsHaveACodeOfTheirOwn } from './rules/error-codes.ts';
-import { imagesAreNamedAlike } from './rules/images.ts';
+import { type Rule, repositoryOf } from '../src/repository.ts';
+import { testsDoNotSleep, timeAndRandomHaveOneDoor } from '../src/rules/time-and-random.ts';
+import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
+import { imagesAreNamedAlike } from '../src/rules/images.ts';
 import {
   machineFolders,
   marks,
   noMachineIsNamed,
   noRegistryIsNamed,
   nothingIsLeftForLater,
-} from './rules/leftovers.ts';
+} from '../src/rules/committed-text.ts';
 import {
   exportsAreNamed,
   filesAreShort,
   indexesAreForOthers,
   indexesOpenWithAComment,
-  nothingIsADrawer,
+  noCatchAllNames,
   nothingIsExportedByDefault,
-} from './rules/modules.ts';
-import { omissionsHaveAReason, testsAssert, testsImportWhatTheyJudge } from './rules/tests.ts';
+} from '../src/rules/modules.ts';
+import { omissionsHaveAReason, testsAssert, testsImportWhatTheyJudge } from '../src/rules/tests.ts';
 
 /** A rule, the path a text stands at, texts that it must catch, and texts that it must let pass. */
 type Planted = [string, Rule, string, string[], string[]];
@@ -29,7 +29,7 @@ const suite = 'packages/queue/test/queue.test.ts';
 test.each<Planted>([
   [
     'time or chance past the doors',
-    timeAndChanceHaveOneDoor,
+    timeAndRandomHaveOneDoor,
     source,
     [
       'const at = Date.now();',
@@ -47,7 +47,7 @@ test.each<Planted>([
       'const half = total / 2; const at = Date.now(); const third = total / 3;',
     ],
     [
-      "// Date.now() is the clock's affair\nconst says = 'Date.now()';",
+      "// Date.now() is the clock's affair\nconst message = 'Date.now()';",
       'const at = new Date(epochMs);',
       'socket.setTimeout(idleMs);',
       'const text = `Date.now() ${clock.now()} Math.random()`;',
@@ -84,7 +84,7 @@ test.each<Planted>([
     nothingIsExportedByDefault,
     source,
     ['export default class {}', 'export { a as default };'],
-    ["import { default as a } from 'a';", "const says = 'export default';"],
+    ["import { default as a } from 'a';", "const message = 'export default';"],
   ],
   [
     'an index without a first sentence',
@@ -135,7 +135,7 @@ test.each<Planted>([
     [
       "// macOS has no such signal\ntest.skip('a', run);",
       "test.skip('a', run); // macOS has no such signal",
-      "const says = 'test.skip(';",
+      "const message = 'test.skip(';",
     ],
   ],
   [
@@ -179,24 +179,24 @@ test.each<Planted>([
   ],
 ])('%s is caught, and what only looks like it is not', (_, rule, path, caught, passed) => {
   for (const text of caught) {
-    expect({ text, offences: rule(repositoryOf({ [path]: text })).length }).toEqual({
+    expect({ text, violations: rule(repositoryOf({ [path]: text })).length }).toEqual({
       text,
-      offences: 1,
+      violations: 1,
     });
   }
   for (const text of passed) {
-    expect({ text, offences: rule(repositoryOf({ [path]: text })) }).toEqual({
+    expect({ text, violations: rule(repositoryOf({ [path]: text })) }).toEqual({
       text,
-      offences: [],
+      violations: [],
     });
   }
 });
 
-test('an offence tells its line', () => {
+test('an violation tells its line', () => {
   const repository = repositoryOf({
     [source]: "import 'a';\n/* two\nlines */\nsetInterval(a, b);\n",
   });
-  expect(timeAndChanceHaveOneDoor(repository)).toMatchObject([{ path: source, line: 4 }]);
+  expect(timeAndRandomHaveOneDoor(repository)).toMatchObject([{ path: source, line: 4 }]);
 });
 
 test('the doors themselves may read time and chance', () => {
@@ -204,7 +204,7 @@ test('the doors themselves may read time and chance', () => {
     'packages/foundation/src/clock.ts': 'Date.now();',
     'packages/foundation/src/random.ts': 'Math.random();',
   });
-  expect(timeAndChanceHaveOneDoor(repository)).toEqual([]);
+  expect(timeAndRandomHaveOneDoor(repository)).toEqual([]);
 });
 
 test.each([
@@ -214,13 +214,13 @@ test.each([
   'packages/queue/src/types.test.ts',
   'bench/lib/a.ts',
 ])('%s is a drawer', (path) => {
-  expect(nothingIsADrawer(repositoryOf({ [path]: '{}' }))).toHaveLength(1);
+  expect(noCatchAllNames(repositoryOf({ [path]: '{}' }))).toHaveLength(1);
 });
 
 test.each(['packages/queue/src/library.ts', 'packages/queue/src/event-types.ts'])(
   '%s is no drawer',
   (path) => {
-    expect(nothingIsADrawer(repositoryOf({ [path]: '' }))).toEqual([]);
+    expect(noCatchAllNames(repositoryOf({ [path]: '' }))).toEqual([]);
   },
 );
 

@@ -1,22 +1,30 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { type Rule, readRepository } from './repository.ts';
-import { testsDoNotSleep, timeAndChanceHaveOneDoor } from './rules/doors.ts';
-import { errorsHaveACodeOfTheirOwn } from './rules/error-codes.ts';
-import { failureTablesHaveTheSuitesRows } from './rules/failure-table.ts';
-import { imagesAreNamedAlike } from './rules/images.ts';
-import { dependenciesRunDown, importsRunDown, referencesAreDependencies } from './rules/layers.ts';
-import { noMachineIsNamed, noRegistryIsNamed, nothingIsLeftForLater } from './rules/leftovers.ts';
-import { entryPointsAgree, packagesLookAlike } from './rules/manifests.ts';
+import { type Rule, readRepository } from '../src/repository.ts';
+import { testsDoNotSleep, timeAndRandomHaveOneDoor } from '../src/rules/time-and-random.ts';
+import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
+import { failureTablesHaveTheSuitesRows } from '../src/rules/failure-table.ts';
+import { imagesAreNamedAlike } from '../src/rules/images.ts';
+import {
+  dependenciesRunDown,
+  importsRunDown,
+  referencesAreDependencies,
+} from '../src/rules/layers.ts';
+import {
+  noMachineIsNamed,
+  noRegistryIsNamed,
+  nothingIsLeftForLater,
+} from '../src/rules/committed-text.ts';
+import { entryPointsAgree, packagesLookAlike } from '../src/rules/manifests.ts';
 import {
   exportsAreNamed,
   filesAreShort,
   indexesAreForOthers,
   indexesOpenWithAComment,
-  nothingIsADrawer,
+  noCatchAllNames,
   nothingIsExportedByDefault,
-} from './rules/modules.ts';
-import { omissionsHaveAReason, testsAssert, testsImportWhatTheyJudge } from './rules/tests.ts';
+} from '../src/rules/modules.ts';
+import { omissionsHaveAReason, testsAssert, testsImportWhatTheyJudge } from '../src/rules/tests.ts';
 
 const repository = readRepository(join(import.meta.dirname, '../../..'));
 
@@ -24,13 +32,13 @@ test.each<[string, Rule]>([
   ['a source imports only from the layers below its own', importsRunDown],
   ['a manifest depends only on the layers below its own', dependenciesRunDown],
   ['project references are exactly the workspace dependencies', referencesAreDependencies],
-  ['time and chance come in by one door each', timeAndChanceHaveOneDoor],
+  ['time and chance come in by one door each', timeAndRandomHaveOneDoor],
   ['a test waits for a condition, never for a fixed time', testsDoNotSleep],
   ['whatever is exported is named', exportsAreNamed],
   ['nothing is exported by default', nothingIsExportedByDefault],
   ['an index opens with a comment', indexesOpenWithAComment],
   ['a package does not import its own index', indexesAreForOthers],
-  ['no file or folder is a drawer for what was left over', nothingIsADrawer],
+  ['no file or folder is a drawer for what was left over', noCatchAllNames],
   ['a source has at most 400 lines', filesAreShort],
   ['a test imports what it judges', testsImportWhatTheyJudge],
   ['a test asserts something', testsAssert],
@@ -44,8 +52,10 @@ test.each<[string, Rule]>([
   ['nothing is left for later in a comment', nothingIsLeftForLater],
   ['an error class has a literal code of its own', errorsHaveACodeOfTheirOwn],
 ])('%s', (_, rule) => {
-  const offenders = rule(repository).map(({ path, line, says }) => `${path}:${line} ${says}`);
-  expect(offenders).toEqual([]);
+  const violations = rule(repository).map(
+    ({ path, line, message }) => `${path}:${line} ${message}`,
+  );
+  expect(violations).toEqual([]);
 });
 
 test('the rules have something to judge', () => {

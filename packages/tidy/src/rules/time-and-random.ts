@@ -1,9 +1,9 @@
 import {
-  type Offence,
+  type Violation,
   type Repository,
   type RepositoryFile,
   matchesIn,
-  offenceAt,
+  violationAt,
 } from '../repository.ts';
 import { bracketed, importsOf } from '../source-text.ts';
 
@@ -26,12 +26,12 @@ const readings: readonly (readonly [RegExp, string])[] = [
 const deadline = /\bAbortSignal\.timeout\b/g;
 
 /** A package's code reads time and chance only through the doors. */
-export function timeAndChanceHaveOneDoor(repository: Repository): Offence[] {
+export function timeAndRandomHaveOneDoor(repository: Repository): Violation[] {
   return repository.files
     .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && !doors.has(path))
     .flatMap((file) => {
       const isSuite = file.path.startsWith('packages/suites/');
-      const found = readings.flatMap(([pattern, says]) => matchesIn(file, pattern, says));
+      const found = readings.flatMap(([pattern, advice]) => matchesIn(file, pattern, advice));
       if (!isSuite)
         found.push(...matchesIn(file, deadline, 'take a Clock instead of AbortSignal.timeout'));
       const known = new Set(found.map(({ line }) => line));
@@ -41,7 +41,7 @@ export function timeAndChanceHaveOneDoor(repository: Repository): Offence[] {
 }
 
 /** A test awaits a condition or moves a fake clock; it never waits a fixed time. */
-export function testsDoNotSleep(repository: Repository): Offence[] {
+export function testsDoNotSleep(repository: Repository): Violation[] {
   return repository.files
     .filter(({ path }) => /^packages\/(?:[^/]+\/test|suites)\/.*\.ts$/.test(path))
     .flatMap((file) =>
@@ -52,12 +52,12 @@ export function testsDoNotSleep(repository: Repository): Offence[] {
     );
 }
 
-function timerImports(file: RepositoryFile, says: string): Offence[] {
+function timerImports(file: RepositoryFile, message: string): Violation[] {
   return importsOf(file.text, file.code).flatMap(({ specifier, index }) => {
     if (!/^(?:node:)?timers(?:\/promises)?$/.test(specifier)) return [];
     const clause = file.code.slice(file.code.lastIndexOf('import', index), index);
     const isHarmless = /^import\s*(?:type\s*)?\{[^}]*\}\s*$/.test(clause) && !takesTimer(clause);
-    return isHarmless ? [] : [offenceAt(file, index, says)];
+    return isHarmless ? [] : [violationAt(file, index, message)];
   });
 }
 
@@ -66,11 +66,11 @@ function takesTimer(clause: string): boolean {
 }
 
 /** `setTimeout` whose delay is written down; one computed from a deadline may guard a wait. */
-function fixedTimers(file: RepositoryFile): Offence[] {
+function fixedTimers(file: RepositoryFile): Violation[] {
   const calls = file.code.matchAll(/(?<![\w$.]|globalThis\.)(?:globalThis\.)?setTimeout\s*\(/g);
   return [...calls].flatMap(({ index, 0: opening }) => {
     const call = bracketed(file.code, index + opening.length - 1);
     if (!/,\s*[\d_.]+(?:\s*\*\s*[\d_.]+)*\s*,?\s*\)$/.test(call)) return [];
-    return [offenceAt(file, index, 'await a condition instead of a fixed setTimeout')];
+    return [violationAt(file, index, 'await a condition instead of a fixed setTimeout')];
   });
 }

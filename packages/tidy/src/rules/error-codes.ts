@@ -1,4 +1,9 @@
-import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
+import {
+  type Violation,
+  type Repository,
+  type RepositoryFile,
+  violationAt,
+} from '../repository.ts';
 import { bracketed } from '../source-text.ts';
 
 interface ErrorClass {
@@ -13,7 +18,7 @@ interface ErrorClass {
 const ROOT = 'HoldfastError';
 
 /** Every error class has a code of its own, as a literal that callers can switch on. */
-export function errorsHaveACodeOfTheirOwn(repository: Repository): Offence[] {
+export function errorsHaveACodeOfTheirOwn(repository: Repository): Violation[] {
   const classes = repository.files
     .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path))
     .flatMap(classesIn);
@@ -21,14 +26,14 @@ export function errorsHaveACodeOfTheirOwn(repository: Repository): Offence[] {
   const owners = new Map<string, ErrorClass>();
   return errors.flatMap((found) => {
     const { file, index, name, code } = found;
-    if (code === undefined) return [offenceAt(file, index, `${name} has no literal code`)];
+    if (code === undefined) return [violationAt(file, index, `${name} has no literal code`)];
     const owner = owners.get(code);
     if (owner === undefined) {
       owners.set(code, found);
       return [];
     }
-    const says = `${name} shares the code ${code} with ${owner.name} of ${owner.file.path}`;
-    return [offenceAt(file, index, says)];
+    const message = `${name} shares the code ${code} with ${owner.name} of ${owner.file.path}`;
+    return [violationAt(file, index, message)];
   });
 }
 

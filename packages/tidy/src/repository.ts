@@ -26,18 +26,18 @@ export interface Package {
 }
 
 /** One place that breaks a rule. */
-export interface Offence {
+export interface Violation {
   readonly path: string;
   readonly line: number;
-  readonly says: string;
+  readonly message: string;
 }
 
-export type Rule = (repository: Repository) => Offence[];
+export type Rule = (repository: Repository) => Violation[];
 
 const MAX_BYTES = 5_000_000;
 const notCommitted = new Set(['.git', 'node_modules', 'dist', 'coverage', 'reports']);
 
-/** A repository of the given files; a rule's own test plants its offenders with this. */
+/** A repository of the given files; a rule's own test plants its violators with this. */
 export function repositoryOf(texts: Readonly<Record<string, string>>): Repository {
   const files = Object.entries(texts).map(([path, text]) => fileOf(path, text));
   const byPath = new Map(files.map((file) => [file.path, file]));
@@ -61,18 +61,23 @@ export function readRepository(root: string): Repository {
   return repositoryOf(texts);
 }
 
-export function offenceAt(file: RepositoryFile, index: number, says: string): Offence {
-  return { path: file.path, line: file.text.slice(0, index).split('\n').length, says };
+/** The packages that are published: all that are not private. */
+export function publishedPackagesIn({ packages }: Repository): Package[] {
+  return packages.filter(({ manifest }) => manifest['private'] !== true);
+}
+
+export function violationAt(file: RepositoryFile, index: number, message: string): Violation {
+  return { path: file.path, line: file.text.slice(0, index).split('\n').length, message };
 }
 
 /** Every place where `pattern` (global) holds in the file's code, or in its whole text. */
 export function matchesIn(
   file: RepositoryFile,
   pattern: RegExp,
-  says: string,
+  message: string,
   where: 'code' | 'text' = 'code',
-): Offence[] {
-  return [...file[where].matchAll(pattern)].map(({ index }) => offenceAt(file, index, says));
+): Violation[] {
+  return [...file[where].matchAll(pattern)].map(({ index }) => violationAt(file, index, message));
 }
 
 /** The value as an object, an empty one when it is none. */

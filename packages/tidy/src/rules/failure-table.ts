@@ -1,11 +1,16 @@
-import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
+import {
+  type Violation,
+  type Repository,
+  type RepositoryFile,
+  violationAt,
+} from '../repository.ts';
 
 const SUITES = /^packages\/suites\/test\/([\w-]+)\/.*\.test\.ts$/;
 const RESULTS = /^docs\/results\/[\w-]+\.md$/;
 const TABLE = /<!-- scenarios: ([\w-]+) -->(.*?)<!-- \/scenarios -->/gs;
 
 /** Each family of suites has a table in `docs/results`, with a row for each of its scenarios and no other. */
-export function failureTablesHaveTheSuitesRows({ files }: Repository): Offence[] {
+export function failureTablesHaveTheSuitesRows({ files }: Repository): Violation[] {
   const suites = Map.groupBy(
     files.filter(({ path }) => SUITES.test(path)),
     ({ path }) => SUITES.exec(path)?.[1] ?? '',
@@ -18,22 +23,24 @@ export function failureTablesHaveTheSuitesRows({ files }: Repository): Offence[]
     const shown = new Set(rows.map(({ row }) => row));
     const missing = promises.filter(({ promise }) => !shown.has(promise));
     const invented = rows.filter(({ row }) => !known.has(row));
-    return missing.map(({ offence }) => offence).concat(invented.map(({ offence }) => offence));
+    return missing
+      .map(({ violation }) => violation)
+      .concat(invented.map(({ violation }) => violation));
   });
 }
 
-function promisesIn(file: RepositoryFile): { promise: string; offence: Offence }[] {
+function promisesIn(file: RepositoryFile): { promise: string; violation: Violation }[] {
   return [...file.text.matchAll(/^ +(?:promise|scenario):\s*'([^']+)'/gm)].map(
     ({ 1: promise = '', index }) => ({
       promise,
-      offence: offenceAt(file, index, 'is not a row of the table of its family'),
+      violation: violationAt(file, index, 'is not a row of the table of its family'),
     }),
   );
 }
 
 function tablesIn(
   file: RepositoryFile,
-): { family: string; rows: { row: string; offence: Offence }[] }[] {
+): { family: string; rows: { row: string; violation: Violation }[] }[] {
   return [...file.text.matchAll(TABLE)].map(({ 1: family = '', 2: table = '', index }) => ({
     family,
     rows: [...table.matchAll(/^\| ([^|]+) \|/gm)]
@@ -41,7 +48,7 @@ function tablesIn(
       .filter((row) => row !== 'Promise' && !/^-+$/.test(row))
       .map((row) => ({
         row,
-        offence: offenceAt(file, index, `"${row}" is a row without a scenario`),
+        violation: violationAt(file, index, `"${row}" is a row without a scenario`),
       })),
   }));
 }

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import {
-  type Offence,
+  type Violation,
   type Package,
   type Repository,
   type RepositoryFile,
   objectIn,
-  offenceAt,
+  violationAt,
 } from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
@@ -34,30 +34,30 @@ const SCOPE = '@holdfast/';
 const shippedDependencies = ['dependencies', 'peerDependencies', 'optionalDependencies'];
 
 /** A source imports only packages below its own, and never a file of another package. */
-export function importsRunDown(repository: Repository): Offence[] {
+export function importsRunDown(repository: Repository): Violation[] {
   return repository.files.flatMap((file) => {
     const [, own, part] = /^packages\/([^/]+)\/(\w+)\/.*\.[mc]?ts$/.exec(file.path) ?? [];
     if (own === undefined) return [];
     return importsOf(file.text, file.code).flatMap(({ specifier, index }) => {
-      const says = misstep(own, part === 'src', specifier, file);
-      return says === undefined ? [] : [offenceAt(file, index, says)];
+      const message = misstep(own, part === 'src', specifier, file);
+      return message === undefined ? [] : [violationAt(file, index, message)];
     });
   });
 }
 
 /** A manifest depends only on packages below its own. */
-export function dependenciesRunDown(repository: Repository): Offence[] {
+export function dependenciesRunDown(repository: Repository): Violation[] {
   return repository.packages.flatMap((unit) => {
     if (permitted(unit.name, true) === undefined) {
-      return [{ path: unit.path, line: 1, says: `${unit.name} has no place in the layers` }];
+      return [{ path: unit.path, line: 1, message: `${unit.name} has no place in the layers` }];
     }
     return [...shippedDependencies, 'devDependencies'].flatMap((kind) => {
       const allowed = permitted(unit.name, kind !== 'devDependencies') ?? [];
       return workspaceNames(unit, [kind])
         .filter((name) => !allowed.includes(name))
         .map((name) => {
-          const says = `${kind} name ${SCOPE}${name}, which does not stand below ${unit.name}`;
-          return inManifest(repository, unit, `"${SCOPE}${name}"`, says);
+          const message = `${kind} name ${SCOPE}${name}, which does not stand below ${unit.name}`;
+          return inManifest(repository, unit, `"${SCOPE}${name}"`, message);
         });
     });
   });
@@ -67,7 +67,7 @@ export function dependenciesRunDown(repository: Repository): Offence[] {
  * The compiler is told of exactly the packages that a manifest names, and the root of every package that
  * is built; a private one is not.
  */
-export function referencesAreDependencies(repository: Repository): Offence[] {
+export function referencesAreDependencies(repository: Repository): Violation[] {
   const withSource = repository.packages.filter(
     ({ name, manifest }) =>
       manifest['private'] !== true &&
@@ -128,9 +128,9 @@ function compare(
   path: string,
   wanted: readonly string[],
   source: string,
-): Offence[] {
+): Violation[] {
   const file = repository.find(path);
-  if (file === undefined) return [{ path, line: 1, says: 'is missing' }];
+  if (file === undefined) return [{ path, line: 1, message: 'is missing' }];
   const references = [...file.text.matchAll(/"path"\s*:\s*"([^"]+)"/g)]
     .filter(({ index }) => file.code[index] === '"')
     .map(({ index, 1: target = '' }) => ({ name: posix.basename(target), index }));
@@ -138,16 +138,21 @@ function compare(
   return [
     ...references
       .filter(({ name }) => !wanted.includes(name))
-      .map(({ name, index }) => offenceAt(file, index, `${name} is not among ${source}`)),
+      .map(({ name, index }) => violationAt(file, index, `${name} is not among ${source}`)),
     ...wanted
       .filter((name) => !known.has(name))
-      .map((name) => ({ path, line: 1, says: `references lack ${name}, one of ${source}` })),
+      .map((name) => ({ path, line: 1, message: `references lack ${name}, one of ${source}` })),
   ];
 }
 
-function inManifest(repository: Repository, unit: Package, text: string, says: string): Offence {
+function inManifest(
+  repository: Repository,
+  unit: Package,
+  text: string,
+  message: string,
+): Violation {
   const file = repository.find(unit.path);
   const index = file?.text.indexOf(text) ?? -1;
-  if (file === undefined || index === -1) return { path: unit.path, line: 1, says };
-  return offenceAt(file, index, says);
+  if (file === undefined || index === -1) return { path: unit.path, line: 1, message };
+  return violationAt(file, index, message);
 }

@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
 import {
-  type Offence,
+  type Violation,
   type Repository,
   type RepositoryFile,
   matchesIn,
-  offenceAt,
+  violationAt,
 } from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
@@ -14,14 +14,14 @@ const MAX_LINES = 400;
 const drawer = /^(?:utils?|helpers?|common|misc|shared|lib|interfaces|types)$/;
 
 /** Nothing is exported without being named. */
-export function exportsAreNamed(repository: Repository): Offence[] {
+export function exportsAreNamed(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) =>
     matchesIn(file, /\bexport\s+(?:type\s+)?\*|\bexport\s*\*/g, 'name what is exported'),
   );
 }
 
 /** No default exports, but for the tools that demand one. */
-export function nothingIsExportedByDefault(repository: Repository): Offence[] {
+export function nothingIsExportedByDefault(repository: Repository): Violation[] {
   return typescriptIn(repository)
     .filter(({ path }) => !defaultExporters.has(path))
     .flatMap((file) =>
@@ -30,41 +30,41 @@ export function nothingIsExportedByDefault(repository: Repository): Offence[] {
 }
 
 /** An index opens with a comment that says what the package is for. */
-export function indexesOpenWithAComment(repository: Repository): Offence[] {
+export function indexesOpenWithAComment(repository: Repository): Violation[] {
   return typescriptIn(repository)
     .filter(({ path, text }) => posix.basename(path) === 'index.ts' && !/^\s*\/[*/]/.test(text))
-    .map((file) => offenceAt(file, 0, 'open with one sentence about the package'));
+    .map((file) => violationAt(file, 0, 'open with one sentence about the package'));
 }
 
 /** Inside a package its own index is not imported: that is how cycles begin. */
-export function indexesAreForOthers(repository: Repository): Offence[] {
+export function indexesAreForOthers(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) => {
     const own = /^packages\/([^/]+)\/src\//.exec(file.path)?.[1];
     if (own === undefined) return [];
     return importsOf(file.text, file.code)
       .filter(({ specifier }) => isOwnIndex(own, file, specifier))
       .map(({ specifier, index }) =>
-        offenceAt(file, index, `import the file itself instead of '${specifier}'`),
+        violationAt(file, index, `import the file itself instead of '${specifier}'`),
       );
   });
 }
 
 /** No file or folder is a drawer for what was left over. */
-export function nothingIsADrawer(repository: Repository): Offence[] {
+export function noCatchAllNames(repository: Repository): Violation[] {
   return repository.files
     .filter(({ path }) =>
       path.split('/').some((segment) => drawer.test(segment.split('.')[0] ?? '')),
     )
-    .map((file) => offenceAt(file, 0, 'name it for what it holds'));
+    .map((file) => violationAt(file, 0, 'name it for what it holds'));
 }
 
 /** A source fits in the head. */
-export function filesAreShort(repository: Repository): Offence[] {
+export function filesAreShort(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) => {
     const lines = file.text.trimEnd().split('\n').length;
     if (lines <= MAX_LINES) return [];
     return [
-      { path: file.path, line: MAX_LINES + 1, says: `has ${lines} lines, over ${MAX_LINES}` },
+      { path: file.path, line: MAX_LINES + 1, message: `has ${lines} lines, over ${MAX_LINES}` },
     ];
   });
 }

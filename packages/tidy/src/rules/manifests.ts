@@ -1,14 +1,20 @@
-import { type Offence, type Package, type Repository, objectIn, offenceAt } from '../repository.ts';
+import {
+  type Violation,
+  type Package,
+  type Repository,
+  objectIn,
+  violationAt,
+} from '../repository.ts';
 
 /** Name, licence, engines and README are the same everywhere. */
-export function packagesLookAlike(repository: Repository): Offence[] {
+export function packagesLookAlike(repository: Repository): Violation[] {
   const root = objectIn(JSON.parse(repository.find('package.json')?.text ?? '{}'));
   const node = objectIn(root['engines'])['node'];
   return repository.packages.flatMap((unit) => {
     const { manifest, name } = unit;
-    const offences: Offence[] = [];
-    const demand = (holds: boolean, field: string, says: string): void => {
-      if (!holds) offences.push(at(repository, unit, field, says));
+    const violations: Violation[] = [];
+    const demand = (holds: boolean, field: string, message: string): void => {
+      if (!holds) violations.push(at(repository, unit, field, message));
     };
     demand(manifest['name'] === `@holdfast/${name}`, 'name', `the name is not @holdfast/${name}`);
     demand(manifest['license'] === 'MIT', 'license', 'the license is not MIT');
@@ -17,12 +23,12 @@ export function packagesLookAlike(repository: Repository): Offence[] {
     demand(engines === node, 'engines', `engines.node is not the root's ${String(node)}`);
     const readme = repository.find(`packages/${name}/README.md`);
     demand(readme !== undefined, 'name', 'README.md is missing');
-    return offences;
+    return violations;
   });
 }
 
 /** Each entry point is a source in the workspace, and the same file's build when published. */
-export function entryPointsAgree(repository: Repository): Offence[] {
+export function entryPointsAgree(repository: Repository): Violation[] {
   return repository.packages
     .filter(({ manifest }) => manifest['private'] !== true)
     .flatMap((unit) => {
@@ -30,8 +36,10 @@ export function entryPointsAgree(repository: Repository): Offence[] {
       const published = objectIn(objectIn(unit.manifest['publishConfig'])['exports']);
       const keys = [...new Set(['.', ...Object.keys(here), ...Object.keys(published)])];
       return keys.flatMap((key) => {
-        const says = disagreement(repository, unit, here[key], published[key]);
-        return says === undefined ? [] : [at(repository, unit, 'exports', `'${key}' ${says}`)];
+        const message = disagreement(repository, unit, here[key], published[key]);
+        return message === undefined
+          ? []
+          : [at(repository, unit, 'exports', `'${key}' ${message}`)];
       });
     });
 }
@@ -51,9 +59,9 @@ function disagreement(
   return repository.find(source) === undefined ? `names ${source}, which is missing` : undefined;
 }
 
-function at(repository: Repository, unit: Package, field: string, says: string): Offence {
+function at(repository: Repository, unit: Package, field: string, message: string): Violation {
   const file = repository.find(unit.path);
   const index = file?.text.indexOf(`"${field}"`) ?? -1;
-  if (file === undefined || index === -1) return { path: unit.path, line: 1, says };
-  return offenceAt(file, index, says);
+  if (file === undefined || index === -1) return { path: unit.path, line: 1, message };
+  return violationAt(file, index, message);
 }

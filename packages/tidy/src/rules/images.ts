@@ -1,4 +1,9 @@
-import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
+import {
+  type Violation,
+  type Repository,
+  type RepositoryFile,
+  violationAt,
+} from '../repository.ts';
 
 const SOURCE = 'packages/stage/src/images.ts';
 const COMPOSE = 'docker-compose.test.yml';
@@ -9,14 +14,14 @@ interface Image {
 }
 
 /** The images that the stage starts are those that compose holds open for a debugger. */
-export function imagesAreNamedAlike(repository: Repository): Offence[] {
+export function imagesAreNamedAlike(repository: Repository): Violation[] {
   const source = repository.find(SOURCE);
   const compose = repository.find(COMPOSE);
   if (source === undefined && compose === undefined) return [];
   if (source === undefined)
-    return [{ path: SOURCE, line: 1, says: `is missing beside ${COMPOSE}` }];
+    return [{ path: SOURCE, line: 1, message: `is missing beside ${COMPOSE}` }];
   if (compose === undefined)
-    return [{ path: COMPOSE, line: 1, says: `is missing beside ${SOURCE}` }];
+    return [{ path: COMPOSE, line: 1, message: `is missing beside ${SOURCE}` }];
   const inSource = imagesInSource(source);
   const inCompose = imagesInCompose(compose);
   const lacking = (
@@ -24,12 +29,12 @@ export function imagesAreNamedAlike(repository: Repository): Offence[] {
     these: Image[],
     those: Image[],
     other: string,
-  ): Offence[] =>
+  ): Violation[] =>
     these
       .filter(({ name }) => those.every((image) => image.name !== name))
-      .map(({ name, index }) => offenceAt(file, index, `${name} is not in ${other}`));
+      .map(({ name, index }) => violationAt(file, index, `${name} is not in ${other}`));
   return [
-    ...(inSource.length === 0 ? [offenceAt(source, 0, 'names no image')] : []),
+    ...(inSource.length === 0 ? [violationAt(source, 0, 'names no image')] : []),
     ...lacking(source, inSource, inCompose, COMPOSE),
     ...lacking(compose, inCompose, inSource, SOURCE),
   ];

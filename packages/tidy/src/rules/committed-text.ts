@@ -1,4 +1,4 @@
-import { type Offence, type Repository, matchesIn } from '../repository.ts';
+import { type Violation, type Repository, matchesIn } from '../repository.ts';
 
 /** Spelled in pieces, so that this file keeps the rules it states. */
 export const machineFolders: readonly string[] = ['work', 'root', 'tmp/h', 'Users'].map(
@@ -9,7 +9,7 @@ export const marks: readonly string[] = ['TO', 'FIX'].map((verb, at) => verb + [
 const LOCKFILE = 'pnpm-lock.yaml';
 
 /** No path of the machine it was written on. */
-export function noMachineIsNamed(repository: Repository): Offence[] {
+export function noMachineIsNamed(repository: Repository): Violation[] {
   const pattern = new RegExp(String.raw`(?<![\w.~-])(?:${machineFolders.join('|')})`, 'g');
   return repository.files.flatMap((file) =>
     matchesIn(file, pattern, 'names a path of one machine', 'text'),
@@ -17,14 +17,14 @@ export function noMachineIsNamed(repository: Repository): Offence[] {
 }
 
 /** No package registry by its address: whoever installs brings their own. */
-export function noRegistryIsNamed(repository: Repository): Offence[] {
+export function noRegistryIsNamed(repository: Repository): Violation[] {
   return repository.files.flatMap((file) =>
     matchesIn(file, /https?:\/\/[\w.-]*\bregistry\.[\w-]/g, 'names a registry host', 'text'),
   );
 }
 
 /** Nothing is left for later in a comment. */
-export function nothingIsLeftForLater(repository: Repository): Offence[] {
+export function nothingIsLeftForLater(repository: Repository): Violation[] {
   const pattern = new RegExp(String.raw`\b(?:${marks.join('|')})\b`, 'g');
   return repository.files
     .filter(({ path }) => path !== LOCKFILE)

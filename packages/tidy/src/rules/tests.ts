@@ -1,34 +1,41 @@
-import { type Offence, type Repository, type RepositoryFile, offenceAt } from '../repository.ts';
+import {
+  type Violation,
+  type Repository,
+  type RepositoryFile,
+  violationAt,
+} from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
 /** A test that imports nothing of ours judges only itself. */
-export function testsImportWhatTheyJudge(repository: Repository): Offence[] {
+export function testsImportWhatTheyJudge(repository: Repository): Violation[] {
   return testsIn(repository)
     .filter(({ text, code }) =>
       importsOf(text, code).every(({ specifier }) => !/^(?:@holdfast\/|\.)/.test(specifier)),
     )
-    .map((file) => offenceAt(file, 0, 'imports nothing of ours'));
+    .map((file) => violationAt(file, 0, 'imports nothing of ours'));
 }
 
 /** A test that asserts nothing cannot fail; a scenario of the suites is held to its promise by its kind. */
-export function testsAssert(repository: Repository): Offence[] {
+export function testsAssert(repository: Repository): Violation[] {
   return testsIn(repository)
     .filter(
       ({ code }) =>
         !/\bexpect\s*\(|\bhonours\w*Contract\s*\(|\bfc\.assert\s*\(|\bscenario\s*\(/.test(code),
     )
-    .map((file) => offenceAt(file, 0, 'asserts nothing'));
+    .map((file) => violationAt(file, 0, 'asserts nothing'));
 }
 
 /** A test that is left out, or leaves the others out, says why in a comment beside it. */
-export function omissionsHaveAReason(repository: Repository): Offence[] {
+export function omissionsHaveAReason(repository: Repository): Violation[] {
   const omission =
     /\b(?:test|it|describe)(?:\.\w+)*\.(?:only|skip)\b|(?<![\w$.])(?:xtest|xit|xdescribe|fit|fdescribe)\s*\(/g;
   return repository.files
     .filter(({ path }) => /^packages\/(?:[^/]+\/test|suites)\/.*\.ts$/.test(path))
     .flatMap((file) =>
       [...file.code.matchAll(omission)]
-        .map(({ index, 0: found }) => offenceAt(file, index, `${found} without a reason beside it`))
+        .map(({ index, 0: found }) =>
+          violationAt(file, index, `${found} without a reason beside it`),
+        )
         .filter(({ line }) => !hasComment(file, line) && !hasComment(file, line - 1, true)),
     );
 }

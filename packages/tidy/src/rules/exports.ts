@@ -1,0 +1,52 @@
+import {
+  type Repository,
+  type RepositoryFile,
+  type Violation,
+  violationAt,
+} from '../repository.ts';
+
+const DECLARATION =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:class|interface|type|function\*?|const|let|enum) (\w+)/gm;
+const MEANING = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|enum) (\w+)/gm;
+const SOURCE = /^packages\/[^/]+\/src\/.*\.ts$/;
+
+/** What is exported is imported somewhere, or stands in an entry point. */
+export function exportsAreUsed(repository: Repository): Violation[] {
+  const users = repository.files.filter(({ path }) => /\.[mc]?[jt]s$/.test(path));
+  const names = new Map<string, Set<string>>();
+  for (const { path, code } of users) {
+    for (const [name] of code.matchAll(/\b[A-Za-z_]\w*/g)) {
+      const paths = names.get(name) ?? new Set();
+      names.set(name, paths.add(path));
+    }
+  }
+  return repository.files
+    .filter(({ path }) => SOURCE.test(path))
+    .flatMap((file) =>
+      [...file.code.matchAll(DECLARATION)]
+        .filter(({ 1: name = '' }) => (names.get(name)?.size ?? 0) < 2)
+        .map(({ 1: name = '', index }) =>
+          violationAt(file, index, `nobody imports ${name}: do not export it`),
+        ),
+    );
+}
+
+/** An exported type has one meaning in the whole repository. */
+export function exportedTypesHaveOneMeaning(repository: Repository): Violation[] {
+  const owners = new Map<string, RepositoryFile>();
+  return repository.files
+    .filter(({ path }) => SOURCE.test(path))
+    .flatMap((file) =>
+      [...file.code.matchAll(MEANING)]
+        .filter(([declaration]) => declaration.startsWith('export'))
+        .flatMap(({ 1: name = '', index }) => {
+          const owner = owners.get(name);
+          if (owner === undefined) {
+            owners.set(name, file);
+            return [];
+          }
+          if (owner === file) return [];
+          return [violationAt(file, index, `${name} means something else in ${owner.path}`)];
+        }),
+    );
+}

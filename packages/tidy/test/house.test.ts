@@ -1,0 +1,133 @@
+import { describe, expect, test } from '@jest/globals';
+import { type Rule, repositoryOf } from '../src/repository.ts';
+import {
+  packagesThatAreNamedExist,
+  readmesAreShort,
+  tablesFitOnAScreen,
+} from '../src/rules/documents.ts';
+import { environmentHasOneDoor } from '../src/rules/environment.ts';
+import { exportedTypesHaveOneMeaning, exportsAreUsed } from '../src/rules/exports.ts';
+import { foldersAreSmall, siblingFoldersImportOneWay } from '../src/rules/folders.ts';
+import { unionsAreTaggedByKind } from '../src/rules/unions.ts';
+import { namesAreStandardTerms, privateWords, testNamesAreSentences } from '../src/rules/words.ts';
+
+const source = 'packages/queue/src/queue.ts';
+
+function violationsOf(rule: Rule, files: Readonly<Record<string, string>>): string[] {
+  return rule(repositoryOf(files)).map(({ path, line }) => `${path}:${line}`);
+}
+
+describe('folders', () => {
+  test('a folder of sixteen files is caught, one of fifteen passes', () => {
+    const files = (count: number): Record<string, string> =>
+      Object.fromEntries(
+        Array.from({ length: count }, (_, at) => [`packages/a/src/f${at}.ts`, '']),
+      );
+    expect(violationsOf(foldersAreSmall, files(15))).toEqual([]);
+    expect(violationsOf(foldersAreSmall, files(16))).toEqual(['packages/a/src:1']);
+  });
+
+  test('siblings that import each other are caught once, a folder and its parent are not', () => {
+    const both = {
+      'packages/a/src/one/x.ts': "import { y } from '../two/y.ts';",
+      'packages/a/src/two/y.ts': "import type { X } from '../one/z.ts';",
+    };
+    expect(violationsOf(siblingFoldersImportOneWay, both)).toEqual(['packages/a/src/one/x.ts:1']);
+    const parent = {
+      'packages/a/src/x.ts': "import { y } from './two/y.ts';",
+      'packages/a/src/two/y.ts': "import type { X } from '../x.ts';",
+    };
+    expect(violationsOf(siblingFoldersImportOneWay, parent)).toEqual([]);
+  });
+});
+
+describe('exports', () => {
+  test('a name that no other file has is caught, one that an index lists passes', () => {
+    const file = { [source]: 'export const used = 1;\nexport function unused(): void {}' };
+    const index = { 'packages/queue/src/index.ts': "export { used } from './queue.ts';" };
+    expect(violationsOf(exportsAreUsed, { ...file, ...index })).toEqual([`${source}:2`]);
+  });
+
+  test('two exported types of one name are caught at the second', () => {
+    const files = {
+      'packages/a/src/a.ts': 'export interface Lease {}\ninterface Entry {}',
+      'packages/b/src/b.ts': 'export type Lease = string;\nexport interface Entry {}',
+    };
+    expect(violationsOf(exportedTypesHaveOneMeaning, files)).toEqual(['packages/b/src/b.ts:1']);
+  });
+});
+
+test.each<[string, Rule, string, string[], string[]]>([
+  [
+    'a union with another tag than kind',
+    unionsAreTaggedByKind,
+    source,
+    [
+      "type A = | { readonly at: 'start' } | { readonly kind: 'b' };",
+      "type A =\n  | { is: 'b'; c: 1 };",
+    ],
+    ["type A = | { readonly kind: 'a' };", "interface Column { readonly type: 'text' }"],
+  ],
+  [
+    'a private word in a name',
+    namesAreStandardTerms,
+    source,
+    ['class Lane {}', 'const nextLane = 1;', 'this.#laneOf(1);', 'const serialised = 1;'],
+    ['// a lane', 'const planet = 1;', "const text = 'lane';"],
+  ],
+  [
+    'a label that refers to a list elsewhere',
+    testNamesAreSentences,
+    'packages/queue/test/a.test.ts',
+    ["test('H13: it waits', run);"],
+    ["test('it waits for H13', run);"],
+  ],
+  [
+    'the environment past its door',
+    environmentHasOneDoor,
+    source,
+    ["const path = process.env['PATH'];"],
+    ['const { PATH } = environment;'],
+  ],
+  [
+    'a table that no screen holds',
+    tablesFitOnAScreen,
+    'packages/queue/README.md',
+    ['| a | b | c | d | e |', `| ${'x'.repeat(61)} |`],
+    [
+      '| a | b | c | d |',
+      `| [${'x'.repeat(60)}](https://example.org/long) |`,
+      `\`\`\`\n| ${'x'.repeat(61)} |\n\`\`\``,
+    ],
+  ],
+  [
+    'a README that nobody reads to its end',
+    readmesAreShort,
+    'README.md',
+    ['\n'.repeat(90) + 'end'],
+    ['\n'.repeat(89) + 'end'],
+  ],
+  [
+    'a package that does not exist',
+    packagesThatAreNamedExist,
+    'README.md',
+    ['see @holdfast/ghost', 'see packages/ghost/src'],
+    ['see packages and holdfast'],
+  ],
+])('%s is caught, and what only looks like it is not', (_, rule, path, caught, passed) => {
+  for (const text of caught) {
+    const violations = violationsOf(rule, { [path]: text });
+    expect({ text, violations: violations.length }).toEqual({ text, violations: 1 });
+  }
+  for (const text of passed) {
+    expect({ text, violations: violationsOf(rule, { [path]: text }) }).toEqual({
+      text,
+      violations: [],
+    });
+  }
+});
+
+test('a file named by a private word is caught', () => {
+  expect(violationsOf(namesAreStandardTerms, { 'packages/queue/src/lane.ts': '' })).toHaveLength(1);
+  expect(Object.keys(privateWords)).toContain('lane');
+});
