@@ -6,9 +6,9 @@ export interface QueueBackend {
   /** What a job is said to be accepted by. */
   readonly kind: 'redis' | 'memory';
   /** Starts reaching for the server and keeps at it until closed; reports to `listener`. */
-  open(listener: LinkListener): void;
+  open(listener: ConnectionListener): void;
   /** Resolves once the server can be asked; rejects with the signal's own reason. */
-  whenUp(signal: AbortSignal): Promise<void>;
+  whenConnected(signal: AbortSignal): Promise<void>;
   /**
    * Adds the jobs of one topic in order, skipping those the store has already, in one atomic step.
    * @throws BackendError; `busy` when the store does not know of `previous`
@@ -56,7 +56,7 @@ export interface PeekedJob {
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
   readonly dueAtMs?: number;
-  readonly place?: string;
+  readonly routing?: string;
 }
 
 /** What can be done about a failure of the store. */
@@ -73,7 +73,7 @@ export type ErrorClass =
   | 'fenced';
 
 /** Hears how the link to the store fares. */
-export interface LinkListener {
+export interface ConnectionListener {
   connected(event: { attempt: number }): void;
   attemptFailed(event: { attempt: number; delayMs: number; error: BackendFailure }): void;
   disconnected(event: { error: BackendFailure }): void;
@@ -117,7 +117,7 @@ export interface PublishedJob {
   /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
   readonly dueAtMs: number;
   /** Where it belongs within the topic; see `place.ts`. */
-  readonly place?: string | undefined;
+  readonly routing?: string | undefined;
   /** JSON. */
   readonly payload: string;
 }
@@ -141,7 +141,7 @@ export interface PublishReceipt {
 /** One consumer's view of a topic. */
 export interface Subscription {
   /** Resolves once the server can be asked; rejects with the signal's own reason. */
-  whenUp(signal: AbortSignal): Promise<void>;
+  whenConnected(signal: AbortSignal): Promise<void>;
   /**
    * Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. Of the jobs
    * whose keys share a partition one is handed out, the oldest, and the next when that one is gone.
@@ -151,11 +151,11 @@ export interface Subscription {
    * Renews the leases of the deliveries in `held`, and takes over what nobody alive works on: deliveries
    * that never reached this consumer, and those of silent ones.
    */
-  recover(held: readonly string[], max: number): Promise<Recovery>;
+  recover(held: readonly string[], max: number): Promise<RecoveredDeliveries>;
   /** Removes handled jobs; those of another consumer by now are left alone. */
   acknowledge(deliveries: readonly string[]): Promise<void>;
   /** Moves a job that failed for good to the dead letters, in one atomic step. */
-  bury(delivery: Delivery, reason: string): Promise<void>;
+  deadLetter(delivery: Delivery, reason: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -166,7 +166,7 @@ export interface DeadLetter {
   readonly payload: string;
   readonly enqueuedAtMs: number;
   readonly deliveries: number;
-  readonly place?: string;
+  readonly routing?: string;
   readonly reason: string;
   /** Why it had failed before, where it was redriven since; the oldest first. */
   readonly history: readonly string[];
@@ -180,12 +180,12 @@ export interface Delivery {
   readonly deliveries: number;
   readonly enqueuedAtMs: number;
   readonly payload: string;
-  readonly place?: string;
+  readonly routing?: string;
   /** Why it was a dead letter before; absent where it never was. */
   readonly history?: readonly string[];
 }
 
-export interface Recovery {
+export interface RecoveredDeliveries {
   readonly deliveries: readonly Delivery[];
   /** Handles of `held` that are another consumer's now. */
   readonly lost: readonly string[];

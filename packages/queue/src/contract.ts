@@ -2,4 +2,4 @@
 export { type OpenBackend, honoursBackendContract } from './contract/backend.ts';
 export { type OpenQueue, honoursQueueContract } from './contract/queue.ts';
 export { createRedisBackend } from './redis/backend.ts';
-export type { StorePromise } from './contract/promise.ts';
+export type { StoreGuarantee } from './contract/guarantees.ts';

@@ -2,20 +2,20 @@
  * Jobs that are accepted through a Redis outage. It refuses to acknowledge what is neither in Redis nor in
  * the fallback, and to let the caller wait for a server that is away.
  */
-export { createQueueAdapter, createQueueOn } from './adapter.ts';
+export { createQueueAdapter, createQueueOn } from './create-queue.ts';
 export type {
   BackendFailure,
   DeadLetter,
   Delivery,
   ErrorClass,
-  LinkListener,
+  ConnectionListener,
   PeekedJob,
   PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
   QueueBackend,
-  Recovery,
+  RecoveredDeliveries,
   Subscription,
   TopicCounts,
 } from './backend.ts';
@@ -63,8 +63,8 @@ export type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
-export type { Priority } from './place.ts';
-export type { RedisConnector } from './redis/connector.ts';
+export type { Priority } from './scheduling.ts';
+export type { RedisConnector } from './redis/connection/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
-export type { StandardSchema } from './schema.ts';
-export type { QueueState } from './state.ts';
+export type { StandardSchema } from './producer/schema.ts';
+export type { QueueState } from './recovery/state.ts';

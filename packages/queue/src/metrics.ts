@@ -49,7 +49,7 @@ export const queueMetrics: readonly QueueMetric[] = [
     'none 0, busy 1, unreachable 2, denied 3, unsupported 4, fenced 5',
     ({ errorClass }) => (errorClass === undefined ? 0 : CLASSES[errorClass]),
   ),
-  gauge('queue_link_up', 'Whether Redis can be asked', ({ link }) => (link.up ? 1 : 0)),
+  gauge('queue_link_up', 'Whether Redis can be asked', ({ connection }) => (connection.up ? 1 : 0)),
   gauge('queue_pending', 'Jobs that wait for an answer', ({ pending }) => pending),
   gauge('queue_backlog_jobs', 'Jobs in the fallback', ({ backlog }) => backlog.jobs),
   gauge('queue_backlog_bytes', 'What the fallback holds', ({ backlog }) => backlog.bytes),
@@ -64,9 +64,13 @@ export const queueMetrics: readonly QueueMetric[] = [
   counter('queue_drained_total', 'Brought over to Redis', ({ drained }) => drained),
   counter('queue_shed_total', 'Given up to make room', ({ shed }) => shed),
   counter('queue_resent_known_total', 'Sent again, and known', (stats) => stats.alreadyApplied),
-  counter('queue_forgot_total', 'Times Redis forgot jobs', ({ forgot }) => forgot.times),
-  counter('queue_connects_total', 'Connections made', ({ link }) => link.connects),
-  counter('queue_connect_failures_total', 'Attempts failed', ({ link }) => link.failedAttempts),
+  counter('queue_forgot_total', 'Times Redis forgot jobs', ({ dataLoss }) => dataLoss.times),
+  counter('queue_connects_total', 'Connections made', ({ connection }) => connection.connects),
+  counter(
+    'queue_connect_failures_total',
+    'Attempts failed',
+    ({ connection }) => connection.failedAttempts,
+  ),
 ];
 
 /** What each queue's metric is now. */

@@ -17,13 +17,13 @@ import {
 } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
-import { checkTopic } from './payload.ts';
-import { PRIORITIES, type Priority } from './place.ts';
-import type { StandardSchema } from './schema.ts';
+import { checkTopic } from './producer/payload.ts';
+import { PRIORITIES, type Priority } from './scheduling.ts';
+import type { StandardSchema } from './producer/schema.ts';
 import {
   type RedisServer,
   type RedisServerOptions,
-  readRedisServer,
+  parseRedisServer,
 } from './redis/server-options.ts';
 
 /** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
@@ -128,7 +128,7 @@ const milliseconds = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: 365 * DAY_MS, default: fallback });
 
 /** The adapter's tuning with every default filled in. */
-export type QueueTuning = Readonly<
+export type ResolvedQueueTuning = Readonly<
   Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect' | 'topics'>> & {
     reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
     topics: ReadonlyMap<string, TopicOptions>;
@@ -136,11 +136,11 @@ export type QueueTuning = Readonly<
 >;
 
 /** A consumer's options with every default filled in. */
-export type ConsumerTuning = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
+export type ResolvedProcessOptions = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
 
 type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
 
-const tuningShape: RulesOf<QueueTuning> = {
+const tuningShape: RulesOf<ResolvedQueueTuning> = {
   acknowledge: oneOf(['local', 'redis', 'replicated'], 'redis'),
   replicas: integer({ min: 0, max: 100, default: 1 }),
   onDisk: boolean(false),
@@ -195,7 +195,7 @@ const consumerShape = {
 const closeShape = { deadlineMs: integer({ min: 0, max: DAY_MS, default: 30_000 }) };
 
 /** The options of `enqueue` with every default filled in. */
-export interface SettledEnqueueOptions {
+export interface ResolvedEnqueueOptions {
   readonly jobId: string | undefined;
   readonly delayMs: number;
   readonly key: string | undefined;
@@ -204,17 +204,17 @@ export interface SettledEnqueueOptions {
 }
 
 /** What most calls mean, read once. */
-const noEnqueueOptions: SettledEnqueueOptions = parseOptions('enqueue', enqueueShape, undefined);
+const noEnqueueOptions: ResolvedEnqueueOptions = parseOptions('enqueue', enqueueShape, undefined);
 
 /** The options of `enqueue`. @throws InvalidOptionError */
-export function readEnqueueOptions(given: unknown): SettledEnqueueOptions {
+export function parseEnqueueOptions(given: unknown): ResolvedEnqueueOptions {
   return given === undefined ? noEnqueueOptions : parseOptions('enqueue', enqueueShape, given);
 }
 
 /** The options of `process`. @throws InvalidOptionError */
-export function readProcessOptions(given: unknown): {
+export function parseProcessOptions(given: unknown): {
   name: string | undefined;
-  tuning: ConsumerTuning;
+  tuning: ResolvedProcessOptions;
 } {
   const { name, ledger: _, ...tuning } = parseOptions('process', consumerShape, given);
   return { name, tuning };
@@ -228,9 +228,9 @@ export function checkHandler(handler: unknown): void {
 }
 
 /** The jobs of `enqueueMany`, as what they are said to be. @throws InvalidOptionError */
-export function readNewJobs(
+export function parseNewJobs(
   given: unknown,
-): { payload: unknown; options: SettledEnqueueOptions }[] {
+): { payload: unknown; options: ResolvedEnqueueOptions }[] {
   const owner = 'enqueueMany';
   if (!Array.isArray(given)) throw new InvalidOptionError(owner, 'jobs', given, 'an array of jobs');
   return given.map((job: unknown, index) => {
@@ -244,25 +244,25 @@ export function readNewJobs(
 }
 
 /** How many dead letters are meant. @throws InvalidOptionError */
-export function readDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
+export function parseDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
   const limit = integer({ min: 1, max: 10_000, default: fallback });
   return parseOptions('deadLetters', { limit }, given);
 }
 
 /** How long `close` may take, in milliseconds. @throws InvalidOptionError */
-export function readCloseDeadlineMs(given: unknown): number {
+export function parseCloseDeadlineMs(given: unknown): number {
   return parseOptions('close', closeShape, given).deadlineMs;
 }
 
 /** Everything `createQueueAdapter` was told, checked. */
-export interface SettledQueueOptions {
+export interface ResolvedQueueOptions {
   readonly redis: RedisServer;
   readonly fallback: 'memory' | { readonly journal: JournalFallbackOptions };
-  readonly tuning: QueueTuning;
+  readonly tuning: ResolvedQueueTuning;
 }
 
 /** @throws InvalidOptionError naming field, value and permitted range. */
-export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
+export function parseQueueOptions(given: QueueOptions): ResolvedQueueOptions {
   const shape = {
     ...tuningShape,
     redis: anything('how Redis is reached'),
@@ -281,7 +281,7 @@ export function readQueueOptions(given: QueueOptions): SettledQueueOptions {
   if (tuning.acknowledge === 'replicated' && tuning.replicas === 0 && !tuning.onDisk) {
     throw new InvalidOptionError(OWNER, 'replicas', 0, 'at least 1, unless onDisk is set');
   }
-  return { redis: readRedisServer(OWNER, redis), fallback, tuning };
+  return { redis: parseRedisServer(OWNER, redis), fallback, tuning };
 }
 
 function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
@@ -318,7 +318,7 @@ function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
   };
 }
 
-function fallbackRule(): OptionRule<SettledQueueOptions['fallback']> {
+function fallbackRule(): OptionRule<ResolvedQueueOptions['fallback']> {
   const permitted = `'memory' or { journal: { directory } }`;
   return {
     permitted,

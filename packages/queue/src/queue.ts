@@ -1,8 +1,8 @@
 import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
-import type { Priority } from './place.ts';
-import type { QueueState } from './state.ts';
+import type { Priority } from './scheduling.ts';
+import type { QueueState } from './recovery/state.ts';
 
 /**
  * A job queue that accepts through a Redis outage.
@@ -21,7 +21,7 @@ export interface Queue {
   /** Where a job is accepted at this moment. */
   readonly current: Acceptor;
   /** Where the queue stands; see `state.ts` for the drawing. */
-  readonly state: QueueState['at'];
+  readonly state: QueueState['kind'];
   /** Listens to what happens; the same events are published on `node:diagnostics_channel`. */
   readonly on: Subscribe<QueueEvents>;
   /**
@@ -256,7 +256,7 @@ export interface QueueHealth {
    * it, or the fallback is four fifths full.
    */
   readonly level: 'healthy' | 'degraded' | 'critical';
-  readonly state: QueueState['at'];
+  readonly state: QueueState['kind'];
   readonly current: Acceptor;
   readonly errorClass?: ErrorClass;
   readonly lastError?: string;
@@ -267,11 +267,11 @@ export interface QueueHealth {
   /** How long it will take to bring it over at the pace so far; only while that is going on. */
   readonly drainEtaMs?: number;
   /** How often Redis came back without what it had acknowledged. */
-  readonly timesForgot: number;
+  readonly dataLossCount: number;
 }
 
 export interface QueueStats {
-  readonly state: QueueState['at'];
+  readonly state: QueueState['kind'];
   readonly current: Acceptor;
   /** Why Redis does not take jobs at this moment. */
   readonly errorClass?: ErrorClass;
@@ -299,8 +299,8 @@ export interface QueueStats {
    * How often Redis came back without jobs it had acknowledged, how many sequence numbers it lost, and how
    * many jobs of these were sent again.
    */
-  readonly forgot: { readonly times: number; readonly jobs: number; readonly resent: number };
-  readonly link: {
+  readonly dataLoss: { readonly times: number; readonly jobs: number; readonly resent: number };
+  readonly connection: {
     readonly up: boolean;
     readonly failedAttempts: number;
     readonly connects: number;
@@ -310,7 +310,12 @@ export interface QueueStats {
 /** What `on()` and the channels `holdfast:queue:<kind>` announce. Times are the clock's `now()`. */
 export interface QueueEvents {
   /** The state changed. */
-  state: { from: QueueState['at']; to: QueueState['at']; errorClass?: ErrorClass; atMs: number };
+  state: {
+    from: QueueState['kind'];
+    to: QueueState['kind'];
+    errorClass?: ErrorClass;
+    atMs: number;
+  };
   /** A connection attempt failed; the next one comes after `delayMs`. */
   reconnecting: {
     attempt: number;
@@ -331,7 +336,7 @@ export interface QueueEvents {
    * Redis came back without sequence numbers it had acknowledged. Those still retained are sent again; the
    * others, as far as they were not handled, are lost.
    */
-  forgot: { topic: string; jobs: number; resent: number; atMs: number };
+  'server-lost-jobs': { topic: string; jobs: number; resent: number; atMs: number };
   /** A handler failed for the last time; the job is in the topic's dead letters. */
   'dead-lettered': { topic: string; id: string; attempts: number; reason: string; atMs: number };
   /**

@@ -4,19 +4,19 @@ import type {
   BackendFailure,
   DeadLetter,
   Delivery,
-  LinkListener,
+  ConnectionListener,
   PeekedJob,
   PeekedKind,
   Publication,
   PublishReceipt,
   PublishedJob,
   QueueBackend,
-  Recovery,
+  RecoveredDeliveries,
   Subscription,
   TopicCounts,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-import { channelOf, isSerial, nextOf } from '../src/place.ts';
+import { subqueueOf, isPartition, selectNext } from '../src/scheduling.ts';
 import {
   type Entry,
   type Topic,
@@ -45,7 +45,7 @@ export class FakeBackend implements QueueBackend {
   /** Resolves once the queue has begun to reach for the server. */
   readonly opened: Promise<void>;
   #tellOpened!: () => void;
-  #listener: LinkListener | undefined;
+  #listener: ConnectionListener | undefined;
   #isUp = false;
   /** Counts the links that were lost: what was on its way then gets no answer. */
   #links = 0;
@@ -67,7 +67,7 @@ export class FakeBackend implements QueueBackend {
     });
   }
 
-  open(listener: LinkListener): void {
+  open(listener: ConnectionListener): void {
     this.#listener = listener;
     this.#tellOpened();
     if (this.#isUp) listener.connected({ attempt: 1 });
@@ -145,7 +145,7 @@ export class FakeBackend implements QueueBackend {
     };
   }
 
-  async whenUp(signal: AbortSignal): Promise<void> {
+  async whenConnected(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#isUp) return;
     await new Promise<void>((resolve, reject) => {
@@ -184,11 +184,11 @@ export class FakeBackend implements QueueBackend {
     this.#consumers += 1;
     const me = `consumer-${this.#consumers}`;
     return {
-      whenUp: (signal) => this.whenUp(signal),
+      whenConnected: (signal) => this.whenConnected(signal),
       fetch: (max) => this.#fetch(topic, me, max),
       recover: async (held, max) => this.#recover(topic, me, leaseMs, { held, max }),
       acknowledge: async (handles) => this.#remove(topic, me, handles),
-      bury: async (delivery, reason) => {
+      deadLetter: async (delivery, reason) => {
         this.#remove(topic, me, [delivery.handle]);
         this.dead.push({ id: delivery.id, reason });
         const { handle: _, history = [], ...job } = delivery;
@@ -281,11 +281,11 @@ export class FakeBackend implements QueueBackend {
   /** What is handed out next. */
   #next(name: string, max: number): Entry[] {
     const { entries, partitions, turns } = this.#topic(name);
-    const channel = ({ place }: Entry): string => channelOf(place, partitions);
+    const subqueue = ({ routing }: Entry): string => subqueueOf(routing, partitions);
     const isFree = ({ owner }: Entry): boolean => owner === undefined;
-    const owned = entries.filter((entry) => !isFree(entry)).map(channel);
-    const busy = new Set(owned.filter(isSerial));
-    return nextOf(entries.filter(isFree), channel, busy, { turns, max });
+    const owned = entries.filter((entry) => !isFree(entry)).map(subqueue);
+    const busy = new Set(owned.filter(isPartition));
+    return selectNext(entries.filter(isFree), subqueue, busy, { turns, max });
   }
 
   #promote(name: string): void {
@@ -302,7 +302,7 @@ export class FakeBackend implements QueueBackend {
     me: string,
     leaseMs: number,
     { held, max }: { held: readonly string[]; max: number },
-  ): Recovery {
+  ): RecoveredDeliveries {
     this.#requireUp();
     const { entries } = this.#topic(name);
     const nowMs = systemClock.now();

@@ -8,10 +8,10 @@ import type {
   PublishedJob,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-import { Turns, channelOf, isSerial } from '../src/place.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition } from '../src/scheduling.ts';
 
 export interface Entry {
-  readonly place?: string | undefined;
+  readonly routing?: string | undefined;
   readonly handle: string;
   readonly id: string;
   readonly payload: string;
@@ -28,7 +28,7 @@ export interface Topic {
   marks: Map<string, { owner: number; epoch: number; sequence: number }>;
   ids: Set<string>;
   partitions: number;
-  turns: Turns;
+  turns: WeightedRoundRobin;
 }
 
 export function emptyTopic(): Topic {
@@ -38,7 +38,7 @@ export function emptyTopic(): Topic {
     marks: new Map(),
     ids: new Set(),
     partitions: 0,
-    turns: new Turns(),
+    turns: new WeightedRoundRobin(),
   };
 }
 
@@ -47,15 +47,18 @@ export function hand(entry: Entry, me: string): Delivery {
   if (entry.owner === undefined) entry.deliveries += 1;
   entry.owner = me;
   entry.leasedAtMs = systemClock.now();
-  const { handle, id, payload, enqueuedAtMs, deliveries, history, place } = entry;
-  const placed = place === undefined ? {} : { place };
+  const { handle, id, payload, enqueuedAtMs, deliveries, history, routing } = entry;
+  const routed = routing === undefined ? {} : { routing };
   const again = history === undefined ? {} : { history };
-  return { handle, id, payload, enqueuedAtMs, deliveries, ...placed, ...again };
+  return { handle, id, payload, enqueuedAtMs, deliveries, ...routed, ...again };
 }
 
 export function peekInto({ entries, delayed }: Topic, kind: PeekedKind): PeekedJob[] {
-  const show = ({ id, payload, enqueuedAtMs, deliveries, place }: Entry): PeekedJob =>
-    Object.assign({ id, payload, enqueuedAtMs, deliveries }, place === undefined ? {} : { place });
+  const show = ({ id, payload, enqueuedAtMs, deliveries, routing }: Entry): PeekedJob =>
+    Object.assign(
+      { id, payload, enqueuedAtMs, deliveries },
+      routing === undefined ? {} : { routing },
+    );
   if (kind === 'delayed') {
     const inOrder = delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
     return inOrder.map(({ entry, dueAtMs }) => Object.assign(show(entry), { dueAtMs }));
@@ -92,8 +95,9 @@ export function publishInto(
   }: Publication,
   { poisonReason, added }: PublishHooks,
 ): PublishReceipt {
-  const isKept = ({ place }: Entry): boolean => isSerial(channelOf(place, topic.partitions));
-  if (partitions > 0 && jobs.some(({ place }) => place !== undefined)) {
+  const isKept = ({ routing }: Entry): boolean =>
+    isPartition(subqueueOf(routing, topic.partitions));
+  if (partitions > 0 && jobs.some(({ routing }) => routing !== undefined)) {
     if (partitions !== topic.partitions && topic.entries.some(isKept)) {
       throw new BackendError('denied', 'the topic has another number of partitions');
     }
@@ -129,8 +133,8 @@ export function publishInto(
       continue;
     }
     if (job.unique) topic.ids.add(job.id);
-    const { id, payload, enqueuedAtMs, dueAtMs, place } = job;
-    const entry = { handle: freshHandle(), id, payload, enqueuedAtMs, place, deliveries: 0 };
+    const { id, payload, enqueuedAtMs, dueAtMs, routing } = job;
+    const entry = { handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 };
     if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
     else topic.entries.push(entry);
     added(job);

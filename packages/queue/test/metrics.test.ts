@@ -74,7 +74,7 @@ test('the health of a queue names its level, state, error, depth and age, and th
     current: 'redis',
     depth: 0,
     bytes: 0,
-    timesForgot: 0,
+    dataLossCount: 0,
   });
   backend.down();
   await Promise.all(Array.from({ length: 2_000 }, (_, n) => queue.enqueue('t', n)));

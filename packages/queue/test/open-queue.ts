@@ -1,11 +1,11 @@
 import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
 import { seededRandom } from '@holdfast/foundation';
-import { QueueAdapter } from '../src/adapter.ts';
-import { type QueueOptions, readQueueOptions } from '../src/options.ts';
+import { DurableQueue } from '../src/durable-queue.ts';
+import { type QueueOptions, parseQueueOptions } from '../src/options.ts';
 import { FakeBackend } from './fake-backend.ts';
 
 export interface TestQueue {
-  readonly queue: QueueAdapter;
+  readonly queue: DurableQueue;
   readonly backend: FakeBackend;
   readonly clock: FakeClock;
 }
@@ -20,11 +20,11 @@ export function openTestQueue(
 ): TestQueue {
   const clock = createFakeClock();
   const backend = new FakeBackend(server);
-  const settled = readQueueOptions({
+  const settled = parseQueueOptions({
     redis: { url: 'redis://127.0.0.1:1' },
     clock,
     random: seededRandom(1),
     ...options,
   });
-  return { queue: new QueueAdapter(backend, settled), backend, clock };
+  return { queue: new DurableQueue(backend, settled), backend, clock };
 }

@@ -14,7 +14,7 @@ export function watch(queue: Queue): { momentsSince(originMs: number): Moment[] 
   );
   queue.on('connected', ({ atMs }) => note(atMs, 'connected'));
   queue.on('drained', ({ jobs, atMs }) => note(atMs, `${jobs} jobs drained`));
-  queue.on('forgot', ({ jobs, atMs }) => note(atMs, `Redis forgot ${jobs} jobs`));
+  queue.on('server-lost-jobs', ({ jobs, atMs }) => note(atMs, `Redis forgot ${jobs} jobs`));
   return {
     momentsSince: (originMs) =>
       seen

@@ -3,7 +3,7 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import type { Job, JobType, JobsOptions } from 'bullmq';
 import type {
   DeadLetter,
-  LinkListener,
+  ConnectionListener,
   PeekedJob,
   PeekedKind,
   Publication,
@@ -13,11 +13,11 @@ import type {
   Subscription,
   TopicCounts,
 } from '../backend.ts';
-import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
-import { type Links, oneLink } from '../redis/links.ts';
-import { routesTo } from '../redis/route.ts';
+import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
+import { type Connections, singleConnection } from '../redis/connection/connections.ts';
+import { resolversFor } from '../redis/resolver/server-resolver.ts';
 import { type JobData, dataOf, readData } from './job-data.ts';
-import { BullmqSide } from './side.ts';
+import { BullmqClients } from './clients.ts';
 import { BullmqSubscription } from './subscription.ts';
 
 /** BullMQ hands out those of a lower number first, and those without one before them. */
@@ -37,28 +37,28 @@ const TYPES: Readonly<Record<PeekedKind, JobType[]>> = {
  * @throws InvalidOptionError naming field, value and permitted range; `redis` has to be `{ url }`.
  */
 export function createBullmqBackend(options: QueueOptions): QueueBackend {
-  const { redis, tuning } = readQueueOptions(options);
+  const { redis, tuning } = parseQueueOptions(options);
   if (redis.kind !== 'url') {
     const permitted = 'one server by its address: { url }';
     throw new InvalidOptionError('createBullmqBackend', 'redis', redis.kind, permitted);
   }
-  const side = new BullmqSide(redis.url, tuning.prefix);
-  return new BullmqBackend(oneLink(routesTo(redis, tuning), tuning), side, tuning);
+  const side = new BullmqClients(redis.url, tuning.prefix);
+  return new BullmqBackend(singleConnection(resolversFor(redis, tuning), tuning), side, tuning);
 }
 
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
-  readonly #links: Links;
-  readonly #side: BullmqSide;
-  readonly #tuning: QueueTuning;
+  readonly #links: Connections;
+  readonly #side: BullmqClients;
+  readonly #tuning: ResolvedQueueTuning;
 
-  constructor(links: Links, side: BullmqSide, tuning: QueueTuning) {
+  constructor(links: Connections, side: BullmqClients, tuning: ResolvedQueueTuning) {
     this.#links = links;
     this.#side = side;
     this.#tuning = tuning;
   }
 
-  open(listener: LinkListener): void {
+  open(listener: ConnectionListener): void {
     this.#links.open({
       ...listener,
       connected: (event) => listener.connected(event),
@@ -70,13 +70,13 @@ class BullmqBackend implements QueueBackend {
     });
   }
 
-  whenUp(signal: AbortSignal): Promise<void> {
-    return this.#links.whenUp(signal);
+  whenConnected(signal: AbortSignal): Promise<void> {
+    return this.#links.whenConnected(signal);
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
     const { topic, maxJobs, jobs } = publication;
-    const keyed = jobs.findIndex(({ place = 'high' }) => !(place in PRIORITIES));
+    const keyed = jobs.findIndex(({ routing = 'high' }) => !(routing in PRIORITIES));
     const sound = keyed < 0 ? jobs : jobs.slice(0, keyed);
     const room = maxJobs === undefined ? sound.length : await this.#room(topic, maxJobs);
     const added = sound.slice(0, room);
@@ -160,7 +160,7 @@ class BullmqBackend implements QueueBackend {
       // Theirs may not have colons, nor be numbers.
       jobId: createHash('sha256').update(name).digest('base64url'),
       attempts: 1,
-      priority: PRIORITIES[job.place ?? ''] ?? NORMAL,
+      priority: PRIORITIES[job.routing ?? ''] ?? NORMAL,
       removeOnComplete: { age: Math.ceil(jobIdTtlMs / 1_000) },
       removeOnFail: { count: maxDeadLetters },
       timestamp,
@@ -179,7 +179,10 @@ class BullmqBackend implements QueueBackend {
   }
 
   /** Within the deadline of every command, on our own link's word that Redis is there. */
-  #ask<T>(topic: string, ask: (queue: ReturnType<BullmqSide['queue']>) => Promise<T>): Promise<T> {
+  #ask<T>(
+    topic: string,
+    ask: (queue: ReturnType<BullmqClients['queue']>) => Promise<T>,
+  ): Promise<T> {
     return this.#links.of(topic).call(() => ask(this.#side.queue(topic)));
   }
 }

@@ -5,12 +5,12 @@ export interface JobData {
   readonly id: string;
   readonly payload: string;
   readonly enqueuedAtMs: number;
-  readonly place?: string;
+  readonly routing?: string;
   readonly history?: readonly string[];
 }
 
-export function dataOf({ id, payload, enqueuedAtMs, place }: PublishedJob): JobData {
-  return { id, payload, enqueuedAtMs, ...(place !== undefined && { place }) };
+export function dataOf({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
+  return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }) };
 }
 
 /** What a job holds, with the reasons of its earlier failures. */

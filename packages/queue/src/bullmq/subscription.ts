@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep } from '@holdfast/foundation';
 import { Job, Worker } from 'bullmq';
-import type { Delivery, Recovery, Subscription } from '../backend.ts';
-import type { RedisLink } from '../redis/link.ts';
-import type { BullmqSide } from './side.ts';
+import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
+import type { ManagedConnection } from '../redis/connection/managed-connection.ts';
+import type { BullmqClients } from './clients.ts';
 import { type JobData, readData } from './job-data.ts';
 
 /** How long a fetch that found nothing waits: BullMQ's own waiting cannot be cut short. */
@@ -11,26 +11,26 @@ const POLL_MS = 50;
 /** A job that fails by dying consumers is judged by the attempts of the queue, not of BullMQ. */
 const MAX_STALLED = 1_000_000;
 
-export interface BullmqSubscriptionParts {
+export interface BullmqSubscriptionDeps {
   readonly topic: string;
-  readonly link: RedisLink;
-  readonly side: BullmqSide;
+  readonly link: ManagedConnection;
+  readonly side: BullmqClients;
   readonly clock: Clock;
   readonly leaseMs: number;
 }
 
 /** A worker that is asked for jobs instead of running by itself. */
 export class BullmqSubscription implements Subscription {
-  readonly #parts: BullmqSubscriptionParts;
+  readonly #parts: BullmqSubscriptionDeps;
   readonly #token = randomUUID();
   #worker: { readonly generation: number; readonly made: Promise<Worker<JobData>> } | undefined;
 
-  constructor(parts: BullmqSubscriptionParts) {
+  constructor(parts: BullmqSubscriptionDeps) {
     this.#parts = parts;
   }
 
-  whenUp(signal: AbortSignal): Promise<void> {
-    return this.#parts.link.whenUp(signal);
+  whenConnected(signal: AbortSignal): Promise<void> {
+    return this.#parts.link.whenConnected(signal);
   }
 
   async fetch(max: number): Promise<Delivery[]> {
@@ -47,7 +47,7 @@ export class BullmqSubscription implements Subscription {
   }
 
   /** What a silent consumer held BullMQ puts back by itself, so that it is fetched. */
-  async recover(held: readonly string[]): Promise<Recovery> {
+  async recover(held: readonly string[]): Promise<RecoveredDeliveries> {
     if (held.length === 0) {
       await this.#ask(async () => undefined);
       return { deliveries: [], lost: [] };
@@ -68,7 +68,7 @@ export class BullmqSubscription implements Subscription {
     );
   }
 
-  async bury({ handle }: Delivery, reason: string): Promise<void> {
+  async deadLetter({ handle }: Delivery, reason: string): Promise<void> {
     await this.#settle(handle, (job) => job.moveToFailed(new Error(reason), this.#token, false));
   }
 
@@ -112,7 +112,7 @@ export class BullmqSubscription implements Subscription {
     return this.#worker.made;
   }
 
-  async #make(side: BullmqSide, topic: string, leaseMs: number): Promise<Worker<JobData>> {
+  async #make(side: BullmqClients, topic: string, leaseMs: number): Promise<Worker<JobData>> {
     const worker = new Worker<JobData>(side.nameOf(topic), undefined, {
       ...side.options,
       autorun: false,

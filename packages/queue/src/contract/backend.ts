@@ -2,9 +2,9 @@ import { afterEach, expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import type { QueueBackend } from '../backend.ts';
 import { PARTS, fetchAll, job, publication, takeAll, untilRecovered } from './jobs.ts';
-import { honoursMarks } from './marks.ts';
-import { honoursPlaces } from './places.ts';
-import { type StorePromise, testsWithout } from './promise.ts';
+import { honoursDeduplication } from './deduplication.ts';
+import { honoursPrioritiesAndKeys } from './priorities-and-keys.ts';
+import { type StoreGuarantee, testsWithout } from './guarantees.ts';
 
 /** A backend whose server is up, and what closes both. */
 export interface OpenBackend {
@@ -17,18 +17,18 @@ const { TOPIC, LEASE_MS } = PARTS;
 /**
  * What a store owes the queue: each job applied once by (owner, epoch, sequence), marks only ever raised,
  * former owners fenced, leases that only their holder can end. Every backend's test is this call.
- * @param options.lacks what it does not promise; the tests of that are left out by name.
+ * @param options.without what it does not promise; the tests of that are left out by name.
  */
 export function honoursBackendContract(
   open: () => Promise<OpenBackend>,
-  { lacks = [] }: { lacks?: readonly StorePromise[] } = {},
+  { without = [] }: { without?: readonly StoreGuarantee[] } = {},
 ): void {
-  const testWith = testsWithout(lacks);
+  const testWith = testsWithout(without);
   const opened: OpenBackend[] = [];
   const openUp = async (): Promise<QueueBackend> => {
     const one = await open();
     opened.push(one);
-    await one.backend.whenUp(new AbortController().signal);
+    await one.backend.whenConnected(new AbortController().signal);
     return one.backend;
   };
   afterEach(async () => {
@@ -44,7 +44,7 @@ export function honoursBackendContract(
     expect(taken[0]).toMatchObject({ deliveries: 1, enqueuedAtMs: 1_001, payload: '{"n":1}' });
   });
 
-  testWith('marks', 'a publication that is sent again adds only what is new', async () => {
+  testWith('deduplication', 'a publication that is sent again adds only what is new', async () => {
     const backend = await openUp();
     const receipt = await backend.publish(publication({ jobs: [job(1), job(2)] }));
     expect(receipt).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
@@ -54,7 +54,7 @@ export function honoursBackendContract(
   });
 
   testWith(
-    'marks',
+    'deduplication',
     'a mark is raised to what the producer has settled, and never lowered',
     async () => {
       const backend = await openUp();
@@ -68,7 +68,7 @@ export function honoursBackendContract(
   );
 
   testWith(
-    'marks',
+    'deduplication',
     'jobs that follow others the store has forgotten are refused until those were sent again',
     async () => {
       const backend = await openUp();
@@ -81,7 +81,7 @@ export function honoursBackendContract(
   );
 
   testWith(
-    'marks',
+    'deduplication',
     'a later owner drains an earlier one’s jobs, starts its own numbering, and fences the earlier',
     async () => {
       const backend = await openUp();
@@ -104,9 +104,9 @@ export function honoursBackendContract(
     },
   );
 
-  honoursMarks(openUp, testWith);
+  honoursDeduplication(openUp, testWith);
 
-  testWith('marks', 'producers do not share their numbering', async () => {
+  testWith('deduplication', 'producers do not share their numbering', async () => {
     const backend = await openUp();
     await backend.publish(publication({ jobs: [job(1)] }));
     const other = await backend.publish(
@@ -116,7 +116,7 @@ export function honoursBackendContract(
   });
 
   testWith(
-    'marks',
+    'deduplication',
     'of several jobs with one id of the caller’s choice the first is kept',
     async () => {
       const backend = await openUp();
@@ -238,7 +238,7 @@ export function honoursBackendContract(
   });
 
   testWith(
-    'marks',
+    'deduplication',
     'a topic that holds as many jobs as it may refuses the others, and takes them when there is room',
     async () => {
       const backend = await openUp();
@@ -257,7 +257,7 @@ export function honoursBackendContract(
     await backend.publish(publication({ jobs: [job(1)] }));
     const [taken] = await fetchAll(consumer, 1);
     if (taken === undefined) throw new Error('nothing was taken');
-    await consumer.bury(taken, 'no luck');
+    await consumer.deadLetter(taken, 'no luck');
     expect(await consumer.recover([], 1)).toEqual({ deliveries: [], lost: [] });
     expect(await consumer.fetch(1)).toEqual([]);
     await consumer.close();
@@ -267,7 +267,7 @@ export function honoursBackendContract(
     const backend = await openUp();
     const consumer = backend.subscribe(TOPIC, LEASE_MS);
     await backend.publish(publication({ jobs: [job(1), job(2)] }));
-    for (const taken of await fetchAll(consumer, 2)) await consumer.bury(taken, 'no luck');
+    for (const taken of await fetchAll(consumer, 2)) await consumer.deadLetter(taken, 'no luck');
     const letter = { id: 'job-1', payload: '{"n":1}', enqueuedAtMs: 1_001, deliveries: 1 };
     const [first, second] = await backend.deadLetters(TOPIC, 10);
     expect(first).toEqual({ ...letter, reason: 'no luck', history: [] });
@@ -277,7 +277,7 @@ export function honoursBackendContract(
     const [again] = await fetchAll(consumer, 1);
     expect(again).toMatchObject({ id: 'job-1', deliveries: 1, history: ['no luck'] });
     if (again === undefined) throw new Error('nothing was taken');
-    await consumer.bury(again, 'again no luck');
+    await consumer.deadLetter(again, 'again no luck');
     const letters = await backend.deadLetters(TOPIC, 10);
     expect(letters).toMatchObject([
       { id: 'job-2', history: [] },
@@ -293,5 +293,5 @@ export function honoursBackendContract(
     await consumer.close();
   });
 
-  honoursPlaces(openUp, testWith);
+  honoursPrioritiesAndKeys(openUp, testWith);
 }

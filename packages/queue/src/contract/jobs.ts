@@ -39,7 +39,7 @@ export async function fetchAll(
   consumer: ReturnType<QueueBackend['subscribe']>,
   count: number,
 ): Promise<Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
+  await consumer.whenConnected(new AbortController().signal);
   const taken: Delivery[] = [];
   while (taken.length < count) taken.push(...(await consumer.fetch(count - taken.length)));
   return taken;
@@ -48,7 +48,7 @@ export async function fetchAll(
 export async function untilRecovered(
   consumer: ReturnType<QueueBackend['subscribe']>,
 ): Promise<readonly Delivery[]> {
-  await consumer.whenUp(new AbortController().signal);
+  await consumer.whenConnected(new AbortController().signal);
   while (true) {
     const { deliveries } = await consumer.recover([], 1);
     if (deliveries.length > 0) return deliveries;

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
 import type { QueueOptions } from '../options.ts';
 import type { Job, NewJob, Queue } from '../queue.ts';
-import { type StorePromise, testsWithout } from './promise.ts';
+import { type StoreGuarantee, testsWithout } from './guarantees.ts';
 
 /** A queue whose server is up, and what closes both. */
 export interface OpenQueue {
@@ -13,13 +13,13 @@ export interface OpenQueue {
 /**
  * What every queue owes its callers; each adapter's test is this call.
  * @param open makes one with these options besides its own.
- * @param options.lacks what its store does not promise; the tests of that are left out by name.
+ * @param options.without what its store does not promise; the tests of that are left out by name.
  */
 export function honoursQueueContract(
   open: (options: Pick<QueueOptions, 'topics'>) => Promise<OpenQueue>,
-  { lacks = [] }: { lacks?: readonly StorePromise[] } = {},
+  { without = [] }: { without?: readonly StoreGuarantee[] } = {},
 ): void {
-  const testWith = testsWithout(lacks);
+  const testWith = testsWithout(without);
   const opened: OpenQueue[] = [];
   const openUp = async (options: Pick<QueueOptions, 'topics'> = {}): Promise<Queue> => {
     const one = await open(options);
@@ -203,7 +203,7 @@ export function honoursQueueContract(
     expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
   });
 
-  testWith('marks', 'of several jobs with one id only the first is handled', async () => {
+  testWith('deduplication', 'of several jobs with one id only the first is handled', async () => {
     const queue = await openUp();
     const { jobs, take, reached } = collect();
     await queue.enqueue('unique', 1, { jobId: 'same' });

@@ -1,13 +1,13 @@
 import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import type {
   DeadLetter,
-  LinkListener,
+  ConnectionListener,
   PeekedJob,
   PeekedKind,
   Publication,
   PublishReceipt,
   QueueBackend,
-  Recovery,
+  RecoveredDeliveries,
   Subscription,
   TopicCounts,
 } from '../backend.ts';
@@ -53,11 +53,11 @@ class MemoryBackend implements QueueBackend {
     this.#options = options;
   }
 
-  open(listener: LinkListener): void {
+  open(listener: ConnectionListener): void {
     listener.connected({ attempt: 1 });
   }
 
-  async whenUp(signal: AbortSignal): Promise<void> {
+  async whenConnected(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#requireOpen();
   }
@@ -81,7 +81,7 @@ class MemoryBackend implements QueueBackend {
     const topic = this.#topic(name);
     const leasedUntilMs = (): number => clock.now() + leaseMs;
     return {
-      whenUp: (signal) => this.whenUp(signal),
+      whenConnected: (signal) => this.whenConnected(signal),
       fetch: async (max) => {
         this.#requireOpen();
         const nextDueMs = topic.promote(clock.epochMs());
@@ -92,7 +92,7 @@ class MemoryBackend implements QueueBackend {
         topic.promote(clock.epochMs());
         return topic.take(me, max, leasedUntilMs());
       },
-      recover: async (held, max): Promise<Recovery> => {
+      recover: async (held, max): Promise<RecoveredDeliveries> => {
         this.#requireOpen();
         const time = { nowMs: clock.now(), leasedUntilMs: leasedUntilMs() };
         const deliveries = topic.takeOver(me, new Set(held), max, time);
@@ -107,7 +107,7 @@ class MemoryBackend implements QueueBackend {
         for (const handle of handles) topic.remove(me, handle);
         this.#wake();
       },
-      bury: async ({ handle, history = [], ...job }, reason) => {
+      deadLetter: async ({ handle, history = [], ...job }, reason) => {
         this.#requireOpen();
         if (!topic.remove(me, handle)) return;
         topic.dead.push({ ...job, reason, history });

@@ -8,7 +8,7 @@ import type {
   PublishedJob,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
-import { Turns, channelOf, isSerial, nextOf } from '../place.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../scheduling.ts';
 
 /** A job in memory, and whose it is. */
 interface Entry {
@@ -33,9 +33,9 @@ export class StoredTopic {
   dead: DeadLetter[] = [];
   readonly #marks = new Map<string, Mark>();
   readonly #ids = new Set<string>();
-  readonly #turns = new Turns();
+  readonly #turns = new WeightedRoundRobin();
   #partitions = 0;
-  /** No job was ever placed. */
+  /** No job was ever routed. */
   #isPlain = true;
   #lastHandle = 0;
 
@@ -84,23 +84,23 @@ export class StoredTopic {
   append(job: PublishedJob, history?: readonly string[]): void {
     this.#lastHandle += 1;
     const handle = String(this.#lastHandle);
-    this.#isPlain &&= job.place === undefined;
+    this.#isPlain &&= job.routing === undefined;
     const entry = { handle, job, history, deliveries: 0, owner: undefined, leasedUntilMs: 0 };
     this.entries.set(handle, entry);
   }
 
   /** Up to `max` jobs that are nobody's. */
   take(owner: string, max: number, leasedUntilMs: number): Delivery[] {
-    const channel = ({ job }: Entry): string => channelOf(job.place, this.#partitions);
+    const subqueue = ({ job }: Entry): string => subqueueOf(job.routing, this.#partitions);
     const waiting: Entry[] = [];
     const busy = new Set<string>();
     for (const entry of this.entries.values()) {
       // Without levels and keys the first ones are the next ones.
       if (this.#isPlain && waiting.length >= max) break;
       if (entry.owner === undefined) waiting.push(entry);
-      else if (isSerial(channel(entry))) busy.add(channel(entry));
+      else if (isPartition(subqueue(entry))) busy.add(subqueue(entry));
     }
-    return nextOf(waiting, channel, busy, { turns: this.#turns, max }).map((entry) => {
+    return selectNext(waiting, subqueue, busy, { turns: this.#turns, max }).map((entry) => {
       entry.deliveries += 1;
       return hand(entry, owner, leasedUntilMs);
     });
@@ -134,18 +134,19 @@ export class StoredTopic {
   peek(kind: PeekedKind): PeekedJob[] {
     if (kind === 'delayed') {
       const inOrder = this.delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
-      return inOrder.map(({ place, ...job }) => shown(job, place, { dueAtMs: job.dueAtMs }));
+      return inOrder.map(({ routing, ...job }) => shown(job, routing, { dueAtMs: job.dueAtMs }));
     }
     return [...this.entries.values()]
       .filter(({ owner }) => (owner !== undefined) === (kind === 'pending'))
-      .map(({ job, deliveries }) => shown(job, job.place, { deliveries }));
+      .map(({ job, deliveries }) => shown(job, job.routing, { deliveries }));
   }
 
   #shape({ partitions = 0, jobs }: Publication): void {
     if (partitions === 0 || partitions === this.#partitions) return;
-    if (jobs.every(({ place }) => place === undefined)) return;
-    const isPlaced = ({ job }: Entry): boolean => isSerial(channelOf(job.place, this.#partitions));
-    if ([...this.entries.values()].some(isPlaced)) {
+    if (jobs.every(({ routing }) => routing === undefined)) return;
+    const isRouted = ({ job }: Entry): boolean =>
+      isPartition(subqueueOf(job.routing, this.#partitions));
+    if ([...this.entries.values()].some(isRouted)) {
       const said = `the topic has ${this.#partitions} partitions with jobs in them, not ${partitions}`;
       throw new BackendError('denied', said);
     }
@@ -163,25 +164,25 @@ export class StoredTopic {
 
 function shown(
   { id, payload, enqueuedAtMs }: PublishedJob,
-  place: string | undefined,
+  routing: string | undefined,
   more: Partial<PeekedJob>,
 ): PeekedJob {
   const job = { id, payload, enqueuedAtMs, deliveries: 0 };
-  return { ...job, ...(place !== undefined && { place }), ...more };
+  return { ...job, ...(routing !== undefined && { routing }), ...more };
 }
 
 function hand(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
   const { handle, deliveries, history } = entry;
-  const { id, payload, enqueuedAtMs, place } = entry.job;
+  const { id, payload, enqueuedAtMs, routing } = entry.job;
   return {
     handle,
     id,
     payload,
     enqueuedAtMs,
     deliveries,
-    ...(place !== undefined && { place }),
+    ...(routing !== undefined && { routing }),
     ...(history && { history }),
   };
 }

@@ -1,6 +1,6 @@
 import type {
   DeadLetter,
-  LinkListener,
+  ConnectionListener,
   PeekedJob,
   PeekedKind,
   Publication,
@@ -9,13 +9,17 @@ import type {
   Subscription,
   TopicCounts,
 } from '../backend.ts';
-import { type QueueOptions, type QueueTuning, readQueueOptions } from '../options.ts';
+import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { BackendError } from '../errors.ts';
-import { encodeBatch } from './batch.ts';
-import { countScript, peekScript } from './inspect-scripts.ts';
+import { encodeBatch } from './scripts/batch-encoding.ts';
+import { countScript, peekScript } from './scripts/inspect-scripts.ts';
 import { topicKeys } from './keys.ts';
-import type { RedisLink } from './link.ts';
-import { ClusterLinks, type Links, oneLink } from './links.ts';
+import type { ManagedConnection } from './connection/managed-connection.ts';
+import {
+  ClusterConnections,
+  type Connections,
+  singleConnection,
+} from './connection/connections.ts';
 import {
   readCopies,
   readCount,
@@ -25,9 +29,9 @@ import {
   readDelayed,
   readPeeked,
 } from './replies.ts';
-import { routesTo } from './route.ts';
-import { runScript } from './script.ts';
-import { publishScript, redriveScript } from './scripts.ts';
+import { resolversFor } from './resolver/server-resolver.ts';
+import { runScript } from './scripts/script.ts';
+import { publishScript, redriveScript } from './scripts/topic-scripts.ts';
 import { findTooLarge } from './size-limit.ts';
 import { GROUP, RedisSubscription } from './subscription.ts';
 
@@ -36,30 +40,32 @@ import { GROUP, RedisSubscription } from './subscription.ts';
  * @throws InvalidOptionError naming field, value and permitted range.
  */
 export function createRedisBackend(options: QueueOptions): QueueBackend {
-  const { redis, tuning } = readQueueOptions(options);
-  const routeTo = routesTo(redis, tuning);
+  const { redis, tuning } = parseQueueOptions(options);
+  const routeTo = resolversFor(redis, tuning);
   const links =
-    redis.kind === 'cluster' ? new ClusterLinks(routeTo, tuning) : oneLink(routeTo, tuning);
+    redis.kind === 'cluster'
+      ? new ClusterConnections(routeTo, tuning)
+      : singleConnection(routeTo, tuning);
   return new RedisBackend(links, tuning);
 }
 
 /** Jobs in Redis Streams, one stream a topic, filled and emptied by small atomic scripts. */
 export class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
-  readonly #links: Links;
-  readonly #tuning: QueueTuning;
+  readonly #links: Connections;
+  readonly #tuning: ResolvedQueueTuning;
 
-  constructor(links: Links, tuning: QueueTuning) {
+  constructor(links: Connections, tuning: ResolvedQueueTuning) {
     this.#links = links;
     this.#tuning = tuning;
   }
 
-  open(listener: LinkListener): void {
+  open(listener: ConnectionListener): void {
     this.#links.open(listener);
   }
 
-  whenUp(signal: AbortSignal): Promise<void> {
-    return this.#links.whenUp(signal);
+  whenConnected(signal: AbortSignal): Promise<void> {
+    return this.#links.whenConnected(signal);
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
@@ -79,8 +85,8 @@ export class RedisBackend implements QueueBackend {
     const { ownerEpoch, originEpoch, floor, previous } = publication;
     const marks = [ownerEpoch, originEpoch, floor, previous];
     const maxJobs = publication.maxJobs ?? 0;
-    const isPlaced = publication.jobs.some(({ place }) => place !== undefined);
-    const partitions = isPlaced ? (publication.partitions ?? 0) : -1;
+    const isRouted = publication.jobs.some(({ routing }) => routing !== undefined);
+    const partitions = isRouted ? (publication.partitions ?? 0) : -1;
     const batch = encodeBatch(publication.jobs, ({ unique, id }) =>
       unique ? keys.push(topic.id(id)) : 0,
     );
@@ -139,7 +145,7 @@ export class RedisBackend implements QueueBackend {
    * Waits, where it was asked for, until enough copies have all that was written on this link so far.
    * @throws BackendError (`busy`) when they have not within `commandTimeoutMs`
    */
-  async #replicated(link: RedisLink): Promise<void> {
+  async #replicated(link: ManagedConnection): Promise<void> {
     const { acknowledge, replicas, onDisk, commandTimeoutMs } = this.#tuning;
     if (acknowledge !== 'replicated') return;
     const reply = await link.call(

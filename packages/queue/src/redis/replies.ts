@@ -4,7 +4,7 @@ import type {
   Delivery,
   PeekedJob,
   PublishReceipt,
-  Recovery,
+  RecoveredDeliveries,
   TopicCounts,
 } from '../backend.ts';
 
@@ -41,7 +41,7 @@ export function readCopies(reply: unknown): { disks: number; copies: number } {
   return { disks: whole(disks), copies: whole(copies) };
 }
 
-export function readRecovery(reply: unknown): Recovery {
+export function readRecovery(reply: unknown): RecoveredDeliveries {
   const [lost, taken] = list(reply);
   return {
     lost: list(lost).map(word),
@@ -83,7 +83,7 @@ export function readDelayed(reply: unknown): PeekedJob[] {
     const [id = '', at, ...payload] = (words[index] ?? '').split('\n');
     const dueAtMs = Number(words[index + 1]);
     const job = { id, payload: payload.join('\n'), deliveries: 0, dueAtMs };
-    jobs.push(Object.assign(job, readTimeAndPlace(at)));
+    jobs.push(Object.assign(job, readTimeAndRouting(at)));
   }
   return jobs;
 }
@@ -93,19 +93,19 @@ export function readCount(reply: unknown): number {
 }
 
 /** When it was enqueued, and where it belongs, as they stand in an entry. */
-export function timeAndPlace({
+export function timeAndRouting({
   enqueuedAtMs,
-  place,
+  routing,
 }: {
   enqueuedAtMs: number;
-  place?: string | undefined;
+  routing?: string | undefined;
 }): string | number {
-  return place === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${place}`;
+  return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
 }
 
-function readTimeAndPlace(text = '0'): { enqueuedAtMs: number; place?: string } {
-  const [time, place] = text.split(' ');
-  return { enqueuedAtMs: Number(time), ...(place !== undefined && { place }) };
+function readTimeAndRouting(text = '0'): { enqueuedAtMs: number; routing?: string } {
+  const [time, routing] = text.split(' ');
+  return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
 }
 
 /** What a look for due jobs answers: when to look again, and what the topic has beside its stream. */
@@ -118,28 +118,28 @@ export function readPromotion(reply: unknown): {
   return { dueInMs: dueInMs ?? -1, partitions: partitions ?? 0, hasLevels: levels === 1 };
 }
 
-/** The handle of a job that is not in the topic's main stream begins with the channel it is in. */
+/** The handle of a job that is not in the topic's main stream begins with the subqueue it is in. */
 export function readTaken(reply: unknown): {
-  bell: string;
+  notify: string;
   newest: string;
   deliveries: Delivery[];
 } {
-  const [bell, newest, ...taken] = list(reply);
+  const [notify, newest, ...taken] = list(reply);
   const deliveries = taken.map((entry) => {
-    const [channel, id, fields] = list(entry);
-    return inChannel(word(channel), delivery(id, 1, fields));
+    const [subqueue, id, fields] = list(entry);
+    return inSubqueue(word(subqueue), delivery(id, 1, fields));
   });
-  return { bell: word(bell), newest: word(newest), deliveries };
+  return { notify: word(notify), newest: word(newest), deliveries };
 }
 
-export function inChannel(channel: string, taken: Delivery): Delivery {
-  return channel === '' ? taken : { ...taken, handle: `${channel}/${taken.handle}` };
+export function inSubqueue(subqueue: string, taken: Delivery): Delivery {
+  return subqueue === '' ? taken : { ...taken, handle: `${subqueue}/${taken.handle}` };
 }
 
-/** The channel a handle belongs to, and the id it has there. */
-export function readHandle(handle: string): { channel: string; id: string } {
+/** The subqueue a handle belongs to, and the id it has there. */
+export function readHandle(handle: string): { subqueue: string; id: string } {
   const at = handle.indexOf('/');
-  return { channel: handle.slice(0, Math.max(0, at)), id: handle.slice(at + 1) };
+  return { subqueue: handle.slice(0, Math.max(0, at)), id: handle.slice(at + 1) };
 }
 
 /** The reply of XRANGE for dead letters. */
@@ -147,7 +147,7 @@ export function readDeadLetters(reply: unknown): DeadLetter[] {
   return list(reply).map((entry) => {
     const [, fields] = list(entry);
     const values = valuesOf(fields);
-    return Object.assign(readTimeAndPlace(values.get('at')), {
+    return Object.assign(readTimeAndRouting(values.get('at')), {
       id: values.get('id') ?? '',
       payload: values.get('payload') ?? 'null',
       deliveries: Number(values.get('deliveries') ?? 0),
@@ -200,7 +200,7 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
     handle: named,
     deliveries,
     id: id ?? named,
-    ...readTimeAndPlace(at),
+    ...readTimeAndRouting(at),
     payload,
   };
 }

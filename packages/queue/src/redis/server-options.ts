@@ -8,7 +8,7 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import type { RedisConnector } from './connector.ts';
+import type { RedisConnector } from './connection/connector.ts';
 
 /** Where a server listens. */
 export interface RedisAddress {
@@ -36,7 +36,7 @@ export type RedisServerOptions =
   | ({ cluster: readonly RedisAddress[] } & RedisLogin);
 
 /** An address with its port filled in. */
-export interface SettledAddress {
+export interface ResolvedAddress {
   readonly host: string;
   readonly port: number;
 }
@@ -47,18 +47,18 @@ export type RedisServer =
   | { readonly kind: 'connect'; readonly connect: RedisConnector }
   | {
       readonly kind: 'sentinel';
-      readonly sentinels: readonly SettledAddress[];
+      readonly sentinels: readonly ResolvedAddress[];
       readonly name: string;
       readonly sentinelPassword: string | undefined;
-      readonly login: SettledLogin;
+      readonly login: ResolvedLogin;
     }
   | {
       readonly kind: 'cluster';
-      readonly nodes: readonly SettledAddress[];
-      readonly login: SettledLogin;
+      readonly nodes: readonly ResolvedAddress[];
+      readonly login: ResolvedLogin;
     };
 
-export interface SettledLogin {
+export interface ResolvedLogin {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly tls: boolean;
@@ -80,7 +80,7 @@ const shape = {
 };
 
 /** @throws InvalidOptionError */
-export function readRedisServer(owner: string, given: unknown): RedisServer {
+export function parseRedisServer(owner: string, given: unknown): RedisServer {
   const read = parseOptions(owner, shape, given, 'redis');
   const { url, connect, sentinels, cluster, name, sentinelPassword } = read;
   const kinds = [url, connect, sentinels, cluster].filter((kind) => kind !== undefined);
@@ -119,7 +119,7 @@ function refuse(owner: string, fields: Record<string, unknown>, permitted: strin
   }
 }
 
-function addresses(defaultPort: number): OptionRule<SettledAddress[]> {
+function addresses(defaultPort: number): OptionRule<ResolvedAddress[]> {
   const permitted = `a list of 1 to ${MAX_ADDRESSES} addresses { host, port }`;
   const address = {
     host: string({ maxLength: 253 }),

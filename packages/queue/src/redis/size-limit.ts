@@ -1,6 +1,6 @@
 import type { PublishedJob } from '../backend.ts';
 import { BackendError } from '../errors.ts';
-import type { RedisLink } from './link.ts';
+import type { ManagedConnection } from './connection/managed-connection.ts';
 
 /** Every Redis takes as much in one argument: neither of its limits can be set lower. */
 const TAKEN_BY_ALL_BYTES = 1_048_576;
@@ -14,7 +14,7 @@ const ENVELOPE_BYTES = 65_536;
  * @throws BackendError when it cannot be asked for now.
  */
 export async function findTooLarge(
-  link: RedisLink,
+  link: ManagedConnection,
   jobs: readonly PublishedJob[],
 ): Promise<{ readonly index: number; readonly reason: string } | undefined> {
   const isLarge = ({ payload }: PublishedJob): boolean =>
@@ -33,7 +33,7 @@ export async function findTooLarge(
   return undefined;
 }
 
-async function limitsOf(link: RedisLink): Promise<{ name: string; most: number }[]> {
+async function limitsOf(link: ManagedConnection): Promise<{ name: string; most: number }[]> {
   const names = { 'proto-max-bulk-len': 0, 'client-query-buffer-limit': ENVELOPE_BYTES };
   const limits = [];
   for (const [name, envelopeBytes] of Object.entries(names)) {

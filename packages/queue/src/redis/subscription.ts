@@ -1,27 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@holdfast/foundation';
-import type { Delivery, Recovery, Subscription } from '../backend.ts';
+import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
 import { BackendError } from '../errors.ts';
 import { isExistingGroup, isMissingGroup } from './errors.ts';
 import type { TopicKeys } from './keys.ts';
-import type { RedisLink } from './link.ts';
-import { Channels } from './channels.ts';
+import type { ManagedConnection } from './connection/managed-connection.ts';
+import { Subqueues } from './subqueues.ts';
 import {
-  inChannel,
+  inSubqueue,
   readHandle,
   readNewDeliveries,
   readPromotion,
   readRecovery,
-  timeAndPlace,
+  timeAndRouting,
 } from './replies.ts';
-import { type Script, runScript } from './script.ts';
+import { type Script, runScript } from './scripts/script.ts';
 import {
   acknowledgeScript,
-  buryScript,
+  deadLetterScript,
   leaveScript,
   promoteScript,
   recoverScript,
-} from './scripts.ts';
+} from './scripts/topic-scripts.ts';
 
 /** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
 export const GROUP = 'holdfast';
@@ -36,20 +36,20 @@ export interface SubscriptionOptions {
 
 /** One consumer of one stream: it waits for jobs on a link of its own and tells on the main one. */
 export class RedisSubscription implements Subscription {
-  readonly #fetching: RedisLink;
-  readonly #telling: RedisLink;
+  readonly #fetching: ManagedConnection;
+  readonly #telling: ManagedConnection;
   readonly #keys: TopicKeys;
   readonly #options: SubscriptionOptions;
   readonly #clock: Clock;
   readonly #consumer = randomUUID();
-  readonly #channels: Channels;
+  readonly #subqueues: Subqueues;
   /** When the next delayed job may be due. */
   #nextDueMs = 0;
   /** What the topic has beside its main stream, which is ''. */
   #others: readonly string[] = [];
 
   constructor(
-    { fetching, telling }: { fetching: RedisLink; telling: RedisLink },
+    { fetching, telling }: { fetching: ManagedConnection; telling: ManagedConnection },
     keys: TopicKeys,
     options: SubscriptionOptions,
   ) {
@@ -58,7 +58,7 @@ export class RedisSubscription implements Subscription {
     this.#clock = options.clock;
     this.#telling = telling;
     this.#keys = keys;
-    this.#channels = new Channels({
+    this.#subqueues = new Subqueues({
       stream: keys.stream,
       group: GROUP,
       consumer: this.#consumer,
@@ -70,14 +70,14 @@ export class RedisSubscription implements Subscription {
     fetching.open();
   }
 
-  async whenUp(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#fetching.whenUp(signal), this.#telling.whenUp(signal)]);
+  async whenConnected(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#fetching.whenConnected(signal), this.#telling.whenConnected(signal)]);
   }
 
   async fetch(max: number): Promise<Delivery[]> {
     await this.#promote();
     const blockMs = Math.max(1, Math.min(BLOCK_MS, Math.ceil(this.#nextDueMs - this.#clock.now())));
-    if (this.#others.length > 0) return this.#channels.fetch(max, blockMs);
+    if (this.#others.length > 0) return this.#subqueues.fetch(max, blockMs);
     const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', blockMs];
     const from = ['STREAMS', this.#keys.stream, '>'];
     const reply = await this.#inGroup(() =>
@@ -102,16 +102,16 @@ export class RedisSubscription implements Subscription {
     this.#nextDueMs = this.#clock.now() + Math.min(inMs, BLOCK_MS);
   }
 
-  async recover(held: readonly string[], max: number): Promise<Recovery> {
+  async recover(held: readonly string[], max: number): Promise<RecoveredDeliveries> {
     // What the topic has beside its stream may hold jobs of the dead.
     if (max > 0) await this.#promote();
-    const byChannel = groupHandles(held);
+    const bySubqueue = groupHandles(held);
     const recovery: { deliveries: Delivery[]; lost: string[] } = { deliveries: [], lost: [] };
-    for (const channel of new Set(['', ...this.#others, ...byChannel.keys()])) {
-      const ids = byChannel.get(channel) ?? [];
+    for (const subqueue of new Set(['', ...this.#others, ...bySubqueue.keys()])) {
+      const ids = bySubqueue.get(subqueue) ?? [];
       const room = max - recovery.deliveries.length;
-      if (channel !== '' && ids.length === 0 && room === 0) continue;
-      const reply = await this.#tellIn(channel, recoverScript, [
+      if (subqueue !== '' && ids.length === 0 && room === 0) continue;
+      const reply = await this.#tellIn(subqueue, recoverScript, [
         this.#options.leaseMs,
         room,
         ...ids,
@@ -119,59 +119,64 @@ export class RedisSubscription implements Subscription {
       // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
       if (reply === undefined) continue;
       const { deliveries, lost } = readRecovery(reply);
-      recovery.deliveries.push(...deliveries.map((taken) => inChannel(channel, taken)));
-      recovery.lost.push(...lost.map((id) => (channel === '' ? id : `${channel}/${id}`)));
+      recovery.deliveries.push(...deliveries.map((taken) => inSubqueue(subqueue, taken)));
+      recovery.lost.push(...lost.map((id) => (subqueue === '' ? id : `${subqueue}/${id}`)));
     }
     return recovery;
   }
 
   async acknowledge(deliveries: readonly string[]): Promise<void> {
-    for (const [channel, ids] of groupHandles(deliveries)) {
-      await this.#tellIn(channel, acknowledgeScript, ids);
+    for (const [subqueue, ids] of groupHandles(deliveries)) {
+      await this.#tellIn(subqueue, acknowledgeScript, ids);
     }
-    this.#channels.freed();
+    this.#subqueues.freed();
   }
 
-  async bury(delivery: Delivery, reason: string): Promise<void> {
+  async deadLetter(delivery: Delivery, reason: string): Promise<void> {
     const { id, payload, deliveries, history = [] } = delivery;
-    const { channel, id: entry } = readHandle(delivery.handle);
+    const { subqueue, id: entry } = readHandle(delivery.handle);
     const fate = ['deliveries', deliveries, 'reason', reason, 'history', JSON.stringify(history)];
-    const letter = ['id', id, 'at', timeAndPlace(delivery), 'payload', payload, ...fate];
+    const letter = ['id', id, 'at', timeAndRouting(delivery), 'payload', payload, ...fate];
     const { maxDeadLetters } = this.#options;
-    await this.#tellIn(channel, buryScript, [entry, maxDeadLetters, ...letter], [this.#keys.dead]);
-    this.#channels.freed();
+    await this.#tellIn(
+      subqueue,
+      deadLetterScript,
+      [entry, maxDeadLetters, ...letter],
+      [this.#keys.dead],
+    );
+    this.#subqueues.freed();
   }
 
   async close(): Promise<void> {
-    for (const channel of ['', ...this.#others]) {
-      await this.#tell(channel, leaveScript, []).catch(() => undefined);
+    for (const subqueue of ['', ...this.#others]) {
+      await this.#tell(subqueue, leaveScript, []).catch(() => undefined);
     }
     await this.#fetching.close();
   }
 
-  #streamOf(channel: string): string {
-    return channel === '' ? this.#keys.stream : `${this.#keys.stream}:${channel}`;
+  #streamOf(subqueue: string): string {
+    return subqueue === '' ? this.#keys.stream : `${this.#keys.stream}:${subqueue}`;
   }
 
   #tellIn(
-    channel: string,
+    subqueue: string,
     script: Script,
     args: readonly (string | number)[],
     furtherKeys: readonly string[] = [],
   ): Promise<unknown> {
     return this.#inGroup(
-      () => this.#tell(channel, script, args, furtherKeys),
-      this.#streamOf(channel),
+      () => this.#tell(subqueue, script, args, furtherKeys),
+      this.#streamOf(subqueue),
     );
   }
 
   #tell(
-    channel: string,
+    subqueue: string,
     script: Script,
     args: readonly (string | number)[],
     furtherKeys: readonly string[] = [],
   ): Promise<unknown> {
-    const keys = [this.#streamOf(channel), ...furtherKeys];
+    const keys = [this.#streamOf(subqueue), ...furtherKeys];
     const all = [GROUP, this.#consumer, ...args];
     return this.#telling.call((client) => runScript(client, script, keys, all));
   }
@@ -193,13 +198,13 @@ export class RedisSubscription implements Subscription {
   }
 }
 
-/** The ids of deliveries, by the channel they are in. */
+/** The ids of deliveries, by the subqueue they are in. */
 function groupHandles(handles: readonly string[]): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const handle of handles) {
-    const { channel, id } = readHandle(handle);
-    const group = groups.get(channel);
-    if (group === undefined) groups.set(channel, [id]);
+    const { subqueue, id } = readHandle(handle);
+    const group = groups.get(subqueue);
+    if (group === undefined) groups.set(subqueue, [id]);
     else group.push(id);
   }
   return groups;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createQueueOn } from '@holdfast/queue';
 import { createBullmqBackend } from '@holdfast/queue/bullmq';
 import {
-  type StorePromise,
+  type StoreGuarantee,
   honoursBackendContract,
   honoursQueueContract,
 } from '@holdfast/queue/contract';
@@ -11,7 +11,7 @@ import { Ledger } from '../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../src/outage.ts';
 
 /** BullMQ keeps no marks and no keys, puts stalled jobs back by itself, and serves the most urgent strictly. */
-const lacks: readonly StorePromise[] = ['marks', 'keys', 'takeover', 'fairness'];
+const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
 
 const silent = {
   connected: () => undefined,
@@ -33,7 +33,7 @@ describe('BullMQ as a backend', () => {
         },
       };
     },
-    { lacks },
+    { without },
   );
 
   test('what is sent again while BullMQ remembers it is not added again', async () => {
@@ -41,7 +41,7 @@ describe('BullMQ as a backend', () => {
     const backend = createBullmqBackend({ redis: arena.server });
     backend.open(silent);
     try {
-      await backend.whenUp(new AbortController().signal);
+      await backend.whenConnected(new AbortController().signal);
       const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
       const job = { id: 'a', unique: false, enqueuedAtMs: 1, dueAtMs: 0, payload: '1' };
       const jobs = [
@@ -73,7 +73,7 @@ describe('BullMQ as a backend', () => {
     const backend = createBullmqBackend({ redis: arena.server });
     backend.open(silent);
     try {
-      await backend.whenUp(new AbortController().signal);
+      await backend.whenConnected(new AbortController().signal);
       const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
       const job = {
         sequence: 1,
@@ -111,7 +111,7 @@ describe('the queue on BullMQ', () => {
         },
       };
     },
-    { lacks },
+    { without },
   );
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { LinkListener, Publication, RedisConnector } from '@holdfast/queue';
+import type { ConnectionListener, Publication, RedisConnector } from '@holdfast/queue';
 import { createRedisBackend } from '@holdfast/queue/contract';
 import { Redis } from 'ioredis';
 import { openArena } from '../../src/arena.ts';
@@ -10,7 +10,7 @@ const STREAM = `holdfast:{${TOPIC}}:jobs`;
 const GROUP = 'holdfast';
 const LEASE_MS = 300;
 
-const silent: LinkListener = {
+const silent: ConnectionListener = {
   connected: () => undefined,
   attemptFailed: () => undefined,
   disconnected: () => undefined,
@@ -35,7 +35,7 @@ test('a consumer that died leaves the list of its group, and one that holds a jo
   backend.open(silent);
   const subscription = backend.subscribe(TOPIC, LEASE_MS);
   try {
-    await subscription.whenUp(new AbortController().signal);
+    await subscription.whenConnected(new AbortController().signal);
     await subscription.recover([], 1);
     await arena.admin(async (client) => {
       await client.xgroup('CREATECONSUMER', STREAM, GROUP, 'dead');
@@ -76,7 +76,7 @@ test('a read on a connection that was given up takes nothing, however late it ar
   const fetched = async (max: number): Promise<string[]> =>
     (await subscription.fetch(max)).map(({ payload }) => payload);
   try {
-    await subscription.whenUp(signal);
+    await subscription.whenConnected(signal);
     await subscription.recover([], 1);
     await backend.publish(publicationOf([1]));
     expect(await fetched(1)).toEqual(['1']);
@@ -95,7 +95,7 @@ test('a read on a connection that was given up takes nothing, however late it ar
           () => false,
         ),
       );
-      await subscription.whenUp(signal);
+      await subscription.whenConnected(signal);
       await backend.publish(publicationOf([2, 3, 4]));
       await proxy.heal();
       // What the proxy kept has arrived, and the end of the connections behind it. The asking one stays.

@@ -14,7 +14,7 @@ const DURING = 200;
 interface Forgetting {
   readonly outcome: ScenarioOutcome;
   readonly ledger: Ledger;
-  readonly forgets: readonly QueueEvents['forgot'][];
+  readonly forgets: readonly QueueEvents['server-lost-jobs'][];
 }
 
 /** A Redis that keeps nothing is killed with a backlog, and jobs go on being offered while it is away. */
@@ -28,8 +28,8 @@ async function playForgetting(arena: Arena, retainMs: number): Promise<Forgettin
   };
   const inOrder = (from: number, count: number): Promise<void[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => enqueue(from + index)));
-  const forgets: QueueEvents['forgot'][] = [];
-  queue.on('forgot', (event) => forgets.push(event));
+  const forgets: QueueEvents['server-lost-jobs'][] = [];
+  queue.on('server-lost-jobs', (event) => forgets.push(event));
 
   await inOrder(1, BACKLOG);
   const detected = nextEvent(queue, 'state');

@@ -48,7 +48,7 @@ scenario(
       harm: () => arena.admin((client) => client.flushall()).then(() => undefined),
       lastsMs: 0,
       mend: () => Promise.resolve(),
-      after: (queue) => expect(queue.health().timesForgot).toBeGreaterThan(0),
+      after: (queue) => expect(queue.health().dataLossCount).toBeGreaterThan(0),
     }),
 );
 

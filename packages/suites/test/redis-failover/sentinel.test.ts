@@ -51,7 +51,7 @@ scenario(
       harm: async (_, queue) => {
         await holdReplicasBack(field);
         await sleep(systemClock, BEHIND_MS);
-        queue.on('forgot', ({ jobs }) => {
+        queue.on('server-lost-jobs', ({ jobs }) => {
           forgot += jobs;
         });
         await failOver(field);

@@ -1,0 +1,28 @@
+import type { QueueBackend } from './backend.ts';
+import { DurableQueue } from './durable-queue.ts';
+import { type QueueOptions, parseQueueOptions } from './options.ts';
+import type { Queue } from './queue.ts';
+import { createRedisBackend } from './redis/backend.ts';
+
+/**
+ * Creates a queue on Redis that keeps accepting jobs while Redis is down.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function createQueueAdapter(options: QueueOptions): Queue {
+  return new DurableQueue(createRedisBackend(options), parseQueueOptions(options));
+}
+
+/**
+ * Creates the same queue on another store, such as `createMemoryBackend()`. Closing the queue closes the store.
+ * @throws InvalidOptionError naming field, value and permitted range.
+ */
+export function createQueueOn(
+  backend: QueueBackend,
+  options: Omit<QueueOptions, 'redis'> = {},
+): Queue {
+  // The placeholder URL lets one set of rules check all other options.
+  return new DurableQueue(
+    backend,
+    parseQueueOptions({ ...options, redis: { url: 'redis://unused' } }),
+  );
+}

@@ -1,0 +1,91 @@
+import type { PublishedJob } from '../backend.ts';
+
+/** A job as the journal holds it: what `publish` needs, and whose numbering it carries. */
+export interface StoredJob extends PublishedJob {
+  readonly topic: string;
+  readonly originEpoch: number;
+}
+
+/**
+ * Layout, big-endian:
+ *
+ *     0  version (3)      1  unique (0 or 1)   2  topic bytes (u16)   4  id bytes (u16)
+ *     6  origin epoch (u32)                   10  sequence (u48)
+ *    16  enqueued at, epoch ms (f64)          24  due at, epoch ms (f64)
+ *    32  routing bytes (u8)
+ *    33  topic, id, routing, payload as UTF-8
+ *
+ * Version 1 had no `due at`, version 2 no routing.
+ */
+const VERSION = 3;
+const HEADER_BYTES = 33;
+/** By version. */
+const HEADERS: ReadonlyMap<number, number> = new Map([
+  [1, 24],
+  [2, 32],
+  [VERSION, HEADER_BYTES],
+]);
+
+/** The jobs as records, in one piece of memory. */
+export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
+  let mostBytes = 0;
+  for (const { topic, id, routing = '', payload } of jobs) {
+    // Names are short: counting their bytes costs more than leaving room for the longest there may be.
+    const nameBytes = 3 * (topic.length + id.length) + routing.length;
+    mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
+  }
+  const block = Buffer.allocUnsafeSlow(mostBytes);
+  let start = 0;
+  return jobs.map((job) => {
+    const end = encodeInto(block, start, job);
+    const record = block.subarray(start, end);
+    start = end;
+    return record;
+  });
+}
+
+/** Writes one record; gives the routing after it. */
+function encodeInto(block: Buffer, start: number, job: StoredJob): number {
+  const topicAt = start + HEADER_BYTES;
+  const idAt = topicAt + block.write(job.topic, topicAt);
+  const routingAt = idAt + block.write(job.id, idAt);
+  const payloadAt =
+    routingAt + (job.routing === undefined ? 0 : block.write(job.routing, routingAt));
+  block.writeUInt8(VERSION, start);
+  block.writeUInt8(job.unique ? 1 : 0, start + 1);
+  block.writeUInt16BE(idAt - topicAt, start + 2);
+  block.writeUInt16BE(routingAt - idAt, start + 4);
+  block.writeUInt32BE(job.originEpoch, start + 6);
+  block.writeUIntBE(job.sequence, start + 10, 6);
+  block.writeDoubleBE(job.enqueuedAtMs, start + 16);
+  block.writeDoubleBE(job.dueAtMs, start + 24);
+  block.writeUInt8(payloadAt - routingAt, start + 32);
+  return payloadAt + block.write(job.payload, payloadAt);
+}
+
+/** @throws RangeError for a record of another version; the journal has checked its bytes already. */
+export function decodeJob(bytes: Uint8Array): StoredJob {
+  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = record.readUInt8(0);
+  const headerBytes = HEADERS.get(version);
+  if (headerBytes === undefined) {
+    throw new RangeError(
+      `a journal record has version ${version}, this release reads ${VERSION}: drain the journal with the ` +
+        'release that wrote it',
+    );
+  }
+  const topicEnd = headerBytes + record.readUInt16BE(2);
+  const idEnd = topicEnd + record.readUInt16BE(4);
+  const routingEnd = idEnd + (version === VERSION ? record.readUInt8(32) : 0);
+  return {
+    unique: record.readUInt8(1) === 1,
+    originEpoch: record.readUInt32BE(6),
+    sequence: record.readUIntBE(10, 6),
+    enqueuedAtMs: record.readDoubleBE(16),
+    dueAtMs: version === 1 ? 0 : record.readDoubleBE(24),
+    topic: record.toString('utf8', headerBytes, topicEnd),
+    id: record.toString('utf8', topicEnd, idEnd),
+    ...(routingEnd > idEnd && { routing: record.toString('latin1', idEnd, routingEnd) }),
+    payload: record.toString('utf8', routingEnd),
+  };
+}

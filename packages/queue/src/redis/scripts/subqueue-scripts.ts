@@ -1,0 +1,56 @@
+import { routingLua } from './routing-script.ts';
+import { type Script, script } from './script.ts';
+
+/**
+ * Hands out jobs of a topic that has levels or partitions: of the levels each its share and what is left by
+ * urgency, and of each partition the oldest, where none of it is being handled.
+ *
+ *   KEYS  1 stream
+ *   ARGV  1 group   2 consumer   3 most   4, 5, 6 shares of high, normal, low   7 the subqueue to begin with
+ *   Returns { newest id of the notify, newest id of the stream, { subqueue, handle, fields } ... }
+ */
+export const takeFromSubqueuesScript: Script = script(`
+${routingLua}
+local base, group, me, room = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local taken = {}
+local function inGroup(stream, ...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then
+    if not string.find(reply.err, 'NOGROUP') then error(reply) end
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    reply = redis.call(...)
+  end
+  return reply
+end
+local function take(subqueue, count)
+  local stream = subqueue == '' and base or base .. ':' .. subqueue
+  count = math.min(count, room)
+  if count <= 0 or redis.call('XLEN', stream) == 0 then return end
+  local reply = inGroup(stream, 'XREADGROUP', 'GROUP', group, me, 'COUNT', count, 'STREAMS', stream, '>')
+  for _, entry in ipairs(reply and reply[1] and reply[1][2] or {}) do
+    taken[#taken + 1] = {subqueue, entry[1], entry[2]}
+    room = room - 1
+  end
+end
+local function takeHead(subqueue)
+  local stream = base .. ':' .. subqueue
+  if room <= 0 or redis.call('XLEN', stream) == 0 then return end
+  -- While one is pending, be it a dead consumer's, the next has to wait.
+  if inGroup(stream, 'XPENDING', stream, group)[1] == 0 then take(subqueue, 1) end
+end
+local levels = {'high', '', 'low'}
+local function takeLevels()
+  for i, level in ipairs(levels) do take(level, tonumber(ARGV[3 + i])) end
+  for _, level in ipairs(levels) do take(level, room) end
+end
+local subqueues = partitionsOf(base) + 1
+for i = 0, subqueues - 1 do
+  local subqueue = (tonumber(ARGV[7]) + i) % subqueues
+  if subqueue == 0 then takeLevels() else takeHead(string.format('%.0f', subqueue - 1)) end
+end
+local function newest(stream)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return last and last[1] or '0-0'
+end
+return {newest(base .. ':notify'), newest(base), unpack(taken)}
+`);
