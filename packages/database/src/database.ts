@@ -1,3 +1,4 @@
+import type { DurationCounts } from '@holdfast/foundation/metrics';
 import type { Subscribe } from '@holdfast/foundation';
 import type { CustomTypesConfig, FieldDef, QueryResultRow } from 'pg';
 import type { PoolSnapshot } from './errors.ts';
@@ -229,14 +230,6 @@ export interface DatabaseHealth {
   readonly hosts: readonly HostHealth[];
 }
 
-/** Upper bounds in milliseconds and how many measurements fell under each; the last has no bound. */
-export interface Histogram {
-  readonly boundsMs: readonly number[];
-  readonly counts: readonly number[];
-  readonly sumMs: number;
-  readonly count: number;
-}
-
 /** Counted since the start, for one host. */
 export interface PoolStats extends PoolSnapshot {
   readonly acquired: number;
@@ -248,9 +241,9 @@ export interface PoolStats extends PoolSnapshot {
   readonly retired: number;
   readonly cancels: number;
   readonly leaks: number;
-  readonly waitMs: Histogram;
-  readonly useMs: Histogram;
-  readonly connectMs: Histogram;
+  readonly waitMs: DurationCounts;
+  readonly useMs: DurationCounts;
+  readonly connectMs: DurationCounts;
 }
 
 export interface DatabaseStats {

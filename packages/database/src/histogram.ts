@@ -1,4 +1,4 @@
-import type { Histogram } from './database.ts';
+import type { DurationCounts } from '@holdfast/foundation/metrics';
 
 /** As the semantic conventions of OpenTelemetry advise for durations, in milliseconds. */
 const BOUNDS_MS: readonly number[] = [
@@ -19,7 +19,7 @@ export class DurationHistogram {
     this.#count += 1;
   }
 
-  read(): Histogram {
+  read(): DurationCounts {
     return {
       boundsMs: BOUNDS_MS,
       counts: [...this.#counts],

@@ -11,7 +11,6 @@ export type {
   Database,
   DatabaseHealth,
   DatabaseStats,
-  Histogram,
   HostHealth,
   Isolation,
   Lease,

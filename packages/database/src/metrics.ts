@@ -1,167 +1,203 @@
-import type { Database, DatabaseStats, Histogram, PoolStats } from './database.ts';
-
-export interface MetricSample {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** One metric by its OpenTelemetry name, and how it is read from a database's numbers. */
-export interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: 'counter' | 'gauge';
-  read(stats: DatabaseStats): readonly MetricSample[];
-}
-
-export interface DurationMetric {
-  readonly name: string;
-  readonly help: string;
-  read(stats: DatabaseStats): readonly { readonly host: string; readonly histogram: Histogram }[];
-}
-
-/** The semantic conventions' name for what tells pools apart. */
-export const POOL_LABEL = 'db.client.connection.pool.name';
-
-const each =
-  (read: (pool: PoolStats) => number, state?: string): Metric['read'] =>
-  ({ hosts }) =>
-    hosts.map((pool) => ({
-      labels: {
-        [POOL_LABEL]: pool.host,
-        ...(state === undefined ? {} : { 'db.client.connection.state': state }),
-      },
-      value: read(pool),
-    }));
-
-const whole =
-  (read: (stats: DatabaseStats) => number): Metric['read'] =>
-  (stats) => [{ labels: {}, value: read(stats) }];
-
-const idle = each((pool) => pool.idle, 'idle');
-const used = each((pool) => pool.busy, 'used');
-
-/** Names of the semantic conventions where they have one, and in their manner where not. */
-export const metrics: readonly Metric[] = [
-  {
-    name: 'db.client.connection.count',
-    help: 'Links to each host, idle and used',
-    kind: 'gauge',
-    read: (stats) => [...idle(stats), ...used(stats)],
-  },
-  {
-    name: 'db.client.connection.max',
-    help: 'Links allowed to each host',
-    kind: 'gauge',
-    read: each(({ max }) => max),
-  },
-  {
-    name: 'db.client.connection.cap',
-    help: 'Links that the server lets in, as learned from its refusals',
-    kind: 'gauge',
-    read: each(({ cap }) => cap),
-  },
-  {
-    name: 'db.client.connection.pending_requests',
-    help: 'Callers that wait for a link',
-    kind: 'gauge',
-    read: each(({ waiting }) => waiting),
-  },
-  {
-    name: 'db.client.connection.timeouts',
-    help: 'Callers that got no link in time',
-    kind: 'counter',
-    read: each(({ acquireTimeouts }) => acquireTimeouts),
-  },
-  {
-    name: 'db.client.connection.refusals',
-    help: 'Callers refused because too many waited',
-    kind: 'counter',
-    read: each(({ overloaded }) => overloaded),
-  },
-  {
-    name: 'db.client.connection.created',
-    help: 'Links made',
-    kind: 'counter',
-    read: each(({ connects }) => connects),
-  },
-  {
-    name: 'db.client.connection.create_failures',
-    help: 'Attempts to make a link that failed',
-    kind: 'counter',
-    read: each(({ connectFailures }) => connectFailures),
-  },
-  {
-    name: 'db.client.connection.lost',
-    help: 'Links lost',
-    kind: 'counter',
-    read: each(({ lost }) => lost),
-  },
-  {
-    name: 'db.client.connection.leaks',
-    help: 'Links on loan for too long',
-    kind: 'counter',
-    read: each(({ leaks }) => leaks),
-  },
-  {
-    name: 'db.client.query.count',
-    help: 'Statements run outside of transactions',
-    kind: 'counter',
-    read: whole(({ queries }) => queries),
-  },
-  {
-    name: 'db.client.query.timeouts',
-    help: 'Statements that were given up and cancelled',
-    kind: 'counter',
-    read: whole(({ queryTimeouts }) => queryTimeouts),
-  },
-  {
-    name: 'db.client.query.replays',
-    help: 'Reads sent once more after a lost link',
-    kind: 'counter',
-    read: whole(({ replays }) => replays),
-  },
-  {
-    name: 'db.client.transaction.count',
-    help: 'Transactions begun',
-    kind: 'counter',
-    read: whole(({ transactions }) => transactions),
-  },
-  {
-    name: 'db.client.transaction.retries',
-    help: 'Further runs of transactions',
-    kind: 'counter',
-    read: whole(({ transactionRetries }) => transactionRetries),
-  },
-  {
-    name: 'db.client.transaction.unknown',
-    help: 'Commits whose outcome stayed unknown',
-    kind: 'counter',
-    read: whole(({ commitsUnknown }) => commitsUnknown),
-  },
-];
-
-const durations =
-  (read: (pool: PoolStats) => Histogram): DurationMetric['read'] =>
-  ({ hosts }) =>
-    hosts.map((pool) => ({ host: pool.host, histogram: read(pool) }));
-
-export const durationMetrics: readonly DurationMetric[] = [
-  {
-    name: 'db.client.connection.wait_time',
-    help: 'Time to get a link from the pool',
-    read: durations(({ waitMs }) => waitMs),
-  },
-  {
-    name: 'db.client.connection.use_time',
-    help: 'Time between getting a link and giving it back',
-    read: durations(({ useMs }) => useMs),
-  },
-  {
-    name: 'db.client.connection.create_time',
-    help: 'Time to make a link',
-    read: durations(({ connectMs }) => connectMs),
-  },
-];
+import type { Collector, Emit, Metric, MetricValue } from '@holdfast/foundation/metrics';
+import type { Database, DatabaseStats, PoolStats } from './database.ts';
 
 /** What metrics are read from. */
 export type MeasuredDatabase = Pick<Database, 'getStats'>;
+
+type Labeled = 'pool' | 'state';
+
+/** One metric, and how its value is read. */
+interface Row<Source> {
+  readonly metric: Metric;
+  readonly read: (source: Source) => MetricValue;
+  readonly state?: string;
+}
+
+/** The semantic conventions' names of the labels. */
+const attributes: Readonly<Record<Labeled, string>> = {
+  pool: 'db.client.connection.pool.name',
+  state: 'db.client.connection.state',
+};
+
+const suffixes: Readonly<Record<Metric['kind'], string>> = {
+  counter: '_total',
+  gauge: '',
+  histogram: '_seconds',
+};
+
+/** @param name that of the semantic conventions, or in their manner; Prometheus writes it with underscores. */
+function metric(
+  kind: Metric['kind'],
+  name: string,
+  help: string,
+  ...labelNames: readonly Labeled[]
+): Metric {
+  return {
+    name: name.replaceAll('.', '_') + suffixes[kind],
+    kind,
+    help,
+    labelNames,
+    openTelemetry: { name, attributes },
+  };
+}
+
+const count = metric(
+  'gauge',
+  'db.client.connection.count',
+  'Connections to each host, idle and used',
+  'pool',
+  'state',
+);
+
+const hostRows: readonly Row<PoolStats>[] = [
+  { metric: count, read: ({ idle }) => idle, state: 'idle' },
+  { metric: count, read: ({ busy }) => busy, state: 'used' },
+  {
+    metric: metric('gauge', 'db.client.connection.max', 'Connections allowed to each host', 'pool'),
+    read: ({ max }) => max,
+  },
+  {
+    metric: metric(
+      'gauge',
+      'db.client.connection.cap',
+      'Connections that the server lets in, as learned from its refusals',
+      'pool',
+    ),
+    read: ({ cap }) => cap,
+  },
+  {
+    metric: metric(
+      'gauge',
+      'db.client.connection.pending_requests',
+      'Callers that wait for a connection',
+      'pool',
+    ),
+    read: ({ waiting }) => waiting,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.connection.timeouts',
+      'Callers that got no link in time',
+      'pool',
+    ),
+    read: ({ acquireTimeouts }) => acquireTimeouts,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.connection.refusals',
+      'Callers refused because too many waited',
+      'pool',
+    ),
+    read: ({ overloaded }) => overloaded,
+  },
+  {
+    metric: metric('counter', 'db.client.connection.created', 'Connections made', 'pool'),
+    read: ({ connects }) => connects,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.connection.create_failures',
+      'Attempts to make a connection that failed',
+      'pool',
+    ),
+    read: ({ connectFailures }) => connectFailures,
+  },
+  {
+    metric: metric('counter', 'db.client.connection.lost', 'Connections lost', 'pool'),
+    read: ({ lost }) => lost,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.connection.leaks',
+      'Connections on loan for too long',
+      'pool',
+    ),
+    read: ({ leaks }) => leaks,
+  },
+  {
+    metric: metric(
+      'histogram',
+      'db.client.connection.wait_time',
+      'Time to get a connection from the pool',
+      'pool',
+    ),
+    read: ({ waitMs }) => waitMs,
+  },
+  {
+    metric: metric(
+      'histogram',
+      'db.client.connection.use_time',
+      'Time between getting a connection and giving it back',
+      'pool',
+    ),
+    read: ({ useMs }) => useMs,
+  },
+  {
+    metric: metric(
+      'histogram',
+      'db.client.connection.create_time',
+      'Time to make a connection',
+      'pool',
+    ),
+    read: ({ connectMs }) => connectMs,
+  },
+];
+
+const databaseRows: readonly Row<DatabaseStats>[] = [
+  {
+    metric: metric('counter', 'db.client.query.count', 'Statements run outside of transactions'),
+    read: ({ queries }) => queries,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.query.timeouts',
+      'Statements that were given up and canceled',
+    ),
+    read: ({ queryTimeouts }) => queryTimeouts,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.query.replays',
+      'Reads sent once more after a lost connection',
+    ),
+    read: ({ replays }) => replays,
+  },
+  {
+    metric: metric('counter', 'db.client.transaction.count', 'Transactions begun'),
+    read: ({ transactions }) => transactions,
+  },
+  {
+    metric: metric('counter', 'db.client.transaction.retries', 'Further runs of transactions'),
+    read: ({ transactionRetries }) => transactionRetries,
+  },
+  {
+    metric: metric(
+      'counter',
+      'db.client.transaction.unknown',
+      'Commits whose outcome stayed unknown',
+    ),
+    read: ({ commitsUnknown }) => commitsUnknown,
+  },
+];
+
+/** How the numbers of this database and of its hosts are read. */
+export function databaseCollectors(database: MeasuredDatabase): Collector[] {
+  const metrics = [...hostRows, ...databaseRows].map((row) => row.metric);
+  const collect = (emit: Emit): void => {
+    const stats = database.getStats();
+    for (const pool of stats.hosts) {
+      for (const row of hostRows) {
+        const labels = row.state === undefined ? {} : { state: row.state };
+        emit(row.metric, { pool: pool.host, ...labels }, row.read(pool));
+      }
+    }
+    for (const row of databaseRows) emit(row.metric, {}, row.read(stats));
+  };
+  return [{ metrics: [...new Set(metrics)], collect }];
+}

@@ -1,4 +1,11 @@
-import { InvalidOptionError } from '@holdfast/foundation';
+import type { OptionRule } from '@holdfast/foundation';
+import {
+  type Collector,
+  type Row,
+  collectTable,
+  namedSources,
+  rowsFor,
+} from '@holdfast/foundation/metrics';
 import type {
   BackendHealth,
   BackendStats,
@@ -7,22 +14,14 @@ import type {
   StorageStats,
 } from './storage.ts';
 
-/** The storages whose numbers are published, by the name they bear there. */
+/** The storages whose numbers are published, by the name they are published under. */
 export type MeasuredStorages = Readonly<Record<string, Pick<Storage, 'getStats' | 'health'>>>;
 
-export interface StorageSample {
-  readonly labels: { readonly storage: string; readonly backend?: string };
-  readonly value: number;
-}
+export const measuredStorages: OptionRule<MeasuredStorages> = namedSources(['getStats', 'health']);
 
-/** One number of a storage, or of each of its backends. */
-export interface StorageMetric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: 'counter' | 'gauge';
-  readonly labelNames: readonly ('storage' | 'backend')[];
-  /** Read at the moment somebody looks. */
-  readonly read: (storages: MeasuredStorages) => Generator<StorageSample>;
+interface StorageReading {
+  readonly stats: StorageStats;
+  readonly health: StorageHealth;
 }
 
 const LEVELS: Readonly<Record<StorageHealth['level'], number>> = {
@@ -38,120 +37,117 @@ const STATES: Readonly<Record<BackendHealth, number>> = {
   denied: 3,
 };
 
-type Kind = StorageMetric['kind'];
-
-const ofStorage = (
-  kind: Kind,
-  name: string,
-  help: string,
-  read: (stats: StorageStats, health: StorageHealth) => number | undefined,
-): StorageMetric => ({
-  name: `storage_${name}`,
-  help,
-  kind,
-  labelNames: ['storage'],
-  *read(storages) {
-    for (const [storage, measured] of Object.entries(storages)) {
-      const value = read(measured.getStats(), measured.health());
-      if (value !== undefined) yield { labels: { storage }, value };
-    }
-  },
-});
-
-const ofBackends = (
-  kind: Kind,
-  name: string,
-  help: string,
-  read: (stats: BackendStats) => number,
-): StorageMetric => ({
-  name: `storage_backend_${name}`,
-  help,
-  kind,
-  labelNames: ['storage', 'backend'],
-  *read(storages) {
-    for (const [storage, measured] of Object.entries(storages)) {
-      for (const [backend, stats] of Object.entries(measured.getStats().backends)) {
-        yield { labels: { storage, backend }, value: read(stats) };
-      }
-    }
-  },
-});
-
-export const storageMetrics: readonly StorageMetric[] = [
-  ofStorage(
-    'gauge',
-    'health',
+const storage = rowsFor<StorageReading>('storage');
+const storageRows: readonly Row<StorageReading>[] = [
+  storage.gauge(
+    'storage_health',
     'healthy 0, degraded 1, critical 2',
-    (_, { level }) => LEVELS[level],
+    ({ health }) => LEVELS[health.level],
   ),
-  ofStorage(
-    'gauge',
-    'pending_writes',
+  storage.gauge(
+    'storage_pending_writes',
     'Keys with a write some backend lacks',
-    (s) => s.pendingWrites,
+    ({ stats }) => stats.pendingWrites,
   ),
-  ofStorage('gauge', 'pending_bytes', 'Bodies kept for those', (stats) => stats.pendingBytes),
-  ofStorage(
-    'gauge',
-    'oldest_pending_ms',
+  storage.gauge(
+    'storage_pending_bytes',
+    'Bodies kept for those',
+    ({ stats }) => stats.pendingBytes,
+  ),
+  storage.gauge(
+    'storage_oldest_pending_ms',
     'Age of the oldest of those',
-    (_, { oldestPendingMs = 0 }) => oldestPendingMs,
+    ({ health }) => health.oldestPendingMs ?? 0,
   ),
-  ofStorage(
-    'gauge',
-    'local_copies',
+  storage.gauge(
+    'storage_local_copies',
     'Copies on this machine',
-    (stats) => stats.localCopies.entries,
+    ({ stats }) => stats.localCopies.entries,
   ),
-  ofStorage('gauge', 'local_bytes', 'Their bytes', (stats) => stats.localCopies.bytes),
-  ofStorage('counter', 'accepted_total', 'Writes accepted', (stats) => stats.accepted),
-  ofStorage('counter', 'accepted_bytes_total', 'Their bytes', (stats) => stats.acceptedBytes),
-  ofStorage(
-    'counter',
-    'conflicts_total',
+  storage.gauge('storage_local_bytes', 'Their bytes', ({ stats }) => stats.localCopies.bytes),
+  storage.counter('storage_accepted_total', 'Writes accepted', ({ stats }) => stats.accepted),
+  storage.counter(
+    'storage_accepted_bytes_total',
+    'Their bytes',
+    ({ stats }) => stats.acceptedBytes,
+  ),
+  storage.counter(
+    'storage_conflicts_total',
     'Keys somebody else wrote too',
-    (stats) => stats.conflicts,
+    ({ stats }) => stats.conflicts,
   ),
-  ofStorage('counter', 'repairs_total', 'Damaged objects written anew', (stats) => stats.repairs),
-  ofStorage(
-    'counter',
-    'refused_total',
+  storage.counter(
+    'storage_repairs_total',
+    'Damaged objects written anew',
+    ({ stats }) => stats.repairs,
+  ),
+  storage.counter(
+    'storage_refused_total',
     'Writes a backend refuses for good',
-    (stats) => stats.refused,
+    ({ stats }) => stats.refused,
   ),
-  ofBackends(
-    'gauge',
-    'state',
+];
+
+const backend = rowsFor<BackendStats>('storage', 'backend');
+const backendRows: readonly Row<BackendStats>[] = [
+  backend.gauge(
+    'storage_backend_state',
     'up 0, recovering 1, down 2, denied 3',
     ({ state }) => STATES[state],
   ),
-  ofBackends('gauge', 'waiting', 'Keys that wait for it', ({ waiting }) => waiting),
-  ofBackends('gauge', 'in_flight', 'Requests it has not answered', ({ inFlight }) => inFlight),
-  ofBackends('counter', 'puts_total', 'Objects sent to it', ({ puts }) => puts),
-  ofBackends('counter', 'put_bytes_total', 'Their bytes', ({ putBytes }) => putBytes),
-  ofBackends('counter', 'removes_total', 'Removals sent to it', ({ removes }) => removes),
-  ofBackends('counter', 'heads_total', 'Looks before or after a write', ({ heads }) => heads),
-  ofBackends(
-    'counter',
-    'already_applied_total',
+  backend.gauge('storage_backend_waiting', 'Keys that wait for it', ({ waiting }) => waiting),
+  backend.gauge(
+    'storage_backend_in_flight',
+    'Requests it has not answered',
+    ({ inFlight }) => inFlight,
+  ),
+  backend.counter('storage_backend_puts_total', 'Objects sent to it', ({ puts }) => puts),
+  backend.counter('storage_backend_put_bytes_total', 'Their bytes', ({ putBytes }) => putBytes),
+  backend.counter('storage_backend_removes_total', 'Removals sent to it', ({ removes }) => removes),
+  backend.counter(
+    'storage_backend_heads_total',
+    'Looks before or after a write',
+    ({ heads }) => heads,
+  ),
+  backend.counter(
+    'storage_backend_already_applied_total',
     'Writes it had although their answers were lost',
     ({ alreadyApplied }) => alreadyApplied,
   ),
-  ofBackends(
-    'counter',
-    'folded_total',
+  backend.counter(
+    'storage_backend_folded_total',
     'Writes overtaken before they were sent',
     ({ folded }) => folded,
   ),
-  ofBackends('counter', 'failures_total', 'Calls that failed', ({ failures }) =>
+  backend.counter('storage_backend_failures_total', 'Calls that failed', ({ failures }) =>
     Object.values(failures).reduce((sum, one) => sum + one, 0),
   ),
 ];
 
-/** @throws InvalidOptionError */
-export function checkStorages(owner: string, storages: MeasuredStorages): void {
-  const isMeasurable = (storage: unknown): boolean =>
-    typeof storage === 'object' && storage !== null && 'getStats' in storage && 'health' in storage;
-  if (Object.values(storages).every(isMeasurable)) return;
-  throw new InvalidOptionError(owner, 'storages', storages, 'storages by their names');
+/** How the numbers of these storages and of their backends are read. */
+export function storageCollectors(storages: MeasuredStorages): Collector[] {
+  const sources = Object.entries(storages);
+  return [
+    ...collectTable(
+      'storage',
+      storageRows,
+      sources.map(([name, measured]) => ({
+        name,
+        getStats: () => ({ stats: measured.getStats(), health: measured.health() }),
+      })),
+    ),
+    {
+      metrics: backendRows.map(({ metric }) => metric),
+      collect(emit) {
+        for (const [name, measured] of sources) {
+          for (const [label, stats] of Object.entries(measured.getStats().backends)) {
+            for (const { metric, read } of backendRows) {
+              const value = read(stats);
+              if (value !== undefined) emit(metric, { storage: name, backend: label }, value);
+            }
+          }
+        }
+      },
+    },
+  ];
 }

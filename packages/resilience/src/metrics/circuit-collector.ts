@@ -3,7 +3,7 @@ import type { CircuitBreaker, CircuitBreakerStats } from '../breaker/circuit-bre
 import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
 import { type CircuitCount, CircuitTotals } from './circuit-totals.ts';
 import { KeyLabels } from './key-labels.ts';
-import type { Collector, Emit, Labels, Metric } from './metric.ts';
+import type { Collector, Emit, Labels, Metric } from '@holdfast/foundation/metrics';
 
 type StateName = CircuitBreaker['state'];
 

@@ -1,4 +1,4 @@
-import type { Labels } from './metric.ts';
+import type { Labels } from '@holdfast/foundation/metrics';
 
 /** A longer key is published without a label of its own. */
 const MAX_KEY_LENGTH = 200;

@@ -9,13 +9,18 @@ import {
   type OptionRule,
   type ResolvedOptions,
 } from '@holdfast/foundation';
+import {
+  type Collector,
+  type MeasuredSource,
+  collectTable,
+  metricPrefix,
+} from '@holdfast/foundation/metrics';
 import type { Hedge } from '../hedge.ts';
 import type { RateLimiter } from '../rate-limiter.ts';
 import type { Retry } from '../retry.ts';
 import type { ResilienceStack } from '../stack/resilience-stack.ts';
 import type { Throttle } from '../throttle.ts';
 import { collectCircuits } from './circuit-collector.ts';
-import type { Collector } from './metric.ts';
 import {
   adaptiveLimitRows,
   bulkheadRows,
@@ -25,7 +30,6 @@ import {
   stackRows,
   throttleRows,
 } from './policy-rows.ts';
-import { type Measured, collectTable } from './stats-table.ts';
 
 /**
  * What is measured. Two policies of one kind may not have the same name, those inside of stacks included:
@@ -78,29 +82,29 @@ export const measuredShape: {
   adaptiveLimits: list<AdaptiveLimit>(['name', 'getStats']),
   throttles: list<Throttle>(['name', 'getStats']),
   maxKeyLabels: integer({ min: 0, max: 1_000, default: 100 }),
-  prefix: prefixRule(),
+  prefix: metricPrefix,
 };
 
 /** @throws InvalidOptionError when two policies of one kind have the same name */
 export function collectorsOf(
   owner: string,
-  settled: ResolvedOptions<typeof measuredShape>,
+  policies: Omit<ResolvedOptions<typeof measuredShape>, 'prefix'>,
 ): readonly Collector[] {
-  const distinct = <P extends { readonly name: string }>(field: string, policies: P[]): P[] => {
+  const distinct = <P extends { readonly name: string }>(field: string, given: P[]): P[] => {
     const names = new Set<string>();
-    for (const { name } of policies) {
+    for (const { name } of given) {
       if (names.has(name)) {
         const permitted = 'policies named differently from each other and from the stacks';
         throw new InvalidOptionError(owner, field, name, permitted);
       }
       names.add(name);
     }
-    return policies;
+    return given;
   };
-  const stacks = distinct('stacks', [...settled.stacks]);
+  const stacks = distinct('stacks', [...policies.stacks]);
   const ofStacks = <Stats>(
     read: (stack: ResilienceStack) => Stats | undefined,
-  ): Measured<Stats>[] =>
+  ): MeasuredSource<Stats>[] =>
     stacks
       .filter((stack) => read(stack) !== undefined)
       .map((stack) => ({ name: stack.name, getStats: () => read(stack) }));
@@ -108,9 +112,9 @@ export function collectorsOf(
     ...stacks.flatMap(({ name, circuitBreakers }) =>
       circuitBreakers === undefined ? [] : [{ name, set: circuitBreakers }],
     ),
-    ...Object.entries(settled.keyedBreakers).map(([name, set]) => ({ name, set })),
+    ...Object.entries(policies.keyedBreakers).map(([name, set]) => ({ name, set })),
   ]);
-  distinct('breakers', [...sets, ...settled.breakers]);
+  distinct('breakers', [...sets, ...policies.breakers]);
   return [
     ...collectTable(
       'name',
@@ -118,16 +122,16 @@ export function collectorsOf(
       ofStacks((stack) => ({ stats: stack.getStats(), health: stack.getHealthState().level })),
     ),
     ...collectCircuits(
-      settled.breakers,
+      policies.breakers,
       new Map(sets.map(({ name, set }) => [name, set])),
-      settled.maxKeyLabels,
+      policies.maxKeyLabels,
     ),
     ...collectTable(
       'operation',
       retryRows,
       distinct('retries', [
         ...ofStacks((stack) => stack.getStats().retry),
-        ...entries(settled.retries),
+        ...entries(policies.retries),
       ]),
     ),
     ...collectTable(
@@ -135,7 +139,7 @@ export function collectorsOf(
       bulkheadRows,
       distinct('bulkheads', [
         ...ofStacks((stack) => stack.getStats().bulkhead),
-        ...settled.bulkheads,
+        ...policies.bulkheads,
       ]),
     ),
     ...collectTable(
@@ -143,22 +147,22 @@ export function collectorsOf(
       rateLimiterRows,
       distinct('rateLimiters', [
         ...ofStacks((stack) => stack.getStats().rateLimiter),
-        ...settled.rateLimiters,
+        ...policies.rateLimiters,
       ]),
     ),
-    ...collectTable('name', hedgeRows, entries(settled.hedges)),
+    ...collectTable('name', hedgeRows, entries(policies.hedges)),
     ...collectTable(
       'name',
       adaptiveLimitRows,
-      distinct('adaptiveLimits', [...settled.adaptiveLimits]),
+      distinct('adaptiveLimits', [...policies.adaptiveLimits]),
     ),
-    ...collectTable('name', throttleRows, distinct('throttles', [...settled.throttles])),
+    ...collectTable('name', throttleRows, distinct('throttles', [...policies.throttles])),
   ];
 }
 
 function entries<Stats>(
   policies: Readonly<Record<string, { getStats(): Stats }>>,
-): Measured<Stats>[] {
+): MeasuredSource<Stats>[] {
   return Object.entries(policies).map(([name, policy]) => ({
     name,
     getStats: () => policy.getStats(),
@@ -197,18 +201,5 @@ function named<T>(
       );
     },
     defaultValue: () => ({}),
-  };
-}
-
-/** As Prometheus wants a name to begin, with room for what comes after it. */
-function prefixRule(): OptionRule<string> {
-  const permitted = 'at most 64 letters, digits, "_" and ":", not beginning with a digit';
-  return {
-    permitted,
-    parse(value, field, owner) {
-      if (typeof value === 'string' && /^(?:[a-zA-Z_:][\w:]{0,63})?$/.test(value)) return value;
-      throw new InvalidOptionError(owner, field, value, permitted);
-    },
-    defaultValue: () => '',
   };
 }

@@ -6,7 +6,7 @@ import type { RetryStats } from '../retry-course.ts';
 import type { StackStats } from '../stack/resilience-stack.ts';
 import type { HealthLevel } from '../stack/stack-health.ts';
 import type { ThrottleStats } from '../throttle.ts';
-import { type Row, rowsFor } from './stats-table.ts';
+import { type Row, rowsFor } from '@holdfast/foundation/metrics';
 
 const seconds = (milliseconds: number | undefined): number | undefined =>
   milliseconds === undefined ? undefined : milliseconds / 1_000;

@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/foundation';
+import { HoldfastError } from '../errors.ts';
 
 /** A metric of that name is there already; nothing was registered. */
 export class MetricsRegisteredError extends HoldfastError {
