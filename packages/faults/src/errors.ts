@@ -4,7 +4,7 @@ import type { Schedule, TimedFault } from './storm/storm.ts';
 
 /** The target is not on this machine; nothing was started. */
 export class RemoteTargetError extends HoldfastError {
-  readonly code = 'REMOTE_TARGET';
+  readonly code = 'FAULTS_REMOTE_TARGET';
   /** The host that was named. */
   readonly host: string;
 
@@ -19,7 +19,7 @@ export class RemoteTargetError extends HoldfastError {
 
 /** The proxy could not take its address, at first or after it was down. */
 export class ProxyListenError extends HoldfastError {
-  readonly code = 'PROXY_LISTEN_FAILED';
+  readonly code = 'FAULTS_PROXY_LISTEN_FAILED';
 
   constructor(host: string, port: number, cause: unknown) {
     super(
@@ -31,7 +31,7 @@ export class ProxyListenError extends HoldfastError {
 
 /** There was no steady state to disturb; nothing was broken. */
 export class SteadyStateError extends HoldfastError {
-  readonly code = 'NO_STEADY_STATE';
+  readonly code = 'FAULTS_NO_STEADY_STATE';
   readonly baseline: PhaseStats;
 
   constructor(name: string, baseline: PhaseStats) {
@@ -45,7 +45,7 @@ export class SteadyStateError extends HoldfastError {
 
 /** A run did not withstand its storm; the cause is what it failed of. */
 export class StormFailedError extends HoldfastError {
-  readonly code = 'STORM_FAILED';
+  readonly code = 'FAULTS_STORM_FAILED';
   readonly seed: number;
   /** The smallest schedule found that fails as well. */
   readonly shrunk: Schedule<TimedFault>;
@@ -68,7 +68,7 @@ export class StormFailedError extends HoldfastError {
 
 /** The proxy was closed before; no fault was set. */
 export class ProxyClosedError extends HoldfastError {
-  readonly code = 'PROXY_CLOSED';
+  readonly code = 'FAULTS_PROXY_CLOSED';
 
   constructor() {
     super('fault proxy: it was closed, so no fault was set; open a new one', {

@@ -9,11 +9,11 @@ export {
 } from './certificates/certificate-authority.ts';
 export {
   type TlsFaultKind,
-  type TlsServerSettings,
-  type TlsServerSettingsOptions,
+  type TlsServerOptions,
+  type TlsServerFaultOptions,
   tlsFaultKinds,
-  tlsServerSettings,
-} from './certificates/tls-faults.ts';
+  tlsServerOptions,
+} from './certificates/tls-server-options.ts';
 export { type Decisions } from './decision-log.ts';
 export {
   ProxyClosedError,
@@ -23,10 +23,15 @@ export {
   StormFailedError,
 } from './errors.ts';
 export { type Distribution } from '@holdfast/foundation';
-export { type Aim, type DirectedAim, type Direction, type FaultSchedule } from './proxy/fault.ts';
+export {
+  type FaultOptions,
+  type DirectionalFaultOptions,
+  type Direction,
+  type FaultSchedule,
+} from './proxy/fault.ts';
 export {
   type ProxyFaultKind,
-  type ProxyFaultSetting,
+  type ProxyFaultSpec,
   type ProxyFaults,
   faultKindNames,
 } from './proxy/fault-kinds.ts';
@@ -66,7 +71,7 @@ export {
 } from './storm/storm.ts';
 export {
   type FleetFault,
-  type FleetHarm,
+  type ServerFault,
   type FleetServer,
   type FleetStorm,
   type FleetStormOptions,
@@ -94,33 +99,33 @@ export {
   type HttpFaultProxyStats,
   createHttpFaultProxy,
 } from './http/http-fault-proxy.ts';
-export { type HttpAim, type HttpFaultKind, type HttpFaults } from './http/http-faults.ts';
+export { type HttpFaultOptions, type HttpFaultKind, type HttpFaults } from './http/http-faults.ts';
 export {
   type RedisFaultProxy,
   type RedisFaultProxyOptions,
   type RedisFaultProxyStats,
   createRedisFaultProxy,
-} from './words/redis/redis-fault-proxy.ts';
+} from './protocol/redis/redis-fault-proxy.ts';
 export {
-  type RedisAim,
-  type RedisRedirection,
-  type RedisWord,
-  type RedisWords,
-} from './words/redis/redis-words.ts';
+  type RedisErrorOptions,
+  type RedisRedirectOptions,
+  type RedisErrorKind,
+  type RedisErrors,
+} from './protocol/redis/redis-errors.ts';
 export { ProtocolError } from '@holdfast/protocols';
 export {
   type PostgresFaultProxy,
   type PostgresFaultProxyOptions,
   type PostgresFaultProxyStats,
   createPostgresFaultProxy,
-} from './words/postgres/postgres-fault-proxy.ts';
+} from './protocol/postgres/postgres-fault-proxy.ts';
 export {
-  type PostgresAim,
-  type PostgresStatementAim,
-  type PostgresWord,
-  type PostgresWords,
-} from './words/postgres/postgres-words.ts';
-export { type WordProxyStats } from './words/word-proxy.ts';
+  type PostgresErrorOptions,
+  type PostgresStatementErrorOptions,
+  type PostgresErrorKind,
+  type PostgresErrors,
+} from './protocol/postgres/postgres-errors.ts';
+export { type ProtocolProxyStats } from './protocol/protocol-proxy.ts';
 export { type ProxyAddresses } from './proxy/addresses.ts';
 export {
   type TlsFaultProxy,

@@ -131,7 +131,7 @@ test('a closed clock moves no more, leaves nothing on the disk, and closes twice
   await clock.close();
   await clock.heal();
   expect(await readdir(directory)).toEqual([]);
-  await expect(clock.step(1)).rejects.toMatchObject({ code: 'CLOCK_CLOSED' });
+  await expect(clock.step(1)).rejects.toMatchObject({ code: 'FAULTS_CLOCK_CLOSED' });
 });
 
 test('a step that is no whole number of milliseconds, or leads out of a century, is refused', async () => {

@@ -65,7 +65,7 @@ test.each(Object.entries(proxies))(
   async (_, open) => {
     for (const host of ['192.0.2.1', 'example.org', '0.0.0.0', '::ffff:192.0.2.1', '128.0.0.1']) {
       await expect(open({ target: { host, port: 1 } })).rejects.toMatchObject({
-        code: 'REMOTE_TARGET',
+        code: 'FAULTS_REMOTE_TARGET',
         host,
         message: expect.stringContaining('allowRemote: true'),
       });

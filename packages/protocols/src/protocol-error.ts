@@ -2,7 +2,7 @@ import { HoldfastError } from '@holdfast/foundation';
 
 /** What passed was not the protocol the proxy speaks; that connection was broken. */
 export class ProtocolError extends HoldfastError {
-  readonly code = 'NOT_THE_PROTOCOL';
+  readonly code = 'PROTOCOL_VIOLATION';
 
   constructor(protocol: 'Redis' | 'Postgres', seen: string) {
     super(

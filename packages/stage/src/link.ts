@@ -38,5 +38,5 @@ export async function openLink(
 
 /** Whether a link was not opened because somebody else came to listen at its port. */
 export function wasPortTaken(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'PROXY_LISTEN_FAILED';
+  return isHoldfastError(error) && error.code === 'FAULTS_PROXY_LISTEN_FAILED';
 }

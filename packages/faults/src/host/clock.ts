@@ -42,7 +42,7 @@ export interface PreparedClock {
 
 /** The clock was closed before; it says the machine's time. */
 export class ClockClosedError extends HoldfastError {
-  readonly code = 'CLOCK_CLOSED';
+  readonly code = 'FAULTS_CLOCK_CLOSED';
 
   constructor() {
     super('clock: it was closed, so it was not moved; prepare a new one for a new process', {

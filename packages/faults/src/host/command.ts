@@ -3,7 +3,7 @@ import { HoldfastError } from '@holdfast/foundation';
 
 /** The command failed; what it did before is undone by closing. */
 export class HostCommandError extends HoldfastError {
-  readonly code = 'HOST_COMMAND_FAILED';
+  readonly code = 'FAULTS_HOST_COMMAND_FAILED';
 
   constructor(command: readonly string[], said: string, cause: unknown) {
     const why = said === '' ? 'see the cause' : said;

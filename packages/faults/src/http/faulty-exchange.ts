@@ -7,10 +7,10 @@ import {
 import { pipeline } from 'node:stream/promises';
 import { type Clock, sleep } from '@holdfast/foundation';
 import { resetSocket } from '../proxy/reset-socket.ts';
-import type { HttpFaultKind, ReadHttpFault } from './http-faults.ts';
+import type { HttpFaultKind, ResolvedHttpFault } from './http-faults.ts';
 
 /** The faults that strike one request. */
-export type Struck = ReadonlyMap<HttpFaultKind, ReadHttpFault>;
+export type Struck = ReadonlyMap<HttpFaultKind, ResolvedHttpFault>;
 
 export interface ExchangeSurroundings {
   readonly target: { readonly host: string; readonly port: number };

@@ -6,7 +6,7 @@ import { ProxyClosedError, ProxyListenError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import { faultyExchange } from './faulty-exchange.ts';
-import { type HttpFaultKind, type HttpFaults, readHttpFault } from './http-faults.ts';
+import { type HttpFaultKind, type HttpFaults, parseHttpFault } from './http-faults.ts';
 import { createHttpStrikes } from './http-strikes.ts';
 
 export interface HttpFaultProxyOptions extends ProxyAddresses {
@@ -20,7 +20,7 @@ export interface HttpFaultProxyStats {
   readonly requestsTotal: number;
   /** Answered by RST, because the server or the client went away or a body was too long. */
   readonly requestsBroken: number;
-  readonly struck: Readonly<Partial<Record<HttpFaultKind, number>>>;
+  readonly injected: Readonly<Partial<Record<HttpFaultKind, number>>>;
 }
 
 /** Stands before an HTTP server and breaks its answers. Put a {@link FaultProxy} before it for the rest. */
@@ -95,7 +95,7 @@ export async function createHttpFaultProxy(
     faults: {
       set(kind, ...[given]) {
         if (closing !== undefined) throw new ProxyClosedError();
-        strikes.set(kind, readHttpFault(kind, given));
+        strikes.set(kind, parseHttpFault(kind, given));
       },
       clear: (kind) => strikes.clear(kind),
       list: () => strikes.list(),
@@ -105,7 +105,7 @@ export async function createHttpFaultProxy(
       seed,
       requestsTotal: strikes.requestsTotal(),
       requestsBroken,
-      struck: strikes.struck(),
+      injected: strikes.struck(),
     }),
     decisions: () => log.read(),
     close,

@@ -9,37 +9,37 @@ import {
 } from '@holdfast/foundation';
 
 /** Which requests a fault strikes. */
-export interface HttpAim {
+export interface HttpFaultOptions {
   /** Share of the requests, 0 to 1, drawn for each. Default 1. */
   probability?: number;
   /** It strikes so many requests, then no more. Default: no end. */
-  maxStrikes?: number;
+  times?: number;
 }
 
 /** The options of every fault of HTTP, by its name. */
 export interface HttpFaults {
   /** Everything comes later, by `delayMs`. */
-  delay: HttpAim & { delayMs: number };
+  delay: HttpFaultOptions & { delayMs: number };
   /** 429 with `Retry-After`, `retryAfterSeconds` (default 1), in place of the server's answer. */
-  rateLimit: HttpAim & { retryAfterSeconds?: number };
+  rateLimit: HttpFaultOptions & { retryAfterSeconds?: number };
   /** RST in place of the server's answer. */
-  reset: HttpAim;
+  reset: HttpFaultOptions;
   /** Bytes that are no HTTP in place of the server's answer. */
-  notHttp: HttpAim;
+  notHttp: HttpFaultOptions;
   /** Another status in place of the server's answer. */
-  status: HttpAim & { status: number };
+  status: HttpFaultOptions & { status: number };
   /** 302 to where the request came to. */
-  redirectLoop: HttpAim;
+  redirectLoop: HttpFaultOptions;
   /** The server's answer under another content type; default `text/html`. */
-  wrongContentType: HttpAim & { contentType?: string };
+  wrongContentType: HttpFaultOptions & { contentType?: string };
   /** Half of the body, and a length that says that this was all. */
-  malformedBody: HttpAim;
+  malformedBody: HttpFaultOptions;
   /** `keptShare` (default 0.5) of the body, then the connection closes: the length stated is not reached. */
-  truncatedBody: HttpAim & { keptShare?: number };
+  truncatedBody: HttpFaultOptions & { keptShare?: number };
   /** `keptShare` (default 0.5) of the body, then RST. */
-  resetBody: HttpAim & { keptShare?: number };
+  resetBody: HttpFaultOptions & { keptShare?: number };
   /** The body in pieces of `dripBytes` (default 1), `delayMs` apart. */
-  slowDrip: HttpAim & { delayMs: number; dripBytes?: number };
+  slowDrip: HttpFaultOptions & { delayMs: number; dripBytes?: number };
 }
 
 export type HttpFaultKind = keyof HttpFaults;
@@ -60,9 +60,9 @@ export const httpFaultKinds: readonly HttpFaultKind[] = [
 ];
 
 /** A fault's options as read; what its kind does not take has no meaning to it. */
-export interface ReadHttpFault {
+export interface ResolvedHttpFault {
   readonly probability: number;
-  readonly maxStrikes: number;
+  readonly times: number;
   readonly delayMs: number;
   readonly retryAfterSeconds: number;
   readonly status: number;
@@ -73,7 +73,7 @@ export interface ReadHttpFault {
 
 const aim = {
   probability: number({ min: 0, max: 1, default: 1 }),
-  maxStrikes: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
+  times: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
 };
 const keptShare = number({ min: 0, max: 1, default: 0.5 });
 const delayMs = integer({ min: 0, max: 86_400_000 });
@@ -93,7 +93,7 @@ const shapes: Readonly<Record<HttpFaultKind, Readonly<Record<string, OptionRule<
 };
 
 /** @throws InvalidOptionError, also for a kind that is not known. */
-export function readHttpFault(kind: HttpFaultKind, options: unknown): ReadHttpFault {
+export function parseHttpFault(kind: HttpFaultKind, options: unknown): ResolvedHttpFault {
   if (!Object.hasOwn(shapes, kind)) {
     const permitted = `one of ${httpFaultKinds.join(', ')}`;
     throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
@@ -106,7 +106,7 @@ export function readHttpFault(kind: HttpFaultKind, options: unknown): ReadHttpFa
   const contentType = read['contentType'];
   return {
     probability: numberOf('probability', 1),
-    maxStrikes: numberOf('maxStrikes', Number.POSITIVE_INFINITY),
+    times: numberOf('times', Number.POSITIVE_INFINITY),
     delayMs: numberOf('delayMs', 0),
     retryAfterSeconds: numberOf('retryAfterSeconds', 0),
     status: numberOf('status', 500),

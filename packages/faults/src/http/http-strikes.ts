@@ -1,11 +1,11 @@
 import { derivedSeed, seededRandom } from '@holdfast/foundation';
 import type { DecisionLog } from '../decision-log.ts';
 import type { Struck } from './faulty-exchange.ts';
-import { type HttpFaultKind, type ReadHttpFault, httpFaultKinds } from './http-faults.ts';
+import { type HttpFaultKind, type ResolvedHttpFault, httpFaultKinds } from './http-faults.ts';
 
 /** Which faults of HTTP are set, and which requests they strike. */
 export interface HttpStrikes {
-  set(kind: HttpFaultKind, fault: ReadHttpFault): void;
+  set(kind: HttpFaultKind, fault: ResolvedHttpFault): void;
   clear(kind: HttpFaultKind): void;
   clearAll(): void;
   list(): readonly HttpFaultKind[];
@@ -16,17 +16,17 @@ export interface HttpStrikes {
 }
 
 export function createHttpStrikes(seed: number, log: DecisionLog): HttpStrikes {
-  const faults = new Map<HttpFaultKind, { fault: ReadHttpFault; strikesLeft: number }>();
+  const faults = new Map<HttpFaultKind, { fault: ResolvedHttpFault; strikesLeft: number }>();
   const counts: Partial<Record<HttpFaultKind, number>> = {};
   let requestsTotal = 0;
   return {
-    set: (kind, fault) => void faults.set(kind, { fault, strikesLeft: fault.maxStrikes }),
+    set: (kind, fault) => void faults.set(kind, { fault, strikesLeft: fault.times }),
     clear: (kind) => void faults.delete(kind),
     clearAll: () => faults.clear(),
     list: () => httpFaultKinds.filter((kind) => faults.has(kind)),
     draw() {
       requestsTotal += 1;
-      const struck = new Map<HttpFaultKind, ReadHttpFault>();
+      const struck = new Map<HttpFaultKind, ResolvedHttpFault>();
       for (const [index, kind] of httpFaultKinds.entries()) {
         const set = faults.get(kind);
         if (set === undefined) continue;

@@ -12,15 +12,15 @@ import {
   systemClock,
 } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
-import { corrupted, malformed, thinned } from './damage.ts';
+import { corrupted, malformed, withoutSome } from './corruptions.ts';
 import { type Injection, injectedError } from './injected-error.ts';
 import {
   type InjectedFaultKind,
   type InjectedFaults,
-  type ReadFault,
-  type Stroke,
+  type ResolvedInjectedFault,
+  type DrawnFault,
   injectedFaultKinds,
-  readFault,
+  parseInjectedFault,
 } from './injected-faults.ts';
 import { type Fetch, faultyFetch } from './faulty-fetch.ts';
 import { type PgClient, wrappedPg } from './wrapped-pg.ts';
@@ -33,7 +33,7 @@ export interface ChaosFaultInjectorOptions {
 }
 
 export interface ChaosFaultInjectorEvents {
-  struck: Injection;
+  injected: Injection;
 }
 
 export interface ChaosFaultInjectorStats {
@@ -41,7 +41,7 @@ export interface ChaosFaultInjectorStats {
   readonly seed: number;
   /** Calls that came by while it was enabled. */
   readonly callCount: number;
-  readonly strikes: Readonly<Partial<Record<InjectedFaultKind, number>>>;
+  readonly injected: Readonly<Partial<Record<InjectedFaultKind, number>>>;
 }
 
 /**
@@ -92,13 +92,13 @@ export function createChaosFaultInjector(
   const { seed, clock } = parseOptions('createChaosFaultInjector', shape, options);
   const announcer = createEmitter<ChaosFaultInjectorEvents>('holdfast:chaos-fault-injector');
   const log = createDecisionLog();
-  const faults = new Map<InjectedFaultKind, ReadFault & { strikesLeft: number }>();
+  const faults = new Map<InjectedFaultKind, ResolvedInjectedFault & { strikesLeft: number }>();
   const strikes: Partial<Record<InjectedFaultKind, number>> = {};
   let enabled = enabledRule.parse(initiallyEnabled, 'enabled', 'createChaosFaultInjector');
   let callCount = 0;
 
   /** Draws for one call, kind by kind, each from a sequence of its own. */
-  const draw = (): Stroke[] => {
+  const draw = (): DrawnFault[] => {
     if (!enabled) return [];
     callCount += 1;
     const callNumber = callCount;
@@ -112,7 +112,7 @@ export function createChaosFaultInjector(
       fault.strikesLeft -= 1;
       strikes[kind] = (strikes[kind] ?? 0) + 1;
       const injection = { kind, seed, callNumber };
-      announcer.emit('struck', injection);
+      announcer.emit('injected', injection);
       return [{ fault, injection, random }];
     });
   };
@@ -137,8 +137,8 @@ export function createChaosFaultInjector(
     enable: () => void (enabled = true),
     disable: () => void (enabled = false),
     configureFault(kind, given) {
-      const fault = readFault(kind, given);
-      faults.set(kind, { ...fault, strikesLeft: fault.maxStrikes });
+      const fault = parseInjectedFault(kind, given);
+      faults.set(kind, { ...fault, strikesLeft: fault.times });
     },
     clear: () => faults.clear(),
     execute,
@@ -149,14 +149,14 @@ export function createChaosFaultInjector(
     fetch: (base = globalThis.fetch) => faultyFetch(base, draw, clock),
     wrapRedis: (client) => wrappedRedis(client, execute),
     wrapPg: (client) => wrappedPg(client, execute),
-    getStats: () => ({ enabled, seed, callCount, strikes: { ...strikes } }),
+    getStats: () => ({ enabled, seed, callCount, injected: { ...strikes } }),
     decisions: () => log.read(),
     on: announcer.on,
   };
 }
 
 async function beforeCall(
-  { fault, injection, random }: Stroke,
+  { fault, injection, random }: DrawnFault,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -180,10 +180,10 @@ async function beforeCall(
   }
 }
 
-function afterCall<T>(answer: T, { fault, injection, random }: Stroke): T {
+function afterCall<T>(answer: T, { fault, injection, random }: DrawnFault): T {
   switch (injection.kind) {
     case 'partial_failure': {
-      const rest = thinned(answer, fault.lostShare, random);
+      const rest = withoutSome(answer, fault.lostShare, random);
       if (rest === undefined) throw injectedError(injection, fault.errorMessage);
       return rest;
     }

@@ -1,13 +1,13 @@
 import { type Clock, sleep } from '@holdfast/foundation';
-import { corruptedBytes } from './damage.ts';
+import { corruptedBytes } from './corruptions.ts';
 import { injectedError } from './injected-error.ts';
-import type { Stroke } from './injected-faults.ts';
+import type { DrawnFault } from './injected-faults.ts';
 
 /** What `fetch` is. */
 export type Fetch = typeof globalThis.fetch;
 
 /** The faults in the words of HTTP: `fetch` never fails as a plain function does. */
-export function faultyFetch(base: Fetch, draw: () => readonly Stroke[], clock: Clock): Fetch {
+export function faultyFetch(base: Fetch, draw: () => readonly DrawnFault[], clock: Clock): Fetch {
   return async (input, init) => {
     const signal = init?.signal ?? (isRequest(input) ? input.signal : undefined);
     signal?.throwIfAborted();
@@ -23,7 +23,7 @@ export function faultyFetch(base: Fetch, draw: () => readonly Stroke[], clock: C
 }
 
 async function beforeRequest(
-  { fault, injection, random }: Stroke,
+  { fault, injection, random }: DrawnFault,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<Response | void> {
@@ -49,7 +49,7 @@ async function beforeRequest(
   }
 }
 
-async function brokenResponse(response: Response, stroke: Stroke): Promise<Response> {
+async function brokenResponse(response: Response, stroke: DrawnFault): Promise<Response> {
   const { fault, injection, random } = stroke;
   const body = async () => new Uint8Array(await response.arrayBuffer());
   switch (injection.kind) {

@@ -18,7 +18,7 @@ export interface InjectedFaultOptions {
   /** Share of the calls it strikes, 0 to 1. Default 1. */
   probability?: number;
   /** It strikes so many calls, then no more. Default: no end. */
-  maxStrikes?: number;
+  times?: number;
 }
 
 export interface FailingFaultOptions extends InjectedFaultOptions {
@@ -61,10 +61,10 @@ export const injectedFaultKinds: readonly InjectedFaultKind[] = [
 ];
 
 /** A fault's options as read; what its kind does not take has no meaning to it. */
-export interface ReadFault {
+export interface ResolvedInjectedFault {
   readonly enabled: boolean;
   readonly probability: number;
-  readonly maxStrikes: number;
+  readonly times: number;
   readonly errorMessage: string;
   readonly latencyMs: number;
   readonly jitterMs: number;
@@ -73,8 +73,8 @@ export interface ReadFault {
 }
 
 /** A fault that strikes one call. */
-export interface Stroke {
-  readonly fault: ReadFault;
+export interface DrawnFault {
+  readonly fault: ResolvedInjectedFault;
   readonly injection: Injection & { readonly kind: InjectedFaultKind };
   readonly random: Random;
 }
@@ -83,7 +83,7 @@ const ms = { min: 0, max: 86_400_000 };
 const common = {
   enabled: boolean(true),
   probability: number({ min: 0, max: 1, default: 1 }),
-  maxStrikes: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
+  times: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
 };
 const message = (absent: string): OptionRule<string> =>
   string({ maxLength: 1_000, default: absent });
@@ -111,13 +111,16 @@ const shapes: Readonly<Record<InjectedFaultKind, Readonly<Record<string, OptionR
 const kindShape = { kind: oneOf(injectedFaultKinds) };
 
 /** @throws InvalidOptionError, also for a kind that is not known. */
-export function readFault(kind: InjectedFaultKind, options: unknown): ReadFault {
+export function parseInjectedFault(
+  kind: InjectedFaultKind,
+  options: unknown,
+): ResolvedInjectedFault {
   parseOptions('configureFault', kindShape, { kind });
   const read = parseOptions(`configureFault('${kind}')`, shapes[kind], options);
   return {
     enabled: read['enabled'] === true,
     probability: numberIn(read['probability'], 1),
-    maxStrikes: numberIn(read['maxStrikes'], Number.POSITIVE_INFINITY),
+    times: numberIn(read['times'], Number.POSITIVE_INFINITY),
     errorMessage: typeof read['errorMessage'] === 'string' ? read['errorMessage'] : '',
     latencyMs: numberIn(read['latencyMs'], 0),
     jitterMs: numberIn(read['jitterMs'], 0),

@@ -1,4 +1,4 @@
-import { settling, withoutCallback } from './called-back.ts';
+import { settleCallback, splitCallback } from './node-callback.ts';
 import type { Execute } from './wrapped-redis.ts';
 
 /** What is known of a client or a pool of pg. */
@@ -20,7 +20,7 @@ export function wrappedPg<Client extends PgClient>(client: Client, execute: Exec
         return (...given: unknown[]) => faultyQuery(target, member, given, execute);
       if (key !== 'connect') return member.bind(target);
       return (...given: unknown[]) => {
-        const { args, callback } = withoutCallback(given);
+        const { args, callback } = splitCallback(given);
         if (callback === undefined) {
           return Promise.resolve(Reflect.apply(member, target, args)).then((one) =>
             wrappedIfClient(one, execute),
@@ -42,7 +42,7 @@ function faultyQuery(
   given: readonly unknown[],
   execute: Execute,
 ): unknown {
-  const { args, callback } = withoutCallback(given);
+  const { args, callback } = splitCallback(given);
   if (isSubmittable(args[0])) return Reflect.apply(query, target, given);
   const answer = async (): Promise<unknown> => {
     let result: unknown;
@@ -52,7 +52,7 @@ function faultyQuery(
     });
     return hasRows(result) ? Object.assign(result, { rows }) : rows;
   };
-  return settling(answer(), callback);
+  return settleCallback(answer(), callback);
 }
 
 function wrappedIfClient(one: unknown, execute: Execute): unknown {

@@ -1,4 +1,4 @@
-import { settling, withoutCallback } from './called-back.ts';
+import { settleCallback, splitCallback } from './node-callback.ts';
 
 /** What is known of a client of ioredis, standalone or cluster. */
 export interface RedisClient {
@@ -34,8 +34,8 @@ export function wrappedRedis<Client extends RedisClient>(client: Client, execute
       if (typeof member !== 'function') return member;
       if (commands.has(key)) {
         return (...given: unknown[]) => {
-          const { args, callback } = withoutCallback(given);
-          return settling(
+          const { args, callback } = splitCallback(given);
+          return settleCallback(
             execute(async () => Reflect.apply(member, target, args)),
             callback,
           );
@@ -53,8 +53,8 @@ function faultyAtExec(pipeline: unknown, execute: Execute): unknown {
   const { exec } = pipeline;
   if (typeof exec !== 'function') return pipeline;
   pipeline.exec = (...given: unknown[]) => {
-    const { callback } = withoutCallback(given);
-    return settling(
+    const { callback } = splitCallback(given);
+    return settleCallback(
       execute(async () => Reflect.apply(exec, pipeline, [])),
       callback,
     );

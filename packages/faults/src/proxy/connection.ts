@@ -1,22 +1,22 @@
 import { type Socket, connect } from 'node:net';
 import type { Clock, Timer } from '@holdfast/foundation';
-import type { Direction, Strikeable } from './fault.ts';
-import type { Setting } from './fault-board.ts';
-import { type Lane, createLane } from './lane.ts';
-import type { Stage } from './parcel.ts';
+import type { Direction, FaultableConnection } from './fault.ts';
+import type { ActiveFault } from './active-faults.ts';
+import { type Pipe, createPipe } from './pipe.ts';
+import type { ChunkTransform } from './chunk.ts';
 import { resetSocket } from './reset-socket.ts';
 
 /** A client and, once it is dialled, the server behind it. */
-export interface Connection extends Strikeable {
+export interface Connection extends FaultableConnection {
   readonly number: number;
   /** The faults in force from now on. */
-  refresh(inForce: readonly Setting[]): void;
+  refresh(inForce: readonly ActiveFault[]): void;
   /** Both ends are dropped at once. */
   destroy(): void;
 }
 
 /** What connections report, and what bounds them. */
-export interface ConnectionSurroundings {
+export interface ConnectionDeps {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
   /** False: the process may exit while it is open. */
@@ -41,7 +41,7 @@ export interface ConnectionSurroundings {
 type Phase =
   | { readonly at: 'waiting' }
   | { readonly at: 'dialling'; readonly timer: Timer }
-  | { readonly at: 'open'; readonly lanes: Readonly<Record<Direction, Lane>> }
+  | { readonly at: 'open'; readonly lanes: Readonly<Record<Direction, Pipe>> }
   | { readonly at: 'orphaned' }
   | { readonly at: 'closing'; readonly timer: Timer | undefined }
   | { readonly at: 'closed' };
@@ -56,18 +56,18 @@ const directions = ['toServer', 'toClient'] as const;
 export function createConnection(
   number: number,
   client: Socket,
-  surroundings: ConnectionSurroundings,
+  surroundings: ConnectionDeps,
 ): Connection {
   const { target, clock, dialTimeoutMs, maxBufferedBytes } = surroundings;
   let phase: Phase = { at: 'waiting' };
   let server: Socket | undefined;
-  let struck: readonly Setting[] = [];
-  const decisions = new WeakMap<Setting, boolean>();
+  let struck: readonly ActiveFault[] = [];
+  const decisions = new WeakMap<ActiveFault, boolean>();
   const stages = {
-    toServer: new WeakMap<Setting, Stage>(),
-    toClient: new WeakMap<Setting, Stage>(),
+    toServer: new WeakMap<ActiveFault, ChunkTransform>(),
+    toClient: new WeakMap<ActiveFault, ChunkTransform>(),
   };
-  const undos = new Map<Setting, () => void>();
+  const undos = new Map<ActiveFault, () => void>();
 
   const leave = (): void => {
     if (phase.at === 'dialling' || phase.at === 'closing') phase.timer?.cancel();
@@ -89,32 +89,32 @@ export function createConnection(
     surroundings.onClosed(connection);
   };
 
-  const stagesFor = (direction: Direction): Stage[] =>
+  const stagesFor = (direction: Direction): ChunkTransform[] =>
     struck.flatMap((setting) => {
       const { fault } = setting;
-      if (fault.stage === undefined || !meets(setting, direction)) return [];
+      if (fault.transform === undefined || !meets(setting, direction)) return [];
       const known = stages[direction].get(setting);
-      const stage = known ?? fault.stage(setting.randomFor(number, direction));
+      const stage = known ?? fault.transform(setting.randomFor(number, direction));
       if (known === undefined) stages[direction].set(setting, stage);
       return [stage];
     });
 
   const changeLanes = (
-    lanes: Readonly<Record<Direction, Lane>>,
-    gone: readonly Setting[],
+    lanes: Readonly<Record<Direction, Pipe>>,
+    gone: readonly ActiveFault[],
   ): void => {
     for (const direction of directions) {
       lanes[direction].change({
         stages: stagesFor(direction),
         isHeld: struck.some((setting) => setting.fault.holds === true && meets(setting, direction)),
-        releases: gone.some((setting) => setting.fault.stage !== undefined),
+        releases: gone.some((setting) => setting.fault.transform !== undefined),
       });
     }
   };
 
   const open = (upstream: Socket): void => {
-    const laneOf = (direction: Direction, source: Socket, sink: Socket): Lane =>
-      createLane({
+    const laneOf = (direction: Direction, source: Socket, sink: Socket): Pipe =>
+      createPipe({
         source,
         sink,
         clock,
@@ -173,7 +173,7 @@ export function createConnection(
       struck = inForce.filter((setting) => {
         if (setting.fault.refuses !== undefined) return false;
         const known = decisions.get(setting);
-        const decided = known ?? setting.strikes(number);
+        const decided = known ?? setting.appliesTo(number);
         if (known === undefined) decisions.set(setting, decided);
         return decided;
       });
@@ -184,10 +184,10 @@ export function createConnection(
       }
       if (phase.at === 'open') changeLanes(phase.lanes, gone);
       for (const setting of struck) {
-        const undo = undos.has(setting) ? undefined : setting.fault.strike?.(connection, clock);
+        const undo = undos.has(setting) ? undefined : setting.fault.applyTo?.(connection, clock);
         if (undo !== undefined) undos.set(setting, undo);
       }
-      const isKept = struck.some((setting) => setting.fault.keepsFromServer === true);
+      const isKept = struck.some((setting) => setting.fault.delaysDial === true);
       if (phase.at === 'waiting' && !isKept) dial();
     },
     reset() {
@@ -204,7 +204,7 @@ export function createConnection(
         end.resume();
       }
     },
-    loseServer() {
+    dropServer() {
       if (phase.at === 'closed' || phase.at === 'closing') return () => {};
       client.pause();
       enter({ at: 'orphaned' });
@@ -236,6 +236,6 @@ export function createConnection(
   return connection;
 }
 
-function meets({ fault }: Setting, direction: Direction): boolean {
+function meets({ fault }: ActiveFault, direction: Direction): boolean {
   return fault.direction === 'both' || fault.direction === direction;
 }

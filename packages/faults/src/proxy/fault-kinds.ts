@@ -31,7 +31,7 @@ export interface ProxyFaults {
 export type ProxyFaultKind = keyof ProxyFaults;
 
 /** A fault as data: its name and its options. */
-export type ProxyFaultSetting = {
+export type ProxyFaultSpec = {
   readonly [Kind in ProxyFaultKind]: { readonly kind: Kind; readonly options: ProxyFaults[Kind] };
 }[ProxyFaultKind];
 

@@ -13,9 +13,9 @@ import {
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
-import { type Connection, type ConnectionSurroundings, createConnection } from './connection.ts';
-import { createFaultBoard } from './fault-board.ts';
-import type { ProxyFaultKind, ProxyFaultSetting, ProxyFaults } from './fault-kinds.ts';
+import { type Connection, type ConnectionDeps, createConnection } from './connection.ts';
+import { createActiveFaults } from './active-faults.ts';
+import type { ProxyFaultKind, ProxyFaultSpec, ProxyFaults } from './fault-kinds.ts';
 import { createListener } from './listener.ts';
 
 export interface FaultProxyOptions extends ProxyAddresses {
@@ -34,7 +34,7 @@ export interface FaultProxyEvents {
   /** The target did not accept; the client was answered by RST. */
   refused: { error: unknown };
   /** A fault was set or cleared, or its schedule came to a turn. */
-  changed: { inForce: readonly ProxyFaultKind[] };
+  changed: { active: readonly ProxyFaultKind[] };
 }
 
 export interface FaultProxyStats {
@@ -46,7 +46,7 @@ export interface FaultProxyStats {
   readonly bytesToServer: number;
   readonly bytesToClient: number;
   /** How many connections each fault has struck. */
-  readonly struck: Readonly<Record<ProxyFaultKind, number>>;
+  readonly injected: Readonly<Record<ProxyFaultKind, number>>;
   /** What was asked for bytes held back, what they really got, and the difference. */
   readonly wantedDelay: Distribution;
   readonly achievedDelay: Distribution;
@@ -75,7 +75,7 @@ export interface FaultProxy {
      * The same for a fault that is data. Under names of their own, faults of one kind stand beside each
      * other. @throws InvalidOptionError, ProxyClosedError
      */
-    apply(setting: ProxyFaultSetting, name?: string): void;
+    apply(setting: ProxyFaultSpec, name?: string): void;
     /** @param name its kind, unless it was given one. Resolves when the address accepts again. @throws ProxyListenError */
     clear(name: string): Promise<void>;
     /** The faults that are set, in force or waiting for their schedule. */
@@ -134,7 +134,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   let isHanging = false;
   let whenEmpty = (): void => {};
 
-  const surroundings: ConnectionSurroundings = {
+  const surroundings: ConnectionDeps = {
     target,
     clock,
     holdsProcess,
@@ -167,7 +167,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     const connection = createConnection(connectionsTotal, client, surroundings);
     connections.add(connection);
     announcer.emit('opened', { connection: connection.number });
-    connection.refresh(board.inForce());
+    connection.refresh(board.active());
   });
 
   let opening = Promise.resolve();
@@ -186,14 +186,14 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   };
 
   const refusing = (): 'keep' | 'close' | 'reset' | undefined =>
-    board.inForce().find(({ fault }) => fault.refuses !== undefined)?.fault.refuses;
-  const board = createFaultBoard({
+    board.active().find(({ fault }) => fault.refuses !== undefined)?.fault.refuses;
+  const board = createActiveFaults({
     seed,
     clock,
     log,
     onChange() {
-      const inForce = board.inForce();
-      announcer.emit('changed', { inForce: inForce.map(({ kind }) => kind) });
+      const inForce = board.active();
+      announcer.emit('changed', { active: inForce.map(({ kind }) => kind) });
       for (const connection of connections) connection.refresh(inForce);
       steerListener(refusing());
     },
@@ -262,7 +262,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       connectionsRefused,
       bytesToServer: bytes.toServer,
       bytesToClient: bytes.toClient,
-      struck: board.struck(),
+      injected: board.injected(),
       wantedDelay: delays.wanted.read(),
       achievedDelay: delays.achieved.read(),
       excessDelay: delays.excess.read(),

@@ -9,7 +9,7 @@ import {
   optional,
   parseOptions,
 } from '@holdfast/foundation';
-import type { Stage } from './parcel.ts';
+import type { ChunkTransform } from './chunk.ts';
 
 /** Which way bytes go: `toServer` are the client's requests, `toClient` the answers. */
 export type Direction = 'toServer' | 'toClient';
@@ -25,20 +25,20 @@ export interface FaultSchedule {
 }
 
 /** Whom a fault strikes, and when. */
-export interface Aim {
+export interface FaultOptions {
   /** Share of the connections it strikes, 0 to 1, drawn once for each. Default 1. */
   probability?: number;
   schedule?: FaultSchedule;
 }
 
 /** Whom a fault strikes, when, and which way. */
-export interface DirectedAim extends Aim {
+export interface DirectionalFaultOptions extends FaultOptions {
   /** Default `both`. */
   direction?: Direction | 'both';
 }
 
 /** What a fault may do to a connection as a whole. */
-export interface Strikeable {
+export interface FaultableConnection {
   /** RST to both ends. */
   reset(): void;
   /** FIN to both ends, after what was already sent. */
@@ -47,7 +47,7 @@ export interface Strikeable {
    * The server's end is gone by RST and the client is not told. What it returns answers the client's next
    * byte by RST.
    */
-  loseServer(): () => void;
+  dropServer(): () => void;
 }
 
 /** One fault with its options read, ready to strike connections. */
@@ -56,13 +56,13 @@ export interface Fault {
   readonly schedule: FaultSchedule | undefined;
   readonly direction: Direction | 'both';
   /** What it does to bytes on their way; asked once for each direction of each connection. */
-  readonly stage?: (random: Random) => Stage;
+  readonly transform?: (random: Random) => ChunkTransform;
   /** Nothing passes while it is in force; the bytes stay where TCP keeps them. */
   readonly holds?: boolean;
   /** New connections are not carried on to the server while it is in force. */
-  readonly keepsFromServer?: boolean;
+  readonly delaysDial?: boolean;
   /** Acts on a connection when the fault meets it; what it returns is called when the fault goes. */
-  readonly strike?: (connection: Strikeable, clock: Clock) => () => void;
+  readonly applyTo?: (connection: FaultableConnection, clock: Clock) => () => void;
   /** The address refuses connections; what becomes of those that are open. */
   readonly refuses?: 'keep' | 'close' | 'reset';
 }
@@ -90,14 +90,14 @@ export const scheduleRule: OptionRule<FaultSchedule | undefined> = optional({
   },
 });
 
-export const aimShape: {
+export const faultShape: {
   readonly probability: OptionRule<number>;
   readonly schedule: OptionRule<FaultSchedule | undefined>;
 } = { probability: number({ min: 0, max: 1, default: 1 }), schedule: scheduleRule };
 
-export const directedShape: typeof aimShape & {
+export const directionalShape: typeof faultShape & {
   readonly direction: OptionRule<Direction | 'both'>;
 } = {
-  ...aimShape,
+  ...faultShape,
   direction: oneOf(['both', 'toServer', 'toClient'], 'both'),
 };

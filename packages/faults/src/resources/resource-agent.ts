@@ -3,8 +3,8 @@
  * channel, gives them back when their time is over, and all of them when nobody is there to tell it.
  */
 import { type Timer, systemClock } from '@holdfast/foundation';
-import { harms } from './harms.ts';
-import { isOrder } from './order.ts';
+import { stressors } from './stressors.ts';
+import { isAgentRequest } from './agent-protocol.ts';
 import { takeWallClock } from './wall-clock.ts';
 
 const inForce = new Map<string, { readonly undo: () => Promise<void>; readonly timer: Timer }>();
@@ -17,13 +17,13 @@ async function release(kind: string): Promise<void> {
 }
 
 async function obey(order: unknown): Promise<void> {
-  if (!isOrder(order)) return;
-  const { holdfastOrder: number, kind, fault } = order;
+  if (!isAgentRequest(order)) return;
+  const { holdfastRequest: number, kind, fault } = order;
   let failure: string | undefined;
   try {
     await release(kind);
     if (fault !== undefined) {
-      const undo = await harms[kind](fault);
+      const undo = await stressors[kind](fault);
       const giveBack = (): void => void release(kind);
       const timer = systemClock.schedule(fault.forMs, giveBack, { holdsProcess: false });
       inForce.set(kind, { undo, timer });
@@ -31,7 +31,7 @@ async function obey(order: unknown): Promise<void> {
   } catch (error) {
     failure = String(error);
   }
-  process.send?.({ holdfastDone: number, failure });
+  process.send?.({ holdfastResponse: number, failure });
 }
 
 takeWallClock();

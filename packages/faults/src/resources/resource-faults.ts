@@ -8,17 +8,17 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import { type Order, isDone } from './order.ts';
+import { type AgentRequest, isAgentResponse } from './agent-protocol.ts';
 import {
   type ResourceFaultKind,
   type ResourceFaults,
-  readResourceFault,
+  parseResourceFault,
   resourceFaultKinds,
 } from './resource-kinds.ts';
 
 /** The process could not take or give back a resource, or is gone. */
 export class ResourceFaultError extends HoldfastError {
-  readonly code = 'RESOURCE_FAULT_FAILED';
+  readonly code = 'FAULTS_RESOURCE_FAULT_FAILED';
 
   constructor(kind: ResourceFaultKind, why: string) {
     super(`resource fault ${kind}: ${why}; a process that has ended has given everything back`, {
@@ -76,9 +76,9 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
   let orders = 0;
 
   child.on('message', (message) => {
-    if (!isDone(message)) return;
-    waiting.get(message.holdfastDone)?.(message.failure);
-    waiting.delete(message.holdfastDone);
+    if (!isAgentResponse(message)) return;
+    waiting.get(message.holdfastResponse)?.(message.failure);
+    waiting.delete(message.holdfastResponse);
   });
   child.on('error', () => {});
   child.once('exit', () => {
@@ -86,7 +86,7 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
     waiting.clear();
   });
 
-  const order = (kind: ResourceFaultKind, fault?: Order['fault']): Promise<void> =>
+  const order = (kind: ResourceFaultKind, fault?: AgentRequest['fault']): Promise<void> =>
     new Promise((resolve, reject) => {
       orders += 1;
       const settle = (failure: string | undefined): void => {
@@ -98,7 +98,7 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
         return;
       }
       waiting.set(orders, settle);
-      child.send({ holdfastOrder: orders, kind, ...(fault === undefined ? {} : { fault }) });
+      child.send({ holdfastRequest: orders, kind, ...(fault === undefined ? {} : { fault }) });
     });
   const heal = async (): Promise<void> => {
     for (const kind of resourceFaultKinds) await order(kind);
@@ -115,7 +115,7 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
   return {
     child,
     faults: {
-      set: async (kind, given) => order(kind, readResourceFault(kind, given)),
+      set: async (kind, given) => order(kind, parseResourceFault(kind, given)),
       clear: (kind) => order(kind),
     },
     heal,

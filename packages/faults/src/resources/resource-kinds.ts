@@ -40,7 +40,7 @@ export const resourceFaultKinds: readonly ResourceFaultKind[] = [
 ];
 
 /** A fault's options as read; what its kind does not take is 0 or empty. */
-export interface ReadResourceFault {
+export interface ResolvedResourceFault {
   readonly forMs: number;
   readonly amount: number;
   readonly directory: string;
@@ -67,7 +67,10 @@ const amounts = ['bytes', 'threads', 'count', 'stepMs'] as const;
 const kindShape = { kind: oneOf(resourceFaultKinds) };
 
 /** @throws InvalidOptionError, also for a kind that is not known. */
-export function readResourceFault(kind: ResourceFaultKind, options: unknown): ReadResourceFault {
+export function parseResourceFault(
+  kind: ResourceFaultKind,
+  options: unknown,
+): ResolvedResourceFault {
   parseOptions('faults.set', kindShape, { kind });
   const read = parseOptions(`faults.set('${kind}')`, shapes[kind], options);
   const numberOf = (name: string): number => {

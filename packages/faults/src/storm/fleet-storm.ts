@@ -11,9 +11,9 @@ import {
   sleep,
   systemClock,
 } from '@holdfast/foundation';
-import type { ProxyFaultKind, ProxyFaultSetting } from '../proxy/fault-kinds.ts';
+import type { ProxyFaultKind, ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
-import { drawnFault } from './drawn-fault.ts';
+import { randomFault } from './random-fault.ts';
 import { type Schedule, type TimedFault, kindsRule, overlap, seedRule } from './storm.ts';
 
 /** What a storm needs of a server to break it; a server of `@holdfast/stage` has it. */
@@ -27,8 +27,8 @@ export interface FleetServer {
 }
 
 /** What befalls a server: its link, or itself. */
-export type FleetHarm =
-  | ProxyFaultSetting
+export type ServerFault =
+  | ProxyFaultSpec
   /** Killed at once, started again when it is over. */
   | { readonly kind: 'kill' }
   /** Stands still with its connections open. */
@@ -36,7 +36,7 @@ export type FleetHarm =
 
 export interface FleetFault extends TimedFault {
   readonly server: string;
-  readonly harm: FleetHarm;
+  readonly fault: ServerFault;
 }
 
 /** A storm over several servers; what is of one kind does not overlap on one server, nor do kill and freeze. */
@@ -54,7 +54,7 @@ export interface FleetStormOptions {
   /** What it may draw for the links. Default: every fault but `corrupt`, which nothing over TCP can notice. */
   kinds?: readonly ProxyFaultKind[];
   /** What it may draw for the servers themselves, as often as for their links. Default `kill`, `freeze`. */
-  verbs?: readonly ('kill' | 'freeze')[];
+  serverFaults?: readonly ('kill' | 'freeze')[];
 }
 
 const namesRule: OptionRule<readonly string[]> = {
@@ -66,10 +66,10 @@ const namesRule: OptionRule<readonly string[]> = {
     return value;
   },
 };
-const verbsRule: OptionRule<readonly ('kill' | 'freeze')[]> = {
+const serverFaultsRule: OptionRule<readonly ('kill' | 'freeze')[]> = {
   permitted: 'a list of kill, freeze',
   parse(value, field, owner) {
-    if (!isVerbs(value))
+    if (!areServerFaults(value))
       throw new InvalidOptionError(owner, field, value, 'a list of kill, freeze');
     return value;
   },
@@ -82,7 +82,7 @@ const shape = {
   maxFaults: integer({ min: 1, max: 1_000, default: 10 }),
   maxFaultMs: integer({ min: 1, max: 86_400_000, default: 2_000 }),
   kinds: kindsRule,
-  verbs: verbsRule,
+  serverFaults: serverFaultsRule,
 };
 const playShape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
@@ -97,20 +97,20 @@ const playShape = {
 export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm {
   seedRule.parse(seed, 'seed', 'fleetStorm');
   const read = parseOptions('fleetStorm', shape, options);
-  const { servers, durationMs, maxFaults, maxFaultMs, kinds, verbs } = read;
+  const { servers, durationMs, maxFaults, maxFaultMs, kinds, serverFaults } = read;
   const faults: FleetFault[] = [];
   for (let index = 0; index < maxFaults; index += 1) {
     const random = seededRandom(derivedSeed(seed, index));
     const one = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
     const server = one(servers);
-    const verb = random() < 0.5 ? one(verbs) : undefined;
+    const serverFault = random() < 0.5 ? one(serverFaults) : undefined;
     const kind = one(kinds);
     const atMs = Math.floor(random() * durationMs);
     const forMs = Math.max(1, Math.floor(random() * Math.min(maxFaultMs, durationMs - atMs)));
     if (server === undefined || kind === undefined) continue;
-    const harm = verb === undefined ? drawnFault(kind, random) : { kind: verb };
-    const fault: FleetFault = { atMs, forMs, server, harm };
-    if (!faults.some((other) => collide(fault, other))) faults.push(fault);
+    const fault = serverFault === undefined ? randomFault(kind, random) : { kind: serverFault };
+    const timed: FleetFault = { atMs, forMs, server, fault };
+    if (!faults.some((other) => collide(timed, other))) faults.push(timed);
   }
   return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
 }
@@ -142,23 +142,23 @@ export async function playFleetStorm(
   const playOn = async (name: string, server: FleetServer): Promise<void> => {
     const turns = faults
       .filter((fault) => fault.server === name)
-      .flatMap(({ atMs, forMs, harm }) => [
-        { atMs, harm, isEnd: false },
-        { atMs: atMs + forMs, harm, isEnd: true },
+      .flatMap(({ atMs, forMs, fault }) => [
+        { atMs, fault, isEnd: false },
+        { atMs: atMs + forMs, fault, isEnd: true },
       ])
       .toSorted((one, other) => one.atMs - other.atMs);
     let undo: (() => Promise<void>) | undefined;
     try {
-      for (const { atMs, harm, isEnd } of turns) {
+      for (const { atMs, fault, isEnd } of turns) {
         await until(atMs);
-        if (harm.kind !== 'kill' && harm.kind !== 'freeze') {
-          if (isEnd) await server.link.faults.clear(harm.kind);
-          else server.link.faults.apply(harm);
+        if (fault.kind !== 'kill' && fault.kind !== 'freeze') {
+          if (isEnd) await server.link.faults.clear(fault.kind);
+          else server.link.faults.apply(fault);
         } else if (isEnd) {
           await undo?.();
           undo = undefined;
         } else {
-          undo = await strike(server, harm.kind);
+          undo = await inject(server, fault.kind);
         }
       }
       await until(durationMs);
@@ -182,8 +182,8 @@ export async function playFleetStorm(
   if (broken !== undefined) throw broken.reason;
 }
 
-async function strike(server: FleetServer, verb: 'kill' | 'freeze'): Promise<() => Promise<void>> {
-  if (verb === 'freeze') {
+async function inject(server: FleetServer, kind: 'kill' | 'freeze'): Promise<() => Promise<void>> {
+  if (kind === 'freeze') {
     await server.freeze();
     return () => server.thaw();
   }
@@ -192,8 +192,9 @@ async function strike(server: FleetServer, verb: 'kill' | 'freeze'): Promise<() 
 }
 
 function collide(one: FleetFault, other: FleetFault): boolean {
-  const isVerb = ({ harm }: FleetFault): boolean => harm.kind === 'kill' || harm.kind === 'freeze';
-  const areAlike = one.harm.kind === other.harm.kind || (isVerb(one) && isVerb(other));
+  const isOfServer = ({ fault }: FleetFault): boolean =>
+    fault.kind === 'kill' || fault.kind === 'freeze';
+  const areAlike = one.fault.kind === other.fault.kind || (isOfServer(one) && isOfServer(other));
   return one.server === other.server && areAlike && overlap(one, other);
 }
 
@@ -206,6 +207,6 @@ function isNames(value: unknown): value is readonly string[] {
   );
 }
 
-function isVerbs(value: unknown): value is readonly ('kill' | 'freeze')[] {
-  return Array.isArray(value) && value.every((verb) => verb === 'kill' || verb === 'freeze');
+function areServerFaults(value: unknown): value is readonly ('kill' | 'freeze')[] {
+  return Array.isArray(value) && value.every((kind) => kind === 'kill' || kind === 'freeze');
 }

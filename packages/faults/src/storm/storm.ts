@@ -11,13 +11,9 @@ import {
   sleep,
   systemClock,
 } from '@holdfast/foundation';
-import {
-  type ProxyFaultKind,
-  type ProxyFaultSetting,
-  faultKindNames,
-} from '../proxy/fault-kinds.ts';
+import { type ProxyFaultKind, type ProxyFaultSpec, faultKindNames } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
-import { drawnFault } from './drawn-fault.ts';
+import { randomFault } from './random-fault.ts';
 
 /** When a fault of a storm is there. */
 export interface TimedFault {
@@ -27,7 +23,7 @@ export interface TimedFault {
 
 /** One fault of a storm: what, when and for how long. */
 export interface StormFault extends TimedFault {
-  readonly setting: ProxyFaultSetting;
+  readonly setting: ProxyFaultSpec;
 }
 
 /** Faults and their times as plain data: they can be printed, kept and played again. */
@@ -106,7 +102,7 @@ export function storm(seed: number, options?: StormOptions): Storm {
       (other) => other.setting.kind === kind && overlap(other, { atMs, forMs }),
     );
     if (kind === undefined || overlaps) continue;
-    faults.push({ atMs, forMs, setting: drawnFault(kind, random) });
+    faults.push({ atMs, forMs, setting: randomFault(kind, random) });
   }
   return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
 }

@@ -16,16 +16,16 @@ import {
 } from '../certificates/certificate-authority.ts';
 import {
   type TlsFaultKind,
-  type TlsServerSettings,
+  type TlsServerOptions,
   tlsFaultKinds,
-  tlsServerSettings,
-} from '../certificates/tls-faults.ts';
+  tlsServerOptions,
+} from '../certificates/tls-server-options.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
 import { dropSocket } from '../proxy/drop-socket.ts';
 import { createListener } from '../proxy/listener.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
-import { relay } from '../relay/relay.ts';
+import { relay } from '../proxy/relay.ts';
 import { renegotiate } from './renegotiate.ts';
 import { type TlsTarget, targetTlsRule } from './tls-target.ts';
 
@@ -112,11 +112,11 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
   let fault: TlsProxyFaultKind | undefined;
   let isClosed = false;
 
-  const settings = (): TlsServerSettings => {
-    if (fault === undefined) return tlsServerSettings(authority, { hostnames, clock });
+  const settings = (): TlsServerOptions => {
+    if (fault === undefined) return tlsServerOptions(authority, { hostnames, clock });
     return fault === 'renegotiated'
-      ? { ...tlsServerSettings(authority, { hostnames, clock }), maxVersion: 'TLSv1.2' }
-      : tlsServerSettings(authority, { hostnames, clock, fault });
+      ? { ...tlsServerOptions(authority, { hostnames, clock }), maxVersion: 'TLSv1.2' }
+      : tlsServerOptions(authority, { hostnames, clock, fault });
   };
   const server = createServer({
     ...settings(),

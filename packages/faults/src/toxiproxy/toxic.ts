@@ -1,4 +1,4 @@
-import type { ProxyFaultSetting } from '../proxy/fault-kinds.ts';
+import type { ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import { type ApiFailure, badRequest, invalidStream, invalidToxicType } from './api-failure.ts';
 
 /** A toxic as Toxiproxy's API shows it. */
@@ -34,7 +34,7 @@ const attributesOf: Readonly<Record<ToxicType, readonly string[]>> = {
 };
 
 /** Reads a toxic that is to be added. */
-export function readToxic(fields: Fields): Toxic | ApiFailure {
+export function parseToxic(fields: Fields): Toxic | ApiFailure {
   const { stream = 'downstream', type } = fields;
   if (stream !== 'upstream' && stream !== 'downstream') return invalidStream;
   if (!isToxicType(type)) return invalidToxicType;
@@ -63,7 +63,7 @@ export function changedToxic(toxic: Toxic, fields: Fields): Toxic | ApiFailure {
 }
 
 /** The same in the proxy's own words; undefined where a toxic changes nothing. */
-export function settingOf(toxic: Toxic): ProxyFaultSetting | undefined {
+export function settingOf(toxic: Toxic): ProxyFaultSpec | undefined {
   const of = (name: string): number => toxic.attributes[name] ?? 0;
   const probability = toxic.toxicity;
   const direction = toxic.stream === 'upstream' ? 'toServer' : 'toClient';

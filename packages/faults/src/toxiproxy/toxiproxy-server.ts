@@ -10,7 +10,7 @@ import {
   toxicNotFound,
 } from './api-failure.ts';
 import type { Toxic } from './toxic.ts';
-import { type DrivenProxy, openDrivenProxy, readDescription } from './driven-proxy.ts';
+import { type ManagedProxy, openManagedProxy, parseDescription } from './managed-proxy.ts';
 
 export interface ToxiproxyServerOptions {
   /** Default 127.0.0.1. */
@@ -61,20 +61,20 @@ export async function createToxiproxyServer(
     shape,
     options,
   );
-  const proxies = new Map<string, DrivenProxy>();
+  const proxies = new Map<string, ManagedProxy>();
 
-  const add = async (fields: unknown): Promise<DrivenProxy | ApiFailure> => {
-    const description = readDescription(fields);
+  const add = async (fields: unknown): Promise<ManagedProxy | ApiFailure> => {
+    const description = parseDescription(fields);
     if ('error' in description) return description;
     if (proxies.has(description.name)) return proxyAlreadyExists;
     if (proxies.size >= maxProxies) return { error: `over ${maxProxies} proxies`, status: 500 };
-    const proxy = await openDrivenProxy(description, setting);
+    const proxy = await openManagedProxy(description, setting);
     if (!('error' in proxy)) proxies.set(description.name, proxy);
     return proxy;
   };
   const populate = async (list: unknown): Promise<Answer> => {
     if (!Array.isArray(list)) return failed(badRequest('not a list'));
-    const read = list.map((fields: unknown) => readDescription(fields));
+    const read = list.map((fields: unknown) => parseDescription(fields));
     const bad = read.find((description) => 'error' in description);
     if (bad !== undefined && 'error' in bad) return failed(bad);
     const described: unknown[] = [];
@@ -100,7 +100,7 @@ export async function createToxiproxyServer(
       return { status: 204 };
     }
     if (method !== 'GET') {
-      const to = readDescription(fields, proxy.describe());
+      const to = parseDescription(fields, proxy.describe());
       const failure = 'error' in to ? to : await proxy.update(to);
       if (failure !== undefined) return failed(failure);
     }

@@ -21,7 +21,7 @@ export interface Party {
 }
 
 /** What one certificate states. */
-export interface Statement {
+export interface CertificateFields {
   readonly serial: Buffer;
   readonly subject: Party;
   readonly issuer: Party;
@@ -53,7 +53,7 @@ const IP_ADDRESS = 7;
  * Signs a statement as an X.509 certificate (RFC 5280) and returns it as PEM.
  * @param key the issuer's private key, on the curve P-256.
  */
-export function writeCertificate(statement: Statement, key: KeyObject): string {
+export function writeCertificate(statement: CertificateFields, key: KeyObject): string {
   const { serial, subject, issuer, validFromMs, validToMs, role } = statement;
   const algorithm = sequence(objectIdentifier(oid.ecdsaWithSha256));
   const signed = sequence(
@@ -70,7 +70,7 @@ export function writeCertificate(statement: Statement, key: KeyObject): string {
   return pem('CERTIFICATE', certificate);
 }
 
-function extensions(subject: Party, issuer: Party, role: Statement['role']): Buffer[] {
+function extensions(subject: Party, issuer: Party, role: CertificateFields['role']): Buffer[] {
   const identity = [
     extension(oid.subjectKeyIdentifier, octetString(keyIdentifier(subject))),
     extension(oid.authorityKeyIdentifier, sequence(contextPrimitive(0, keyIdentifier(issuer)))),

@@ -1,4 +1,4 @@
-import { type TlsFaultKind, createCertificateAuthority, tlsServerSettings } from '@holdfast/faults';
+import { type TlsFaultKind, createCertificateAuthority, tlsServerOptions } from '@holdfast/faults';
 import type { Clock } from '@holdfast/foundation';
 import { type Ensemble, soloist } from '../ensemble.ts';
 import { imageOf } from '../images.ts';
@@ -44,7 +44,7 @@ export function tlsEnsemble(
 ): Ensemble<Tls> {
   const authority = createCertificateAuthority({ clock });
   const settingsUnder = (wrong: TlsFaultKind | undefined): SteeredTls => {
-    const shown = tlsServerSettings(authority, {
+    const shown = tlsServerOptions(authority, {
       hostnames,
       clock,
       ...(wrong && { fault: wrong }),

@@ -49,7 +49,7 @@ test.each(seeds)(
       record({
         family: 'chaos',
         scenario: `every job accepted in storm ${seed} over Redis and Postgres has its effect, once and in order`,
-        fault: weather.faults.map(({ server, harm }) => `${server} ${harm.kind}`).join(', '),
+        fault: weather.faults.map(({ server, fault }) => `${server} ${fault.kind}`).join(', '),
         stage: 'local',
         seed,
         lastedMs: weather.durationMs,
@@ -85,20 +85,20 @@ test(
           atMs: 100,
           forMs: 400,
           server: 'redis',
-          harm: { kind: 'latency', options: { latencyMs: 5 } },
+          fault: { kind: 'latency', options: { latencyMs: 5 } },
         },
         {
           atMs: 200,
           forMs: 400,
           server: 'redis',
-          harm: { kind: 'slice', options: { sliceBytes: 100 } },
+          fault: { kind: 'slice', options: { sliceBytes: 100 } },
         },
-        { atMs: 500, forMs: 500, server: 'postgres', harm: { kind: 'kill' } },
+        { atMs: 500, forMs: 500, server: 'postgres', fault: { kind: 'kill' } },
         {
           atMs: 700,
           forMs: 400,
           server: 'redis',
-          harm: { kind: 'slowClose', options: { delayMs: 5 } },
+          fault: { kind: 'slowClose', options: { delayMs: 5 } },
         },
       ],
     };
@@ -108,7 +108,7 @@ test(
     };
     const failure = withstand(weather, run, { maxRuns: 4, replay: replayOf(0) });
     await expect(failure).rejects.toMatchObject({
-      code: 'STORM_FAILED',
+      code: 'FAULTS_STORM_FAILED',
       message: expect.stringContaining('HOLDFAST_SEED=0 node --run test:chaos'),
       shrunk: { faults: [{ server: 'postgres', harm: { kind: 'kill' } }] },
     });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import {
   type PostgresFaultProxy,
-  type PostgresWord,
+  type PostgresErrorKind,
   type RedisFaultProxy,
-  type RedisWord,
+  type RedisErrorKind,
   createPostgresFaultProxy,
   createRedisFaultProxy,
 } from '@holdfast/faults';
@@ -57,7 +57,14 @@ async function withPostgres(work: (client: Client) => Promise<void>): Promise<vo
   }
 }
 
-const refusals: RedisWord[] = ['OOM', 'READONLY', 'LOADING', 'MISCONF', 'NOAUTH', 'CLUSTERDOWN'];
+const refusals: RedisErrorKind[] = [
+  'OOM',
+  'READONLY',
+  'LOADING',
+  'MISCONF',
+  'NOAUTH',
+  'CLUSTERDOWN',
+];
 
 test.each([2, 3] as const)(
   'a Redis spoken to in RESP%d refuses in its words, and goes on',
@@ -108,7 +115,7 @@ function isRow(row: unknown): row is [string, number, string[], number] {
   return Array.isArray(row) && typeof row[0] === 'string' && Array.isArray(row[2]);
 }
 
-const refusedIf: [RedisWord, (flags: readonly string[]) => boolean][] = [
+const refusedIf: [RedisErrorKind, (flags: readonly string[]) => boolean][] = [
   ['OOM', (flags) => flags.includes('denyoom')],
   ['READONLY', (flags) => flags.includes('write')],
   ['MISCONF', (flags) => flags.includes('write')],
@@ -139,7 +146,7 @@ test('every command that Redis itself would refuse so is refused', async () => {
 
 test('a transaction with a refused command is refused whole by a real Redis', async () => {
   await withRedis(async (client) => {
-    redis.faults.set('OOM', { maxStrikes: 1 });
+    redis.faults.set('OOM', { times: 1 });
     const outcome = client.multi().set('multi:one', 1).incr('multi:two').exec();
     await expect(outcome).rejects.toThrow('EXECABORT');
     expect(await client.exists('multi:one', 'multi:two')).toBe(0);
@@ -147,7 +154,7 @@ test('a transaction with a refused command is refused whole by a real Redis', as
   }, 2);
 });
 
-const ofStatements: [PostgresWord, string][] = [
+const ofStatements: [PostgresErrorKind, string][] = [
   ['40001', 'could not serialize access due to concurrent update'],
   ['40P01', 'deadlock detected'],
   ['25006', 'cannot execute INSERT in a read-only transaction'],
@@ -160,7 +167,7 @@ test.each(ofStatements)(
   async (code, message) => {
     await withPostgres(async (client) => {
       const refused = { code, message, severity: 'ERROR' };
-      postgres.faults.set(code, { maxStrikes: 3 });
+      postgres.faults.set(code, { times: 3 });
       await expect(client.query('insert into rows values (1)')).rejects.toMatchObject(refused);
       await expect(client.query(INSERT, [1])).rejects.toMatchObject(refused);
       await expect(client.query({ name: 'put', text: INSERT, values: [1] })).rejects.toMatchObject(
@@ -179,7 +186,7 @@ test.each([
   await withPostgres(async (client) => {
     await client.query('begin');
     await client.query('insert into rows values (1)');
-    postgres.faults.set('40001', { statements: ['insert'], maxStrikes: 1 });
+    postgres.faults.set('40001', { statements: ['insert'], times: 1 });
     await expect(client.query(sql, [...values])).rejects.toMatchObject({ code: '40001' });
     await expect(client.query('select 1')).rejects.toMatchObject({ code: '25P02' });
     expect((await client.query('commit')).command).toBe('ROLLBACK');

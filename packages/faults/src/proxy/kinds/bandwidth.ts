@@ -1,13 +1,13 @@
 import { integer, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
-import { type Parcel, notBefore } from '../parcel.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
+import { type Chunk, notBefore } from '../chunk.ts';
 
-export interface BandwidthOptions extends DirectedAim {
+export interface BandwidthOptions extends DirectionalFaultOptions {
   /** What passes in a second, each way on each connection. */
   bytesPerSecond: number;
 }
 
-const shape = { ...directedShape, bytesPerSecond: integer({ min: 1, max: 1_000_000_000 }) };
+const shape = { ...directionalShape, bytesPerSecond: integer({ min: 1, max: 1_000_000_000 }) };
 
 /** A piece lasts no longer than this on the line, so that a slow line trickles instead of jerking. */
 const PIECE_MS = 20;
@@ -18,11 +18,11 @@ export function bandwidth(options: unknown): Fault {
   const pieceBytes = Math.max(1, Math.floor((bytesPerSecond * PIECE_MS) / 1_000));
   return {
     ...aim,
-    stage: () => {
+    transform: () => {
       let freeAtMs = 0;
-      return (parcel): readonly Parcel[] => {
+      return (parcel): readonly Chunk[] => {
         if (parcel.kind !== 'bytes') return [notBefore(parcel, freeAtMs)];
-        const pieces: Parcel[] = [];
+        const pieces: Chunk[] = [];
         for (let from = 0; from < parcel.bytes.length; from += pieceBytes) {
           const bytes = parcel.bytes.subarray(from, from + pieceBytes);
           const lineMs = (bytes.length / bytesPerSecond) * 1_000;

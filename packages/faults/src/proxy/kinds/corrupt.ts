@@ -1,22 +1,22 @@
 import { type Random, number, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
-import type { Parcel } from '../parcel.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
+import type { Chunk } from '../chunk.ts';
 
-export interface CorruptOptions extends DirectedAim {
+export interface CorruptOptions extends DirectionalFaultOptions {
   /** Share of the bytes in which one bit is flipped, above 0 up to 1. */
   byteShare: number;
 }
 
-const shape = { ...directedShape, byteShare: number({ min: 1e-9, max: 1 }) };
+const shape = { ...directionalShape, byteShare: number({ min: 1e-9, max: 1 }) };
 
 /** Bits flip, at the same places of the stream whatever its packets were. */
 export function corrupt(options: unknown): Fault {
   const { byteShare, ...aim } = parseOptions('corrupt', shape, options);
   return {
     ...aim,
-    stage: (random) => {
+    transform: (random) => {
       let untilNext = gap(byteShare, random);
-      return (parcel): readonly Parcel[] => {
+      return (parcel): readonly Chunk[] => {
         if (parcel.kind !== 'bytes') return [parcel];
         const { length } = parcel.bytes;
         if (untilNext >= length) {

@@ -1,12 +1,12 @@
 import { integer, parseOptions } from '@holdfast/foundation';
-import { type Aim, type Fault, aimShape } from '../fault.ts';
+import { type FaultOptions, type Fault, faultShape } from '../fault.ts';
 
-export interface HalfOpenOptions extends Aim {
+export interface HalfOpenOptions extends FaultOptions {
   /** Milliseconds from when the fault met the connection. Default 0. */
   afterMs?: number;
 }
 
-const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
+const shape = { ...faultShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
 
 /**
  * The server loses the connection and the client is not told, as when a host loses power: the client
@@ -20,10 +20,10 @@ export function halfOpen(options: unknown): Fault {
     direction: 'both',
     // So that no answer gets through first: what the sockets have ready may come before the timer.
     holds: afterMs === 0,
-    strike(connection, clock) {
+    applyTo(connection, clock) {
       let comeBack = (): void => {};
       const timer = clock.schedule(afterMs, () => {
-        comeBack = connection.loseServer();
+        comeBack = connection.dropServer();
       });
       return () => {
         timer.cancel();

@@ -1,8 +1,8 @@
 import { type Random, number, oneOf, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
-import { type Parcel, notBefore } from '../parcel.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
+import { type Chunk, notBefore } from '../chunk.ts';
 
-export interface LatencyOptions extends DirectedAim {
+export interface LatencyOptions extends DirectionalFaultOptions {
   /** Delay of all that passes, in milliseconds. */
   latencyMs: number;
   /** How far the delay varies; what it measures depends on `distribution`. Default 0. */
@@ -16,7 +16,7 @@ export interface LatencyOptions extends DirectedAim {
 
 const MAX_MS = 86_400_000;
 const shape = {
-  ...directedShape,
+  ...directionalShape,
   latencyMs: number({ min: 0, max: MAX_MS }),
   jitterMs: number({ min: 0, max: MAX_MS, default: 0 }),
   distribution: oneOf(['uniform', 'normal', 'exponential', 'pareto'], 'uniform'),
@@ -28,9 +28,9 @@ export function latency(options: unknown): Fault {
   const draw = deviations[distribution];
   return {
     ...aim,
-    stage:
+    transform:
       (random) =>
-      (parcel: Parcel): readonly Parcel[] => {
+      (parcel: Chunk): readonly Chunk[] => {
         const delayMs = latencyMs + (jitterMs === 0 ? 0 : jitterMs * draw(random));
         return [notBefore(parcel, parcel.dueMs + Math.min(MAX_MS, Math.max(0, delayMs)))];
       },

@@ -1,8 +1,8 @@
 import { integer, oneOf, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
-import type { Parcel } from '../parcel.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
+import type { Chunk } from '../chunk.ts';
 
-export interface LimitDataOptions extends DirectedAim {
+export interface LimitDataOptions extends DirectionalFaultOptions {
   /** Bytes that pass, each way on each connection, counted from when the fault met it. */
   maxBytes: number;
   /** What follows them: FIN or RST, to both ends. Default `close`. */
@@ -10,7 +10,7 @@ export interface LimitDataOptions extends DirectedAim {
 }
 
 const shape = {
-  ...directedShape,
+  ...directionalShape,
   maxBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   ending: oneOf(['close', 'reset'], 'close'),
 };
@@ -20,10 +20,10 @@ export function limitData(options: unknown): Fault {
   const { maxBytes, ending, ...aim } = parseOptions('limitData', shape, options);
   return {
     ...aim,
-    stage: () => {
+    transform: () => {
       let leftBytes = maxBytes;
       let isCut = false;
-      return (parcel): readonly Parcel[] => {
+      return (parcel): readonly Chunk[] => {
         if (isCut) return [];
         if (parcel.kind !== 'bytes') return [parcel];
         if (parcel.bytes.length <= leftBytes) {
@@ -31,7 +31,7 @@ export function limitData(options: unknown): Fault {
           return [parcel];
         }
         isCut = true;
-        const cut: Parcel = { kind: ending, dueMs: parcel.dueMs };
+        const cut: Chunk = { kind: ending, dueMs: parcel.dueMs };
         if (leftBytes === 0) return [cut];
         return [{ ...parcel, bytes: parcel.bytes.subarray(0, leftBytes) }, cut];
       };

@@ -1,12 +1,12 @@
 import { integer, parseOptions } from '@holdfast/foundation';
-import { type Aim, type Fault, aimShape } from '../fault.ts';
+import { type FaultOptions, type Fault, faultShape } from '../fault.ts';
 
-export interface ResetOptions extends Aim {
+export interface ResetOptions extends FaultOptions {
   /** Milliseconds from when the fault met the connection. Default 0. */
   afterMs?: number;
 }
 
-const shape = { ...aimShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
+const shape = { ...faultShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
 
 /** RST to both ends of each connection, idle ones and new ones too, while the fault is in force. */
 export function reset(options: unknown): Fault {
@@ -16,8 +16,8 @@ export function reset(options: unknown): Fault {
     direction: 'both',
     // So that no answer gets through first: what the sockets have ready may come before the timer.
     holds: afterMs === 0,
-    keepsFromServer: afterMs === 0,
-    strike(connection, clock) {
+    delaysDial: afterMs === 0,
+    applyTo(connection, clock) {
       const timer = clock.schedule(afterMs, () => connection.reset());
       return () => timer.cancel();
     },

@@ -1,8 +1,8 @@
 import { integer, number, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
-import { type Parcel, notBefore } from '../parcel.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
+import { type Chunk, notBefore } from '../chunk.ts';
 
-export interface SliceOptions extends DirectedAim {
+export interface SliceOptions extends DirectionalFaultOptions {
   /** Bytes of a slice. */
   sliceBytes: number;
   /** Up to so many less or more, drawn for each slice. Default 0; less than `sliceBytes`. */
@@ -12,7 +12,7 @@ export interface SliceOptions extends DirectedAim {
 }
 
 const shape = {
-  ...directedShape,
+  ...directionalShape,
   sliceBytes: integer({ min: 1, max: 1_000_000_000 }),
   jitterBytes: integer({ min: 0, max: 1_000_000_000, default: 0 }),
   delayMs: number({ min: 0, max: 86_400_000, default: 0 }),
@@ -23,14 +23,14 @@ export function slice(options: unknown): Fault {
   const { sliceBytes, jitterBytes, delayMs, ...aim } = parseOptions('slice', shape, options);
   return {
     ...aim,
-    stage: (random) => {
+    transform: (random) => {
       const drawn = (): number =>
         Math.max(1, Math.round(sliceBytes + jitterBytes * (2 * random() - 1)));
       let leftBytes = drawn();
       let nextMs = 0;
-      return (parcel): readonly Parcel[] => {
+      return (parcel): readonly Chunk[] => {
         if (parcel.kind !== 'bytes') return [notBefore(parcel, nextMs - delayMs)];
-        const slices: Parcel[] = [];
+        const slices: Chunk[] = [];
         let from = 0;
         while (from < parcel.bytes.length) {
           const bytes = parcel.bytes.subarray(from, from + leftBytes);

@@ -1,12 +1,12 @@
 import { integer, parseOptions } from '@holdfast/foundation';
-import { type DirectedAim, type Fault, directedShape } from '../fault.ts';
+import { type DirectionalFaultOptions, type Fault, directionalShape } from '../fault.ts';
 
-export interface TimeoutFaultOptions extends DirectedAim {
+export interface TimeoutFaultOptions extends DirectionalFaultOptions {
   /** Milliseconds of silence until both ends are closed, from when the fault met the connection. */
   timeoutMs: number;
 }
 
-const shape = { ...directedShape, timeoutMs: integer({ min: 0, max: 86_400_000 }) };
+const shape = { ...directionalShape, timeoutMs: integer({ min: 0, max: 86_400_000 }) };
 
 /** Silence, both ways or one, then FIN: what a load balancer does to a server that does not answer. */
 export function timeout(options: unknown): Fault {
@@ -14,7 +14,7 @@ export function timeout(options: unknown): Fault {
   return {
     ...aim,
     holds: true,
-    strike(connection, clock) {
+    applyTo(connection, clock) {
       const timer = clock.schedule(timeoutMs, () => connection.close());
       return () => timer.cancel();
     },

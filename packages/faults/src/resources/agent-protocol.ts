@@ -1,0 +1,32 @@
+import {
+  type ResolvedResourceFault,
+  type ResourceFaultKind,
+  resourceFaultKinds,
+} from './resource-kinds.ts';
+
+/** What the agent is told; without a fault, to give the resource back. */
+export interface AgentRequest {
+  readonly holdfastRequest: number;
+  readonly kind: ResourceFaultKind;
+  readonly fault?: ResolvedResourceFault;
+}
+
+/** What it answers. */
+export interface AgentResponse {
+  readonly holdfastResponse: number;
+  readonly failure?: string;
+}
+
+export function isAgentRequest(message: unknown): message is AgentRequest {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'holdfastRequest' in message &&
+    'kind' in message &&
+    resourceFaultKinds.some((kind) => kind === message.kind)
+  );
+}
+
+export function isAgentResponse(message: unknown): message is AgentResponse {
+  return typeof message === 'object' && message !== null && 'holdfastResponse' in message;
+}

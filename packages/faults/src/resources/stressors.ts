@@ -1,0 +1,85 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ResolvedResourceFault, ResourceFaultKind } from './resource-kinds.ts';
+import { stepWallClock } from './wall-clock.ts';
+
+/** Takes the resource in this process; what it resolves with gives it back. */
+export type Stressor = (fault: ResolvedResourceFault) => Promise<() => Promise<void>>;
+
+const CHUNK_BYTES = 16_777_216;
+
+/** Its memory goes with the thread, at once; that of this thread would wait for the garbage collector. */
+const HOLDER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const held = [];
+  for (let left = workerData; left > 0; left -= ${CHUNK_BYTES}) held.push(Buffer.alloc(Math.min(left, ${CHUNK_BYTES}), 1));
+  parentPort.on('message', () => held.length);
+  parentPort.postMessage('held');
+`;
+const SPINNER = `require('node:worker_threads').parentPort.postMessage('spins'); while (true);`;
+
+export const stressors: Readonly<Record<ResourceFaultKind, Stressor>> = {
+  memory: ({ amount }) => thread(HOLDER, amount),
+  async stall({ forMs }) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
+    return async () => {};
+  },
+  async cpu({ amount }) {
+    const ends = await Promise.all(Array.from({ length: amount }, () => thread(SPINNER, 0)));
+    return async () => void (await Promise.all(ends.map((end) => end())));
+  },
+  async disk({ amount, directory }) {
+    const path = join(directory, `holdfast-ballast-${process.pid}`);
+    const undo = async (): Promise<void> => rmSync(path, { force: true });
+    const file = openSync(path, 'wx');
+    const chunk = Buffer.alloc(Math.min(amount, CHUNK_BYTES), 1);
+    try {
+      for (let left = amount; left > 0; left -= chunk.length) {
+        writeSync(file, chunk, 0, Math.min(left, chunk.length));
+      }
+    } catch (error) {
+      // A disk that ends before is what is wanted of it.
+      if (codeOf(error) !== 'ENOSPC') {
+        await undo();
+        throw error;
+      }
+    } finally {
+      closeSync(file);
+    }
+    return undo;
+  },
+  async descriptors({ amount }) {
+    const open: number[] = [];
+    const undo = async (): Promise<void> => {
+      for (const file of open.splice(0)) closeSync(file);
+    };
+    try {
+      while (open.length < amount) open.push(openSync('/dev/null', 'r'));
+    } catch (error) {
+      if (codeOf(error) !== 'EMFILE' && codeOf(error) !== 'ENFILE') {
+        await undo();
+        throw error;
+      }
+    }
+    return undo;
+  },
+  async clock({ amount }) {
+    stepWallClock(amount);
+    return async () => stepWallClock(-amount);
+  },
+};
+
+async function thread(code: string, data: number): Promise<() => Promise<void>> {
+  const worker = new Worker(code, { eval: true, workerData: data });
+  await new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+  });
+  worker.unref();
+  return async () => void (await worker.terminate());
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+}

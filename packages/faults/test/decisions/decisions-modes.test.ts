@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from '@jest/globals';
+import { createDecisionLog } from '../../src/decision-log.ts';
+import { parseHttpFault } from '../../src/http/http-faults.ts';
+import { createHttpStrikes } from '../../src/http/http-strikes.ts';
+import { plays } from './decision-runs.ts';
+
+const SEED = 42;
+
+async function inWorker(mode: string, seed: number): Promise<unknown> {
+  const worker = new Worker(join(import.meta.dirname, 'decisions-worker.ts'), {
+    workerData: { mode, seed },
+    execArgv: [],
+  });
+  try {
+    const [decided]: unknown[] = await once(worker, 'message');
+    return decided;
+  } finally {
+    await worker.terminate();
+  }
+}
+
+test.each(Object.entries(plays))(
+  'from a seed %s decides alike over and over and in a worker, and otherwise from another seed',
+  async (mode, play) => {
+    const first = await play(SEED);
+    expect(first.count).toBeGreaterThanOrEqual(30);
+    expect(await play(SEED)).toEqual(first);
+    expect(await inWorker(mode, SEED)).toEqual(first);
+    expect((await play(SEED + 1)).hash).not.toBe(first.hash);
+  },
+);
+
+test('equal seeds strike the same requests of HTTP in 1 000 runs, another seed others', () => {
+  const decide = (seed: number): string => {
+    const log = createDecisionLog();
+    const strikes = createHttpStrikes(seed, log);
+    strikes.set('status', parseHttpFault('status', { status: 500, probability: 0.3 }));
+    strikes.set('delay', parseHttpFault('delay', { delayMs: 1, probability: 0.5, times: 9 }));
+    for (let request = 0; request < 50; request += 1) strikes.draw();
+    return log.read().hash;
+  };
+  const hashes = new Set(Array.from({ length: 1_000 }, () => decide(SEED)));
+  expect(hashes.size).toBe(1);
+  expect(hashes.has(decide(SEED + 1))).toBe(false);
+});

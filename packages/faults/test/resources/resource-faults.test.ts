@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import {
+  type ResourceVictim,
+  createResourceFaults,
+  limitDescriptors,
+  planHostFault,
+} from '@holdfast/faults';
+import { systemClock } from '@holdfast/foundation';
+
+const MODULE = join(import.meta.dirname, 'resource-victim.ts');
+const LONG_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const MIB = 1_048_576;
+
+interface Condition {
+  epochMs: number;
+  writtenMs: number;
+  upMs: number;
+  rssBytes: number;
+  stalledMs: number;
+  cpuMs: number;
+  canOpen: boolean;
+  descriptors: number;
+}
+
+let victim: ResourceVictim;
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'holdfast-resources-'));
+  victim = createResourceFaults({ module: MODULE });
+});
+afterEach(async () => {
+  await victim.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function isCondition(message: unknown): message is Condition {
+  return typeof message === 'object' && message !== null && 'rssBytes' in message;
+}
+
+async function condition(): Promise<Condition> {
+  victim.child.send('how is it?');
+  while (true) {
+    const [message]: unknown[] = await once(victim.child, 'message');
+    if (isCondition(message)) return message;
+  }
+}
+
+test('memory is really used, and given back when it is cleared', async () => {
+  const before = await condition();
+  await victim.faults.set('memory', { bytes: 100 * MIB, forMs: LONG_MS });
+  const during = await condition();
+  expect(during.rssBytes - before.rssBytes).toBeGreaterThan(60 * MIB);
+  await victim.faults.clear('memory');
+  while ((await condition()).rssBytes - before.rssBytes > 60 * MIB) await condition();
+});
+
+test('the event loop stands still for the time it was told', async () => {
+  await condition();
+  const beganMs = systemClock.now();
+  await victim.faults.set('stall', { forMs: 2_000 });
+  expect(systemClock.now() - beganMs).toBeGreaterThan(1_990);
+  while ((await condition()).stalledMs < 1_900) await condition();
+});
+
+test('threads compute without a rest until their time is over', async () => {
+  const { cpuMs } = await condition();
+  await victim.faults.set('cpu', { threads: 2, forMs: 400 });
+  let now = await condition();
+  while (now.cpuMs - cpuMs < 200) now = await condition();
+  await victim.faults.set('cpu', { threads: 1, forMs: LONG_MS });
+  await victim.heal();
+  // Both asks cost a little themselves.
+  const [one, other] = [await condition(), await condition()];
+  expect(other.cpuMs - one.cpuMs).toBeLessThan(200);
+});
+
+test('a disk has less room by a file, which goes with the fault and with the process', async () => {
+  await victim.faults.set('disk', { directory, bytes: 5 * MIB, forMs: LONG_MS });
+  const [ballast = ''] = await readdir(directory);
+  expect((await stat(join(directory, ballast))).size).toBe(5 * MIB);
+  await victim.faults.clear('disk');
+  expect(await readdir(directory)).toEqual([]);
+  await victim.faults.set('disk', { directory, bytes: MIB, forMs: 20 });
+  while ((await readdir(directory)).length > 0) await condition();
+  await victim.faults.set('disk', { directory, bytes: MIB, forMs: LONG_MS });
+  await victim.close();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('descriptors run out, and come back', async () => {
+  const { descriptors } = await condition();
+  await victim.faults.set('descriptors', { count: 50, forMs: LONG_MS });
+  expect((await condition()).descriptors).toBe(descriptors + 50);
+  await victim.heal();
+  expect((await condition()).descriptors).toBe(descriptors);
+  const plan = await planHostFault('descriptors');
+  if (plan.available) await limitDescriptors({ pid: victim.child.pid ?? 0, maxOpen: 100 });
+  await victim.faults.set('descriptors', { count: 1_000, forMs: LONG_MS });
+  expect((await condition()).canOpen).toBe(!plan.available);
+  await victim.heal();
+  expect((await condition()).descriptors).toBe(descriptors);
+});
+
+test('the wall clock steps, what is monotonic does not, and it steps back by itself', async () => {
+  const before = await condition();
+  await victim.faults.set('clock', { stepMs: HOUR_MS, forMs: LONG_MS });
+  const during = await condition();
+  expect(during.epochMs - before.epochMs).toBeGreaterThanOrEqual(HOUR_MS);
+  expect(during.writtenMs - during.epochMs).toBeLessThan(HOUR_MS);
+  expect(during.upMs - before.upMs).toBeLessThan(HOUR_MS);
+  await victim.faults.set('clock', { stepMs: -HOUR_MS, forMs: 30 });
+  while ((await condition()).epochMs < before.epochMs) await condition();
+  expect((await condition()).epochMs - before.epochMs).toBeLessThan(HOUR_MS);
+});
+
+test('a process that has ended takes nothing any more, and says so', async () => {
+  await victim.close();
+  const late = victim.faults.set('memory', { bytes: 1, forMs: 1 });
+  await expect(late).rejects.toMatchObject({ code: 'FAULTS_RESOURCE_FAULT_FAILED' });
+  await victim.close();
+});
+
+test('a harm that cannot be done is told by its reason', async () => {
+  const nowhere = join(directory, 'missing');
+  const harm = victim.faults.set('disk', { directory: nowhere, bytes: 1, forMs: LONG_MS });
+  await expect(harm).rejects.toThrow('ENOENT');
+});
+
+test('what is not bounded, or not known, is refused', async () => {
+  const faults: { set(kind: string, options: object): Promise<void> } = victim.faults;
+  const field = (name: string): object => ({ code: 'INVALID_OPTION', field: name });
+  await expect(faults.set('memory', { bytes: 1 })).rejects.toMatchObject(field('forMs'));
+  await expect(faults.set('memory', { bytes: 2 ** 50, forMs: 1 })).rejects.toMatchObject(
+    field('bytes'),
+  );
+  await expect(faults.set('clock', { stepMs: 0, forMs: 1 })).rejects.toMatchObject(field('stepMs'));
+  await expect(faults.set('meteor', {})).rejects.toMatchObject(field('kind'));
+});
