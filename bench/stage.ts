@@ -13,8 +13,8 @@ import {
   openStage,
 } from '../packages/stage/src/index.ts';
 import { imageOf } from '../packages/stage/src/images.ts';
-import { askPostgres } from '../packages/stage/src/postgres/wire.ts';
-import { askRedis } from '../packages/stage/src/redis/resp.ts';
+import { askPostgres } from '../packages/stage/src/servers/postgres/query.ts';
+import { askRedis } from '../packages/stage/src/servers/redis/command.ts';
 // The stage's own dependency: the root has none on it.
 import { GenericContainer } from '../packages/stage/node_modules/testcontainers/build/index.js';
 

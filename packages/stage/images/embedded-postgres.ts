@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { systemClock } from '@holdfast/foundation';
-import { embeddedFolder } from '../src/postgres/embedded.ts';
-import { openWatchdog } from '../src/watchdog.ts';
+import { embeddedFolder } from '../src/servers/postgres/embedded.ts';
+import { openWatchdog } from '../src/watchdog/watchdog.ts';
 
 const [, , major = ''] = process.argv;
 const watchdog = openWatchdog(systemClock);

@@ -9,7 +9,7 @@ import {
   readSupabaseOptions,
   serve,
 } from '@holdfast/emulators/programs';
-import { askPostgres } from '../src/postgres/wire.ts';
+import { askPostgres } from '../src/servers/postgres/query.ts';
 
 const PATIENCE_MS = 10_000;
 

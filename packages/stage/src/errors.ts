@@ -70,7 +70,7 @@ export class StageLinkError extends HoldfastError {
 
 /** A fault that this machine, or the mode of the stage, cannot do; nothing was done. */
 export class StageCannotError extends HoldfastError {
-  readonly code = 'STAGE_CANNOT';
+  readonly code = 'STAGE_FAULT_UNSUPPORTED';
   readonly server: string;
 
   /**
@@ -87,19 +87,9 @@ export class StageCannotError extends HoldfastError {
   }
 }
 
-/** There is no broker, or it cannot lend what was asked for. */
-export class BrokerError extends HoldfastError {
-  readonly code = 'BROKER_UNAVAILABLE';
-
-  constructor(seen: string, cause?: unknown) {
-    const wayOut = `Open one with openBroker() before the tests and hand on its address as HOLDFAST_BROKER`;
-    super(`leaseServers: ${seen}. ${wayOut}`, { cause, outcome: 'not-applied' });
-  }
-}
-
 /** A server ended while it was being started. */
 export class ServerStartError extends HoldfastError {
-  readonly code = 'SERVER_START_FAILED';
+  readonly code = 'STAGE_SERVER_START_FAILED';
   readonly server: string;
   /** The end of what it printed. */
   readonly printed: string;
@@ -117,7 +107,7 @@ export class ServerStartError extends HoldfastError {
 
 /** A server did not do what a verb asked of it within the stage's time. */
 export class ServerTimeoutError extends HoldfastError {
-  readonly code = 'SERVER_TIMEOUT';
+  readonly code = 'STAGE_SERVER_TIMEOUT';
   readonly server: string;
   readonly limitMs: number;
 
@@ -130,7 +120,7 @@ export class ServerTimeoutError extends HoldfastError {
 
 /** Mode `local` found no Redis and could not fetch one. */
 export class RedisNotFoundError extends HoldfastError {
-  readonly code = 'REDIS_NOT_FOUND';
+  readonly code = 'STAGE_REDIS_NOT_FOUND';
 
   /** @param seen what was tried and what came of it. */
   constructor(seen: string, cause?: unknown) {
@@ -145,7 +135,7 @@ export class RedisNotFoundError extends HoldfastError {
 
 /** Mode `local` found no Postgres and could not fetch one. */
 export class PostgresNotFoundError extends HoldfastError {
-  readonly code = 'POSTGRES_NOT_FOUND';
+  readonly code = 'STAGE_POSTGRES_NOT_FOUND';
 
   /** @param seen what was found and not taken, and what came of fetching one. */
   constructor(version: number | undefined, seen: readonly string[], cause?: unknown) {
@@ -164,7 +154,7 @@ export class PostgresNotFoundError extends HoldfastError {
 
 /** The data that every Postgres of a stage begins with could not be made. */
 export class PostgresTemplateError extends HoldfastError {
-  readonly code = 'POSTGRES_TEMPLATE_FAILED';
+  readonly code = 'STAGE_POSTGRES_TEMPLATE_FAILED';
 
   constructor(seen: string, cause?: unknown) {
     super(`openStage: initdb ${seen}`, { cause, outcome: 'not-applied' });
@@ -173,7 +163,7 @@ export class PostgresTemplateError extends HoldfastError {
 
 /** A Postgres of the stage refused a statement of the stage's own. */
 export class PostgresRefusedError extends HoldfastError {
-  readonly code = 'POSTGRES_REFUSED';
+  readonly code = 'STAGE_POSTGRES_REFUSED';
   readonly server: string;
   readonly sqlState: string;
 
@@ -184,9 +174,34 @@ export class PostgresRefusedError extends HoldfastError {
   }
 }
 
+/** Mode `local` found no git that can serve over HTTP. */
+export class GitNotFoundError extends HoldfastError {
+  readonly code = 'STAGE_GIT_NOT_FOUND';
+
+  /** @param seen what was found instead. */
+  constructor(seen: string) {
+    super(
+      `openStage: ${seen}. Install it: 'apt-get install git' (Debian, Ubuntu), ` +
+        `'dnf install git' (Fedora, RHEL), 'apk add git git-daemon' (Alpine), 'brew install git' (macOS)`,
+      { outcome: 'not-applied' },
+    );
+  }
+}
+
+/** A server of the stage did not take what it was told; it goes on as before. */
+export class StageSteeringError extends HoldfastError {
+  readonly code = 'STAGE_CONTROL_REFUSED';
+  readonly server: string;
+
+  constructor(server: string, verb: string, said: string) {
+    super(`${server}.${verb}() was refused by the server: ${said}`, { outcome: 'not-applied' });
+    this.server = server;
+  }
+}
+
 /** The container engine refused a request. */
 export class EngineError extends HoldfastError {
-  readonly code = 'ENGINE_REFUSED';
+  readonly code = 'STAGE_ENGINE_REFUSED';
   /** Status of its HTTP answer. */
   readonly status: number;
 
@@ -198,7 +213,7 @@ export class EngineError extends HoldfastError {
 
 /** The status of an {@link EngineError}; `undefined` for any other failure. */
 export function engineStatus(error: unknown): number | undefined {
-  const isRefusal = isHoldfastError(error) && error.code === 'ENGINE_REFUSED';
+  const isRefusal = isHoldfastError(error) && error.code === 'STAGE_ENGINE_REFUSED';
   return isRefusal && 'status' in error && typeof error.status === 'number'
     ? error.status
     : undefined;

@@ -1,4 +1,4 @@
-import type { Environment } from './server-kind.ts';
+import type { Environment } from './topology/server-spec.ts';
 
 /**
  * Every image a stage uses, by server, each named only here; docker-compose.test.yml bears the same names.

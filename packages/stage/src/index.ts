@@ -3,8 +3,8 @@
  * inside the test, and nothing here outlives the process that opened it.
  */
 export {
-  BrokerError,
   EngineError,
+  GitNotFoundError,
   PostgresNotFoundError,
   PostgresRefusedError,
   PostgresTemplateError,
@@ -16,21 +16,15 @@ export {
   StageLinkError,
   StageModeError,
   StageStateError,
+  StageSteeringError,
 } from './errors.ts';
-export {
-  type Broker,
-  type BrokerOptions,
-  type ServersLease,
-  leaseServers,
-  openBroker,
-} from './lease/broker.ts';
-export { type Lease, type Spares, type SparesOptions, openSpares } from './lease/spares.ts';
-export { type ImpairmentPlan, planImpairment } from './netem.ts';
-export type { ImpairOptions } from './impairment.ts';
-export type { StageNetwork } from './network.ts';
-export type { Postgres, PostgresWithReplica } from './postgres/postgres.ts';
-export type { RedisCluster } from './redis/cluster.ts';
-export type { RedisSentinel } from './redis/sentinel.ts';
+export { type Lease, type Spares, type SparesOptions, openSpares } from './pool/warm-pool.ts';
+export { type ImpairmentPlan, planImpairment } from './limits/netem.ts';
+export type { ImpairOptions } from './limits/impairment.ts';
+export type { StageNetwork } from './handle/network.ts';
+export type { Postgres, PostgresWithReplica } from './servers/postgres/postgres.ts';
+export type { RedisCluster } from './servers/redis/cluster.ts';
+export type { RedisSentinel } from './servers/redis/sentinel.ts';
 export {
   createS3Server,
   createSupabaseStorageServer,
@@ -75,24 +69,22 @@ export {
   type UpstreamRequest,
   type UpstreamRoute,
 } from '@holdfast/emulators';
-export type { S3 } from './servers/s3.ts';
+export type { S3 } from './servers/emulated/s3.ts';
 export type {
   S3StageOptions,
   SupabaseStageDisturbances,
   SupabaseStageOptions,
 } from '@holdfast/emulators/programs';
-export type { Address } from './server-kind.ts';
-export type { StageHarm } from './resources.ts';
-export type { StageTransition } from './server.ts';
-export type { ServerClock } from './server-clock.ts';
-export type { Dns } from './servers/dns.ts';
+export type { Address } from './topology/server-spec.ts';
+export type { StageHarm } from './limits/server-limits.ts';
+export type { StageTransition } from './handle/server.ts';
+export type { ServerClock } from './handle/server-clock.ts';
+export type { Dns } from './servers/emulated/dns.ts';
 export type { DnsRecord, DnsRecordType } from '@holdfast/protocols/dns';
-export { GitNotFoundError } from './servers/git-errors.ts';
-export type { Git, GitRepository } from './servers/git.ts';
-export { StageSteeringError } from './servers/control-error.ts';
-export type { TlsOptions } from './servers/tls-options.ts';
-export type { Tls } from './servers/tls.ts';
-export type { Upstream } from './servers/upstream.ts';
+export type { Git, GitRepository } from './servers/emulated/git.ts';
+export type { TlsOptions } from './servers/emulated/tls-options.ts';
+export type { Tls } from './servers/emulated/tls.ts';
+export type { Upstream } from './servers/emulated/upstream.ts';
 export {
   type DirectAddress,
   type FillOptions,
@@ -109,4 +101,4 @@ export {
   type StartOptions,
   openStage,
 } from './stage.ts';
-export type { Supabase } from './servers/supabase.ts';
+export type { Supabase } from './servers/supabase/supabase.ts';

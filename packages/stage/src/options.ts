@@ -10,10 +10,10 @@ import {
   parseOptions,
   systemClock,
 } from '@holdfast/foundation';
-import { STAGE_MODES } from './mode.ts';
-import { type PostgresForm, postgresRule } from './postgres/form.ts';
-import { type SettledPrograms, programRules } from './servers/emulated-servers.ts';
-import { type RedisForm, redisRule } from './redis/form.ts';
+import { STAGE_MODES } from './runtime/choose-mode.ts';
+import { type PostgresForm, postgresRule } from './servers/postgres/options.ts';
+import { type SettledPrograms, programRules } from './servers/emulated/emulated-servers.ts';
+import { type RedisForm, redisRule } from './servers/redis/options.ts';
 import type { StageMode, StageOptions } from './stage.ts';
 
 const LONGEST_MS = 3_600_000;

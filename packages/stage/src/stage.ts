@@ -1,26 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/foundation';
-import { chooseMode } from './mode.ts';
-import { standingIn } from './ensemble.ts';
-import { openEnsemble, throwFirst } from './opening.ts';
+import { chooseMode } from './runtime/choose-mode.ts';
+import { standingIn } from './topology/topology.ts';
+import { openEnsemble, throwFirst } from './topology/start-topology.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
-import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './postgres/postgres.ts';
+import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './servers/postgres/postgres.ts';
 import {
   type ProgramHandles,
   type ProgramOptions,
   programEnsembles,
-} from './servers/emulated-servers.ts';
-import type { RedisCluster } from './redis/cluster.ts';
-import { redisEnsemble } from './redis/redis.ts';
-import type { RedisSentinel } from './redis/sentinel.ts';
-import { type NamedEnsemble, foundIn, judgeContainers, judgeServices, seatIn } from './seating.ts';
-import type { Environment } from './server-kind.ts';
-import type { ImpairOptions } from './impairment.ts';
-import { type StageNetwork, stageNetwork } from './network.ts';
-import type { StageHarm } from './resources.ts';
-import type { ServerClock } from './server-clock.ts';
-import { openWatchdog } from './watchdog.ts';
+} from './servers/emulated/emulated-servers.ts';
+import type { RedisCluster } from './servers/redis/cluster.ts';
+import { redisEnsemble } from './servers/redis/redis.ts';
+import type { RedisSentinel } from './servers/redis/sentinel.ts';
+import { type NamedEnsemble, foundIn, judgeContainers, judgeServices, seatIn } from './runtime/choose-runtime.ts';
+import type { Environment } from './topology/server-spec.ts';
+import type { ImpairOptions } from './limits/impairment.ts';
+import { type StageNetwork, stageNetwork } from './handle/network.ts';
+import type { StageHarm } from './limits/server-limits.ts';
+import type { ServerClock } from './handle/server-clock.ts';
+import { openWatchdog } from './watchdog/watchdog.ts';
 
 /** What the servers run as: containers, processes of this machine, or containers that compose brought up. */
 export type StageMode = 'docker' | 'local' | 'compose';

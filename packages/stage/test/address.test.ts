@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { findService } from '../src/compose/project.ts';
+import { findService } from '../src/runtime/compose/project.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { engineHere, recreateContainer, removeContainer } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';

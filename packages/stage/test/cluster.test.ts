@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
-import { ownerIn } from '../src/redis/cluster.ts';
-import { keySlot } from '../src/redis/slots.ts';
+import { ownerIn } from '../src/servers/redis/cluster.ts';
+import { keySlot } from '../src/servers/redis/slots.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 

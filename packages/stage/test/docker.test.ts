@@ -24,7 +24,7 @@ if (isAsked) {
   test('a member of a topology shares the network of the machine, and it is said so', async () => {
     await using stage = await openStage({ mode: 'docker', dns: true });
     await expect(stage.dns.disconnect()).rejects.toMatchObject({
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('shares the network of the machine'),
     });
   });

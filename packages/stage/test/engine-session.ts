@@ -1,6 +1,6 @@
-import { type EngineAddress, askEngine } from '../src/docker/engine.ts';
-import { parseDockerHost } from '../src/docker/verdict.ts';
-import { fieldOf } from '../src/compose/project.ts';
+import { type EngineAddress, askEngine } from '../src/system/container-engine.ts';
+import { parseDockerHost } from '../src/runtime/docker/availability.ts';
+import { fieldOf } from '../src/runtime/compose/project.ts';
 
 /** The engine that the environment names. */
 export function engineHere(): EngineAddress {

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
-import { aptConf, libraryDependencies, missingLibraries } from '../src/local/apt.ts';
-import { systemName } from '../src/local/fetch.ts';
-import { locateRedis } from '../src/redis/program.ts';
-import { locatePostgres } from '../src/postgres/program.ts';
-import type { Watchdog } from '../src/watchdog.ts';
+import { aptConf, libraryDependencies, missingLibraries } from '../src/servers/executables/apt.ts';
+import { systemName } from '../src/servers/executables/fetch.ts';
+import { locateRedis } from '../src/servers/redis/program.ts';
+import { locatePostgres } from '../src/servers/postgres/program.ts';
+import type { Watchdog } from '../src/watchdog/watchdog.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -58,7 +58,7 @@ test('without apt-get the error says what to install on each system, and nothing
   const env = { PATH: join(folder, 'empty'), XDG_CACHE_HOME: folder };
   const refused = locate(env).catch((error: unknown) => error);
   expect(await refused).toMatchObject({
-    code: 'REDIS_NOT_FOUND',
+    code: 'STAGE_REDIS_NOT_FOUND',
     message: expect.stringMatching(
       /apt-get install redis-server.*dnf install valkey.*apk add redis.*brew install redis/,
     ),
@@ -72,7 +72,7 @@ test('without the Postgres that is wanted the error says what was seen and what 
   const nowhere = (): undefined => undefined;
   const none = locatePostgres(undefined, { ...options, env }, signal, folder, nowhere);
   await expect(none).rejects.toMatchObject({
-    code: 'POSTGRES_NOT_FOUND',
+    code: 'STAGE_POSTGRES_NOT_FOUND',
     message: expect.stringMatching(/no apt-get.*apt-get install postgresql.*brew install/),
   });
   const other = await executable('postgres');

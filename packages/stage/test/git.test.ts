@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { parseHead } from '@holdfast/emulators/programs';
-import { locateGit } from '../src/servers/locate-git.ts';
+import { locateGit } from '../src/servers/emulated/locate-git.ts';
 import { type Stage, openStage } from '../src/stage.ts';
 import { type GitClient, incompressible, openGitClient } from './git-client.ts';
 
@@ -151,7 +151,7 @@ test('a repository is there from the beginning, has an address, and a name once'
 
 test('where there is no git, the error says how to install it', async () => {
   await expect(locateGit({ PATH: '/nowhere' })).rejects.toMatchObject({
-    code: 'GIT_NOT_FOUND',
+    code: 'STAGE_GIT_NOT_FOUND',
     message: expect.stringContaining('apt-get install git'),
   });
 });

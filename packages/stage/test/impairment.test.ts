@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
-import { commandFailure } from '../src/command.ts';
-import { netem, planImpairment, planWith } from '../src/netem.ts';
-import { containerPackets } from '../src/docker/packets.ts';
-import { readImpairment } from '../src/impairment.ts';
+import { commandFailure } from '../src/system/command.ts';
+import { netem, planImpairment, planWith } from '../src/limits/netem.ts';
+import { containerPackets } from '../src/runtime/docker/packets.ts';
+import { readImpairment } from '../src/limits/impairment.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { containersWith, engineHere } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
@@ -89,7 +89,7 @@ if (mode === 'local') {
   test('a process of this machine is spared, and the error names what does the same', async () => {
     await using stage = await openStage({ mode, redis: true });
     await expect(stage.redis.impair({ delayMs: 50 })).rejects.toMatchObject({
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       server: 'redis',
       message: expect.stringMatching(/shares the network.*link\.faults\.set\('latency'/),
     });
@@ -111,7 +111,7 @@ if (mode === 'local') {
   test(`what this machine cannot do is refused, and nothing was done (${plan.why})`, async () => {
     await using stage = await openStage({ mode, redis: true });
     const refused = stage.redis.impair({ delayMs: 300 });
-    await expect(refused).rejects.toMatchObject({ code: 'STAGE_CANNOT', server: 'redis' });
+    await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED', server: 'redis' });
     await expect(refused).rejects.toThrow(`${plan.why}. ${plan.wayOut}`);
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
   });
@@ -169,7 +169,7 @@ if (mode === 'docker' && shapes) {
       const packets = containerPackets(server, engineHere(), () => id, discipline);
       await packets.impair({ ...NOTHING, delayMs: 1 }, signal);
     };
-    await expect(strike('redis')).rejects.toMatchObject({ code: 'STAGE_CANNOT' });
+    await expect(strike('redis')).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
     await expect(strike('dns')).rejects.toThrow('shares the network of the machine');
   }, 60_000);

@@ -1,10 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { leaseServers, openBroker } from '../src/lease/broker.ts';
-import { openSpares } from '../src/lease/spares.ts';
+import { openSpares } from '../src/pool/warm-pool.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
@@ -78,44 +73,4 @@ test('after close nothing is lent, and what was lent is gone', async () => {
   await spares.close();
   expect(lease.stage.redis.state).toBe('stopped');
   await expect(spares.lease()).rejects.toMatchObject({ code: 'STAGE_CLOSED' });
-});
-
-test('processes share a broker without sharing state, and the end of one is the end of its lease', async () => {
-  await using broker = await openBroker({
-    mode,
-    spares: 1,
-    async fillTemplate(url) {
-      const at = addressOf(url);
-      await postgresRows(at, 'create table ready (value int)', { database: at.database });
-    },
-  });
-  const program = fileURLToPath(new URL('./lease-runner.ts', import.meta.url));
-  const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
-    env: { ...process.env, HOLDFAST_BROKER: broker.address },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  try {
-    const [line]: string[] = await once(createInterface(worker.stdout), 'line');
-    const theirs: { redisUrl: string; databaseUrl: string } = JSON.parse(line ?? '');
-    await using ours = await leaseServers({ address: broker.address });
-    expect(ours.redisUrl).not.toBe(theirs.redisUrl);
-    expect(ours.databaseUrl).not.toBe(theirs.databaseUrl);
-    const at = addressOf(ours.databaseUrl);
-    expect(await postgresRows(at, 'select * from ready', { database: at.database })).toEqual([]);
-    const there = `select 1 from pg_database where datname = '${addressOf(theirs.databaseUrl).database}'`;
-    expect(await postgresRows(at, there)).toHaveLength(1);
-    worker.kill('SIGKILL');
-    while ((await postgresRows(at, there)).length > 0);
-  } finally {
-    worker.kill('SIGKILL');
-  }
-});
-
-test('without a broker the error says how to have one', async () => {
-  const nowhere = { address: '/nowhere/broker.sock' };
-  await expect(leaseServers(nowhere)).rejects.toMatchObject({
-    code: 'BROKER_UNAVAILABLE',
-    message: expect.stringContaining('openBroker()'),
-  });
-  await expect(leaseServers({ address: '' })).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
 });

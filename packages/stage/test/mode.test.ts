@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type DockerVerdict, parseDockerHost } from '../src/docker/verdict.ts';
-import { type ModeWish, chooseMode } from '../src/mode.ts';
+import { type DockerVerdict, parseDockerHost } from '../src/runtime/docker/availability.ts';
+import { type ModeWish, chooseMode } from '../src/runtime/choose-mode.ts';
 
 const engine = { socketPath: '/run/engine.sock' };
 const stands: DockerVerdict = { stands: true, engine };

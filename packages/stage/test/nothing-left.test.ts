@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
-import { ownNetworkObstacle } from '../src/local/own-network.ts';
-import { type TreeMember, freezeTree, isAlive } from '../src/process-tree.ts';
+import { ownNetworkObstacle } from '../src/runtime/local/network-namespace.ts';
+import { type TreeMember, freezeTree, isAlive } from '../src/system/process-tree.ts';
 import { containersWith, networksWith } from './engine-session.ts';
 
 const isDocker = process.env['HOLDFAST_STAGE'] === 'docker';

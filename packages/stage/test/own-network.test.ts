@@ -1,10 +1,10 @@
 import { readlink } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
-import { commandFailure } from '../src/command.ts';
+import { commandFailure } from '../src/system/command.ts';
 import { honoursServerContract } from '../src/contract.ts';
-import { ownNetworkObstacle } from '../src/local/own-network.ts';
-import { networkPackets } from '../src/packets.ts';
+import { ownNetworkObstacle } from '../src/runtime/local/network-namespace.ts';
+import { networkPackets } from '../src/limits/packets.ts';
 import { type ServerHandle, openStage } from '../src/stage.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
@@ -64,14 +64,14 @@ if (obstacle === undefined) {
   test('members of a topology share the network of the machine, and it is said so', async () => {
     await using stage = await openStage({ ...options, redis: 'sentinel' });
     await expect(stage.redis.primary.disconnect()).rejects.toMatchObject({
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('shares the network of the machine'),
     });
   });
 } else {
   test(`what this machine cannot do is refused at the opening (${obstacle.why})`, async () => {
     await expect(openStage({ ...options, redis: true })).rejects.toMatchObject({
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining(obstacle.wayOut),
     });
   });

@@ -4,13 +4,13 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { type Random, seededRandom } from '@holdfast/foundation';
-import { joinFrames } from '../src/docker/life.ts';
+import { joinFrames } from '../src/runtime/docker/container-lifecycle.ts';
 import { imageOf } from '../src/images.ts';
-import { type ReservedPort, reservePorts } from '../src/ports.ts';
-import { type ReadProcess, readProcFs, readPs } from '../src/process-table.ts';
-import { redisConf } from '../src/redis/node.ts';
-import { type RedisReply, decodeReply, encodeCommand } from '../src/redis/resp.ts';
-import { encodeOrder, wardsLeft } from '../src/wards.ts';
+import { type ReservedPort, reservePorts } from '../src/system/ports.ts';
+import { type ReadProcess, readProcFs, readPs } from '../src/system/process-table.ts';
+import { redisConf } from '../src/servers/redis/node.ts';
+import { type RedisReply, decodeReply, encodeCommand } from '../src/servers/redis/command.ts';
+import { encodeOrder, wardsLeft } from '../src/watchdog/protocol.ts';
 
 async function reservePort(random: Random): Promise<ReservedPort> {
   const [reserved] = await reservePorts(random, 1);

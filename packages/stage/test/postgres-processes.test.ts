@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { orphansOf } from '../src/postgres/shared-memory.ts';
-import { readProcess } from '../src/process-table.ts';
+import { orphansOf } from '../src/system/shared-memory.ts';
+import { readProcess } from '../src/system/process-table.ts';
 import { openStage } from '../src/stage.ts';
 import { holdingsOf, leftOf, postgresRows } from './postgres-session.ts';
 

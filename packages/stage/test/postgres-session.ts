@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { replacementOf } from '../src/images.ts';
-import { embeddedFolder } from '../src/postgres/embedded.ts';
-import { askPostgres } from '../src/postgres/wire.ts';
+import { embeddedFolder } from '../src/servers/postgres/embedded.ts';
+import { askPostgres } from '../src/servers/postgres/query.ts';
 import type { ServerUnderContract } from '../src/contract.ts';
 import type { ServerHandle, StageMode } from '../src/stage.ts';
 

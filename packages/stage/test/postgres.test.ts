@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
-import { postgresqlConf } from '../src/postgres/node.ts';
-import { splitMessages } from '../src/postgres/wire.ts';
+import { postgresqlConf } from '../src/servers/postgres/node.ts';
+import { splitMessages } from '../src/servers/postgres/query.ts';
 import { openStage } from '../src/stage.ts';
 import { UNHURRIED } from './redis-contract.ts';
 import { mode, postgresRows, underPostgresContract, versionsHere } from './postgres-session.ts';
@@ -36,7 +36,7 @@ test.each(versions)(
       await postgresRows(replica, 'insert into kept values (2)');
       expect(await postgresRows(replica, 'select * from kept order by 1')).toEqual([['1'], ['2']]);
       await expect(stage.postgres.promote()).rejects.toMatchObject({
-        code: 'POSTGRES_REFUSED',
+        code: 'STAGE_POSTGRES_REFUSED',
         server: 'postgres.replica',
       });
     } finally {
@@ -86,7 +86,7 @@ test.each(versions)(
       expect(await within('show work_mem', two.name)).toEqual([['12345kB']]);
 
       const taken = postgres.createDatabase({ name: 'schema' });
-      await expect(taken).rejects.toMatchObject({ code: 'POSTGRES_REFUSED', sqlState: '42P04' });
+      await expect(taken).rejects.toMatchObject({ code: 'STAGE_POSTGRES_REFUSED', sqlState: '42P04' });
       const wrong = postgres.createDatabase({ name: 'a"; drop' });
       await expect(wrong).rejects.toMatchObject({ code: 'INVALID_OPTION', field: 'name' });
     } finally {
@@ -98,7 +98,7 @@ test.each(versions)(
 test('a setting Postgres refuses is an error that quotes it, and nothing is left', async () => {
   const opening = openStage({ mode, postgres: { settings: { no_such_setting: '1' } } });
   await expect(opening).rejects.toMatchObject({
-    code: 'SERVER_START_FAILED',
+    code: 'STAGE_SERVER_START_FAILED',
     printed: expect.stringContaining('no_such_setting'),
   });
 });

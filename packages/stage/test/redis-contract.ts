@@ -1,5 +1,5 @@
 import type { ServerUnderContract } from '../src/contract.ts';
-import { askRedis } from '../src/redis/resp.ts';
+import { askRedis } from '../src/servers/redis/command.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 
 /** The value of one command to a Redis; its errors are thrown. */

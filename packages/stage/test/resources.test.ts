@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
-import { createLocalMemory } from '../src/local/memory.ts';
-import { mountDisk, unmount } from '../src/local/disk.ts';
-import { createSqueeze } from '../src/resources.ts';
-import { createRestarts } from '../src/restarts.ts';
+import { createLocalMemory } from '../src/runtime/local/memory.ts';
+import { mountDisk, unmount } from '../src/limits/disk.ts';
+import { createSqueeze } from '../src/limits/server-limits.ts';
+import { createRestarts } from '../src/handle/restarts.ts';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { postgresRows } from './postgres-session.ts';
@@ -110,7 +110,7 @@ if (await mayMount()) {
 } else {
   test('a disk of its own is refused at the opening where nothing may be mounted, with the reason', async () => {
     await expect(openStage(ownDisk)).rejects.toMatchObject({
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('mount'),
     });
   });
@@ -119,7 +119,7 @@ if (await mayMount()) {
 test('without a disk of its own a server’s cannot be filled, and the error says what to do', async () => {
   await using stage = await openStage({ mode, redis: true });
   await expect(stage.redis.fill('disk')).rejects.toMatchObject({
-    code: 'STAGE_CANNOT',
+    code: 'STAGE_FAULT_UNSUPPORTED',
     server: 'redis',
     message: expect.stringContaining('diskMaxBytes'),
   });
@@ -176,7 +176,7 @@ test('where nothing bounds memory, it is said so', async () => {
     packets: undefined,
   });
   const refused = squeeze.limit(48 * MEGABYTE, new AbortController().signal);
-  await expect(refused).rejects.toMatchObject({ code: 'STAGE_CANNOT' });
+  await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
 });
 
 test('a restart that nobody waited for yet is not missed, and a wait for none ends at its limit', async () => {

@@ -6,8 +6,8 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/servers/http-probe.ts';
-import { type S3, s3Ensemble } from '../src/servers/s3.ts';
+import { answersHttp } from '../src/servers/emulated/http-probe.ts';
+import { type S3, s3Ensemble } from '../src/servers/emulated/s3.ts';
 import { readS3Settings } from '@holdfast/emulators/programs';
 import { openStage } from '../src/stage.ts';
 

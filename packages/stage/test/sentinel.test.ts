@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
-import type { RedisReply } from '../src/redis/resp.ts';
-import { answerOf, valueOf } from '../src/redis/told.ts';
+import type { RedisReply } from '../src/servers/redis/command.ts';
+import { answerOf, valueOf } from '../src/servers/redis/admin.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 

@@ -12,7 +12,7 @@ async function clocksAreHere(): Promise<boolean> {
   if (plan.available) return true;
   await expect(openStage({ mode: 'local', redis: true, serverClocks: true })).rejects.toMatchObject(
     {
-      code: 'STAGE_CANNOT',
+      code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining(plan.reason),
     },
   );
@@ -64,7 +64,7 @@ test('a Postgres says another time to sessions that are open and to new ones, an
 test('a server that reads the clock of the machine says so, and the way out', async () => {
   await using stage = await openStage({ mode: 'local', redis: true });
   await expect(stage.redis.clock.step(1)).rejects.toMatchObject({
-    code: 'STAGE_CANNOT',
+    code: 'STAGE_FAULT_UNSUPPORTED',
     message: expect.stringContaining('serverClocks: true'),
   });
 });

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { readProcess } from '../src/process-table.ts';
+import { readProcess } from '../src/system/process-table.ts';
 import { openStage } from '../src/stage.ts';
 import { redisValue } from './redis-contract.ts';
 
@@ -61,7 +61,7 @@ test('a server without persistence comes back empty', async () => {
 test('a setting the server refuses is an error that quotes the server', async () => {
   const opening = openStage({ mode: 'local', redis: { settings: { 'no-such-setting': '1' } } });
   await expect(opening).rejects.toMatchObject({
-    code: 'SERVER_START_FAILED',
+    code: 'STAGE_SERVER_START_FAILED',
     printed: expect.stringContaining('no-such-setting'),
   });
 });
@@ -109,7 +109,7 @@ test('what cannot stand in Docker is refused before an engine is asked for', asy
 test('the network of a process cannot be taken away, and the error names the link', async () => {
   await using stage = await openStage({ mode: 'local', redis: true });
   await expect(stage.redis.disconnect()).rejects.toMatchObject({
-    code: 'STAGE_CANNOT',
+    code: 'STAGE_FAULT_UNSUPPORTED',
     message: expect.stringContaining('stage.network.cut'),
   });
 });

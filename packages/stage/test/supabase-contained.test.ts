@@ -8,7 +8,7 @@ import {
   readGatewayRoutes,
   readSupabaseSettings,
 } from '@holdfast/emulators/programs';
-import { storageApiEnv } from '../src/servers/storage-api.ts';
+import { storageApiEnv } from '../src/servers/supabase/storage-api.ts';
 import { createSupabaseStorageServer } from '@holdfast/emulators';
 import { storageOf, told } from './supabase-requests.ts';
 
@@ -144,7 +144,7 @@ if (isAsked) {
       expect(await (await files.download('k')).data?.text()).toBe('bytes');
       expect(supabase.behind?.database.state).toBe('running');
       await expect(supabase.disturb({ readOnly: true })).rejects.toMatchObject({
-        code: 'STAGE_CANNOT',
+        code: 'STAGE_FAULT_UNSUPPORTED',
       });
     } finally {
       await stage.close();

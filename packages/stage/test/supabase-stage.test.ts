@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/servers/http-probe.ts';
+import { answersHttp } from '../src/servers/emulated/http-probe.ts';
 import { openStage } from '../src/stage.ts';
 import { assertLiteIsThere } from '@holdfast/emulators/programs';
 import { storageOf, told } from './supabase-requests.ts';

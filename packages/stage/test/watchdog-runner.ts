@@ -1,5 +1,5 @@
 /** A program that opens a stage, says where its server lives, and waits to be killed. */
-import { askRedis } from '../src/redis/resp.ts';
+import { askRedis } from '../src/servers/redis/command.ts';
 import { openStage } from '../src/stage.ts';
 
 const { redis, mode } = await openStage({ redis: true });

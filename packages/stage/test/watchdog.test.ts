@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { readProcess } from '../src/process-table.ts';
+import { readProcess } from '../src/system/process-table.ts';
 import { type Holdings, leftOf } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 

@@ -122,6 +122,6 @@ scenario(
 
 function isCannot(error: unknown): boolean {
   return (
-    typeof error === 'object' && error !== null && 'code' in error && error.code === 'STAGE_CANNOT'
+    typeof error === 'object' && error !== null && 'code' in error && error.code === 'STAGE_FAULT_UNSUPPORTED'
   );
 }

@@ -1,0 +1,149 @@
+import { stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, withDeadline } from '@holdfast/foundation';
+import { engineStatus } from '../../errors.ts';
+import { variableOf } from '../../images.ts';
+import type { Environment } from '../../topology/server-spec.ts';
+import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
+
+/** Whether Docker can stand here; if not, why, and what can be done about it. */
+export type DockerVerdict =
+  | { readonly stands: true; readonly engine: EngineAddress }
+  | {
+      readonly stands: false;
+      readonly why: string;
+      readonly wayOut: string;
+      readonly cause?: unknown;
+    };
+
+export interface VerdictOptions {
+  readonly clock: Clock;
+  /** How long pulling one image may take. */
+  readonly fetchTimeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly env: Environment;
+}
+
+/** An engine that needs longer to say that it is there is not one to run tests on. */
+const ENGINE_TIMEOUT_MS = 3_000;
+
+/** Looks for an engine on this machine and for the images in it, pulling what is missing. */
+export async function judgeDocker(
+  images: readonly string[],
+  options: VerdictOptions,
+): Promise<DockerVerdict> {
+  const { engines, obstacle } = await findEngines(options.env);
+  let cause: unknown;
+  for (const engine of engines) {
+    try {
+      await answersPing(engine, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      cause = error;
+      continue;
+    }
+    return judgeImages(engine, images, options);
+  }
+  return {
+    stands: false,
+    why: obstacle ?? 'no container engine answers on this machine',
+    wayOut: `Start an engine on this machine, or use mode 'local' (HOLDFAST_STAGE=local)`,
+    cause,
+  };
+}
+
+/** Sockets where an engine usually listens, in the order Testcontainers takes them too. */
+async function findEngines(
+  env: Environment,
+): Promise<{ engines: EngineAddress[]; obstacle?: string }> {
+  const host = env['DOCKER_HOST'];
+  if (host !== undefined && host !== '') {
+    const engine = parseDockerHost(host);
+    if (engine !== undefined) return { engines: [engine] };
+    const obstacle = 'DOCKER_HOST names an engine on another machine, whose loopback is not ours';
+    return { engines: [], obstacle };
+  }
+  const home = env['HOME'] ?? homedir();
+  const runtime = env['XDG_RUNTIME_DIR'];
+  const sockets = [
+    '/var/run/docker.sock',
+    ...(runtime === undefined ? [] : [join(runtime, 'docker.sock')]),
+    join(home, '.docker/run/docker.sock'),
+    join(home, '.docker/desktop/docker.sock'),
+  ];
+  const engines: EngineAddress[] = [];
+  for (const socketPath of sockets) {
+    const found = await stat(socketPath).catch(() => undefined);
+    if (found?.isSocket() === true) engines.push({ socketPath });
+  }
+  return { engines };
+}
+
+/** `undefined` for an engine that is not on this machine. */
+export function parseDockerHost(value: string): EngineAddress | undefined {
+  if (value.startsWith('unix://')) return { socketPath: value.slice('unix://'.length) };
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const isHere = url !== undefined && ['localhost', '127.0.0.1'].includes(url.hostname);
+  if (!isHere || !['tcp:', 'http:'].includes(url.protocol)) return undefined;
+  return { host: url.hostname, port: url.port === '' ? 2375 : Number(url.port) };
+}
+
+async function answersPing(
+  engine: EngineAddress,
+  { clock, signal }: VerdictOptions,
+): Promise<void> {
+  const late = (): Error => new Error(`the engine said nothing in ${ENGINE_TIMEOUT_MS} ms`);
+  await withDeadline(clock, ENGINE_TIMEOUT_MS, signal, late, (limit) =>
+    askEngine(engine, { method: 'GET', path: '/_ping', signal: limit }),
+  );
+}
+
+async function judgeImages(
+  engine: EngineAddress,
+  images: readonly string[],
+  { clock, signal, fetchTimeoutMs, env }: VerdictOptions,
+): Promise<DockerVerdict> {
+  for (const image of images) {
+    try {
+      if (await hasImage(engine, image, signal)) continue;
+      const late = (): Error => new Error(`fetchTimeoutMs (${fetchTimeoutMs}) ran out`);
+      const path = `/images/create?fromImage=${encodeURIComponent(image)}`;
+      await withDeadline(clock, fetchTimeoutMs, signal, late, (limit) =>
+        askEngine(engine, { method: 'POST', path, signal: limit }),
+      );
+      // A pull may also fail after the engine has answered 200 for its beginning.
+      if (await hasImage(engine, image, signal)) continue;
+      return missing(image, env);
+    } catch (error) {
+      signal.throwIfAborted();
+      return missing(image, env, error);
+    }
+  }
+  return { stands: true, engine };
+}
+
+async function hasImage(
+  engine: EngineAddress,
+  image: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await askEngine(engine, { method: 'GET', path: `/images/${image}/json`, signal });
+    return true;
+  } catch (error) {
+    if (engineStatus(error) === 404) return false;
+    throw error;
+  }
+}
+
+function missing(image: string, env: Environment, cause?: unknown): DockerVerdict {
+  return {
+    stands: false,
+    why: `the image ${image} is not in the engine and could not be pulled`,
+    wayOut:
+      `Pull it, name another one in ${variableOf(image, env)}, build a stand-in with images/build.sh, ` +
+      `or use mode 'local' (HOLDFAST_STAGE=local)`,
+    cause,
+  };
+}

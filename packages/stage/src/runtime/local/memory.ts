@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { StageCannotError } from '../../errors.ts';
+import { listTree } from '../../system/process-tree.ts';
+import type { MemoryControl } from '../../limits/server-limits.ts';
+import type { Watchdog } from '../../watchdog/watchdog.ts';
+import { type MemoryGroup, createMemoryGroup, removeGroup } from '../../limits/cgroup.ts';
+
+/** Bounds the memory of a server that runs as processes of this machine, over its restarts. */
+export interface LocalMemory extends MemoryControl {
+  /** Tells of each new run; what is bound stays bound. */
+  launched(pid: number): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/**
+ * By a control group, beyond whose bound the kernel kills; where there can be none, by the size of the
+ * address space, beyond which the kernel refuses: a Redis then ends itself, a Postgres says 53200.
+ */
+export function createLocalMemory(
+  server: string,
+  id: string,
+  watchdog: Watchdog,
+  newGroup: typeof createMemoryGroup = createMemoryGroup,
+): LocalMemory {
+  let root: number | undefined;
+  let group: Promise<MemoryGroup | undefined> | undefined;
+  let release = (): void => undefined;
+  let boundBytes: number | undefined;
+
+  const theGroup = (): Promise<MemoryGroup | undefined> => (group ??= makeGroup());
+  const makeGroup = async (): Promise<MemoryGroup | undefined> => {
+    const made = await newGroup(`holdfast-${id}`, (path) => {
+      release = watchdog.guard({ type: 'cgroup', path });
+    });
+    if (made === undefined) return undefined;
+    if (root !== undefined) for (const pid of listTree(root)) await made.join(pid);
+    return made;
+  };
+
+  return {
+    async launched(pid) {
+      root = pid;
+      await (await group)?.join(pid);
+      if (boundBytes !== undefined && (await group) === undefined) {
+        await boundSpace(server, pid, boundBytes);
+      }
+    },
+    async limit(bytes) {
+      const made = await theGroup();
+      if (made !== undefined) await made.limit(bytes);
+      else if (root !== undefined) {
+        for (const pid of listTree(root)) await boundSpace(server, pid, bytes);
+      }
+      boundBytes = bytes;
+    },
+    async usedBytes() {
+      const made = await theGroup();
+      if (made !== undefined) return made.usedBytes();
+      return root === undefined ? 0 : (await memoryOf(root)).resident;
+    },
+    async discard() {
+      const made = await group;
+      if (made !== undefined) await removeGroup(made.path);
+      release();
+    },
+  };
+}
+
+/** Lets a process take as much more address space as it has memory left below the bound. */
+async function boundSpace(server: string, pid: number, bytes: number | undefined): Promise<void> {
+  const { size, resident } = await memoryOf(pid);
+  // A session that has ended meanwhile.
+  if (size === 0) return;
+  const space = bytes === undefined ? 'unlimited' : `${size + Math.max(0, bytes - resident)}`;
+  await new Promise<void>((resolve, reject) => {
+    // The soft limit alone: the hard one could not be raised again.
+    execFile('prlimit', ['--pid', String(pid), `--as=${space}:`], (failure) => {
+      if (failure === null) return resolve();
+      const why = `neither a memory cgroup can be made nor prlimit be used (${failure.code})`;
+      const wayOut = `Run as root, install util-linux, or use mode 'docker'`;
+      return reject(new StageCannotError(server, 'bound its memory', why, wayOut, failure));
+    });
+  });
+}
+
+/** From /proc/<pid>/status (proc(5)), in bytes. */
+async function memoryOf(pid: number): Promise<{ size: number; resident: number }> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1_024;
+  return { size: field('VmSize'), resident: field('VmRSS') };
+}

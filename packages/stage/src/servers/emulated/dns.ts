@@ -1,0 +1,99 @@
+import type { Resolver } from 'node:dns/promises';
+import type { OptionRule } from '@holdfast/foundation';
+import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { imageOf } from '../../images.ts';
+import { locateNode, nodeServer } from './emulated-server.ts';
+import { steer, tellSettings } from './control-client.ts';
+import type { Environment } from '../../topology/server-spec.ts';
+import type { ServerHandle } from '../../stage.ts';
+import type { DnsFault, DnsQuery, Lookup, ResolverPatience } from '@holdfast/emulators';
+import {
+  askReady,
+  type DnsSettings,
+  lookupThrough,
+  readDnsSettings,
+  resolverOf,
+} from '@holdfast/emulators/programs';
+import type { DnsRecord } from '@holdfast/protocols/dns';
+
+/**
+ * A DNS server over UDP and TCP. Records and faults outlast a restart; how often a fault has struck, and
+ * what was asked, do not.
+ */
+export interface Dns extends ServerHandle {
+  /** `address:port`, as `Resolver.setServers` takes it. */
+  readonly server: string;
+  /** Replaces all records. @throws InvalidOptionError; StageStateError while it does not run */
+  serve(records: readonly DnsRecord[]): Promise<void>;
+  /**
+   * Replaces all faults; an empty list heals.
+   * @throws InvalidOptionError; StageStateError while it does not run
+   */
+  disturb(faults: readonly DnsFault[]): Promise<void>;
+  /** What it was asked, the newest 10 000 queries. */
+  queries(): Promise<readonly DnsQuery[]>;
+  /** Forgets what it was asked so far. */
+  forgetQueries(): Promise<void>;
+  /** Node's own resolver, asking this server alone. */
+  resolver(patience?: ResolverPatience): Resolver;
+  /** For whatever takes a `lookup`: net, tls, http, undici, ioredis, pg. */
+  readonly lookup: Lookup;
+}
+
+/** `true` stands for one that knows no name. */
+export const dnsRule: OptionRule<DnsSettings> = {
+  permitted: 'true or an object',
+  parse: (value, field, owner) => readDnsSettings(owner, value === true ? {} : value, field),
+};
+
+export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<Dns> {
+  const solo = soloist({
+    compose: { stands: true, services: ['dns'] },
+    docker: { stands: true, images: [imageOf('node', env)] },
+    locate: locateNode,
+    cast: (address) =>
+      nodeServer(
+        {
+          name: 'dns',
+          program: 'dns',
+          settings,
+          // Its own port for UDP and TCP alike, which a bridge does not publish.
+          network: 'machine',
+          url: ({ host, port }) => `dns://${host}:${port}`,
+          probe: askReady,
+          async adopt(at, signal) {
+            await tellSettings('dns', at, settings, signal);
+          },
+        },
+        address,
+        env,
+      ),
+  });
+  return {
+    ...solo,
+    isDatagram: true,
+    present(handles, context) {
+      const handle = solo.present(handles, context);
+      const steering = steer(handle, settings, context);
+      const server = `${handle.host}:${handle.port}`;
+      return Object.assign(handle, {
+        server,
+        serve: (records: readonly DnsRecord[]) =>
+          steering.change('serve', (now) => readDnsSettings('dns.serve', { ...now, records })),
+        disturb: (faults: readonly DnsFault[]) =>
+          steering.change('disturb', (now) => readDnsSettings('dns.disturb', { ...now, faults })),
+        async queries() {
+          return queriesIn(await steering.readLog('queries'));
+        },
+        forgetQueries: () => steering.clearLog('forgetQueries'),
+        resolver: (patience?: ResolverPatience) => resolverOf(server, patience),
+        lookup: lookupThrough(server),
+      });
+    },
+  };
+}
+
+/** Both ends are this package's own, so the list is what the program wrote. */
+function queriesIn(said: unknown): readonly DnsQuery[] {
+  return Array.isArray(said) ? said : [];
+}

@@ -1,0 +1,121 @@
+import type { OptionRule } from '@holdfast/foundation';
+import { type Ensemble, composedAs, soloist } from '../../topology/topology.ts';
+import { StageCannotError } from '../../errors.ts';
+import { imageOf } from '../../images.ts';
+import { locateNode, nodeServer } from './emulated-server.ts';
+import { steer } from './control-client.ts';
+import type { Environment, ServerKind } from '../../topology/server-spec.ts';
+import type { ServerHandle } from '../../stage.ts';
+import type { FaultRule, S3Credentials, S3Exchange } from '@holdfast/emulators';
+import { faultRulesRule, readS3Settings, type S3Settings } from '@holdfast/emulators/programs';
+import { answersHttp } from './http-probe.ts';
+
+/** An S3, path style. Locally it is this package's own; in Docker and compose RustFS. */
+export interface S3 extends ServerHandle {
+  readonly region: 'us-east-1';
+  /** Of who owns the buckets. */
+  readonly credentials: S3Credentials;
+  /**
+   * Replaces all faults; an empty list heals. Only where the server is this package's own.
+   * @throws InvalidOptionError; StageStateError while it does not run; StageSteeringError; elsewhere
+   * StageCannotError, as those below
+   */
+  disturb(faults: readonly FaultRule[]): Promise<void>;
+  /** What it was asked, the newest 10 000 requests. Only where the server is this package's own. */
+  requests(): Promise<readonly S3Exchange[]>;
+  /** Forgets what it was asked so far. */
+  forgetRequests(): Promise<void>;
+}
+
+/** `true` stands for one with nothing in it. */
+export const s3Rule: OptionRule<S3Settings> = {
+  permitted: 'true or an object',
+  parse: (value, field, owner) => readS3Settings(owner, value === true ? {} : value, field),
+};
+
+const RUSTFS_PORT = 9_000;
+
+export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3> {
+  const { accessKeyId, secretAccessKey, accounts = [], faults } = settings;
+  const image = imageOf('s3', env);
+  const isPlain = accounts.length === 0 && faults.length === 0;
+  const solo = soloist({
+    docker: isPlain
+      ? { stands: true, images: [image] }
+      : { stands: false, why: 's3 with accounts or faults is a process of this machine only' },
+    compose: composedAs(['s3'], changedIn(settings)),
+    locate: locateNode,
+    cast(address): ServerKind {
+      const { container: _, ...program } = nodeServer(
+        {
+          name: 's3',
+          program: 's3',
+          settings,
+          network: 'bridge',
+          url: ({ host, port }) => `http://${host}:${port}`,
+          probe: (at, signal) => answersHttp(at, '/health', signal),
+        },
+        address,
+        env,
+      );
+      return {
+        ...program,
+        container: {
+          image,
+          port: RUSTFS_PORT,
+          command: ['/data'],
+          files: [],
+          env: { RUSTFS_ACCESS_KEY: accessKeyId, RUSTFS_SECRET_KEY: secretAccessKey },
+        },
+      };
+    },
+  });
+  const own: Ensemble<S3> = {
+    ...solo,
+    present(handles, context) {
+      const handle = solo.present(handles, context);
+      const steering = steer(handle, settings, context);
+      return Object.assign(handle, {
+        region: 'us-east-1' as const,
+        credentials: { accessKeyId, secretAccessKey },
+        disturb: (given: readonly FaultRule[]) =>
+          steering.change('disturb', (now) => ({
+            ...now,
+            faults: faultRulesRule.parse(given, 'faults', 's3.disturb'),
+          })),
+        async requests() {
+          return requestsIn(await steering.readLog('requests'));
+        },
+        forgetRequests: () => steering.clearLog('forgetRequests'),
+      });
+    },
+  };
+  const contained: Ensemble<S3> = {
+    ...own,
+    present(handles, context) {
+      const cannot = (attempted: string) => (): Promise<never> => {
+        const why = 'it is RustFS';
+        return Promise.reject(new StageCannotError('s3', attempted, why, `Use mode 'local'`));
+      };
+      return Object.assign(own.present(handles, context), {
+        disturb: cannot('tell it what is wrong with it'),
+        requests: cannot('read what it was asked'),
+        forgetRequests: cannot('forget what it was asked'),
+      });
+    },
+  };
+  return { ...own, contained };
+}
+
+/** Options that are not as they are without being given. */
+function changedIn(settings: S3Settings): string[] {
+  const plain = new Map<string, unknown>(Object.entries(readS3Settings('openStage', {})));
+  return Object.entries(settings)
+    .filter(([option, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(option)))
+    .map(([option]) => `s3.${option}`);
+}
+
+/** Both ends are this package's own, so the list is what the program wrote. */
+function requestsIn(said: unknown): readonly S3Exchange[] {
+  return Array.isArray(said) ? said : [];
+}
