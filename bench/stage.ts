@@ -6,10 +6,10 @@
 import {
   type Address,
   type ServerHandle,
-  type Spares,
+  type StagePool,
   type Stage,
   type StageOptions,
-  openSpares,
+  openStagePool,
   openStage,
 } from '../packages/stage/src/index.ts';
 import { imageOf } from '../packages/stage/src/images.ts';
@@ -118,7 +118,7 @@ const cases: readonly Case[] = [
     barMs: 20,
     run: (timed) =>
       leaseOnce(
-        () => openSpares({ stage: { mode, redis: true }, spares: 1 }),
+        () => openStagePool({ stage: { mode, redis: true }, spares: 1 }),
         ({ redis }) => ping(redis),
         timed,
       ),
@@ -128,7 +128,7 @@ const cases: readonly Case[] = [
     barMs: 20,
     run: (timed) =>
       leaseOnce(
-        () => openSpares({ stage: { mode, postgres: true }, spares: 1 }),
+        () => openStagePool({ stage: { mode, postgres: true }, spares: 1 }),
         ({ postgres }) => askPostgres(postgres.primary, { sql: 'select 1' }, patience()),
         timed,
       ),
@@ -138,7 +138,7 @@ const cases: readonly Case[] = [
     barMs: 20,
     run: (timed) =>
       leaseOnce(
-        () => openSpares({ stage: { mode, redis: 'cluster' }, spares: 1 }),
+        () => openStagePool({ stage: { mode, redis: 'cluster' }, spares: 1 }),
         async ({ redis }) => ping(await redis.primaryOfSlot(0)),
         timed,
       ),
@@ -159,7 +159,7 @@ async function killAndStart(server: ServerHandle): Promise<void> {
 
 /** From asking for a lease to the first answer of what was leased. */
 async function leaseOnce<O extends StageOptions>(
-  open: () => Promise<Spares<O>>,
+  open: () => Promise<StagePool<O>>,
   answer: (stage: Stage<O>) => Promise<unknown>,
   timed: Timed,
 ): Promise<void> {

@@ -7,11 +7,11 @@ export class StageModeError extends HoldfastError {
   readonly mode: StageMode;
 
   /**
-   * @param why what was seen.
-   * @param wayOut what the caller can do about it.
+   * @param reason what was seen.
+   * @param remedy what the caller can do about it.
    */
-  constructor(mode: StageMode, why: string, wayOut: string, cause?: unknown) {
-    super(`openStage: mode '${mode}' cannot stand here: ${why}. ${wayOut}`, {
+  constructor(mode: StageMode, reason: string, remedy: string, cause?: unknown) {
+    super(`openStage: mode '${mode}' cannot stand here: ${reason}. ${remedy}`, {
       cause,
       outcome: 'not-applied',
     });
@@ -69,17 +69,17 @@ export class StageLinkError extends HoldfastError {
 }
 
 /** A fault that this machine, or the mode of the stage, cannot do; nothing was done. */
-export class StageCannotError extends HoldfastError {
+export class FaultUnsupportedError extends HoldfastError {
   readonly code = 'STAGE_FAULT_UNSUPPORTED';
   readonly server: string;
 
   /**
    * @param attempted what it was to be, such as `fill its disk`.
-   * @param why what was seen.
-   * @param wayOut what the caller can do about it.
+   * @param reason what was seen.
+   * @param remedy what the caller can do about it.
    */
-  constructor(server: string, attempted: string, why: string, wayOut: string, cause?: unknown) {
-    super(`${server}: the stage cannot ${attempted}: ${why}. ${wayOut}`, {
+  constructor(server: string, attempted: string, reason: string, remedy: string, cause?: unknown) {
+    super(`${server}: the stage cannot ${attempted}: ${reason}. ${remedy}`, {
       cause,
       outcome: 'not-applied',
     });
@@ -189,7 +189,7 @@ export class GitNotFoundError extends HoldfastError {
 }
 
 /** A server of the stage did not take what it was told; it goes on as before. */
-export class StageSteeringError extends HoldfastError {
+export class StageControlError extends HoldfastError {
   readonly code = 'STAGE_CONTROL_REFUSED';
   readonly server: string;
 

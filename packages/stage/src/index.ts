@@ -11,15 +11,20 @@ export {
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,
-  StageCannotError,
+  FaultUnsupportedError,
   StageClosedError,
   StageLinkError,
   StageModeError,
   StageStateError,
-  StageSteeringError,
+  StageControlError,
 } from './errors.ts';
-export { type Lease, type Spares, type SparesOptions, openSpares } from './pool/warm-pool.ts';
-export { type ImpairmentPlan, planImpairment } from './limits/netem.ts';
+export {
+  type StageLease,
+  type StagePool,
+  type StagePoolOptions,
+  openStagePool,
+} from './pool/warm-pool.ts';
+export { type Availability, checkImpairment } from './limits/netem.ts';
 export type { ImpairOptions } from './limits/impairment.ts';
 export type { StageNetwork } from './handle/network.ts';
 export type { Postgres, PostgresWithReplica } from './servers/postgres/postgres.ts';
@@ -76,7 +81,7 @@ export type {
   SupabaseStageOptions,
 } from '@holdfast/emulators/programs';
 export type { Address } from './topology/server-spec.ts';
-export type { StageHarm } from './limits/server-limits.ts';
+export type { StageFault } from './limits/server-limits.ts';
 export type { StageTransition } from './handle/server.ts';
 export type { ServerClock } from './handle/server-clock.ts';
 export type { Dns } from './servers/emulated/dns.ts';

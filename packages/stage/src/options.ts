@@ -11,9 +11,12 @@ import {
   systemClock,
 } from '@holdfast/foundation';
 import { STAGE_MODES } from './runtime/choose-mode.ts';
-import { type PostgresForm, postgresRule } from './servers/postgres/options.ts';
-import { type SettledPrograms, programRules } from './servers/emulated/emulated-servers.ts';
-import { type RedisForm, redisRule } from './servers/redis/options.ts';
+import { type ResolvedPostgresOptions, postgresRule } from './servers/postgres/options.ts';
+import {
+  type ResolvedEmulatedOptions,
+  emulatedServerRules,
+} from './servers/emulated/emulated-servers.ts';
+import { type ResolvedRedisOptions, redisRule } from './servers/redis/options.ts';
 import type { StageMode, StageOptions } from './stage.ts';
 
 const LONGEST_MS = 3_600_000;
@@ -26,7 +29,7 @@ const shape = {
   mode: optional(oneOf(STAGE_MODES)),
   redis: optional(redisRule),
   postgres: optional(postgresRule),
-  ...programRules,
+  ...emulatedServerRules,
   link: boolean(true),
   readyTimeoutMs: milliseconds(30_000),
   stopTimeoutMs: milliseconds(5_000),
@@ -40,10 +43,10 @@ const shape = {
 } satisfies OptionsSchema<StageOptions>;
 
 /** The options of a stage, checked and with their defaults. */
-export interface SettledStageOptions extends SettledPrograms {
+export interface ResolvedStageOptions extends ResolvedEmulatedOptions {
   readonly mode: StageMode | undefined;
-  readonly redis: RedisForm | undefined;
-  readonly postgres: PostgresForm | undefined;
+  readonly redis: ResolvedRedisOptions | undefined;
+  readonly postgres: ResolvedPostgresOptions | undefined;
   readonly link: boolean;
   readonly readyTimeoutMs: number;
   readonly stopTimeoutMs: number;
@@ -57,6 +60,6 @@ export interface SettledStageOptions extends SettledPrograms {
 }
 
 /** @throws InvalidOptionError */
-export function readStageOptions(given: StageOptions): SettledStageOptions {
+export function parseStageOptions(given: StageOptions): ResolvedStageOptions {
   return parseOptions('openStage', shape, given);
 }

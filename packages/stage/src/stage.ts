@@ -2,23 +2,33 @@ import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/foundation';
 import { chooseMode } from './runtime/choose-mode.ts';
-import { standingIn } from './topology/topology.ts';
-import { openEnsemble, throwFirst } from './topology/start-topology.ts';
-import { type SettledStageOptions, readStageOptions } from './options.ts';
-import { type Postgres, type PostgresWithReplica, postgresEnsemble } from './servers/postgres/postgres.ts';
+import { forMode } from './topology/topology.ts';
+import { startTopology, throwFirstRejection } from './topology/start-topology.ts';
+import { type ResolvedStageOptions, parseStageOptions } from './options.ts';
 import {
-  type ProgramHandles,
-  type ProgramOptions,
-  programEnsembles,
+  type Postgres,
+  type PostgresWithReplica,
+  postgresTopology,
+} from './servers/postgres/postgres.ts';
+import {
+  type EmulatedServerHandles,
+  type EmulatedServerOptions,
+  emulatedTopologies,
 } from './servers/emulated/emulated-servers.ts';
 import type { RedisCluster } from './servers/redis/cluster.ts';
-import { redisEnsemble } from './servers/redis/redis.ts';
+import { redisTopology } from './servers/redis/redis.ts';
 import type { RedisSentinel } from './servers/redis/sentinel.ts';
-import { type NamedEnsemble, foundIn, judgeContainers, judgeServices, seatIn } from './runtime/choose-runtime.ts';
+import {
+  type NamedTopology,
+  composeAddresses,
+  checkImages,
+  checkServices,
+  driverFor,
+} from './runtime/choose-runtime.ts';
 import type { Environment } from './topology/server-spec.ts';
 import type { ImpairOptions } from './limits/impairment.ts';
 import { type StageNetwork, stageNetwork } from './handle/network.ts';
-import type { StageHarm } from './limits/server-limits.ts';
+import type { StageFault } from './limits/server-limits.ts';
 import type { ServerClock } from './handle/server-clock.ts';
 import { openWatchdog } from './watchdog/watchdog.ts';
 
@@ -67,7 +77,7 @@ export interface PostgresStageOptions {
   settings?: Readonly<Record<string, string>>;
 }
 
-export interface StageOptions extends ProgramOptions {
+export interface StageOptions extends EmulatedServerOptions {
   /** Default: `HOLDFAST_STAGE`, else docker where it can stand, else local. */
   mode?: StageMode;
   /** A standalone Redis, or one of its topologies. */
@@ -168,7 +178,7 @@ export interface ServerHandle {
   readonly link: FaultProxy;
   /**
    * Its wall clock, on a stage with `serverClocks`; where it reads the machine's, its verbs reject with
-   * StageCannotError.
+   * FaultUnsupportedError.
    */
   readonly clock: ServerClock;
   readonly state: ServerState;
@@ -189,27 +199,27 @@ export interface ServerHandle {
    * Takes the space that is left to it: of its disk by a file of ballast, of its memory by a bound close
    * above what it uses now. From running or frozen, and until it is undone. The disk can be filled where
    * the stage has `diskMaxBytes`.
-   * @throws StageCannotError where this mode or machine cannot.
+   * @throws FaultUnsupportedError where this mode or machine cannot.
    */
-  fill(what: 'disk' | 'memory', options?: FillOptions): Promise<StageHarm>;
+  fill(what: 'disk' | 'memory', options?: FillOptions): Promise<StageFault>;
   /**
    * Bounds its memory, over restarts too, until it is undone. Beyond it the kernel kills the server.
-   * @throws StageCannotError where this mode or machine cannot.
+   * @throws FaultUnsupportedError where this mode or machine cannot.
    */
-  limit(options: LimitOptions): Promise<StageHarm>;
+  limit(options: LimitOptions): Promise<StageFault>;
   /**
    * Takes the network of its container away, as an engine does it: those who are connected are left or cut
    * off, whoever comes is refused, until it is undone. For silence, and in mode local, cut its link.
-   * @throws StageCannotError where its network is that of the machine.
+   * @throws FaultUnsupportedError where its network is that of the machine.
    */
-  disconnect(): Promise<StageHarm>;
+  disconnect(): Promise<StageFault>;
   /**
    * Lets the kernel delay, lose, double, damage or reorder the packets that its container sends (`tc netem`), over
    * restarts too, until it is undone. Chance is the kernel's, not a seed's. Whether this machine can,
-   * `planImpairment()` says before.
-   * @throws StageCannotError where this mode or machine cannot; nothing was done.
+   * `checkImpairment()` says before.
+   * @throws FaultUnsupportedError where this mode or machine cannot; nothing was done.
    */
-  impair(options: ImpairOptions): Promise<StageHarm>;
+  impair(options: ImpairOptions): Promise<StageFault>;
   /**
    * Resolves when the server, bounded by `limit()`, has ended by itself and answers again; once for each
    * time. Rejects as that start does.
@@ -221,7 +231,7 @@ export interface ServerHandle {
 }
 
 /** Which handle each option brings. */
-interface StageServers<O extends StageOptions> extends ProgramHandles {
+interface StageServers<O extends StageOptions> extends EmulatedServerHandles {
   readonly redis: O['redis'] extends 'sentinel' | { topology: 'sentinel' }
     ? RedisSentinel
     : O['redis'] extends 'cluster' | { topology: 'cluster' }
@@ -257,24 +267,24 @@ export function openStage<const O extends StageOptions>(options: O): Promise<Sta
 export async function openStage(
   options: StageOptions,
 ): Promise<StageItself & { readonly redis?: unknown; readonly postgres?: unknown }> {
-  const settled = readStageOptions(options);
+  const settled = parseStageOptions(options);
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();
   const { env } = process;
-  const ensembles = ensemblesOf(settled, env);
+  const topologies = topologiesOf(settled, env);
   const chosen = await chooseMode(
     { mode: settled.mode, variable: env['HOLDFAST_STAGE'] },
-    () => judgeContainers(ensembles, { ...settled, signal, env }),
-    () => judgeServices(ensembles, { ...settled, signal, env }),
+    () => checkImages(topologies, { ...settled, signal, env }),
+    () => checkServices(topologies, { ...settled, signal, env }),
   );
   const watchdog = openWatchdog(settled.clock);
   const context = { ...settled, id: randomUUID(), random: systemRandom, watchdog };
   const opened = await Promise.allSettled(
-    ensembles.map(async ({ name, ensemble: planned }) => {
-      const ensemble = standingIn(chosen.mode, planned);
-      const seat = await seatIn(chosen, ensemble, context, signal);
-      const found = foundIn(chosen, ensemble);
-      const open = await openEnsemble(name, ensemble, context, seat, signal, found);
+    topologies.map(async ({ name, topology: planned }) => {
+      const ensemble = forMode(chosen.mode, planned);
+      const seat = await driverFor(chosen, ensemble, context, signal);
+      const found = composeAddresses(chosen, ensemble);
+      const open = await startTopology(name, ensemble, context, seat, signal, found);
       return { name, open };
     }),
   );
@@ -283,17 +293,17 @@ export async function openStage(
   const closeAll = async (): Promise<void> => {
     const closings = await Promise.allSettled(stands.map(({ open }) => open.close()));
     await watchdog.close();
-    throwFirst(closings);
+    throwFirstRejection(closings);
   };
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= closeAll());
   try {
-    throwFirst(opened);
+    throwFirstRejection(opened);
   } catch (error) {
     await close();
     throw error;
   }
-  watchdog.stands();
+  watchdog.ready();
   const handles = stands.map(({ name, open }) => [name, open.handle] as const);
   return {
     ...Object.fromEntries(handles),
@@ -304,13 +314,13 @@ export async function openStage(
   };
 }
 
-function ensemblesOf(settled: SettledStageOptions, env: Environment): NamedEnsemble[] {
+function topologiesOf(settled: ResolvedStageOptions, env: Environment): NamedTopology[] {
   const { redis, postgres } = settled;
-  const ensembles: NamedEnsemble[] = [];
-  if (redis !== undefined) ensembles.push({ name: 'redis', ensemble: redisEnsemble(redis, env) });
+  const topologies: NamedTopology[] = [];
+  if (redis !== undefined) topologies.push({ name: 'redis', topology: redisTopology(redis, env) });
   if (postgres !== undefined) {
-    ensembles.push({ name: 'postgres', ensemble: postgresEnsemble(postgres, env) });
+    topologies.push({ name: 'postgres', topology: postgresTopology(postgres, env) });
   }
-  ensembles.push(...programEnsembles(settled, env));
-  return ensembles;
+  topologies.push(...emulatedTopologies(settled, env));
+  return topologies;
 }

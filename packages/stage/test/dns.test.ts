@@ -25,7 +25,7 @@ afterAll(() => stage.close());
 beforeEach(async () => {
   if (stage.dns.state === 'stopped') await stage.dns.start();
   await stage.dns.serve(records);
-  await stage.dns.disturb([]);
+  await stage.dns.setFaults([]);
   await stage.dns.forgetQueries();
 });
 
@@ -61,16 +61,16 @@ test.each([
   ['refused', 'EREFUSED'],
   ['dropped', 'ETIMEOUT'],
 ] as const)('%s is what Node calls %s', async (kind, code) => {
-  await stage.dns.disturb([{ kind, name: 'db.test' }]);
+  await stage.dns.setFaults([{ kind, name: 'db.test' }]);
   const resolver = stage.dns.resolver(quick);
   await expect(resolver.resolve4('db.test')).rejects.toMatchObject({ code });
   expect(await resolver.resolve4('localhost.test')).toEqual(['127.0.0.1']);
-  await stage.dns.disturb([]);
+  await stage.dns.setFaults([]);
   expect(await stage.dns.resolver().resolve4('db.test')).toHaveLength(2);
 });
 
 test('a slow answer is too late for who does not wait, and comes for who does', async () => {
-  await stage.dns.disturb([{ kind: 'slow', delayMs: 300 }]);
+  await stage.dns.setFaults([{ kind: 'slow', delayMs: 300 }]);
   const impatient = stage.dns.resolver({ timeoutMs: 50, tries: 1 });
   await expect(impatient.resolve4('db.test')).rejects.toMatchObject({ code: 'ETIMEOUT' });
   const patient = stage.dns.resolver({ timeoutMs: 10_000, tries: 1 });
@@ -78,14 +78,14 @@ test('a slow answer is too late for who does not wait, and comes for who does', 
 });
 
 test('who is told that there is more comes again over TCP, and gets it there', async () => {
-  await stage.dns.disturb([{ kind: 'truncated' }]);
+  await stage.dns.setFaults([{ kind: 'truncated' }]);
   expect(await stage.dns.resolver().resolve4('db.test')).toEqual(['127.0.0.1', '127.0.0.2']);
   const asked = await stage.dns.queries();
   expect(asked.map(({ transport }) => transport)).toEqual(['udp', 'tcp']);
 });
 
 test('a TTL that flips has two values in turn', async () => {
-  await stage.dns.disturb([{ kind: 'ttlFlip', ttlSeconds: [0, 86_400] }]);
+  await stage.dns.setFaults([{ kind: 'ttlFlip', ttlSeconds: [0, 86_400] }]);
   const ttls: number[] = [];
   for (let turn = 0; turn < 4; turn += 1) {
     const [found] = await stage.dns.resolver().resolve4('localhost.test', { ttl: true });
@@ -95,16 +95,16 @@ test('a TTL that flips has two values in turn', async () => {
 });
 
 test('a wrong answer has somebody else’s address, or the one that is asked for', async () => {
-  await stage.dns.disturb([{ kind: 'wrongAnswer' }]);
+  await stage.dns.setFaults([{ kind: 'wrongAnswer' }]);
   const resolver = stage.dns.resolver();
   expect(await resolver.resolve4('localhost.test')).toEqual(['192.0.2.1']);
   expect(await resolver.resolve6('db.test')).toEqual(['2001:db8::1']);
-  await stage.dns.disturb([{ kind: 'wrongAnswer', address: '127.0.0.9' }]);
+  await stage.dns.setFaults([{ kind: 'wrongAnswer', address: '127.0.0.9' }]);
   expect(await resolver.resolve4('localhost.test')).toEqual(['127.0.0.9']);
 });
 
 test('a fault of so many times is spent after them', async () => {
-  await stage.dns.disturb([{ kind: 'servfail', times: 2 }]);
+  await stage.dns.setFaults([{ kind: 'servfail', times: 2 }]);
   const seen: string[] = [];
   for (let turn = 0; turn < 3; turn += 1) {
     const resolver = stage.dns.resolver({ timeoutMs: 5_000, tries: 1 });
@@ -160,7 +160,7 @@ test.each([
   [{ kind: 'nxdomain' }, 'ENOTFOUND'],
   [{ kind: 'servfail' }, 'EAI_AGAIN'],
 ] as const)('its lookup fails under %j as the system’s would: %s', async (fault, code) => {
-  await stage.dns.disturb([fault]);
+  await stage.dns.setFaults([fault]);
   const socket = connect({ host: 'db.test', port: 1, lookup: stage.dns.lookup });
   const [error] = await once(socket, 'error').catch((met: unknown) => [met]);
   expect(error).toMatchObject({ code, syscall: 'getaddrinfo', hostname: 'db.test' });

@@ -21,7 +21,7 @@ if (isAsked) {
     try {
       const { dns, tls, git } = stage;
       await dns.serve([{ name: 'a.test', type: 'A', address: '127.0.0.9' }]);
-      await tls.disturb('expired');
+      await tls.setFault('expired');
       const { url } = await git.createRepository('site');
       await client.clone(url, 'site');
       await client.commit('site', 'file', 'content');
@@ -29,7 +29,7 @@ if (isAsked) {
       for (const server of [dns, tls, git]) await server.kill();
       await Promise.all([dns, tls, git].map((server) => server.start()));
 
-      await dns.disturb([{ kind: 'truncated' }]);
+      await dns.setFaults([{ kind: 'truncated' }]);
       expect(await dns.resolver().resolve4('a.test')).toEqual(['127.0.0.9']);
       expect((await dns.queries()).map(({ transport }) => transport)).toEqual(['udp', 'tcp']);
       const expired = connect({ host: tls.host, port: tls.port, ca: tls.ca });
@@ -39,7 +39,7 @@ if (isAsked) {
       expect(await git.check('site')).toBe('');
       await client.clone(url, 'again');
       expect(await client.must('again', 'show', 'main:file')).toBe('content');
-      await git.disturb([{ kind: 'rejectPush', message: 'frozen' }]);
+      await git.setFaults([{ kind: 'rejectPush', message: 'frozen' }]);
       await client.commit('again', 'other', 'content');
       expect((await client.git('again', 'push', 'origin', 'main')).stderr).toContain('frozen');
     } finally {

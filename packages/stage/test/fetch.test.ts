@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const watchdog: Watchdog = {
   guard: () => () => undefined,
-  stands: () => undefined,
+  ready: () => undefined,
   close: () => Promise.resolve(),
 };
 

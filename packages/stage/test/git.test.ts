@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([stage.close(), client.close()]));
 beforeEach(async () => {
   if (stage.git.state === 'stopped') await stage.git.start();
-  await stage.git.disturb([]);
+  await stage.git.setFaults([]);
   await stage.git.forgetRequests();
 });
 
@@ -63,7 +63,7 @@ test('a repository that is not there is not found', async () => {
 test('a rejected push leaves the branch as it was, and says why', async () => {
   const { url, folder } = await begin();
   await client.commit(folder, 'second', 'b');
-  await stage.git.disturb([{ kind: 'rejectPush', message: 'the branch is frozen', times: 1 }]);
+  await stage.git.setFaults([{ kind: 'rejectPush', message: 'the branch is frozen', times: 1 }]);
   const before = await client.git('.', 'ls-remote', url, 'main');
   const push = await client.git(folder, 'push', 'origin', 'main');
   expect(push.code).toBe(1);
@@ -76,7 +76,7 @@ test('a rejected push leaves the branch as it was, and says why', async () => {
 test('a status answers in place of git, for pushes alone where that is asked', async () => {
   const { url, folder } = await begin();
   await client.commit(folder, 'second', 'b');
-  await stage.git.disturb([{ kind: 'status', status: 503, service: 'push', times: 1 }]);
+  await stage.git.setFaults([{ kind: 'status', status: 503, service: 'push', times: 1 }]);
   expect(await client.git('.', 'ls-remote', url)).toMatchObject({ code: 0 });
   const push = await client.git(folder, 'push', 'origin', 'main');
   expect(push.code).toBe(128);
@@ -90,7 +90,7 @@ test('a status answers in place of git, for pushes alone where that is asked', a
 test('credentials are asked for, and let in who brings them', async () => {
   const { url, folder } = await begin();
   await client.commit(folder, 'second', 'b');
-  await stage.git.disturb([{ kind: 'credentials', username: 'u', password: 'p@ss' }]);
+  await stage.git.setFaults([{ kind: 'credentials', username: 'u', password: 'p@ss' }]);
   const push = await client.git(folder, 'push', 'origin', 'main');
   expect(push.code).toBe(128);
   expect(push.stderr).toContain('could not read Username');
@@ -102,7 +102,7 @@ test('credentials are asked for, and let in who brings them', async () => {
 
 test('a slow answer comes after its delay', async () => {
   const { url } = await begin();
-  await stage.git.disturb([{ kind: 'slow', delayMs: 200, times: 1 }]);
+  await stage.git.setFaults([{ kind: 'slow', delayMs: 200, times: 1 }]);
   const startedMs = performance.now();
   expect(await client.git('.', 'ls-remote', url)).toMatchObject({ code: 0 });
   expect(performance.now() - startedMs).toBeGreaterThan(190);
@@ -129,11 +129,11 @@ test('a remote killed amid a push has the old commit, is whole, and takes the pu
 
 test('repositories and faults stay over a crash', async () => {
   const { url } = await begin();
-  await stage.git.disturb([{ kind: 'status', status: 500 }]);
+  await stage.git.setFaults([{ kind: 'status', status: 500 }]);
   await stage.git.kill();
   await stage.git.start();
   expect((await client.git('.', 'ls-remote', url)).stderr).toContain('500');
-  await stage.git.disturb([]);
+  await stage.git.setFaults([]);
   expect((await client.git('.', 'ls-remote', url)).stdout).toContain('refs/heads/main');
 });
 

@@ -1,15 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import { commandFailure } from '../src/system/command.ts';
-import { netem, planImpairment, planWith } from '../src/limits/netem.ts';
+import { netemArguments, checkImpairment, checkNetem } from '../src/limits/netem.ts';
 import { containerPackets } from '../src/runtime/docker/packets.ts';
-import { readImpairment } from '../src/limits/impairment.ts';
+import { parseImpairment } from '../src/limits/impairment.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { containersWith, engineHere } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
-const plan = await planImpairment();
+const plan = await checkImpairment();
 const NOTHING = {
   delayMs: 0,
   jitterMs: 0,
@@ -30,21 +30,21 @@ test.each([
   ['tc', 'iproute2'],
   ['nsenter true', 'Run as root'],
   ['unshare', 'modprobe sch_netem'],
-])('where %s fails, the plan says why and that the way out is %s', async (failing, wayOut) => {
+])('where %s fails, the plan says why and that the way out is %s', async (failing, remedy) => {
   const [file, last] = failing.split(' ');
-  const judged = await planWith((tried, args) => {
+  const judged = await checkNetem((tried, args) => {
     const fails = tried === file && (last === undefined || args.at(-1) === last);
     return Promise.resolve(fails ? `'${failing}' ended with 1: seen` : undefined);
   });
   expect(judged).toEqual({
     available: false,
-    why: `'${failing}' ended with 1: seen`,
-    wayOut: expect.stringContaining(wayOut),
+    reason: `'${failing}' ended with 1: seen`,
+    remedy: expect.stringContaining(remedy),
   });
 });
 
 test('where all that is needed is there, the plan says that it can be had', async () => {
-  expect(await planWith(() => Promise.resolve(undefined))).toEqual({ available: true });
+  expect(await checkNetem(() => Promise.resolve(undefined))).toEqual({ available: true });
 });
 
 test('a program that is not on PATH is named', async () => {
@@ -54,7 +54,7 @@ test('a program that is not on PATH is named', async () => {
 });
 
 test('what is asked for is told to the kernel, and nothing else', () => {
-  expect(netem({ ...NOTHING, lossRatio: 0.25 }).slice(3)).toEqual(['loss', '25%']);
+  expect(netemArguments({ ...NOTHING, lossRatio: 0.25 }).slice(3)).toEqual(['loss', '25%']);
   const all = {
     delayMs: 40,
     jitterMs: 8,
@@ -63,7 +63,7 @@ test('what is asked for is told to the kernel, and nothing else', () => {
     corruptRatio: 0.005,
     reorderRatio: 0.5,
   };
-  expect(netem(all).slice(3).join(' ')).toBe(
+  expect(netemArguments(all).slice(3).join(' ')).toBe(
     'delay 40ms 8ms loss 1% duplicate 2% corrupt 0.5% reorder 50%',
   );
 });
@@ -79,7 +79,7 @@ const impossible: [object, string][] = [
 test.each(impossible)(
   'an impairment that cannot be is refused by its field: %j',
   (options, field) => {
-    expect(() => readImpairment('redis.impair', options)).toThrow(
+    expect(() => parseImpairment('redis.impair', options)).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION', field }),
     );
   },
@@ -108,11 +108,14 @@ if (mode === 'local') {
     expect(await tookMs(ping)).toBeLessThan(290);
   });
 } else {
-  test(`what this machine cannot do is refused, and nothing was done (${plan.why})`, async () => {
+  test(`what this machine cannot do is refused, and nothing was done (${plan.reason})`, async () => {
     await using stage = await openStage({ mode, redis: true });
     const refused = stage.redis.impair({ delayMs: 300 });
-    await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED', server: 'redis' });
-    await expect(refused).rejects.toThrow(`${plan.why}. ${plan.wayOut}`);
+    await expect(refused).rejects.toMatchObject({
+      code: 'STAGE_FAULT_UNSUPPORTED',
+      server: 'redis',
+    });
+    await expect(refused).rejects.toThrow(`${plan.reason}. ${plan.remedy}`);
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
   });
 }
@@ -138,8 +141,8 @@ if (mode === 'docker' && shapes) {
     await redisValue(redis, ['SET', 'key', VALUE]);
     const [id] = await containersWith([`holdfast.runner=${process.pid}`, 'holdfast.server=redis']);
     const discipline = {
-      words: () => SLOW,
-      plan: () => Promise.resolve({ available: true } as const),
+      arguments: () => SLOW,
+      check: () => Promise.resolve({ available: true } as const),
     };
     const packets = containerPackets('redis', engineHere(), () => id, discipline);
     const signal = AbortSignal.timeout(30_000);
@@ -163,8 +166,8 @@ if (mode === 'docker' && shapes) {
     const strike = async (server: string): Promise<void> => {
       const [id] = await containersWith([...labels, `holdfast.server=${server}`]);
       const discipline = {
-        words: () => ['no-such-discipline'],
-        plan: () => Promise.resolve({ available: true } as const),
+        arguments: () => ['no-such-discipline'],
+        check: () => Promise.resolve({ available: true } as const),
       };
       const packets = containerPackets(server, engineHere(), () => id, discipline);
       await packets.impair({ ...NOTHING, delayMs: 1 }, signal);

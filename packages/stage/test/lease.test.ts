@@ -1,18 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { openSpares } from '../src/pool/warm-pool.ts';
+import { openStagePool } from '../src/pool/warm-pool.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
 const mode = 'local';
 
-/** Where a URL leads. */
-function addressOf(url: string): { host: string; port: number; database: string } {
-  const { hostname, port, pathname } = new URL(url);
-  return { host: hostname, port: Number(port), database: pathname.slice(1) };
-}
-
 test('a spare stands still until it is leased, and the next lease gets another one', async () => {
-  await using spares = await openSpares({ stage: { mode, redis: true }, spares: 1 });
+  await using spares = await openStagePool({ stage: { mode, redis: true }, spares: 1 });
   const first = await spares.lease();
   expect(first.stage.redis.state).toBe('running');
   await redisValue(first.stage.redis, ['SET', 'key', 'seen by one']);
@@ -26,7 +20,7 @@ test('a spare stands still until it is leased, and the next lease gets another o
 });
 
 test('a leased Postgres answers at once, and its address can be broken like any other', async () => {
-  await using spares = await openSpares({ stage: { mode, postgres: true }, spares: 1 });
+  await using spares = await openStagePool({ stage: { mode, postgres: true }, spares: 1 });
   await using lease = await spares.lease();
   const { primary } = lease.stage.postgres;
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
@@ -36,7 +30,7 @@ test('a leased Postgres answers at once, and its address can be broken like any 
 });
 
 test('a cluster is lent warm and empty, and another one when it was broken', async () => {
-  await using spares = await openSpares({ stage: { mode, redis: 'cluster' }, spares: 1 });
+  await using spares = await openStagePool({ stage: { mode, redis: 'cluster' }, spares: 1 });
   const first = await spares.lease();
   const { redis } = first.stage;
   const owner = await redis.primaryOfSlot(redis.keySlot('key'));
@@ -54,7 +48,7 @@ test('a cluster is lent warm and empty, and another one when it was broken', asy
 
 test('no more are lent than may be; who waits is served in turn, or leaves with a reason of its own', async () => {
   const stage = { mode, redis: true } as const;
-  await using spares = await openSpares({ stage, spares: 0, maxLeases: 1 });
+  await using spares = await openStagePool({ stage, spares: 0, maxLeases: 1 });
   const first = await spares.lease();
   const leaving = new AbortController();
   const impatient = spares.lease({ signal: leaving.signal }).catch((error: unknown) => error);
@@ -68,7 +62,7 @@ test('no more are lent than may be; who waits is served in turn, or leaves with 
 });
 
 test('after close nothing is lent, and what was lent is gone', async () => {
-  const spares = await openSpares({ stage: { mode, redis: true }, spares: 1 });
+  const spares = await openStagePool({ stage: { mode, redis: true }, spares: 1 });
   const lease = await spares.lease();
   await spares.close();
   expect(lease.stage.redis.state).toBe('stopped');

@@ -1,28 +1,35 @@
 import { expect, test } from '@jest/globals';
-import { type DockerVerdict, parseDockerHost } from '../src/runtime/docker/availability.ts';
-import { type ModeWish, chooseMode } from '../src/runtime/choose-mode.ts';
+import { type DockerAvailability, parseDockerHost } from '../src/runtime/docker/availability.ts';
+import { type RequestedMode, chooseMode } from '../src/runtime/choose-mode.ts';
 
 const engine = { socketPath: '/run/engine.sock' };
-const stands: DockerVerdict = { stands: true, engine };
-const fallen: DockerVerdict = { stands: false, why: 'no engine answers', wayOut: 'Start one' };
+const available: DockerAvailability = { available: true, engine };
+const fallen: DockerAvailability = {
+  available: false,
+  reason: 'no engine answers',
+  remedy: 'Start one',
+};
 
-function choose(wish: Partial<ModeWish>, verdict: DockerVerdict): ReturnType<typeof chooseMode> {
+function choose(
+  wish: Partial<RequestedMode>,
+  verdict: DockerAvailability,
+): ReturnType<typeof chooseMode> {
   return chooseMode(
     { mode: undefined, variable: undefined, ...wish },
     () => Promise.resolve(verdict),
-    () => Promise.resolve(verdict.stands ? { ...verdict, servers: new Map() } : verdict),
+    () => Promise.resolve(verdict.available ? { ...verdict, servers: new Map() } : verdict),
   );
 }
 
-test('without a wish the mode is docker where it stands, else local', async () => {
-  expect(await choose({}, stands)).toEqual({ mode: 'docker', engine });
+test('without a wish the mode is docker where it available, else local', async () => {
+  expect(await choose({}, available)).toEqual({ mode: 'docker', engine });
   expect(await choose({}, fallen)).toEqual({ mode: 'local' });
   expect(await choose({ variable: '' }, fallen)).toEqual({ mode: 'local' });
 });
 
 test('the option goes before the environment, and the environment before the default', async () => {
-  expect(await choose({ variable: 'local' }, stands)).toEqual({ mode: 'local' });
-  expect(await choose({ variable: 'local', mode: 'docker' }, stands)).toMatchObject({
+  expect(await choose({ variable: 'local' }, available)).toEqual({ mode: 'local' });
+  expect(await choose({ variable: 'local', mode: 'docker' }, available)).toMatchObject({
     mode: 'docker',
   });
 });
@@ -42,7 +49,10 @@ test('docker that is asked for and cannot stand is an error with the reason and 
 });
 
 test('compose is taken only where it is asked for, and is an error where nothing is up', async () => {
-  expect(await choose({ variable: 'compose' }, stands)).toMatchObject({ mode: 'compose', engine });
+  expect(await choose({ variable: 'compose' }, available)).toMatchObject({
+    mode: 'compose',
+    engine,
+  });
   await expect(choose({ mode: 'compose' }, fallen)).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
     mode: 'compose',
@@ -50,7 +60,7 @@ test('compose is taken only where it is asked for, and is an error where nothing
 });
 
 test('an unknown HOLDFAST_STAGE is refused', async () => {
-  await expect(choose({ variable: 'podman' }, stands)).rejects.toMatchObject({
+  await expect(choose({ variable: 'podman' }, available)).rejects.toMatchObject({
     code: 'INVALID_OPTION',
     field: 'HOLDFAST_STAGE',
   });

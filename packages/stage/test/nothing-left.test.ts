@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
-import { ownNetworkObstacle } from '../src/runtime/local/network-namespace.ts';
+import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
 import { type TreeMember, freezeTree, isAlive } from '../src/system/process-tree.ts';
 import { containersWith, networksWith } from './engine-session.ts';
 
@@ -20,7 +20,7 @@ const LONGEST_LIFE_MS = isDocker ? 4_000 : 1_600;
 /** Within two seconds on a machine that is not busy with anything else. */
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 20;
-const hasNetworks = (await ownNetworkObstacle()) === undefined;
+const hasNetworks = (await checkNetworkNamespace()) === undefined;
 /** A crash, and Ctrl-C. */
 const ENDS = ['SIGKILL', 'SIGINT'] as const;
 

@@ -3,14 +3,14 @@ import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import { commandFailure } from '../src/system/command.ts';
 import { honoursServerContract } from '../src/contract.ts';
-import { ownNetworkObstacle } from '../src/runtime/local/network-namespace.ts';
-import { networkPackets } from '../src/limits/packets.ts';
+import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
+import { createPacketControl } from '../src/limits/packets.ts';
 import { type ServerHandle, openStage } from '../src/stage.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const options = { mode: 'local', serverNetworks: true, ...UNHURRIED } as const;
-const obstacle = await ownNetworkObstacle();
+const obstacle = await checkNetworkNamespace();
 
 async function processOf(server: ServerHandle): Promise<number> {
   const said = await redisValue(server, ['INFO', 'server']);
@@ -69,10 +69,10 @@ if (obstacle === undefined) {
     });
   });
 } else {
-  test(`what this machine cannot do is refused at the opening (${obstacle.why})`, async () => {
+  test(`what this machine cannot do is refused at the opening (${obstacle.reason})`, async () => {
     await expect(openStage({ ...options, redis: true })).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
-      message: expect.stringContaining(obstacle.wayOut),
+      message: expect.stringContaining(obstacle.remedy),
     });
   });
 }
@@ -81,12 +81,12 @@ test.each([
   ['nsenter', 'util-linux'],
   ['ip', 'iproute2'],
   ['unshare', 'Run as root'],
-])('where %s fails, it is said why, and that the way out is %s', async (failing, wayOut) => {
+])('where %s fails, it is said why, and that the way out is %s', async (failing, remedy) => {
   const failureOf = (file: string): Promise<string | undefined> =>
     Promise.resolve(file === failing ? 'seen' : undefined);
-  expect(await ownNetworkObstacle(undefined, failureOf)).toEqual({
-    why: 'seen',
-    wayOut: expect.stringContaining(wayOut),
+  expect(await checkNetworkNamespace(undefined, failureOf)).toEqual({
+    reason: 'seen',
+    remedy: expect.stringContaining(remedy),
   });
 });
 
@@ -102,10 +102,10 @@ if (obstacle === undefined && (await commandFailure('unshare', tried)) === undef
     await redisValue(redis, ['SET', 'key', VALUE]);
     const pid = await processOf(redis);
     const signal = AbortSignal.timeout(30_000);
-    const packets = networkPackets(
+    const packets = createPacketControl(
       'redis',
-      { processId: () => Promise.resolve(pid), isStruck: (device) => device === 'lo' },
-      { words: () => SLOW, plan: () => Promise.resolve({ available: true }) },
+      { processId: () => Promise.resolve(pid), affects: (device) => device === 'lo' },
+      { arguments: () => SLOW, check: () => Promise.resolve({ available: true }) },
     );
     const readMs = async (): Promise<number> => {
       const startedMs = systemClock.now();

@@ -10,7 +10,7 @@ import { type ReservedPort, reservePorts } from '../src/system/ports.ts';
 import { type ReadProcess, readProcFs, readPs } from '../src/system/process-table.ts';
 import { redisConf } from '../src/servers/redis/node.ts';
 import { type RedisReply, decodeReply, encodeCommand } from '../src/servers/redis/command.ts';
-import { encodeOrder, wardsLeft } from '../src/watchdog/protocol.ts';
+import { encodeMessage, remaining } from '../src/watchdog/protocol.ts';
 
 async function reservePort(random: Random): Promise<ReservedPort> {
   const [reserved] = await reservePorts(random, 1);
@@ -81,7 +81,7 @@ test.each(readers)(
       expect(born).toMatchObject({ frozen: false, birth: expect.stringMatching(/\d/) });
       child.kill('SIGSTOP');
       while (read(pid)?.frozen === false) await new Promise(setImmediate);
-      expect(read(pid)).toEqual({ birth: born?.birth, frozen: true });
+      expect(read(pid)).toEqual({ birth: born?.startTime, frozen: true });
       child.kill('SIGKILL');
       await once(child, 'exit');
       expect(read(pid)).toBeUndefined();
@@ -95,12 +95,12 @@ test('what is guarded and not released is left to the watchdog, a line cut off a
   const directory = { type: 'directory', path: '/tmp/a' } as const;
   const server = { type: 'process', pid: 7, birth: '70' } as const;
   const orders = [
-    encodeOrder({ type: 'guard', id: 1, ward: directory }),
-    encodeOrder({ type: 'guard', id: 2, ward: server }),
-    encodeOrder({ type: 'release', id: 1 }),
+    encodeMessage({ type: 'guard', id: 1, ward: directory }),
+    encodeMessage({ type: 'guard', id: 2, ward: server }),
+    encodeMessage({ type: 'release', id: 1 }),
     '{"type":"guard","id":3,"war',
   ];
-  expect(wardsLeft(orders.join(''))).toEqual([server]);
+  expect(remaining(orders.join(''))).toEqual([server]);
 });
 
 test('the caller’s settings go before the defaults, the address of the stage before both', () => {

@@ -16,7 +16,7 @@ export async function versionsHere(): Promise<number[]> {
   }
   const watchdog = {
     guard: () => () => undefined,
-    stands: () => undefined,
+    ready: () => undefined,
     close: () => Promise.resolve(),
   };
   const fromNpm = await embeddedFolder({ env, watchdog });

@@ -86,7 +86,10 @@ test.each(versions)(
       expect(await within('show work_mem', two.name)).toEqual([['12345kB']]);
 
       const taken = postgres.createDatabase({ name: 'schema' });
-      await expect(taken).rejects.toMatchObject({ code: 'STAGE_POSTGRES_REFUSED', sqlState: '42P04' });
+      await expect(taken).rejects.toMatchObject({
+        code: 'STAGE_POSTGRES_REFUSED',
+        sqlState: '42P04',
+      });
       const wrong = postgres.createDatabase({ name: 'a"; drop' });
       await expect(wrong).rejects.toMatchObject({ code: 'INVALID_OPTION', field: 'name' });
     } finally {

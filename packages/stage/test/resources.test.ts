@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
 import { createLocalMemory } from '../src/runtime/local/memory.ts';
 import { mountDisk, unmount } from '../src/limits/disk.ts';
-import { createSqueeze } from '../src/limits/server-limits.ts';
+import { createServerLimits } from '../src/limits/server-limits.ts';
 import { createRestarts } from '../src/handle/restarts.ts';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
@@ -148,7 +148,7 @@ test('where no control group can be made, memory beyond the bound is refused unt
   try {
     const watchdog = {
       guard: () => () => undefined,
-      stands: () => undefined,
+      ready: () => undefined,
       close: () => Promise.resolve(),
     };
     const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
@@ -162,14 +162,14 @@ test('where no control group can be made, memory beyond the bound is refused unt
     expect(await ask(500)).toBe('refused');
     await memory.limit(undefined, signal);
     expect(await ask(500)).toBe('given');
-    await memory.discard();
+    await memory.cleanUp();
   } finally {
     child.kill('SIGKILL');
   }
 });
 
 test('where nothing bounds memory, it is said so', async () => {
-  const squeeze = createSqueeze('redis', {
+  const squeeze = createServerLimits('redis', {
     memory: undefined,
     disk: undefined,
     network: undefined,
@@ -184,7 +184,7 @@ test('a restart that nobody waited for yet is not missed, and a wait for none en
   const restarts = createRestarts(clock);
   const { signal } = new AbortController();
   const late = (): Error => new Error('late');
-  restarts.began(Promise.resolve());
+  restarts.record(Promise.resolve());
   await restarts.next(1_000, late, signal);
   const none = restarts.next(1_000, late, signal).catch((error: unknown) => error);
   await clock.advance(1_000);

@@ -6,8 +6,8 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/servers/emulated/http-probe.ts';
-import { type S3, s3Ensemble } from '../src/servers/emulated/s3.ts';
+import { probeHttp } from '../src/servers/emulated/http-probe.ts';
+import { type S3, s3Topology } from '../src/servers/emulated/s3.ts';
 import { readS3Settings } from '@holdfast/emulators/programs';
 import { openStage } from '../src/stage.ts';
 
@@ -35,7 +35,7 @@ describe('the S3 of a stage', () => {
           client.destroy();
           await stage.close();
         },
-        ping: (signal) => answersHttp(stage.s3, '/health', signal),
+        ping: (signal) => probeHttp(stage.s3, '/health', signal),
         async store(Key, Body, abortSignal) {
           await client.send(new PutObjectCommand({ Bucket, Key, Body }), { abortSignal });
         },
@@ -55,7 +55,7 @@ test('faults strike while they are set, as often as they may, and each request i
   const client = clientOf(stage.s3);
   try {
     await client.send(new CreateBucketCommand({ Bucket }));
-    await stage.s3.disturb([
+    await stage.s3.setFaults([
       {
         operation: 'PutObject',
         times: 1,
@@ -70,7 +70,7 @@ test('faults strike while they are set, as often as they may, and each request i
       { operation: 'PutObject', bucket: Bucket, key: 'key', status: 503, receivedBytes: 0 },
       { operation: 'PutObject', status: 200 },
     ]);
-    const wrong = stage.s3.disturb([{ fault: { kind: 'delay', delayMs: -1 } }]);
+    const wrong = stage.s3.setFaults([{ fault: { kind: 'delay', delayMs: -1 } }]);
     await expect(wrong).rejects.toMatchObject({ field: 'faults[0].fault.delayMs' });
   } finally {
     client.destroy();
@@ -98,19 +98,19 @@ test('an S3 with accounts of its own is refused in Docker before an engine is as
 
 test('an S3 with options of its own is not the one that compose holds open', () => {
   const composed = (given: object): unknown =>
-    s3Ensemble(readS3Settings('openStage', given), {}).compose;
-  expect(composed({})).toEqual({ stands: true, services: ['s3'] });
-  expect(composed({ accessKeyId: 'holdfast' })).toMatchObject({ stands: true });
+    s3Topology(readS3Settings('openStage', given), {}).compose;
+  expect(composed({})).toEqual({ available: true, services: ['s3'] });
+  expect(composed({ accessKeyId: 'holdfast' })).toMatchObject({ available: true });
   expect(composed({ minPartBytes: 1 })).toMatchObject({
-    stands: false,
-    why: expect.stringContaining('s3.minPartBytes'),
+    available: false,
+    reason: expect.stringContaining('s3.minPartBytes'),
   });
 });
 
 test('in Docker it is RustFS, with the same credentials, published at its address', () => {
   const settings = readS3Settings('openStage', { accessKeyId: 'owner', secretAccessKey: 'own' });
   const address = { host: '127.0.0.1', port: 12_345 };
-  const [wave] = s3Ensemble(settings, {}).cast([{ ...address, announced: address }]);
+  const [wave] = s3Topology(settings, {}).serverSpecs([{ ...address, advertised: address }]);
   expect(wave?.[0]?.container).toEqual({
     image: 'rustfs/rustfs:1.0.0',
     port: 9_000,
@@ -119,5 +119,8 @@ test('in Docker it is RustFS, with the same credentials, published at its addres
     env: { RUSTFS_ACCESS_KEY: 'owner', RUSTFS_SECRET_KEY: 'own' },
   });
   const env = { HOLDFAST_IMAGE_S3: 'mirror/rustfs:1' };
-  expect(s3Ensemble(settings, env).docker).toEqual({ stands: true, images: ['mirror/rustfs:1'] });
+  expect(s3Topology(settings, env).docker).toEqual({
+    available: true,
+    images: ['mirror/rustfs:1'],
+  });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import type { RedisReply } from '../src/servers/redis/command.ts';
-import { answerOf, valueOf } from '../src/servers/redis/admin.ts';
+import { askIfUp, valueOf } from '../src/servers/redis/admin.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
@@ -46,7 +46,7 @@ test('the Sentinels promote a replica when the primary is killed, and take it ba
     const limit = AbortSignal.timeout(60_000);
     // Each Sentinel closes the connections of whom it makes a replica: an answer may fail to come.
     const ask = async (...command: readonly string[]): Promise<RedisReply> =>
-      (await answerOf(redis.primary, command, limit)) ?? ask(...command);
+      (await askIfUp(redis.primary, command, limit)) ?? ask(...command);
     while (valueOf(await ask('GET', 'key')) !== 'newer');
     expect(await ask('SET', 'key', 'mine')).toMatchObject({
       kind: 'error',

@@ -143,7 +143,7 @@ if (isAsked) {
       await supabase.behind?.storage.start();
       expect(await (await files.download('k')).data?.text()).toBe('bytes');
       expect(supabase.behind?.database.state).toBe('running');
-      await expect(supabase.disturb({ readOnly: true })).rejects.toMatchObject({
+      await expect(supabase.setFaults({ readOnly: true })).rejects.toMatchObject({
         code: 'STAGE_FAULT_UNSUPPORTED',
       });
     } finally {

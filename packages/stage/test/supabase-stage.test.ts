@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
-import { answersHttp } from '../src/servers/emulated/http-probe.ts';
+import { probeHttp } from '../src/servers/emulated/http-probe.ts';
 import { openStage } from '../src/stage.ts';
 import { assertLiteIsThere } from '@holdfast/emulators/programs';
 import { storageOf, told } from './supabase-requests.ts';
@@ -17,7 +17,7 @@ describe('the Supabase of a stage', () => {
       return {
         server: stage.supabase,
         close: () => stage.close(),
-        ping: (signal) => answersHttp(stage.supabase, '/status', signal),
+        ping: (signal) => probeHttp(stage.supabase, '/status', signal),
         async store(key, value) {
           const { error } = await files.upload(key, value);
           if (error !== null) throw error;
@@ -40,7 +40,7 @@ test('what is wrong with it stays wrong over a crash, until it is healed', async
     const storage = storageOf(supabase.url, supabase.serviceRoleKey);
     await storage.createBucket('bucket');
     const files = storage.from('bucket');
-    await supabase.disturb({
+    await supabase.setFaults({
       readOnly: true,
       faults: [{ operation: 'list', fault: { kind: 'refuse', status: 503, code: 'SlowDown' } }],
     });
@@ -48,9 +48,9 @@ test('what is wrong with it stays wrong over a crash, until it is healed', async
     await supabase.start();
     expect((await files.upload('key', 'x')).error).toEqual(told('DatabaseReadOnly', 503));
     expect((await files.list()).error).toEqual(told('SlowDown', 503, 503));
-    await supabase.disturb({});
+    await supabase.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
-    await supabase.disturb({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
+    await supabase.setFaults({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
     expect((await files.upload('new', 'x')).error).toEqual(told('AccessDenied', 403));
     const user = storageOf(supabase.url, supabase.signToken({ role: 'authenticated' }));
     expect((await user.listBuckets()).data).toEqual([]);
@@ -59,7 +59,7 @@ test('what is wrong with it stays wrong over a crash, until it is healed', async
     expect(await supabase.requests()).toMatchObject([
       { operation: 'info', bucket: 'bucket', key: 'key', status: 200 },
     ]);
-    const wrong = supabase.disturb({ policies: [{ actions: [], bucket: '' }] });
+    const wrong = supabase.setFaults({ policies: [{ actions: [], bucket: '' }] });
     await expect(wrong).rejects.toMatchObject({ field: 'policies[0].bucket' });
   } finally {
     await stage.close();

@@ -75,14 +75,14 @@ const seen: Record<TlsFaultKind, string> = {
 };
 
 test.each(tlsFaultKinds)('%s is switched on and off while it runs', async (kind) => {
-  await stage.tls.disturb(kind);
+  await stage.tls.setFault(kind);
   expect(await ask()).toBe(seen[kind]);
   await stage.tls.heal();
   expect(await ask()).toContain('POST');
 });
 
 test('a server that speaks only an old protocol tells whom it turned away', async () => {
-  await stage.tls.disturb('oldProtocol');
+  await stage.tls.setFault('oldProtocol');
   await ask();
   const handshakes = await stage.tls.handshakes();
   expect(handshakes).toMatchObject([
@@ -97,11 +97,11 @@ test('a rotated certificate is for new connections, old ones live on', async () 
   const fresh = await dial();
   const second = fresh.getPeerCertificate().fingerprint256;
   expect(second).not.toBe(first);
-  await echo.tls.disturb('expired');
+  await echo.tls.setFault('expired');
   await expect(dial()).rejects.toMatchObject({ code: 'CERT_HAS_EXPIRED' });
   await echo.tls.rotate();
   await expect(dial()).rejects.toMatchObject({ code: 'CERT_HAS_EXPIRED' });
-  await echo.tls.disturb('oldProtocol');
+  await echo.tls.setFault('oldProtocol');
   await expect(dial()).rejects.toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
   expect(await echoed(old, 'still here')).toBe('still here');
   expect(await echoed(fresh, 'here too')).toBe('here too');
@@ -109,7 +109,7 @@ test('a rotated certificate is for new connections, old ones live on', async () 
 });
 
 test('what is wrong stays wrong over a crash', async () => {
-  await stage.tls.disturb('wrongHost');
+  await stage.tls.setFault('wrongHost');
   await stage.tls.kill();
   expect(await ask()).toBe('ECONNREFUSED');
   await stage.tls.start();
@@ -127,8 +127,8 @@ test('one that is open stops in an orderly way though a client stays', async () 
 });
 
 test('an unknown fault is refused at the call, any while it is down', async () => {
-  const { tls }: { tls: { disturb(kind: string): Promise<void> } } = stage;
-  await expect(tls.disturb('meteor')).rejects.toMatchObject({
+  const { tls }: { tls: { setFault(kind: string): Promise<void> } } = stage;
+  await expect(tls.setFault('meteor')).rejects.toMatchObject({
     code: 'INVALID_OPTION',
     field: 'fault',
     value: 'meteor',

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type Stage, openStage } from '../src/stage.ts';
-import { parsePattern } from '@holdfast/emulators/programs';
+import { parsePattern, programUrl } from '@holdfast/emulators/programs';
 
 let stage: Stage<{ upstream: true }>;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ afterAll(() => stage.close());
 beforeEach(async () => {
   if (stage.upstream.state === 'stopped') await stage.upstream.start();
   await stage.upstream.script([]);
-  await stage.upstream.disturb({ failureRate: 0, latencyMs: 0 });
+  await stage.upstream.setFaults({ failureRate: 0, latencyMs: 0 });
   await stage.upstream.forgetRequests();
 });
 
@@ -71,20 +71,20 @@ test('the first answers come in their order and number, then the route’s own f
   };
   await stage.upstream.script([route]);
   expect(await statuses(5, '/sync')).toEqual([503, 503, 429, 200, 200]);
-  await stage.upstream.disturb({ latencyMs: 1 });
+  await stage.upstream.setFaults({ latencyMs: 1 });
   expect(await statuses(1, '/sync')).toEqual([200]);
   await stage.upstream.script([route, { path: '/other' }]);
   expect(await statuses(2, '/sync')).toEqual([503, 503]);
 });
 
 test('the same seed fails the same requests, at their share', async () => {
-  await stage.upstream.disturb({ failureRate: 0.5, seed: 7 });
+  await stage.upstream.setFaults({ failureRate: 0.5, seed: 7 });
   const first = await statuses(40);
-  await stage.upstream.disturb({ failureRate: 0.5, seed: 8 });
+  await stage.upstream.setFaults({ failureRate: 0.5, seed: 8 });
   const other = await statuses(40);
   await stage.upstream.kill();
   await stage.upstream.start();
-  await stage.upstream.disturb({ failureRate: 0.5, seed: 7 });
+  await stage.upstream.setFaults({ failureRate: 0.5, seed: 7 });
   expect(await statuses(40)).toEqual(first);
   expect(other).not.toEqual(first);
   const failed = first.filter((status) => status === 503).length;
@@ -102,11 +102,11 @@ test('an answer is held back by the route’s delay and by the latency of all, /
   expect((await stage.upstream.requests())[0]).not.toHaveProperty('status');
 
   await stage.upstream.script([]);
-  await stage.upstream.disturb({ latencyMs: 50 });
+  await stage.upstream.setFaults({ latencyMs: 50 });
   const startedMs = performance.now();
   await get('/');
   expect(performance.now() - startedMs).toBeGreaterThan(45);
-  await stage.upstream.disturb({ latencyMs: 3_600_000 });
+  await stage.upstream.setFaults({ latencyMs: 3_600_000 });
   expect((await get('/health')).status).toBe(200);
 });
 
@@ -160,7 +160,7 @@ test('a bad script is refused at the call, and the one before stays', async () =
 });
 
 test('alone, as a container runs it, it takes share and delay of failures from its environment', async () => {
-  const main = fileURLToPath(new URL('@holdfast/emulators/programs', import.meta.url));
+  const main = fileURLToPath(programUrl('http'));
   const env = { FAILURE_RATE: '1', LATENCY_MS: '1' };
   const child = spawn(process.execPath, [main, '127.0.0.1', '0'], {
     env,

@@ -11,7 +11,7 @@ const LAST_PAUSE_MS = 50;
 const PROBE_TIMEOUT_MS = 1_000;
 
 /** What the probes of one start have met so far; the cause of the error if no answer ever comes. */
-export interface Watch {
+export interface StartProgress {
   lastFailure?: unknown;
   ended?: string;
 }
@@ -20,11 +20,11 @@ export interface Watch {
  * Probes until the server has come as far as `until`, or `watch.ended` is set. Rejects with the signal's
  * own reason.
  */
-export async function untilAnswered(
+export async function waitForAnswer(
   clock: Clock,
   probe: ServerDriver['probe'],
   until: Readiness,
-  watch: Watch,
+  watch: StartProgress,
   signal: AbortSignal,
 ): Promise<'answered' | 'ended'> {
   const silent = (): Error => new Error(`a probe had no answer after ${PROBE_TIMEOUT_MS} ms`);

@@ -3,7 +3,7 @@ import { type Clock, withDeadline } from '@holdfast/foundation';
 /** The starts of a server that nobody asked for one by one: it is restarted when it ends by itself. */
 export interface Restarts {
   /** Notes one that has begun. */
-  began(restart: Promise<void>): void;
+  record(restart: Promise<void>): void;
   /** Settles as the oldest one does that was not waited for yet, be it still to come. */
   next(limitMs: number, late: () => Error, signal: AbortSignal): Promise<void>;
 }
@@ -15,7 +15,7 @@ export function createRestarts(clock: Clock): Restarts {
   const past: Promise<void>[] = [];
   const waiting: ((restart: Promise<void>) => void)[] = [];
   return {
-    began(restart) {
+    record(restart) {
       // Whoever waits is told; if nobody does, the server stays stopped and says so in its state.
       restart.catch(() => undefined);
       const first = waiting.shift();

@@ -1,5 +1,5 @@
 import type { PreparedClock } from '@holdfast/faults';
-import { StageCannotError } from '../errors.ts';
+import { FaultUnsupportedError } from '../errors.ts';
 
 /** The wall clock of one server and of all it starts; the machine's own does not move. */
 export interface ServerClock {
@@ -8,7 +8,7 @@ export interface ServerClock {
   /**
    * Moves it, forward or back, for the server that runs and for its next starts; what it sleeps or measures
    * by a monotonic clock stays true.
-   * @throws InvalidOptionError; StageCannotError when the server turns out not to read it.
+   * @throws InvalidOptionError; FaultUnsupportedError when the server turns out not to read it.
    */
   step(byMs: number): Promise<void>;
   /** Back to the machine's time. */
@@ -23,7 +23,7 @@ export interface ClockControl {
 }
 
 /** @param inTurn puts a change among the verbs of its server. */
-export function serverClock(
+export function createServerClock(
   name: string,
   { clock, isRead }: ClockControl,
   inTurn: (work: () => Promise<void>) => Promise<void>,
@@ -35,11 +35,11 @@ export function serverClock(
     step: (byMs) =>
       inTurn(async () => {
         if (await isRead()) return clock.step(byMs);
-        const why = 'its process has not preloaded the library that moves it';
-        throw new StageCannotError(
+        const reason = 'its process has not preloaded the library that moves it';
+        throw new FaultUnsupportedError(
           name,
           'move its clock',
-          why,
+          reason,
           'Run it by a dynamically linked program',
         );
       }),
@@ -48,11 +48,11 @@ export function serverClock(
 }
 
 /** What stands for the clock of a server that reads the machine's. */
-export function clockless(name: string): ServerClock {
+export function createFixedClock(name: string): ServerClock {
   const refuse = async (): Promise<void> => {
-    const why = `it reads the machine's, as the stage was opened without 'serverClocks'`;
-    const wayOut = `Open the stage with 'serverClocks: true'`;
-    throw new StageCannotError(name, 'move its clock', why, wayOut);
+    const reason = `it reads the machine's, as the stage was opened without 'serverClocks'`;
+    const remedy = `Open the stage with 'serverClocks: true'`;
+    throw new FaultUnsupportedError(name, 'move its clock', reason, remedy);
   };
   return { offsetMs: 0, step: refuse, heal: refuse };
 }

@@ -17,18 +17,18 @@ import {
   StageLinkError,
   StageStateError,
 } from '../errors.ts';
-import { readImpairment } from '../limits/impairment.ts';
-import { type Readiness, type Watch, untilAnswered } from './readiness.ts';
+import { parseImpairment } from '../limits/impairment.ts';
+import { type Readiness, type StartProgress, waitForAnswer } from './readiness.ts';
 import {
   type DiskControl,
   type MemoryControl,
   type NetworkControl,
   type PacketControl,
-  type StageHarm,
-  createSqueeze,
+  type StageFault,
+  createServerLimits,
 } from '../limits/server-limits.ts';
 import { createRestarts } from './restarts.ts';
-import { type ClockControl, clockless, serverClock } from './server-clock.ts';
+import { type ClockControl, createFixedClock, createServerClock } from './server-clock.ts';
 import type {
   DirectAddress,
   FillOptions,
@@ -39,7 +39,7 @@ import type {
 } from '../stage.ts';
 
 /** One run of a server, from launch to end, whatever it runs as. */
-export interface Life {
+export interface ServerInstance {
   /** Resolves when it has ended, with how, in words; never rejects. */
   readonly ended: Promise<string>;
   /** Asks it to end in an orderly way; its end is not waited for. */
@@ -55,7 +55,7 @@ export interface Life {
 /** What a mode provides for one server: everything that depends on what it runs as. */
 export interface ServerDriver {
   /** Starts it on its address with its data; its first answer is not waited for. */
-  launch(signal: AbortSignal): Promise<Life>;
+  launch(signal: AbortSignal): Promise<ServerInstance>;
   /** One protocol exchange; rejects when nobody answers. */
   probe(signal: AbortSignal): Promise<Readiness>;
   log(signal: AbortSignal): Promise<string>;
@@ -70,12 +70,12 @@ export interface ServerDriver {
   /** Absent where it reads the machine's clock. */
   readonly clock?: ClockControl | undefined;
   /** For one that was there before the stage: leaves it running, instead of ending it. */
-  giveBack?(signal: AbortSignal): Promise<void>;
+  detach?(signal: AbortSignal): Promise<void>;
   /** Removes what is left once it has ended: folders, containers, reservations. */
-  discard(signal: AbortSignal): Promise<void>;
+  cleanUp(signal: AbortSignal): Promise<void>;
 }
 
-export interface ServerDescription {
+export interface ServerOptions {
   readonly name: string;
   readonly url: string;
   readonly host: string;
@@ -117,10 +117,13 @@ export interface StageTransition {
  */
 type State =
   | { readonly is: 'stopped' }
-  | { readonly is: 'running'; readonly life: Life }
-  | { readonly is: 'frozen'; readonly life: Life };
+  | { readonly is: 'running'; readonly life: ServerInstance }
+  | { readonly is: 'frozen'; readonly life: ServerInstance };
 
-type Change = { readonly life: Life; readonly type: 'answered' | 'frozen' | 'thawed' | 'ended' };
+type Change = {
+  readonly life: ServerInstance;
+  readonly type: 'answered' | 'frozen' | 'thawed' | 'ended';
+};
 
 function transition(state: State, { type, life }: Change): State {
   if (type === 'answered') return { is: 'running', life };
@@ -145,7 +148,7 @@ const limitShape = {
 const QUOTED_LOG_CHARACTERS = 1_000;
 
 /** A server that has not been started yet. Its verbs take effect one after the other, as called. */
-export function stageServer(server: ServerDescription, driver: ServerDriver): StagedServer {
+export function createStagedServer(server: ServerOptions, driver: ServerDriver): StagedServer {
   const { name, link, clock, readyTimeoutMs, stopTimeoutMs } = server;
   const announcer = createEmitter<{ transition: StageTransition }>('holdfast:stage');
   const closing = new AbortController();
@@ -153,15 +156,15 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   let lastVerb: Promise<unknown> = Promise.resolve();
   let closed: Promise<void> | undefined;
   const { memory, disk, network, packets } = driver;
-  const squeeze = createSqueeze(name, { memory, disk, network, packets });
+  const squeeze = createServerLimits(name, { memory, disk, network, packets });
   const restarts = createRestarts(clock);
   const ownClock =
     driver.clock === undefined
-      ? clockless(name)
-      : serverClock(name, driver.clock, (work) => inTurn(work));
+      ? createFixedClock(name)
+      : createServerClock(name, driver.clock, (work) => inTurn(work));
   let restartsByItself = false;
   /** Lives that a verb ends, or has ended. */
-  const ending = new WeakSet<Life>();
+  const ending = new WeakSet<ServerInstance>();
 
   const apply = (change: Change): void => {
     const from = state.is;
@@ -179,7 +182,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     return turn;
   };
 
-  const lifeIn = (verb: string, ...needed: readonly ServerState[]): Life => {
+  const lifeIn = (verb: string, ...needed: readonly ServerState[]): ServerInstance => {
     if (state.is === 'stopped' || !needed.includes(state.is)) {
       throw new StageStateError(name, verb, state.is, needed);
     }
@@ -196,7 +199,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     return withDeadline(clock, stopTimeoutMs, signal, late, work);
   };
 
-  const end = (life: Life): Promise<void> => {
+  const end = (life: ServerInstance): Promise<void> => {
     ending.add(life);
     return waitFor('was sent SIGKILL, but did not end', async (limit) => {
       await life.kill(limit);
@@ -206,7 +209,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
 
   const start = async (until: Readiness, signal: AbortSignal): Promise<void> => {
     if (state.is !== 'stopped') throw new StageStateError(name, 'start', state.is, ['stopped']);
-    const watch: Watch = {};
+    const watch: StartProgress = {};
     const late = (): Error =>
       new ServerTimeoutError(name, readyTimeoutMs, `was not ${until}`, watch.lastFailure);
     await withDeadline(clock, readyTimeoutMs, signal, late, async (limit) => {
@@ -216,7 +219,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
         link?.refuse();
         apply({ type: 'ended', life });
         if (restartsByItself && !ending.has(life)) {
-          restarts.began(inTurn(() => start('ready', closing.signal)));
+          restarts.record(inTurn(() => start('ready', closing.signal)));
         }
       };
       void follow();
@@ -227,7 +230,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
         return readiness;
       };
       try {
-        const came = await untilAnswered(clock, probe, until, watch, limit);
+        const came = await waitForAnswer(clock, probe, until, watch, limit);
         if (came === 'ended') throw await startError(watch, limit);
       } catch (error) {
         await end(life);
@@ -237,7 +240,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     });
   };
 
-  const startError = async (watch: Watch, limit: AbortSignal): Promise<Error> => {
+  const startError = async (watch: StartProgress, limit: AbortSignal): Promise<Error> => {
     const printed = (await driver.log(limit)).slice(-QUOTED_LOG_CHARACTERS).trim();
     return new ServerStartError(name, watch.ended ?? 'unknown', printed, watch.lastFailure);
   };
@@ -245,17 +248,17 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   const close = async (): Promise<void> => {
     closing.abort(new StageClosedError(name));
     try {
-      if (driver.giveBack === undefined && state.is !== 'stopped') await end(state.life);
+      if (driver.detach === undefined && state.is !== 'stopped') await end(state.life);
       await lastVerb;
-      await waitFor('could not be given back', async (limit) => driver.giveBack?.(limit));
+      await waitFor('could not be given back', async (limit) => driver.detach?.(limit));
       // What it does from now on is no longer the stage's affair.
       if (state.is !== 'stopped') apply({ type: 'ended', life: state.life });
     } finally {
-      await waitFor('could not be removed', (limit) => driver.discard(limit));
+      await waitFor('could not be removed', (limit) => driver.cleanUp(limit));
     }
   };
 
-  const harm = (undo: (signal: AbortSignal) => Promise<void>): StageHarm => {
+  const harm = (undo: (signal: AbortSignal) => Promise<void>): StageFault => {
     let undone: Promise<void> | undefined;
     const once = (): Promise<void> =>
       (undone ??= inTurn(() => waitFor('did not give back what was taken', undo, closing.signal)));
@@ -264,7 +267,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
   const squeezed = (
     verb: string,
     take: (limit: AbortSignal) => Promise<(limit: AbortSignal) => Promise<void>>,
-  ): Promise<StageHarm> =>
+  ): Promise<StageFault> =>
     inTurn(async () => {
       lifeIn(verb, 'running', 'frozen');
       return harm(await waitFor('could not be squeezed', take, closing.signal));
@@ -331,7 +334,7 @@ export function stageServer(server: ServerDescription, driver: ServerDriver): St
     },
     disconnect: () => squeezed('disconnect', (limit) => squeeze.disconnect(limit)),
     impair: async (options) => {
-      const impairment = readImpairment(`${name}.impair`, options);
+      const impairment = parseImpairment(`${name}.impair`, options);
       return squeezed('impair', (limit) => squeeze.impair(impairment, limit));
     },
     waitForRestart: ({ signal } = {}) => {

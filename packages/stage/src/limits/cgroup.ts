@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { types } from 'node:util';
 
 /** A control group of the kernel that bounds the memory of its processes, and kills one beyond it. */
-export interface MemoryGroup {
+export interface Cgroup {
   readonly path: string;
   /** Takes in a process; those it starts from then on belong to it too. */
   join(pid: number): Promise<void>;
@@ -41,10 +41,10 @@ const first: Hierarchy = {
  * A new group; `undefined` where this kernel has none for memory, or this user may not make one.
  * @param announce is told its path before it is there.
  */
-export async function createMemoryGroup(
+export async function createCgroup(
   name: string,
   announce: (path: string) => void,
-): Promise<MemoryGroup | undefined> {
+): Promise<Cgroup | undefined> {
   const hierarchy = await usable();
   if (hierarchy === undefined) return undefined;
   const path = join(hierarchy.root, name);
@@ -60,7 +60,7 @@ export async function createMemoryGroup(
   }
   return {
     path,
-    join: (pid) => writeFile(join(path, 'cgroup.procs'), String(pid)).catch(acceptGone),
+    join: (pid) => writeFile(join(path, 'cgroup.procs'), String(pid)).catch(ignoreMissingProcess),
     limit: (bytes) =>
       writeFile(
         join(path, hierarchy.limit),
@@ -71,7 +71,7 @@ export async function createMemoryGroup(
 }
 
 /** ESRCH: the process has ended meanwhile, as sessions of a Postgres do. */
-function acceptGone(error: unknown): void {
+function ignoreMissingProcess(error: unknown): void {
   const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
   if (code !== 'ESRCH') throw error;
 }
@@ -88,6 +88,6 @@ async function usable(): Promise<Hierarchy | undefined> {
 }
 
 /** Removes a group whose processes have ended; one that is gone already is none of its business. */
-export async function removeGroup(path: string): Promise<void> {
+export async function removeCgroup(path: string): Promise<void> {
   await rmdir(path).catch(() => undefined);
 }

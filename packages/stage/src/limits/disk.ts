@@ -1,7 +1,7 @@
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commandFailure } from '../system/command.ts';
-import { StageCannotError } from '../errors.ts';
+import { FaultUnsupportedError } from '../errors.ts';
 import type { DiskControl } from './server-limits.ts';
 
 const BALLAST = 'holdfast-ballast';
@@ -9,14 +9,14 @@ const CHUNK = Buffer.alloc(1_048_576);
 
 /**
  * Makes a folder a disk of its own, in memory, of that size.
- * @throws StageCannotError where this user may not mount.
+ * @throws FaultUnsupportedError where this user may not mount.
  */
 export async function mountDisk(server: string, path: string, maxBytes: number): Promise<void> {
   const options = ['-t', 'tmpfs', '-o', `size=${maxBytes}`];
-  const why = await commandFailure('mount', [...options, 'tmpfs', path]);
-  if (why === undefined) return;
-  const wayOut = `Run as root on Linux with the right to mount, or leave out 'diskMaxBytes'`;
-  throw new StageCannotError(server, 'give it a disk of its own', why, wayOut);
+  const reason = await commandFailure('mount', [...options, 'tmpfs', path]);
+  if (reason === undefined) return;
+  const remedy = `Run as root on Linux with the right to mount, or leave out 'diskMaxBytes'`;
+  throw new FaultUnsupportedError(server, 'give it a disk of its own', reason, remedy);
 }
 
 /** At once, also while it is used; nothing where nothing is mounted. */
@@ -25,7 +25,7 @@ export async function unmount(path: string): Promise<void> {
 }
 
 /** Fills a disk with a file, and empties it by removing that. */
-export function ballastIn(folder: string): DiskControl {
+export function createBallast(folder: string): DiskControl {
   const path = join(folder, BALLAST);
   return {
     async fill(leaveBytes) {

@@ -19,7 +19,7 @@ export interface ImpairOptions {
 export type Impairment = Readonly<Required<ImpairOptions>>;
 
 /** What does the same at the level of connections, everywhere. */
-export const LINK_INSTEAD = `Use the server's link: link.faults.set('latency', { latencyMs })`;
+export const LINK_REMEDY = `Use the server's link: link.faults.set('latency', { latencyMs })`;
 
 const LONGEST_DELAY_MS = 60_000;
 const ratio = number({ min: 0, max: 1, default: 0 });
@@ -33,7 +33,7 @@ const shape = {
 };
 
 /** @throws InvalidOptionError */
-export function readImpairment(owner: string, options: ImpairOptions): Impairment {
+export function parseImpairment(owner: string, options: ImpairOptions): Impairment {
   const impairment = parseOptions(owner, shape, options);
   const { delayMs, jitterMs, reorderRatio } = impairment;
   if (jitterMs > delayMs) {

@@ -1,29 +1,34 @@
-import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from '../system/command.ts';
-import { type Impairment, LINK_INSTEAD } from './impairment.ts';
+import {
+  type CommandCheck,
+  HAS_NSENTER,
+  commandFailure,
+  firstFailedCheck,
+} from '../system/command.ts';
+import { type Impairment, LINK_REMEDY } from './impairment.ts';
 
 /** Whether this machine can strike the packets of a server, and if not, why and what to do. */
-export type ImpairmentPlan =
+export type Availability =
   | { readonly available: true }
-  | { readonly available: false; readonly why: string; readonly wayOut: string };
+  | { readonly available: false; readonly reason: string; readonly remedy: string };
 
 /** Packets under way at once beyond which netem drops, so that a delay alone loses none. */
 const QUEUE_PACKETS = 100_000;
 
 /** What is tried, in this order. */
-const checks: readonly Check[] = [
+const checks: readonly CommandCheck[] = [
   HAS_NSENTER,
   {
     command: ['tc', '-V'],
-    wayOut: `Install it: 'apt-get install iproute2' (Debian, Ubuntu), 'dnf install iproute-tc' (Fedora, RHEL)`,
+    remedy: `Install it: 'apt-get install iproute2' (Debian, Ubuntu), 'dnf install iproute-tc' (Fedora, RHEL)`,
   },
   {
     command: ['nsenter', '--net=/proc/self/ns/net', 'true'],
-    wayOut: 'Run as root, with CAP_SYS_ADMIN and CAP_NET_ADMIN',
+    remedy: 'Run as root, with CAP_SYS_ADMIN and CAP_NET_ADMIN',
   },
   {
     // In a network of its own, which ends with it.
     command: ['unshare', '--net', 'tc', ...'qdisc add dev lo root netem delay 1ms'.split(' ')],
-    wayOut: `Load the kernel's module: 'modprobe sch_netem' (Fedora, RHEL: from kernel-modules-extra)`,
+    remedy: `Load the kernel's module: 'modprobe sch_netem' (Fedora, RHEL: from kernel-modules-extra)`,
   },
 ];
 
@@ -31,26 +36,26 @@ const checks: readonly Check[] = [
  * Finds out, before anything is broken, whether `impair()` can be had for the servers of this machine: by
  * trying it on a network that nobody uses.
  */
-export function planImpairment(): Promise<ImpairmentPlan> {
-  return planWith(commandFailure);
+export function checkImpairment(): Promise<Availability> {
+  return checkNetem(commandFailure);
 }
 
 /** @param failureOf runs a command and says how it failed. */
-export async function planWith(
+export async function checkNetem(
   failureOf: typeof commandFailure,
   signal?: AbortSignal,
-): Promise<ImpairmentPlan> {
+): Promise<Availability> {
   if (process.platform !== 'linux') {
-    return { available: false, why: 'it takes Linux', wayOut: LINK_INSTEAD };
+    return { available: false, reason: 'it takes Linux', remedy: LINK_REMEDY };
   }
-  const obstacle = await firstObstacle(checks, signal, failureOf);
+  const obstacle = await firstFailedCheck(checks, signal, failureOf);
   if (obstacle === undefined) return { available: true };
-  const { why, wayOut } = obstacle;
-  return { available: false, why, wayOut: `${wayOut}. ${LINK_INSTEAD}` };
+  const { reason, remedy } = obstacle;
+  return { available: false, reason, remedy: `${remedy}. ${LINK_REMEDY}` };
 }
 
 /** The queueing discipline, as `tc` is told it. */
-export function netem(impairment: Impairment): string[] {
+export function netemArguments(impairment: Impairment): string[] {
   const { delayMs, jitterMs, lossRatio, duplicateRatio, corruptRatio, reorderRatio } = impairment;
   const ratios = Object.entries({
     loss: lossRatio,

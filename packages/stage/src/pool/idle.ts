@@ -4,7 +4,7 @@ import type { RedisCluster } from '../servers/redis/cluster.ts';
 import type { ServerHandle, Stage, StageOptions } from '../stage.ts';
 
 /** A stage that nobody uses. */
-export interface Idle<O extends StageOptions> {
+export interface IdleStage<O extends StageOptions> {
   readonly stage: Stage<O>;
   /** Makes it go on. */
   readonly wake: () => Promise<void>;
@@ -16,25 +16,25 @@ export interface Idle<O extends StageOptions> {
 const RESET_TIMEOUT_MS = 1_000;
 
 /** @param standsStill false for one that is used at once. */
-export async function idleOf<O extends StageOptions>(
+export async function toIdle<O extends StageOptions>(
   stage: Stage<O>,
   clock: Clock,
   standsStill = true,
-): Promise<Idle<O>> {
+): Promise<IdleStage<O>> {
   const cluster = clusterOf(stage);
-  const servers = standsStill && cluster === undefined ? loners(stage) : [];
+  const servers = standsStill && cluster === undefined ? standaloneServers(stage) : [];
   await Promise.all(servers.map((server) => server.freeze()));
   return {
     stage,
     wake: async () => {
       await Promise.all(servers.map((server) => server.thaw()));
     },
-    reset: async () => cluster !== undefined && onlyRedis(stage) && flushed(cluster, clock),
+    reset: async () => cluster !== undefined && hasOnlyRedis(stage) && flushCluster(cluster, clock),
   };
 }
 
 /** Servers that nobody waits for while they stand still. */
-function loners(stage: object): ServerHandle[] {
+function standaloneServers(stage: object): ServerHandle[] {
   return Object.values(stage).flatMap((part: unknown) => {
     if (isServer(part)) return [part];
     const primary = fieldOf(part, 'primary');
@@ -50,12 +50,12 @@ function clusterOf(stage: object): RedisCluster | undefined {
   return isCluster(redis) ? redis : undefined;
 }
 
-function onlyRedis(stage: object): boolean {
+function hasOnlyRedis(stage: object): boolean {
   return fieldOf(stage, 'postgres') === undefined;
 }
 
 /** Empties a cluster that is still as it was at first; a warm one is ready two seconds sooner than a new. */
-async function flushed(cluster: RedisCluster, clock: Clock): Promise<boolean> {
+async function flushCluster(cluster: RedisCluster, clock: Clock): Promise<boolean> {
   const late = (): Error => new Error(`not reset within ${RESET_TIMEOUT_MS} ms`);
   try {
     const primaries = cluster.nodes.slice(0, cluster.nodes.length / 2);

@@ -11,9 +11,9 @@ import {
 } from '@holdfast/foundation';
 import { StageClosedError } from '../errors.ts';
 import { type Stage, type StageOptions, openStage } from '../stage.ts';
-import { type Idle, idleOf } from './idle.ts';
+import { type IdleStage, toIdle } from './idle.ts';
 
-export interface SparesOptions<O extends StageOptions> {
+export interface StagePoolOptions<O extends StageOptions> {
   /** What each spare is. */
   stage: O;
   /** How many wait to be leased. Default 2. */
@@ -29,7 +29,7 @@ export interface SparesOptions<O extends StageOptions> {
 }
 
 /** A stage that is one's own until it is released. */
-export interface Lease<O extends StageOptions> {
+export interface StageLease<O extends StageOptions> {
   readonly stage: Stage<O>;
   /** Gives it back, in whatever state; nobody else gets to see what it held. */
   release(): Promise<void>;
@@ -37,9 +37,9 @@ export interface Lease<O extends StageOptions> {
 }
 
 /** Stages that stand ready and cost nothing until they are leased. */
-export interface Spares<O extends StageOptions> {
+export interface StagePool<O extends StageOptions> {
   /** The next spare, made to go on; a new stage where none is left. @throws StageClosedError */
-  lease(options?: { signal?: AbortSignal }): Promise<Lease<O>>;
+  lease(options?: { signal?: AbortSignal }): Promise<StageLease<O>>;
   /** Begins those that are missing; resolves when as many wait as there are to be, and rejects when one could not be opened. */
   filled(): Promise<void>;
   /** Ends all of them, leased or not. */
@@ -68,12 +68,12 @@ const leaseShape = { signal: optional(objectWith<AbortSignal>(['aborted', 'addEv
  * topology go on, because they would take each other for dead.
  * @throws what openStage() throws for the first of them.
  */
-export async function openSpares<const O extends StageOptions>(
-  options: SparesOptions<O>,
-): Promise<Spares<O>> {
-  const settled = parseOptions('openSpares', shape, options);
+export async function openStagePool<const O extends StageOptions>(
+  options: StagePoolOptions<O>,
+): Promise<StagePool<O>> {
+  const settled = parseOptions('openStagePool', shape, options);
   const { spares, maxLeases, refillAfterMs, clock } = settled;
-  const ready: Idle<O>[] = [];
+  const ready: IdleStage<O>[] = [];
   const leased = new Set<Stage<O>>();
   const waiting: (() => void)[] = [];
   let taken = 0;
@@ -87,7 +87,7 @@ export async function openSpares<const O extends StageOptions>(
   const isLacking = (): boolean => !isClosed && ready.length < spares;
   const fill = async (): Promise<void> => {
     while (isLacking()) {
-      const idle = await idleOf(await openStage(options.stage), clock);
+      const idle = await toIdle(await openStage(options.stage), clock);
       if (isClosed) await idle.stage.close();
       else ready.push(idle);
     }
@@ -130,7 +130,7 @@ export async function openSpares<const O extends StageOptions>(
     else next();
   };
 
-  const leaseOf = ({ stage, reset }: Idle<O>): Lease<O> => {
+  const leaseOf = ({ stage, reset }: IdleStage<O>): StageLease<O> => {
     leased.add(stage);
     let released: Promise<void> | undefined;
     const give = async (): Promise<void> => {
@@ -172,7 +172,7 @@ export async function openSpares<const O extends StageOptions>(
         mustBeOpen();
         const idle = ready.shift();
         if (idle === undefined)
-          return leaseOf(await idleOf(await openStage(options.stage), clock, false));
+          return leaseOf(await toIdle(await openStage(options.stage), clock, false));
         await idle.wake();
         refillSoon();
         return leaseOf(idle);

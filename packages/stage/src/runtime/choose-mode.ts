@@ -1,14 +1,14 @@
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { ComposeVerdict, ComposedServer } from './compose/project.ts';
+import type { ComposeAvailability, ComposeServer } from './compose/project.ts';
 import type { EngineAddress } from '../system/container-engine.ts';
-import type { DockerVerdict } from './docker/availability.ts';
+import type { DockerAvailability } from './docker/availability.ts';
 import { StageModeError } from '../errors.ts';
 import type { StageMode } from '../stage.ts';
 
 export const STAGE_MODES: readonly StageMode[] = ['docker', 'local', 'compose'];
 
 /** What the caller and the environment ask for. */
-export interface ModeWish {
+export interface RequestedMode {
   readonly mode: StageMode | undefined;
   /** Value of HOLDFAST_STAGE; empty counts as unset. */
   readonly variable: string | undefined;
@@ -21,7 +21,7 @@ export type ChosenMode =
   | {
       readonly mode: 'compose';
       readonly engine: EngineAddress;
-      readonly servers: ReadonlyMap<string, ComposedServer>;
+      readonly servers: ReadonlyMap<string, ComposeServer>;
     };
 
 /**
@@ -30,24 +30,24 @@ export type ChosenMode =
  * HOLDFAST_STAGE.
  */
 export async function chooseMode(
-  wish: ModeWish,
-  judge: () => Promise<DockerVerdict>,
-  judgeComposed: () => Promise<ComposeVerdict>,
+  wish: RequestedMode,
+  judge: () => Promise<DockerAvailability>,
+  judgeComposed: () => Promise<ComposeAvailability>,
 ): Promise<ChosenMode> {
-  const asked = wish.mode ?? readVariable(wish.variable);
+  const asked = wish.mode ?? parseVariable(wish.variable);
   if (asked === 'local') return { mode: 'local' };
   if (asked === 'compose') {
     const up = await judgeComposed();
-    if (up.stands) return { mode: 'compose', engine: up.engine, servers: up.servers };
-    throw new StageModeError('compose', up.why, up.wayOut, up.cause);
+    if (up.available) return { mode: 'compose', engine: up.engine, servers: up.servers };
+    throw new StageModeError('compose', up.reason, up.remedy, up.cause);
   }
   const verdict = await judge();
-  if (verdict.stands) return { mode: 'docker', engine: verdict.engine };
+  if (verdict.available) return { mode: 'docker', engine: verdict.engine };
   if (asked === undefined) return { mode: 'local' };
-  throw new StageModeError('docker', verdict.why, verdict.wayOut, verdict.cause);
+  throw new StageModeError('docker', verdict.reason, verdict.remedy, verdict.cause);
 }
 
-function readVariable(variable: string | undefined): StageMode | undefined {
+function parseVariable(variable: string | undefined): StageMode | undefined {
   if (variable === undefined || variable === '') return undefined;
   const mode = STAGE_MODES.find((known) => known === variable);
   if (mode !== undefined) return mode;

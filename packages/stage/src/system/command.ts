@@ -16,30 +16,30 @@ export function commandFailure(
 }
 
 /** A command that has to succeed, and what to do where it does not. */
-export interface Check {
+export interface CommandCheck {
   readonly command: readonly [string, ...string[]];
-  readonly wayOut: string;
+  readonly remedy: string;
 }
 
 /** For whoever enters the network of another process. */
-export const HAS_NSENTER: Check = {
+export const HAS_NSENTER: CommandCheck = {
   command: ['nsenter', '--version'],
-  wayOut: `Install it: 'apt-get install util-linux'`,
+  remedy: `Install it: 'apt-get install util-linux'`,
 };
 
 /**
  * The first check that fails: how, and what to do; `undefined` when all succeed.
  * @param failureOf runs a command and says how it failed.
  */
-export async function firstObstacle(
-  checks: readonly Check[],
+export async function firstFailedCheck(
+  checks: readonly CommandCheck[],
   signal: AbortSignal | undefined,
   failureOf: typeof commandFailure = commandFailure,
-): Promise<{ why: string; wayOut: string } | undefined> {
-  for (const { command, wayOut } of checks) {
+): Promise<{ reason: string; remedy: string } | undefined> {
+  for (const { command, remedy } of checks) {
     const [file, ...args] = command;
-    const why = await failureOf(file, args, signal);
-    if (why !== undefined) return { why, wayOut };
+    const reason = await failureOf(file, args, signal);
+    if (reason !== undefined) return { reason, remedy };
   }
   return undefined;
 }

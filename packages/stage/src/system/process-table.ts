@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 /** What the system knows about a process. */
 export interface ProcessRecord {
   /** When it was born, in the system's own words: the same pid with another birth is another process. */
-  readonly birth: string;
+  readonly startTime: string;
   /** Whether a signal has stopped it (state T). */
   readonly frozen: boolean;
 }
@@ -23,7 +23,7 @@ export const readProcFs: ReadProcess = (pid) => {
   }
   // The command in field 2 stands in parentheses and may itself contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return toRecord(fields[0] ?? '', fields[19] ?? '');
+  return parseRecord(fields[0] ?? '', fields[19] ?? '');
 };
 
 /** From ps(1), for systems without /proc. */
@@ -31,7 +31,7 @@ export const readPs: ReadProcess = (pid) => {
   const columns = ['-o', 'stat=', '-o', 'lstart=', '-p', String(pid)];
   const { stdout } = spawnSync('ps', columns, { encoding: 'utf8', env: { LC_ALL: 'C' } });
   const [state = '', ...start] = stdout.trim().split(/\s+/);
-  return toRecord(state, start.join(' '));
+  return parseRecord(state, start.join(' '));
 };
 
 /** Reads one process in the way this system offers. */
@@ -97,6 +97,8 @@ export const listChildren: ListChildren = existsSync('/proc/self/stat')
   ? listChildrenProcFs
   : listChildrenPs;
 
-function toRecord(state: string, birth: string): ProcessRecord | undefined {
-  return state === '' || /^[ZX]/.test(state) ? undefined : { birth, frozen: /^[Tt]/.test(state) };
+function parseRecord(state: string, startTime: string): ProcessRecord | undefined {
+  return state === '' || /^[ZX]/.test(state)
+    ? undefined
+    : { startTime, frozen: /^[Tt]/.test(state) };
 }

@@ -4,11 +4,11 @@ import { listChildren, readProcess } from './process-table.ts';
 /** One process of a tree; the birth tells it from a later one of the same number. */
 export interface TreeMember {
   readonly pid: number;
-  readonly birth: string;
+  readonly startTime: string;
 }
 
-export function isAlive({ pid, birth }: TreeMember): boolean {
-  return readProcess(pid)?.birth === birth;
+export function isAlive({ pid, startTime }: TreeMember): boolean {
+  return readProcess(pid)?.startTime === startTime;
 }
 
 /**
@@ -41,8 +41,8 @@ export function listTree(root: number): number[] {
 }
 
 function memberOf(pid: number): TreeMember[] {
-  const birth = readProcess(pid)?.birth;
-  return birth === undefined ? [] : [{ pid, birth }];
+  const startTime = readProcess(pid)?.startTime;
+  return startTime === undefined ? [] : [{ pid, startTime }];
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

@@ -9,9 +9,9 @@ export interface Address {
 }
 
 /** Where a server of an ensemble listens, and where everyone else finds it. */
-export interface Place extends Address {
+export interface ServerAddress extends Address {
   /** The address of the fault proxy in front of it; its own where nothing stands there. */
-  readonly announced: Address;
+  readonly advertised: Address;
 }
 
 /** Environment variables by name. */
@@ -39,7 +39,7 @@ export interface StageContext {
 }
 
 /** A program of this machine and how to run it. */
-export interface Program {
+export interface Executable {
   readonly file: string;
   /** Added to the runner's own environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -54,7 +54,7 @@ export interface ProcessUser {
 }
 
 /** One kind of server, described for every mode. */
-export interface ServerKind {
+export interface ServerSpec {
   /** How the stage's owner writes it, such as `redis.replicas[0]`. */
   readonly name: string;
   url(address: Address): string;
@@ -64,25 +64,25 @@ export interface ServerKind {
    * Tells one that stood before the stage what it is to be on it; before its first probe, again while it
    * rejects. Absent for one that is as its options say in any case.
    */
-  adopt?(address: Address, signal: AbortSignal): Promise<void>;
+  configureExisting?(address: Address, signal: AbortSignal): Promise<void>;
   /** What asks it to end in an orderly way. Default SIGTERM. */
   readonly stopSignal?: 'SIGINT';
   /** As a process of this machine. */
   readonly local: {
     /** Where its folder is made. Default: the system's temporary folder. */
-    readonly parent?: string;
+    readonly parentDirectory?: string;
     /** A file of its folder that tells which segment of shared memory a crash leaves behind. */
-    readonly segmentFile?: string;
+    readonly sharedMemoryFile?: string;
     /** Writes what it needs into its own empty folder and returns its arguments. */
-    arrange(directory: string, address: Address): Promise<readonly string[]>;
+    prepare(directory: string, address: Address): Promise<readonly string[]>;
     /** Writes what it does not need before its first client comes; right after its first launch. */
-    complete?(directory: string): void;
+    afterFirstLaunch?(directory: string): void;
   };
   /** As a container; absent when it cannot be one. */
-  readonly container?: Container;
+  readonly container?: ContainerSpec;
 }
 
-export interface Container {
+export interface ContainerSpec {
   readonly image: string;
   /**
    * The port it listens on behind its own bridge, to be published at its address; `undefined` for one in

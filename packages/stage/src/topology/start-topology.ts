@@ -1,19 +1,19 @@
 import { withDeadline } from '@holdfast/foundation';
-import type { Ensemble } from './topology.ts';
+import type { ServerTopology } from './topology.ts';
 import { ServerTimeoutError } from '../errors.ts';
 import { type Link, openLink, wasPortTaken } from '../handle/link.ts';
 import { type ReservedPort, reservePorts } from '../system/ports.ts';
-import type { Address, Place, ServerKind, StageContext } from './server-spec.ts';
-import { type ServerDriver, type StagedServer, stageServer } from '../handle/server.ts';
+import type { Address, ServerAddress, ServerSpec, StageContext } from './server-spec.ts';
+import { type ServerDriver, type StagedServer, createStagedServer } from '../handle/server.ts';
 
 /** How many times ports are drawn when others keep taking them in the moment before the servers do. */
-const MAX_DRAWS = 5;
+const MAX_PORT_ATTEMPTS = 5;
 
 /** Provides for one server what depends on the mode. */
-export type Seat = (kind: ServerKind, address: Address) => Promise<ServerDriver>;
+export type CreateDriver = (kind: ServerSpec, address: Address) => Promise<ServerDriver>;
 
 /** An open ensemble: its handle, and what only the stage may do with it. */
-export interface OpenEnsemble<Handle> {
+export interface RunningTopology<Handle> {
   readonly handle: Handle;
   close(): Promise<void>;
 }
@@ -23,24 +23,24 @@ export interface OpenEnsemble<Handle> {
  * answer and they have settled. Nothing is left of them when this rejects.
  * @param found where its servers stand already; absent for those that are to be started on free ports.
  */
-export async function openEnsemble<Handle>(
+export async function startTopology<Handle>(
   name: string,
-  ensemble: Ensemble<Handle>,
+  ensemble: ServerTopology<Handle>,
   context: StageContext,
-  seat: Seat,
+  seat: CreateDriver,
   signal: AbortSignal,
   found?: readonly Address[],
-): Promise<OpenEnsemble<Handle>> {
+): Promise<RunningTopology<Handle>> {
   const { clock, readyTimeoutMs, random } = context;
   for (let draw = 1; ; draw += 1) {
     const ports =
-      found?.map(foundPort) ?? (await reservePorts(random, ensemble.size, ensemble.portOffsets));
+      found?.map(fixedPort) ?? (await reservePorts(random, ensemble.size, ensemble.portOffsets));
     const links: Link[] = [];
     const servers: StagedServer[] = [];
     const close = async (): Promise<void> => {
       const closings = await Promise.allSettled(servers.map((server) => server.close()));
       await Promise.all([...ports, ...links].map((each) => each.release()));
-      throwFirst(closings);
+      throwFirstRejection(closings);
     };
     try {
       const addresses = ports.map(({ port }) => ({ host: '127.0.0.1', port }));
@@ -50,9 +50,9 @@ export async function openEnsemble<Handle>(
       const places = addresses.map(({ host, port }, at) => ({
         host,
         port,
-        announced: links[at]?.address ?? { host, port },
+        advertised: links[at]?.address ?? { host, port },
       }));
-      for (const wave of ensemble.cast(places)) {
+      for (const wave of ensemble.serverSpecs(places)) {
         const first = servers.length;
         for (const kind of wave) {
           const at = servers.length;
@@ -64,38 +64,38 @@ export async function openEnsemble<Handle>(
       const late = (): Error =>
         new ServerTimeoutError(name, readyTimeoutMs, 'answered, but did not come together');
       await withDeadline(clock, readyTimeoutMs, signal, late, (limit) =>
-        ensemble.settle(handles, context, limit),
+        ensemble.awaitFormed(handles, context, limit),
       );
-      return { handle: ensemble.present(handles, context), close };
+      return { handle: ensemble.toHandle(handles, context), close };
     } catch (error) {
       const wasTaken = wasPortTaken(error) || (await isTaken(ports, servers));
       await close();
-      if (!wasTaken || draw === MAX_DRAWS) throw error;
+      if (!wasTaken || draw === MAX_PORT_ATTEMPTS) throw error;
     }
   }
 
   async function take(
-    kind: ServerKind,
-    place: Place | undefined,
+    kind: ServerSpec,
+    place: ServerAddress | undefined,
     link: Link | undefined,
   ): Promise<StagedServer> {
     if (place === undefined) throw new RangeError(`${kind.name} has no address`);
-    const { host, port, announced } = place;
+    const { host, port, advertised } = place;
     const driver = await seat(kind, { host, port });
     const description = {
       ...context,
-      ...announced,
+      ...advertised,
       name: kind.name,
-      url: kind.url(announced),
+      url: kind.url(advertised),
       direct: { url: kind.url({ host, port }), host, port },
       link: link?.proxy,
     };
-    return stageServer(description, driver);
+    return createStagedServer(description, driver);
   }
 }
 
 /** The port of a server that is there already. */
-function foundPort({ port }: Address): ReservedPort {
+function fixedPort({ port }: Address): ReservedPort {
   return { port, isFree: () => Promise.resolve(true), release: () => Promise.resolve() };
 }
 
@@ -128,7 +128,7 @@ async function isTaken(
 }
 
 /** Throws the reason of the first that was rejected. */
-export function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
+export function throwFirstRejection(results: readonly PromiseSettledResult<unknown>[]): void {
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

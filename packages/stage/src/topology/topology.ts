@@ -1,8 +1,8 @@
-import type { Place, Program, ServerKind, StageContext } from './server-spec.ts';
+import type { ServerAddress, Executable, ServerSpec, StageContext } from './server-spec.ts';
 import type { ServerHandle } from '../stage.ts';
 
 /** Servers that stand together and are handed out as one: one server alone, or a topology. */
-export interface Ensemble<Handle> {
+export interface ServerTopology<Handle> {
   /** How many servers it has; each is given an address. */
   readonly size: number;
   /** Further ports that each server listens on, as distances from its own. */
@@ -10,71 +10,71 @@ export interface Ensemble<Handle> {
   /** Its clients speak UDP, which no fault proxy carries: they are given the servers' own addresses. */
   readonly isDatagram?: true;
   readonly docker:
-    | { readonly stands: true; readonly images: readonly string[] }
-    | { readonly stands: false; readonly why: string };
+    | { readonly available: true; readonly images: readonly string[] }
+    | { readonly available: false; readonly reason: string };
   /** The services of docker-compose.test.yml that are its servers, in the order of their addresses. */
   readonly compose:
-    | { readonly stands: true; readonly services: readonly string[] }
-    | { readonly stands: false; readonly why: string };
+    | { readonly available: true; readonly services: readonly string[] }
+    | { readonly available: false; readonly reason: string };
   /**
    * What stands in its place in Docker and compose, where other servers do what it does; `docker` and
    * `compose` above say nothing then.
    */
-  readonly contained?: Ensemble<Handle>;
+  readonly containerVariant?: ServerTopology<Handle>;
   /** Finds the program of its servers for mode `local`, fetching it if need be. */
-  locate(context: StageContext, signal: AbortSignal): Promise<Program>;
+  locate(context: StageContext, signal: AbortSignal): Promise<Executable>;
   /**
    * What its servers are, in the order of their addresses. Those of a wave start together, once those of
    * the waves before have answered.
    */
-  cast(places: readonly Place[]): readonly (readonly ServerKind[])[];
+  serverSpecs(places: readonly ServerAddress[]): readonly (readonly ServerSpec[])[];
   /** Resolves when the servers, each of which has answered, do together what they are there for. */
-  settle(
+  awaitFormed(
     handles: readonly ServerHandle[],
     context: StageContext,
     signal: AbortSignal,
   ): Promise<void>;
-  present(handles: readonly ServerHandle[], context: StageContext): Handle;
+  toHandle(handles: readonly ServerHandle[], context: StageContext): Handle;
 }
 
 /** How servers stand that compose has brought up: as its file says, so that no option may say otherwise. */
-export function composedAs(
+export function composeServices(
   services: readonly string[],
   given: readonly string[],
-): Ensemble<unknown>['compose'] {
+): ServerTopology<unknown>['compose'] {
   const [option] = given;
-  if (option === undefined) return { stands: true, services };
-  return { stands: false, why: `${option} cannot change what docker-compose.test.yml says` };
+  if (option === undefined) return { available: true, services };
+  return { available: false, reason: `${option} cannot change what docker-compose.test.yml says` };
 }
 
 /** What an ensemble is in a mode. */
-export function standingIn<Handle>(
+export function forMode<Handle>(
   mode: 'docker' | 'local' | 'compose',
-  ensemble: Ensemble<Handle>,
-): Ensemble<Handle> {
-  return mode === 'local' ? ensemble : (ensemble.contained ?? ensemble);
+  ensemble: ServerTopology<Handle>,
+): ServerTopology<Handle> {
+  return mode === 'local' ? ensemble : (ensemble.containerVariant ?? ensemble);
 }
 
 /** An ensemble of one. */
-export function soloist(
-  solo: Pick<Ensemble<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
-    readonly cast: (place: Place) => ServerKind;
+export function singleServer(
+  solo: Pick<ServerTopology<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
+    readonly cast: (place: ServerAddress) => ServerSpec;
   },
-): Omit<Ensemble<ServerHandle>, 'contained'> {
+): Omit<ServerTopology<ServerHandle>, 'containerVariant'> {
   return {
     size: 1,
     portOffsets: [],
     docker: solo.docker,
     compose: solo.compose,
     locate: solo.locate,
-    cast: (places) => [places.map(solo.cast)],
-    settle: () => Promise.resolve(),
-    present: (handles) => member(handles, 0),
+    serverSpecs: (places) => [places.map(solo.cast)],
+    awaitFormed: () => Promise.resolve(),
+    toHandle: (handles) => serverAt(handles, 0),
   };
 }
 
 /** The handle of a server by its place among the addresses. */
-export function member(handles: readonly ServerHandle[], place: number): ServerHandle {
+export function serverAt(handles: readonly ServerHandle[], place: number): ServerHandle {
   const handle = handles[place];
   if (handle === undefined) throw new RangeError(`no server at place ${place}`);
   return handle;

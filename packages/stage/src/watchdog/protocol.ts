@@ -1,7 +1,7 @@
 import type { EngineAddress } from '../system/container-engine.ts';
 
 /** Something that must not outlive the process that opened the stage. */
-export type Ward =
+export type GuardedResource =
   | { readonly type: 'process'; readonly pid: number; readonly birth: string }
   | { readonly type: 'segment'; readonly pidFile: string }
   | { readonly type: 'directory'; readonly path: string }
@@ -15,30 +15,30 @@ export type Ward =
     };
 
 /** What the watchdog is told, one JSON object a line. */
-export type WatchdogOrder =
-  | { readonly type: 'guard'; readonly id: number; readonly ward: Ward }
+export type WatchdogMessage =
+  | { readonly type: 'guard'; readonly id: number; readonly ward: GuardedResource }
   | { readonly type: 'release'; readonly id: number }
-  | { readonly type: 'stands' };
+  | { readonly type: 'ready' };
 
-export function encodeOrder(order: WatchdogOrder): string {
+export function encodeMessage(order: WatchdogMessage): string {
   return `${JSON.stringify(order)}\n`;
 }
 
 /** The line that tells that the stage stands. */
-export const STANDS: string = encodeOrder({ type: 'stands' });
+export const READY: string = encodeMessage({ type: 'ready' });
 
 /** What is still guarded at the end of `orders`; a last line that was cut off is ignored. */
-export function wardsLeft(orders: string): Ward[] {
-  const guarded = new Map<number, Ward>();
+export function remaining(orders: string): GuardedResource[] {
+  const guarded = new Map<number, GuardedResource>();
   for (const line of orders.split('\n').slice(0, -1)) {
-    const order = decodeOrder(line);
+    const order = decodeMessage(line);
     if (order.type === 'guard') guarded.set(order.id, order.ward);
     else if (order.type === 'release') guarded.delete(order.id);
   }
   return [...guarded.values()];
 }
 
-/** Both ends of the pipe are this package's own, so the line is what {@link encodeOrder} made. */
-function decodeOrder(line: string): WatchdogOrder {
+/** Both ends of the pipe are this package's own, so the line is what {@link encodeMessage} made. */
+function decodeMessage(line: string): WatchdogMessage {
   return JSON.parse(line);
 }

@@ -1,5 +1,5 @@
 import { flushCompileCache } from 'node:module';
-import { STANDS } from './protocol.ts';
+import { READY } from './protocol.ts';
 
 /**
  * The program of the watchdog: reads orders until the runner's end of the pipe is closed, by whatever
@@ -20,7 +20,7 @@ async function load(): Promise<Removal> {
 let orders = '';
 for await (const chunk of process.stdin.setEncoding('utf8')) {
   orders += chunk;
-  if (orders.includes(STANDS)) loading ??= load();
+  if (orders.includes(READY)) loading ??= load();
 }
-const { removeLeft } = await (loading ?? load());
-await removeLeft(orders);
+const { removeRemaining } = await (loading ?? load());
+await removeRemaining(orders);

@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { type Clock, sleep, systemClock, withDeadline } from '@holdfast/foundation';
-import { revive } from '../runtime/compose/compose.ts';
+import { ensureRunning } from '../runtime/compose/compose.ts';
 import { removeContainers } from '../system/container-engine.ts';
 import { unmount } from '../limits/disk.ts';
-import { removeGroup } from '../limits/cgroup.ts';
+import { removeCgroup } from '../limits/cgroup.ts';
 import { removeSegment } from '../system/shared-memory.ts';
 import { listWorkingIn, readProcess } from '../system/process-table.ts';
 import { isAlive, killTree } from '../system/process-tree.ts';
-import { type Ward, wardsLeft } from './protocol.ts';
+import { type GuardedResource, remaining } from './protocol.ts';
 
 /** How long the removal as a whole may take. */
 const REMOVAL_TIMEOUT_MS = 30_000;
@@ -16,11 +16,11 @@ const POLL_MS = 10;
 const CONTAINER_SWEEPS = 5;
 const SWEEP_PAUSE_MS = 500;
 
-async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<void> {
+async function remove(clock: Clock, ward: GuardedResource, signal: AbortSignal): Promise<void> {
   switch (ward.type) {
     case 'process': {
-      if (readProcess(ward.pid)?.birth !== ward.birth) return;
-      await killWhole(clock, [ward.pid], signal);
+      if (readProcess(ward.pid)?.startTime !== ward.birth) return;
+      await killTrees(clock, [ward.pid], signal);
       return;
     }
     case 'segment':
@@ -30,13 +30,13 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
       await unmount(ward.path);
       return;
     case 'cgroup':
-      await removeGroup(ward.path);
+      await removeCgroup(ward.path);
       return;
     case 'directory':
       await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
       return;
     case 'composed':
-      await revive(ward.engine, ward.container, signal);
+      await ensureRunning(ward.engine, ward.container, signal);
       return;
     case 'containers':
       for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
@@ -47,7 +47,7 @@ async function remove(clock: Clock, ward: Ward, signal: AbortSignal): Promise<vo
   }
 }
 
-async function killWhole(
+async function killTrees(
   clock: Clock,
   pids: readonly number[],
   signal: AbortSignal,
@@ -57,8 +57,8 @@ async function killWhole(
 }
 
 /** Removes what is still guarded at the end of a watchdog's orders. */
-export async function removeLeft(orders: string): Promise<void> {
-  const wards = wardsLeft(orders);
+export async function removeRemaining(orders: string): Promise<void> {
+  const wards = remaining(orders);
   // One that was started in the very moment of the runner's end could not be told of any more; but it works
   // in a folder that was.
   const unannounced = wards.flatMap((ward) =>
@@ -66,7 +66,7 @@ export async function removeLeft(orders: string): Promise<void> {
   );
   // Processes first: one that still runs would write into its folder while it is removed. The folder tells
   // of the segment.
-  const order: readonly Ward['type'][] = [
+  const order: readonly GuardedResource['type'][] = [
     'process',
     'segment',
     'cgroup',
@@ -77,7 +77,7 @@ export async function removeLeft(orders: string): Promise<void> {
   ];
   const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
   await withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
-    killWhole(systemClock, unannounced, signal),
+    killTrees(systemClock, unannounced, signal),
   ).catch(() => undefined);
   for (const type of order) {
     const removals = wards

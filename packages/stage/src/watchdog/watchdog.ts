@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Clock, settlesWithin } from '@holdfast/foundation';
 import { compileCache } from '../system/compile-cache.ts';
-import { STANDS, type Ward, encodeOrder } from './protocol.ts';
+import { READY, type GuardedResource, encodeMessage } from './protocol.ts';
 
 /**
  * A process of its own that notices the end of this one, a SIGKILL included, by the end of the pipe
@@ -10,9 +10,9 @@ import { STANDS, type Ward, encodeOrder } from './protocol.ts';
  */
 export interface Watchdog {
   /** Guards `ward` until the returned function is called. */
-  guard(ward: Ward): () => void;
+  guard(ward: GuardedResource): () => void;
   /** Tells it that the stage stands, so that it may take the time to prepare. */
-  stands(): void;
+  ready(): void;
   /** Ends the watchdog; what is still guarded is removed first. */
   close(): Promise<void>;
 }
@@ -65,12 +65,12 @@ export function openWatchdog(clock: Clock): Watchdog {
     guard(ward) {
       const id = (lastId += 1);
       guarded.add(id);
-      child.stdin.write(encodeOrder({ type: 'guard', id, ward }));
+      child.stdin.write(encodeMessage({ type: 'guard', id, ward }));
       return () => {
-        if (guarded.delete(id)) child.stdin.write(encodeOrder({ type: 'release', id }));
+        if (guarded.delete(id)) child.stdin.write(encodeMessage({ type: 'release', id }));
       };
     },
-    stands: () => void child.stdin.write(STANDS),
+    ready: () => void child.stdin.write(READY),
     close: () => (closed ??= close()),
   };
 }

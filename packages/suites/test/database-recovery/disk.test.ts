@@ -122,6 +122,9 @@ scenario(
 
 function isCannot(error: unknown): boolean {
   return (
-    typeof error === 'object' && error !== null && 'code' in error && error.code === 'STAGE_FAULT_UNSUPPORTED'
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    error.code === 'STAGE_FAULT_UNSUPPORTED'
   );
 }

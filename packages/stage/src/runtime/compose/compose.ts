@@ -3,17 +3,17 @@ import { type EngineAddress, askEngine } from '../../system/container-engine.ts'
 import { followContainer, readLogs } from '../docker/container-lifecycle.ts';
 import { containerMemory } from '../docker/memory.ts';
 import { containerPackets } from '../docker/packets.ts';
-import type { ServerKind, StageContext } from '../../topology/server-spec.ts';
+import type { ServerSpec, StageContext } from '../../topology/server-spec.ts';
 import type { ServerDriver } from '../../handle/server.ts';
-import { type ComposedServer, fieldOf, findService } from './project.ts';
+import { type ComposeServer, fieldOf, findService } from './project.ts';
 
 /**
  * Takes over a container that compose has brought up. It is broken like any other, and given back running:
  * at the end of the stage, or of the runner.
  */
-export function seatComposed(
-  kind: ServerKind,
-  server: ComposedServer,
+export function createComposeDriver(
+  kind: ServerSpec,
+  server: ComposeServer,
   { logMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
 ): ServerDriver {
@@ -31,12 +31,12 @@ export function seatComposed(
         unguard = watchdog.guard({ type: 'composed', engine, container });
         isAdopted = false;
       }
-      await revive(engine, container, signal);
+      await ensureRunning(engine, container, signal);
       await packets.renew(signal);
       return followContainer(engine, container, kind.stopSignal);
     },
     async probe(signal) {
-      if (!isAdopted) await kind.adopt?.(address, signal);
+      if (!isAdopted) await kind.configureExisting?.(address, signal);
       isAdopted = true;
       return kind.probe(address, signal);
     },
@@ -47,8 +47,8 @@ export function seatComposed(
       const printed = await readLogs(engine, container, signal);
       return printed.subarray(-logMaxBytes).toString('utf8');
     },
-    giveBack: (signal) => revive(engine, container, signal),
-    discard() {
+    detach: (signal) => ensureRunning(engine, container, signal),
+    cleanUp() {
       unguard();
       return Promise.resolve();
     },
@@ -56,7 +56,7 @@ export function seatComposed(
 }
 
 /** Lets a container run, whatever state it was left in. */
-export async function revive(
+export async function ensureRunning(
   engine: EngineAddress,
   container: string,
   signal: AbortSignal,

@@ -1,9 +1,9 @@
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
-import type { DockerVerdict } from '../docker/availability.ts';
+import type { DockerAvailability } from '../docker/availability.ts';
 import type { Address, Environment } from '../../topology/server-spec.ts';
 
 /** A server of docker-compose.test.yml that has been brought up. */
-export interface ComposedServer {
+export interface ComposeServer {
   readonly service: string;
   readonly project: string;
   readonly container: string;
@@ -16,34 +16,34 @@ const SERVICE_LABEL = 'com.docker.compose.service';
 const PROJECT_LABEL = 'com.docker.compose.project';
 
 /** The services that were brought up, or why one of them cannot be had. */
-export type ComposeVerdict =
+export type ComposeAvailability =
   | {
-      readonly stands: true;
+      readonly available: true;
       readonly engine: EngineAddress;
-      readonly servers: ReadonlyMap<string, ComposedServer>;
+      readonly servers: ReadonlyMap<string, ComposeServer>;
     }
-  | Extract<DockerVerdict, { stands: false }>;
+  | Extract<DockerAvailability, { available: false }>;
 
 /** Looks for the containers of services in a compose project that is up. */
-export async function judgeCompose(
+export async function findServices(
   engine: EngineAddress,
   services: readonly string[],
   env: Environment,
   signal: AbortSignal,
-): Promise<ComposeVerdict> {
-  const servers = new Map<string, ComposedServer>();
+): Promise<ComposeAvailability> {
+  const servers = new Map<string, ComposeServer>();
   for (const service of services) {
     const found = await findService(engine, service, env['COMPOSE_PROJECT_NAME'], signal);
     if (found === undefined) {
       return {
-        stands: false,
-        why: `no container of the service '${service}' of docker-compose.test.yml is there`,
-        wayOut: `Bring it up: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
+        available: false,
+        reason: `no container of the service '${service}' of docker-compose.test.yml is there`,
+        remedy: `Bring it up: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
       };
     }
     servers.set(service, found);
   }
-  return { stands: true, engine, servers };
+  return { available: true, engine, servers };
 }
 
 /** The container that a service has now; compose gives it another one whenever it recreates it. */
@@ -52,7 +52,7 @@ export async function findService(
   service: string,
   project: string | undefined,
   signal: AbortSignal,
-): Promise<ComposedServer | undefined> {
+): Promise<ComposeServer | undefined> {
   const label = [`${SERVICE_LABEL}=${service}`, PORT_LABEL];
   if (project !== undefined && project !== '') label.push(`${PROJECT_LABEL}=${project}`);
   const path = `/containers/json?all=1&filters=${encodeURIComponent(JSON.stringify({ label }))}`;
@@ -60,7 +60,7 @@ export async function findService(
   return serverIn(service, JSON.parse(listed.toString('utf8')));
 }
 
-function serverIn(service: string, listed: unknown): ComposedServer | undefined {
+function serverIn(service: string, listed: unknown): ComposeServer | undefined {
   const [first]: unknown[] = Array.isArray(listed) ? listed : [];
   const id = fieldOf(first, 'Id');
   const labels = fieldOf(first, 'Labels');

@@ -8,16 +8,16 @@ import type { Environment } from '../../topology/server-spec.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
 /** Whether Docker can stand here; if not, why, and what can be done about it. */
-export type DockerVerdict =
-  | { readonly stands: true; readonly engine: EngineAddress }
+export type DockerAvailability =
+  | { readonly available: true; readonly engine: EngineAddress }
   | {
-      readonly stands: false;
-      readonly why: string;
-      readonly wayOut: string;
+      readonly available: false;
+      readonly reason: string;
+      readonly remedy: string;
       readonly cause?: unknown;
     };
 
-export interface VerdictOptions {
+export interface DockerCheckOptions {
   readonly clock: Clock;
   /** How long pulling one image may take. */
   readonly fetchTimeoutMs: number;
@@ -29,26 +29,26 @@ export interface VerdictOptions {
 const ENGINE_TIMEOUT_MS = 3_000;
 
 /** Looks for an engine on this machine and for the images in it, pulling what is missing. */
-export async function judgeDocker(
+export async function checkDocker(
   images: readonly string[],
-  options: VerdictOptions,
-): Promise<DockerVerdict> {
+  options: DockerCheckOptions,
+): Promise<DockerAvailability> {
   const { engines, obstacle } = await findEngines(options.env);
   let cause: unknown;
   for (const engine of engines) {
     try {
-      await answersPing(engine, options);
+      await ping(engine, options);
     } catch (error) {
       options.signal.throwIfAborted();
       cause = error;
       continue;
     }
-    return judgeImages(engine, images, options);
+    return pullImages(engine, images, options);
   }
   return {
-    stands: false,
-    why: obstacle ?? 'no container engine answers on this machine',
-    wayOut: `Start an engine on this machine, or use mode 'local' (HOLDFAST_STAGE=local)`,
+    available: false,
+    reason: obstacle ?? 'no container engine answers on this machine',
+    remedy: `Start an engine on this machine, or use mode 'local' (HOLDFAST_STAGE=local)`,
     cause,
   };
 }
@@ -89,21 +89,18 @@ export function parseDockerHost(value: string): EngineAddress | undefined {
   return { host: url.hostname, port: url.port === '' ? 2375 : Number(url.port) };
 }
 
-async function answersPing(
-  engine: EngineAddress,
-  { clock, signal }: VerdictOptions,
-): Promise<void> {
+async function ping(engine: EngineAddress, { clock, signal }: DockerCheckOptions): Promise<void> {
   const late = (): Error => new Error(`the engine said nothing in ${ENGINE_TIMEOUT_MS} ms`);
   await withDeadline(clock, ENGINE_TIMEOUT_MS, signal, late, (limit) =>
     askEngine(engine, { method: 'GET', path: '/_ping', signal: limit }),
   );
 }
 
-async function judgeImages(
+async function pullImages(
   engine: EngineAddress,
   images: readonly string[],
-  { clock, signal, fetchTimeoutMs, env }: VerdictOptions,
-): Promise<DockerVerdict> {
+  { clock, signal, fetchTimeoutMs, env }: DockerCheckOptions,
+): Promise<DockerAvailability> {
   for (const image of images) {
     try {
       if (await hasImage(engine, image, signal)) continue;
@@ -114,13 +111,13 @@ async function judgeImages(
       );
       // A pull may also fail after the engine has answered 200 for its beginning.
       if (await hasImage(engine, image, signal)) continue;
-      return missing(image, env);
+      return imageMissing(image, env);
     } catch (error) {
       signal.throwIfAborted();
-      return missing(image, env, error);
+      return imageMissing(image, env, error);
     }
   }
-  return { stands: true, engine };
+  return { available: true, engine };
 }
 
 async function hasImage(
@@ -137,11 +134,11 @@ async function hasImage(
   }
 }
 
-function missing(image: string, env: Environment, cause?: unknown): DockerVerdict {
+function imageMissing(image: string, env: Environment, cause?: unknown): DockerAvailability {
   return {
-    stands: false,
-    why: `the image ${image} is not in the engine and could not be pulled`,
-    wayOut:
+    available: false,
+    reason: `the image ${image} is not in the engine and could not be pulled`,
+    remedy:
       `Pull it, name another one in ${variableOf(image, env)}, build a stand-in with images/build.sh, ` +
       `or use mode 'local' (HOLDFAST_STAGE=local)`,
     cause,

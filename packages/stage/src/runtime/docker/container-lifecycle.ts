@@ -1,5 +1,5 @@
 import { engineStatus } from '../../errors.ts';
-import type { Life } from '../../handle/server.ts';
+import type { ServerInstance } from '../../handle/server.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
 /** How often a pause that the engine could not bring about is asked for. */
@@ -10,7 +10,7 @@ export function followContainer(
   engine: EngineAddress,
   id: string,
   stopSignal: NodeJS.Signals = 'SIGTERM',
-): Life {
+): ServerInstance {
   const tell = async (verb: string, signal: AbortSignal): Promise<void> => {
     await askEngine(engine, { method: 'POST', path: `/containers/${id}/${verb}`, signal });
   };
@@ -33,7 +33,7 @@ export function followContainer(
     }
   };
   return {
-    ended: untilEnded(engine, id),
+    ended: waitUntilEnded(engine, id),
     terminate: (signal) => send(stopSignal, signal),
     kill: (signal) => send('SIGKILL', signal),
     freeze: (signal) => pause(signal),
@@ -42,7 +42,7 @@ export function followContainer(
 }
 
 /** The engine answers this request when the container ends, or is removed; then the request ends. */
-async function untilEnded(engine: EngineAddress, id: string): Promise<string> {
+async function waitUntilEnded(engine: EngineAddress, id: string): Promise<string> {
   try {
     const answer = await askEngine(engine, {
       method: 'POST',

@@ -1,4 +1,4 @@
-import type { Address, Container } from '../../topology/server-spec.ts';
+import type { Address, ContainerSpec } from '../../topology/server-spec.ts';
 
 export interface ContainerOptions {
   readonly address: Address;
@@ -14,7 +14,7 @@ const LOG_FILES = '2';
 
 /** Creates and starts a container, and resolves with its id. Its first answer is not waited for. */
 export async function startContainer(
-  container: Container,
+  container: ContainerSpec,
   { address, labels, logMaxBytes, mounts }: ContainerOptions,
 ): Promise<string> {
   // Only here: whoever stands on local processes never loads it.

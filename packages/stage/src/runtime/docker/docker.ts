@@ -1,19 +1,24 @@
 import { abortable } from '@holdfast/foundation';
 import { engineStatus } from '../../errors.ts';
-import type { Address, Container, ServerKind, StageContext } from '../../topology/server-spec.ts';
+import type {
+  Address,
+  ContainerSpec,
+  ServerSpec,
+  StageContext,
+} from '../../topology/server-spec.ts';
 import type { ServerDriver } from '../../handle/server.ts';
 import { containerNetwork } from './network-attachment.ts';
 import { startContainer } from './container.ts';
 import { type EngineAddress, askEngine, removeContainers } from '../../system/container-engine.ts';
 import { followContainer, readLogs } from './container-lifecycle.ts';
 import { containerMemory } from './memory.ts';
-import { makeHostDisk } from './host-disk.ts';
+import { createHostDisk } from './host-disk.ts';
 import { containerPackets } from './packets.ts';
 
 /** Provides for one server as a container that listens on 127.0.0.1. */
-export async function seatInDocker(
-  kind: ServerKind,
-  container: Container,
+export async function createDockerDriver(
+  kind: ServerSpec,
+  container: ContainerSpec,
   address: Address,
   { id: stage, logMaxBytes, diskMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
@@ -21,7 +26,7 @@ export async function seatInDocker(
   const hostDisk =
     diskMaxBytes === undefined
       ? undefined
-      : await makeHostDisk(kind.name, container, diskMaxBytes, watchdog);
+      : await createHostDisk(kind.name, container, diskMaxBytes, watchdog);
   const labels = {
     'holdfast.stage': stage,
     'holdfast.server': kind.name,
@@ -53,11 +58,11 @@ export async function seatInDocker(
       const printed = await readLogs(engine, id, limit);
       return printed.subarray(-logMaxBytes).toString('utf8');
     },
-    async discard(limit) {
+    async cleanUp(limit) {
       // A creation that was given up goes on by itself; what it brings must be there to be removed.
       await abortable(Promise.allSettled([creation]), limit);
       await removeContainers(engine, filters, limit);
-      await hostDisk?.discard();
+      await hostDisk?.cleanUp();
       release();
     },
   };

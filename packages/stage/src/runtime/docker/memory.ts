@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { StageCannotError } from '../../errors.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import type { MemoryControl } from '../../limits/server-limits.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
@@ -12,8 +12,8 @@ export function containerMemory(
   const path = (verb: string): string => {
     const id = container();
     if (id !== undefined) return `/containers/${id}/${verb}`;
-    const why = 'it has no container yet';
-    throw new StageCannotError(server, 'bound its memory', why, 'Start it first');
+    const reason = 'it has no container yet';
+    throw new FaultUnsupportedError(server, 'bound its memory', reason, 'Start it first');
   };
   return {
     async limit(bytes, signal) {

@@ -1,5 +1,5 @@
 import { fieldOf } from '../compose/project.ts';
-import { StageCannotError } from '../../errors.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import type { NetworkControl } from '../../limits/server-limits.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
@@ -34,9 +34,9 @@ export function containerNetwork(
       );
       const networks = Object(fieldOf(fieldOf(said, 'NetworkSettings'), 'Networks'));
       if ('host' in networks) {
-        const why = 'its container shares the network of the machine';
-        const wayOut = 'Cut it off by its link: stage.network.cut(server)';
-        throw new StageCannotError(server, 'take its network away', why, wayOut);
+        const reason = 'its container shares the network of the machine';
+        const remedy = 'Cut it off by its link: stage.network.cut(server)';
+        throw new FaultUnsupportedError(server, 'take its network away', reason, remedy);
       }
       taken = Object.entries(networks).map(([network, endpoint]) => ({
         network,

@@ -1,5 +1,5 @@
 import { fieldOf } from '../compose/project.ts';
-import { type Discipline, networkPackets } from '../../limits/packets.ts';
+import { type PacketTool, createPacketControl } from '../../limits/packets.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
 /**
@@ -10,8 +10,8 @@ export function containerPackets(
   server: string,
   engine: EngineAddress,
   container: () => string | undefined,
-  discipline?: Discipline,
-): ReturnType<typeof networkPackets> {
+  discipline?: PacketTool,
+): ReturnType<typeof createPacketControl> {
   const network = {
     async processId(signal: AbortSignal): Promise<number> {
       const path = `/containers/${container()}/json`;
@@ -19,7 +19,7 @@ export function containerPackets(
       const pid = fieldOf(fieldOf(JSON.parse(said.toString('utf8')), 'State'), 'Pid');
       return typeof pid === 'number' ? pid : 0;
     },
-    isStruck: (device: string) => device !== 'lo',
+    affects: (device: string) => device !== 'lo',
   };
-  return networkPackets(server, network, discipline);
+  return createPacketControl(server, network, discipline);
 }

@@ -1,6 +1,6 @@
 import { prepareClock } from '@holdfast/faults';
 import { isHoldfastError } from '@holdfast/foundation';
-import { StageCannotError } from '../../errors.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import type { ClockControl } from '../../handle/server-clock.ts';
 
 /** A clock for one server, and how it comes to read it. */
@@ -11,7 +11,7 @@ export interface LocalClock extends ClockControl {
 
 /**
  * @param directory where what the server has to find is put; it goes with the server's folder.
- * @throws StageCannotError with the reason
+ * @throws FaultUnsupportedError with the reason
  */
 export async function createLocalClock(
   name: string,
@@ -28,7 +28,13 @@ export async function createLocalClock(
     };
   } catch (error) {
     if (!isHoldfastError(error) || error.code !== 'HOST_FAULT_UNAVAILABLE') throw error;
-    const wayOut = `Leave out 'serverClocks', or see planHostFault('clock') of @holdfast/faults`;
-    throw new StageCannotError(name, 'give it a clock of its own', error.message, wayOut, error);
+    const remedy = `Leave out 'serverClocks', or see planHostFault('clock') of @holdfast/faults`;
+    throw new FaultUnsupportedError(
+      name,
+      'give it a clock of its own',
+      error.message,
+      remedy,
+      error,
+    );
   }
 }

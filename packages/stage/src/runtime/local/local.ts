@@ -3,27 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { removeSegment } from '../../system/shared-memory.ts';
-import { makeOwnFolder } from '../../watchdog/temp-directory.ts';
-import type { Address, Program, ServerKind, StageContext } from '../../topology/server-spec.ts';
+import { createTempDirectory } from '../../watchdog/temp-directory.ts';
+import type { Address, Executable, ServerSpec, StageContext } from '../../topology/server-spec.ts';
 import type { ServerDriver } from '../../handle/server.ts';
 import { type LocalClock, createLocalClock } from './clock.ts';
-import { ballastIn, mountDisk, unmount } from '../../limits/disk.ts';
-import { keepNewest, readNewest } from './log-file.ts';
+import { createBallast, mountDisk, unmount } from '../../limits/disk.ts';
+import { truncateToNewest, readNewest } from './log-file.ts';
 import { createLocalMemory } from './memory.ts';
-import { createOwnNetwork } from './network-namespace.ts';
+import { createNetworkNamespace } from './network-namespace.ts';
 import { launchProcess } from './process.ts';
 
 /** Provides for one server as a process of this machine, in a folder of its own that goes with it. */
-export async function seatLocally(
-  kind: ServerKind,
+export async function createLocalDriver(
+  kind: ServerSpec,
   address: Address,
-  program: Program,
+  program: Executable,
   context: StageContext,
   limit: AbortSignal,
 ): Promise<ServerDriver> {
   const { clock, watchdog, logMaxBytes, diskMaxBytes } = context;
-  const { parent = tmpdir(), segmentFile } = kind.local;
-  const own = await makeOwnFolder(join(parent, 'holdfast-stage-'), watchdog);
+  const { parentDirectory = tmpdir(), sharedMemoryFile } = kind.local;
+  const own = await createTempDirectory(join(parentDirectory, 'holdfast-stage-'), watchdog);
   const home = own.path;
   const releases: (() => void)[] = [];
   // Its own user must find the way to what it owns in there.
@@ -36,10 +36,10 @@ export async function seatLocally(
     await mountDisk(kind.name, directory, diskMaxBytes);
   }
   const memory = createLocalMemory(kind.name, randomUUID(), watchdog);
-  const pidFile = segmentFile === undefined ? undefined : join(directory, segmentFile);
+  const pidFile = sharedMemoryFile === undefined ? undefined : join(directory, sharedMemoryFile);
   if (pidFile !== undefined) releases.push(watchdog.guard({ type: 'segment', pidFile }));
   const log = join(home, 'server.log');
-  const args = await kind.local.arrange(directory, address);
+  const args = await kind.local.prepare(directory, address);
   const wallClock: LocalClock | undefined = context.serverClocks
     ? await createLocalClock(kind.name, program.file, home)
     : undefined;
@@ -48,13 +48,13 @@ export async function seatLocally(
   const standsAlone = kind.container?.port !== undefined;
   const network =
     context.serverNetworks && standsAlone
-      ? await createOwnNetwork(kind.name, address, limit)
+      ? await createNetworkNamespace(kind.name, address, limit)
       : undefined;
   const { stopSignal = 'SIGTERM' } = kind;
   let isComplete = false;
   return {
     async launch() {
-      await keepNewest(log, logMaxBytes);
+      await truncateToNewest(log, logMaxBytes);
       const direct = { program: { ...program, env }, args };
       const life = await launchProcess({
         ...(network?.enter(direct.program, args) ?? direct),
@@ -68,7 +68,7 @@ export async function seatLocally(
           return memory.launched(pid);
         },
       });
-      if (!isComplete) kind.local.complete?.(directory);
+      if (!isComplete) kind.local.afterFirstLaunch?.(directory);
       isComplete = true;
       return life;
     },
@@ -76,14 +76,14 @@ export async function seatLocally(
     memory: process.platform === 'linux' ? memory : undefined,
     network,
     packets: network?.packets,
-    disk: diskMaxBytes === undefined ? undefined : ballastIn(directory),
+    disk: diskMaxBytes === undefined ? undefined : createBallast(directory),
     probe: (patience) => kind.probe(address, patience),
     log: async () => (await readNewest(log, logMaxBytes)).toString('utf8'),
-    async discard() {
+    async cleanUp() {
       if (pidFile !== undefined) await removeSegment(pidFile);
-      await memory.discard();
+      await memory.cleanUp();
       await wallClock?.clock.close();
-      await network?.discard();
+      await network?.cleanUp();
       if (diskMaxBytes !== undefined) await unmount(directory);
       await own.remove();
       for (const release of releases) release();

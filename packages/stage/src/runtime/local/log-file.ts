@@ -14,6 +14,6 @@ export async function readNewest(path: string, maxBytes: number): Promise<Buffer
 }
 
 /** Cuts a file down to its newest `maxBytes`; for the time nobody writes to it. */
-export async function keepNewest(path: string, maxBytes: number): Promise<void> {
+export async function truncateToNewest(path: string, maxBytes: number): Promise<void> {
   await writeFile(path, await readNewest(path, maxBytes));
 }

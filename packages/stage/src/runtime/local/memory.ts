@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { StageCannotError } from '../../errors.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import { listTree } from '../../system/process-tree.ts';
 import type { MemoryControl } from '../../limits/server-limits.ts';
 import type { Watchdog } from '../../watchdog/watchdog.ts';
-import { type MemoryGroup, createMemoryGroup, removeGroup } from '../../limits/cgroup.ts';
+import { type Cgroup, createCgroup, removeCgroup } from '../../limits/cgroup.ts';
 
 /** Bounds the memory of a server that runs as processes of this machine, over its restarts. */
 export interface LocalMemory extends MemoryControl {
   /** Tells of each new run; what is bound stays bound. */
   launched(pid: number): Promise<void>;
-  discard(): Promise<void>;
+  cleanUp(): Promise<void>;
 }
 
 /**
@@ -21,15 +21,15 @@ export function createLocalMemory(
   server: string,
   id: string,
   watchdog: Watchdog,
-  newGroup: typeof createMemoryGroup = createMemoryGroup,
+  newGroup: typeof createCgroup = createCgroup,
 ): LocalMemory {
   let root: number | undefined;
-  let group: Promise<MemoryGroup | undefined> | undefined;
+  let group: Promise<Cgroup | undefined> | undefined;
   let release = (): void => undefined;
   let boundBytes: number | undefined;
 
-  const theGroup = (): Promise<MemoryGroup | undefined> => (group ??= makeGroup());
-  const makeGroup = async (): Promise<MemoryGroup | undefined> => {
+  const theGroup = (): Promise<Cgroup | undefined> => (group ??= makeGroup());
+  const makeGroup = async (): Promise<Cgroup | undefined> => {
     const made = await newGroup(`holdfast-${id}`, (path) => {
       release = watchdog.guard({ type: 'cgroup', path });
     });
@@ -43,14 +43,14 @@ export function createLocalMemory(
       root = pid;
       await (await group)?.join(pid);
       if (boundBytes !== undefined && (await group) === undefined) {
-        await boundSpace(server, pid, boundBytes);
+        await limitAddressSpace(server, pid, boundBytes);
       }
     },
     async limit(bytes) {
       const made = await theGroup();
       if (made !== undefined) await made.limit(bytes);
       else if (root !== undefined) {
-        for (const pid of listTree(root)) await boundSpace(server, pid, bytes);
+        for (const pid of listTree(root)) await limitAddressSpace(server, pid, bytes);
       }
       boundBytes = bytes;
     },
@@ -59,16 +59,20 @@ export function createLocalMemory(
       if (made !== undefined) return made.usedBytes();
       return root === undefined ? 0 : (await memoryOf(root)).resident;
     },
-    async discard() {
+    async cleanUp() {
       const made = await group;
-      if (made !== undefined) await removeGroup(made.path);
+      if (made !== undefined) await removeCgroup(made.path);
       release();
     },
   };
 }
 
 /** Lets a process take as much more address space as it has memory left below the bound. */
-async function boundSpace(server: string, pid: number, bytes: number | undefined): Promise<void> {
+async function limitAddressSpace(
+  server: string,
+  pid: number,
+  bytes: number | undefined,
+): Promise<void> {
   const { size, resident } = await memoryOf(pid);
   // A session that has ended meanwhile.
   if (size === 0) return;
@@ -77,9 +81,9 @@ async function boundSpace(server: string, pid: number, bytes: number | undefined
     // The soft limit alone: the hard one could not be raised again.
     execFile('prlimit', ['--pid', String(pid), `--as=${space}:`], (failure) => {
       if (failure === null) return resolve();
-      const why = `neither a memory cgroup can be made nor prlimit be used (${failure.code})`;
-      const wayOut = `Run as root, install util-linux, or use mode 'docker'`;
-      return reject(new StageCannotError(server, 'bound its memory', why, wayOut, failure));
+      const reason = `neither a memory cgroup can be made nor prlimit be used (${failure.code})`;
+      const remedy = `Run as root, install util-linux, or use mode 'docker'`;
+      return reject(new FaultUnsupportedError(server, 'bound its memory', reason, remedy, failure));
     });
   });
 }

@@ -2,55 +2,69 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from '../../system/command.ts';
+import {
+  type CommandCheck,
+  HAS_NSENTER,
+  commandFailure,
+  firstFailedCheck,
+} from '../../system/command.ts';
 import { abortable } from '@holdfast/foundation';
-import { StageCannotError } from '../../errors.ts';
-import { networkPackets } from '../../limits/packets.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
+import { createPacketControl } from '../../limits/packets.ts';
 import type { NetworkControl, PacketControl } from '../../limits/server-limits.ts';
-import type { Address, Program } from '../../topology/server-spec.ts';
+import type { Address, Executable } from '../../topology/server-spec.ts';
 import { compileCache } from '../../system/compile-cache.ts';
 
 /**
  * A network of its own for one process, as a container has. What comes to the server's address on this
  * machine is carried in there, where the server listens at the same one.
  */
-export interface OwnNetwork extends NetworkControl {
+export interface NetworkNamespace extends NetworkControl {
   readonly packets: PacketControl;
   /** How a program is started in there. */
-  enter(program: Program, args: readonly string[]): { program: Program; args: readonly string[] };
-  discard(): Promise<void>;
+  enter(
+    program: Executable,
+    args: readonly string[],
+  ): { program: Executable; args: readonly string[] };
+  cleanUp(): Promise<void>;
 }
 
 /** What is tried before anything stands. */
-const CHECKS: readonly Check[] = [
+const CHECKS: readonly CommandCheck[] = [
   HAS_NSENTER,
-  { command: ['ip', '-V'], wayOut: `Install it: 'apt-get install iproute2'` },
-  { command: ['unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'], wayOut: 'Run as root' },
+  { command: ['ip', '-V'], remedy: `Install it: 'apt-get install iproute2'` },
+  { command: ['unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'], remedy: 'Run as root' },
 ];
-const OTHERWISE = `or leave out 'serverNetworks'`;
+const ALTERNATIVE = `or leave out 'serverNetworks'`;
 
 /**
  * Why a server cannot have a network of its own here, and what to do about it; tried where nobody is.
  * @param failureOf runs a command and says how it failed.
  */
-export async function ownNetworkObstacle(
+export async function checkNetworkNamespace(
   signal?: AbortSignal,
   failureOf?: typeof commandFailure,
-): Promise<{ why: string; wayOut: string } | undefined> {
-  if (process.platform !== 'linux') return { why: 'it takes Linux', wayOut: `Use mode 'docker'` };
-  return firstObstacle(CHECKS, signal, failureOf);
+): Promise<{ reason: string; remedy: string } | undefined> {
+  if (process.platform !== 'linux')
+    return { reason: 'it takes Linux', remedy: `Use mode 'docker'` };
+  return firstFailedCheck(CHECKS, signal, failureOf);
 }
 
-/** @throws StageCannotError where this machine cannot */
-export async function createOwnNetwork(
+/** @throws FaultUnsupportedError where this machine cannot */
+export async function createNetworkNamespace(
   name: string,
   address: Address,
   limit: AbortSignal,
-): Promise<OwnNetwork> {
-  const cannot = (why: string, wayOut: string): StageCannotError =>
-    new StageCannotError(name, 'give it a network of its own', why, `${wayOut}, ${OTHERWISE}`);
-  const obstacle = await ownNetworkObstacle(limit);
-  if (obstacle !== undefined) throw cannot(obstacle.why, obstacle.wayOut);
+): Promise<NetworkNamespace> {
+  const cannot = (reason: string, remedy: string): FaultUnsupportedError =>
+    new FaultUnsupportedError(
+      name,
+      'give it a network of its own',
+      reason,
+      `${remedy}, ${ALTERNATIVE}`,
+    );
+  const obstacle = await checkNetworkNamespace(limit);
+  if (obstacle !== undefined) throw cannot(obstacle.reason, obstacle.remedy);
   // It holds the network for as long as its input is open, which is at most as long as this process.
   const script = 'ip link set lo up && echo ready && exec cat';
   const holder = spawn('unshare', ['--net', 'sh', '-c', script], {
@@ -64,24 +78,24 @@ export async function createOwnNetwork(
   if (holder.exitCode !== null)
     throw cannot(`'unshare' ended with ${holder.exitCode}`, 'Run as root');
   const inside = `--net=/proc/${holder.pid}/ns/net`;
-  letGo(holder);
-  const carrier = await startCarrier(inside, address, limit).catch((error: unknown) => {
+  unrefChild(holder);
+  const carrier = await startPortForwarder(inside, address, limit).catch((error: unknown) => {
     holder.stdin.end();
     throw error;
   });
 
   const setDevice = async (state: 'up' | 'down', signal: AbortSignal): Promise<void> => {
     const args = [inside, 'ip', 'link', 'set', 'lo', state];
-    const why = await commandFailure('nsenter', args, signal);
-    if (why !== undefined) {
-      throw new StageCannotError(name, `put its network ${state}`, why, 'Run as root');
+    const reason = await commandFailure('nsenter', args, signal);
+    if (reason !== undefined) {
+      throw new FaultUnsupportedError(name, `put its network ${state}`, reason, 'Run as root');
     }
   };
   return {
-    packets: networkPackets(name, {
+    packets: createPacketControl(name, {
       processId: () => Promise.resolve(holder.pid ?? 0),
       // Everything goes by it, what clients send and what they get.
-      isStruck: (device) => device === 'lo',
+      affects: (device) => device === 'lo',
     }),
     enter({ file, env, user }, args) {
       // In this order: who is not root may not enter.
@@ -94,9 +108,9 @@ export async function createOwnNetwork(
     },
     async connect(signal) {
       await setDevice('up', signal);
-      await carrier.carry(signal);
+      await carrier.accept(signal);
     },
-    async discard() {
+    async cleanUp() {
       holder.stdin.end();
       await Promise.all([held, carrier.end()]);
     },
@@ -104,19 +118,19 @@ export async function createOwnNetwork(
 }
 
 /** Listens on this machine and dials in there: a process has sockets of the network it was made in. */
-interface Carrier {
+interface PortForwarder {
   /** From now on what comes to the address is carried. */
-  carry(signal: AbortSignal): Promise<void>;
+  accept(signal: AbortSignal): Promise<void>;
   /** Resets what is carried, and has what comes refused. */
   cut(signal: AbortSignal): Promise<void>;
   end(): Promise<void>;
 }
 
-async function startCarrier(
+async function startPortForwarder(
   inside: string,
   { host, port }: Address,
   limit: AbortSignal,
-): Promise<Carrier> {
+): Promise<PortForwarder> {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const script = fileURLToPath(new URL(`./port-forwarder-main${extension}`, import.meta.url));
   const child = spawn('nsenter', [inside, process.execPath, script, host, String(port)], {
@@ -124,7 +138,7 @@ async function startCarrier(
     env: compileCache(process.env),
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
-  letGo(child);
+  unrefChild(child);
   const ended = once(child, 'exit').then(() => undefined);
   // What cannot be sent is noticed by the end of whom it was for.
   child.on('error', () => undefined);
@@ -140,8 +154,8 @@ async function startCarrier(
     });
     await abortable(Promise.race([done, lost]), signal);
   };
-  const carrier: Carrier = {
-    async carry(signal) {
+  const carrier: PortForwarder = {
+    async accept(signal) {
       const listening = createServer().listen({ host, port, exclusive: true });
       await once(listening, 'listening', { signal });
       await tell('carry', signal, listening);
@@ -153,12 +167,12 @@ async function startCarrier(
       await ended;
     },
   };
-  await carrier.carry(limit);
+  await carrier.accept(limit);
   return carrier;
 }
 
 /** This process may end before it: it then ends as well. */
-function letGo(child: ChildProcess): void {
+function unrefChild(child: ChildProcess): void {
   child.unref();
   child.channel?.unref();
   for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();

@@ -2,13 +2,19 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { type Clock, sleep } from '@holdfast/foundation';
 import { type ProcessRecord, readProcess } from '../../system/process-table.ts';
-import { type TreeMember, freezeTree, isAlive, killTree, thawTree } from '../../system/process-tree.ts';
-import type { Life } from '../../handle/server.ts';
-import type { Program } from '../../topology/server-spec.ts';
+import {
+  type TreeMember,
+  freezeTree,
+  isAlive,
+  killTree,
+  thawTree,
+} from '../../system/process-tree.ts';
+import type { ServerInstance } from '../../handle/server.ts';
+import type { Executable } from '../../topology/server-spec.ts';
 import type { Watchdog } from '../../watchdog/watchdog.ts';
 
 export interface ProcessOptions {
-  readonly program: Program;
+  readonly program: Executable;
   readonly args: readonly string[];
   /** Where it runs. */
   readonly directory: string;
@@ -26,7 +32,7 @@ export interface ProcessOptions {
 const POLL_MS = 1;
 
 /** Starts a program as one life of a server. A program that cannot be started has ended at once. */
-export async function launchProcess(options: ProcessOptions): Promise<Life> {
+export async function launchProcess(options: ProcessOptions): Promise<ServerInstance> {
   const { program, args, directory, clock, watchdog } = options;
   const log = await open(options.log, 'a');
   try {
@@ -41,7 +47,7 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
     const { pid } = child;
     const readRecord = (): ProcessRecord | undefined =>
       pid === undefined ? undefined : readProcess(pid);
-    const birth = readRecord()?.birth;
+    const birth = readRecord()?.startTime;
     const release =
       pid === undefined || birth === undefined
         ? undefined
@@ -60,7 +66,7 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
     if (pid !== undefined) {
       await options.onPid(pid).catch((error: unknown) => {
         // One that has ended already tells so by its end.
-        if (readRecord()?.birth !== birth) return;
+        if (readRecord()?.startTime !== birth) return;
         killTree(pid);
         throw error;
       });
@@ -81,7 +87,7 @@ export async function launchProcess(options: ProcessOptions): Promise<Life> {
         child.kill(options.stopSignal);
       },
       async kill(signal) {
-        if (pid === undefined || readRecord()?.birth !== birth) return;
+        if (pid === undefined || readRecord()?.startTime !== birth) return;
         const tree = killTree(pid);
         while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
       },

@@ -1,16 +1,16 @@
 import { request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { type Clock, withDeadline } from '@holdfast/foundation';
-import { ServerTimeoutError, StageStateError, StageSteeringError } from '../../errors.ts';
+import { ServerTimeoutError, StageStateError, StageControlError } from '../../errors.ts';
 import type { Address } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import { CONTROL_PATH } from '@holdfast/emulators/programs';
 
 /** The stage's end of a program that is told what to do while it runs. */
-export interface Steering<Settings> {
+export interface ControlClient<Settings> {
   /**
    * Changes settings, one change after the other, and resolves when they are in force.
-   * @throws StageStateError while the server does not run, StageSteeringError, ServerTimeoutError
+   * @throws StageStateError while the server does not run, StageControlError, ServerTimeoutError
    */
   change(verb: string, amend: (now: Settings) => Settings): Promise<void>;
   /** What the server was asked, as it tells it. */
@@ -26,11 +26,11 @@ interface Patience {
 }
 
 /** @param settings what the program was started with. */
-export function steer<Settings>(
+export function createControlClient<Settings>(
   handle: ServerHandle,
   settings: Settings,
   { clock, stopTimeoutMs }: Patience,
-): Steering<Settings> {
+): ControlClient<Settings> {
   let taken = settings;
   let lastChange: Promise<unknown> = Promise.resolve();
 
@@ -40,7 +40,7 @@ export function steer<Settings>(
     const late = (): Error =>
       new ServerTimeoutError(name, stopTimeoutMs, `did not answer ${verb}()`);
     return withDeadline(clock, stopTimeoutMs, undefined, late, async (limit) =>
-      answerOf(name, verb, await askControl(handle.direct, what, limit)),
+      answerOf(name, verb, await sendControlRequest(handle.direct, what, limit)),
     );
   };
 
@@ -64,16 +64,16 @@ export function steer<Settings>(
 
 /**
  * Tells a server of that name what it is to be; resolves with what it then says it is.
- * Rejects with StageSteeringError when it refuses, with the socket's error, or with the signal's reason.
+ * Rejects with StageControlError when it refuses, with the socket's error, or with the signal's reason.
  */
-export async function tellSettings(
+export async function putSettings(
   name: string,
   address: Address,
   settings: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
   const what = { method: 'PUT', path: 'settings', body: JSON.stringify(settings) } as const;
-  return answerOf(name, 'settings', await askControl(address, what, signal));
+  return answerOf(name, 'settings', await sendControlRequest(address, what, signal));
 }
 
 interface ControlAnswer {
@@ -84,7 +84,7 @@ interface ControlAnswer {
 function answerOf(name: string, verb: string, { status, body }: ControlAnswer): unknown {
   const said: unknown = JSON.parse(body);
   if (status === 200) return said;
-  throw new StageSteeringError(name, verb, errorIn(said));
+  throw new StageControlError(name, verb, errorIn(said));
 }
 
 interface ControlRequest {
@@ -95,7 +95,7 @@ interface ControlRequest {
 }
 
 /** One exchange with a program's control, over a connection of its own. */
-export function askControl(
+export function sendControlRequest(
   { host, port }: Address,
   { method, path, body }: ControlRequest,
   signal: AbortSignal,

@@ -1,9 +1,9 @@
 import type { Resolver } from 'node:dns/promises';
 import type { OptionRule } from '@holdfast/foundation';
-import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { type ServerTopology, singleServer } from '../../topology/topology.ts';
 import { imageOf } from '../../images.ts';
 import { locateNode, nodeServer } from './emulated-server.ts';
-import { steer, tellSettings } from './control-client.ts';
+import { createControlClient, putSettings } from './control-client.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { DnsFault, DnsQuery, Lookup, ResolverPatience } from '@holdfast/emulators';
@@ -29,7 +29,7 @@ export interface Dns extends ServerHandle {
    * Replaces all faults; an empty list heals.
    * @throws InvalidOptionError; StageStateError while it does not run
    */
-  disturb(faults: readonly DnsFault[]): Promise<void>;
+  setFaults(faults: readonly DnsFault[]): Promise<void>;
   /** What it was asked, the newest 10 000 queries. */
   queries(): Promise<readonly DnsQuery[]>;
   /** Forgets what it was asked so far. */
@@ -46,10 +46,10 @@ export const dnsRule: OptionRule<DnsSettings> = {
   parse: (value, field, owner) => readDnsSettings(owner, value === true ? {} : value, field),
 };
 
-export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<Dns> {
-  const solo = soloist({
-    compose: { stands: true, services: ['dns'] },
-    docker: { stands: true, images: [imageOf('node', env)] },
+export function dnsTopology(settings: DnsSettings, env: Environment): ServerTopology<Dns> {
+  const solo = singleServer({
+    compose: { available: true, services: ['dns'] },
+    docker: { available: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
       nodeServer(
@@ -62,7 +62,7 @@ export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<D
           url: ({ host, port }) => `dns://${host}:${port}`,
           probe: askReady,
           async adopt(at, signal) {
-            await tellSettings('dns', at, settings, signal);
+            await putSettings('dns', at, settings, signal);
           },
         },
         address,
@@ -72,16 +72,18 @@ export function dnsEnsemble(settings: DnsSettings, env: Environment): Ensemble<D
   return {
     ...solo,
     isDatagram: true,
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, settings, context);
       const server = `${handle.host}:${handle.port}`;
       return Object.assign(handle, {
         server,
         serve: (records: readonly DnsRecord[]) =>
           steering.change('serve', (now) => readDnsSettings('dns.serve', { ...now, records })),
-        disturb: (faults: readonly DnsFault[]) =>
-          steering.change('disturb', (now) => readDnsSettings('dns.disturb', { ...now, faults })),
+        setFaults: (faults: readonly DnsFault[]) =>
+          steering.change('setFaults', (now) =>
+            readDnsSettings('dns.setFaults', { ...now, faults }),
+          ),
         async queries() {
           return queriesIn(await steering.readLog('queries'));
         },

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { imageOf } from '../../images.ts';
 import { compileCache } from '../../system/compile-cache.ts';
-import type { Address, Container, Environment, Program, ServerKind } from '../../topology/server-spec.ts';
+import type {
+  Address,
+  ContainerSpec,
+  Environment,
+  Executable,
+  ServerSpec,
+} from '../../topology/server-spec.ts';
 import { type EmulatorProgram, programFiles, programUrl } from '@holdfast/emulators/programs';
 
 /** A server of `@holdfast/emulators`, run by Node. */
@@ -27,13 +33,13 @@ const CONTAINER_PORT = 3_000;
 const FLAGS = ['--disable-warning=ExperimentalWarning'];
 
 /** The Node that runs the stage runs its programs. */
-export function locateNode(): Promise<Program> {
+export function locateNode(): Promise<Executable> {
   // Nothing of the runner's own: no debugger, no hooks.
   const env = { NODE_OPTIONS: '', ...compileCache(process.env) };
   return Promise.resolve({ file: process.execPath, env });
 }
 
-export function nodeServer(server: NodeServer, address: Address, env: Environment): ServerKind {
+export function nodeServer(server: NodeServer, address: Address, env: Environment): ServerSpec {
   const { name, settings, network } = server;
   const main = programUrl(server.program);
   return {
@@ -43,17 +49,17 @@ export function nodeServer(server: NodeServer, address: Address, env: Environmen
       await server.probe(at, signal);
       return 'ready';
     },
-    async adopt(at, signal) {
+    async configureExisting(at, signal) {
       await server.adopt?.(at, signal);
     },
     local: {
-      async arrange(directory, { host, port }) {
+      async prepare(directory, { host, port }) {
         const file = join(directory, SETTINGS);
         await writeFile(file, JSON.stringify(settings));
         return [...FLAGS, fileURLToPath(main), host, String(port), file];
       },
     },
-    get container(): Container {
+    get container(): ContainerSpec {
       const program = programFiles(main, CONTAINER_FOLDER);
       const file = `${CONTAINER_FOLDER}/${SETTINGS}`;
       const own = network === 'bridge' ? { host: '0.0.0.0', port: CONTAINER_PORT } : address;

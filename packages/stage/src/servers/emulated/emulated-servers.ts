@@ -1,5 +1,5 @@
 import { type Clock, type OptionRule, optional } from '@holdfast/foundation';
-import { type Dns, dnsEnsemble, dnsRule } from './dns.ts';
+import { type Dns, dnsTopology, dnsRule } from './dns.ts';
 import type { DnsOptions, GitOptions, UpstreamOptions } from '@holdfast/emulators';
 import type {
   DnsSettings,
@@ -10,17 +10,17 @@ import type {
   SupabaseStageOptions,
   UpstreamSettings,
 } from '@holdfast/emulators/programs';
-import type { Ensemble } from '../../topology/topology.ts';
-import { type Git, gitEnsemble, gitRule } from './git.ts';
-import { type S3, s3Ensemble, s3Rule } from './s3.ts';
+import type { ServerTopology } from '../../topology/topology.ts';
+import { type Git, gitTopology, gitRule } from './git.ts';
+import { type S3, s3Topology, s3Rule } from './s3.ts';
 import type { Environment } from '../../topology/server-spec.ts';
-import { type Supabase, supabaseEnsemble, supabaseRule } from '../supabase/supabase.ts';
-import { type TlsForm, type TlsOptions, tlsRule } from './tls-options.ts';
-import { type Tls, tlsEnsemble } from './tls.ts';
-import { type Upstream, upstreamEnsemble, upstreamRule } from './upstream.ts';
+import { type Supabase, supabaseTopology, supabaseRule } from '../supabase/supabase.ts';
+import { type ResolvedTlsOptions, type TlsOptions, tlsRule } from './tls-options.ts';
+import { type Tls, tlsTopology } from './tls.ts';
+import { type Upstream, upstreamTopology, upstreamRule } from './upstream.ts';
 
 /** The servers of a stage that are programs of this package. */
-export interface ProgramOptions {
+export interface EmulatedServerOptions {
   /** An HTTP server that says what it is told to. */
   upstream?: true | UpstreamOptions;
   /** A DNS server that knows what it is told. */
@@ -36,7 +36,7 @@ export interface ProgramOptions {
 }
 
 /** Which handle each option brings. */
-export interface ProgramHandles {
+export interface EmulatedServerHandles {
   readonly upstream: Upstream;
   readonly dns: Dns;
   readonly tls: Tls;
@@ -45,18 +45,18 @@ export interface ProgramHandles {
   readonly supabase: Supabase;
 }
 
-export interface SettledPrograms {
+export interface ResolvedEmulatedOptions {
   readonly upstream: UpstreamSettings | undefined;
   readonly dns: DnsSettings | undefined;
-  readonly tls: TlsForm | undefined;
+  readonly tls: ResolvedTlsOptions | undefined;
   readonly git: GitSettings | undefined;
   readonly s3: S3Settings | undefined;
   readonly supabase: SupabaseSettings | undefined;
 }
 
 /** How the options are read. */
-export const programRules: {
-  readonly [Name in keyof SettledPrograms]: OptionRule<SettledPrograms[Name]>;
+export const emulatedServerRules: {
+  readonly [Name in keyof ResolvedEmulatedOptions]: OptionRule<ResolvedEmulatedOptions[Name]>;
 } = {
   upstream: optional(upstreamRule),
   dns: optional(dnsRule),
@@ -67,20 +67,28 @@ export const programRules: {
 };
 
 /** Those that were asked for, by the name of their option. */
-export function programEnsembles(
-  { upstream, dns, tls, git, s3, supabase, clock }: SettledPrograms & { readonly clock: Clock },
+export function emulatedTopologies(
+  {
+    upstream,
+    dns,
+    tls,
+    git,
+    s3,
+    supabase,
+    clock,
+  }: ResolvedEmulatedOptions & { readonly clock: Clock },
   env: Environment,
-): { readonly name: string; readonly ensemble: Ensemble<unknown> }[] {
-  const ensembles: { name: string; ensemble: Ensemble<unknown> }[] = [];
+): { readonly name: string; readonly topology: ServerTopology<unknown> }[] {
+  const topologies: { name: string; topology: ServerTopology<unknown> }[] = [];
   if (upstream !== undefined) {
-    ensembles.push({ name: 'upstream', ensemble: upstreamEnsemble(upstream, env) });
+    topologies.push({ name: 'upstream', topology: upstreamTopology(upstream, env) });
   }
-  if (dns !== undefined) ensembles.push({ name: 'dns', ensemble: dnsEnsemble(dns, env) });
-  if (tls !== undefined) ensembles.push({ name: 'tls', ensemble: tlsEnsemble(tls, clock, env) });
-  if (git !== undefined) ensembles.push({ name: 'git', ensemble: gitEnsemble(git, env) });
-  if (s3 !== undefined) ensembles.push({ name: 's3', ensemble: s3Ensemble(s3, env) });
+  if (dns !== undefined) topologies.push({ name: 'dns', topology: dnsTopology(dns, env) });
+  if (tls !== undefined) topologies.push({ name: 'tls', topology: tlsTopology(tls, clock, env) });
+  if (git !== undefined) topologies.push({ name: 'git', topology: gitTopology(git, env) });
+  if (s3 !== undefined) topologies.push({ name: 's3', topology: s3Topology(s3, env) });
   if (supabase !== undefined) {
-    ensembles.push({ name: 'supabase', ensemble: supabaseEnsemble(supabase, env) });
+    topologies.push({ name: 'supabase', topology: supabaseTopology(supabase, env) });
   }
-  return ensembles;
+  return topologies;
 }

@@ -1,8 +1,8 @@
 import { InvalidOptionError, type OptionRule } from '@holdfast/foundation';
-import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { type ServerTopology, singleServer } from '../../topology/topology.ts';
 import { imageOf } from '../../images.ts';
 import { nodeServer } from './emulated-server.ts';
-import { askControl, steer, tellSettings } from './control-client.ts';
+import { sendControlRequest, createControlClient, putSettings } from './control-client.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { GitFault, GitRequest } from '@holdfast/emulators';
@@ -32,7 +32,7 @@ export interface Git extends ServerHandle {
    * Replaces all faults; an empty list heals.
    * @throws InvalidOptionError; StageStateError while it does not run
    */
-  disturb(faults: readonly GitFault[]): Promise<void>;
+  setFaults(faults: readonly GitFault[]): Promise<void>;
   /** What `git fsck` finds wrong with a repository, in its words; empty when it is whole. */
   check(name: string): Promise<string>;
   /** What it was asked, the newest 10 000 requests. */
@@ -47,10 +47,10 @@ export const gitRule: OptionRule<GitSettings> = {
   parse: (value, field, owner) => readGitSettings(owner, value === true ? {} : value, field),
 };
 
-export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<Git> {
-  const solo = soloist({
-    compose: { stands: true, services: ['git'] },
-    docker: { stands: true, images: [imageOf('node', env)] },
+export function gitTopology(settings: GitSettings, env: Environment): ServerTopology<Git> {
+  const solo = singleServer({
+    compose: { available: true, services: ['git'] },
+    docker: { available: true, images: [imageOf('node', env)] },
     locate: () => locateGit(env),
     cast: (address) =>
       nodeServer(
@@ -61,10 +61,10 @@ export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<G
           network: 'bridge',
           url: ({ host, port }) => `http://${host}:${port}`,
           async probe(at, signal) {
-            await askControl(at, { method: 'GET', path: 'health' }, signal);
+            await sendControlRequest(at, { method: 'GET', path: 'health' }, signal);
           },
           async adopt(at, signal) {
-            await tellSettings('git', at, settings, signal);
+            await putSettings('git', at, settings, signal);
           },
         },
         address,
@@ -73,15 +73,15 @@ export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<G
   });
   return {
     ...solo,
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, settings, context);
       let names = settings.repositories;
       const repository = (name: string): GitRepository => ({
         name,
         url: `${handle.url}/${name}.git`,
       });
-      const mustBeThere = (owner: string, name: string): void => {
+      const assertExists = (owner: string, name: string): void => {
         if (names.includes(name)) return;
         throw new InvalidOptionError(owner, 'name', name, 'the name of a repository that is there');
       };
@@ -100,13 +100,15 @@ export function gitEnsemble(settings: GitSettings, env: Environment): Ensemble<G
           return repository(name);
         },
         repository(name: string) {
-          mustBeThere('git.repository', name);
+          assertExists('git.repository', name);
           return repository(name);
         },
-        disturb: (faults: readonly GitFault[]) =>
-          steering.change('disturb', (now) => readGitSettings('git.disturb', { ...now, faults })),
+        setFaults: (faults: readonly GitFault[]) =>
+          steering.change('setFaults', (now) =>
+            readGitSettings('git.setFaults', { ...now, faults }),
+          ),
         async check(name: string) {
-          mustBeThere('git.check', name);
+          assertExists('git.check', name);
           return String(await steering.ask('check', `whole/${name}`));
         },
         async requests() {

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import type { Address } from '../../topology/server-spec.ts';
 
 /** Resolves when a server says anything to a GET but that it is not well; over a connection of its own. */
-export function answersHttp(
+export function probeHttp(
   { host, port }: Address,
   path: string,
   signal: AbortSignal,

@@ -1,14 +1,14 @@
 import type { OptionRule } from '@holdfast/foundation';
-import { type Ensemble, composedAs, soloist } from '../../topology/topology.ts';
-import { StageCannotError } from '../../errors.ts';
+import { type ServerTopology, composeServices, singleServer } from '../../topology/topology.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import { imageOf } from '../../images.ts';
 import { locateNode, nodeServer } from './emulated-server.ts';
-import { steer } from './control-client.ts';
-import type { Environment, ServerKind } from '../../topology/server-spec.ts';
+import { createControlClient } from './control-client.ts';
+import type { Environment, ServerSpec } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { FaultRule, S3Credentials, S3Exchange } from '@holdfast/emulators';
 import { faultRulesRule, readS3Settings, type S3Settings } from '@holdfast/emulators/programs';
-import { answersHttp } from './http-probe.ts';
+import { probeHttp } from './http-probe.ts';
 
 /** An S3, path style. Locally it is this package's own; in Docker and compose RustFS. */
 export interface S3 extends ServerHandle {
@@ -17,10 +17,10 @@ export interface S3 extends ServerHandle {
   readonly credentials: S3Credentials;
   /**
    * Replaces all faults; an empty list heals. Only where the server is this package's own.
-   * @throws InvalidOptionError; StageStateError while it does not run; StageSteeringError; elsewhere
-   * StageCannotError, as those below
+   * @throws InvalidOptionError; StageStateError while it does not run; StageControlError; elsewhere
+   * FaultUnsupportedError, as those below
    */
-  disturb(faults: readonly FaultRule[]): Promise<void>;
+  setFaults(faults: readonly FaultRule[]): Promise<void>;
   /** What it was asked, the newest 10 000 requests. Only where the server is this package's own. */
   requests(): Promise<readonly S3Exchange[]>;
   /** Forgets what it was asked so far. */
@@ -35,17 +35,20 @@ export const s3Rule: OptionRule<S3Settings> = {
 
 const RUSTFS_PORT = 9_000;
 
-export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3> {
+export function s3Topology(settings: S3Settings, env: Environment): ServerTopology<S3> {
   const { accessKeyId, secretAccessKey, accounts = [], faults } = settings;
   const image = imageOf('s3', env);
   const isPlain = accounts.length === 0 && faults.length === 0;
-  const solo = soloist({
+  const solo = singleServer({
     docker: isPlain
-      ? { stands: true, images: [image] }
-      : { stands: false, why: 's3 with accounts or faults is a process of this machine only' },
-    compose: composedAs(['s3'], changedIn(settings)),
+      ? { available: true, images: [image] }
+      : {
+          available: false,
+          reason: 's3 with accounts or faults is a process of this machine only',
+        },
+    compose: composeServices(['s3'], changedIn(settings)),
     locate: locateNode,
-    cast(address): ServerKind {
+    cast(address): ServerSpec {
       const { container: _, ...program } = nodeServer(
         {
           name: 's3',
@@ -53,7 +56,7 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
           settings,
           network: 'bridge',
           url: ({ host, port }) => `http://${host}:${port}`,
-          probe: (at, signal) => answersHttp(at, '/health', signal),
+          probe: (at, signal) => probeHttp(at, '/health', signal),
         },
         address,
         env,
@@ -70,18 +73,18 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
       };
     },
   });
-  const own: Ensemble<S3> = {
+  const own: ServerTopology<S3> = {
     ...solo,
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, settings, context);
       return Object.assign(handle, {
         region: 'us-east-1' as const,
         credentials: { accessKeyId, secretAccessKey },
-        disturb: (given: readonly FaultRule[]) =>
-          steering.change('disturb', (now) => ({
+        setFaults: (given: readonly FaultRule[]) =>
+          steering.change('setFaults', (now) => ({
             ...now,
-            faults: faultRulesRule.parse(given, 'faults', 's3.disturb'),
+            faults: faultRulesRule.parse(given, 'faults', 's3.setFaults'),
           })),
         async requests() {
           return requestsIn(await steering.readLog('requests'));
@@ -90,21 +93,23 @@ export function s3Ensemble(settings: S3Settings, env: Environment): Ensemble<S3>
       });
     },
   };
-  const contained: Ensemble<S3> = {
+  const containerVariant: ServerTopology<S3> = {
     ...own,
-    present(handles, context) {
+    toHandle(handles, context) {
       const cannot = (attempted: string) => (): Promise<never> => {
-        const why = 'it is RustFS';
-        return Promise.reject(new StageCannotError('s3', attempted, why, `Use mode 'local'`));
+        const reason = 'it is RustFS';
+        return Promise.reject(
+          new FaultUnsupportedError('s3', attempted, reason, `Use mode 'local'`),
+        );
       };
-      return Object.assign(own.present(handles, context), {
-        disturb: cannot('tell it what is wrong with it'),
+      return Object.assign(own.toHandle(handles, context), {
+        setFaults: cannot('tell it what is wrong with it'),
         requests: cannot('read what it was asked'),
         forgetRequests: cannot('forget what it was asked'),
       });
     },
   };
-  return { ...own, contained };
+  return { ...own, containerVariant };
 }
 
 /** Options that are not as they are without being given. */

@@ -20,7 +20,7 @@ export interface TlsOptions {
 }
 
 /** What stands as `stage.tls`. */
-export interface TlsForm {
+export interface ResolvedTlsOptions {
   readonly hostnames: readonly string[];
   readonly protocol: TlsProtocol;
   readonly fault: TlsFaultKind | undefined;
@@ -52,7 +52,7 @@ export const faultRule: OptionRule<TlsFaultKind> = oneOf(tlsFaultKinds);
 const shape = { hostnames: hostnamesRule, protocol: protocolRule, fault: optional(faultRule) };
 
 /** `true` stands for one with its defaults. */
-export const tlsRule: OptionRule<TlsForm> = {
+export const tlsRule: OptionRule<ResolvedTlsOptions> = {
   permitted: 'true or an object',
   parse: (value, field, owner) => parseOptions(owner, shape, value === true ? {} : value, field),
 };

@@ -1,12 +1,12 @@
 import { type TlsFaultKind, createCertificateAuthority, tlsServerOptions } from '@holdfast/faults';
 import type { Clock } from '@holdfast/foundation';
-import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { type ServerTopology, singleServer } from '../../topology/topology.ts';
 import { imageOf } from '../../images.ts';
 import { locateNode, nodeServer } from './emulated-server.ts';
-import { steer, tellSettings } from './control-client.ts';
+import { createControlClient, putSettings } from './control-client.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import { type TlsForm, faultRule } from './tls-options.ts';
+import { type ResolvedTlsOptions, faultRule } from './tls-options.ts';
 import type { TlsHandshake } from '@holdfast/emulators';
 import { readTlsSettings, shakeHands, type TlsSettings } from '@holdfast/emulators/programs';
 
@@ -23,7 +23,7 @@ export interface Tls extends ServerHandle {
    * Shows what is wrong in that way.
    * @throws InvalidOptionError; StageStateError while it does not run
    */
-  disturb(fault: TlsFaultKind): Promise<void>;
+  setFault(fault: TlsFaultKind): Promise<void>;
   /** Shows a certificate again that holds. */
   heal(): Promise<void>;
   /** Shows a new certificate with a new key; what is wrong with it, if anything, stays. */
@@ -37,11 +37,11 @@ export interface Tls extends ServerHandle {
 /** What the program is told, with the fault under its own name. */
 type SteeredTls = TlsSettings & { readonly fault: TlsFaultKind | undefined };
 
-export function tlsEnsemble(
-  { hostnames, protocol, fault }: TlsForm,
+export function tlsTopology(
+  { hostnames, protocol, fault }: ResolvedTlsOptions,
   clock: Clock,
   env: Environment,
-): Ensemble<Tls> {
+): ServerTopology<Tls> {
   const authority = createCertificateAuthority({ clock });
   const settingsUnder = (wrong: TlsFaultKind | undefined): SteeredTls => {
     const shown = tlsServerOptions(authority, {
@@ -53,9 +53,9 @@ export function tlsEnsemble(
   };
   const settings = settingsUnder(fault);
   const scheme = protocol === 'https' ? 'https' : 'tls';
-  const solo = soloist({
-    compose: { stands: true, services: ['tls'] },
-    docker: { stands: true, images: [imageOf('node', env)] },
+  const solo = singleServer({
+    compose: { available: true, services: ['tls'] },
+    docker: { available: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
       nodeServer(
@@ -67,7 +67,7 @@ export function tlsEnsemble(
           url: ({ host, port }) => `${scheme}://${host}:${port}`,
           probe: shakeHands,
           async adopt(at, signal) {
-            await tellSettings('tls', at, settings, signal);
+            await putSettings('tls', at, settings, signal);
           },
         },
         address,
@@ -76,15 +76,15 @@ export function tlsEnsemble(
   });
   return {
     ...solo,
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, settings, context);
       return Object.assign(handle, {
         ca: authority.certificate,
         hostnames,
-        disturb: (wrong: TlsFaultKind) =>
-          steering.change('disturb', () =>
-            settingsUnder(faultRule.parse(wrong, 'fault', 'tls.disturb')),
+        setFault: (wrong: TlsFaultKind) =>
+          steering.change('setFault', () =>
+            settingsUnder(faultRule.parse(wrong, 'fault', 'tls.setFault')),
           ),
         heal: () => steering.change('heal', () => settingsUnder(undefined)),
         rotate: () => steering.change('rotate', (now) => settingsUnder(now.fault)),

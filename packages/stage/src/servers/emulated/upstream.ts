@@ -1,8 +1,8 @@
 import type { OptionRule } from '@holdfast/foundation';
-import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { type ServerTopology, singleServer } from '../../topology/topology.ts';
 import { imageOf } from '../../images.ts';
 import { locateNode, nodeServer } from './emulated-server.ts';
-import { askControl, steer, tellSettings } from './control-client.ts';
+import { sendControlRequest, createControlClient, putSettings } from './control-client.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { UpstreamFaults, UpstreamRequest, UpstreamRoute } from '@holdfast/emulators';
@@ -22,7 +22,7 @@ export interface Upstream extends ServerHandle {
    * Changes what is given, from the next request on.
    * @throws InvalidOptionError; StageStateError while it does not run
    */
-  disturb(faults: UpstreamFaults): Promise<void>;
+  setFaults(faults: UpstreamFaults): Promise<void>;
   /** What it was asked, the newest 10 000 requests; not those for `/health`. */
   requests(): Promise<readonly UpstreamRequest[]>;
   /** Forgets what it was asked so far. */
@@ -36,12 +36,15 @@ export const upstreamRule: OptionRule<UpstreamSettings> = {
     readUpstreamSettings(owner, value === true ? {} : value, process.env, field),
 };
 
-export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): Ensemble<Upstream> {
+export function upstreamTopology(
+  settings: UpstreamSettings,
+  env: Environment,
+): ServerTopology<Upstream> {
   const isAsItComes = JSON.stringify(settings) === JSON.stringify(asItComes(env));
   let inForce = settings;
-  const solo = soloist({
-    compose: { stands: true, services: ['upstream'] },
-    docker: { stands: true, images: [imageOf('node', env)] },
+  const solo = singleServer({
+    compose: { available: true, services: ['upstream'] },
+    docker: { available: true, images: [imageOf('node', env)] },
     locate: locateNode,
     cast: (address) =>
       nodeServer(
@@ -52,13 +55,15 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
           network: 'bridge',
           url: ({ host, port }) => `http://${host}:${port}`,
           async probe(at, signal) {
-            await askControl(at, { method: 'GET', path: 'health' }, signal);
+            await sendControlRequest(at, { method: 'GET', path: 'health' }, signal);
           },
           // What its environment says of failures and delays holds where the stage was asked for none.
           async adopt(at, signal) {
             const said = isAsItComes
-              ? JSON.parse((await askControl(at, { method: 'GET', path: 'settings' }, signal)).body)
-              : await tellSettings('upstream', at, settings, signal);
+              ? JSON.parse(
+                  (await sendControlRequest(at, { method: 'GET', path: 'settings' }, signal)).body,
+                )
+              : await putSettings('upstream', at, settings, signal);
             inForce = readUpstreamSettings('upstream', said, {});
           },
         },
@@ -68,17 +73,17 @@ export function upstreamEnsemble(settings: UpstreamSettings, env: Environment): 
   });
   return {
     ...solo,
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, inForce, context);
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, inForce, context);
       return Object.assign(handle, {
         script: (routes: readonly UpstreamRoute[]) =>
           steering.change('script', (now) =>
             readUpstreamSettings('upstream.script', { ...now, routes }, {}),
           ),
-        disturb: (faults: UpstreamFaults) =>
-          steering.change('disturb', (now) =>
-            readUpstreamSettings('upstream.disturb', { ...now, ...faults }, {}),
+        setFaults: (faults: UpstreamFaults) =>
+          steering.change('setFaults', (now) =>
+            readUpstreamSettings('upstream.setFaults', { ...now, ...faults }, {}),
           ),
         async requests() {
           return requestsIn(await steering.readLog('requests'));

@@ -11,7 +11,7 @@ export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' |
 }
 
 /** A server as the system's package sources have it. */
-export interface Fetchable {
+export interface PackageSpec {
   /**
    * The packages that hold it.
    * @param dependsOf what `apt-cache depends` prints of a package.
@@ -20,7 +20,7 @@ export interface Fetchable {
   /** Its programs in the unpacked tree, the one that answers `--version` first. */
   programs(tree: string): Promise<readonly string[]>;
   /** Whether a library that a package depends on can be done without. */
-  isSpare(library: string): boolean;
+  isOptional(library: string): boolean;
   /** What is thrown when it cannot be fetched. */
   notFound(seen: string, cause?: unknown): Error;
 }
@@ -50,11 +50,11 @@ export async function systemName(): Promise<string> {
  */
 export async function fetchedTree(
   folder: string,
-  wanted: Fetchable,
+  wanted: PackageSpec,
   context: LocateOptions,
   signal: AbortSignal,
 ): Promise<FetchedTree> {
-  if (await exists(folder)) return lookInto(folder, wanted);
+  if (await exists(folder)) return inspectTree(folder, wanted);
   const { clock, fetchTimeoutMs, watchdog, env } = context;
   const late = (): Error =>
     wanted.notFound(`fetching one took longer than fetchTimeoutMs (${fetchTimeoutMs})`);
@@ -67,7 +67,7 @@ export async function fetchedTree(
     try {
       const tree = await unpack(work, wanted, env, limit);
       await rename(tree, folder).catch(acceptExisting);
-      return await lookInto(folder, wanted);
+      return await inspectTree(folder, wanted);
     } finally {
       await rm(work, { recursive: true, force: true, maxRetries: 3 });
       release();
@@ -78,7 +78,7 @@ export async function fetchedTree(
 /** Downloads the server and, step by step, the libraries this machine lacks; returns the unpacked tree. */
 async function unpack(
   work: string,
-  wanted: Fetchable,
+  wanted: PackageSpec,
   env: Environment,
   signal: AbortSignal,
 ): Promise<string> {
@@ -121,7 +121,7 @@ async function unpack(
       await call('dpkg', ['-x', join(archives, archive), tree]);
       await rm(join(archives, archive));
     }
-    const { programs, env: added } = await lookInto(tree, wanted);
+    const { programs, env: added } = await inspectTree(tree, wanted);
     const own = { ...env, ...added };
     const missing = missingLibraries(await call('ldd', programs, { env: own }));
     if (missing.length === 0) {
@@ -129,14 +129,14 @@ async function unpack(
       return tree;
     }
     const libraries = libraryDependencies(await dependsOf(...names));
-    names = libraries.filter((name) => !fetched.has(name) && !wanted.isSpare(name));
+    names = libraries.filter((name) => !fetched.has(name) && !wanted.isOptional(name));
     if (names.length === 0) throw wanted.notFound(`the fetched one lacks ${missing.join(', ')}`);
     await download(names);
   }
   throw wanted.notFound(`${MAX_DEPENDENCY_STEPS} steps along its libraries found no end`);
 }
 
-async function lookInto(tree: string, wanted: Fetchable): Promise<FetchedTree> {
+async function inspectTree(tree: string, wanted: PackageSpec): Promise<FetchedTree> {
   const folders: string[] = [];
   for (const root of [join(tree, 'usr/lib'), join(tree, 'lib')]) {
     const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
@@ -151,7 +151,7 @@ interface RunOptions {
   readonly signal: AbortSignal;
   readonly env: Environment;
   readonly cwd?: string;
-  readonly notFound: Fetchable['notFound'];
+  readonly notFound: PackageSpec['notFound'];
 }
 
 /** Runs a program of the system and resolves with what it printed. */

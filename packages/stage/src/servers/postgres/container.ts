@@ -1,4 +1,4 @@
-import type { Address, Container } from '../../topology/server-spec.ts';
+import type { Address, ContainerSpec } from '../../topology/server-spec.ts';
 import type { PostgresSettings } from './options.ts';
 import { INITDB_OPTIONS } from './template.ts';
 
@@ -25,7 +25,7 @@ export interface PostgresContainer {
  * The data are made when there are none: by initdb, or for a replica as a copy that its primary sends. The
  * image's own way would first start a server that is of no use to anybody.
  */
-export function postgresContainer(postgres: PostgresContainer): Container {
+export function postgresContainer(postgres: PostgresContainer): ContainerSpec {
   const { image, settings, follows, at, conf } = postgres;
   const own = {
     listen_addresses: at?.host ?? '*',

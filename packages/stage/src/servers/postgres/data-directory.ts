@@ -18,7 +18,7 @@ const MEMORY_FOLDER = '/dev/shm';
 const MEMORY_MIN_BYTES = 1_073_741_824;
 
 /** Where data are fastest copied to: memory, where there is plenty and TMPDIR does not say otherwise. */
-export function fastFolder(env: Environment): string {
+export function fastDirectory(env: Environment): string {
   if (env['TMPDIR'] !== undefined && env['TMPDIR'] !== '') return tmpdir();
   try {
     const { type, bavail, bsize } = statfsSync(MEMORY_FOLDER);
@@ -33,7 +33,7 @@ export function fastFolder(env: Environment): string {
  * of the time that as many promises do.
  * @param without folders that are left out, as paths from the root of the data.
  */
-export function copyDataFolder(
+export function copyDataDirectory(
   from: string,
   to: string,
   user: ProcessUser | undefined,
@@ -52,7 +52,7 @@ export function copyDataFolder(
       const within = without.flatMap((path) =>
         path.startsWith(`${entry.name}/`) ? path.slice(entry.name.length + 1) : [],
       );
-      if (!without.includes(entry.name)) copyDataFolder(source, target, user, within);
+      if (!without.includes(entry.name)) copyDataDirectory(source, target, user, within);
     } else {
       copyFileSync(source, target, constants.COPYFILE_FICLONE);
       own(target);

@@ -13,7 +13,7 @@ import { dirname, join, relative } from 'node:path';
 import { types } from 'node:util';
 import type { LocateOptions } from '../executables/fetch.ts';
 import { sharedCacheFolder } from '../../system/path.ts';
-import { makeOwnFolder } from '../../watchdog/temp-directory.ts';
+import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 
 /** The folder of an installed npm package; `undefined` when it is not installed. */
 export type FindPackage = (name: string) => string | undefined;
@@ -47,7 +47,7 @@ export async function embeddedFolder(
   const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
   if (!(await exists(folder))) {
     await mkdir(dirname(folder), { recursive: true });
-    const own = await makeOwnFolder(`${folder}.making-`, watchdog);
+    const own = await createTempDirectory(`${folder}.making-`, watchdog);
     const work = own.path;
     try {
       await copyTree(join(installed, 'native'), join(work, 'native'));

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { appendFile, chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Address, Environment, ProcessUser, ServerKind } from '../../topology/server-spec.ts';
+import type { Address, Environment, ProcessUser, ServerSpec } from '../../topology/server-spec.ts';
 import { postgresContainer } from './container.ts';
-import { copyDataFolder, fastFolder } from './data-directory.ts';
+import { copyDataDirectory, fastDirectory } from './data-directory.ts';
 import type { PostgresSettings } from './options.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER, askPostgres } from './query.ts';
 
 /** What is known once a stage has found its Postgres. */
-export interface PostgresGround {
+export interface PostgresInstallation {
   /** The data folder that every server begins with. */
   readonly template: string;
   readonly user: ProcessUser | undefined;
@@ -44,13 +44,13 @@ export function postgresNode(
     readonly name: string;
     readonly settings: PostgresSettings;
     readonly follows?: Address;
-    readonly ground: () => PostgresGround;
+    readonly ground: () => PostgresInstallation;
     /** As a container; `at` where it listens in the network of the machine itself. */
     readonly image: string;
     readonly at: Address | undefined;
   },
   env: Environment,
-): ServerKind {
+): ServerSpec {
   const { name, settings, follows, image, at } = node;
   const source = follows === undefined ? {} : { primary_conninfo: conninfo(follows, name) };
   const all = { ...DEFAULTS, ...settings, ...source };
@@ -66,12 +66,12 @@ export function postgresNode(
     // The fast shutdown: sessions are ended, not waited for.
     stopSignal: 'SIGINT',
     local: {
-      parent: fastFolder(env),
-      segmentFile: 'data/postmaster.pid',
-      async arrange(directory, { host, port }) {
+      parentDirectory: fastDirectory(env),
+      sharedMemoryFile: 'data/postmaster.pid',
+      async prepare(directory, { host, port }) {
         const { template, user } = node.ground();
         const data = join(directory, 'data');
-        copyDataFolder(template, data, user, TEMPLATE_DATABASES);
+        copyDataDirectory(template, data, user, TEMPLATE_DATABASES);
         await appendFile(join(data, 'postgresql.conf'), postgresqlConf(all));
         if (follows !== undefined) {
           const marker = join(data, 'standby.signal');
@@ -89,12 +89,12 @@ export function postgresNode(
         const flags = Object.entries(own).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
         return ['-D', data, ...flags];
       },
-      complete(directory) {
+      afterFirstLaunch(directory) {
         const { template, user } = node.ground();
         for (const folder of TEMPLATE_DATABASES) {
           const from = join(template, folder);
           // Before version 15 template0 lies elsewhere, and has been copied with the rest.
-          if (existsSync(from)) copyDataFolder(from, join(directory, 'data', folder), user);
+          if (existsSync(from)) copyDataDirectory(from, join(directory, 'data', folder), user);
         }
       },
     },

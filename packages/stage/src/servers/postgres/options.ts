@@ -11,7 +11,7 @@ import {
 export type PostgresSettings = Readonly<Record<string, string>>;
 
 /** What stands as `stage.postgres`. */
-export interface PostgresForm {
+export interface ResolvedPostgresOptions {
   readonly version: number | undefined;
   readonly replica: boolean;
   readonly settings: PostgresSettings;
@@ -66,7 +66,7 @@ const shape = {
 };
 
 /** `true` stands for one with its defaults, `'replica'` for one with a replica. */
-export const postgresRule: OptionRule<PostgresForm> = {
+export const postgresRule: OptionRule<ResolvedPostgresOptions> = {
   permitted: `true, 'replica', or an object`,
   parse(value, field, owner) {
     if (value === true) return this.parse({}, field, owner);

@@ -1,13 +1,13 @@
 import { type Clock, InvalidOptionError, sleep, withDeadline } from '@holdfast/foundation';
-import { type Ensemble, composedAs, member } from '../../topology/topology.ts';
+import { type ServerTopology, composeServices, serverAt } from '../../topology/topology.ts';
 import { PostgresRefusedError, ServerTimeoutError } from '../../errors.ts';
 import { imageOf, replacementOf } from '../../images.ts';
 import type { Environment, StageContext } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import type { PostgresForm } from './options.ts';
-import { type PostgresGround, databaseUrl, postgresNode } from './node.ts';
+import type { ResolvedPostgresOptions } from './options.ts';
+import { type PostgresInstallation, databaseUrl, postgresNode } from './node.ts';
 import { locatePostgres } from './program.ts';
-import { templateFolder } from './template.ts';
+import { templateDirectory } from './template.ts';
 import { type PostgresReply, askPostgres } from './query.ts';
 
 /** A database on the primary. */
@@ -57,15 +57,15 @@ const OBJECT_IN_USE = '55006';
 const FIRST_WITH_STRATEGY = 15;
 
 /** A Postgres and, where it is asked for, its replica. */
-export function postgresEnsemble(
-  { version, replica, settings }: PostgresForm,
+export function postgresTopology(
+  { version, replica, settings }: ResolvedPostgresOptions,
   env: Environment,
-): Ensemble<Postgres | PostgresWithReplica> {
-  let ground: PostgresGround | undefined;
+): ServerTopology<Postgres | PostgresWithReplica> {
+  let ground: PostgresInstallation | undefined;
   const contained = containerMajor(version, env);
   let major = contained ?? 0;
   const image = contained === undefined ? '' : imageOf(`postgres-${contained}`, env);
-  const found = (): PostgresGround => {
+  const found = (): PostgresInstallation => {
     if (ground === undefined) throw new TypeError('postgres was cast before it was located');
     return ground;
   };
@@ -74,17 +74,17 @@ export function postgresEnsemble(
     portOffsets: [],
     docker:
       contained === undefined
-        ? { stands: false, why: `no image of Postgres ${version} is known, but of 15 and 18` }
-        : { stands: true, images: [image] },
-    compose: composed({ version, replica, settings }),
+        ? { available: false, reason: `no image of Postgres ${version} is known, but of 15 and 18` }
+        : { available: true, images: [image] },
+    compose: composeAvailability({ version, replica, settings }),
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
-      const template = await templateFolder(program, context, signal);
+      const template = await templateDirectory(program, context, signal);
       ground = { template, user: program.user };
       major = program.major;
       return program;
     },
-    cast(places) {
+    serverSpecs(places) {
       const [first, second] = places;
       const part = { settings, ground: found, image };
       // A replica and its primary must find each other: both in the network of the machine.
@@ -92,17 +92,17 @@ export function postgresEnsemble(
       const kinds = [postgresNode({ ...part, name: 'postgres.primary', at }, env)];
       if (second !== undefined && first !== undefined) {
         const standby = { ...part, name: 'postgres.replica', at: second };
-        kinds.push(postgresNode({ ...standby, follows: first.announced }, env));
+        kinds.push(postgresNode({ ...standby, follows: first.advertised }, env));
       }
       return [kinds];
     },
-    async settle(handles, { clock }, signal) {
+    async awaitFormed(handles, { clock }, signal) {
       if (!replica) return;
       const sql = `select 1 from pg_stat_replication where state = 'streaming'`;
-      const { direct } = member(handles, 0);
-      await untilRows(clock, () => askPostgres(direct, { sql }, signal), signal);
+      const { direct } = serverAt(handles, 0);
+      await waitForRows(clock, () => askPostgres(direct, { sql }, signal), signal);
     },
-    present: (handles, context) => present(handles, context, major),
+    toHandle: (handles, context) => toPostgresHandle(handles, context, major),
   };
 }
 
@@ -111,15 +111,16 @@ const CONTAINER_MAJORS = [18, 15] as const;
 const COMPOSED_MAJOR = 15;
 const COMPOSED_ALONE_MAJOR = 18;
 
-function composed({
+function composeAvailability({
   version = COMPOSED_MAJOR,
   replica,
   settings,
-}: PostgresForm): Ensemble<unknown>['compose'] {
+}: ResolvedPostgresOptions): ServerTopology<unknown>['compose'] {
   const changed = Object.keys(settings).length > 0 ? ['postgres.settings'] : [];
-  if (version === COMPOSED_ALONE_MAJOR && !replica) return composedAs(['postgres-18'], changed);
+  if (version === COMPOSED_ALONE_MAJOR && !replica)
+    return composeServices(['postgres-18'], changed);
   const services = replica ? ['postgres', 'postgres-replica'] : ['postgres'];
-  return composedAs(services, [
+  return composeServices(services, [
     ...changed,
     ...(version === COMPOSED_MAJOR ? [] : ['postgres.version']),
   ]);
@@ -134,13 +135,13 @@ function containerMajor(version: number | undefined, env: Environment): 15 | 18 
   return replaced ?? CONTAINER_MAJORS[0];
 }
 
-function present(
+function toPostgresHandle(
   handles: readonly ServerHandle[],
   context: StageContext,
   major: number,
 ): Postgres | PostgresWithReplica {
   const { clock, readyTimeoutMs } = context;
-  const primary = member(handles, 0);
+  const primary = serverAt(handles, 0);
   const strategy = major < FIRST_WITH_STRATEGY ? '' : ' strategy file_copy';
   let databases = 0;
 
@@ -158,8 +159,8 @@ function present(
     primary,
     async createDatabase({ name, template = 'template1', signal } = {}) {
       const chosen = name ?? `stage_${(databases += 1)}`;
-      mustBeName('name', chosen);
-      mustBeName('template', template);
+      assertName('name', chosen);
+      assertName('template', template);
       const sql = `create database "${chosen}" template "${template}"${strategy}`;
       await within(primary, 'did not make a database', signal, async (limit) => {
         let reply = await askPostgres(primary.direct, { sql }, limit);
@@ -168,15 +169,15 @@ function present(
           await sleep(clock, POLL_MS, limit);
           reply = await askPostgres(primary.direct, { sql }, limit);
         }
-        mustBeDone(primary, `make the database ${chosen}`, reply);
+        assertRows(primary, `make the database ${chosen}`, reply);
       });
       return { name: chosen, url: databaseUrl(primary, chosen) };
     },
     async dropDatabase(name, { signal } = {}) {
-      mustBeName('name', name);
+      assertName('name', name);
       const sql = `drop database if exists "${name}" with (force)`;
       await within(primary, 'did not drop a database', signal, async (limit) => {
-        mustBeDone(primary, `drop ${name}`, await askPostgres(primary.direct, { sql }, limit));
+        assertRows(primary, `drop ${name}`, await askPostgres(primary.direct, { sql }, limit));
       });
     },
   };
@@ -189,17 +190,17 @@ function present(
     promote: ({ signal } = {}) =>
       within(replica, 'was not promoted', signal, async (limit) => {
         const sql = 'select pg_promote(false)';
-        mustBeDone(replica, 'be promoted', await askPostgres(replica.direct, { sql }, limit));
+        assertRows(replica, 'be promoted', await askPostgres(replica.direct, { sql }, limit));
         const isPrimary = 'select 1 where not pg_is_in_recovery()';
         const ask = (): Promise<PostgresReply> =>
           askPostgres(replica.direct, { sql: isPrimary }, limit);
-        await untilRows(clock, ask, limit);
+        await waitForRows(clock, ask, limit);
       }),
   };
 }
 
 /** Asks again and again until there is a row. */
-async function untilRows(
+async function waitForRows(
   clock: Clock,
   ask: () => Promise<PostgresReply>,
   signal: AbortSignal,
@@ -211,12 +212,12 @@ async function untilRows(
   }
 }
 
-function mustBeDone(server: ServerHandle, attempted: string, reply: PostgresReply): void {
+function assertRows(server: ServerHandle, attempted: string, reply: PostgresReply): void {
   if (reply.kind === 'rows') return;
   throw new PostgresRefusedError(server.name, attempted, reply.sqlState, reply.text);
 }
 
-function mustBeName(field: string, name: string): void {
+function assertName(field: string, name: string): void {
   if (/^[a-z_][a-z0-9_]{0,62}$/.test(name)) return;
   const permitted = 'lower-case letters, digits and underscores, 1 to 63, no digit first';
   throw new InvalidOptionError('createDatabase', field, name, permitted);

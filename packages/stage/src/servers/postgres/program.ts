@@ -3,14 +3,19 @@ import { readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { types } from 'node:util';
 import { PostgresNotFoundError } from '../../errors.ts';
-import { type Fetchable, type LocateOptions, fetchedTree, systemName } from '../executables/fetch.ts';
+import {
+  type PackageSpec,
+  type LocateOptions,
+  fetchedTree,
+  systemName,
+} from '../executables/fetch.ts';
 import { findOnPath, isExecutable, sharedCacheFolder } from '../../system/path.ts';
-import type { Environment, ProcessUser, Program } from '../../topology/server-spec.ts';
+import type { Environment, ProcessUser, Executable } from '../../topology/server-spec.ts';
 import { type FindPackage, embeddedFolder, findPackage } from './embedded.ts';
 import { templateMajor, templatePath } from './template.ts';
 
 /** A Postgres of this machine. */
-export interface PostgresProgram extends Program {
+export interface PostgresProgram extends Executable {
   readonly initdb: string;
   readonly major: number;
   /** Where its template is, or is to be. */
@@ -39,7 +44,7 @@ export async function locatePostgres(
   const seen: string[] = [];
   const examine = async (
     files: readonly string[],
-    added: Program['env'],
+    added: Executable['env'],
   ): Promise<PostgresProgram | undefined> => {
     const [file = '', initdb = ''] = files;
     if (!(await isExecutable(file)) || !(await isExecutable(initdb))) return undefined;
@@ -75,7 +80,7 @@ export async function locatePostgres(
 }
 
 /** Debian's packages bear their major version; one without a version depends on the present one. */
-function fetchable(version: number | undefined, found: readonly string[]): Fetchable {
+function fetchable(version: number | undefined, found: readonly string[]): PackageSpec {
   return {
     async packages(dependsOf) {
       if (version !== undefined) return [`postgresql-${version}`];
@@ -88,7 +93,7 @@ function fetchable(version: number | undefined, found: readonly string[]): Fetch
       return ['postgres', 'initdb'].map((program) => join(root, major, 'bin', program));
     },
     // For just-in-time compilation alone, five times as large as all the rest, and loaded only for that.
-    isSpare: (library) => library.startsWith('libllvm'),
+    isOptional: (library) => library.startsWith('libllvm'),
     notFound: (seen, cause) => new PostgresNotFoundError(version, [...found, seen], cause),
   };
 }
@@ -105,7 +110,7 @@ async function candidateFolders(env: Environment, debianFolder: string): Promise
 /** What `--version` prints, asked as the user that is to run it; why not, when it cannot be run. */
 function versionOf(
   file: string,
-  added: Program['env'],
+  added: Executable['env'],
   user: ProcessUser | undefined,
   signal: AbortSignal,
 ): Promise<string> {

@@ -7,9 +7,9 @@ import { types } from 'node:util';
 import { withDeadline } from '@holdfast/foundation';
 import { PostgresTemplateError } from '../../errors.ts';
 import { cacheFolder } from '../../system/path.ts';
-import { makeOwnFolder } from '../../watchdog/temp-directory.ts';
+import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 import type { Environment, StageContext } from '../../topology/server-spec.ts';
-import { copyDataFolder } from './data-directory.ts';
+import { copyDataDirectory } from './data-directory.ts';
 import type { PostgresProgram } from './program.ts';
 import { POSTGRES_USER } from './query.ts';
 
@@ -43,7 +43,7 @@ export async function templateMajor(folder: string): Promise<number | undefined>
  * work; it appears whole, from whichever is first.
  * @throws PostgresTemplateError
  */
-export async function templateFolder(
+export async function templateDirectory(
   program: PostgresProgram,
   context: StageContext,
   signal: AbortSignal,
@@ -51,29 +51,29 @@ export async function templateFolder(
   const folder = program.template;
   if (await exists(folder)) return folder;
   await mkdir(dirname(folder), { recursive: true });
-  await inFolderOfItsOwn(join(tmpdir(), 'holdfast-initdb-'), context, async (work) => {
+  await withTempDirectory(join(tmpdir(), 'holdfast-initdb-'), context, async (work) => {
     const data = join(work, 'data');
     await mkdir(data, { mode: 0o700 });
     if (program.user !== undefined) {
       await chmod(work, 0o711);
       await chown(data, program.user.uid, program.user.gid);
     }
-    await initialise(program, data, context, signal);
-    await inFolderOfItsOwn(`${folder}.making-`, context, async (whole) => {
+    await initialize(program, data, context, signal);
+    await withTempDirectory(`${folder}.making-`, context, async (whole) => {
       const copy = join(whole, 'data');
-      copyDataFolder(data, copy, undefined);
+      copyDataDirectory(data, copy, undefined);
       await rename(copy, folder).catch(acceptExisting);
     });
   });
   return folder;
 }
 
-async function inFolderOfItsOwn(
+async function withTempDirectory(
   prefix: string,
   { watchdog }: StageContext,
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await makeOwnFolder(prefix, watchdog);
+  const folder = await createTempDirectory(prefix, watchdog);
   try {
     await work(folder.path);
   } finally {
@@ -81,7 +81,7 @@ async function inFolderOfItsOwn(
   }
 }
 
-function initialise(
+function initialize(
   { initdb, user, env }: PostgresProgram,
   data: string,
   { clock, fetchTimeoutMs }: StageContext,

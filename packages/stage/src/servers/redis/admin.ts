@@ -28,7 +28,7 @@ export function infoField(printed: string | undefined, field: string): string | 
 }
 
 /** Asks again and again until `holds`; a server that does not answer does not hold. */
-export async function untilHolds(
+export async function waitUntil(
   clock: Clock,
   holds: (signal: AbortSignal) => Promise<boolean>,
   signal: AbortSignal,
@@ -37,7 +37,7 @@ export async function untilHolds(
 }
 
 /** What a server answers; `undefined` when it does not. Rejects only with the signal's own reason. */
-export async function answerOf(
+export async function askIfUp(
   address: Address,
   command: readonly string[],
   signal: AbortSignal,
@@ -55,7 +55,7 @@ export async function answerOf(
 export const ANSWER_TIMEOUT_MS = 1_000;
 
 /** What each of the running servers answers, within a second; those that stay silent are left out. */
-export async function answersOf(
+export async function askAll(
   clock: Clock,
   servers: readonly ServerHandle[],
   command: readonly string[],

@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto';
 import { InvalidOptionError } from '@holdfast/foundation';
-import { type Ensemble, composedAs } from '../../topology/topology.ts';
+import { type ServerTopology, composeServices } from '../../topology/topology.ts';
 import { ServerTimeoutError } from '../../errors.ts';
 import { imageOf } from '../../images.ts';
-import type { Address, Environment, Place, StageContext } from '../../topology/server-spec.ts';
+import type {
+  Address,
+  Environment,
+  ServerAddress,
+  StageContext,
+} from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
 import { askRedis } from './command.ts';
 import { SLOTS, keySlot } from './slots.ts';
-import { ANSWER_TIMEOUT_MS, answerOf, answersOf, infoField, untilHolds, valueOf } from './admin.ts';
+import { ANSWER_TIMEOUT_MS, askIfUp, askAll, infoField, waitUntil, valueOf } from './admin.ts';
 
 /**
  * A Redis Cluster of three primaries with a replica each. `start()` of a node resolves when it holds the
@@ -40,7 +45,7 @@ const NODES_FILE = 'nodes.conf';
 export function redisCluster(
   options: { readonly settings: RedisSettings; readonly nodeTimeoutMs: number },
   env: Environment,
-): Ensemble<RedisCluster> {
+): ServerTopology<RedisCluster> {
   const settings = {
     'repl-diskless-sync-delay': '0',
     ...options.settings,
@@ -51,32 +56,32 @@ export function redisCluster(
   return {
     size: PRIMARIES * 2,
     portOffsets: [BUS_OFFSET],
-    docker: { stands: true, images: [imageOf('redis', env)] },
-    compose: composedAs(SERVICES, [
+    docker: { available: true, images: [imageOf('redis', env)] },
+    compose: composeServices(SERVICES, [
       ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
       ...(options.nodeTimeoutMs === COMPOSED_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
     ]),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
-    cast: (places) => [
+    serverSpecs: (places) => [
       places.map((address, place) => {
         const files = { [NODES_FILE]: nodesFile(places, place) };
         const lines = [
-          `cluster-announce-ip ${address.announced.host}`,
-          `cluster-announce-port ${address.announced.port}`,
+          `cluster-announce-ip ${address.advertised.host}`,
+          `cluster-announce-port ${address.advertised.port}`,
           `cluster-announce-bus-port ${address.port + BUS_OFFSET}`,
         ];
-        const part = { isSentinel: false, lines, files, isReady };
+        const member = { isSentinel: false, lines, files, isReady };
         const name = `redis.nodes[${place}]`;
-        return redisNode({ name, prefix: 'redis://', settings, part }, address, env);
+        return redisNode({ name, prefix: 'redis://', settings, member }, address, env);
       }),
     ],
-    async settle(handles, { clock }, signal) {
+    async awaitFormed(handles, { clock }, signal) {
       await Promise.all(
         handles.slice(PRIMARIES).map((replica) =>
-          untilHolds(
+          waitUntil(
             clock,
             async (limit) => {
-              const reply = await answerOf(replica.direct, ['INFO', 'replication'], limit);
+              const reply = await askIfUp(replica.direct, ['INFO', 'replication'], limit);
               return infoField(valueOf(reply), 'master_link_status') === 'up';
             },
             signal,
@@ -84,7 +89,7 @@ export function redisCluster(
         ),
       );
     },
-    present,
+    toHandle: toClusterHandle,
   };
 }
 
@@ -95,15 +100,15 @@ async function isReady(node: Address, signal: AbortSignal): Promise<boolean> {
 }
 
 /** What a node would have learned by CLUSTER MEET, ADDSLOTS and REPLICATE, as its file remembers it. */
-function nodesFile(places: readonly Place[], self: number): string {
-  const lines = places.map(({ port, announced }, place) => {
+function nodesFile(places: readonly ServerAddress[], self: number): string {
+  const lines = places.map(({ port, advertised }, place) => {
     const primary = place % PRIMARIES;
     const isPrimary = place === primary;
     const flags = `${place === self ? 'myself,' : ''}${isPrimary ? 'master' : 'slave'}`;
     const epoch = primary + 1;
     return [
       nodeId(place),
-      `${announced.host}:${announced.port}@${port + BUS_OFFSET}`,
+      `${advertised.host}:${advertised.port}@${port + BUS_OFFSET}`,
       flags,
       isPrimary ? '-' : nodeId(primary),
       '0 0',
@@ -127,7 +132,7 @@ function nodeId(place: number): string {
   return createHash('sha1').update(`node ${place}`).digest('hex');
 }
 
-function present(handles: readonly ServerHandle[], { clock }: StageContext): RedisCluster {
+function toClusterHandle(handles: readonly ServerHandle[], { clock }: StageContext): RedisCluster {
   return {
     nodes: handles,
     keySlot,
@@ -136,7 +141,7 @@ function present(handles: readonly ServerHandle[], { clock }: StageContext): Red
         const permitted = `a whole number from 0 to ${SLOTS - 1}`;
         throw new InvalidOptionError('primaryOfSlot', 'slot', slot, permitted);
       }
-      const views = await answersOf(clock, handles, ['CLUSTER', 'NODES'], signal);
+      const views = await askAll(clock, handles, ['CLUSTER', 'NODES'], signal);
       const votes = new Map<number, number>();
       for (const view of views) {
         const port = ownerIn(valueOf(view) ?? '', slot);

@@ -1,7 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageOf } from '../../images.ts';
-import type { Address, Container, Environment, ServerKind } from '../../topology/server-spec.ts';
+import type {
+  Address,
+  ContainerSpec,
+  Environment,
+  ServerSpec,
+} from '../../topology/server-spec.ts';
 import { askRedis } from './command.ts';
 
 /** What a Redis is given in redis.conf, name by name. */
@@ -33,7 +38,7 @@ export interface RedisNode {
   readonly prefix: string;
   readonly settings: RedisSettings;
   /** Its part in a topology; absent for one that stands alone. */
-  readonly part?: {
+  readonly member?: {
     readonly isSentinel: boolean;
     /** Lines of its configuration, after the settings. */
     readonly lines: readonly string[];
@@ -45,13 +50,13 @@ export interface RedisNode {
 }
 
 /** A Redis (or Valkey) described for every mode. */
-export function redisNode(node: RedisNode, address: Address, env: Environment): ServerKind {
-  const { name, prefix, part } = node;
-  const flags = part?.isSentinel === true ? ['--sentinel'] : [];
-  const files = Object.entries(part?.files ?? {});
+export function redisNode(node: RedisNode, address: Address, env: Environment): ServerSpec {
+  const { name, prefix, member } = node;
+  const flags = member?.isSentinel === true ? ['--sentinel'] : [];
+  const files = Object.entries(member?.files ?? {});
   const confAt = (where: RedisSettings): string =>
     redisConf(node.settings, { ...where, daemonize: 'no' }) +
-    (part?.lines ?? []).map((line) => `${line}\n`).join('');
+    (member?.lines ?? []).map((line) => `${line}\n`).join('');
   return {
     name,
     url: ({ host, port }) => `${prefix}${host}:${port}`,
@@ -60,10 +65,10 @@ export function redisNode(node: RedisNode, address: Address, env: Environment): 
       // -NOAUTH and the like are answers too: the server is up, and particular.
       const isLoading = reply.kind === 'error' && reply.text.startsWith('LOADING');
       if (isLoading) return 'listening';
-      return (await part?.isReady?.(at, signal)) === false ? 'listening' : 'ready';
+      return (await member?.isReady?.(at, signal)) === false ? 'listening' : 'ready';
     },
     local: {
-      async arrange(directory, { host, port }) {
+      async prepare(directory, { host, port }) {
         const data = join(directory, 'data');
         const conf = join(directory, 'redis.conf');
         const own = { bind: host, port: String(port), 'protected-mode': 'yes' };
@@ -73,10 +78,10 @@ export function redisNode(node: RedisNode, address: Address, env: Environment): 
         return [conf, ...flags];
       },
     },
-    container: part === undefined ? bridged() : unbridged(),
+    container: member === undefined ? bridged() : unbridged(),
   };
 
-  function bridged(): Container {
+  function bridged(): ContainerSpec {
     // Clients come over the container's bridge; outside, the port is published on loopback only.
     const own = { bind: '0.0.0.0', port: String(CONTAINER_PORT), 'protected-mode': 'no' };
     return {
@@ -89,7 +94,7 @@ export function redisNode(node: RedisNode, address: Address, env: Environment): 
   }
 
   /** The address that members and clients are told must be the same one for both. */
-  function unbridged(): Container {
+  function unbridged(): ContainerSpec {
     const own = { bind: address.host, port: String(address.port), 'protected-mode': 'yes' };
     const conf = `${CONTAINER_DATA}/redis.conf`;
     return {

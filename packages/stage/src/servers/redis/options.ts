@@ -8,7 +8,7 @@ import {
 import { type RedisSettings, STAGE_DIRECTIVES } from './node.ts';
 
 /** What stands as `stage.redis`, with the bounds of each form. */
-export type RedisForm =
+export type ResolvedRedisOptions =
   | { readonly topology: 'standalone'; readonly settings: RedisSettings }
   | {
       readonly topology: 'sentinel';
@@ -79,7 +79,7 @@ const shapes = {
 };
 
 /** `true` and the name of a topology stand for it with its defaults. */
-export const redisRule: OptionRule<RedisForm> = {
+export const redisRule: OptionRule<ResolvedRedisOptions> = {
   permitted: `true, 'sentinel', 'cluster', or an object`,
   parse(value, field, owner) {
     if (value === true) return this.parse({}, field, owner);

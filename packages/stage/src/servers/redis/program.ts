@@ -1,17 +1,22 @@
 import { join } from 'node:path';
 import { RedisNotFoundError } from '../../errors.ts';
-import { type Fetchable, type LocateOptions, fetchedTree, systemName } from '../executables/fetch.ts';
+import {
+  type PackageSpec,
+  type LocateOptions,
+  fetchedTree,
+  systemName,
+} from '../executables/fetch.ts';
 import { cacheFolder, findOnPath } from '../../system/path.ts';
-import type { Program } from '../../topology/server-spec.ts';
+import type { Executable } from '../../topology/server-spec.ts';
 
 /** Programs that are a Redis, in the order they are taken. */
 const NAMES = ['redis-server', 'valkey-server'];
 
-const fetchable: Fetchable = {
+const fetchable: PackageSpec = {
   // The server's binary is a link into redis-tools.
   packages: () => Promise.resolve(['redis-server', 'redis-tools']),
   programs: (tree) => Promise.resolve([join(tree, 'usr/bin/redis-server')]),
-  isSpare: () => false,
+  isOptional: () => false,
   notFound: (seen, cause) => new RedisNotFoundError(seen, cause),
 };
 
@@ -19,7 +24,10 @@ const fetchable: Fetchable = {
  * The Redis on PATH, else the one in the cache folder, else one fetched into it.
  * @throws RedisNotFoundError
  */
-export async function locateRedis(options: LocateOptions, signal: AbortSignal): Promise<Program> {
+export async function locateRedis(
+  options: LocateOptions,
+  signal: AbortSignal,
+): Promise<Executable> {
   for (const name of NAMES) {
     const file = await findOnPath(name, options.env['PATH'] ?? '');
     if (file !== undefined) return { file, env: {} };

@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto';
 import { type Clock, withDeadline } from '@holdfast/foundation';
-import { type Ensemble, composedAs } from '../../topology/topology.ts';
+import { type ServerTopology, composeServices } from '../../topology/topology.ts';
 import { ServerTimeoutError } from '../../errors.ts';
 import { imageOf } from '../../images.ts';
-import type { Address, Environment, Place, StageContext } from '../../topology/server-spec.ts';
+import type {
+  Address,
+  Environment,
+  ServerAddress,
+  StageContext,
+} from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
 import {
   ANSWER_TIMEOUT_MS,
-  answerOf,
-  answersOf,
+  askIfUp,
+  askAll,
   fieldsOf,
   infoField,
-  untilHolds,
+  waitUntil,
   valueOf,
 } from './admin.ts';
 
@@ -63,50 +68,50 @@ const OPENING_PING_PERIOD_MS = 20;
 export function redisSentinel(
   options: { readonly settings: RedisSettings; readonly downAfterMs: number },
   env: Environment,
-): Ensemble<RedisSentinel> {
+): ServerTopology<RedisSentinel> {
   // Replicas get their copy at once instead of after five seconds in which others might join.
   const settings = { 'repl-diskless-sync-delay': '0', ...options.settings };
-  let cast: Cast | undefined;
+  let cast: SentinelRoles | undefined;
   return {
     size: 1 + REPLICAS + SENTINELS,
     portOffsets: [],
-    docker: { stands: true, images: [imageOf('redis', env)] },
-    compose: composedAs(SERVICES, [
+    docker: { available: true, images: [imageOf('redis', env)] },
+    compose: composeServices(SERVICES, [
       ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
       ...(options.downAfterMs === COMPOSED_DOWN_AFTER_MS ? [] : ['redis.downAfterMs']),
     ]),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
-    cast(places) {
+    serverSpecs(places) {
       const [primary, ...others] = places;
       if (primary === undefined) throw new RangeError('a Sentinel topology has a primary');
       const replicas = others.slice(0, REPLICAS);
       const sentinels = others.slice(REPLICAS);
       const node = (
         name: string,
-        at: Place,
+        at: ServerAddress,
         more: readonly string[],
       ): ReturnType<typeof redisNode> => {
-        const { host, port } = at.announced;
+        const { host, port } = at.advertised;
         const lines = [`replica-announce-ip ${host}`, `replica-announce-port ${port}`, ...more];
-        const part = { isSentinel: false, lines, files: {} };
-        return redisNode({ name, prefix: 'redis://', settings, part }, at, env);
+        const member = { isSentinel: false, lines, files: {} };
+        return redisNode({ name, prefix: 'redis://', settings, member }, at, env);
       };
-      const watcher = (at: Place, place: number): ReturnType<typeof redisNode> => {
-        const announced = (those: readonly Place[]): Address[] =>
-          those.map((each) => each.announced);
+      const watcher = (at: ServerAddress, place: number): ReturnType<typeof redisNode> => {
+        const announced = (those: readonly ServerAddress[]): Address[] =>
+          those.map((each) => each.advertised);
         const lines = sentinelLines({
-          primary: primary.announced,
+          primary: primary.advertised,
           replicas: announced(replicas),
           sentinels: announced(sentinels),
-          self: at.announced,
+          self: at.advertised,
           place,
           ...options,
         });
-        const part = { isSentinel: true, lines, files: {} };
+        const member = { isSentinel: true, lines, files: {} };
         const name = `redis.sentinels[${place}]`;
-        return redisNode({ name, prefix: 'redis://', settings: {}, part }, at, env);
+        return redisNode({ name, prefix: 'redis://', settings: {}, member }, at, env);
       };
-      const follow = `replicaof ${primary.announced.host} ${primary.announced.port}`;
+      const follow = `replicaof ${primary.advertised.host} ${primary.advertised.port}`;
       return [
         // In this order, because who meets a closed port comes back a second later only.
         [node('redis.primary', primary, [])],
@@ -114,11 +119,11 @@ export function redisSentinel(
         sentinels.map(watcher),
       ];
     },
-    async settle(handles, { clock }, signal) {
+    async awaitFormed(handles, { clock }, signal) {
       const sentinels = handles.slice(1 + REPLICAS);
       const nodes = handles.slice(0, 1 + REPLICAS);
       // Of those that compose holds open an earlier test may have had another one promoted.
-      await untilHolds(
+      await waitUntil(
         clock,
         async (limit) => {
           const [primary, ...rest] = await namedPrimaries(clock, sentinels, nodes, limit);
@@ -131,29 +136,29 @@ export function redisSentinel(
       const replicas = cast?.replicas ?? [];
       const tellAll = (pingPeriodMs: number): Promise<unknown> => {
         const words = ['SENTINEL', 'DEBUG', 'ping-period', String(pingPeriodMs)];
-        return Promise.all(sentinels.map(({ direct }) => answerOf(direct, words, signal)));
+        return Promise.all(sentinels.map(({ direct }) => askIfUp(direct, words, signal)));
       };
       // Sentinels that started a moment too early for each other would wait for their next attempt.
       await tellAll(OPENING_PING_PERIOD_MS);
       await Promise.all([
         ...replicas.map(({ direct }) =>
-          untilHolds(clock, (limit) => isLinked(direct, limit), signal),
+          waitUntil(clock, (limit) => isLinked(direct, limit), signal),
         ),
         ...sentinels.map(({ direct }) =>
-          untilHolds(clock, (limit) => seesAll(direct, limit), signal),
+          waitUntil(clock, (limit) => hasFoundAll(direct, limit), signal),
         ),
       ]);
       await tellAll(PING_PERIOD_MS);
     },
-    present(_handles, context) {
+    toHandle(_handles, context) {
       if (cast === undefined) throw new TypeError('redis was presented before it had settled');
-      return present(cast, context);
+      return toSentinelHandle(cast, context);
     },
   };
 }
 
 /** Who plays which part once they have come together. */
-interface Cast {
+interface SentinelRoles {
   readonly primary: ServerHandle;
   readonly replicas: readonly ServerHandle[];
   readonly sentinels: readonly ServerHandle[];
@@ -167,7 +172,7 @@ async function namedPrimaries(
   signal?: AbortSignal,
 ): Promise<(ServerHandle | undefined)[]> {
   const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER_NAME];
-  const replies = await answersOf(clock, sentinels, command, signal);
+  const replies = await askAll(clock, sentinels, command, signal);
   return replies.map((reply) => {
     const port = reply.kind === 'list' ? Number(valueOf(reply.items[1])) : Number.NaN;
     // Members that compose brought up tell each other's own addresses.
@@ -175,7 +180,7 @@ async function namedPrimaries(
   });
 }
 
-interface Watched {
+interface SentinelView {
   readonly primary: Address;
   readonly replicas: readonly Address[];
   readonly sentinels: readonly Address[];
@@ -186,7 +191,7 @@ interface Watched {
 }
 
 /** What a Sentinel would have found out by itself within some seconds, as its file remembers it. */
-function sentinelLines(watched: Watched): string[] {
+function sentinelLines(watched: SentinelView): string[] {
   const { primary, replicas, sentinels, place, self, downAfterMs } = watched;
   const others = sentinels.flatMap((at, other) => (other === place ? [] : [{ at, other }]));
   return [
@@ -209,14 +214,14 @@ function sentinelId(place: number): string {
 }
 
 async function isLinked(replica: Address, signal: AbortSignal): Promise<boolean> {
-  const reply = await answerOf(replica, ['INFO', 'replication'], signal);
+  const reply = await askIfUp(replica, ['INFO', 'replication'], signal);
   return infoField(valueOf(reply), 'master_link_status') === 'up';
 }
 
 /** Whether a Sentinel has reached all it was told of, and so could lead a failover. */
-async function seesAll(sentinel: Address, signal: AbortSignal): Promise<boolean> {
-  const ask = (what: string): ReturnType<typeof answerOf> =>
-    answerOf(sentinel, ['SENTINEL', what, MASTER_NAME], signal);
+async function hasFoundAll(sentinel: Address, signal: AbortSignal): Promise<boolean> {
+  const ask = (what: string): ReturnType<typeof askIfUp> =>
+    askIfUp(sentinel, ['SENTINEL', what, MASTER_NAME], signal);
   const [replicas, sentinels] = await Promise.all([ask('REPLICAS'), ask('SENTINELS')]);
   const flagsOf = (reply: typeof replicas): (string | undefined)[] =>
     reply?.kind === 'list' ? reply.items.map((item) => fieldsOf(item).get('flags')) : [];
@@ -228,7 +233,10 @@ async function seesAll(sentinel: Address, signal: AbortSignal): Promise<boolean>
   );
 }
 
-function present({ primary, replicas, sentinels }: Cast, context: StageContext): RedisSentinel {
+function toSentinelHandle(
+  { primary, replicas, sentinels }: SentinelRoles,
+  context: StageContext,
+): RedisSentinel {
   const { clock, readyTimeoutMs } = context;
   const named = (signal?: AbortSignal): Promise<(ServerHandle | undefined)[]> =>
     namedPrimaries(clock, sentinels, [primary, ...replicas], signal);
@@ -257,14 +265,14 @@ function present({ primary, replicas, sentinels }: Cast, context: StageContext):
       const late = (): Error => new ServerTimeoutError('redis', readyTimeoutMs, seen);
       return withDeadline(clock, readyTimeoutMs, signal, late, async (limit) => {
         let found: ServerHandle | undefined;
-        await untilHolds(
+        await waitUntil(
           clock,
           async () => {
             const [first, ...rest] = await named(limit);
             if (first === undefined || first === former) return false;
             if (rest.some((server) => server !== first)) return false;
             found = first;
-            const reply = await answerOf(first.direct, ['INFO', 'replication'], limit);
+            const reply = await askIfUp(first.direct, ['INFO', 'replication'], limit);
             return infoField(valueOf(reply), 'role') === 'master';
           },
           limit,

@@ -1,8 +1,8 @@
-import { type Ensemble, composedAs, member } from '../../topology/topology.ts';
-import { StageCannotError } from '../../errors.ts';
+import { type ServerTopology, composeServices, serverAt } from '../../topology/topology.ts';
+import { FaultUnsupportedError } from '../../errors.ts';
 import { imageOf } from '../../images.ts';
 import { postgresNode } from '../postgres/node.ts';
-import { answersHttp } from '../emulated/http-probe.ts';
+import { probeHttp } from '../emulated/http-probe.ts';
 import { locateNode, nodeServer } from '../emulated/emulated-server.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import { supabaseKeys } from '@holdfast/emulators';
@@ -32,7 +32,7 @@ const WAY_OUT = `Break its database or its storage-api ('behind'), or use mode '
 export function containedSupabase(
   settings: SupabaseSettings,
   env: Environment,
-): Ensemble<Supabase> {
+): ServerTopology<Supabase> {
   const { jwtSecret } = settings;
   const given = changedIn(settings);
   const untold = given.find((option) => !TOLD.has(option));
@@ -43,21 +43,24 @@ export function containedSupabase(
     portOffsets: [],
     docker:
       untold === undefined
-        ? { stands: true, images }
-        : { stands: false, why: `supabase.${untold} is told to a process of this machine only` },
-    compose: composedAs(
+        ? { available: true, images }
+        : {
+            available: false,
+            reason: `supabase.${untold} is told to a process of this machine only`,
+          },
+    compose: composeServices(
       ['postgres', 'supabase-storage', 'supabase-gateway'],
       given.map((option) => `supabase.${option}`),
     ),
     locate: locateNode,
-    cast(places) {
+    serverSpecs(places) {
       const [database, storage, gateway] = places;
       if (database === undefined || storage === undefined || gateway === undefined) return [];
       const node = { name: 'supabase.database', settings: {}, ground: noGround, image };
-      const routes = { '/storage/v1': urlOf(storage.announced) };
+      const routes = { '/storage/v1': urlOf(storage.advertised) };
       return [
         [postgresNode({ ...node, at: database }, env)],
-        [storageApi(storage, database.announced, settings, env)],
+        [storageApi(storage, database.advertised, settings, env)],
         [
           nodeServer(
             {
@@ -66,7 +69,7 @@ export function containedSupabase(
               settings: routes,
               network: 'machine',
               url: urlOf,
-              probe: (at, signal) => answersHttp(at, '/storage/v1/status', signal),
+              probe: (at, signal) => probeHttp(at, '/storage/v1/status', signal),
             },
             gateway,
             env,
@@ -74,19 +77,19 @@ export function containedSupabase(
         ],
       ];
     },
-    settle: () => Promise.resolve(),
-    present(handles) {
-      const handle = member(handles, 2);
+    awaitFormed: () => Promise.resolve(),
+    toHandle(handles) {
+      const handle = serverAt(handles, 2);
       const cannot = (attempted: string) => (): Promise<never> => {
-        const why = 'these are the real servers';
-        return Promise.reject(new StageCannotError('supabase', attempted, why, WAY_OUT));
+        const reason = 'these are the real servers';
+        return Promise.reject(new FaultUnsupportedError('supabase', attempted, reason, WAY_OUT));
       };
       return Object.assign(handle, {
         ...supabaseKeys(jwtSecret),
         storageUrl: `${handle.url}/storage/v1`,
-        behind: { database: member(handles, 0), storage: member(handles, 1) },
+        behind: { database: serverAt(handles, 0), storage: serverAt(handles, 1) },
         signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
-        disturb: cannot('tell it what is wrong with it'),
+        setFaults: cannot('tell it what is wrong with it'),
         requests: cannot('read what it was asked'),
         forgetRequests: cannot('forget what it was asked'),
       });

@@ -1,7 +1,7 @@
 import { imageOf } from '../../images.ts';
 import { databaseUrl } from '../postgres/node.ts';
-import { answersHttp } from '../emulated/http-probe.ts';
-import type { Address, Environment, ServerKind } from '../../topology/server-spec.ts';
+import { probeHttp } from '../emulated/http-probe.ts';
+import type { Address, Environment, ServerSpec } from '../../topology/server-spec.ts';
 import type { SupabaseSettings } from '@holdfast/emulators/programs';
 
 /** Where its file backend keeps objects; it needs a file system with attributes of the user's own. */
@@ -14,16 +14,16 @@ export function storageApi(
   database: Address,
   settings: SupabaseSettings,
   env: Environment,
-): ServerKind {
+): ServerSpec {
   return {
     name: 'supabase.storage',
     url: (at) => `http://${at.host}:${at.port}`,
     async probe(at, signal) {
-      await answersHttp(at, '/status', signal);
+      await probeHttp(at, '/status', signal);
       return 'ready';
     },
     local: {
-      arrange: () => Promise.reject(new TypeError('storage-api stands in containers only')),
+      prepare: () => Promise.reject(new TypeError('storage-api stands in containers only')),
     },
     container: {
       image: imageOf('supabase-storage', env),

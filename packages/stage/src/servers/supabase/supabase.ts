@@ -1,8 +1,8 @@
 import type { OptionRule } from '@holdfast/foundation';
-import { type Ensemble, soloist } from '../../topology/topology.ts';
+import { type ServerTopology, singleServer } from '../../topology/topology.ts';
 import { locateNode, nodeServer } from '../emulated/emulated-server.ts';
-import { steer } from '../emulated/control-client.ts';
-import { answersHttp } from '../emulated/http-probe.ts';
+import { createControlClient } from '../emulated/control-client.ts';
+import { probeHttp } from '../emulated/http-probe.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import { type SupabaseExchange, type SupabaseKeys, supabaseKeys } from '@holdfast/emulators';
@@ -30,10 +30,10 @@ export interface Supabase extends ServerHandle, SupabaseKeys {
   signToken(claims: Readonly<Record<string, unknown>>): string;
   /**
    * Changes what is wrong with it; what is not named is as at the opening, and `{}` heals.
-   * @throws InvalidOptionError; StageStateError while it does not run; StageCannotError where it is not this
+   * @throws InvalidOptionError; StageStateError while it does not run; FaultUnsupportedError where it is not this
    * package's own, here and below
    */
-  disturb(disturbances: SupabaseStageDisturbances): Promise<void>;
+  setFaults(disturbances: SupabaseStageDisturbances): Promise<void>;
   /** What it was asked, the newest 10 000 requests. */
   requests(): Promise<readonly SupabaseExchange[]>;
   /** Forgets what it was asked so far. */
@@ -47,13 +47,16 @@ export const supabaseRule: OptionRule<SupabaseSettings> = {
 };
 
 const NOT_CONTAINED = {
-  stands: false,
-  why: 'our own Supabase is a process of this machine only',
+  available: false,
+  reason: 'our own Supabase is a process of this machine only',
 } as const;
 
-export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): Ensemble<Supabase> {
+export function supabaseTopology(
+  settings: SupabaseSettings,
+  env: Environment,
+): ServerTopology<Supabase> {
   const { jwtSecret, policies, readOnly, database, faults, rest } = settings;
-  const solo = soloist({
+  const solo = singleServer({
     // In containers other servers stand in its place.
     docker: NOT_CONTAINED,
     compose: NOT_CONTAINED,
@@ -69,7 +72,7 @@ export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): 
           settings,
           network: 'bridge',
           url: ({ host, port }) => `http://${host}:${port}`,
-          probe: (at, signal) => answersHttp(at, '/storage/v1/status', signal),
+          probe: (at, signal) => probeHttp(at, '/storage/v1/status', signal),
         },
         address,
         env,
@@ -77,19 +80,19 @@ export function supabaseEnsemble(settings: SupabaseSettings, env: Environment): 
   });
   return {
     ...solo,
-    contained: containedSupabase(settings, env),
-    present(handles, context) {
-      const handle = solo.present(handles, context);
-      const steering = steer(handle, settings, context);
+    containerVariant: containedSupabase(settings, env),
+    toHandle(handles, context) {
+      const handle = solo.toHandle(handles, context);
+      const steering = createControlClient(handle, settings, context);
       return Object.assign(handle, {
         ...supabaseKeys(jwtSecret),
         storageUrl: `${handle.url}/storage/v1`,
         signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
-        disturb(given: SupabaseStageDisturbances) {
+        setFaults(given: SupabaseStageDisturbances) {
           const opening = { policies, readOnly, database, faults };
-          return steering.change('disturb', (now) => ({
+          return steering.change('setFaults', (now) => ({
             ...now,
-            ...readStageDisturbances('supabase.disturb', { ...opening, ...given }),
+            ...readStageDisturbances('supabase.setFaults', { ...opening, ...given }),
           }));
         },
         async requests() {
