@@ -1,7 +1,5 @@
 import {
-  chaosFault,
   createBulkhead,
-  createChaos,
   createCircuitBreaker,
   createKeyedCircuitBreakers,
   createRateLimiter,
@@ -310,12 +308,6 @@ for (const calls of [0, 100_000]) {
     return { run: () => breaker.fire() };
   });
 }
-
-add('chaos, switched off', 'holdfast', () => {
-  const chaos = createChaos({ strategies: [chaosFault({ rate: 1 })] });
-  return { run: async () => chaos.execute(work) };
-});
-add('chaos, switched off', 'the same without chaos', () => ({ run: async () => work() }));
 
 const IDLE = 10_000;
 

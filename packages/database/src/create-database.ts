@@ -1,5 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Emitter, Deadlines, InvalidOptionError, createEmitter } from '@holdfast/foundation';
+import {
+  type Emitter,
+  DeadlineQueue,
+  InvalidOptionError,
+  createEmitter,
+} from '@holdfast/foundation';
 import type { Address } from './address.ts';
 import { noCalls } from './calls/call-counts.ts';
 import { LeakWatch } from './leases/leak-detector.ts';
@@ -32,7 +37,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const cluster = hosts.length === 1 ? undefined : clusterOf(hosts, settings, events);
   const route = cluster ?? loneRoute(only);
   const { clock, random, queryTimeoutMs, transactionTimeoutMs } = settings;
-  const deadlines = new Deadlines(clock, queryTimeoutMs);
+  const deadlines = new DeadlineQueue(clock, queryTimeoutMs);
   const counts = noCalls();
   const queries = new Queries(route, counts);
   const leaks = new LeakWatch(clock, events, settings.leakReportMs);

@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type Emitter,
-  type Deadlines,
+  type DeadlineQueue,
   InvalidOptionError,
   type CallDeadline,
   type Subscribe,
@@ -55,7 +55,7 @@ export interface PooledDatabaseOptions {
   readonly reads: Reads;
   readonly transactions: Transactions;
   /** Of `queryTimeoutMs` each, shared by the calls that have no limit of their own. */
-  readonly deadlines: Deadlines;
+  readonly deadlines: DeadlineQueue;
   /** The transaction on whose behalf the present code runs. */
   readonly current: AsyncLocalStorage<{ open: boolean }>;
 }

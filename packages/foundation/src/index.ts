@@ -10,10 +10,10 @@ export {
   delayBounds,
   exponentialBackoff,
 } from './backoff.ts';
-export { CallDeadline, type Cancellation, type Cancellable } from './call-deadline.ts';
+export { CallDeadline, type Cancellation, type Cancellable } from './deadlines/call-deadline.ts';
 export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
-export { settlesWithin, withDeadline } from './deadline.ts';
-export { type Deadline, Deadlines } from './deadlines.ts';
+export { settlesWithin, withDeadline } from './deadlines/with-deadline.ts';
+export { type QueuedDeadline, DeadlineQueue } from './deadlines/deadline-queue.ts';
 export { derivedSeed } from './derived-seed.ts';
 export { environment } from './environment.ts';
 export {
@@ -26,8 +26,8 @@ export {
 } from './errors.ts';
 export { type Emitter, type Subscribe, createEmitter, nextEvent } from './events.ts';
 export { type Distribution, type Histogram, createHistogram } from './histogram.ts';
-export { KeyedMutex } from './keyed-mutex.ts';
-export { LinkedList, ListNode } from './linked-list.ts';
+export { KeyedMutex } from './lists/keyed-mutex.ts';
+export { LinkedList, ListNode } from './lists/linked-list.ts';
 export {
   type OptionRule,
   type ResolvedOptions,
@@ -43,7 +43,7 @@ export {
   parseOptions,
   string,
 } from './options.ts';
-export { OrderedMap } from './ordered-map.ts';
+export { OrderedMap } from './lists/ordered-map.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
 export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
 export { abortable } from './signals.ts';

@@ -1,8 +1,8 @@
 import { abortable, type Emitter } from '@holdfast/foundation';
-import { admit } from './admission.ts';
-import type { CheckpointFile } from './checkpoint.ts';
-import { createCheckpointer } from './checkpointer.ts';
-import { leaveOutDamage } from './damage.ts';
+import { admit } from './commit/admission.ts';
+import type { CheckpointFile } from './commit/checkpoint.ts';
+import { createCheckpointer } from './commit/checkpointer.ts';
+import { excludeDamage } from './segments/damage.ts';
 import {
   JournalClosedError,
   JournalCorruptError,
@@ -12,16 +12,16 @@ import {
   JournalWriteError,
   errnoOf,
 } from './errors.ts';
-import { createGroupCommit } from './group-commit.ts';
-import { type DiskSettings, checkSequence, readReadLimits } from './journal-options.ts';
+import { createGroupCommit } from './commit/group-commit.ts';
+import { type ResolvedJournalOptions, checkSequence, parseReadLimits } from './options.ts';
 import type { Journal, JournalEvents, JournalRecord, JournalRecovery } from './journal.ts';
-import type { Ownership } from './ownership.ts';
-import { createReader } from './reader.ts';
-import type { Findings } from './recovery.ts';
-import type { Gap } from './scan.ts';
-import { createSegmentLog, indexDistance } from './segment-log.ts';
-import { createSegmentSupply } from './segment-supply.ts';
-import type { Segment } from './segment.ts';
+import type { Ownership } from './ownership/ownership.ts';
+import { createReader } from './segments/record-reader.ts';
+import type { RecoveryResult } from './recovery.ts';
+import type { Gap } from './segments/scan.ts';
+import { createSegmentLog, indexDistance } from './segments/segment-log.ts';
+import { createSegmentAllocator } from './segments/segment-allocator.ts';
+import type { Segment } from './segments/segment.ts';
 
 /**
  * The life of an open journal:
@@ -53,11 +53,11 @@ function transition(life: Life, turn: Turn): Life {
 
 /** Assembles the journal of a directory that this process owns and has read. */
 export function createDiskJournal(parts: {
-  settings: DiskSettings;
+  settings: ResolvedJournalOptions;
   ownership: Ownership;
   announcer: Emitter<JournalEvents>;
   id: string;
-  findings: Findings;
+  findings: RecoveryResult;
   recovery: JournalRecovery;
   checkpoint: CheckpointFile;
 }): { journal: Journal; lose: (error: JournalLockedError) => void } {
@@ -74,7 +74,7 @@ export function createDiskJournal(parts: {
   let isFull = false;
   const reading = new Set<Promise<unknown>>();
 
-  const supply = createSegmentSupply({ files, directory, id, epoch, segmentBytes });
+  const supply = createSegmentAllocator({ files, directory, id, epoch, segmentBytes });
   const log = createSegmentLog({
     files,
     directory,
@@ -86,7 +86,7 @@ export function createDiskJournal(parts: {
     segmentBytes,
     syncs: durability !== 'os',
     condemn: ({ path: file, first: firstSequence }, cause) => {
-      announcer.emit('segment-condemned', { file, firstSequence, cause });
+      announcer.emit('segment-failed', { file, firstSequence, cause });
     },
   });
   const reader = createReader({ files, segments: log.segments, onDamage });
@@ -133,7 +133,7 @@ export function createDiskJournal(parts: {
         if (settings.onCorruption === 'refuse') throw error;
       }
     };
-    return leaveOutDamage(files, segment, sequence, { pointEvery, accept });
+    return excludeDamage(files, segment, sequence, { pointEvery, accept });
   }
 
   const refusal = (attempted: string): Error | undefined => {
@@ -202,7 +202,7 @@ export function createDiskJournal(parts: {
     append: (payload) => add([payload], 'append'),
     appendAll: (payloads) => add([...payloads], 'appendAll'),
     async read(from, limits) {
-      const { maxRecords, maxBytes, signal } = readReadLimits(limits);
+      const { maxRecords, maxBytes, signal } = parseReadLimits(limits);
       checkSequence('read', 'from', from, Number.MAX_SAFE_INTEGER);
       if (life.name === 'closing' || life.name === 'closed') throw new JournalClosedError('read');
       signal?.throwIfAborted();
@@ -240,7 +240,7 @@ export function createDiskJournal(parts: {
       released: log.first - 1,
       commits: log.commits,
       syncs: log.syncs,
-      condemnedSegments: log.condemned,
+      failedSegments: log.failedSegments,
       quarantinedRanges,
     }),
     close,

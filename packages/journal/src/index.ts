@@ -13,8 +13,13 @@ export {
   JournalUnavailableError,
   JournalWriteError,
 } from './errors.ts';
-export { type FileStatus, type FileSystem, type OpenFile, nodeFileSystem } from './file-system.ts';
-export type { JournalLimitOptions, JournalOptions } from './journal-options.ts';
+export {
+  type FileStatus,
+  type FileSystem,
+  type OpenFile,
+  nodeFileSystem,
+} from './files/file-system.ts';
+export type { JournalLimitOptions, JournalOptions } from './options.ts';
 export type {
   Journal,
   JournalEvents,

@@ -97,7 +97,7 @@ export interface JournalEvents {
   /** Opening cut an unfinished write from the end. */
   truncated: { file: string; offset: number; bytes: number; firstSequence: number };
   /** A segment failed to write or sync; nothing is written to it any more. */
-  'segment-condemned': { file: string; firstSequence: number; cause: unknown };
+  'segment-failed': { file: string; firstSequence: number; cause: unknown };
   /** Appends began to be refused for want of space. */
   full: JournalFullError;
   /** The release mark and everything up to it became durable; segments below it are deleted. */
@@ -130,8 +130,8 @@ export interface JournalStats {
   readonly commits: number;
   /** Writes of those that were synced to the disk. */
   readonly syncs: number;
-  /** Segments condemned since opening. */
-  readonly condemnedSegments: number;
+  /** Segments that failed since opening. */
+  readonly failedSegments: number;
   /** Ranges found damaged since opening. */
   readonly quarantinedRanges: number;
 }

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { createEmitter } from '@holdfast/foundation';
-import { admit } from './admission.ts';
+import { admit } from './commit/admission.ts';
 import { JournalClosedError, JournalFullError } from './errors.ts';
 import {
   type JournalLimitOptions,
   checkSequence,
-  readMemoryOptions,
-  readReadLimits,
-} from './journal-options.ts';
+  parseMemoryOptions,
+  parseReadLimits,
+} from './options.ts';
 import type { Journal, JournalEvents, JournalRecord } from './journal.ts';
-import { FRAME_BYTES } from './segment-format.ts';
+import { FRAME_BYTES } from './segments/segment-format.ts';
 
 /** Released records are forgotten when they are this many, and half of all. */
 const COMPACT_AT = 1_024;
@@ -19,7 +19,7 @@ const COMPACT_AT = 1_024;
  * @throws InvalidOptionError
  */
 export function createMemoryJournal(options?: JournalLimitOptions): Journal {
-  const settings = readMemoryOptions(options);
+  const settings = parseMemoryOptions(options);
   const limits = { ...settings, maxPendingBytes: settings.maxBytes };
   const announcer = createEmitter<JournalEvents>('holdfast:journal');
   let payloads: Uint8Array[] = [];
@@ -90,7 +90,7 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
     append: (payload) => add([payload], 'append'),
     appendAll: (added) => add(added, 'appendAll'),
     async read(from, given) {
-      const { maxRecords, maxBytes, signal } = readReadLimits(given);
+      const { maxRecords, maxBytes, signal } = parseReadLimits(given);
       checkSequence('read', 'from', from, Number.MAX_SAFE_INTEGER);
       if (closed) throw new JournalClosedError('read');
       signal?.throwIfAborted();
@@ -130,7 +130,7 @@ export function createMemoryJournal(options?: JournalLimitOptions): Journal {
       released: first - 1,
       commits,
       syncs: 0,
-      condemnedSegments: 0,
+      failedSegments: 0,
       quarantinedRanges: 0,
     }),
     close,

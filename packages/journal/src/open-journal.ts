@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type Emitter, createEmitter } from '@holdfast/foundation';
-import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './checkpoint.ts';
-import { quarantine } from './damage.ts';
+import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './commit/checkpoint.ts';
+import { quarantine } from './segments/damage.ts';
 import { createDiskJournal } from './disk-journal.ts';
 import {
   JournalFullError,
@@ -11,14 +11,18 @@ import {
   errnoOf,
   isOutOfSpace,
 } from './errors.ts';
-import type { FileSystem } from './file-system.ts';
-import { type DiskSettings, type JournalOptions, readDiskOptions } from './journal-options.ts';
+import type { FileSystem } from './files/file-system.ts';
+import {
+  type ResolvedJournalOptions,
+  type JournalOptions,
+  parseJournalOptions,
+} from './options.ts';
 import type { Journal, JournalEvents, JournalRecovery } from './journal.ts';
-import { type Ownership, takeOwnership } from './ownership.ts';
-import { type Findings, findRecords } from './recovery.ts';
-import { epochOfSpare } from './segment-supply.ts';
-import { recordsFrom } from './segment.ts';
-import { indexDistance } from './segment-log.ts';
+import { type Ownership, takeOwnership } from './ownership/ownership.ts';
+import { type RecoveryResult, recoverSegments } from './recovery.ts';
+import { epochOfSpare } from './segments/segment-allocator.ts';
+import { recordsFrom } from './segments/segment.ts';
+import { indexDistance } from './segments/segment-log.ts';
 
 /**
  * Opens the journal of a directory, taking the directory over from an owner that is gone.
@@ -26,7 +30,7 @@ import { indexDistance } from './segment-log.ts';
  * no room for the owner's name, JournalCorruptError with `onCorruption: 'refuse'`
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const settings = readDiskOptions(options);
+  const settings = parseJournalOptions(options);
   const { directory, files, signal } = settings;
   signal?.throwIfAborted();
   const announcer = createEmitter<JournalEvents>('holdfast:journal');
@@ -44,7 +48,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 }
 
 async function openOwned(
-  settings: DiskSettings,
+  settings: ResolvedJournalOptions,
   ownership: Ownership,
   announcer: Emitter<JournalEvents>,
   onLost: { tell?: (error: JournalLockedError) => void },
@@ -52,7 +56,7 @@ async function openOwned(
   const { directory, files, segmentBytes } = settings;
   const path = join(directory, CHECKPOINT_NAME);
   const checkpoint = await readCheckpoint(files, path);
-  const findings = await findRecords(
+  const findings = await recoverSegments(
     files,
     directory,
     checkpoint.found,
@@ -93,7 +97,7 @@ async function openOwned(
  * Cuts the newest segment behind its last record, and makes its records durable: those of a killed process
  * may stand in the operating system's memory only, and the next segment will claim that they are there.
  */
-async function settleNewest(files: FileSystem, { newest }: Findings): Promise<void> {
+async function settleNewest(files: FileSystem, { newest }: RecoveryResult): Promise<void> {
   if (newest === undefined) return;
   const file = await files.open(newest.path, 'write');
   try {
@@ -111,19 +115,19 @@ async function removeStraySpares(files: FileSystem, directory: string): Promise<
   }
 }
 
-function announceFindings(announcer: Emitter<JournalEvents>, findings: Findings): void {
+function announceFindings(announcer: Emitter<JournalEvents>, findings: RecoveryResult): void {
   for (const damage of findings.damages) announcer.emit('quarantined', damage);
-  if (findings.torn === undefined) return;
-  const { path, offset, bytes, firstSequence } = findings.torn;
+  if (findings.unfinished === undefined) return;
+  const { path, offset, bytes, firstSequence } = findings.unfinished;
   announcer.emit('truncated', { file: path, offset, bytes, firstSequence });
 }
 
-function describeFindings(findings: Findings, checkpointLost: boolean): JournalRecovery {
-  const { segments, released, torn, damages } = findings;
+function describeFindings(findings: RecoveryResult, checkpointLost: boolean): JournalRecovery {
+  const { segments, released, unfinished, damages } = findings;
   return {
     records: segments.reduce((sum, segment) => sum + recordsFrom(segment, released + 1), 0),
-    truncatedBytes: torn?.bytes ?? 0,
-    ...(torn === undefined ? {} : { truncatedFrom: torn.firstSequence }),
+    truncatedBytes: unfinished?.bytes ?? 0,
+    ...(unfinished === undefined ? {} : { truncatedFrom: unfinished.firstSequence }),
     checkpointLost,
     quarantined: damages,
   };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { JournalCorruptError } from './errors.ts';
-import type { FileSystem, OpenFile } from './file-system.ts';
+import type { FileSystem, OpenFile } from './files/file-system.ts';
 import {
   FRAME_BYTES,
   HEADER_BYTES,
@@ -8,12 +8,12 @@ import {
   decodeHeader,
   firstOfName,
   segmentName,
-} from './segment-format.ts';
-import { type Gap, scan } from './scan.ts';
-import type { Segment } from './segment.ts';
+} from './segments/segment-format.ts';
+import { type Gap, scan } from './segments/scan.ts';
+import type { Segment } from './segments/segment.ts';
 
 /** What stands in a directory, found without changing it. */
-export interface Findings {
+export interface RecoveryResult {
   /** Segments with records not yet released, in order. */
   readonly segments: Segment[];
   /** Segments with none. */
@@ -26,7 +26,7 @@ export interface Findings {
   /** Paths of damaged files that are there. */
   readonly damagedPaths: readonly string[];
   /** An unfinished write at the end of the newest segment. */
-  readonly torn?: { path: string; offset: number; bytes: number; firstSequence: number };
+  readonly unfinished?: { path: string; offset: number; bytes: number; firstSequence: number };
   /** The newest segment, and where it may be cut: behind its last record. A damaged one is left as it is. */
   readonly newest?: { path: string; cutAt?: number };
 }
@@ -42,12 +42,12 @@ interface Known {
  * it beyond that was condemned and written anew. In the newest, what no whole record follows is an
  * unfinished write.
  */
-export async function findRecords(
+export async function recoverSegments(
   files: FileSystem,
   directory: string,
   checkpoint: Known | undefined,
   pointEvery: number,
-): Promise<Findings> {
+): Promise<RecoveryResult> {
   const firsts = (await files.list(directory))
     .map(firstOfName)
     .filter((first) => first !== undefined)
@@ -59,8 +59,8 @@ export async function findRecords(
   const damagedPaths: string[] = [];
   let id = checkpoint?.id;
   let next = released + 1;
-  let torn: Findings['torn'];
-  let newest: Findings['newest'];
+  let unfinished: RecoveryResult['unfinished'];
+  let newest: RecoveryResult['newest'];
 
   const report = (path: string, gap: Gap, seen: string): boolean => {
     if (gap.lastSequence <= released) return false;
@@ -125,7 +125,7 @@ export async function findRecords(
       if (next > first) (next > released + 1 ? segments : done).push(segment);
       if (end === undefined) {
         const { endOffset: offset, tornBytes } = found;
-        if (tornBytes > 0) torn = { path, offset, bytes: tornBytes, firstSequence: next };
+        if (tornBytes > 0) unfinished = { path, offset, bytes: tornBytes, firstSequence: next };
         newest = damagedPaths.includes(path) ? { path } : { path, cutAt: offset };
       }
     } finally {
@@ -146,7 +146,7 @@ export async function findRecords(
     next = checkpoint.next;
     const short = segments.at(-1);
     if (short !== undefined) short.end = next;
-    if (torn !== undefined) torn = { ...torn, firstSequence: next };
+    if (unfinished !== undefined) unfinished = { ...unfinished, firstSequence: next };
     newest = newest === undefined ? undefined : { path: newest.path };
   }
   return {
@@ -157,7 +157,7 @@ export async function findRecords(
     next,
     damages,
     damagedPaths,
-    ...(torn === undefined ? {} : { torn }),
+    ...(unfinished === undefined ? {} : { unfinished }),
     ...(newest === undefined ? {} : { newest }),
   };
 }

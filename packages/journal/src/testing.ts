@@ -1,7 +1,7 @@
 /** What a test needs to own the disk. */
 export {
-  type Call,
+  type FileSystemCall,
   type MemoryFileSystem,
   createMemoryFileSystem,
   errno,
-} from './memory-file-system.ts';
+} from './files/memory-file-system.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type Journal, type JournalOptions, openJournal } from '../src/index.ts';
-import { type MemoryFileSystem, createMemoryFileSystem } from '../src/memory-file-system.ts';
+import { type MemoryFileSystem, createMemoryFileSystem } from '../src/files/memory-file-system.ts';
 
 const clock = createFakeClock();
 const FIRST = '00000000000000000001.journal';

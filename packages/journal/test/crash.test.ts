@@ -11,7 +11,7 @@ import {
   record,
 } from 'fast-check';
 import { type Journal, openJournal } from '../src/index.ts';
-import { type MemoryFileSystem, createMemoryFileSystem } from '../src/memory-file-system.ts';
+import { type MemoryFileSystem, createMemoryFileSystem } from '../src/files/memory-file-system.ts';
 
 const SEGMENT_BYTES = 4_096;
 

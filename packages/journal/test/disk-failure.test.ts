@@ -2,11 +2,11 @@ import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type Journal, type JournalOptions, openJournal } from '../src/index.ts';
 import {
-  type Call,
+  type FileSystemCall,
   type MemoryFileSystem,
   createMemoryFileSystem,
   errno,
-} from '../src/memory-file-system.ts';
+} from '../src/files/memory-file-system.ts';
 
 const clock = createFakeClock();
 
@@ -23,7 +23,7 @@ function failNext(
   files: MemoryFileSystem,
   code: string,
   times: number,
-  matches: (call: Call) => boolean,
+  matches: (call: FileSystemCall) => boolean,
 ): void {
   let left = times;
   files.intercept = (call) => {
@@ -34,8 +34,9 @@ function failNext(
 }
 
 /** Records are written to the file that is called a spare until it is needed. */
-const isRecordSync = ({ kind, name }: Call): boolean => kind === 'sync' && name.startsWith('spare');
-const isRecordWrite = ({ kind, name, bytes }: Call): boolean =>
+const isRecordSync = ({ kind, name }: FileSystemCall): boolean =>
+  kind === 'sync' && name.startsWith('spare');
+const isRecordWrite = ({ kind, name, bytes }: FileSystemCall): boolean =>
   kind === 'write' && name.startsWith('spare') && bytes < 1_024;
 
 async function reopened(files: MemoryFileSystem, journal: Journal): Promise<Journal> {
@@ -48,15 +49,13 @@ test('a failed sync condemns the segment, and the records are kept in a new one'
   const journal = await open(files);
   await journal.append(Buffer.from('before'));
   const condemned: unknown[] = [];
-  journal.on('segment-condemned', ({ file, firstSequence }) =>
-    condemned.push([file, firstSequence]),
-  );
+  journal.on('segment-failed', ({ file, firstSequence }) => condemned.push([file, firstSequence]));
   failNext(files, 'EIO', 1, isRecordSync);
   expect(await journal.append(Buffer.from('during'))).toBe(2);
   expect(await journal.append(Buffer.from('after'))).toBe(3);
   expect(condemned).toEqual([['/journal/00000000000000000001.journal', 1]]);
   expect(await texts(journal)).toEqual(['before', 'during', 'after']);
-  expect(journal.getStats()).toMatchObject({ condemnedSegments: 1, rejected: 0, segments: 2 });
+  expect(journal.getStats()).toMatchObject({ failedSegments: 1, rejected: 0, segments: 2 });
   const next = await reopened(files, journal);
   expect(next.recovery.quarantined).toEqual([]);
   expect(await texts(next)).toEqual(['before', 'during', 'after']);
@@ -96,7 +95,7 @@ test('a failed write of a batch rejects all of it and nothing else', async () =>
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   expect(await journal.append(Buffer.from('after'))).toBe(2);
   expect(await texts(journal)).toEqual(['before', 'after']);
-  expect(journal.getStats()).toMatchObject({ rejected: 3, condemnedSegments: 0 });
+  expect(journal.getStats()).toMatchObject({ rejected: 3, failedSegments: 0 });
   await journal.close();
 });
 

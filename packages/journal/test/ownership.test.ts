@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type JournalOptions, nodeFileSystem, openJournal } from '../src/index.ts';
-import { describeSelf, judgeOwner } from '../src/owner-record.ts';
+import { describeSelf, ownerLiveness } from '../src/ownership/owner-record.ts';
 import { startOwner } from './child.ts';
 import { freshDirectory } from './directory.ts';
-import { createMemoryFileSystem } from '../src/memory-file-system.ts';
+import { createMemoryFileSystem } from '../src/files/memory-file-system.ts';
 
 function open(
   directory: string,
@@ -148,14 +148,14 @@ test('who still runs is told from what can be seen of the process', async () => 
   const machine = { ...self, bootId: 'this boot', pidNamespace: 'pid:[4026531836]' };
   const inContainer = { ...machine, pidNamespace: 'pid:[4026539999]' };
   const judged = await Promise.all([
-    judgeOwner({ ...self, released: true }, self),
-    judgeOwner(self, self),
-    judgeOwner({ ...self, startTicks: '1' }, self),
-    judgeOwner({ ...self, pid: 4_194_305 }, self),
-    judgeOwner({ ...machine, bootId: 'the boot before' }, machine),
-    judgeOwner({ ...inContainer, bootId: 'the boot before' }, inContainer),
-    judgeOwner({ ...machine, bootId: 'the boot before', host: 'elsewhere' }, machine),
-    judgeOwner(inContainer, machine),
+    ownerLiveness({ ...self, released: true }, self),
+    ownerLiveness(self, self),
+    ownerLiveness({ ...self, startTicks: '1' }, self),
+    ownerLiveness({ ...self, pid: 4_194_305 }, self),
+    ownerLiveness({ ...machine, bootId: 'the boot before' }, machine),
+    ownerLiveness({ ...inContainer, bootId: 'the boot before' }, inContainer),
+    ownerLiveness({ ...machine, bootId: 'the boot before', host: 'elsewhere' }, machine),
+    ownerLiveness(inContainer, machine),
   ]);
   expect(judged).toEqual([
     'dead', // gave it free

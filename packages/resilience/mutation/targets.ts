@@ -7,11 +7,11 @@ export interface Target {
 }
 
 export const targets: readonly Target[] = [
-  { name: 'bulkhead', sources: ['bulkhead.ts'], tests: 'test/bulkhead' },
-  { name: 'queue', sources: ['admission.ts', 'waiting-line.ts'], tests: 'test/bulkhead' },
+  { name: 'bulkhead', sources: ['bulkhead/bulkhead.ts'], tests: 'test/bulkhead' },
+  { name: 'waiter', sources: ['waiter.ts'], tests: 'test/bulkhead' },
   {
     name: 'rate-limiter',
-    sources: ['rate-limiter.ts', 'token-bucket.ts'],
+    sources: ['rate-limiter/rate-limiter.ts', 'rate-limiter/token-bucket.ts'],
     tests: 'test/rate-limiter',
   },
   {
@@ -20,14 +20,14 @@ export const targets: readonly Target[] = [
       'breaker/circuit.ts',
       'breaker/circuit-state.ts',
       'breaker/result-window.ts',
-      'breaker/calling-circuit.ts',
+      'breaker/executing-circuit.ts',
     ],
-    tests: 'test/(circuit|keyed|resilience-stack)',
+    tests: 'test/(breaker|stack)',
   },
   {
     name: 'retry',
-    sources: ['retry.ts', 'retry-course.ts', 'budget.ts'],
-    tests: 'test/(retry|budget)',
+    sources: ['retry/retry.ts', 'retry/retry-state.ts', 'retry/retry-budget.ts'],
+    tests: 'test/retry',
   },
 ];
 

@@ -7,7 +7,7 @@ export {
   BulkheadClosedError,
   BulkheadFullError,
   BulkheadTimeoutError,
-} from './bulkhead-errors.ts';
+} from './bulkhead/bulkhead-errors.ts';
 export {
   type AcquireOptions,
   type Bulkhead,
@@ -17,8 +17,8 @@ export {
   type Priority,
   type Release,
   createBulkhead,
-} from './bulkhead.ts';
-export { RateLimitedError, RateLimiterClosedError } from './rate-limiter-errors.ts';
+} from './bulkhead/bulkhead.ts';
+export { RateLimitedError, RateLimiterClosedError } from './rate-limiter/rate-limiter-errors.ts';
 export {
   type Quota,
   type RateLimiter,
@@ -27,25 +27,25 @@ export {
   type RateLimiterStats,
   type TokenOptions,
   createRateLimiter,
-} from './rate-limiter.ts';
+} from './rate-limiter/rate-limiter.ts';
 export {
-  type Budget,
+  type CallBudget,
   type RetryBudget,
   type RetryBudgetOptions,
   type RetryBudgetStats,
   createRetryBudget,
-} from './budget.ts';
+} from './retry/retry-budget.ts';
 export {
   type ErrorKind,
   classifyError,
   classifyStatus,
   errorKinds,
   isRefusal,
-} from './classify.ts';
-export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry-errors.ts';
-export { type RetryOptions, type RetryableTest } from './retry-options.ts';
-export { type RetryEvents, type RetryStats } from './retry-course.ts';
-export { type RetriedWork, type Retry, createRetry, retry } from './retry.ts';
+} from './classify-error.ts';
+export { type ExhaustedBy, type FailedAttempt, RetryExhaustedError } from './retry/retry-errors.ts';
+export { type RetryOptions, type RetryableTest } from './retry/retry-options.ts';
+export { type RetryEvents, type RetryStats } from './retry/retry-state.ts';
+export { type RetriedWork, type Retry, createRetry, retry } from './retry/retry.ts';
 export {
   type Timeout,
   type TimeoutCallOptions,
@@ -53,7 +53,7 @@ export {
   type TimeoutOptions,
   createTimeout,
   withTimeout,
-} from './timeout.ts';
+} from './timeout/timeout.ts';
 export {
   type CircuitBreaker,
   type CircuitBreakerEvents,
@@ -63,11 +63,11 @@ export {
   type CircuitStateChange,
   type PermitRefusal,
 } from './breaker/circuit-breaker.ts';
-export { createCircuitBreaker } from './breaker/calling-circuit.ts';
+export { createCircuitBreaker } from './breaker/executing-circuit.ts';
 export { CircuitOpenError, type RefusingState } from './breaker/circuit-open-error.ts';
 export {
   type CircuitBreakerOptions,
-  type Judgement,
+  type CircuitResult,
   type Opening,
 } from './breaker/circuit-options.ts';
 export { type CircuitSnapshot } from './breaker/circuit-snapshot.ts';
@@ -80,13 +80,13 @@ export {
 } from './breaker/keyed-circuit-breakers.ts';
 export {
   type Aborted,
-  type Execution,
+  type CallOutcome,
   type Failed,
   type Refused,
   type RefusingPolicy,
   type Succeeded,
-} from './execution.ts';
-export { createResilienceStack } from './stack/fused-stack.ts';
+} from './call-outcome.ts';
+export { createResilienceStack } from './stack/policy-stack.ts';
 export {
   type ResilienceStack,
   type StackOutcome,
@@ -112,45 +112,33 @@ export {
   type AdaptivePermit,
   LimitExceededError,
   createAdaptiveLimit,
-} from './adaptive-limit.ts';
-export {
-  type Chaos,
-  type ChaosEvents,
-  type ChaosOptions,
-  type ChaosStats,
-  createChaos,
-} from './chaos/chaos.ts';
-export { ChaosFaultError, type ChaosFaultOptions, chaosFault } from './chaos/fault.ts';
-export { type ChaosLatencyOptions, chaosLatency } from './chaos/latency.ts';
-export { type ChaosOutcomeOptions, chaosOutcome } from './chaos/outcome.ts';
-export { ChaosStallError, type ChaosStallOptions, chaosStall } from './chaos/stall.ts';
-export { type ChaosStrategy, type Rate, type Strike } from './chaos/strategy.ts';
+} from './adaptive/adaptive-limit.ts';
 export {
   type Coalescer,
   type CoalescerOptions,
   type CoalescerStats,
   createCoalescer,
-} from './coalesce.ts';
+} from './coalesce/coalesce.ts';
 export {
-  type Answer,
+  type FallbackResult,
   type CachedValue,
   type Fallback,
   type FallbackOptions,
   type Substitute,
-  type Substitutes,
+  type FallbackCallOptions,
   createFallback,
-} from './fallback.ts';
+} from './fallback/fallback.ts';
 export {
   type Hedge,
   HedgeLostError,
   type HedgeOptions,
   type HedgeStats,
   createHedge,
-} from './hedge.ts';
+} from './hedge/hedge.ts';
 export {
   type Throttle,
   type ThrottleOptions,
   type ThrottleStats,
   ThrottledError,
   createThrottle,
-} from './throttle.ts';
+} from './adaptive/throttle.ts';

@@ -82,9 +82,9 @@ test('100 000 calls aborted at random moments leave no listener, no timer and no
   expect(listening).toHaveLength(0);
   // The run met every way to end: otherwise it proves less than it says.
   expect([...outcomes.keys()].toSorted()).toEqual([
-    'BULKHEAD_FULL',
-    'BULKHEAD_TIMEOUT',
     'RATE_LIMIT_EXCEEDED',
+    'RESILIENCE_BULKHEAD_FULL',
+    'RESILIENCE_BULKHEAD_TIMEOUT',
     'answered',
     'left',
   ]);

@@ -17,7 +17,6 @@ const script = `
   void policies.createCoalescer().execute('a', never);
   void policies.createAdaptiveLimit().execute(never);
   void policies.createThrottle().execute(never);
-  policies.createChaos({ strategies: [policies.chaosStall({ rate: 1 })] });
   console.log('made', Object.keys(policies).length);
 `;
 

@@ -63,7 +63,7 @@ test('the numbers of the guide change as calls are made', async () => {
   const waiting = stack.execute('wi', async () => 'ok');
   await clock.advance(0);
   const shed = await stack.tryExecute('wi', async () => 'ok');
-  expect(shed).toMatchObject({ kind: 'refused', by: 'bulkhead' });
+  expect(shed).toMatchObject({ kind: 'refused', policy: 'bulkhead' });
   const { samples } = await scrape();
   expect(Object.fromEntries(samples)).toMatchObject({
     'circuit_breaker_state{name="portal",key="wi"}': 0,

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import {
-  type Execution,
+  type CallOutcome,
   createCircuitBreaker,
   createResilienceStack,
   retry,
@@ -16,7 +16,7 @@ test('what the work gives is what the caller gets, and a fallback adds its own t
   const kept: string = await stack.execute(async (signal) => String(signal.aborted), {
     cachedValue: { value: 'kept', timestamp: 0 },
   });
-  const tried: Execution<number> = await createCircuitBreaker().tryExecute(async () => 1);
+  const tried: CallOutcome<number> = await createCircuitBreaker().tryExecute(async () => 1);
   const retried: number = await retry((signal, attemptNumber) =>
     signal.aborted ? 0 : attemptNumber,
   );

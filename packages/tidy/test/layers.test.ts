@@ -21,8 +21,8 @@ test.each([
   ['packages/faults/src/a.ts', '@holdfast/emulators'],
   ['packages/faults/src/a.ts', '@holdfast/journal'],
   ['packages/faults/src/a.ts', '@holdfast/unheard-of'],
-  ['packages/queue/src/a.ts', '../../journal/src/segment.ts'],
-  ['packages/queue/test/a.test.ts', '../../journal/src/segment.ts'],
+  ['packages/queue/src/a.ts', '../../journal/src/segments/segment.ts'],
+  ['packages/queue/test/a.test.ts', '../../journal/src/segments/segment.ts'],
   ['packages/queue/test/a.test.ts', '@holdfast/storage'],
 ])('%s may not import %s', (path, specifier) => {
   expect(importing(path, specifier)).toBe(1);

@@ -1,6 +1,6 @@
 import {
   type Clock,
-  type Deadlines,
+  type DeadlineQueue,
   InvalidOptionError,
   CallDeadline,
   type OptionRule,
@@ -32,7 +32,7 @@ export interface CallBounds {
   /** A second signal, of what the call is a part of. */
   readonly signal?: AbortSignal | undefined;
   /** Of `fallbackMs` each, shared by the calls that have no limit of their own. */
-  readonly deadlines?: Deadlines;
+  readonly deadlines?: DeadlineQueue;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock, Deadlines, CallDeadline } from '@holdfast/foundation';
+import type { Clock, DeadlineQueue, CallDeadline } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import type {
   CallOptions,
@@ -41,7 +41,7 @@ export interface ReadsOptions {
   readonly clock: Clock;
   readonly queryTimeoutMs: number;
   /** Of `queryTimeoutMs` each. */
-  readonly deadlines: Deadlines;
+  readonly deadlines: DeadlineQueue;
   /** @throws NoWritableHostError when there is none. */
   readonly choose: (
     freshness: Freshness,

@@ -104,7 +104,7 @@ test('a verification that hangs does not hold, and one that is aborted tells the
   const { fault } = countedFault();
   expect(await ending(clock, { fault, verify: never, verifyTimeoutMs: 700 })).toMatchObject({
     verdict: 'lost',
-    verifyError: { code: 'TIMEOUT' },
+    verifyError: { code: 'RESILIENCE_TIMEOUT' },
   });
   const caller = new AbortController();
   const verify = (): Promise<never> => {

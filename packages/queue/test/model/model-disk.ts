@@ -55,7 +55,7 @@ export class ModelDisk {
         released: first() - 1,
         commits: 0,
         syncs: 0,
-        condemnedSegments: 0,
+        failedSegments: 0,
         quarantinedRanges: 0,
       }),
       close,

@@ -1,4 +1,4 @@
-import type { Execution } from '../execution.ts';
+import type { CallOutcome } from '../call-outcome.ts';
 import type { Subscribe } from '@holdfast/foundation';
 import type { RefusingState } from './circuit-open-error.ts';
 import type { CircuitSnapshot } from './circuit-snapshot.ts';
@@ -94,8 +94,8 @@ export interface CircuitBreaker {
   tryExecute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
-  ): Promise<Execution<T>>;
-  tryExecute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<Execution<T>>;
+  ): Promise<CallOutcome<T>>;
+  tryExecute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<CallOutcome<T>>;
   /** For calls that are not one function: whoever gets the permit must give it back, once. */
   tryAcquire(): CircuitPermit | PermitRefusal;
   /** Refuses every call until `reset()`. */

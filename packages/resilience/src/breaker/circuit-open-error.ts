@@ -15,7 +15,7 @@ export interface CircuitRefusal {
 
 /** The circuit refused the call; nothing was sent. */
 export class CircuitOpenError extends HoldfastError {
-  readonly code = 'CIRCUIT_OPEN';
+  readonly code = 'RESILIENCE_CIRCUIT_OPEN';
   readonly circuit: string;
   readonly key?: string;
   readonly state: RefusingState;

@@ -1,4 +1,4 @@
-import { classifyError } from '../classify.ts';
+import { classifyError } from '../classify-error.ts';
 import {
   callback,
   type Clock,
@@ -11,11 +11,11 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import type { TrialRules } from './circuit-state.ts';
+import type { ProbeRules } from './circuit-state.ts';
 import { CountWindow, type ResultWindow, TimeWindow } from './result-window.ts';
 
 /** What an error of the work says about the dependency. `neutral`: nothing. */
-export type Judgement = 'failure' | 'success' | 'neutral';
+export type CircuitResult = 'failure' | 'success' | 'neutral';
 
 /** What {@link CircuitBreakerOptions.nextOpenDurationMs} is told. */
 export interface Opening {
@@ -63,11 +63,11 @@ export interface CircuitBreakerOptions {
    * What an error says about the dependency. Default: refusals of policies and aborts say nothing, a
    * client error (HTTP 4xx) that it is alive, everything else that it failed.
    */
-  judge?: (error: unknown) => Judgement;
+  classifyResult?: (error: unknown) => CircuitResult;
   clock?: Clock;
 }
 
-/** What {@link readCircuitOptions} makes of them: shared by all circuits of a keyed set. */
+/** What {@link parseCircuitOptions} makes of them: shared by all circuits of a keyed set. */
 export interface CircuitRules {
   readonly name: string;
   readonly clock: Clock;
@@ -78,10 +78,10 @@ export interface CircuitRules {
   /** `Infinity` when no call is slow. */
   readonly slowCallMs: number;
   readonly slowCallRateThreshold: number;
-  readonly trial: TrialRules;
+  readonly trial: ProbeRules;
   readonly maxOpenDurationMs: number;
   openDurationMs(opening: Opening): number;
-  judge(error: unknown): Judgement;
+  classifyResult(error: unknown): CircuitResult;
 }
 
 const durationMs = (fallback: number) =>
@@ -105,7 +105,7 @@ const shape = {
   nextOpenDurationMs: optional(callback<(opening: Opening) => number | undefined>()),
   halfOpenMaxCalls: integer({ min: 1, max: 10_000, default: 1 }),
   probeTimeoutMs: durationMs(60_000),
-  judge: callback<(error: unknown) => Judgement>(judgeByKind),
+  classifyResult: callback<(error: unknown) => CircuitResult>(resultByKind),
   clock: objectWith<Clock>(['now', 'epochMs'], systemClock),
 };
 
@@ -113,7 +113,7 @@ const shape = {
  * @param owner the public function on whose behalf it reads.
  * @throws InvalidOptionError
  */
-export function readCircuitOptions(owner: string, given: unknown): CircuitRules {
+export function parseCircuitOptions(owner: string, given: unknown): CircuitRules {
   const settled = parseOptions(owner, shape, given);
   const refuse = (name: string, value: unknown, permitted: string): never => {
     throw new InvalidOptionError(owner, name, value, permitted);
@@ -164,7 +164,8 @@ export function readCircuitOptions(owner: string, given: unknown): CircuitRules 
       const valid = chosenMs !== undefined && chosenMs >= 0;
       return Math.min(maxOpenDurationMs, valid ? chosenMs : grownMs);
     },
-    judge: (error) => guarded(settled.name, () => settled.judge(error)) ?? 'failure',
+    classifyResult: (error) =>
+      guarded(settled.name, () => settled.classifyResult(error)) ?? 'failure',
   };
 }
 
@@ -178,7 +179,7 @@ function windowFactory(
   return windowMs === undefined ? undefined : () => new TimeWindow(windowMs);
 }
 
-function judgeByKind(error: unknown): Judgement {
+function resultByKind(error: unknown): CircuitResult {
   const kind = classifyError(error);
   const decisive = kind === 'exhausted' ? classifyError(causeOf(error)) : kind;
   if (decisive === 'refused' || decisive === 'aborted') return 'neutral';

@@ -58,7 +58,7 @@ export interface RestoredCircuit {
  * open for longer than `maxOpenDurationMs`.
  * @throws InvalidOptionError
  */
-export function readSnapshot(
+export function parseSnapshot(
   given: unknown,
   clock: Clock,
   maxOpenDurationMs: number,

@@ -21,14 +21,14 @@
 export type CircuitState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly untilMs: number; readonly openings: number }
-  | { readonly kind: 'half-open'; readonly openings: number; readonly trial: Trial }
+  | { readonly kind: 'half-open'; readonly openings: number; readonly trial: ProbeRound }
   | { readonly kind: 'isolated' }
   | { readonly kind: 'metrics-only' };
 
 /** What can happen to a circuit. Times are monotonic. */
 export type CircuitMove =
   | { readonly kind: 'trip'; readonly untilMs: number }
-  | { readonly kind: 'half-open'; readonly trial: Trial }
+  | { readonly kind: 'half-open'; readonly trial: ProbeRound }
   | { readonly kind: 'relapse'; readonly untilMs: number }
   | { readonly kind: 'go-on' }
   | { readonly kind: 'recover' }
@@ -79,7 +79,7 @@ export function openingsOf(state: CircuitState): number {
   return state.kind === 'open' || state.kind === 'half-open' ? state.openings : 0;
 }
 
-export interface TrialRules {
+export interface ProbeRules {
   /** How many probes are let through, and how many results decide. */
   readonly maxCalls: number;
   /** This many failures among them open the circuit again. */
@@ -90,26 +90,26 @@ export interface TrialRules {
   readonly probeTimeoutMs: number;
 }
 
-export type Verdict = 'recover' | 'relapse' | undefined;
+export type ProbeVerdict = 'recover' | 'relapse' | undefined;
 
 /**
  * The probes of one half-open generation. A probe that is let go without a result gives its place back;
  * one that never comes back counts as a failure once its time is over.
  */
-export class Trial {
-  readonly #rules: TrialRules;
+export class ProbeRound {
+  readonly #rules: ProbeRules;
   #running = 0;
   #results = 0;
   #failures = 0;
   #slowCalls = 0;
   #lostAtMs = Infinity;
 
-  constructor(rules: TrialRules) {
+  constructor(rules: ProbeRules) {
     this.#rules = rules;
   }
 
   /** Probes admitted and not let go: never more than `maxCalls`. */
-  get places(): number {
+  get admitted(): number {
     return this.#running + this.#results;
   }
 
@@ -119,17 +119,17 @@ export class Trial {
   }
 
   tryAdmit(nowMs: number): boolean {
-    if (this.places >= this.#rules.maxCalls) return false;
+    if (this.admitted >= this.#rules.maxCalls) return false;
     this.#running += 1;
     this.#lostAtMs = nowMs + this.#rules.probeTimeoutMs;
     return true;
   }
 
-  letGo(): void {
+  release(): void {
     this.#running -= 1;
   }
 
-  count(failed: boolean, slow: boolean): Verdict {
+  count(failed: boolean, slow: boolean): ProbeVerdict {
     this.#running -= 1;
     this.#results += 1;
     if (failed) this.#failures += 1;
@@ -138,14 +138,14 @@ export class Trial {
   }
 
   /** Takes every running probe for failed. */
-  giveUp(): Verdict {
+  failRunning(): ProbeVerdict {
     this.#results += this.#running;
     this.#failures += this.#running;
     this.#running = 0;
     return this.#verdict();
   }
 
-  #verdict(): Verdict {
+  #verdict(): ProbeVerdict {
     const { maxCalls, failuresToReopen, slowCallsToReopen } = this.#rules;
     if (this.#failures >= failuresToReopen || this.#slowCalls >= slowCallsToReopen) {
       return 'relapse';

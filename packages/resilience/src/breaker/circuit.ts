@@ -1,15 +1,15 @@
-import type { Refused } from '../execution.ts';
+import type { Refused } from '../call-outcome.ts';
 import { integer, parseOptions } from '@holdfast/foundation';
-import { withoutStack } from '../stackless.ts';
+import { withoutStack } from '../cheap-errors.ts';
 import type { CircuitBreakerStats, CircuitStateChange } from './circuit-breaker.ts';
 import { CircuitOpenError, type RefusingState } from './circuit-open-error.ts';
 import type { CircuitRules } from './circuit-options.ts';
-import { type CircuitSnapshot, readSnapshot, takeSnapshot } from './circuit-snapshot.ts';
+import { type CircuitSnapshot, parseSnapshot, takeSnapshot } from './circuit-snapshot.ts';
 import {
   type CircuitMove,
   type CircuitState,
-  Trial,
-  type Verdict,
+  ProbeRound,
+  type ProbeVerdict,
   closed,
   openingsOf,
   transition,
@@ -34,7 +34,7 @@ export abstract class Circuit {
   #window: ResultWindow | undefined = undefined;
   #sinceEpochMs: number;
   /** What opened the circuit; kept until it closes. */
-  #opener: unknown = undefined;
+  #openedBy: unknown = undefined;
   #successes = 0;
   #failures = 0;
   #slowCalls = 0;
@@ -86,12 +86,12 @@ export abstract class Circuit {
       return;
     }
     this.#neutral += 1;
-    if (this.#state.kind === 'half-open') this.#state.trial.letGo();
+    if (this.#state.kind === 'half-open') this.#state.trial.release();
   }
 
   /** Counts an error by what it says about the dependency. */
-  judged(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
-    const judgement = aborted ? 'neutral' : this.#rules.judge(error);
+  rejected(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
+    const judgement = aborted ? 'neutral' : this.#rules.classifyResult(error);
     if (judgement === 'neutral') this.released(generation);
     else if (judgement === 'success') this.succeeded(generation, durationMs);
     else this.failed(generation, error, durationMs);
@@ -110,7 +110,7 @@ export abstract class Circuit {
   openError(): CircuitOpenError {
     const { state, retryAfterMs } = this.refusal();
     const { name } = this.#rules;
-    const refusal = { name, key: this.key, state, retryAfterMs, cause: this.#opener };
+    const refusal = { name, key: this.key, state, retryAfterMs, cause: this.#openedBy };
     return withoutStack(() => new CircuitOpenError(refusal));
   }
 
@@ -118,8 +118,8 @@ export abstract class Circuit {
   refused(): Refused {
     const { retryAfterMs } = this.refusal();
     return retryAfterMs === undefined
-      ? { kind: 'refused', by: 'circuit-breaker' }
-      : { kind: 'refused', by: 'circuit-breaker', retryAfterMs };
+      ? { kind: 'refused', policy: 'circuit-breaker' }
+      : { kind: 'refused', policy: 'circuit-breaker', retryAfterMs };
   }
 
   isolate(): void {
@@ -150,7 +150,7 @@ export abstract class Circuit {
 
   hydrate(snapshot: CircuitSnapshot): void {
     const { clock, maxOpenDurationMs } = this.#rules;
-    const restored = readSnapshot(snapshot, clock, maxOpenDurationMs);
+    const restored = parseSnapshot(snapshot, clock, maxOpenDurationMs);
     this.#move({ kind: 'restore', state: restored.state });
     this.#sinceEpochMs = restored.sinceEpochMs;
     this.#consecutiveFailures = restored.consecutiveFailures;
@@ -181,9 +181,9 @@ export abstract class Circuit {
 
   #admitProbe(): number {
     const nowMs = this.#rules.clock.now();
-    this.#giveUpLostProbes(nowMs);
+    this.#failLostProbes(nowMs);
     if (this.#state.kind === 'open' && nowMs >= this.#state.untilMs) {
-      this.#move({ kind: 'half-open', trial: new Trial(this.#rules.trial) });
+      this.#move({ kind: 'half-open', trial: new ProbeRound(this.#rules.trial) });
     }
     const state = this.#state;
     // A listener may have moved the circuit on in the meantime.
@@ -196,12 +196,12 @@ export abstract class Circuit {
     return REFUSED;
   }
 
-  #giveUpLostProbes(nowMs: number): void {
+  #failLostProbes(nowMs: number): void {
     if (this.#state.kind !== 'half-open') return;
     const { trial } = this.#state;
     const { lostAtMs } = trial;
     if (nowMs < lostAtMs) return;
-    const verdict = trial.giveUp();
+    const verdict = trial.failRunning();
     if (verdict === undefined) this.#move({ kind: 'go-on' });
     else this.#decide(verdict, lostAtMs, undefined);
   }
@@ -224,12 +224,12 @@ export abstract class Circuit {
       const verdict = this.#state.trial.count(failed, slow);
       if (verdict !== undefined) this.#decide(verdict, this.#rules.clock.now(), error);
     } else if (failed || this.#rules.createWindow !== undefined) {
-      this.#weigh(failed, slow, error);
+      this.#recordResult(failed, slow, error);
     }
   }
 
   /** Adds a result to what the closed circuit has seen, and opens it when that is too much. */
-  #weigh(failed: boolean, slow: boolean, error: unknown): void {
+  #recordResult(failed: boolean, slow: boolean, error: unknown): void {
     const { clock, createWindow, failureThreshold } = this.#rules;
     const nowMs = clock.now();
     let tooMany = this.#consecutiveFailures >= failureThreshold;
@@ -240,7 +240,7 @@ export abstract class Circuit {
     }
     if (!tooMany || this.#state.kind !== 'closed') return;
     const untilMs = nowMs + this.#rules.openDurationMs({ openings: 1, error });
-    this.#opener = error;
+    this.#openedBy = error;
     this.#move({ kind: 'trip', untilMs });
   }
 
@@ -252,13 +252,13 @@ export abstract class Circuit {
     return slowCallMs !== Infinity && slowCalls >= slowCallRateThreshold * calls;
   }
 
-  #decide(verdict: NonNullable<Verdict>, atMs: number, error: unknown): void {
+  #decide(verdict: NonNullable<ProbeVerdict>, atMs: number, error: unknown): void {
     if (verdict === 'recover') {
       this.#move({ kind: 'recover' });
     } else {
       const openings = openingsOf(this.#state) + 1;
       const untilMs = atMs + this.#rules.openDurationMs({ openings, error });
-      this.#opener = error ?? this.#opener;
+      this.#openedBy = error ?? this.#openedBy;
       this.#move({ kind: 'relapse', untilMs });
     }
   }
@@ -272,7 +272,7 @@ export abstract class Circuit {
     this.#window = undefined;
     if (to.kind === 'closed') {
       this.#consecutiveFailures = 0;
-      this.#opener = undefined;
+      this.#openedBy = undefined;
     }
     if (to.kind === from.kind && move.kind !== 'force-open') return;
     const { name, clock } = this.#rules;
@@ -283,7 +283,7 @@ export abstract class Circuit {
       from: from.kind,
       to: to.kind,
       atEpochMs: this.#sinceEpochMs,
-      ...(this.#opener === undefined ? {} : { error: this.#opener }),
+      ...(this.#openedBy === undefined ? {} : { error: this.#openedBy }),
       ...(to.kind === 'open' ? { openDurationMs: Math.max(0, to.untilMs - clock.now()) } : {}),
     });
   }

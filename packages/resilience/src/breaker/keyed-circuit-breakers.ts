@@ -6,7 +6,7 @@ import {
   type Subscribe,
   parseOptions,
 } from '@holdfast/foundation';
-import { CallingCircuit, type CircuitHost } from './calling-circuit.ts';
+import { ExecutingCircuit, type CircuitDeps } from './executing-circuit.ts';
 import type {
   CircuitBreaker,
   CircuitBreakerEvents,
@@ -15,7 +15,7 @@ import type {
 import {
   type CircuitBreakerOptions,
   type CircuitRules,
-  readCircuitOptions,
+  parseCircuitOptions,
 } from './circuit-options.ts';
 
 export interface KeyedCircuitBreakersOptions extends CircuitBreakerOptions {
@@ -60,25 +60,25 @@ export function createKeyedCircuitBreakers(
 ): KeyedCircuitBreakers {
   const { maxKeys, ...given } = options;
   const settled = parseOptions('createKeyedCircuitBreakers', shape, { maxKeys });
-  const rules = readCircuitOptions('createKeyedCircuitBreakers', given);
+  const rules = parseCircuitOptions('createKeyedCircuitBreakers', given);
   return new CircuitsByKey(rules, settled.maxKeys);
 }
 
 /** The circuits of a keyed set; typed as what a fused stack needs of them. */
-export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
+export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   readonly on: Subscribe<CircuitBreakerEvents>;
   readonly #rules: CircuitRules;
   readonly #maxKeys: number;
   readonly #announcer: Emitter<CircuitBreakerEvents> = createEmitter('holdfast:circuit-breaker');
-  readonly #kept = new Map<string, CallingCircuit>();
+  readonly #kept = new Map<string, ExecutingCircuit>();
   /**
    * The closed ones in the order of their last use, the first being the next to make room. A line of its
    * own, because moving a key to the end of a map costs several times as much.
    */
-  readonly #closed = new LinkedList<CallingCircuit>();
+  readonly #closed = new LinkedList<ExecutingCircuit>();
   /** Kept out of that order, so that making room never has to look for a closed one. */
-  readonly #notClosed = new Set<CallingCircuit>();
-  #latest: CallingCircuit | undefined;
+  readonly #notClosed = new Set<ExecutingCircuit>();
+  #latest: ExecutingCircuit | undefined;
   #evicted = 0;
   #untracked = 0;
 
@@ -88,7 +88,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     this.on = this.#announcer.on;
   }
 
-  get(key: string): CallingCircuit {
+  get(key: string): ExecutingCircuit {
     if (this.#latest?.key === key) return this.#latest;
     const known = this.#kept.get(key);
     const circuit = known ?? this.#create(key);
@@ -97,12 +97,12 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     return circuit;
   }
 
-  *kept(): Generator<CallingCircuit> {
+  *kept(): Generator<ExecutingCircuit> {
     yield* this.#notClosed;
     for (const circuit of this.#kept.values()) if (!this.#notClosed.has(circuit)) yield circuit;
   }
 
-  notClosed(): readonly CallingCircuit[] {
+  notClosed(): readonly ExecutingCircuit[] {
     return [...this.#notClosed];
   }
 
@@ -122,13 +122,13 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     };
   }
 
-  stateChanged(circuit: CallingCircuit, change: CircuitStateChange): void {
+  stateChanged(circuit: ExecutingCircuit, change: CircuitStateChange): void {
     if (circuit.key !== undefined) this.#sort(circuit, circuit.key);
     this.#announcer.emit('stateChanged', change);
   }
 
   /** Puts a circuit whose state has changed among its like, also one that had made room before. */
-  #sort(circuit: CallingCircuit, key: string): void {
+  #sort(circuit: ExecutingCircuit, key: string): void {
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept !== circuit) return;
     this.#kept.delete(key);
@@ -141,8 +141,8 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitHost {
     else this.#notClosed.add(circuit);
   }
 
-  #create(key: string): CallingCircuit {
-    const circuit = new CallingCircuit(this.#rules, this, key);
+  #create(key: string): ExecutingCircuit {
+    const circuit = new ExecutingCircuit(this.#rules, this, key);
     if (this.#notClosed.size >= this.#maxKeys) {
       this.#untracked += 1;
       return circuit;

@@ -1,7 +1,7 @@
-import type { AdaptiveLimit } from '../adaptive-limit.ts';
+import type { AdaptiveLimit } from '../adaptive/adaptive-limit.ts';
 import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
-import type { Bulkhead } from '../bulkhead.ts';
+import type { Bulkhead } from '../bulkhead/bulkhead.ts';
 import {
   objectWith,
   integer,
@@ -15,11 +15,11 @@ import {
   collectTable,
   metricPrefix,
 } from '@holdfast/foundation/metrics';
-import type { Hedge } from '../hedge.ts';
-import type { RateLimiter } from '../rate-limiter.ts';
-import type { Retry } from '../retry.ts';
+import type { Hedge } from '../hedge/hedge.ts';
+import type { RateLimiter } from '../rate-limiter/rate-limiter.ts';
+import type { Retry } from '../retry/retry.ts';
 import type { ResilienceStack } from '../stack/resilience-stack.ts';
-import type { Throttle } from '../throttle.ts';
+import type { Throttle } from '../adaptive/throttle.ts';
 import { collectCircuits } from './circuit-collector.ts';
 import {
   adaptiveLimitRows,

@@ -1,12 +1,12 @@
-import type { AdaptiveLimitStats } from '../adaptive-limit.ts';
-import type { BulkheadStats } from '../bulkhead.ts';
-import type { HedgeStats } from '../hedge.ts';
-import type { RateLimiterStats } from '../rate-limiter.ts';
-import type { RetryStats } from '../retry-course.ts';
+import type { AdaptiveLimitStats } from '../adaptive/adaptive-limit.ts';
+import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
+import type { HedgeStats } from '../hedge/hedge.ts';
+import type { RateLimiterStats } from '../rate-limiter/rate-limiter.ts';
+import type { RetryStats } from '../retry/retry-state.ts';
 import type { StackStats } from '../stack/resilience-stack.ts';
 import type { HealthLevel } from '../stack/stack-health.ts';
-import type { ThrottleStats } from '../throttle.ts';
 import { type Row, rowsFor } from '@holdfast/foundation/metrics';
+import type { ThrottleStats } from '../adaptive/throttle.ts';
 
 const seconds = (milliseconds: number | undefined): number | undefined =>
   milliseconds === undefined ? undefined : milliseconds / 1_000;

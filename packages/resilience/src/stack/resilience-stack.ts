@@ -3,11 +3,11 @@ import type {
   KeyedCircuitBreakers,
   KeyedCircuitBreakersStats,
 } from '../breaker/keyed-circuit-breakers.ts';
-import type { BulkheadStats } from '../bulkhead.ts';
-import type { Execution } from '../execution.ts';
-import type { Substitute, Substitutes } from '../fallback.ts';
-import type { RateLimiterStats } from '../rate-limiter.ts';
-import type { RetryStats } from '../retry-course.ts';
+import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
+import type { CallOutcome } from '../call-outcome.ts';
+import type { Substitute, FallbackCallOptions } from '../fallback/fallback.ts';
+import type { RateLimiterStats } from '../rate-limiter/rate-limiter.ts';
+import type { RetryStats } from '../retry/retry-state.ts';
 import type { HealthState } from './stack-health.ts';
 
 /** What a stack calls; done once for each attempt. */
@@ -15,7 +15,7 @@ export type StackWork<T> = (signal: AbortSignal) => T | PromiseLike<T>;
 
 /** What came of a call, as a value; `substitute` when the real answer failed and another stood in. */
 export type StackOutcome<T, F = never> =
-  | Execution<T>
+  | CallOutcome<T>
   | ({ readonly kind: 'substitute' } & Substitute<T, F>);
 
 export interface StackStats {
@@ -56,18 +56,18 @@ export interface ResilienceStack {
   execute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: Substitutes<T, F>,
+    options?: FallbackCallOptions<T, F>,
   ): Promise<T | F>;
-  execute<T, F = never>(work: StackWork<T>, options?: Substitutes<T, F>): Promise<T | F>;
+  execute<T, F = never>(work: StackWork<T>, options?: FallbackCallOptions<T, F>): Promise<T | F>;
   /** As `execute`, but tells what came of it instead of throwing. */
   tryExecute<T, F = never>(
     key: string,
     work: StackWork<T>,
-    options?: Substitutes<T, F>,
+    options?: FallbackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   tryExecute<T, F = never>(
     work: StackWork<T>,
-    options?: Substitutes<T, F>,
+    options?: FallbackCallOptions<T, F>,
   ): Promise<StackOutcome<T, F>>;
   /** All circuits, for their events and metrics; `undefined` in a stack without circuits. */
   readonly circuitBreakers: KeyedCircuitBreakers | undefined;

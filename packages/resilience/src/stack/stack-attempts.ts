@@ -1,16 +1,21 @@
-import type { CallingCircuit } from '../breaker/calling-circuit.ts';
+import type { ExecutingCircuit } from '../breaker/executing-circuit.ts';
 import { REFUSED } from '../breaker/circuit.ts';
-import type { Bulkhead, Release } from '../bulkhead.ts';
-import { Deadlines, isHoldfastError } from '@holdfast/foundation';
-import type { Aborted, Execution, Refused, RefusingPolicy } from '../execution.ts';
-import { type GuardOptions, type Home, ownDeadline, startGuarded } from '../guarded-call.ts';
-import { TimeoutError } from '../timeout.ts';
+import type { Bulkhead, Release } from '../bulkhead/bulkhead.ts';
+import { DeadlineQueue, isHoldfastError } from '@holdfast/foundation';
+import type { Aborted, CallOutcome, Refused, RefusingPolicy } from '../call-outcome.ts';
+import {
+  type GuardOptions,
+  type CallContext,
+  ownDeadline,
+  startGuarded,
+} from '../timeout/guarded-call.ts';
+import { TimeoutError } from '../timeout/timeout.ts';
 import type { StackWork } from './resilience-stack.ts';
-import type { StackParts } from './stack-options.ts';
+import type { StackDeps } from './stack-options.ts';
 
 /** One call of a stack, through all of its attempts. */
-export interface StackCall<T> extends Home {
-  readonly circuit: CallingCircuit | undefined;
+export interface StackCall<T> extends CallContext {
+  readonly circuit: ExecutingCircuit | undefined;
   readonly work: StackWork<T>;
   readonly signal: AbortSignal | undefined;
   /** When the time for all attempts is over, on the monotonic clock; set when the first begins. */
@@ -19,15 +24,15 @@ export interface StackCall<T> extends Home {
 
 /** The inner half of a stack: circuit breaker > bulkhead > timeout > the work. Never rejects. */
 export class StackAttempts {
-  readonly #parts: StackParts;
-  readonly #deadlines: Deadlines;
+  readonly #parts: StackDeps;
+  readonly #deadlines: DeadlineQueue;
   readonly #timedOut: () => TimeoutError;
   #timeouts = 0;
 
-  constructor(parts: StackParts) {
+  constructor(parts: StackDeps) {
     const { name, clock, timeoutMs } = parts;
     this.#parts = parts;
-    this.#deadlines = new Deadlines(clock, timeoutMs);
+    this.#deadlines = new DeadlineQueue(clock, timeoutMs);
     this.#timedOut = () => this.#timeout(name, timeoutMs);
   }
 
@@ -36,7 +41,7 @@ export class StackAttempts {
     return this.#timeouts;
   }
 
-  make<T>(call: StackCall<T>): Execution<T> | Promise<Execution<T>> {
+  run<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
     const { circuit } = call;
     const generation = circuit === undefined ? 0 : circuit.admit();
     if (circuit !== undefined && generation === REFUSED) return circuit.refused();
@@ -51,7 +56,7 @@ export class StackAttempts {
     call: StackCall<T>,
     firstGeneration: number,
     bulkhead: Bulkhead,
-  ): Promise<Execution<T>> {
+  ): Promise<CallOutcome<T>> {
     const { circuit, signal } = call;
     let generation = firstGeneration;
     let release: Release;
@@ -60,7 +65,7 @@ export class StackAttempts {
       release = await bulkhead.acquire({ signal });
     } catch (error) {
       circuit?.released(generation);
-      return unstarted('bulkhead', error, signal);
+      return notStarted('bulkhead', error, signal);
     }
     if (circuit?.isCurrent(generation) === false) {
       // The circuit has changed its state while the call stood in the queue: it has to ask again.
@@ -78,7 +83,7 @@ export class StackAttempts {
     call: StackCall<T>,
     generation: number,
     release: Release | undefined,
-  ): Promise<Execution<T>> {
+  ): Promise<CallOutcome<T>> {
     const { circuit, signal } = call;
     const startMs = circuit === undefined ? 0 : circuit.startMs();
     return new Promise((resolve) => {
@@ -91,7 +96,7 @@ export class StackAttempts {
         },
         (error) => {
           const aborted = signal?.aborted === true;
-          circuit?.judged(generation, error, circuit.elapsedMs(startMs), aborted);
+          circuit?.rejected(generation, error, circuit.elapsedMs(startMs), aborted);
           resolve(
             aborted ? { kind: 'aborted', reason: signal.reason } : { kind: 'failure', error },
           );
@@ -113,7 +118,7 @@ export class StackAttempts {
         timedOut: this.#timedOut,
         onSettled,
         nowMs,
-        home: call,
+        context: call,
       };
     }
     return {
@@ -121,7 +126,7 @@ export class StackAttempts {
       deadlines: ownDeadline(clock, leftMs),
       timedOut: () => this.#timeout(name, leftMs),
       onSettled,
-      home: call,
+      context: call,
     };
   }
 
@@ -137,14 +142,14 @@ export class StackAttempts {
 }
 
 /** The outcome of a call that did not get past a policy's queue. */
-export function unstarted(
-  by: RefusingPolicy,
+export function notStarted(
+  policy: RefusingPolicy,
   error: unknown,
   signal: AbortSignal | undefined,
 ): Refused | Aborted {
   if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
   const retryAfterMs = isHoldfastError(error) ? error.retryAfterMs : undefined;
   return retryAfterMs === undefined
-    ? { kind: 'refused', by, error }
-    : { kind: 'refused', by, retryAfterMs, error };
+    ? { kind: 'refused', policy, error }
+    : { kind: 'refused', policy, retryAfterMs, error };
 }

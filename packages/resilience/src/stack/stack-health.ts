@@ -1,6 +1,6 @@
 import type { CircuitBreakerStats } from '../breaker/circuit-breaker.ts';
 import type { KeyedCircuitBreakersStats } from '../breaker/keyed-circuit-breakers.ts';
-import type { BulkheadStats } from '../bulkhead.ts';
+import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
 
 export type HealthLevel = 'healthy' | 'degraded' | 'critical';
 
@@ -20,7 +20,7 @@ export interface HealthState {
 /** How many circuits a verdict lists; their number can be as large as the bound on keys. */
 const LISTED_CIRCUITS = 20;
 
-export function judgeHealth(
+export function assessHealth(
   keys: KeyedCircuitBreakersStats | undefined,
   notClosed: readonly { getStats(): CircuitBreakerStats }[],
   bulkhead: BulkheadStats | undefined,

@@ -1,6 +1,6 @@
-import { type CircuitBreakerOptions, readCircuitOptions } from '../breaker/circuit-options.ts';
+import { type CircuitBreakerOptions, parseCircuitOptions } from '../breaker/circuit-options.ts';
 import { CircuitsByKey } from '../breaker/keyed-circuit-breakers.ts';
-import { type Bulkhead, type BulkheadOptions, createBulkhead } from '../bulkhead.ts';
+import { type Bulkhead, type BulkheadOptions, createBulkhead } from '../bulkhead/bulkhead.ts';
 import {
   callback,
   type Clock,
@@ -16,14 +16,14 @@ import {
   systemRandom,
   string,
 } from '@holdfast/foundation';
-import { type Fallback, type FallbackOptions, createFallback } from '../fallback.ts';
+import { type Fallback, type FallbackOptions, createFallback } from '../fallback/fallback.ts';
 import {
-  type AskingLimiter,
+  type StackRateLimiter,
   type RateLimiterOptions,
-  createAskingLimiter,
-} from '../rate-limiter.ts';
-import { RetryLedger } from '../retry-course.ts';
-import { type RetryOptions, readRetryOptions } from '../retry-options.ts';
+  createStackRateLimiter,
+} from '../rate-limiter/rate-limiter.ts';
+import { RetryCounters } from '../retry/retry-state.ts';
+import { type RetryOptions, parseRetryOptions } from '../retry/retry-options.ts';
 
 /** A policy that is left out is not in the stack; the timeout always is. */
 export interface ResilienceStackOptions {
@@ -45,14 +45,14 @@ export interface ResilienceStackOptions {
 }
 
 /** The policies of a stack, made and ready. */
-export interface StackParts {
+export interface StackDeps {
   readonly name: string;
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly circuits: CircuitsByKey | undefined;
-  readonly retry: RetryLedger | undefined;
+  readonly retry: RetryCounters | undefined;
   readonly bulkhead: Bulkhead | undefined;
-  readonly rateLimiter: AskingLimiter | undefined;
+  readonly rateLimiter: StackRateLimiter | undefined;
   readonly fallback: Fallback;
 }
 
@@ -72,7 +72,7 @@ const shape = {
 };
 
 /** @throws InvalidOptionError whose field is the whole path, such as `retry.maxAttempts` */
-export function makeStackParts(options: ResilienceStackOptions): StackParts {
+export function createStackDeps(options: ResilienceStackOptions): StackDeps {
   const settled = parseOptions(OWNER, shape, options);
   const { name, clock, random, timeoutMs, maxKeys } = settled;
   const retry = settled.retry && { name, clock, random, ...settled.retry };
@@ -90,16 +90,16 @@ export function makeStackParts(options: ResilienceStackOptions): StackParts {
     clock,
     timeoutMs,
     circuits: part('circuitBreaker', settled.circuitBreaker, (given) => {
-      return new CircuitsByKey(readCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
+      return new CircuitsByKey(parseCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
     }),
     retry: part('retry', retry, (given) => {
-      return new RetryLedger(readRetryOptions(OWNER, given), createEmitter('holdfast:retry'));
+      return new RetryCounters(parseRetryOptions(OWNER, given), createEmitter('holdfast:retry'));
     }),
     bulkhead: part('bulkhead', settled.bulkhead, (given) => {
       return createBulkhead({ name, clock, ...given });
     }),
     rateLimiter: part('rateLimiter', options.rateLimiter, (given) => {
-      return createAskingLimiter({ name, clock, ...given });
+      return createStackRateLimiter({ name, clock, ...given });
     }),
     fallback: part('fallback', settled.fallback ?? {}, (given) => {
       return createFallback({ clock, ...given });

@@ -1,0 +1,95 @@
+import type { Clock, Timer } from '../clock.ts';
+import type { QueuedDeadline, DeadlineQueue } from './deadline-queue.ts';
+
+/** Why a call may not go on: its time is over, or a signal of its caller was aborted. */
+export type Cancellation =
+  | { readonly kind: 'deadline' }
+  | { readonly kind: 'signal'; readonly reason: unknown };
+
+/** What a call is waiting for at the moment. */
+export interface Cancellable {
+  /** The call is over; called at most once. */
+  cancel(over: Cancellation): void;
+}
+
+const NO_SIGNALS: readonly AbortSignal[] = [];
+
+/**
+ * One call's deadline and signals, for all its stages: each stage says what is to be done when the call is
+ * over, and there is one timer and one listener however many there are.
+ */
+export class CallDeadline implements QueuedDeadline {
+  readonly timeoutMs: number;
+  readonly endsAtMs: number;
+  /** Told when the call is over. */
+  current: Cancellable | undefined = undefined;
+  dueMs: number = Infinity;
+  list: object | undefined = undefined;
+  previous: this | undefined = undefined;
+  next: this | undefined = undefined;
+  readonly #clock: Clock;
+  readonly #signals: readonly AbortSignal[];
+  readonly #deadlines: DeadlineQueue | undefined;
+  readonly #timer: Timer | undefined;
+  readonly #onAbort: (() => void) | undefined;
+  #cancellation: Cancellation | undefined;
+
+  /** @param deadlines of as many milliseconds as the call has; without them it has a timer of its own. */
+  constructor(
+    clock: Clock,
+    timeoutMs: number,
+    signals: readonly AbortSignal[] = NO_SIGNALS,
+    deadlines?: DeadlineQueue,
+  ) {
+    const nowMs = clock.now();
+    this.#clock = clock;
+    this.timeoutMs = timeoutMs;
+    this.endsAtMs = nowMs + timeoutMs;
+    this.#signals = signals;
+    this.#deadlines = deadlines;
+    if (signals.length > 0) {
+      const onAbort = (): void => this.#abort();
+      this.#onAbort = onAbort;
+      onAbort();
+      if (this.#cancellation !== undefined) return;
+      for (const signal of signals) signal.addEventListener('abort', onAbort);
+    }
+    if (deadlines === undefined) this.#timer = clock.schedule(timeoutMs, () => this.expire());
+    else deadlines.add(this, nowMs);
+  }
+
+  get cancellation(): Cancellation | undefined {
+    return this.#cancellation;
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.endsAtMs - this.#clock.now());
+  }
+
+  /** The time is over. */
+  expire(): void {
+    this.#end({ kind: 'deadline' });
+  }
+
+  /** The call has settled: nothing of this is left behind. */
+  release(): void {
+    this.#timer?.cancel();
+    this.#deadlines?.remove(this);
+    this.current = undefined;
+    if (this.#onAbort === undefined) return;
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  #abort(): void {
+    const aborted = this.#signals.find((signal) => signal.aborted);
+    if (aborted !== undefined) this.#end({ kind: 'signal', reason: aborted.reason });
+  }
+
+  #end(over: Cancellation): void {
+    if (this.#cancellation !== undefined) return;
+    this.#cancellation = over;
+    const { current } = this;
+    this.release();
+    current?.cancel(over);
+  }
+}

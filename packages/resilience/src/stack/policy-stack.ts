@@ -1,0 +1,283 @@
+import type { ExecutingCircuit } from '../breaker/executing-circuit.ts';
+import type { CircuitBreaker } from '../breaker/circuit-breaker.ts';
+import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts';
+import { InvalidOptionError, sleep } from '@holdfast/foundation';
+import type { Aborted, CallOutcome, Failed, Refused } from '../call-outcome.ts';
+import type { FallbackCallOptions } from '../fallback/fallback.ts';
+import type { CallContext } from '../timeout/guarded-call.ts';
+import type { RateLimiter } from '../rate-limiter/rate-limiter.ts';
+import { RetryState, type RetryCounters } from '../retry/retry-state.ts';
+import type { ResilienceStack, StackOutcome, StackStats, StackWork } from './resilience-stack.ts';
+import { StackAttempts, type StackCall, notStarted } from './stack-attempts.ts';
+import { type HealthState, assessHealth } from './stack-health.ts';
+import { type ResilienceStackOptions, type StackDeps, createStackDeps } from './stack-options.ts';
+
+/** @throws InvalidOptionError */
+export function createResilienceStack(options: ResilienceStackOptions = {}): ResilienceStack {
+  return new PolicyStack(createStackDeps(options));
+}
+
+/** The key of calls without one. */
+const NO_KEY = '';
+
+/**
+ * All policies in one place instead of around each other, because a promise and a signal for each of them
+ * would cost more than what they decide.
+ */
+class PolicyStack implements ResilienceStack {
+  readonly #parts: StackDeps;
+  readonly #attempts: StackAttempts;
+  #calls = 0;
+  #successes = 0;
+  #failures = 0;
+  #refusals = 0;
+  #aborts = 0;
+  #substitutes = 0;
+
+  constructor(parts: StackDeps) {
+    this.#parts = parts;
+    this.#attempts = new StackAttempts(parts);
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  execute<T, F = never>(
+    key: string,
+    work: StackWork<T>,
+    options?: FallbackCallOptions<T, F>,
+  ): Promise<T | F>;
+  execute<T, F = never>(work: StackWork<T>, options?: FallbackCallOptions<T, F>): Promise<T | F>;
+  async execute<T, F>(
+    first: string | StackWork<T>,
+    second?: StackWork<T> | FallbackCallOptions<T, F>,
+    third?: FallbackCallOptions<T, F>,
+  ): Promise<T | F> {
+    const options = typeof second === 'function' ? third : second;
+    const call = this.#callOf(first, second, options?.signal);
+    // Awaited also where nothing is pending: an error thrown one turn later costs half.
+    const settled = this.#settle(call, await this.#begin(call));
+    const outcome = 'kind' in settled ? settled : await settled;
+    if (outcome.kind === 'value') return outcome.value;
+    if (outcome.kind === 'aborted') throw outcome.reason;
+    const error = errorOf(outcome, call.circuit);
+    const substitute = options && (await this.#parts.fallback.substituteFor(error, options));
+    if (substitute === undefined) throw error;
+    this.#substitutes += 1;
+    return substitute.value;
+  }
+
+  tryExecute<T, F = never>(
+    key: string,
+    work: StackWork<T>,
+    options?: FallbackCallOptions<T, F>,
+  ): Promise<StackOutcome<T, F>>;
+  tryExecute<T, F = never>(
+    work: StackWork<T>,
+    options?: FallbackCallOptions<T, F>,
+  ): Promise<StackOutcome<T, F>>;
+  async tryExecute<T, F>(
+    first: string | StackWork<T>,
+    second?: StackWork<T> | FallbackCallOptions<T, F>,
+    third?: FallbackCallOptions<T, F>,
+  ): Promise<StackOutcome<T, F>> {
+    const options = typeof second === 'function' ? third : second;
+    const call = this.#callOf(first, second, options?.signal);
+    const begun = this.#begin(call);
+    const settled = this.#settle(call, 'kind' in begun ? begun : await begun);
+    const outcome = 'kind' in settled ? settled : await settled;
+    if (options === undefined || outcome.kind === 'value' || outcome.kind === 'aborted') {
+      return outcome;
+    }
+    try {
+      const error = errorOf(outcome, call.circuit);
+      const substitute = await this.#parts.fallback.substituteFor(error, options);
+      if (substitute === undefined) return outcome;
+      this.#substitutes += 1;
+      return { kind: 'substitute', ...substitute };
+    } catch (error) {
+      return { kind: 'failure', error };
+    }
+  }
+
+  get circuitBreakers(): KeyedCircuitBreakers | undefined {
+    return this.#parts.circuits;
+  }
+
+  circuitBreaker(key?: string): CircuitBreaker | undefined {
+    return this.#parts.circuits?.get(key ?? NO_KEY);
+  }
+
+  getHealthState(): HealthState {
+    const { circuits, bulkhead } = this.#parts;
+    return assessHealth(circuits?.getStats(), circuits?.notClosed() ?? [], bulkhead?.getStats());
+  }
+
+  getStats(): StackStats {
+    const { name, circuits, retry, bulkhead, rateLimiter } = this.#parts;
+    return {
+      name,
+      calls: this.#calls,
+      successes: this.#successes,
+      failures: this.#failures,
+      refusals: this.#refusals,
+      aborts: this.#aborts,
+      substitutes: this.#substitutes,
+      timeouts: this.#attempts.timeouts,
+      ...(circuits === undefined ? {} : { circuitBreaker: circuits.getStats() }),
+      ...(retry === undefined ? {} : { retry: retry.getStats() }),
+      ...(bulkhead === undefined ? {} : { bulkhead: bulkhead.getStats() }),
+      ...(rateLimiter === undefined ? {} : { rateLimiter: rateLimiter.getStats() }),
+    };
+  }
+
+  reset(): void {
+    this.#parts.circuits?.reset();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.bulkhead?.close(), this.#parts.rateLimiter?.close()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #callOf<T>(
+    first: string | StackWork<T>,
+    second: unknown,
+    signal: AbortSignal | undefined,
+  ): StackCall<T> {
+    const work = workOf(first, second);
+    const circuit = this.#parts.circuits?.get(typeof first === 'string' ? first : NO_KEY);
+    return { circuit, work, signal, endMs: undefined, stopWork: undefined };
+  }
+
+  /** The first attempt. Does at once what can be done at once: a refusal costs no promise. */
+  #begin<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
+    const { signal } = call;
+    const { rateLimiter } = this.#parts;
+    this.#calls += 1;
+    if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
+    if (rateLimiter === undefined || rateLimiter.takeIfAvailable()) return this.#start(call);
+    return this.#startLater(call, rateLimiter);
+  }
+
+  async #startLater<T>(call: StackCall<T>, rateLimiter: RateLimiter): Promise<CallOutcome<T>> {
+    const refusal = await this.#waitForToken(rateLimiter, call.signal);
+    return refusal ?? this.#start(call);
+  }
+
+  #start<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
+    this.#parts.retry?.begin();
+    return this.#attempts.run(call);
+  }
+
+  /**
+   * What the first attempt's outcome makes of the call. To be called where the call itself has awaited
+   * that outcome, in whose context its work is told to stop; an async function of its own would cost a
+   * tenth of the whole call.
+   */
+  #settle<T>(
+    call: StackCall<T>,
+    outcome: CallOutcome<T>,
+  ): CallOutcome<T> | Promise<CallOutcome<T>> {
+    const { retry } = this.#parts;
+    stopIfLate(call);
+    if (retry !== undefined) {
+      if (retriable(outcome, retry) !== undefined) return this.#retry(call, outcome, retry);
+      if (outcome.kind === 'value') retry.succeeded(1);
+    }
+    return this.#counted(outcome);
+  }
+
+  async #waitForToken(
+    rateLimiter: RateLimiter,
+    signal: AbortSignal | undefined,
+  ): Promise<Refused | Aborted | undefined> {
+    try {
+      await rateLimiter.acquire(1, { signal });
+      return undefined;
+    } catch (error) {
+      return notStarted('rate-limiter', error, signal);
+    }
+  }
+
+  /** Goes on from a first attempt that came to `outcome`. */
+  async #retry<T>(
+    call: StackCall<T>,
+    firstOutcome: CallOutcome<T>,
+    retry: RetryCounters,
+  ): Promise<CallOutcome<T>> {
+    const { clock } = this.#parts;
+    const course = new RetryState(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
+    let outcome = firstOutcome;
+    let failed = retriable(outcome, retry);
+    while (failed !== undefined) {
+      const error = errorOf(failed, call.circuit);
+      const step = course.next(error);
+      if (!step.again) {
+        return this.#counted(
+          step.error === error ? outcome : { kind: 'failure', error: step.error },
+        );
+      }
+      try {
+        await sleep(clock, step.delayMs, call.signal);
+      } catch (reason) {
+        return this.#counted({ kind: 'aborted', reason });
+      }
+      outcome = await this.#attempts.run(call);
+      stopIfLate(call);
+      failed = retriable(outcome, retry);
+    }
+    if (outcome.kind === 'value') retry.succeeded(course.attemptNumber);
+    return this.#counted(outcome);
+  }
+
+  #counted<T>(outcome: CallOutcome<T>): CallOutcome<T> {
+    switch (outcome.kind) {
+      case 'value':
+        this.#successes += 1;
+        break;
+      case 'failure':
+        this.#failures += 1;
+        break;
+      case 'refused':
+        this.#refusals += 1;
+        break;
+      case 'aborted':
+        this.#aborts += 1;
+        break;
+    }
+    return outcome;
+  }
+}
+
+/** Tells work that is out of time to stop, here, in the context of its own call. */
+function stopIfLate(call: CallContext): void {
+  call.stopWork?.();
+  call.stopWork = undefined;
+}
+
+/** The outcome, if another attempt may follow it; what refuses outside the retry refuses the whole call. */
+function retriable(
+  outcome: CallOutcome<unknown>,
+  { options }: RetryCounters,
+): Failed | Refused | undefined {
+  if (outcome.kind === 'failure') return outcome;
+  if (outcome.kind !== 'refused' || outcome.policy === 'rate-limiter') return undefined;
+  return options.retriesRefusals ? outcome : undefined;
+}
+
+function workOf<T>(first: string | StackWork<T>, second: unknown): StackWork<T>;
+function workOf(first: unknown, second: unknown): unknown {
+  const work = typeof first === 'string' ? second : first;
+  if (typeof work === 'function') return work;
+  throw new InvalidOptionError('stack.execute', 'work', work, 'a function');
+}
+
+/** What `execute` throws for an outcome that is not a value. */
+function errorOf(outcome: Failed | Refused, circuit: ExecutingCircuit | undefined): unknown {
+  return outcome.error ?? (outcome.kind === 'refused' ? circuit?.openError() : undefined);
+}

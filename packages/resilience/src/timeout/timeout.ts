@@ -1,0 +1,92 @@
+import {
+  type Clock,
+  DeadlineQueue,
+  objectWith,
+  HoldfastError,
+  integer,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
+import { ownDeadline, runGuarded } from './guarded-call.ts';
+
+export interface TimeoutOptions {
+  /** How long the work may take, in milliseconds. */
+  timeoutMs: number;
+  /** Whose timeout it is, for the error's message. Default `timeout`. */
+  name?: string;
+  clock?: Clock;
+}
+
+export interface TimeoutCallOptions {
+  /** Ends the call at once with its own reason, and reaches the work. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Called once when the work itself has settled, which may be long after the caller was told: the
+   * moment to give back what the work occupied.
+   */
+  onSettled?: (() => void) | undefined;
+}
+
+export interface Timeout {
+  /**
+   * Runs `work` and rejects with {@link TimeoutError} when it takes too long. The work's signal is
+   * aborted then, or when the caller's is, each with its own reason; never after the work succeeded.
+   * @throws TimeoutError, whatever the work throws, or the reason of `signal`
+   */
+  execute<T>(
+    work: (signal: AbortSignal) => T | PromiseLike<T>,
+    options?: TimeoutCallOptions,
+  ): Promise<T>;
+}
+
+/** The work did not answer in time. It was told to stop; whether it took effect is unknown. */
+export class TimeoutError extends HoldfastError {
+  readonly code = 'RESILIENCE_TIMEOUT';
+  readonly timeoutMs: number;
+
+  constructor(name: string, timeoutMs: number) {
+    super(
+      `${name}: no answer within ${timeoutMs} ms; the work was told to stop, but may have taken effect`,
+      { retryable: true, outcome: 'unknown' },
+    );
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+const shape = {
+  timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  name: string({ maxLength: 200, default: 'timeout' }),
+  clock: objectWith<Clock>(['now', 'schedule'], systemClock),
+};
+
+/**
+ * A deadline for many calls. All of them share one timer, which does not hold the process and runs out
+ * one `timeoutMs` after the last call.
+ * @throws InvalidOptionError
+ */
+export function createTimeout(options: TimeoutOptions): Timeout {
+  const { timeoutMs, name, clock } = parseOptions('createTimeout', shape, options);
+  const deadlines = new DeadlineQueue(clock, timeoutMs);
+  const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
+  return {
+    execute: (work, call) =>
+      runGuarded(work, { deadlines, timedOut, signal: call?.signal, onSettled: call?.onSettled }),
+  };
+}
+
+/**
+ * A deadline for one call: as {@link createTimeout}, with a timer of its own that is gone when the call
+ * has settled.
+ * @throws InvalidOptionError, TimeoutError, whatever the work throws, or the reason of `signal`
+ */
+export async function withTimeout<T>(
+  work: (signal: AbortSignal) => T | PromiseLike<T>,
+  options: TimeoutOptions & TimeoutCallOptions,
+): Promise<T> {
+  const { signal, onSettled, ...given } = options;
+  const { timeoutMs, name, clock } = parseOptions('withTimeout', shape, given);
+  const deadlines = ownDeadline(clock, timeoutMs);
+  const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
+  return runGuarded(work, { deadlines, timedOut, signal, onSettled });
+}

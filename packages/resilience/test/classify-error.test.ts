@@ -1,0 +1,139 @@
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from '@jest/globals';
+import { HoldfastError, parseRetryAfter, retryAfterMsOf } from '@holdfast/foundation';
+import {
+  BulkheadFullError,
+  CircuitOpenError,
+  RateLimitedError,
+  RetryExhaustedError,
+  TimeoutError,
+  classifyError,
+  isRefusal,
+} from '@holdfast/resilience';
+
+class OwnError extends HoldfastError {
+  readonly code = 'OWN';
+}
+
+const coded = (code: string): Error => Object.assign(new Error('text that says nothing'), { code });
+const withStatus = (status: number): Error => Object.assign(new Error('http'), { status });
+const fetchFailed = (cause: unknown): TypeError => new TypeError('fetch failed', { cause });
+
+test.each([
+  [coded('ECONNREFUSED'), 'network_error'],
+  [coded('ECONNRESET'), 'network_error'],
+  [coded('EAI_AGAIN'), 'network_error'],
+  [coded('ENOTFOUND'), 'network_error'],
+  [coded('ETIMEDOUT'), 'network_timeout'],
+  [coded('UND_ERR_HEADERS_TIMEOUT'), 'network_timeout'],
+  [fetchFailed(coded('UND_ERR_CONNECT_TIMEOUT')), 'network_timeout'],
+  [fetchFailed(coded('UND_ERR_SOCKET')), 'network_error'],
+  [fetchFailed(new AggregateError([coded('EHOSTUNREACH'), coded('ETIMEDOUT')])), 'network_error'],
+  [fetchFailed(coded('CERT_HAS_EXPIRED')), 'certificate_error'],
+  [coded('EMFILE'), 'resource_exhausted'],
+  [new DOMException('late', 'TimeoutError'), 'network_timeout'],
+  [new DOMException('left', 'AbortError'), 'aborted'],
+  [withStatus(408), 'network_timeout'],
+  [withStatus(429), 'rate_limited'],
+  [withStatus(500), 'server_error'],
+  [withStatus(501), 'client_error'],
+  [withStatus(503), 'service_unavailable'],
+  [withStatus(504), 'gateway_timeout'],
+  [withStatus(404), 'client_error'],
+  [Object.assign(new Error('axios'), { response: { status: 502 } }), 'server_error'],
+  [Object.assign(new Error('aws'), { $metadata: { httpStatusCode: 503 } }), 'service_unavailable'],
+  [new TypeError('x is not a function'), 'programming_error'],
+  [new TypeError('Invalid URL', { cause: coded('ERR_INVALID_URL') }), 'programming_error'],
+  [new Error('ETIMEDOUT'), 'unknown'],
+  ['a string', 'unknown'],
+  [undefined, 'unknown'],
+  [new TimeoutError('t', 5), 'network_timeout'],
+  [new RetryExhaustedError('r', [], 'attempts'), 'exhausted'],
+  [new BulkheadFullError('b', 'full'), 'refused'],
+  [new RateLimitedError('l', 'empty', 5), 'refused'],
+  [new OwnError('busy', { retryable: true }), 'transient'],
+  [new OwnError('busy', { retryable: true, cause: withStatus(503) }), 'service_unavailable'],
+  [new OwnError('twice?', { retryable: false, cause: withStatus(503) }), 'permanent'],
+  [new OwnError('gone', { retryable: false, cause: withStatus(404) }), 'client_error'],
+])('%p is of the kind %s', (error, kind) => {
+  expect(classifyError(error)).toBe(kind);
+});
+
+test('an error of another realm is classified like one of this', () => {
+  const foreign: unknown = runInNewContext(`Object.assign(new Error('x'), { code: 'ECONNRESET' })`);
+  expect(foreign instanceof Error).toBe(false);
+  expect(classifyError(foreign)).toBe('network_error');
+  expect(classifyError(runInNewContext(`new TypeError('x')`))).toBe('programming_error');
+});
+
+test('a chain of causes that bites its own tail ends', () => {
+  const error = new Error('loop');
+  error.cause = error;
+  expect(classifyError(error)).toBe('unknown');
+});
+
+test('what fetch really throws for a refused connection and an early end is a network error', async () => {
+  const server = createServer((socket) => socket.destroy());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const attempt = (): Promise<unknown> =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      () => 'answered',
+      (error: unknown) => classifyError(error),
+    );
+  try {
+    expect(await attempt()).toBe('network_error');
+  } finally {
+    server.close();
+    await once(server, 'close');
+  }
+  expect(await attempt()).toBe('network_error');
+});
+
+test('only the policies’ own errors are refusals, whatever a foreign error’s code says', () => {
+  const open = new CircuitOpenError({
+    name: 'c',
+    key: undefined,
+    state: 'open',
+    retryAfterMs: 1,
+    cause: undefined,
+  });
+  expect(isRefusal(open)).toBe(true);
+  expect(isRefusal(coded('RESILIENCE_CIRCUIT_OPEN'))).toBe(false);
+  expect(isRefusal(new OwnError('own'))).toBe(false);
+});
+
+const now = Date.UTC(2026, 0, 1);
+
+test.each([
+  ['120', 120_000],
+  [' 0 ', 0],
+  ['1.5', 1_500],
+  [new Date(now + 30_000).toUTCString(), 30_000],
+  [new Date(now - 30_000).toUTCString(), 0],
+  ['-5', undefined],
+  ['soon', undefined],
+  ['', undefined],
+])('Retry-After %j means %s ms', (header, expected) => {
+  expect(parseRetryAfter(header, now)).toBe(expected);
+});
+
+test('the wish to be left alone is found wherever clients put it', () => {
+  const headers = { 'retry-after': '7' };
+  for (const error of [
+    { retryAfterMs: 7_000 },
+    { headers },
+    { headers: new Headers(headers) },
+    { response: { headers } },
+    { response: { headers: { 'Retry-After': 7 } } },
+    { headers: { 'retry-after': ['7', '9'] } },
+  ]) {
+    expect(retryAfterMsOf(error, now)).toBe(7_000);
+  }
+  expect(retryAfterMsOf(new Error('none'), now)).toBeUndefined();
+  expect(retryAfterMsOf(null, now)).toBeUndefined();
+});
