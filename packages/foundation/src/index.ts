@@ -9,7 +9,7 @@ export {
   decorrelatedBackoff,
   delayBounds,
   exponentialBackoff,
-} from './backoff.ts';
+} from './backoff/backoff.ts';
 export { CallDeadline, type Cancellation, type Cancellable } from './deadlines/call-deadline.ts';
 export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
 export { settlesWithin, withDeadline } from './deadlines/with-deadline.ts';
@@ -45,5 +45,5 @@ export {
 } from './options.ts';
 export { OrderedMap } from './lists/ordered-map.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
-export { parseRetryAfter, retryAfterMsOf } from './retry-after.ts';
+export { parseRetryAfter, retryAfterMsOf } from './backoff/retry-after.ts';
 export { abortable } from './signals.ts';

@@ -1,6 +1,6 @@
-import type { Random } from './random.ts';
-import { InvalidOptionError } from './errors.ts';
-import { integer, number, optional, parseOptions } from './options.ts';
+import type { Random } from '../random.ts';
+import { InvalidOptionError } from '../errors.ts';
+import { integer, number, optional, parseOptions } from '../options.ts';
 
 /**
  * How long to wait before each further attempt, as a value: the schedule can be listed without a clock.
