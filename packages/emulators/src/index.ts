@@ -1,6 +1,6 @@
 /** Servers of our own for where the real one cannot stand: S3, Supabase Storage, DNS, HTTP, TLS, git and Postgres. */
 export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
-export type { Lookup, ResolverPatience } from './dns/lookup.ts';
+export type { LookupFunction, ResolverTimeouts } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsOptions } from './dns/settings.ts';
 export type { GitRequest } from './git/exchange.ts';
@@ -13,15 +13,15 @@ export type {
   UpstreamOptions,
   UpstreamRoute,
 } from './http/settings.ts';
-export type { FaultRule } from './s3/fault-rules.ts';
-export type { FaultHook, RefusalFault, ServerCall, ServerFault } from './s3/faults.ts';
-export type { S3Exchange, S3ServerStats } from './s3/handler.ts';
+export type { FaultRule } from './serving/fault-rules.ts';
+export type { FaultHook, ErrorFault, ServerCall, ServerFault } from './serving/call-faults.ts';
+export type { S3RequestRecord, S3ServerStats } from './s3/handler.ts';
 export type { S3ServerOptions } from './s3/options.ts';
 export { type S3Credentials, type S3Server, createS3Server } from './s3/s3-server.ts';
 export type { StoragePolicy, StorageRole } from './supabase/access.ts';
 export { type SupabaseKeys, supabaseKeys } from './supabase/client-keys.ts';
-export type { SupabaseDisturbances } from './supabase/disturbances.ts';
-export type { SupabaseExchange, SupabaseStorageStats } from './supabase/handler.ts';
+export type { SupabaseFaults } from './supabase/faults.ts';
+export type { SupabaseRequestRecord, SupabaseStorageStats } from './supabase/handler.ts';
 export type { SupabaseStorageServerOptions } from './supabase/options.ts';
 export { type RestSettings, SupabaseLiteNotFoundError } from './supabase/rest.ts';
 export {

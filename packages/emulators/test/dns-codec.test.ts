@@ -1,14 +1,14 @@
 import { types } from 'node:util';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { framesIn, inFrame } from '../src/dns/framing.ts';
+import { readFrames, frame } from '../src/dns/framing.ts';
 import {
   type DnsMessage,
   type DnsQuestion,
   decodeMessage,
   encodeMessage,
 } from '@holdfast/protocols/dns';
-import { respond, respondToNoise } from '../src/dns/respond.ts';
+import { respond, respondToMalformed } from '../src/dns/respond.ts';
 
 const label = fc.stringMatching(/^[a-zA-Z0-9_-]{1,12}$/);
 const name = fc.array(label, { maxLength: 8 }).map((labels) => labels.join('.'));
@@ -53,7 +53,7 @@ test('of any bytes, and of any message cut or with a byte changed, nothing but a
       failure = String(types.isNativeError(error) && error.name);
     }
     expect(failure).toBe('DnsFormatError');
-    respondToNoise(bytes);
+    respondToMalformed(bytes);
   };
   fc.assert(
     fc.property(message, fc.nat(), fc.nat(255), fc.uint8Array(), (written, at, byte, noise) => {
@@ -82,9 +82,9 @@ test('messages over TCP are found whole, wherever the stream was cut', () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 400 }), { maxLength: 6 });
   fc.assert(
     fc.property(messages, fc.integer({ min: 1, max: 50 }), (sent, step) => {
-      const stream = Buffer.concat(sent.map((bytes) => inFrame(Buffer.from(bytes))));
+      const stream = Buffer.concat(sent.map((bytes) => frame(Buffer.from(bytes))));
       const got: Buffer[] = [];
-      const take = framesIn((bytes) => got.push(Buffer.from(bytes)));
+      const take = readFrames((bytes) => got.push(Buffer.from(bytes)));
       for (let at = 0; at < stream.length; at += step) take(stream.subarray(at, at + step));
       expect(got.map((bytes) => bytes.toString('hex'))).toEqual(
         sent.map((bytes) => Buffer.from(bytes).toString('hex')),
@@ -128,9 +128,11 @@ test('what is no query of the ordinary kind is answered as not implemented', () 
 });
 
 test('noise that has a number is answered with a format error, a response is not answered', () => {
-  expect(decodeMessage(respondToNoise(Buffer.from([1, 2, 0])) ?? Buffer.alloc(0))).toMatchObject({
+  expect(
+    decodeMessage(respondToMalformed(Buffer.from([1, 2, 0])) ?? Buffer.alloc(0)),
+  ).toMatchObject({
     id: 258,
     code: 1,
   });
-  expect(respondToNoise(Buffer.from([1, 2, 0x80]))).toBeUndefined();
+  expect(respondToMalformed(Buffer.from([1, 2, 0x80]))).toBeUndefined();
 });

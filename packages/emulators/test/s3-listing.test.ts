@@ -13,8 +13,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { pageOf } from '../src/s3/listing.ts';
-import { byBytes } from '../src/s3/records.ts';
+import { pageOf } from '../src/s3/operations/listing.ts';
+import { byBytes } from '../src/object-files/records.ts';
 import { refusal, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';

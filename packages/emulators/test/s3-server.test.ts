@@ -12,13 +12,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
-import { createChecksum } from '../src/s3/checksums.ts';
-import { unframed } from '../src/s3/chunked.ts';
-import type { ServerFault } from '../src/s3/faults.ts';
-import { openRecords } from '../src/s3/records.ts';
+import { createChecksum } from '../src/s3/wire/checksums.ts';
+import { decodeChunks } from '../src/s3/wire/chunked.ts';
+import type { ServerFault } from '../src/serving/call-faults.ts';
+import { openRecordFile } from '../src/object-files/records.ts';
 import { createS3Server } from '../src/s3/s3-server.ts';
-import { chunkSigner } from '../src/s3/signature.ts';
-import { readXml, writeXml } from '../src/s3/xml.ts';
+import { chunkSigner } from '../src/s3/wire/signature.ts';
+import { parseXml, writeXml } from '../src/s3/wire/xml.ts';
 import { refusal, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
@@ -63,16 +63,16 @@ test('what was acknowledged is there after a restart on the same folder', async 
 test('a change whose writing was torn is as if it had never been asked for', async () => {
   await inFolder(async (directory) => {
     const shape = { n: { permitted: 'a number', parse: Number } };
-    const before = openRecords(directory);
+    const before = openRecordFile(directory);
     before.table('t', shape).set('whole', { n: 1 });
     before.close();
     await appendFile(join(directory, 'records.jsonl'), '["t","torn",{"n');
-    const after = openRecords(directory);
+    const after = openRecordFile(directory);
     const table = after.table('t', shape);
     expect(table.keys()).toEqual(['whole']);
     table.delete('whole');
     after.close();
-    const last = openRecords(directory);
+    const last = openRecordFile(directory);
     expect(last.table('t', shape).keys()).toEqual([]);
     last.close();
   });
@@ -221,7 +221,7 @@ test('signed chunks are taken apart wherever the network cuts them, and a forged
     }
     let body = '';
     const signer = chunkSigner('key', 'stamp', 'seed');
-    for await (const piece of unframed(Readable.from(pieces), signer, () => undefined)) {
+    for await (const piece of decodeChunks(Readable.from(pieces), signer, () => undefined)) {
       body += Buffer.from(piece).toString();
     }
     return body;
@@ -248,7 +248,7 @@ test('XML is written so that it is read back as it was', () => {
       ['Is', true],
     ],
   ]);
-  const root = readXml(written);
+  const root = parseXml(written);
   expect(root?.elements.map((each) => [each.name, each.text])).toEqual([
     ['Text', text],
     ['Count', '3'],
@@ -259,6 +259,6 @@ test('XML is written so that it is read back as it was', () => {
 test.each(['', '<a>', '<a></b>', '</a>', 'text', '<a/><b/>', '<a>&</a', '<!DOCTYPE a><a/>'])(
   'the document %j is none',
   (document) => {
-    expect(readXml(document)).toBeUndefined();
+    expect(parseXml(document)).toBeUndefined();
   },
 );

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { expect, test } from '@jest/globals';
-import type { ServerFault } from '../src/s3/faults.ts';
+import type { ServerFault } from '../src/serving/call-faults.ts';
 import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';
 import { storageOf, told, withSupabase } from './supabase-client.ts';
 
@@ -57,12 +57,12 @@ test('a policy allows a role what it names, and no more', async () => {
 
 test('a permission can be revoked from the service role and restored while the server runs', async () => {
   await withSupabase({}, async ({ files, server }) => {
-    server.disturb({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
+    server.setFaults({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
     expect((await files.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
     expect((await files.list()).error).toBeNull();
-    server.disturb({});
+    server.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
-    server.disturb({ policies: [{ effect: 'deny', actions: ['select'] }] });
+    server.setFaults({ policies: [{ effect: 'deny', actions: ['select'] }] });
     expect((await files.info('key')).error).toEqual(told('AccessDenied', 403));
   });
 });
@@ -70,7 +70,7 @@ test('a permission can be revoked from the service role and restored while the s
 test('a database that takes no writes is a 503 inside 400, and reads go on', async () => {
   await withSupabase({}, async ({ files, server }) => {
     await files.upload('key', 'x');
-    server.disturb({ readOnly: true });
+    server.setFaults({ readOnly: true });
     for (const answer of [
       await files.upload('new', 'x'),
       await files.update('key', 'y'),
@@ -81,7 +81,7 @@ test('a database that takes no writes is a 503 inside 400, and reads go on', asy
       expect(answer.error).toEqual(told('DatabaseReadOnly', 503));
     }
     expect(await (await files.download('key')).data?.text()).toBe('x');
-    server.disturb({ readOnly: false });
+    server.setFaults({ readOnly: false });
     expect((await files.upload('new', 'x')).error).toBeNull();
   });
 });
@@ -89,13 +89,13 @@ test('a database that takes no writes is a 503 inside 400, and reads go on', asy
 test('a database that is down is 500, and one that is silent is 544 when its time has come', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ files, server }) => {
-    server.disturb({ database: 'down' });
+    server.setFaults({ database: 'down' });
     expect((await files.upload('key', 'x')).error).toEqual(told('InternalError', 500, 500));
-    server.disturb({ database: 'frozen' });
+    server.setFaults({ database: 'frozen' });
     const { error } = await clock.settle(files.upload('key', 'x'));
     expect(error).toEqual(told('DatabaseTimeout', 544, 544));
     expect(clock.now()).toBe(3_000);
-    server.disturb({});
+    server.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
   });
 });
@@ -103,7 +103,7 @@ test('a database that is down is 500, and one that is silent is 544 when its tim
 test('who gives up on a silent database leaves nothing waiting', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ server }) => {
-    server.disturb({ database: 'frozen' });
+    server.setFaults({ database: 'frozen' });
     const leaving = new AbortController();
     const authorization = `Bearer ${server.serviceRoleKey}`;
     const asked = fetch(`${server.url}/storage/v1/bucket`, {

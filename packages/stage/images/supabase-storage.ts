@@ -5,8 +5,8 @@
 import { createServer } from 'node:http';
 import {
   openSupabaseHandler,
-  readEntry,
-  readSupabaseOptions,
+  parseArguments,
+  parseSupabaseOptions,
   serve,
 } from '@holdfast/emulators/programs';
 import { askPostgres } from '../src/servers/postgres/query.ts';
@@ -23,7 +23,7 @@ const reply = await askPostgres(
 if (reply.kind === 'error') throw new Error(`the database refuses: ${reply.text}`);
 
 const handler = await openSupabaseHandler(
-  readSupabaseOptions({
+  parseSupabaseOptions({
     jwtSecret: env['AUTH_JWT_SECRET'] ?? '',
     directory: env['STORAGE_FILE_BACKEND_PATH'] ?? '',
     maxObjectBytes: Number(env['UPLOAD_FILE_SIZE_LIMIT']),
@@ -37,5 +37,5 @@ const server = createServer((incoming, outgoing) => handler.serve(incoming, outg
 serve(
   'storage-api',
   server,
-  readEntry([env['SERVER_HOST'] ?? '0.0.0.0', env['SERVER_PORT'] ?? '5000']),
+  parseArguments([env['SERVER_HOST'] ?? '0.0.0.0', env['SERVER_PORT'] ?? '5000']),
 );

@@ -44,13 +44,13 @@ export {
   type GitOptions,
   type GitRequest,
   type GitService,
-  type Lookup,
-  type RefusalFault,
+  type LookupFunction,
+  type ErrorFault,
   type RepeatedAnswer,
-  type ResolverPatience,
+  type ResolverTimeouts,
   type RestSettings,
   type S3Credentials,
-  type S3Exchange,
+  type S3RequestRecord,
   type S3Server,
   type S3ServerOptions,
   type S3ServerStats,
@@ -58,8 +58,8 @@ export {
   type ServerFault,
   type StoragePolicy,
   type StorageRole,
-  type SupabaseDisturbances,
-  type SupabaseExchange,
+  type SupabaseFaults,
+  type SupabaseRequestRecord,
   type SupabaseKeys,
   supabaseKeys,
   SupabaseLiteNotFoundError,
@@ -77,7 +77,7 @@ export {
 export type { S3 } from './servers/emulated/s3.ts';
 export type {
   S3StageOptions,
-  SupabaseStageDisturbances,
+  SupabaseStageFaults,
   SupabaseStageOptions,
 } from '@holdfast/emulators/programs';
 export type { Address } from './topology/server-spec.ts';

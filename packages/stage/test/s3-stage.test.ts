@@ -8,7 +8,7 @@ import {
 import { honoursServerContract } from '../src/contract.ts';
 import { probeHttp } from '../src/servers/emulated/http-probe.ts';
 import { type S3, s3Topology } from '../src/servers/emulated/s3.ts';
-import { readS3Settings } from '@holdfast/emulators/programs';
+import { parseS3Settings } from '@holdfast/emulators/programs';
 import { openStage } from '../src/stage.ts';
 
 const Bucket = 'bucket';
@@ -98,7 +98,7 @@ test('an S3 with accounts of its own is refused in Docker before an engine is as
 
 test('an S3 with options of its own is not the one that compose holds open', () => {
   const composed = (given: object): unknown =>
-    s3Topology(readS3Settings('openStage', given), {}).compose;
+    s3Topology(parseS3Settings('openStage', given), {}).compose;
   expect(composed({})).toEqual({ available: true, services: ['s3'] });
   expect(composed({ accessKeyId: 'holdfast' })).toMatchObject({ available: true });
   expect(composed({ minPartBytes: 1 })).toMatchObject({
@@ -108,7 +108,7 @@ test('an S3 with options of its own is not the one that compose holds open', () 
 });
 
 test('in Docker it is RustFS, with the same credentials, published at its address', () => {
-  const settings = readS3Settings('openStage', { accessKeyId: 'owner', secretAccessKey: 'own' });
+  const settings = parseS3Settings('openStage', { accessKeyId: 'owner', secretAccessKey: 'own' });
   const address = { host: '127.0.0.1', port: 12_345 };
   const [wave] = s3Topology(settings, {}).serverSpecs([{ ...address, advertised: address }]);
   expect(wave?.[0]?.container).toEqual({

@@ -5,8 +5,8 @@ import { expect, test } from '@jest/globals';
 import { openStage } from '../src/stage.ts';
 import {
   createGateway,
-  readGatewayRoutes,
-  readSupabaseSettings,
+  parseGatewayRoutes,
+  parseSupabaseSettings,
 } from '@holdfast/emulators/programs';
 import { storageApiEnv } from '../src/servers/supabase/storage-api.ts';
 import { createSupabaseStorageServer } from '@holdfast/emulators';
@@ -90,19 +90,19 @@ test('the gateway says 502 for a service that is away, 404 for a path that is no
 });
 
 test('the routes of a gateway come from its settings, or from the environment of compose', () => {
-  expect(readGatewayRoutes({ '/a': 'http://b:1' }, {})).toEqual({ '/a': 'http://b:1' });
-  expect(readGatewayRoutes(undefined, { STORAGE_URL: 'http://s:5000' })).toEqual({
+  expect(parseGatewayRoutes({ '/a': 'http://b:1' }, {})).toEqual({ '/a': 'http://b:1' });
+  expect(parseGatewayRoutes(undefined, { STORAGE_URL: 'http://s:5000' })).toEqual({
     '/storage/v1': 'http://s:5000',
   });
   for (const wrong of [undefined, { a: 'http://b:1' }, { '/a': 'nowhere' }, 7]) {
-    expect(() => readGatewayRoutes(wrong, {})).toThrow(
+    expect(() => parseGatewayRoutes(wrong, {})).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION', field: 'routes' }),
     );
   }
 });
 
 test('storage-api is told the options by the names of its own configuration', () => {
-  const settings = readSupabaseSettings('openStage', {
+  const settings = parseSupabaseSettings('openStage', {
     jwtSecret: 'a-secret-of-thirty-two-characters',
     maxObjectBytes: 1_000,
     signedUploadExpiryMs: 1_500,

@@ -3,7 +3,7 @@ import { createClient } from '@supabase/supabase-js';
 import { honoursServerContract } from '../src/contract.ts';
 import { probeHttp } from '../src/servers/emulated/http-probe.ts';
 import { openStage } from '../src/stage.ts';
-import { assertLiteIsThere } from '@holdfast/emulators/programs';
+import { assertLiteIsInstalled } from '@holdfast/emulators/programs';
 import { storageOf, told } from './supabase-requests.ts';
 
 describe('the Supabase of a stage', () => {
@@ -108,7 +108,7 @@ test('PostgREST answers by the same keys, and its rows outlast a crash', async (
 });
 
 test('PostgREST without the package that answers like it is refused with what to install', () => {
-  expect(() => assertLiteIsThere(new URL('file:///nowhere/src/rest.ts'))).toThrow(
+  expect(() => assertLiteIsInstalled(new URL('file:///nowhere/src/rest.ts'))).toThrow(
     expect.objectContaining({
       code: 'SUPABASE_LITE_NOT_FOUND',
       message: expect.stringContaining('@supabase/lite'),

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isHoldfastError } from '@holdfast/foundation';
-import { bodyOf } from './body.ts';
+import { readBody } from './read-body.ts';
 import type { RequestLog } from './request-log.ts';
-import { keepSettings, loadSettings } from './settings-file.ts';
+import { saveSettings, loadSettings } from './settings-file.ts';
 
 /** What begins the path of every request that is the stage's own and not one of its clients'. */
 export const CONTROL_PATH = '/__stage/';
@@ -10,35 +10,37 @@ export const CONTROL_PATH = '/__stage/';
 const MAX_BODY_BYTES = 67_108_864;
 
 /** How one program reads what it is told, and what it does about it. */
-export interface Steered<Settings> {
+export interface ControlledServer<Settings> {
   /** Where its settings are kept over a restart; absent: nowhere. */
   readonly file: string | undefined;
   /** @throws InvalidOptionError */
-  read(given: unknown): Settings;
+  parse(given: unknown): Settings;
   /** Puts settings into force; what it rejects with is told to who sent them, and they are not kept. */
-  enact(settings: Settings): Promise<void>;
+  apply(settings: Settings): Promise<void>;
   readonly log: RequestLog<unknown>;
   /** What else can be asked of it, each `<question>/<word>`. */
-  readonly questions?: Readonly<Record<string, (word: string) => Promise<unknown>>>;
+  readonly queries?: Readonly<Record<string, (word: string) => Promise<unknown>>>;
 }
 
 /** Answers what the stage asks of its program. */
-export interface Control {
+export interface ControlServer {
   /** Whether the request was the stage's own; it is answered then. */
-  answers(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
 }
 
 /** Puts the kept settings into force; resolves when the program may begin to serve. */
-export async function openControl<Settings>(steered: Steered<Settings>): Promise<Control> {
-  const { file, log, questions = {} } = steered;
-  let settings = steered.read(await loadSettings(file));
-  await steered.enact(settings);
+export async function openControlServer<Settings>(
+  steered: ControlledServer<Settings>,
+): Promise<ControlServer> {
+  const { file, log, queries = {} } = steered;
+  let settings = steered.parse(await loadSettings(file));
+  await steered.apply(settings);
   let lastChange: Promise<unknown> = Promise.resolve();
 
   const change = async (given: unknown): Promise<void> => {
-    const next = steered.read(given);
-    await steered.enact(next);
-    await keepSettings(file, next);
+    const next = steered.parse(given);
+    await steered.apply(next);
+    await saveSettings(file, next);
     settings = next;
   };
 
@@ -49,7 +51,7 @@ export async function openControl<Settings>(steered: Steered<Settings>): Promise
       case 'GET settings':
         return settings;
       case 'PUT settings': {
-        const given: unknown = JSON.parse(await bodyOf(incoming, MAX_BODY_BYTES));
+        const given: unknown = JSON.parse(await readBody(incoming, MAX_BODY_BYTES));
         const turn = lastChange.then(() => change(given));
         lastChange = turn.catch(() => undefined);
         await turn;
@@ -62,7 +64,7 @@ export async function openControl<Settings>(steered: Steered<Settings>): Promise
         return [];
       default: {
         const [, name = '', word = ''] = /^GET (\w+)\/(.+)$/.exec(request) ?? [];
-        const question = Object.hasOwn(questions, name) ? questions[name] : undefined;
+        const question = Object.hasOwn(queries, name) ? queries[name] : undefined;
         if (question === undefined) throw new RangeError(`nothing answers ${request}`);
         return question(word);
       }
@@ -70,7 +72,7 @@ export async function openControl<Settings>(steered: Steered<Settings>): Promise
   };
 
   return {
-    answers(incoming, outgoing) {
+    handles(incoming, outgoing) {
       const { method = '', url = '' } = incoming;
       if (!url.startsWith(CONTROL_PATH)) return false;
       const respond = (status: number, body: unknown): void => {

@@ -2,14 +2,14 @@ import { flushCompileCache } from 'node:module';
 import type { Server } from 'node:net';
 
 /** What each program of the stage is started with: where it listens, and where its settings are kept. */
-export interface Entry {
+export interface ProgramArguments {
   readonly host: string;
   readonly port: number;
   readonly file: string | undefined;
 }
 
 /** `main.ts <host> <port> [<settings file>]`; without words it listens where a container would. */
-export function readEntry(words: readonly string[] = process.argv.slice(2)): Entry {
+export function parseArguments(words: readonly string[] = process.argv.slice(2)): ProgramArguments {
   const [host = '0.0.0.0', port = '3000', file] = words;
   return { host, port: Number(port), file };
 }
@@ -21,7 +21,7 @@ export function readEntry(words: readonly string[] = process.argv.slice(2)): Ent
 export function serve(
   name: string,
   server: Server,
-  { host, port }: Entry,
+  { host, port }: ProgramArguments,
   release: () => void = () => {},
 ): void {
   server.on('error', (error: NodeJS.ErrnoException) => {

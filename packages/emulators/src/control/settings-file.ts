@@ -13,7 +13,7 @@ export async function loadSettings(file: string | undefined): Promise<unknown> {
 }
 
 /** Replaces the file as a whole, so that whoever dies meanwhile leaves the one or the other. */
-export async function keepSettings(file: string | undefined, settings: unknown): Promise<void> {
+export async function saveSettings(file: string | undefined, settings: unknown): Promise<void> {
   if (file === undefined) return;
   const fresh = `${file}.fresh`;
   await writeFile(fresh, JSON.stringify(settings));

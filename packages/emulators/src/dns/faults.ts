@@ -71,7 +71,7 @@ const shapes = {
 };
 
 /** One fault, checked by the rules of its kind. */
-export const faultRule: OptionRule<DnsFault> = {
+export const dnsFaultRule: OptionRule<DnsFault> = {
   permitted: 'an object',
   parse(value, field, owner) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -100,18 +100,18 @@ function whom({ name, times }: { name: string | undefined; times: number | undef
 }
 
 /** The faults in force, and how often each has struck. */
-export interface FaultTally {
+export interface DnsFaultCounter {
   /** Those that strike a query for `name`, in the order they were given; each counts as one strike. */
-  strike(name: string): readonly StruckFault[];
+  strike(name: string): readonly InjectedDnsFault[];
 }
 
-export interface StruckFault {
+export interface InjectedDnsFault {
   readonly fault: DnsFault;
   /** Which of its strikes this is, from 1. */
   readonly strike: number;
 }
 
-export function tallyFaults(faults: readonly DnsFault[]): FaultTally {
+export function countDnsFaults(faults: readonly DnsFault[]): DnsFaultCounter {
   const strikes = new Map<DnsFault, number>();
   return {
     strike(name) {

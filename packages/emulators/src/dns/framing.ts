@@ -2,14 +2,14 @@
 
 const LENGTH_BYTES = 2;
 
-export function inFrame(message: Buffer): Buffer {
+export function frame(message: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16BE(message.length);
   return Buffer.concat([length, message]);
 }
 
 /** Takes what a socket brings, cut anywhere, and hands on each message once it is whole. */
-export function framesIn(take: (message: Buffer) => void): (chunk: Buffer) => void {
+export function readFrames(take: (message: Buffer) => void): (chunk: Buffer) => void {
   let held = Buffer.alloc(0);
   return (chunk) => {
     held = Buffer.concat([held, chunk]);

@@ -3,7 +3,7 @@ import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
 /** What `net.connect`, `http.request`, undici's `connect` and others take as `lookup`. */
-export type Lookup = (
+export type LookupFunction = (
   hostname: string,
   options: LookupOptions,
   answer: (
@@ -13,7 +13,7 @@ export type Lookup = (
   ) => void,
 ) => void;
 
-export interface ResolverPatience {
+export interface ResolverTimeouts {
   /** How long one attempt waits for its answer, in milliseconds. Default 1 000. */
   readonly timeoutMs?: number;
   /** How many attempts are made. Default 2. */
@@ -21,9 +21,9 @@ export interface ResolverPatience {
 }
 
 /** @param server `address:port` */
-export function resolverOf(
+export function createResolver(
   server: string,
-  { timeoutMs = 1_000, tries = 2 }: ResolverPatience = {},
+  { timeoutMs = 1_000, tries = 2 }: ResolverTimeouts = {},
 ): Resolver {
   const resolver = new Resolver({ timeout: timeoutMs, tries });
   resolver.setServers([server]);
@@ -35,13 +35,13 @@ export function resolverOf(
  * `dns.lookup` does where the system asks a server that fails so: `ENOTFOUND` for a name that does not exist
  * or has no address, `EAI_AGAIN` for every other failure; the resolver's own error is the cause.
  */
-export function lookupThrough(server: string, patience: ResolverPatience = {}): Lookup {
+export function lookupBy(server: string, patience: ResolverTimeouts = {}): LookupFunction {
   return (hostname, options, answer) => {
     const family = familyOf(options.family);
     const literal = isIP(hostname);
     const found =
       literal === 0
-        ? resolve(resolverOf(server, patience), hostname, family)
+        ? resolve(createResolver(server, patience), hostname, family)
         : Promise.resolve([{ address: hostname, family: literal }]);
     found.then(
       (addresses) => {

@@ -3,44 +3,44 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { type Socket, createServer } from 'node:net';
 import { systemClock } from '@holdfast/foundation';
-import { openControl } from '../control/control-server.ts';
-import { readEntry, serve } from '../control/entry.ts';
+import { openControlServer } from '../control/control-server.ts';
+import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { sharePort } from '../control/shared-port.ts';
-import { type FaultTally, tallyFaults } from './faults.ts';
-import { framesIn, inFrame } from './framing.ts';
+import { type DnsFaultCounter, countDnsFaults } from './faults.ts';
+import { readFrames, frame } from './framing.ts';
 import { type DnsMessage, decodeMessage } from '@holdfast/protocols/dns';
 import { type DnsQuery, READY_NAME, READY_RECORD, typeName } from './query.ts';
-import { respond, respondToNoise } from './respond.ts';
-import { type DnsSettings, readDnsSettings } from './settings.ts';
+import { respond, respondToMalformed } from './respond.ts';
+import { type DnsSettings, parseDnsSettings } from './settings.ts';
 
 /** The program of the DNS server: UDP and TCP at one port, and the stage's control beside them. */
 
-const entry = readEntry();
+const entry = parseArguments();
 const log = createRequestLog<DnsQuery>();
-let settings: DnsSettings = readDnsSettings('dns', {});
-let faults: FaultTally = tallyFaults([]);
+let settings: DnsSettings = parseDnsSettings('dns', {});
+let faults: DnsFaultCounter = countDnsFaults([]);
 
-const control = await openControl({
+const control = await openControlServer({
   file: entry.file,
-  read: (given) => readDnsSettings('dns', given ?? {}),
-  enact(next) {
+  parse: (given) => parseDnsSettings('dns', given ?? {}),
+  apply(next) {
     if (JSON.stringify(next.faults) !== JSON.stringify(settings.faults)) {
-      faults = tallyFaults(next.faults);
+      faults = countDnsFaults(next.faults);
     }
     settings = next;
     return Promise.resolve();
   },
   log,
 });
-faults = tallyFaults(settings.faults);
+faults = countDnsFaults(settings.faults);
 
 function answer(bytes: Buffer, transport: 'udp' | 'tcp', send: (reply: Buffer) => void): void {
   let query: DnsMessage;
   try {
     query = decodeMessage(bytes);
   } catch {
-    const said = respondToNoise(bytes);
+    const said = respondToMalformed(bytes);
     if (said !== undefined) send(said);
     return;
   }
@@ -69,13 +69,13 @@ datagrams.on('message', (bytes, from) => {
 });
 
 const controlServer = createHttpServer((incoming, outgoing) => {
-  if (!control.answers(incoming, outgoing)) outgoing.writeHead(404).end();
+  if (!control.handles(incoming, outgoing)) outgoing.writeHead(404).end();
 });
 const sockets = new Set<Socket>();
 const share = sharePort(controlServer, (socket) => {
-  const frames = framesIn((bytes) => {
+  const frames = readFrames((bytes) => {
     answer(bytes, 'tcp', (reply) => {
-      if (socket.writable) socket.write(inFrame(reply));
+      if (socket.writable) socket.write(frame(reply));
     });
   });
   socket.on('data', frames);

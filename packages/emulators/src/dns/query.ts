@@ -32,7 +32,7 @@ export function typeName(type: number): string {
 }
 
 /** Asks over UDP for what every server of the stage knows; resolves when it answers. */
-export function askReady(
+export function probeDns(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,4 +1,4 @@
-import type { DnsFault, StruckFault } from './faults.ts';
+import type { DnsFault, InjectedDnsFault } from './faults.ts';
 import {
   type DnsMessage,
   type DnsQuestion,
@@ -8,10 +8,10 @@ import {
   toResource,
   typeNumbers,
 } from '@holdfast/protocols/dns';
-import { type Finding, find } from './zone.ts';
+import { type ZoneAnswer, lookUp } from './zone.ts';
 
 /** What is sent in answer to a query, and when. */
-export interface Reply {
+export interface DnsReply {
   readonly bytes: Buffer;
   readonly delayMs: number;
 }
@@ -31,16 +31,16 @@ const somebodyElse = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
 export function respond(
   query: DnsMessage,
   records: readonly DnsRecord[],
-  struck: readonly StruckFault[],
+  struck: readonly InjectedDnsFault[],
   transport: 'udp' | 'tcp',
-): Reply | undefined {
+): DnsReply | undefined {
   const kinds = new Set(struck.map(({ fault }) => fault.kind));
   if (kinds.has('dropped')) return undefined;
   const [question] = query.questions;
   const isPlain = query.opcode === 0 && query.questions.length === 1;
-  const found: Finding =
+  const found: ZoneAnswer =
     question !== undefined && isPlain
-      ? disturb(find(records, question), question, struck)
+      ? disturb(lookUp(records, question), question, struck)
       : { code: responseCodes.notImplemented, answers: [] };
   const whole = encodeMessage(responseTo(query, found, false));
   const isCut = transport === 'udp' && (kinds.has('truncated') || whole.length > udpBytesOf(query));
@@ -51,7 +51,7 @@ export function respond(
 }
 
 /** The answer to what cannot be read, as far as it has a number to answer to. */
-export function respondToNoise(bytes: Buffer): Buffer | undefined {
+export function respondToMalformed(bytes: Buffer): Buffer | undefined {
   if (bytes.length < 2 || (bytes[2] ?? 0) >= 0x80) return undefined;
   return encodeMessage({
     ...nothing,
@@ -75,7 +75,7 @@ const nothing: DnsMessage = {
   additionals: [],
 };
 
-function responseTo(query: DnsMessage, found: Finding, isTruncated: boolean): DnsMessage {
+function responseTo(query: DnsMessage, found: ZoneAnswer, isTruncated: boolean): DnsMessage {
   const { id, opcode, recursionDesired, questions } = query;
   const isAuthoritative = found.code === responseCodes.ok || found.code === responseCodes.nameError;
   return {
@@ -91,7 +91,11 @@ function responseTo(query: DnsMessage, found: Finding, isTruncated: boolean): Dn
   };
 }
 
-function disturb(found: Finding, question: DnsQuestion, struck: readonly StruckFault[]): Finding {
+function disturb(
+  found: ZoneAnswer,
+  question: DnsQuestion,
+  struck: readonly InjectedDnsFault[],
+): ZoneAnswer {
   let { answers } = found;
   for (const { fault, strike } of struck) {
     const code = codes[fault.kind];
@@ -119,7 +123,7 @@ function disturb(found: Finding, question: DnsQuestion, struck: readonly StruckF
   return { code: found.code, answers };
 }
 
-function delayOf(struck: readonly StruckFault[]): number {
+function delayOf(struck: readonly InjectedDnsFault[]): number {
   return struck.reduce((sum, { fault }) => sum + (fault.kind === 'slow' ? fault.delayMs : 0), 0);
 }
 

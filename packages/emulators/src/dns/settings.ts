@@ -1,6 +1,6 @@
 import { parseOptions } from '@holdfast/foundation';
 import { listOf } from '../control/list-rule.ts';
-import { type DnsFault, faultRule } from './faults.ts';
+import { type DnsFault, dnsFaultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from '@holdfast/protocols/dns';
 
 export interface DnsOptions {
@@ -20,10 +20,10 @@ const MAX_ENTRIES = 10_000;
 
 const shape = {
   records: listOf(recordRule, MAX_ENTRIES),
-  faults: listOf(faultRule, MAX_ENTRIES),
+  faults: listOf(dnsFaultRule, MAX_ENTRIES),
 };
 
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
-export function readDnsSettings(owner: string, given: unknown, path?: string): DnsSettings {
+export function parseDnsSettings(owner: string, given: unknown, path?: string): DnsSettings {
   return parseOptions(owner, shape, given, path);
 }

@@ -9,14 +9,14 @@ import {
 } from '@holdfast/protocols/dns';
 
 /** What is known about a question. */
-export interface Finding {
+export interface ZoneAnswer {
   readonly code: number;
   readonly answers: readonly ResourceRecord[];
 }
 
 const TYPE_ANY = 255;
 /** Answers out of records alone: RFC 1034, section 4.3.2, for a server without delegations. */
-export function find(records: readonly DnsRecord[], question: DnsQuestion): Finding {
+export function lookUp(records: readonly DnsRecord[], question: DnsQuestion): ZoneAnswer {
   const answers: ResourceRecord[] = [];
   const seen = new Set<string>();
   let name = question.name.toLowerCase();

@@ -29,7 +29,7 @@ export interface BackendOptions {
  * Hands one request to `git http-backend` (CGI, RFC 3875) and what it says to the client.
  * Variables: https://git-scm.com/docs/git-http-backend
  */
-export async function throughBackend(
+export async function runBackend(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   { root, more, signal }: BackendOptions,

@@ -2,10 +2,10 @@ import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../control/request-log.ts';
-import { throughBackend } from './cgi.ts';
+import { runBackend } from './cgi.ts';
 import { REJECTION_VARIABLE } from './repositories.ts';
 import type { GitFault, GitFaultKind, GitService } from './settings.ts';
-import type { GitTally } from './tally.ts';
+import type { GitFaultCounter } from './fault-counter.ts';
 
 /** One request as the remote has seen it; a push or a fetch makes two. */
 export interface GitRequest {
@@ -22,20 +22,20 @@ export interface GitRequest {
   readonly atMs: number;
 }
 
-export interface Surroundings {
+export interface GitExchangeDeps {
   readonly log: RequestLog<GitRequest>;
   readonly clock: Clock;
   /** The folder of all repositories. */
   readonly root: string;
   readonly rejectingHooks: string;
-  readonly tally: GitTally;
+  readonly tally: GitFaultCounter;
 }
 
 /** Answers one request of a git client. Rejects when it goes away before. */
-export async function exchange(
+export async function handleGitRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { log, clock, root, rejectingHooks, tally }: Surroundings,
+  { log, clock, root, rejectingHooks, tally }: GitExchangeDeps,
 ): Promise<void> {
   const { method = 'GET', url = '/' } = incoming;
   const service = serviceOf(url);
@@ -66,7 +66,7 @@ export async function exchange(
       more[REJECTION_VARIABLE] = fault.message ?? '';
     }
   }
-  await throughBackend(incoming, outgoing, { root, more, signal: gone.signal });
+  await runBackend(incoming, outgoing, { root, more, signal: gone.signal });
 }
 
 function refuse(

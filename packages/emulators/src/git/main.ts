@@ -3,17 +3,17 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemClock } from '@holdfast/foundation';
-import { openControl } from '../control/control-server.ts';
-import { readEntry, serve } from '../control/entry.ts';
+import { openControlServer } from '../control/control-server.ts';
+import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
-import { type GitRequest, exchange } from './exchange.ts';
+import { type GitRequest, handleGitRequest } from './exchange.ts';
 import { checkRepository, ensureRepositories, makeRejectingHooks } from './repositories.ts';
-import { type GitSettings, readGitSettings } from './settings.ts';
-import { tallyGitFaults } from './tally.ts';
+import { type GitSettings, parseGitSettings } from './settings.ts';
+import { countGitFaults } from './fault-counter.ts';
 
 /** The program of the git remote: `git http-backend` behind HTTP, and the stage's control beside it. */
 
-const entry = readEntry();
+const entry = parseArguments();
 const log = createRequestLog<GitRequest>();
 const base =
   entry.file === undefined ? await mkdtemp(join(tmpdir(), 'holdfast-git-')) : dirname(entry.file);
@@ -21,20 +21,20 @@ const root = join(base, 'repositories');
 await mkdir(root, { recursive: true });
 const rejectingHooks = await makeRejectingHooks(base);
 let settings: GitSettings | undefined;
-let tally = tallyGitFaults([]);
+let tally = countGitFaults([]);
 
-const control = await openControl({
+const control = await openControlServer({
   file: entry.file,
-  read: (given) => readGitSettings('git', given ?? {}),
-  async enact(next) {
+  parse: (given) => parseGitSettings('git', given ?? {}),
+  async apply(next) {
     await ensureRepositories(root, next.repositories);
     if (JSON.stringify(next.faults) !== JSON.stringify(settings?.faults)) {
-      tally = tallyGitFaults(next.faults);
+      tally = countGitFaults(next.faults);
     }
     settings = next;
   },
   log,
-  questions: {
+  queries: {
     async whole(name) {
       if (settings?.repositories.includes(name) !== true) throw new RangeError(`no ${name} here`);
       return checkRepository(root, name);
@@ -42,10 +42,14 @@ const control = await openControl({
   },
 });
 const server = createServer((incoming, outgoing) => {
-  if (control.answers(incoming, outgoing)) return;
+  if (control.handles(incoming, outgoing)) return;
   // Who goes away before the answer is not missed.
-  exchange(incoming, outgoing, { log, clock: systemClock, root, rejectingHooks, tally }).catch(() =>
-    outgoing.destroy(),
-  );
+  handleGitRequest(incoming, outgoing, {
+    log,
+    clock: systemClock,
+    root,
+    rejectingHooks,
+    tally,
+  }).catch(() => outgoing.destroy());
 });
 serve('git', server, entry);

@@ -115,6 +115,6 @@ const shape = {
 };
 
 /** Options with their defaults. @throws InvalidOptionError naming the field, from `path` on. */
-export function readGitSettings(owner: string, given: unknown, path?: string): GitSettings {
+export function parseGitSettings(owner: string, given: unknown, path?: string): GitSettings {
   return parseOptions(owner, shape, given, path);
 }

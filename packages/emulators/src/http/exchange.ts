@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../control/request-log.ts';
-import type { Line, Script } from './script.ts';
+import type { ScriptedAnswer, UpstreamScript } from './script.ts';
 
 /** One request as the upstream has seen it. */
 export interface UpstreamRequest {
@@ -20,8 +20,8 @@ export interface UpstreamRequest {
   readonly atMs: number;
 }
 
-export interface Surroundings {
-  readonly script: Script;
+export interface UpstreamExchangeDeps {
+  readonly script: UpstreamScript;
   readonly log: RequestLog<UpstreamRequest>;
   readonly clock: Clock;
   /** How long every answer is held back now. */
@@ -39,17 +39,17 @@ const KEPT_BODY_BYTES = 4_096;
 const HEALTH = '/health';
 
 /** Answers one request by the script. Rejects when the client goes away before. */
-export async function exchange(
+export async function handleUpstreamRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { script, log, clock, latencyMs }: Surroundings,
+  { script, log, clock, latencyMs }: UpstreamExchangeDeps,
 ): Promise<void> {
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort());
   const { method = 'GET', url = '/' } = incoming;
   const [path = '/'] = url.split('?', 1);
   // In the order of arrival, whenever the bodies may come.
-  const line: Line | undefined = path === HEALTH ? undefined : script.next(method, path);
+  const line: ScriptedAnswer | undefined = path === HEALTH ? undefined : script.next(method, path);
   const body = await beginningOf(incoming);
   const entry: { -readonly [Key in keyof UpstreamRequest]: UpstreamRequest[Key] } = {
     method,
@@ -74,7 +74,7 @@ export async function exchange(
 
 const healthy: Said = { status: 200, headers: {}, body: { status: 'ok' }, delayMs: 0 };
 
-function say(line: Line, { method, path, body }: UpstreamRequest): Said {
+function say(line: ScriptedAnswer, { method, path, body }: UpstreamRequest): Said {
   if (line.is === 'routed') return line.answer;
   const bare = { headers: {}, delayMs: 0 };
   if (line.is === 'echo') return { ...bare, status: 200, body: { method, path, body } };

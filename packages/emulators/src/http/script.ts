@@ -1,10 +1,10 @@
 import { type Random, seededRandom } from '@holdfast/foundation';
 import { type PathPattern, parsePattern } from './path-pattern.ts';
-import type { SettledAnswer, SettledRoute, UpstreamSettings } from './settings.ts';
+import type { ResolvedAnswer, ResolvedRoute, UpstreamSettings } from './settings.ts';
 
 /** What is to be said to a request. */
-export type Line =
-  | { readonly is: 'routed'; readonly route: string; readonly answer: SettledAnswer }
+export type ScriptedAnswer =
+  | { readonly is: 'routed'; readonly route: string; readonly answer: ResolvedAnswer }
   /** Struck by chance. */
   | { readonly is: 'failure' }
   /** There are routes, and none of them fits. */
@@ -13,19 +13,19 @@ export type Line =
   | { readonly is: 'echo' };
 
 /** Which answer is whose turn. Plain state: no sockets, no time. */
-export interface Script {
+export interface UpstreamScript {
   /** New routes begin with their first answers; a new rate or seed begins with its first draw. */
   replace(settings: UpstreamSettings): void;
-  next(method: string, path: string): Line;
+  next(method: string, path: string): ScriptedAnswer;
 }
 
 interface Part {
-  readonly route: SettledRoute;
+  readonly route: ResolvedRoute;
   readonly pattern: PathPattern;
   asked: number;
 }
 
-export function createScript(settings: UpstreamSettings): Script {
+export function createScript(settings: UpstreamSettings): UpstreamScript {
   let { routes, failureRate, seed } = settings;
   let parts = partsOf(settings);
   let random: Random = seededRandom(seed);
@@ -58,7 +58,7 @@ function partsOf({ routes }: UpstreamSettings): Part[] {
 }
 
 /** @param turn which of the requests to the route it answers, from 1. */
-function answerAt(route: SettledRoute, turn: number): SettledAnswer {
+function answerAt(route: ResolvedRoute, turn: number): ResolvedAnswer {
   let left = turn;
   for (const answer of route.first) {
     if (left <= answer.times) return answer;

@@ -124,22 +124,22 @@ const answerShape = {
 };
 
 /** An answer with its defaults. */
-export interface SettledAnswer {
+export interface ResolvedAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly delayMs: number;
 }
 
-export interface SettledRoute extends SettledAnswer {
+export interface ResolvedRoute extends ResolvedAnswer {
   readonly method: string | undefined;
   readonly path: string;
-  readonly first: readonly (SettledAnswer & { readonly times: number })[];
+  readonly first: readonly (ResolvedAnswer & { readonly times: number })[];
 }
 
 /** All that an upstream is told. */
 export interface UpstreamSettings {
-  readonly routes: readonly SettledRoute[];
+  readonly routes: readonly ResolvedRoute[];
   readonly failureRate: number;
   readonly latencyMs: number;
   readonly seed: number;
@@ -168,7 +168,7 @@ const variables = [
  * Options over the environment variables that a container is told them by, over the defaults.
  * @throws InvalidOptionError naming the field, from `path` on, or the variable.
  */
-export function readUpstreamSettings(
+export function parseUpstreamSettings(
   owner: string,
   given: unknown,
   env: Readonly<Record<string, string | undefined>>,

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type RefusalFault, type ServerCall, answerUnder } from './faults.ts';
-import { type HttpAnswer, sendAnswer } from './listen.ts';
-import type { SettledS3ServerOptions } from './options.ts';
-import { S3RefusalError } from './refusal.ts';
-import { readRequest } from './request.ts';
-import { operationOf, perform } from './routes.ts';
-import { verifySignature } from './signature.ts';
+import { type ErrorFault, type ServerCall, answerWithFault } from '../serving/call-faults.ts';
+import { type HttpAnswer, sendAnswer } from '../serving/http-listener.ts';
+import type { ResolvedS3ServerOptions } from './options.ts';
+import { S3Error } from './wire/error.ts';
+import { parseS3Request } from './wire/request.ts';
+import { operationOf, runOperation } from './operations/routes.ts';
+import { verifySignature } from './wire/signature.ts';
 import { openStore } from './store.ts';
-import { writeXml } from './xml.ts';
+import { writeXml } from './wire/xml.ts';
 
 export interface S3ServerStats {
   /** Requests by operation, also those that were refused or struck by a fault. */
@@ -20,7 +20,7 @@ export interface S3ServerStats {
 }
 
 /** One request and what it was answered. */
-export interface S3Exchange extends ServerCall {
+export interface S3RequestRecord extends ServerCall {
   /** 0 where the connection was ended instead. */
   readonly status: number;
   /** Bytes of its body that were read, framing included. */
@@ -35,8 +35,8 @@ export interface S3Handler {
 }
 
 export async function openS3Handler(
-  settled: SettledS3ServerOptions,
-  onExchange: (exchange: S3Exchange) => void,
+  settled: ResolvedS3ServerOptions,
+  onExchange: (exchange: S3RequestRecord) => void,
 ): Promise<S3Handler> {
   const { clock, faults, accessKeyId, secretAccessKey, accounts } = settled;
   const store = await openStore(settled.directory);
@@ -52,7 +52,7 @@ export async function openS3Handler(
 
   const answer = async (message: IncomingMessage): Promise<HttpAnswer | undefined> => {
     let ownBytes = 0;
-    const request = readRequest(message, (bytes) => {
+    const request = parseS3Request(message, (bytes) => {
       ownBytes += bytes;
       receivedBytes += bytes;
     });
@@ -61,10 +61,10 @@ export async function openS3Handler(
     requests[operation] = (requests[operation] ?? 0) + 1;
     const work = async (): Promise<HttpAnswer> => {
       const caller = verifySignature(request, verifier);
-      return perform(operation, { request, caller, store, limits: settled, clock });
+      return runOperation(operation, { request, caller, store, limits: settled, clock });
     };
     const fault = faults({ operation, bucket, key });
-    const made = await answerUnder(fault, message, clock, work, faultAnswer, discard).catch(
+    const made = await answerWithFault(fault, message, clock, work, faultAnswer, discard).catch(
       refusalAnswer,
     );
     onExchange({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
@@ -95,13 +95,13 @@ export async function openS3Handler(
 }
 
 function refusalAnswer(error: unknown): HttpAnswer {
-  if (error instanceof S3RefusalError) {
+  if (error instanceof S3Error) {
     return errorAnswer(error.status, error.reason, error.message);
   }
   return errorAnswer(500, 'InternalError', String(error));
 }
 
-function faultAnswer({ status, code, retryAfterS }: RefusalFault): HttpAnswer {
+function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpAnswer {
   const answer = errorAnswer(status, code, 'A fault of the stage.');
   if (retryAfterS === undefined) return answer;
   return { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };

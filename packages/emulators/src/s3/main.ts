@@ -1,30 +1,30 @@
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
-import { openControl } from '../control/control-server.ts';
-import { readEntry, serve } from '../control/entry.ts';
+import { openControlServer } from '../control/control-server.ts';
+import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
-import { ruledFaults } from './fault-rules.ts';
-import type { FaultHook } from './faults.ts';
+import { faultHookOf } from '../serving/fault-rules.ts';
+import type { FaultHook } from '../serving/call-faults.ts';
 import { openS3Handler } from './handler.ts';
-import { KEEP_ALIVE_MS } from './listen.ts';
-import { readS3ServerOptions } from './options.ts';
-import type { S3Exchange } from './handler.ts';
-import { type S3Settings, readS3Settings } from './settings.ts';
+import { KEEP_ALIVE_MS } from '../serving/http-listener.ts';
+import { parseS3ServerOptions } from './options.ts';
+import type { S3RequestRecord } from './handler.ts';
+import { type S3Settings, parseS3Settings } from './settings.ts';
 
 /** The program of the S3 server: its objects lie beside its settings, and outlast a restart. */
 
-const entry = readEntry();
-const log = createRequestLog<S3Exchange>();
-const read = (given: unknown): S3Settings => readS3Settings('s3', given ?? {});
-let settings = read({});
-let hook: FaultHook = ruledFaults([]);
+const entry = parseArguments();
+const log = createRequestLog<S3RequestRecord>();
+const parse = (given: unknown): S3Settings => parseS3Settings('s3', given ?? {});
+let settings = parse({});
+let hook: FaultHook = faultHookOf([]);
 
-const control = await openControl({
+const control = await openControlServer({
   file: entry.file,
-  read,
-  enact(next) {
+  parse,
+  apply(next) {
     if (JSON.stringify(next.faults) !== JSON.stringify(settings.faults)) {
-      hook = ruledFaults(next.faults);
+      hook = faultHookOf(next.faults);
     }
     settings = next;
     return Promise.resolve();
@@ -34,7 +34,7 @@ const control = await openControl({
 const { faults: _, ...terms } = settings;
 const directory = entry.file === undefined ? undefined : join(dirname(entry.file), 'data');
 const handler = await openS3Handler(
-  readS3ServerOptions({
+  parseS3ServerOptions({
     ...terms,
     ...(directory !== undefined && { directory }),
     faults: (call) => hook(call),
@@ -43,6 +43,6 @@ const handler = await openS3Handler(
 );
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
 server.on('request', (incoming, outgoing) => {
-  if (!control.answers(incoming, outgoing)) handler.serve(incoming, outgoing);
+  if (!control.handles(incoming, outgoing)) handler.serve(incoming, outgoing);
 });
 serve('s3', server, entry);

@@ -12,7 +12,7 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import type { FaultHook } from './faults.ts';
+import type { FaultHook } from '../serving/call-faults.ts';
 
 export interface S3ServerOptions {
   /** Default `holdfast`. */
@@ -64,7 +64,7 @@ const accountsRule: OptionRule<readonly { accessKeyId: string; secretAccessKey: 
 };
 
 /** How the options are read that say what the server is, and not where. */
-export const storageShape: {
+export const s3StorageSchema: {
   readonly accessKeyId: OptionRule<string>;
   readonly secretAccessKey: OptionRule<string>;
   readonly accounts: OptionRule<readonly { accessKeyId: string; secretAccessKey: string }[]>;
@@ -81,7 +81,7 @@ export const storageShape: {
 };
 
 const shape = {
-  ...storageShape,
+  ...s3StorageSchema,
   directory: optional(string({ maxLength: 4_096 })),
   host: name('127.0.0.1'),
   port: integer({ min: 0, max: 65_535, default: 0 }),
@@ -89,7 +89,7 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies OptionsSchema<S3ServerOptions>;
 
-export interface SettledS3ServerOptions {
+export interface ResolvedS3ServerOptions {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly accounts: readonly { accessKeyId: string; secretAccessKey: string }[];
@@ -104,7 +104,7 @@ export interface SettledS3ServerOptions {
 }
 
 /** @throws InvalidOptionError */
-export function readS3ServerOptions(given: S3ServerOptions): SettledS3ServerOptions {
+export function parseS3ServerOptions(given: S3ServerOptions): ResolvedS3ServerOptions {
   const { maxStoredBytes, ...settled } = parseOptions('createS3Server', shape, given);
   const fallback = settled.directory === undefined ? GIB : 1_024 * GIB;
   return { ...settled, maxStoredBytes: maxStoredBytes ?? fallback };

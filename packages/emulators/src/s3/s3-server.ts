@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { type S3ServerStats, openS3Handler } from './handler.ts';
-import { listenOn } from './listen.ts';
-import { type S3ServerOptions, readS3ServerOptions } from './options.ts';
+import { listenOn } from '../serving/http-listener.ts';
+import { type S3ServerOptions, parseS3ServerOptions } from './options.ts';
 
 export interface S3Credentials {
   readonly accessKeyId: string;
@@ -26,7 +26,7 @@ export interface S3Server {
  * @throws InvalidOptionError; the system's own error when it cannot listen.
  */
 export async function createS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
-  const settled = readS3ServerOptions(options);
+  const settled = parseS3ServerOptions(options);
   const handler = await openS3Handler(settled, () => undefined);
   const server = createServer((message, response) => handler.serve(message, response));
   const listening = await listenOn(server, settled);

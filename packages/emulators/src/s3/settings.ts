@@ -1,6 +1,6 @@
 import { parseOptions } from '@holdfast/foundation';
-import { type FaultRule, faultRulesRule } from './fault-rules.ts';
-import { type S3ServerOptions, storageShape } from './options.ts';
+import { type FaultRule, faultRulesRule } from '../serving/fault-rules.ts';
+import { type S3ServerOptions, s3StorageSchema } from './options.ts';
 
 /** An S3 of the stage. */
 export interface S3StageOptions extends Pick<
@@ -16,7 +16,7 @@ export interface S3StageOptions extends Pick<
   faults?: readonly FaultRule[];
 }
 
-const shape = { ...storageShape, faults: faultRulesRule };
+const shape = { ...s3StorageSchema, faults: faultRulesRule };
 
 /** What the program of the S3 server is started with. */
 export interface S3Settings extends S3StageOptions {
@@ -26,7 +26,7 @@ export interface S3Settings extends S3StageOptions {
 }
 
 /** @throws InvalidOptionError */
-export function readS3Settings(owner: string, given: unknown, field?: string): S3Settings {
+export function parseS3Settings(owner: string, given: unknown, field?: string): S3Settings {
   const { maxStoredBytes, ...settled } = parseOptions(owner, shape, given, field);
   return maxStoredBytes === undefined ? settled : { ...settled, maxStoredBytes };
 }

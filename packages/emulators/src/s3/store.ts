@@ -7,10 +7,10 @@ import {
   optional,
   string,
 } from '@holdfast/foundation';
-import { type Blobs, type Span, openBlobs } from './blobs.ts';
-import { CHECKSUMS, type ChecksumName } from './checksums.ts';
-import { type Records, type Table, openRecords } from './records.ts';
-import { refuse } from './refusal.ts';
+import { type Blobs, type Span, openBlobs } from '../object-files/blobs.ts';
+import { CHECKSUMS, type ChecksumName } from './wire/checksums.ts';
+import { type RecordFile, type RecordTable, openRecordFile } from '../object-files/records.ts';
+import { s3Error } from './wire/error.ts';
 
 /** Bytes of an object that were uploaded together. */
 export interface Piece {
@@ -32,14 +32,14 @@ export interface StoredBucket {
 }
 
 /** What a client says about an object besides its bytes. */
-export interface Description {
+export interface ObjectDescription {
   /** Headers given back as they came, such as `content-type`. */
   readonly headers: Readonly<Record<string, string>>;
   /** Its own metadata, without the prefix of the headers. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface StoredObject extends Description {
+export interface StoredObject extends ObjectDescription {
   readonly etag: string;
   readonly size: number;
   readonly modifiedMs: number;
@@ -47,7 +47,7 @@ export interface StoredObject extends Description {
   readonly pieces: readonly Piece[];
 }
 
-export interface StoredUpload extends Description {
+export interface StoredUpload extends ObjectDescription {
   readonly bucket: string;
   readonly key: string;
   readonly initiatedMs: number;
@@ -63,17 +63,17 @@ export interface StoredPart extends Piece {
 
 /** Everything the server keeps. A change to the tables is one turn: nobody sees half of it. */
 export interface ObjectStore {
-  readonly buckets: Table<StoredBucket>;
+  readonly buckets: RecordTable<StoredBucket>;
   /** By `bucket/key`. */
-  readonly objects: Table<StoredObject>;
-  readonly uploads: Table<StoredUpload>;
+  readonly objects: RecordTable<StoredObject>;
+  readonly uploads: RecordTable<StoredUpload>;
   /** By `upload/part`, the part with leading zeros. */
-  readonly parts: Table<StoredPart>;
+  readonly parts: RecordTable<StoredPart>;
   readonly blobs: Blobs;
   /** Bytes of all objects and parts. */
   readonly storedBytes: number;
   /** Puts a record in the place of the one before, whose bytes go. */
-  replace<T>(table: Table<T>, key: string, record: T | undefined): Promise<void>;
+  replace<T>(table: RecordTable<T>, key: string, record: T | undefined): Promise<void>;
   /** Forgets a part whose bytes belong to an object now. */
   handOver(part: string): void;
   close(): void;
@@ -126,7 +126,7 @@ const checksumType: OptionRule<'FULL_OBJECT' | 'COMPOSITE'> = {
 
 /** Opens what a folder holds; without one, an empty store in memory. */
 export async function openStore(directory: string | undefined): Promise<ObjectStore> {
-  const records = openRecords(directory);
+  const records = openRecordFile(directory);
   const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
   const store = storeOf(records, blobs);
   const used = [store.objects, store.parts].flatMap((table) =>
@@ -136,7 +136,7 @@ export async function openStore(directory: string | undefined): Promise<ObjectSt
   return store;
 }
 
-function storeOf(records: Records, blobs: Blobs): ObjectStore {
+function storeOf(records: RecordFile, blobs: Blobs): ObjectStore {
   const buckets = records.table('buckets', {
     owner: shortText,
     createdMs: count,
@@ -228,6 +228,6 @@ export function spansOf(these: readonly Piece[], first: number, last: number): S
 /** @throws S3RefusalError NoSuchBucket */
 export function bucketNamed(store: ObjectStore, name: string): StoredBucket {
   const bucket = store.buckets.get(name);
-  if (bucket === undefined) throw refuse('NoSuchBucket');
+  if (bucket === undefined) throw s3Error('NoSuchBucket');
   return bucket;
 }

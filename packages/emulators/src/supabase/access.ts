@@ -6,7 +6,7 @@ import {
   optional,
   string,
 } from '@holdfast/foundation';
-import { type SupabaseReason, refuse } from './refusal.ts';
+import { type SupabaseErrorReason, supabaseError } from './error.ts';
 
 export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
 export type StorageRole = (typeof ROLES)[number];
@@ -29,15 +29,15 @@ export interface StoragePolicy {
 }
 
 /** A verdict on one row. */
-export type RowVerdict = 'allowed' | 'hidden' | 'revoked';
+export type RowDecision = 'allowed' | 'hidden' | 'revoked';
 
-export function judgeRow(
+export function decideRow(
   policies: readonly StoragePolicy[],
   role: StorageRole,
   action: RowAction,
   bucket: string,
   key: string,
-): RowVerdict {
+): RowDecision {
   const fitting = policies.filter(
     (policy) =>
       (policy.role ?? role) === role &&
@@ -54,14 +54,15 @@ export function judgeRow(
  * @throws SupabaseRefusalError
  */
 export function assertAllowed(
-  verdict: RowVerdict,
+  verdict: RowDecision,
   action: RowAction,
-  absent: SupabaseReason,
+  absent: SupabaseErrorReason,
 ): void {
   if (verdict === 'allowed') return;
-  if (verdict === 'revoked') throw refuse('AccessDenied', 'permission denied for table objects');
-  if (action !== 'insert' && action !== 'update') throw refuse(absent);
-  throw refuse('AccessDenied', 'new row violates row-level security policy');
+  if (verdict === 'revoked')
+    throw supabaseError('AccessDenied', 'permission denied for table objects');
+  if (action !== 'insert' && action !== 'update') throw supabaseError(absent);
+  throw supabaseError('AccessDenied', 'new row violates row-level security policy');
 }
 
 const policyShape = {

@@ -1,13 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type RefusalFault, type ServerCall, answerUnder, keepWaiting } from '../s3/faults.ts';
-import { type HttpAnswer, sendAnswer } from '../s3/listen.ts';
+import {
+  type ErrorFault,
+  type ServerCall,
+  answerWithFault,
+  stall,
+} from '../serving/call-faults.ts';
+import { type HttpAnswer, sendAnswer } from '../serving/http-listener.ts';
 import { ROLES, type StorageRole } from './access.ts';
-import { type Disturbances, type SupabaseDisturbances, readDisturbances } from './disturbances.ts';
-import { jsonAnswer } from './exchange.ts';
+import { type ResolvedSupabaseFaults, type SupabaseFaults, parseSupabaseFaults } from './faults.ts';
+import { jsonAnswer } from './operations/storage-call.ts';
 import { verifyToken } from './jwt.ts';
-import type { SettledSupabaseOptions } from './options.ts';
-import { SupabaseRefusalError, refuse } from './refusal.ts';
-import { type Route, routeOf } from './routes.ts';
+import type { ResolvedSupabaseOptions } from './options.ts';
+import { SupabaseError, supabaseError } from './error.ts';
+import { type Route, routeOf } from './operations/routes.ts';
 import { openSupabaseStore } from './store.ts';
 
 export interface SupabaseStorageStats {
@@ -19,7 +24,7 @@ export interface SupabaseStorageStats {
 }
 
 /** One request and what it was answered. */
-export interface SupabaseExchange extends ServerCall {
+export interface SupabaseRequestRecord extends ServerCall {
   /** Of HTTP; 0 where the connection was ended instead. */
   readonly status: number;
   /** Bytes of its body that were read, forms included. */
@@ -30,7 +35,7 @@ export interface SupabaseExchange extends ServerCall {
 export interface SupabaseHandler {
   serve(message: IncomingMessage, response: ServerResponse): void;
   /** @throws InvalidOptionError */
-  disturb(disturbances: SupabaseDisturbances): void;
+  setFaults(disturbances: SupabaseFaults): void;
   getStats(): SupabaseStorageStats;
   close(): void;
 }
@@ -38,13 +43,13 @@ export interface SupabaseHandler {
 const PREFIX = '/storage/v1';
 
 export async function openSupabaseHandler(
-  settled: SettledSupabaseOptions,
-  onExchange: (exchange: SupabaseExchange) => void,
+  settled: ResolvedSupabaseOptions,
+  onExchange: (exchange: SupabaseRequestRecord) => void,
 ): Promise<SupabaseHandler> {
   const { clock, faults, jwtSecret, policies, databaseTimeoutMs } = settled;
   const store = await openSupabaseStore(settled.directory);
-  const read = (given: SupabaseDisturbances): Disturbances =>
-    readDisturbances('disturb', { policies, ...given });
+  const read = (given: SupabaseFaults): ResolvedSupabaseFaults =>
+    parseSupabaseFaults('disturb', { policies, ...given });
   let disturbances = read({});
   const requests: Record<string, number> = {};
   let receivedBytes = 0;
@@ -63,10 +68,10 @@ export async function openSupabaseHandler(
   };
 
   const reachDatabase = async (message: IncomingMessage): Promise<void> => {
-    if (disturbances.database === 'down') throw refuse('InternalError');
+    if (disturbances.database === 'down') throw supabaseError('InternalError');
     if (disturbances.database === 'up') return;
-    await keepWaiting(databaseTimeoutMs, message, clock);
-    throw refuse('DatabaseTimeout');
+    await stall(databaseTimeoutMs, message, clock);
+    throw supabaseError('DatabaseTimeout');
   };
 
   const answer = async (message: IncomingMessage): Promise<HttpAnswer | undefined> => {
@@ -82,7 +87,7 @@ export async function openSupabaseHandler(
     const work = (): Promise<HttpAnswer> => perform(message, asked, onBytes);
     const isResumable = message.headers['tus-resumable'] !== undefined;
     const fault = faults({ operation, bucket, key });
-    const made = await answerUnder(fault, message, clock, work, faultAnswer, discard).catch(
+    const made = await answerWithFault(fault, message, clock, work, faultAnswer, discard).catch(
       (error: unknown) => errorAnswer(error, isResumable),
     );
     onExchange({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
@@ -100,7 +105,7 @@ export async function openSupabaseHandler(
       // A connection that breaks is its client's affair, who sees it too.
       handle(message, response).catch(() => void response.destroy());
     },
-    disturb: (given) => void (disturbances = read(given)),
+    setFaults: (given) => void (disturbances = read(given)),
     getStats: () => ({ requests: { ...requests }, receivedBytes, objects: store.objects.size }),
     close: () => store.close(),
   };
@@ -134,12 +139,13 @@ function roleOf({ headers }: IncomingMessage, secret: string, nowMs: number): St
   const bearer = /^Bearer\s+(.+)$/i.exec(authorization ?? '')?.[1];
   const token = bearer ?? (Array.isArray(apikey) ? apikey[0] : apikey);
   if (token === undefined) {
-    throw refuse('InvalidRequest', `headers must have required property 'authorization'`);
+    throw supabaseError('InvalidRequest', `headers must have required property 'authorization'`);
   }
   const claims = verifyToken(token, secret, nowMs);
-  if (typeof claims === 'string') throw refuse('AccessDenied', claims);
+  if (typeof claims === 'string') throw supabaseError('AccessDenied', claims);
   const role = ROLES.find((known) => known === claims['role']);
-  if (role === undefined) throw refuse('AccessDenied', 'the role of the token does not exist');
+  if (role === undefined)
+    throw supabaseError('AccessDenied', 'the role of the token does not exist');
   return role;
 }
 
@@ -148,7 +154,7 @@ const PLAIN_STATUSES = new Set([500, 544]);
 
 function errorAnswer(error: unknown, isResumable: boolean): HttpAnswer {
   const refusal =
-    error instanceof SupabaseRefusalError ? error : refuse('InternalError', String(error));
+    error instanceof SupabaseError ? error : supabaseError('InternalError', String(error));
   const { statusCode, reason, message } = refusal;
   if (isResumable) {
     const headers = { 'tus-resumable': '1.0.0', 'content-type': 'text/plain' };
@@ -159,7 +165,7 @@ function errorAnswer(error: unknown, isResumable: boolean): HttpAnswer {
   return jsonAnswer(body, status);
 }
 
-function faultAnswer({ status, code, retryAfterS }: RefusalFault): HttpAnswer {
+function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpAnswer {
   const message = 'A fault of the stage.';
   const answer = jsonAnswer({ statusCode: String(status), code, error: code, message }, status);
   if (retryAfterS === undefined) return answer;

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { isSame } from '../s3/signature.ts';
+import { isEqualInConstantTime } from '../s3/wire/signature.ts';
 
 /** What a token says, once its signature is known to be good. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -18,7 +18,7 @@ export function verifyToken(token: string, secret: string, nowMs: number): Claim
   }
   const read = decode(claims);
   if (decode(header)?.['alg'] !== 'HS256' || read === undefined) return 'Invalid Compact JWS';
-  if (!isSame(signatureOf(`${header}.${claims}`, secret), signature)) {
+  if (!isEqualInConstantTime(signatureOf(`${header}.${claims}`, secret), signature)) {
     return 'signature verification failed';
   }
   const expiresS = read['exp'];

@@ -1,36 +1,40 @@
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
-import { openControl } from '../control/control-server.ts';
-import { readEntry, serve } from '../control/entry.ts';
+import { openControlServer } from '../control/control-server.ts';
+import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
-import { ruledFaults } from '../s3/fault-rules.ts';
-import type { FaultHook } from '../s3/faults.ts';
-import { KEEP_ALIVE_MS } from '../s3/listen.ts';
+import { faultHookOf } from '../serving/fault-rules.ts';
+import type { FaultHook } from '../serving/call-faults.ts';
+import { KEEP_ALIVE_MS } from '../serving/http-listener.ts';
 import { supabaseKeys } from './client-keys.ts';
-import { type SupabaseExchange, type SupabaseHandler, openSupabaseHandler } from './handler.ts';
-import { readSupabaseOptions } from './options.ts';
+import {
+  type SupabaseRequestRecord,
+  type SupabaseHandler,
+  openSupabaseHandler,
+} from './handler.ts';
+import { parseSupabaseOptions } from './options.ts';
 import { openRest } from './rest.ts';
-import { type SupabaseSettings, readSupabaseSettings } from './settings.ts';
+import { type SupabaseSettings, parseSupabaseSettings } from './settings.ts';
 
 /** The program of the Supabase: its objects lie beside its settings, and outlast a restart. */
 
-const entry = readEntry();
-const log = createRequestLog<SupabaseExchange>();
-const read = (given: unknown): SupabaseSettings => readSupabaseSettings('supabase', given ?? {});
-let settings = read({});
-let hook: FaultHook = ruledFaults([]);
+const entry = parseArguments();
+const log = createRequestLog<SupabaseRequestRecord>();
+const parse = (given: unknown): SupabaseSettings => parseSupabaseSettings('supabase', given ?? {});
+let settings = parse({});
+let hook: FaultHook = faultHookOf([]);
 let handler: SupabaseHandler | undefined;
 
-const control = await openControl({
+const control = await openControlServer({
   file: entry.file,
-  read,
-  enact(next) {
+  parse,
+  apply(next) {
     if (JSON.stringify(next.faults) !== JSON.stringify(settings.faults)) {
-      hook = ruledFaults(next.faults);
+      hook = faultHookOf(next.faults);
     }
     settings = next;
     const { policies, readOnly, database } = next;
-    handler?.disturb({ policies, readOnly, database });
+    handler?.setFaults({ policies, readOnly, database });
     return Promise.resolve();
   },
   log,
@@ -38,7 +42,7 @@ const control = await openControl({
 const { faults: _, rest: tables, policies, readOnly, database, ...terms } = settings;
 const directory = entry.file === undefined ? undefined : join(dirname(entry.file), 'data');
 const opened = await openSupabaseHandler(
-  readSupabaseOptions({
+  parseSupabaseOptions({
     ...terms,
     policies,
     ...(directory !== undefined && { directory }),
@@ -46,7 +50,7 @@ const opened = await openSupabaseHandler(
   }),
   (exchange) => log.record(exchange),
 );
-opened.disturb({ policies, readOnly, database });
+opened.setFaults({ policies, readOnly, database });
 handler = opened;
 const rest =
   tables === undefined
@@ -58,7 +62,7 @@ const rest =
       );
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
 server.on('request', (incoming, outgoing) => {
-  if (control.answers(incoming, outgoing)) return;
+  if (control.handles(incoming, outgoing)) return;
   if (rest?.answers(incoming, outgoing) !== true) opened.serve(incoming, outgoing);
 });
 serve('supabase', server, entry);

@@ -10,7 +10,7 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import type { FaultHook } from '../s3/faults.ts';
+import type { FaultHook } from '../serving/call-faults.ts';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
 export interface SupabaseStorageServerOptions {
@@ -46,7 +46,7 @@ const bytes = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: fallback });
 
 /** How the options are read that say what the server is, and not where. */
-export const storageShape: {
+export const supabaseStorageSchema: {
   readonly jwtSecret: OptionRule<string>;
   readonly policies: OptionRule<readonly StoragePolicy[]>;
   readonly maxObjectBytes: OptionRule<number>;
@@ -69,7 +69,7 @@ export const storageShape: {
 };
 
 const shape = {
-  ...storageShape,
+  ...supabaseStorageSchema,
   directory: optional(string({ maxLength: 4_096 })),
   host: string({ maxLength: 128, default: '127.0.0.1' }),
   port: integer({ min: 0, max: 65_535, default: 0 }),
@@ -77,13 +77,13 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies OptionsSchema<SupabaseStorageServerOptions>;
 
-export interface SettledSupabaseOptions extends Required<
+export interface ResolvedSupabaseOptions extends Required<
   Omit<SupabaseStorageServerOptions, 'directory'>
 > {
   readonly directory: string | undefined;
 }
 
 /** @throws InvalidOptionError */
-export function readSupabaseOptions(given: SupabaseStorageServerOptions): SettledSupabaseOptions {
+export function parseSupabaseOptions(given: SupabaseStorageServerOptions): ResolvedSupabaseOptions {
   return parseOptions('createSupabaseStorageServer', shape, given);
 }

@@ -38,7 +38,7 @@ const ORIGIN = 'http://supabase.stage';
  * Looks for the package as Node would, folder by folder upwards, without loading it.
  * @throws SupabaseLiteNotFoundError
  */
-export function assertLiteIsThere(from: URL = new URL(import.meta.url)): void {
+export function assertLiteIsInstalled(from: URL = new URL(import.meta.url)): void {
   for (let folder = new URL('.', from); ; folder = new URL('..', folder)) {
     if (existsSync(new URL(`node_modules/${PACKAGE}/package.json`, folder))) return;
     if (folder.pathname === '/') throw new SupabaseLiteNotFoundError();

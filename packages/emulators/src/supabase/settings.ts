@@ -1,11 +1,11 @@
 import { type OptionRule, optional, parseOptions, string } from '@holdfast/foundation';
-import { type FaultRule, faultRulesRule } from '../s3/fault-rules.ts';
-import { type SupabaseDisturbances, disturbanceShape } from './disturbances.ts';
-import { type SupabaseStorageServerOptions, storageShape } from './options.ts';
+import { type FaultRule, faultRulesRule } from '../serving/fault-rules.ts';
+import { type SupabaseFaults, supabaseFaultsSchema } from './faults.ts';
+import { type SupabaseStorageServerOptions, supabaseStorageSchema } from './options.ts';
 import type { RestSettings } from './rest.ts';
 
 /** What is wrong with a Supabase of the stage. */
-export interface SupabaseStageDisturbances extends SupabaseDisturbances {
+export interface SupabaseStageFaults extends SupabaseFaults {
   /** Struck at single requests. Default none. */
   faults?: readonly FaultRule[];
 }
@@ -13,7 +13,7 @@ export interface SupabaseStageDisturbances extends SupabaseDisturbances {
 /** A Supabase of the stage. */
 export interface SupabaseStageOptions
   extends
-    SupabaseStageDisturbances,
+    SupabaseStageFaults,
     Omit<SupabaseStorageServerOptions, 'clock' | 'directory' | 'faults' | 'host' | 'port'> {
   /** PostgREST below `/rest/v1`, by the optional peer @supabase/lite on SQLite. Default absent. */
   rest?: true | Partial<RestSettings>;
@@ -28,8 +28,8 @@ const restRule: OptionRule<RestSettings | undefined> = optional({
 });
 
 const shape = {
-  ...storageShape,
-  ...disturbanceShape,
+  ...supabaseStorageSchema,
+  ...supabaseFaultsSchema,
   faults: faultRulesRule,
   rest: restRule,
 };
@@ -40,7 +40,7 @@ export interface SupabaseSettings extends Required<Omit<SupabaseStageOptions, 'r
 }
 
 /** @throws InvalidOptionError */
-export function readSupabaseSettings(
+export function parseSupabaseSettings(
   owner: string,
   given: unknown,
   field?: string,
@@ -50,9 +50,6 @@ export function readSupabaseSettings(
 }
 
 /** @throws InvalidOptionError */
-export function readStageDisturbances(
-  owner: string,
-  given: unknown,
-): Required<SupabaseStageDisturbances> {
-  return parseOptions(owner, { ...disturbanceShape, faults: faultRulesRule }, given);
+export function parseStageFaults(owner: string, given: unknown): Required<SupabaseStageFaults> {
+  return parseOptions(owner, { ...supabaseFaultsSchema, faults: faultRulesRule }, given);
 }

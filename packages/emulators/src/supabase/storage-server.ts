@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
-import { listenOn } from '../s3/listen.ts';
-import type { SupabaseDisturbances } from './disturbances.ts';
+import { listenOn } from '../serving/http-listener.ts';
+import type { SupabaseFaults } from './faults.ts';
 import { type SupabaseStorageStats, openSupabaseHandler } from './handler.ts';
 import { signToken } from './jwt.ts';
 import { type SupabaseKeys, supabaseKeys } from './client-keys.ts';
-import { type SupabaseStorageServerOptions, readSupabaseOptions } from './options.ts';
+import { type SupabaseStorageServerOptions, parseSupabaseOptions } from './options.ts';
 
 /** A Supabase Storage of this process. */
 export interface SupabaseStorageServer extends SupabaseKeys {
@@ -15,7 +15,7 @@ export interface SupabaseStorageServer extends SupabaseKeys {
   /** Signs a token with the server's secret, such as `{ role: 'authenticated', sub, exp }`. */
   signToken(claims: Readonly<Record<string, unknown>>): string;
   /** Changes what the world around the server is like; what is not named is as at the opening. */
-  disturb(disturbances: SupabaseDisturbances): void;
+  setFaults(disturbances: SupabaseFaults): void;
   getStats(): SupabaseStorageStats;
   /** Ends every connection and stops listening. Calling it again changes nothing. */
   close(): Promise<void>;
@@ -30,7 +30,7 @@ export interface SupabaseStorageServer extends SupabaseKeys {
 export async function createSupabaseStorageServer(
   options: SupabaseStorageServerOptions = {},
 ): Promise<SupabaseStorageServer> {
-  const settled = readSupabaseOptions(options);
+  const settled = parseSupabaseOptions(options);
   const { jwtSecret } = settled;
   const handler = await openSupabaseHandler(settled, () => undefined);
   const server = createServer((message, response) => handler.serve(message, response));
@@ -45,7 +45,7 @@ export async function createSupabaseStorageServer(
     url: listening.url,
     ...supabaseKeys(jwtSecret),
     signToken: (claims) => signToken(claims, jwtSecret),
-    disturb: (given) => handler.disturb(given),
+    setFaults: (given) => handler.setFaults(given),
     getStats: () => handler.getStats(),
     close,
     [Symbol.asyncDispose]: close,

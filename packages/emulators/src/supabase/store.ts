@@ -8,11 +8,11 @@ import {
   optional,
   string,
 } from '@holdfast/foundation';
-import { type Blobs, openBlobs } from '../s3/blobs.ts';
-import { type Records, type Table, openRecords } from '../s3/records.ts';
+import { type Blobs, openBlobs } from '../object-files/blobs.ts';
+import { type RecordFile, type RecordTable, openRecordFile } from '../object-files/records.ts';
 import type { Piece } from '../s3/store.ts';
 
-export interface StoredBucket {
+export interface SupabaseBucket {
   readonly isPublic: boolean;
   readonly fileSizeLimit: number | undefined;
   readonly allowedMimeTypes: readonly string[] | undefined;
@@ -20,7 +20,7 @@ export interface StoredBucket {
   readonly updatedMs: number;
 }
 
-export interface StoredObject {
+export interface SupabaseObject {
   /** Stays over every upload to its key. */
   readonly id: string;
   /** Changes with each upload. */
@@ -38,7 +38,7 @@ export interface StoredObject {
 }
 
 /** A resumable upload under way. */
-export interface StoredUpload {
+export interface SupabaseUpload {
   readonly bucket: string;
   readonly key: string;
   readonly length: number;
@@ -52,13 +52,13 @@ export interface StoredUpload {
 }
 
 export interface SupabaseStore {
-  readonly buckets: Table<StoredBucket>;
+  readonly buckets: RecordTable<SupabaseBucket>;
   /** By `bucket/key`. */
-  readonly objects: Table<StoredObject>;
-  readonly uploads: Table<StoredUpload>;
+  readonly objects: RecordTable<SupabaseObject>;
+  readonly uploads: RecordTable<SupabaseUpload>;
   readonly blobs: Blobs;
   /** Puts an object in the place of the one before, whose bytes go. */
-  replace(path: string, object: StoredObject | undefined): Promise<void>;
+  replace(path: string, object: SupabaseObject | undefined): Promise<void>;
   close(): void;
 }
 
@@ -78,7 +78,7 @@ function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
 
 /** Opens what a folder holds; without one, an empty store in memory. */
 export async function openSupabaseStore(directory: string | undefined): Promise<SupabaseStore> {
-  const records = openRecords(directory);
+  const records = openRecordFile(directory);
   const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
   const store = storeOf(records, blobs);
   const used = [store.objects, store.uploads].flatMap((table) =>
@@ -88,7 +88,7 @@ export async function openSupabaseStore(directory: string | undefined): Promise<
   return store;
 }
 
-function storeOf(records: Records, blobs: Blobs): SupabaseStore {
+function storeOf(records: RecordFile, blobs: Blobs): SupabaseStore {
   const times = { createdMs: count, updatedMs: count };
   const buckets = records.table('buckets', {
     ...times,

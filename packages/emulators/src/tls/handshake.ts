@@ -15,7 +15,7 @@ export interface TlsHandshake {
 }
 
 /** Shakes hands, whatever the server shows; resolves when it has shown it. */
-export function shakeHands(
+export function probeTls(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<void> {

@@ -7,31 +7,31 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type Socket, createServer } from 'node:net';
 import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
 import { systemClock } from '@holdfast/foundation';
-import { bodyOf } from '../control/body.ts';
-import { openControl } from '../control/control-server.ts';
-import { readEntry, serve } from '../control/entry.ts';
+import { readBody } from '../control/read-body.ts';
+import { openControlServer } from '../control/control-server.ts';
+import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { sharePort } from '../control/shared-port.ts';
 import { contextOf } from './context.ts';
 import type { TlsHandshake } from './handshake.ts';
-import { type TlsProtocol, type TlsSettings, readTlsSettings } from './settings.ts';
+import { type TlsProtocol, type TlsSettings, parseTlsSettings } from './settings.ts';
 
 /** The program of the TLS server: HTTPS or an echo, and the stage's control beside it in the clear. */
 
 /** What is said back is held whole. */
 const MAX_BODY_BYTES = 16_777_216;
 
-const entry = readEntry();
+const entry = parseArguments();
 const log = createRequestLog<TlsHandshake>();
 let server: Server | undefined;
 let protocol: TlsProtocol | undefined;
 let fault: string | undefined;
 
-const control = await openControl({
+const control = await openControlServer({
   file: entry.file,
   // One that has not been told yet, as compose brings it up, has nothing to show.
-  read: (given) => (given === undefined ? undefined : readTlsSettings(given)),
-  enact(settings) {
+  parse: (given) => (given === undefined ? undefined : parseTlsSettings(given)),
+  apply(settings) {
     // In force for who connects from now on; a connection that stands keeps what it was shown.
     if (settings === undefined) server = undefined;
     else if (server === undefined || settings.protocol !== protocol) server = open(settings);
@@ -73,13 +73,13 @@ function record(seen: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
 
 async function sayBack(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { method, url } = incoming;
-  const body = await bodyOf(incoming, MAX_BODY_BYTES);
+  const body = await readBody(incoming, MAX_BODY_BYTES);
   outgoing.setHeader('content-type', 'application/json');
   outgoing.end(JSON.stringify({ method, path: url, body }));
 }
 
 const controlServer = createHttpServer((incoming, outgoing) => {
-  if (!control.answers(incoming, outgoing)) outgoing.writeHead(404).end();
+  if (!control.handles(incoming, outgoing)) outgoing.writeHead(404).end();
 });
 const sockets = new Set<Socket>();
 const share = sharePort(controlServer, (socket) => {

@@ -49,6 +49,6 @@ const shape = {
 };
 
 /** @throws InvalidOptionError */
-export function readTlsSettings(given: unknown): TlsSettings {
+export function parseTlsSettings(given: unknown): TlsSettings {
   return parseOptions('tls', shape, given);
 }

@@ -248,9 +248,9 @@ scenario(
   },
   (ground) =>
     playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.server.disturb({ readOnly: true }),
+      harm: ({ supabase }) => supabase.server.setFaults({ readOnly: true }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.disturb({}),
+      mend: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
       during: (storage) => showing(storage, 'down'),
     }),
@@ -264,9 +264,9 @@ scenario(
   },
   (ground) =>
     playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.server.disturb({ database: 'frozen' }),
+      harm: ({ supabase }) => supabase.server.setFaults({ database: 'frozen' }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.disturb({}),
+      mend: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
     }),
 );
@@ -280,11 +280,11 @@ scenario(
   (ground) =>
     playObjectOutage(ground, {
       harm: ({ supabase }) =>
-        supabase.server.disturb({
+        supabase.server.setFaults({
           policies: [{ effect: 'deny', actions: ['insert', 'update', 'delete'] }],
         }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.disturb({}),
+      mend: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
       during: (storage) => showing(storage, 'denied'),
     }),

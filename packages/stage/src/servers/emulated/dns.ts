@@ -6,13 +6,13 @@ import { locateNode, nodeServer } from './emulated-server.ts';
 import { createControlClient, putSettings } from './control-client.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import type { DnsFault, DnsQuery, Lookup, ResolverPatience } from '@holdfast/emulators';
+import type { DnsFault, DnsQuery, LookupFunction, ResolverTimeouts } from '@holdfast/emulators';
 import {
-  askReady,
+  probeDns,
   type DnsSettings,
-  lookupThrough,
-  readDnsSettings,
-  resolverOf,
+  lookupBy,
+  parseDnsSettings,
+  createResolver,
 } from '@holdfast/emulators/programs';
 import type { DnsRecord } from '@holdfast/protocols/dns';
 
@@ -35,15 +35,15 @@ export interface Dns extends ServerHandle {
   /** Forgets what it was asked so far. */
   forgetQueries(): Promise<void>;
   /** Node's own resolver, asking this server alone. */
-  resolver(patience?: ResolverPatience): Resolver;
+  resolver(patience?: ResolverTimeouts): Resolver;
   /** For whatever takes a `lookup`: net, tls, http, undici, ioredis, pg. */
-  readonly lookup: Lookup;
+  readonly lookup: LookupFunction;
 }
 
 /** `true` stands for one that knows no name. */
 export const dnsRule: OptionRule<DnsSettings> = {
   permitted: 'true or an object',
-  parse: (value, field, owner) => readDnsSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => parseDnsSettings(owner, value === true ? {} : value, field),
 };
 
 export function dnsTopology(settings: DnsSettings, env: Environment): ServerTopology<Dns> {
@@ -60,7 +60,7 @@ export function dnsTopology(settings: DnsSettings, env: Environment): ServerTopo
           // Its own port for UDP and TCP alike, which a bridge does not publish.
           network: 'machine',
           url: ({ host, port }) => `dns://${host}:${port}`,
-          probe: askReady,
+          probe: probeDns,
           async adopt(at, signal) {
             await putSettings('dns', at, settings, signal);
           },
@@ -79,17 +79,17 @@ export function dnsTopology(settings: DnsSettings, env: Environment): ServerTopo
       return Object.assign(handle, {
         server,
         serve: (records: readonly DnsRecord[]) =>
-          steering.change('serve', (now) => readDnsSettings('dns.serve', { ...now, records })),
+          steering.change('serve', (now) => parseDnsSettings('dns.serve', { ...now, records })),
         setFaults: (faults: readonly DnsFault[]) =>
           steering.change('setFaults', (now) =>
-            readDnsSettings('dns.setFaults', { ...now, faults }),
+            parseDnsSettings('dns.setFaults', { ...now, faults }),
           ),
         async queries() {
           return queriesIn(await steering.readLog('queries'));
         },
         forgetQueries: () => steering.clearLog('forgetQueries'),
-        resolver: (patience?: ResolverPatience) => resolverOf(server, patience),
-        lookup: lookupThrough(server),
+        resolver: (patience?: ResolverTimeouts) => createResolver(server, patience),
+        lookup: lookupBy(server),
       });
     },
   };

@@ -7,7 +7,7 @@ import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { GitFault, GitRequest } from '@holdfast/emulators';
 import { locateGit } from './locate-git.ts';
-import { type GitSettings, readGitSettings, repositoryRule } from '@holdfast/emulators/programs';
+import { type GitSettings, parseGitSettings, repositoryRule } from '@holdfast/emulators/programs';
 
 /** A repository on the remote. */
 export interface GitRepository {
@@ -44,7 +44,7 @@ export interface Git extends ServerHandle {
 /** `true` stands for one without repositories. */
 export const gitRule: OptionRule<GitSettings> = {
   permitted: 'true or an object',
-  parse: (value, field, owner) => readGitSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => parseGitSettings(owner, value === true ? {} : value, field),
 };
 
 export function gitTopology(settings: GitSettings, env: Environment): ServerTopology<Git> {
@@ -105,7 +105,7 @@ export function gitTopology(settings: GitSettings, env: Environment): ServerTopo
         },
         setFaults: (faults: readonly GitFault[]) =>
           steering.change('setFaults', (now) =>
-            readGitSettings('git.setFaults', { ...now, faults }),
+            parseGitSettings('git.setFaults', { ...now, faults }),
           ),
         async check(name: string) {
           assertExists('git.check', name);

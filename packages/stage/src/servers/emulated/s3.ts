@@ -6,8 +6,8 @@ import { locateNode, nodeServer } from './emulated-server.ts';
 import { createControlClient } from './control-client.ts';
 import type { Environment, ServerSpec } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import type { FaultRule, S3Credentials, S3Exchange } from '@holdfast/emulators';
-import { faultRulesRule, readS3Settings, type S3Settings } from '@holdfast/emulators/programs';
+import type { FaultRule, S3Credentials, S3RequestRecord } from '@holdfast/emulators';
+import { faultRulesRule, parseS3Settings, type S3Settings } from '@holdfast/emulators/programs';
 import { probeHttp } from './http-probe.ts';
 
 /** An S3, path style. Locally it is this package's own; in Docker and compose RustFS. */
@@ -22,7 +22,7 @@ export interface S3 extends ServerHandle {
    */
   setFaults(faults: readonly FaultRule[]): Promise<void>;
   /** What it was asked, the newest 10 000 requests. Only where the server is this package's own. */
-  requests(): Promise<readonly S3Exchange[]>;
+  requests(): Promise<readonly S3RequestRecord[]>;
   /** Forgets what it was asked so far. */
   forgetRequests(): Promise<void>;
 }
@@ -30,7 +30,7 @@ export interface S3 extends ServerHandle {
 /** `true` stands for one with nothing in it. */
 export const s3Rule: OptionRule<S3Settings> = {
   permitted: 'true or an object',
-  parse: (value, field, owner) => readS3Settings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => parseS3Settings(owner, value === true ? {} : value, field),
 };
 
 const RUSTFS_PORT = 9_000;
@@ -114,13 +114,13 @@ export function s3Topology(settings: S3Settings, env: Environment): ServerTopolo
 
 /** Options that are not as they are without being given. */
 function changedIn(settings: S3Settings): string[] {
-  const plain = new Map<string, unknown>(Object.entries(readS3Settings('openStage', {})));
+  const plain = new Map<string, unknown>(Object.entries(parseS3Settings('openStage', {})));
   return Object.entries(settings)
     .filter(([option, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(option)))
     .map(([option]) => `s3.${option}`);
 }
 
 /** Both ends are this package's own, so the list is what the program wrote. */
-function requestsIn(said: unknown): readonly S3Exchange[] {
+function requestsIn(said: unknown): readonly S3RequestRecord[] {
   return Array.isArray(said) ? said : [];
 }

@@ -8,7 +8,7 @@ import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import { type ResolvedTlsOptions, faultRule } from './tls-options.ts';
 import type { TlsHandshake } from '@holdfast/emulators';
-import { readTlsSettings, shakeHands, type TlsSettings } from '@holdfast/emulators/programs';
+import { parseTlsSettings, probeTls, type TlsSettings } from '@holdfast/emulators/programs';
 
 /**
  * A TLS server. What it shows of itself changes for who connects from then on: connections that stand are
@@ -49,7 +49,7 @@ export function tlsTopology(
       clock,
       ...(wrong && { fault: wrong }),
     });
-    return { ...readTlsSettings({ protocol, fault: wrong, ...shown }), fault: wrong };
+    return { ...parseTlsSettings({ protocol, fault: wrong, ...shown }), fault: wrong };
   };
   const settings = settingsUnder(fault);
   const scheme = protocol === 'https' ? 'https' : 'tls';
@@ -65,7 +65,7 @@ export function tlsTopology(
           settings,
           network: 'bridge',
           url: ({ host, port }) => `${scheme}://${host}:${port}`,
-          probe: shakeHands,
+          probe: probeTls,
           async adopt(at, signal) {
             await putSettings('tls', at, settings, signal);
           },

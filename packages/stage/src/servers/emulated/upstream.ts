@@ -6,7 +6,7 @@ import { sendControlRequest, createControlClient, putSettings } from './control-
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
 import type { UpstreamFaults, UpstreamRequest, UpstreamRoute } from '@holdfast/emulators';
-import { type UpstreamSettings, readUpstreamSettings } from '@holdfast/emulators/programs';
+import { type UpstreamSettings, parseUpstreamSettings } from '@holdfast/emulators/programs';
 
 /**
  * An HTTP server that says what its script says. Script and faults outlast a restart; how far the script
@@ -33,7 +33,7 @@ export interface Upstream extends ServerHandle {
 export const upstreamRule: OptionRule<UpstreamSettings> = {
   permitted: 'true or an object',
   parse: (value, field, owner) =>
-    readUpstreamSettings(owner, value === true ? {} : value, process.env, field),
+    parseUpstreamSettings(owner, value === true ? {} : value, process.env, field),
 };
 
 export function upstreamTopology(
@@ -64,7 +64,7 @@ export function upstreamTopology(
                   (await sendControlRequest(at, { method: 'GET', path: 'settings' }, signal)).body,
                 )
               : await putSettings('upstream', at, settings, signal);
-            inForce = readUpstreamSettings('upstream', said, {});
+            inForce = parseUpstreamSettings('upstream', said, {});
           },
         },
         address,
@@ -79,11 +79,11 @@ export function upstreamTopology(
       return Object.assign(handle, {
         script: (routes: readonly UpstreamRoute[]) =>
           steering.change('script', (now) =>
-            readUpstreamSettings('upstream.script', { ...now, routes }, {}),
+            parseUpstreamSettings('upstream.script', { ...now, routes }, {}),
           ),
         setFaults: (faults: UpstreamFaults) =>
           steering.change('setFaults', (now) =>
-            readUpstreamSettings('upstream.setFaults', { ...now, ...faults }, {}),
+            parseUpstreamSettings('upstream.setFaults', { ...now, ...faults }, {}),
           ),
         async requests() {
           return requestsIn(await steering.readLog('requests'));
@@ -96,7 +96,7 @@ export function upstreamTopology(
 
 /** What an upstream does that is told nothing. */
 function asItComes(env: Environment): UpstreamSettings {
-  return readUpstreamSettings('upstream', {}, env);
+  return parseUpstreamSettings('upstream', {}, env);
 }
 
 /** Both ends are this package's own, so the list is what the program wrote. */

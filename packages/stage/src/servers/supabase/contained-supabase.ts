@@ -7,7 +7,7 @@ import { locateNode, nodeServer } from '../emulated/emulated-server.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import { supabaseKeys } from '@holdfast/emulators';
 import {
-  readSupabaseSettings,
+  parseSupabaseSettings,
   signToken,
   type SupabaseSettings,
 } from '@holdfast/emulators/programs';
@@ -107,7 +107,7 @@ function noGround(): never {
 
 /** Options that are not as they are without being given. */
 function changedIn(settings: SupabaseSettings): string[] {
-  const plain = new Map<string, unknown>(Object.entries(readSupabaseSettings('openStage', {})));
+  const plain = new Map<string, unknown>(Object.entries(parseSupabaseSettings('openStage', {})));
   return Object.entries(settings)
     .filter(([option, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(option)))
     .map(([option]) => option);

@@ -5,14 +5,14 @@ import { createControlClient } from '../emulated/control-client.ts';
 import { probeHttp } from '../emulated/http-probe.ts';
 import type { Environment } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import { type SupabaseExchange, type SupabaseKeys, supabaseKeys } from '@holdfast/emulators';
+import { type SupabaseRequestRecord, type SupabaseKeys, supabaseKeys } from '@holdfast/emulators';
 import {
-  assertLiteIsThere,
-  readStageDisturbances,
-  readSupabaseSettings,
+  assertLiteIsInstalled,
+  parseStageFaults,
+  parseSupabaseSettings,
   signToken,
   type SupabaseSettings,
-  type SupabaseStageDisturbances,
+  type SupabaseStageFaults,
 } from '@holdfast/emulators/programs';
 import { containedSupabase } from './contained-supabase.ts';
 
@@ -33,9 +33,9 @@ export interface Supabase extends ServerHandle, SupabaseKeys {
    * @throws InvalidOptionError; StageStateError while it does not run; FaultUnsupportedError where it is not this
    * package's own, here and below
    */
-  setFaults(disturbances: SupabaseStageDisturbances): Promise<void>;
+  setFaults(disturbances: SupabaseStageFaults): Promise<void>;
   /** What it was asked, the newest 10 000 requests. */
-  requests(): Promise<readonly SupabaseExchange[]>;
+  requests(): Promise<readonly SupabaseRequestRecord[]>;
   /** Forgets what it was asked so far. */
   forgetRequests(): Promise<void>;
 }
@@ -43,7 +43,7 @@ export interface Supabase extends ServerHandle, SupabaseKeys {
 /** `true` stands for one with nothing in it. */
 export const supabaseRule: OptionRule<SupabaseSettings> = {
   permitted: 'true or an object',
-  parse: (value, field, owner) => readSupabaseSettings(owner, value === true ? {} : value, field),
+  parse: (value, field, owner) => parseSupabaseSettings(owner, value === true ? {} : value, field),
 };
 
 const NOT_CONTAINED = {
@@ -61,7 +61,7 @@ export function supabaseTopology(
     docker: NOT_CONTAINED,
     compose: NOT_CONTAINED,
     locate() {
-      if (rest !== undefined) assertLiteIsThere();
+      if (rest !== undefined) assertLiteIsInstalled();
       return locateNode();
     },
     cast: (address) =>
@@ -88,11 +88,11 @@ export function supabaseTopology(
         ...supabaseKeys(jwtSecret),
         storageUrl: `${handle.url}/storage/v1`,
         signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
-        setFaults(given: SupabaseStageDisturbances) {
+        setFaults(given: SupabaseStageFaults) {
           const opening = { policies, readOnly, database, faults };
           return steering.change('setFaults', (now) => ({
             ...now,
-            ...readStageDisturbances('supabase.setFaults', { ...opening, ...given }),
+            ...parseStageFaults('supabase.setFaults', { ...opening, ...given }),
           }));
         },
         async requests() {
@@ -105,6 +105,6 @@ export function supabaseTopology(
 }
 
 /** Both ends are this package's own, so the list is what the program wrote. */
-function requestsIn(said: unknown): readonly SupabaseExchange[] {
+function requestsIn(said: unknown): readonly SupabaseRequestRecord[] {
   return Array.isArray(said) ? said : [];
 }

@@ -1,0 +1,128 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ResolvedOptions, type OptionsSchema, parseOptions } from '@holdfast/foundation';
+
+/** Records by key, each change of which is kept before the call returns. */
+export interface RecordTable<T> {
+  readonly size: number;
+  get(key: string): T | undefined;
+  set(key: string, record: T): void;
+  delete(key: string): void;
+  /** Keys in the order of their UTF-8 bytes, which is that of every listing. */
+  keys(): readonly string[];
+}
+
+/** Tables that outlive a crash of the process (not of the machine: nothing is forced to disk). */
+export interface RecordFile {
+  table<S extends OptionsSchema<unknown> & Parameters<typeof parseOptions>[1]>(
+    name: string,
+    shape: S,
+  ): RecordTable<ResolvedOptions<S>>;
+  close(): void;
+}
+
+const FILE = 'records.jsonl';
+
+/**
+ * One line of JSON for each change, read again at the next opening and then written anew without what has
+ * been overtaken. Only the last line can be torn, by the end of the process within its write; its change
+ * was never acknowledged. Without a folder, everything is kept in memory alone.
+ */
+export function openRecordFile(directory: string | undefined): RecordFile {
+  const found = new Map<string, Map<string, unknown>>();
+  let file: number | undefined;
+  if (directory !== undefined) {
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, FILE);
+    for (const change of readChanges(path)) apply(found, change);
+    const next = `${path}.next`;
+    const compacted = openSync(next, 'w');
+    for (const [table, records] of found) {
+      for (const [key, record] of records) writeLine(compacted, [table, key, record]);
+    }
+    closeSync(compacted);
+    renameSync(next, path);
+    file = openSync(path, 'a');
+  }
+  return {
+    table(name, shape) {
+      const records = new Map<string, ResolvedOptions<typeof shape>>();
+      for (const [key, record] of found.get(name) ?? []) {
+        records.set(key, parseOptions(FILE, shape, record, name));
+      }
+      return keptTable(records, (key, record) => {
+        if (file !== undefined) writeLine(file, [name, key, record]);
+      });
+    },
+    close() {
+      if (file !== undefined) closeSync(file);
+      file = undefined;
+    },
+  };
+}
+
+function keptTable<T>(
+  records: Map<string, T>,
+  keep: (key: string, record: T | null) => void,
+): RecordTable<T> {
+  let sorted: readonly string[] | undefined;
+  return {
+    get size() {
+      return records.size;
+    },
+    get: (key) => records.get(key),
+    set(key, record) {
+      keep(key, record);
+      if (!records.has(key)) sorted = undefined;
+      records.set(key, record);
+    },
+    delete(key) {
+      if (!records.has(key)) return;
+      keep(key, null);
+      records.delete(key);
+      sorted = undefined;
+    },
+    keys: () => (sorted ??= [...records.keys()].toSorted(byBytes)),
+  };
+}
+
+/** Like a comparison of UTF-8 bytes, which ranks surrogate pairs above all else. */
+export function byBytes(a: string, b: string): number {
+  const end = Math.min(a.length, b.length);
+  for (let at = 0; at < end; at += 1) {
+    const left = a.charCodeAt(at);
+    const right = b.charCodeAt(at);
+    if (left !== right) return rank(left) - rank(right);
+  }
+  return a.length - b.length;
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+function readChanges(path: string): unknown[] {
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return [];
+  }
+  // What follows the last line end is either nothing or torn.
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line): unknown => JSON.parse(line));
+}
+
+function apply(tables: Map<string, Map<string, unknown>>, change: unknown): void {
+  if (!Array.isArray(change)) return;
+  const [table, key, record]: unknown[] = change;
+  if (typeof table !== 'string' || typeof key !== 'string') return;
+  const records = tables.get(table) ?? new Map<string, unknown>();
+  tables.set(table, records);
+  if (record === null) records.delete(key);
+  else records.set(key, record);
+}
+
+function writeLine(file: number, line: readonly unknown[]): void {
+  writeSync(file, `${JSON.stringify(line)}\n`);
+}

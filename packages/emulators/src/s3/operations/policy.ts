@@ -1,0 +1,100 @@
+import { s3Error } from '../wire/error.ts';
+
+/** What a policy says about one request; nothing said is neither. */
+export type PolicyDecision = 'allow' | 'deny' | undefined;
+
+/** A bucket policy that was read. */
+export interface Policy {
+  /** A Deny that fits outweighs every Allow. `accessKeyId` is `undefined` for an anonymous caller. */
+  judge(accessKeyId: string | undefined, action: string, resource: string): PolicyDecision;
+}
+
+interface Statement {
+  readonly allows: boolean;
+  isAbout(accessKeyId: string | undefined): boolean;
+  covers(action: string, resource: string): boolean;
+}
+
+const KNOWN = new Set(['Sid', 'Effect', 'Principal', 'Action', 'Resource']);
+
+/**
+ * Reads a policy. Principals are `*` and access keys, bare or as the last part of an ARN; actions and
+ * resources have wildcards. What would change its meaning and is not understood (Condition, NotAction...)
+ * is refused rather than passed over.
+ * @throws S3RefusalError MalformedPolicy
+ */
+export function parsePolicy(text: string): Policy {
+  const document = objectOf(parse(text), 'The policy must be an object.');
+  const listed = document['Statement'];
+  const given: unknown[] = Array.isArray(listed) ? listed : [listed];
+  const statements = given.map(readStatement);
+  return {
+    judge(accessKeyId, action, resource) {
+      const fitting = statements.filter(
+        (statement) => statement.isAbout(accessKeyId) && statement.covers(action, resource),
+      );
+      if (fitting.some(({ allows }) => !allows)) return 'deny';
+      return fitting.length > 0 ? 'allow' : undefined;
+    },
+  };
+}
+
+function readStatement(given: unknown): Statement {
+  const statement = objectOf(given, 'A statement must be an object.');
+  for (const name of Object.keys(statement)) {
+    if (!KNOWN.has(name)) throw s3Error('MalformedPolicy', `This server does not know ${name}.`);
+  }
+  const effect = statement['Effect'];
+  if (effect !== 'Allow' && effect !== 'Deny') throw s3Error('MalformedPolicy', 'Invalid effect.');
+  const actions = wordsOf(statement['Action'], 'Action').map((word) => wildcard(word, 'i'));
+  const resources = wordsOf(statement['Resource'], 'Resource').map((word) => wildcard(word));
+  return {
+    allows: effect === 'Allow',
+    isAbout: readPrincipal(statement['Principal']),
+    covers: (action, resource) =>
+      actions.some((pattern) => pattern.test(action)) &&
+      resources.some((pattern) => pattern.test(resource)),
+  };
+}
+
+function readPrincipal(given: unknown): (accessKeyId: string | undefined) => boolean {
+  if (given === '*') return () => true;
+  const principal = objectOf(given, 'Invalid principal in policy.');
+  // Services and federated users are never among the callers here.
+  const names = 'AWS' in principal ? wordsOf(principal['AWS'], 'Principal') : [];
+  const keys = names.map((name) => name.slice(name.lastIndexOf('/') + 1));
+  return (accessKeyId) =>
+    keys.some((key) => key === '*' || (accessKeyId !== undefined && key === accessKeyId));
+}
+
+function wordsOf(given: unknown, field: string): string[] {
+  const words: unknown[] = Array.isArray(given) ? given : [given];
+  return words.map((word) => {
+    if (typeof word === 'string' && word !== '') return word;
+    throw s3Error('MalformedPolicy', `Policy has an invalid ${field.toLowerCase()}.`);
+  });
+}
+
+/** `*` for any characters, `?` for one. */
+function wildcard(pattern: string, flags = ''): RegExp {
+  const source = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
+    .replaceAll('*', '[^]*')
+    .replaceAll('?', '[^]');
+  return new RegExp(`^${source}$`, flags);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw s3Error('MalformedPolicy', 'This policy contains invalid Json');
+  }
+}
+
+function objectOf(value: unknown, otherwise: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw s3Error('MalformedPolicy', otherwise);
+  }
+  return { ...value };
+}

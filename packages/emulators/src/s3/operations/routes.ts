@@ -1,0 +1,170 @@
+import {
+  bucketLocation,
+  createBucket,
+  deleteBucket,
+  deleteBucketPolicy,
+  getBucketPolicy,
+  headBucket,
+  listBuckets,
+  putBucketPolicy,
+} from './buckets.ts';
+import { listObjects } from './listing.ts';
+import {
+  abortMultipartUpload,
+  completeMultipartUpload,
+  createMultipartUpload,
+  listMultipartUploads,
+  listParts,
+  uploadPart,
+  uploadPartCopy,
+} from './multipart.ts';
+import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './objects.ts';
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { S3Call } from './s3-call.ts';
+import { s3Error } from '../wire/error.ts';
+import type { S3Request } from '../wire/request.ts';
+
+/** Parts of the API that this server has not. */
+const NOT_IMPLEMENTED: readonly string[] = [
+  'accelerate',
+  'acl',
+  'analytics',
+  'attributes',
+  'cors',
+  'encryption',
+  'intelligent-tiering',
+  'inventory',
+  'legal-hold',
+  'lifecycle',
+  'logging',
+  'metrics',
+  'notification',
+  'object-lock',
+  'ownershipControls',
+  'partNumber',
+  'policyStatus',
+  'publicAccessBlock',
+  'replication',
+  'requestPayment',
+  'restore',
+  'retention',
+  'select',
+  'tagging',
+  'torrent',
+  'versionId',
+  'versioning',
+  'versions',
+  'website',
+];
+
+/** Operations by the names of S3's own API. */
+export type S3Operation =
+  | 'ListBuckets'
+  | 'CreateBucket'
+  | 'HeadBucket'
+  | 'DeleteBucket'
+  | 'GetBucketLocation'
+  | 'GetBucketPolicy'
+  | 'PutBucketPolicy'
+  | 'DeleteBucketPolicy'
+  | 'ListObjects'
+  | 'DeleteObjects'
+  | 'PutObject'
+  | 'GetObject'
+  | 'HeadObject'
+  | 'DeleteObject'
+  | 'CopyObject'
+  | 'CreateMultipartUpload'
+  | 'UploadPart'
+  | 'UploadPartCopy'
+  | 'ListParts'
+  | 'ListMultipartUploads'
+  | 'CompleteMultipartUpload'
+  | 'AbortMultipartUpload';
+
+const operations: Readonly<Record<S3Operation, (call: S3Call) => Promise<HttpAnswer>>> = {
+  ListBuckets: listBuckets,
+  CreateBucket: createBucket,
+  HeadBucket: headBucket,
+  DeleteBucket: deleteBucket,
+  GetBucketLocation: bucketLocation,
+  GetBucketPolicy: getBucketPolicy,
+  PutBucketPolicy: putBucketPolicy,
+  DeleteBucketPolicy: deleteBucketPolicy,
+  ListObjects: listObjects,
+  DeleteObjects: deleteObjects,
+  PutObject: putObject,
+  GetObject: getObject,
+  HeadObject: getObject,
+  DeleteObject: deleteObject,
+  CopyObject: copyObject,
+  CreateMultipartUpload: createMultipartUpload,
+  UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
+  ListParts: listParts,
+  ListMultipartUploads: listMultipartUploads,
+  CompleteMultipartUpload: completeMultipartUpload,
+  AbortMultipartUpload: abortMultipartUpload,
+};
+
+export function runOperation(operation: S3Operation, call: S3Call): Promise<HttpAnswer> {
+  return operations[operation](call);
+}
+
+/** Which operation a request asks for. @throws S3RefusalError MethodNotAllowed, NotImplemented */
+export function operationOf(request: S3Request): S3Operation {
+  const { bucket, key } = request;
+  const found =
+    bucket === '' ? ofService(request) : key === '' ? ofBucket(request) : ofKey(request);
+  const unknown = NOT_IMPLEMENTED.find((name) => request.query.has(name));
+  if (unknown !== undefined && !(unknown === 'partNumber' && found?.startsWith('UploadPart'))) {
+    throw s3Error('NotImplemented', `This server does not implement ?${unknown}.`);
+  }
+  if (found === undefined) throw s3Error('MethodNotAllowed');
+  return found;
+}
+
+function ofService({ method }: S3Request): S3Operation | undefined {
+  return method === 'GET' ? 'ListBuckets' : undefined;
+}
+
+function ofBucket({ method, query }: S3Request): S3Operation | undefined {
+  const isPolicy = query.has('policy');
+  switch (method) {
+    case 'GET':
+      if (isPolicy) return 'GetBucketPolicy';
+      if (query.has('location')) return 'GetBucketLocation';
+      return query.has('uploads') ? 'ListMultipartUploads' : 'ListObjects';
+    case 'HEAD':
+      return 'HeadBucket';
+    case 'PUT':
+      return isPolicy ? 'PutBucketPolicy' : 'CreateBucket';
+    case 'DELETE':
+      return isPolicy ? 'DeleteBucketPolicy' : 'DeleteBucket';
+    case 'POST':
+      return query.has('delete') ? 'DeleteObjects' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function ofKey({ method, query, header }: S3Request): S3Operation | undefined {
+  const isOfUpload = query.has('uploadId');
+  const isCopy = header('x-amz-copy-source') !== undefined;
+  switch (method) {
+    case 'GET':
+      return isOfUpload ? 'ListParts' : 'GetObject';
+    case 'HEAD':
+      return 'HeadObject';
+    case 'PUT':
+      if (isOfUpload) return isCopy ? 'UploadPartCopy' : 'UploadPart';
+      return isCopy ? 'CopyObject' : 'PutObject';
+    case 'DELETE':
+      return isOfUpload ? 'AbortMultipartUpload' : 'DeleteObject';
+    case 'POST':
+      if (query.has('uploads')) return 'CreateMultipartUpload';
+      return isOfUpload ? 'CompleteMultipartUpload' : undefined;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http';
+import { s3Error } from './error.ts';
+
+/** A query as it was sent: names may repeat, and which pairs there were is part of a signature. */
+export interface Query {
+  readonly pairs: readonly (readonly [string, string])[];
+  /** The first value of that name; empty for a name without a value. */
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+}
+
+/** A request, with its path taken apart as it stands: nothing is normalised, `..` is a name like any other. */
+export interface S3Request {
+  readonly method: string;
+  readonly rawPath: string;
+  readonly query: Query;
+  /** Empty for a request to the service itself. */
+  readonly bucket: string;
+  /** Empty for a request to a bucket. */
+  readonly key: string;
+  /** All values of a header, joined as a signature has them. */
+  readonly header: (name: string) => string | undefined;
+  /** Headers that begin with a prefix, without it. */
+  headersUnder(prefix: string): Record<string, string>;
+  /** The body; not reading it to its end leaves the connection alone. */
+  body(): AsyncIterable<Uint8Array>;
+}
+
+const MAX_KEY_BYTES = 1_024;
+
+/**
+ * @param onBytes is told of the body's bytes as they are read.
+ * @throws S3RefusalError for a path that is no UTF-8 in percent encoding, or a key that is too long.
+ */
+export function parseS3Request(
+  message: IncomingMessage,
+  onBytes: (bytes: number) => void,
+): S3Request {
+  const url = message.url ?? '/';
+  const mark = url.indexOf('?');
+  const rawPath = mark === -1 ? url : url.slice(0, mark);
+  const path = decode(rawPath.slice(1));
+  const slash = path.indexOf('/');
+  const key = slash === -1 ? '' : path.slice(slash + 1);
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw s3Error('KeyTooLongError');
+  const headers = new Map<string, string>();
+  for (let at = 0; at + 1 < message.rawHeaders.length; at += 2) {
+    const name = message.rawHeaders[at]?.toLowerCase() ?? '';
+    const value = message.rawHeaders[at + 1] ?? '';
+    const earlier = headers.get(name);
+    headers.set(name, earlier === undefined ? value : `${earlier},${value}`);
+  }
+  return {
+    method: message.method ?? 'GET',
+    rawPath,
+    query: readQuery(mark === -1 ? '' : url.slice(mark + 1)),
+    bucket: slash === -1 ? path : path.slice(0, slash),
+    key,
+    header: (name) => headers.get(name),
+    headersUnder: (prefix) =>
+      Object.fromEntries(
+        [...headers]
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, value]) => [name.slice(prefix.length), value]),
+      ),
+    body: () => piecesOf(message, onBytes),
+  };
+}
+
+async function* piecesOf(
+  message: IncomingMessage,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of message.iterator({ destroyOnReturn: false })) {
+    if (!(piece instanceof Uint8Array)) continue;
+    onBytes(piece.length);
+    yield piece;
+  }
+}
+
+function readQuery(text: string): Query {
+  const pairs = text
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const sign = pair.indexOf('=');
+      const name = sign === -1 ? pair : pair.slice(0, sign);
+      return [decode(name), sign === -1 ? '' : decode(pair.slice(sign + 1))] as const;
+    });
+  const get = (name: string): string | undefined => pairs.find(([each]) => each === name)?.[1];
+  return { pairs, get, has: (name) => get(name) !== undefined };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw s3Error('InvalidURI');
+  }
+}

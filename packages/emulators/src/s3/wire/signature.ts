@@ -1,0 +1,224 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { s3Error } from './error.ts';
+import type { S3Request } from './request.ts';
+
+/** How the client said that its body would come. */
+export type PayloadClaim =
+  | { readonly kind: 'unsigned' }
+  | { readonly kind: 'hashed'; readonly sha256: string }
+  /** In aws-chunked framing; with `chunks` when each chunk is signed. */
+  | { readonly kind: 'framed'; readonly chunks?: ChunkSigner };
+
+/** Signatures of the chunks of one body, each of which depends on the one before. */
+export interface ChunkSigner {
+  ofChunk(sha256: string): string;
+  ofTrailer(sha256: string): string;
+}
+
+/** Who asks, by access key (`undefined`: anonymous), and what body is to come. */
+export interface Caller {
+  readonly accessKeyId: string | undefined;
+  readonly payload: PayloadClaim;
+}
+
+export interface Verifier {
+  readonly secretOf: (accessKeyId: string) => string | undefined;
+  readonly nowMs: () => number;
+}
+
+const ALGORITHM = 'AWS4-HMAC-SHA256';
+/** How far the client's clock may be from the server's. */
+const MAX_SKEW_MS = 15 * 60_000;
+const MAX_EXPIRES_S = 7 * 24 * 3_600;
+
+/** What a signature says about itself, in the header or in the query. */
+interface Claim {
+  readonly accessKeyId: string;
+  /** Date, region, service, `aws4_request`. */
+  readonly scope: readonly string[];
+  readonly signedHeaders: readonly string[];
+  readonly signature: string;
+  /** As `20260102T030405Z`. */
+  readonly stamp: string;
+  /** The body's hash as it went into the signature. */
+  readonly payload: string;
+  readonly isPresigned: boolean;
+}
+
+/** Verifies Signature Version 4. @throws S3RefusalError */
+export function verifySignature(request: S3Request, verifier: Verifier): Caller {
+  const claim = readClaim(request, verifier);
+  if (claim === undefined) {
+    return { accessKeyId: undefined, payload: payloadOf(request.header('x-amz-content-sha256')) };
+  }
+  const secret = verifier.secretOf(claim.accessKeyId);
+  if (secret === undefined) throw s3Error('InvalidAccessKeyId');
+  const scope = claim.scope.join('/');
+  const toSign = [ALGORITHM, claim.stamp, scope, sha256(canonicalRequest(request, claim))];
+  const key = claim.scope.reduce<Buffer | string>(
+    (outer, part) => hmac(outer, part),
+    `AWS4${secret}`,
+  );
+  const expected = hmac(key, toSign.join('\n')).toString('hex');
+  if (!isEqualInConstantTime(expected, claim.signature)) throw s3Error('SignatureDoesNotMatch');
+  const chunks = chunkSigner(key, `${claim.stamp}\n${scope}`, claim.signature);
+  return { accessKeyId: claim.accessKeyId, payload: payloadOf(claim.payload, chunks) };
+}
+
+function readClaim(request: S3Request, { nowMs }: Verifier): Claim | undefined {
+  const authorization = request.header('authorization');
+  if (authorization !== undefined) {
+    const claim = headerClaim(request, authorization);
+    const skewMs = Math.abs(nowMs() - epochMsOf(claim.stamp));
+    if (!(skewMs <= MAX_SKEW_MS)) throw s3Error('RequestTimeTooSkewed');
+    return claim;
+  }
+  if (request.query.get('X-Amz-Algorithm') === undefined) return undefined;
+  const { claim, expiresMs } = queryClaim(request);
+  const ageMs = nowMs() - epochMsOf(claim.stamp);
+  if (!(ageMs >= -MAX_SKEW_MS)) throw s3Error('AccessDenied', 'Request is not valid yet');
+  if (ageMs > expiresMs) throw s3Error('AccessDenied', 'Request has expired');
+  return claim;
+}
+
+function headerClaim(request: S3Request, authorization: string): Claim {
+  const [algorithm, ...rest] = authorization.split(' ');
+  const fields = new Map(
+    rest
+      .join('')
+      .split(',')
+      .map((field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)]),
+  );
+  const stamp = request.header('x-amz-date');
+  const payload = request.header('x-amz-content-sha256');
+  if (payload === undefined) {
+    throw s3Error(
+      'InvalidRequest',
+      'Missing required header for this request: x-amz-content-sha256',
+    );
+  }
+  if (stamp === undefined) throw s3Error('AccessDenied', 'A signed request needs x-amz-date');
+  return {
+    ...credentialOf(fields.get('Credential'), 'AuthorizationHeaderMalformed', algorithm, stamp),
+    signedHeaders: (fields.get('SignedHeaders') ?? '').split(';'),
+    signature: fields.get('Signature') ?? '',
+    stamp,
+    payload,
+    isPresigned: false,
+  };
+}
+
+function queryClaim({ query }: S3Request): { claim: Claim; expiresMs: number } {
+  const malformed = 'AuthorizationQueryParametersError';
+  const stamp = query.get('X-Amz-Date') ?? '';
+  const expiresS = Number(query.get('X-Amz-Expires'));
+  if (!(expiresS >= 1 && expiresS <= MAX_EXPIRES_S)) {
+    throw s3Error(malformed, `X-Amz-Expires must be from 1 to ${MAX_EXPIRES_S}`);
+  }
+  const algorithm = query.get('X-Amz-Algorithm');
+  const claim = {
+    ...credentialOf(query.get('X-Amz-Credential'), malformed, algorithm, stamp),
+    signedHeaders: (query.get('X-Amz-SignedHeaders') ?? '').split(';'),
+    signature: query.get('X-Amz-Signature') ?? '',
+    stamp,
+    payload: query.get('X-Amz-Content-Sha256') ?? 'UNSIGNED-PAYLOAD',
+    isPresigned: true,
+  };
+  return { claim, expiresMs: expiresS * 1_000 };
+}
+
+function credentialOf(
+  credential: string | undefined,
+  malformed: 'AuthorizationHeaderMalformed' | 'AuthorizationQueryParametersError',
+  algorithm: string | undefined,
+  stamp: string,
+): Pick<Claim, 'accessKeyId' | 'scope'> {
+  const parts = credential?.split('/') ?? [];
+  // An access key may itself contain slashes.
+  const scope = parts.splice(-4);
+  const [date, , service, terminator] = scope;
+  const isWhole =
+    algorithm === ALGORITHM &&
+    parts.length > 0 &&
+    service === 's3' &&
+    terminator === 'aws4_request' &&
+    date === stamp.slice(0, 8);
+  if (!isWhole) throw s3Error(malformed);
+  return { accessKeyId: parts.join('/'), scope };
+}
+
+function canonicalRequest(request: S3Request, claim: Claim): string {
+  const query = [...request.query.pairs]
+    .filter(([name]) => !(claim.isPresigned && name === 'X-Amz-Signature'))
+    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .toSorted();
+  const headers = claim.signedHeaders.map((name) => {
+    const value = request.header(name) ?? '';
+    return `${name}:${value.trim().replaceAll(/ +/g, ' ')}\n`;
+  });
+  return [
+    request.method,
+    request.rawPath
+      .split('/')
+      .map((part) => encode(decodeURIComponent(part)))
+      .join('/'),
+    query.join('&'),
+    headers.join(''),
+    claim.signedHeaders.join(';'),
+    claim.payload,
+  ].join('\n');
+}
+
+function payloadOf(claimed: string | undefined, chunks?: ChunkSigner): PayloadClaim {
+  if (claimed === undefined || claimed === 'UNSIGNED-PAYLOAD') return { kind: 'unsigned' };
+  if (claimed === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { kind: 'framed' };
+  if (/^STREAMING-AWS4-HMAC-SHA256-PAYLOAD(?:-TRAILER)?$/.test(claimed)) {
+    return chunks === undefined ? { kind: 'framed' } : { kind: 'framed', chunks };
+  }
+  if (/^[0-9a-f]{64}$/.test(claimed)) return { kind: 'hashed', sha256: claimed };
+  throw s3Error('InvalidArgument', 'x-amz-content-sha256 is neither a hash nor a known word');
+}
+
+export function chunkSigner(
+  key: Buffer | string,
+  stampAndScope: string,
+  seed: string,
+): ChunkSigner {
+  const nothing = sha256('');
+  let previous = seed;
+  const next = (kind: string, ...rest: readonly string[]): string =>
+    (previous = hmac(key, [kind, stampAndScope, previous, ...rest].join('\n')).toString('hex'));
+  return {
+    ofChunk: (hash) => next(`${ALGORITHM}-PAYLOAD`, nothing, hash),
+    ofTrailer: (hash) => next('AWS4-HMAC-SHA256-TRAILER', hash),
+  };
+}
+
+/** Everything but letters, digits, `-`, `_`, `.` and `~`, byte by byte. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (left) => `%${left.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+/** NaN for what is no stamp. */
+function epochMsOf(stamp: string): number {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(stamp) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
+function hmac(key: Buffer | string, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** In the same time wherever they differ. */
+export function isEqualInConstantTime(expected: string, given: string): boolean {
+  const [a, b] = [Buffer.from(expected), Buffer.from(given)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,128 @@
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import {
+  type StorageCall,
+  bucketOf,
+  fieldsOf,
+  isoTime,
+  jsonAnswer,
+  permit,
+  canRead,
+  textIn,
+} from './storage-call.ts';
+import { assertValidBucket } from './key-rules.ts';
+import { supabaseError } from '../error.ts';
+import type { SupabaseBucket } from '../store.ts';
+
+/** A role that may do something to a bucket may do it to every key. */
+const whole = { key: '', absent: 'NoSuchBucket' } as const;
+
+export async function createBucket(exchange: StorageCall): Promise<HttpAnswer> {
+  const fields = await fieldsOf(exchange);
+  const name = textIn(fields, 'name');
+  permit(exchange, 'insert', { ...whole, bucket: name });
+  assertValidBucket(name);
+  const { store, clock } = exchange;
+  const now = Math.trunc(clock.epochMs());
+  const bucket = { createdMs: now, updatedMs: now, ...termsOf(fields, exchange) };
+  if (store.buckets.get(name) !== undefined) throw supabaseError('BucketAlreadyExists');
+  store.buckets.set(name, bucket);
+  return jsonAnswer({ name });
+}
+
+export async function updateBucket(exchange: StorageCall): Promise<HttpAnswer> {
+  const { store, clock, bucket: name } = exchange;
+  permit(exchange, 'update', whole);
+  const fields = await fieldsOf(exchange);
+  const updatedMs = Math.trunc(clock.epochMs());
+  const before = bucketOf(exchange, name);
+  const terms = termsOf(fields, exchange, before);
+  store.buckets.set(name, { ...before, ...terms, updatedMs });
+  return jsonAnswer({ message: 'Successfully updated' });
+}
+
+export async function listBuckets(exchange: StorageCall): Promise<HttpAnswer> {
+  const { store } = exchange;
+  const seen = store.buckets.keys().filter((name) => canRead(exchange, name, ''));
+  return jsonAnswer(seen.map((name) => shown(name, bucketOf(exchange, name))));
+}
+
+export async function getBucket(exchange: StorageCall): Promise<HttpAnswer> {
+  permit(exchange, 'select', whole);
+  return jsonAnswer(shown(exchange.bucket, bucketOf(exchange, exchange.bucket)));
+}
+
+export async function deleteBucket(exchange: StorageCall): Promise<HttpAnswer> {
+  const { store, bucket } = exchange;
+  permit(exchange, 'delete', whole);
+  bucketOf(exchange, bucket);
+  if (store.objects.keys().some((path) => path.startsWith(`${bucket}/`))) {
+    throw supabaseError('ResourceNotEmpty');
+  }
+  store.buckets.delete(bucket);
+  return jsonAnswer({ message: 'Successfully deleted' });
+}
+
+export async function emptyBucket(exchange: StorageCall): Promise<HttpAnswer> {
+  const { store, bucket } = exchange;
+  permit(exchange, 'delete', whole);
+  bucketOf(exchange, bucket);
+  const paths = store.objects.keys().filter((path) => path.startsWith(`${bucket}/`));
+  for (const path of paths) await store.replace(path, undefined);
+  return jsonAnswer({ message: 'Successfully emptied' });
+}
+
+type Terms = Pick<SupabaseBucket, 'isPublic' | 'fileSizeLimit' | 'allowedMimeTypes'>;
+
+/** What a bucket allows; what is not said stays as it was, and null lifts a limit. */
+function termsOf(
+  fields: Readonly<Record<string, unknown>>,
+  { settings }: StorageCall,
+  before: Terms = { isPublic: false, fileSizeLimit: undefined, allowedMimeTypes: undefined },
+): Terms {
+  const { public: isPublic, file_size_limit: limit, allowed_mime_types: types } = fields;
+  const fileSizeLimit = limit === undefined ? before.fileSizeLimit : bytesIn(limit);
+  if ((fileSizeLimit ?? 0) > settings.maxObjectBytes) throw supabaseError('EntityTooLarge');
+  return {
+    isPublic: typeof isPublic === 'boolean' ? isPublic : before.isPublic,
+    fileSizeLimit,
+    allowedMimeTypes: types === undefined ? before.allowedMimeTypes : typesIn(types),
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+function bytesIn(limit: unknown): number | undefined {
+  if (limit === null) return undefined;
+  if (typeof limit === 'number') return Math.trunc(limit);
+  const [, count, unit = ''] =
+    /^(\d+(?:\.\d+)?)(gb|mb|kb|b)$/i.exec(typeof limit === 'string' ? limit : '') ?? [];
+  const factor = UNITS[unit.toUpperCase()];
+  if (count === undefined || factor === undefined) {
+    throw supabaseError(
+      'InvalidRequest',
+      'Invalid file size format, hint: use 20GB / 20MB / 30KB / 3B',
+    );
+  }
+  return Math.trunc(Number(count) * factor);
+}
+
+function typesIn(types: unknown): readonly string[] | undefined {
+  if (types === null) return undefined;
+  if (!Array.isArray(types))
+    throw supabaseError('InvalidParameter', 'allowed_mime_types must be array');
+  return types.map(String);
+}
+
+function shown(name: string, bucket: SupabaseBucket): Readonly<Record<string, unknown>> {
+  return {
+    id: name,
+    name,
+    owner: '',
+    public: bucket.isPublic,
+    type: 'STANDARD',
+    file_size_limit: bucket.fileSizeLimit ?? null,
+    allowed_mime_types: bucket.allowedMimeTypes ?? null,
+    created_at: isoTime(bucket.createdMs),
+    updated_at: isoTime(bucket.updatedMs),
+  };
+}

@@ -1,0 +1,90 @@
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import { parseRange } from '../../serving/range.ts';
+import { spansOf } from '../../s3/store.ts';
+import { type StorageCall, bucketOf, header, isoTime, jsonAnswer, permit } from './storage-call.ts';
+import { supabaseError } from '../error.ts';
+import type { SupabaseObject } from '../store.ts';
+import { pathOf } from './upload.ts';
+
+/** @throws SupabaseRefusalError NoSuchKey */
+export function objectOf({ store, bucket }: StorageCall, key: string): SupabaseObject {
+  const object = store.objects.get(pathOf(bucket, key));
+  if (object === undefined) throw supabaseError('NoSuchKey');
+  return object;
+}
+
+/** An object for a role that may read it. */
+export async function download(exchange: StorageCall): Promise<HttpAnswer> {
+  permit(exchange, 'select');
+  bucketOf(exchange, exchange.bucket);
+  return bodyAnswer(exchange);
+}
+
+/** An object of a public bucket, for everyone. */
+export async function downloadPublic(exchange: StorageCall): Promise<HttpAnswer> {
+  assertPublic(exchange);
+  return bodyAnswer(exchange);
+}
+
+/** What is known of an object. Of a HEAD only the headers of a download are sent. */
+export async function info(exchange: StorageCall): Promise<HttpAnswer> {
+  permit(exchange, 'select');
+  return informed(exchange);
+}
+
+export async function infoPublic(exchange: StorageCall): Promise<HttpAnswer> {
+  assertPublic(exchange);
+  return informed(exchange);
+}
+
+function assertPublic(exchange: StorageCall): void {
+  if (!bucketOf(exchange, exchange.bucket).isPublic) throw supabaseError('NoSuchBucket');
+}
+
+function informed(exchange: StorageCall): HttpAnswer {
+  bucketOf(exchange, exchange.bucket);
+  const object = objectOf(exchange, exchange.key);
+  const metadata: unknown = JSON.parse(object.metadata);
+  return jsonAnswer({
+    id: object.id,
+    name: exchange.key,
+    version: object.version,
+    bucket_id: exchange.bucket,
+    size: object.size,
+    content_type: object.contentType,
+    cache_control: object.cacheControl,
+    etag: object.etag,
+    metadata,
+    last_modified: isoTime(object.updatedMs),
+    created_at: isoTime(object.createdMs),
+  });
+}
+
+/** The answer that carries an object, or the range of it that was asked for. */
+export function bodyAnswer(exchange: StorageCall): HttpAnswer {
+  const { store, method, query, key } = exchange;
+  const object = objectOf(exchange, key);
+  const { size, etag } = object;
+  if (header(exchange, 'if-none-match') === etag) return { status: 304, headers: { etag } };
+  const range = parseRange(header(exchange, 'range'), size);
+  if (range === 'unsatisfiable') throw supabaseError('InvalidRange');
+  const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range;
+  const name = query.get('download');
+  const headers = {
+    'content-type': object.contentType,
+    'content-length': String(last - first + 1),
+    'cache-control': object.cacheControl,
+    'last-modified': new Date(object.updatedMs).toUTCString(),
+    'accept-ranges': 'bytes',
+    etag,
+    ...(range !== 'whole' && { 'content-range': `bytes ${first}-${last}/${size}` }),
+    ...(name !== null && { 'content-disposition': dispositionOf(name) }),
+  };
+  const status = range === 'whole' ? 200 : 206;
+  if (method === 'HEAD') return { status, headers };
+  return { status, headers, body: store.blobs.read(spansOf(object.pieces, first, last)) };
+}
+
+function dispositionOf(name: string): string {
+  return name === '' ? 'attachment;' : `attachment; filename*=UTF-8''${encodeURIComponent(name)};`;
+}

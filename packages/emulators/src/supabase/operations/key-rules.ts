@@ -1,0 +1,31 @@
+import { supabaseError } from '../error.ts';
+
+const CHARACTERS = /^[\w/!.*'() &$@=;:+,?-]*$/;
+const MAX_KEY_CHARACTERS = 1_024;
+const MAX_BUCKET_CHARACTERS = 100;
+/** What file systems take as one name; the real server on its file backend fails beyond it. */
+const MAX_SEGMENT_BYTES = 255;
+
+/** @throws SupabaseRefusalError InvalidKey, or InternalError for what its file backend cannot name. */
+export function assertValidKey(key: string): void {
+  const segments = key.split('/');
+  const isValid =
+    key !== '' &&
+    key.length <= MAX_KEY_CHARACTERS &&
+    CHARACTERS.test(key) &&
+    segments.every((segment) => segment !== '.' && segment !== '..');
+  if (!isValid) throw supabaseError('InvalidKey', `Invalid key: ${key}`);
+  const isNameable = segments.every((segment) => segment.length <= MAX_SEGMENT_BYTES);
+  if (!isNameable) throw supabaseError('InternalError', 'ENAMETOOLONG: name too long');
+}
+
+/** @throws SupabaseRefusalError InvalidBucketName */
+export function assertValidBucket(name: string): void {
+  const isValid =
+    name !== '' &&
+    name.length <= MAX_BUCKET_CHARACTERS &&
+    CHARACTERS.test(name) &&
+    !name.includes('/') &&
+    name.trim() === name;
+  if (!isValid) throw supabaseError('InvalidBucketName');
+}

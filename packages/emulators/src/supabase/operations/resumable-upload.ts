@@ -1,0 +1,217 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { Piece } from '../../s3/store.ts';
+import { ROLES } from '../access.ts';
+import { type StorageCall, bucketOf, header, isUpsert, piecesOf } from './storage-call.ts';
+import { SupabaseError, supabaseError } from '../error.ts';
+import { grantedBy } from './signed-urls.ts';
+import type { SupabaseUpload } from '../store.ts';
+import { assertMimeType, commit, metadataIn, permitUpload } from './upload.ts';
+
+/*
+ * Resumable uploads (TUS 1.0.0: core, creation, creation-with-upload, expiration, termination).
+ *
+ *   POST ──▶ open ──PATCH at its offset──▶ open ... ──last byte──▶ object, upload gone
+ *              │ DELETE ▶ gone
+ *              └ resumableExpiryMs after creation ▶ expired (410)
+ *
+ * What arrives before a connection breaks counts. While one PATCH is under way another is 423.
+ */
+
+const VERSION = '1.0.0';
+const OFFSETS = 'application/offset+octet-stream';
+const always = { 'tus-resumable': VERSION };
+
+/** Uploads that one request is writing to at this moment, by store. */
+const busy = new WeakMap<object, Set<string>>();
+
+export async function describeResumable(exchange: StorageCall): Promise<HttpAnswer> {
+  return {
+    status: 204,
+    headers: {
+      ...always,
+      'tus-version': VERSION,
+      'tus-extension': 'creation,creation-with-upload,expiration,termination',
+      'tus-max-size': String(exchange.settings.maxObjectBytes),
+    },
+  };
+}
+
+export async function createResumable(exchange: StorageCall): Promise<HttpAnswer> {
+  assertVersion(exchange);
+  const words = metadataOf(exchange);
+  const bucket = words.get('bucketName') ?? '';
+  const key = words.get('objectName') ?? '';
+  const named = { ...exchange, bucket, key };
+  const { isOpen: isSigned } = exchange;
+  const signed = isSigned ? grantedBy(named, header(exchange, 'x-signature')) : undefined;
+  const granted = signed?.exchange ?? named;
+  const upsert = signed?.upsert ?? isUpsert(exchange);
+  const length = Number(header(exchange, 'upload-length') ?? Number.NaN);
+  if (!Number.isSafeInteger(length) || length < 0) throw tusError(400, 'Upload-Length is required');
+  permitUpload(granted, upsert);
+  const { maxObjectBytes, resumableExpiryMs } = exchange.settings;
+  const { fileSizeLimit = maxObjectBytes } = bucketOf(granted, bucket);
+  if (length > Math.min(maxObjectBytes, fileSizeLimit)) {
+    throw tusError(413, 'Maximum size exceeded');
+  }
+  const contentType = words.get('contentType') ?? 'application/octet-stream';
+  assertMimeType(granted, contentType);
+  const seconds = words.get('cacheControl') ?? '';
+  const id = Buffer.from(`${bucket}/${key}/${randomUUID()}`).toString('base64url');
+  const upload: SupabaseUpload = {
+    bucket,
+    key,
+    length,
+    isUpsert: upsert,
+    role: granted.role,
+    contentType,
+    cacheControl: /^\d+$/.test(seconds) ? `max-age=${seconds}` : 'no-cache',
+    metadata: metadataIn(words.get('metadata')),
+    expiresMs: Math.trunc(exchange.clock.epochMs()) + resumableExpiryMs,
+    pieces: [],
+  };
+  exchange.store.uploads.set(id, upload);
+  // Behind a gateway it is the gateway's own address that a client can go on with.
+  const { host = '' } = exchange.message.headers;
+  const seenAs = header(exchange, 'x-forwarded-host') ?? host;
+  const prefix = header(exchange, 'x-forwarded-prefix') ?? exchange.prefix;
+  const suffix = isSigned ? '/sign' : '';
+  const location = `http://${seenAs}${prefix}/upload/resumable${suffix}/${id}`;
+  const carries = header(exchange, 'content-type') === OFFSETS;
+  const offset = carries || length === 0 ? await append(exchange, id, upload) : undefined;
+  return { status: 201, headers: { ...stateOf(upload, offset), location } };
+}
+
+export async function headResumable(exchange: StorageCall): Promise<HttpAnswer> {
+  assertVersion(exchange);
+  const { upload } = uploadOf(exchange);
+  const headers = {
+    ...stateOf(upload, offsetOf(upload)),
+    'upload-length': String(upload.length),
+    'cache-control': 'no-store',
+  };
+  return { status: 200, headers };
+}
+
+export async function patchResumable(exchange: StorageCall): Promise<HttpAnswer> {
+  assertVersion(exchange);
+  if (header(exchange, 'content-type') !== OFFSETS) throw tusError(415, 'Invalid Content-Type');
+  const { id, upload } = uploadOf(exchange);
+  if (Number(header(exchange, 'upload-offset') ?? Number.NaN) !== offsetOf(upload)) {
+    throw tusError(409, 'Upload-Offset conflict');
+  }
+  return { status: 204, headers: stateOf(upload, await append(exchange, id, upload)) };
+}
+
+export async function deleteResumable(exchange: StorageCall): Promise<HttpAnswer> {
+  assertVersion(exchange);
+  const { id, upload } = uploadOf(exchange);
+  exchange.store.uploads.delete(id);
+  for (const { blob } of upload.pieces) await exchange.store.blobs.remove(blob);
+  return { status: 204, headers: always };
+}
+
+/** Takes in what comes, keeps what came, and completes the object with the last byte. */
+async function append(exchange: StorageCall, id: string, before: SupabaseUpload): Promise<number> {
+  const { store } = exchange;
+  const locks = busy.get(store) ?? new Set<string>();
+  busy.set(store, locks);
+  if (locks.has(id)) throw tusError(423, 'The resource is locked');
+  locks.add(id);
+  try {
+    const left = before.length - offsetOf(before);
+    let failure: unknown;
+    let isBroken = false;
+    async function* untilBroken(): AsyncGenerator<Uint8Array> {
+      let size = 0;
+      try {
+        for await (const piece of piecesOf(exchange)) {
+          size += piece.length;
+          if (size > left) throw tusError(413, 'Size exceeded');
+          yield piece;
+        }
+      } catch (error) {
+        isBroken = true;
+        failure = error;
+      }
+    }
+    const piece = await store.blobs.write(untilBroken());
+    if (piece.size === 0) await store.blobs.remove(piece.blob);
+    const after = { ...before, pieces: [...before.pieces, ...(piece.size > 0 ? [piece] : [])] };
+    store.uploads.set(id, after);
+    if (isBroken) throw failure;
+    if (offsetOf(after) === after.length) await complete(exchange, id, after);
+    return offsetOf(after);
+  } finally {
+    locks.delete(id);
+  }
+}
+
+async function complete(exchange: StorageCall, id: string, upload: SupabaseUpload): Promise<void> {
+  const { store } = exchange;
+  const { bucket, key, isUpsert: upsert, pieces } = upload;
+  const role = ROLES.find((known) => known === upload.role) ?? 'anon';
+  const md5 = await md5Of(exchange, pieces);
+  store.uploads.delete(id);
+  await commit({ ...exchange, bucket, key, role }, upsert, upload, pieces, md5);
+}
+
+async function md5Of({ store }: StorageCall, pieces: readonly Piece[]): Promise<string> {
+  const md5 = createHash('md5');
+  const spans = pieces.map(({ blob, size }) => ({ blob, first: 0, last: size - 1 }));
+  for await (const piece of store.blobs.read(spans))
+    if (piece instanceof Uint8Array) md5.update(piece);
+  return md5.digest('hex');
+}
+
+/** @throws SupabaseRefusalError 404 for none, 410 for one that has expired. */
+function uploadOf(exchange: StorageCall): { id: string; upload: SupabaseUpload } {
+  const { store, clock, key: id } = exchange;
+  const upload = store.uploads.get(id);
+  if (upload === undefined) throw tusError(404, 'The file for this url was not found');
+  if (upload.expiresMs <= clock.epochMs()) {
+    store.uploads.delete(id);
+    for (const { blob } of upload.pieces) void store.blobs.remove(blob);
+    throw tusError(410, 'The file for this url no longer exists');
+  }
+  const { bucket, key } = upload;
+  if (exchange.isOpen) grantedBy({ ...exchange, bucket, key }, header(exchange, 'x-signature'));
+  else if (exchange.method !== 'HEAD') permitUpload({ ...exchange, bucket, key }, upload.isUpsert);
+  return { id, upload };
+}
+
+function offsetOf({ pieces }: SupabaseUpload): number {
+  return pieces.reduce((sum, { size }) => sum + size, 0);
+}
+
+function stateOf(
+  { expiresMs }: SupabaseUpload,
+  offset: number | undefined,
+): Record<string, string> {
+  return {
+    ...always,
+    'upload-expires': new Date(expiresMs).toUTCString(),
+    ...(offset !== undefined && { 'upload-offset': String(offset) }),
+  };
+}
+
+/** `Upload-Metadata`: names with their values in base64. */
+function metadataOf(exchange: StorageCall): ReadonlyMap<string, string> {
+  const given = header(exchange, 'upload-metadata');
+  if (given === undefined) throw supabaseError('InvalidRequest', 'Metadata header is required');
+  return new Map(
+    given.split(',').map((pair) => {
+      const [name = '', value = ''] = pair.trim().split(' ');
+      return [name, Buffer.from(value, 'base64').toString('utf8')];
+    }),
+  );
+}
+
+function assertVersion(exchange: StorageCall): void {
+  if (header(exchange, 'tus-resumable') !== VERSION) throw tusError(412, 'Tus-Resumable Required');
+}
+
+function tusError(status: number, message: string): SupabaseError {
+  return new SupabaseError(status, 'TusError', message);
+}

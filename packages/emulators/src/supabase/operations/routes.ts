@@ -1,0 +1,114 @@
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import {
+  createBucket,
+  deleteBucket,
+  emptyBucket,
+  getBucket,
+  listBuckets,
+  updateBucket,
+} from './buckets.ts';
+import { type StorageCall, jsonAnswer } from './storage-call.ts';
+import { list, listSecond } from './listing.ts';
+import { copy, move, removeMany, removeOne } from './objects.ts';
+import { download, downloadPublic, info, infoPublic } from './download.ts';
+import {
+  createResumable,
+  deleteResumable,
+  describeResumable,
+  headResumable,
+  patchResumable,
+} from './resumable-upload.ts';
+import {
+  downloadSigned,
+  signDownload,
+  signDownloads,
+  signUpload,
+  uploadSigned,
+} from './signed-urls.ts';
+import { upload } from './upload.ts';
+
+/** What a request asks for. */
+export interface Route {
+  /** As a fault hook sees it. */
+  readonly operation: string;
+  readonly perform: (exchange: StorageCall) => Promise<HttpAnswer>;
+  readonly bucket: string;
+  readonly key: string;
+  /** Whether a token of its own, or none, stands for the caller's. */
+  readonly isOpen: boolean;
+}
+
+type Row = readonly [
+  methods: string,
+  path: string,
+  operation: string,
+  perform: Route['perform'],
+  isOpen?: 'open',
+];
+
+/** `:b` is a bucket; `*` is the rest: a key, or the id of a resumable upload. The first that fits is taken. */
+const ROUTES: readonly Row[] = [
+  ['GET', 'status', 'status', async () => jsonAnswer({}), 'open'],
+  ['GET', 'health', 'status', async () => jsonAnswer({ healthy: true }), 'open'],
+  ['GET', 'bucket', 'listBuckets', listBuckets],
+  ['POST', 'bucket', 'createBucket', createBucket],
+  ['POST', 'bucket/:b/empty', 'emptyBucket', emptyBucket],
+  ['GET', 'bucket/:b', 'getBucket', getBucket],
+  ['PUT', 'bucket/:b', 'updateBucket', updateBucket],
+  ['DELETE', 'bucket/:b', 'deleteBucket', deleteBucket],
+  ['OPTIONS', 'upload/resumable', 'describeResumable', describeResumable, 'open'],
+  ['POST', 'upload/resumable/sign', 'createResumable', createResumable, 'open'],
+  ['POST', 'upload/resumable', 'createResumable', createResumable],
+  ['HEAD', 'upload/resumable/sign/*', 'headResumable', headResumable, 'open'],
+  ['PATCH', 'upload/resumable/sign/*', 'patchResumable', patchResumable, 'open'],
+  ['DELETE', 'upload/resumable/sign/*', 'deleteResumable', deleteResumable, 'open'],
+  ['HEAD', 'upload/resumable/*', 'headResumable', headResumable],
+  ['PATCH', 'upload/resumable/*', 'patchResumable', patchResumable],
+  ['DELETE', 'upload/resumable/*', 'deleteResumable', deleteResumable],
+  ['POST', 'object/list/:b', 'list', list],
+  ['POST', 'object/list-v2/:b', 'listV2', listSecond],
+  ['POST', 'object/copy', 'copy', copy],
+  ['POST', 'object/move', 'move', move],
+  ['POST', 'object/upload/sign/:b/*', 'signUpload', signUpload],
+  ['PUT', 'object/upload/sign/:b/*', 'uploadSigned', uploadSigned, 'open'],
+  ['POST', 'object/sign/:b/*', 'signDownload', signDownload],
+  ['POST', 'object/sign/:b', 'signDownloads', signDownloads],
+  ['GET HEAD', 'object/sign/:b/*', 'downloadSigned', downloadSigned, 'open'],
+  ['GET HEAD', 'object/public/:b/*', 'downloadPublic', downloadPublic, 'open'],
+  ['GET HEAD', 'object/authenticated/:b/*', 'download', download],
+  ['GET', 'object/info/public/:b/*', 'info', infoPublic, 'open'],
+  ['GET', 'object/info/authenticated/:b/*', 'info', info],
+  ['GET', 'object/info/:b/*', 'info', info],
+  ['GET HEAD', 'object/:b/*', 'download', download],
+  ['POST PUT', 'object/:b/*', 'upload', upload],
+  ['DELETE', 'object/:b/*', 'remove', removeOne],
+  ['DELETE', 'object/:b', 'remove', removeMany],
+];
+
+/** `undefined` for a path that is none of the API. */
+export function routeOf(method: string, path: string): Route | undefined {
+  for (const [methods, pattern, operation, perform, open] of ROUTES) {
+    if (!methods.split(' ').includes(method)) continue;
+    const found = fit(pattern.split('/'), path);
+    if (found !== undefined) return { operation, perform, ...found, isOpen: open === 'open' };
+  }
+  return undefined;
+}
+
+function fit(
+  pattern: readonly string[],
+  path: string,
+): { bucket: string; key: string } | undefined {
+  let [rest, bucket] = [path, ''];
+  for (const [at, word] of pattern.entries()) {
+    if (word === '*') return rest === '' ? undefined : { bucket, key: rest };
+    const slash = rest.indexOf('/');
+    const segment = slash === -1 ? rest : rest.slice(0, slash);
+    if (word === ':b' ? segment === '' : segment !== word) return undefined;
+    if (word === ':b') bucket = segment;
+    const isLast = at === pattern.length - 1;
+    if (isLast !== (slash === -1)) return undefined;
+    rest = rest.slice(segment.length + 1);
+  }
+  return { bucket, key: '' };
+}

@@ -1,0 +1,185 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { Piece } from '../../s3/store.ts';
+import {
+  type StorageCall,
+  bucketOf,
+  bytesOf,
+  header,
+  isUpsert,
+  jsonAnswer,
+  permit,
+  piecesOf,
+} from './storage-call.ts';
+import { assertValidKey } from './key-rules.ts';
+import { supabaseError } from '../error.ts';
+import type { SupabaseObject } from '../store.ts';
+
+/** What came with the bytes of an upload. */
+export interface UploadDescription {
+  readonly contentType: string;
+  readonly cacheControl: string;
+  /** As JSON. */
+  readonly metadata: string;
+}
+
+/** Beside the file, a form carries a few short fields. */
+const FORM_BYTES = 1_048_576;
+
+export function pathOf(bucket: string, key: string): string {
+  return `${bucket}/${key}`;
+}
+
+/** Whether an upload to that key may begin. @throws SupabaseRefusalError */
+export function permitUpload(exchange: StorageCall, upsert: boolean): void {
+  const { store, bucket, key } = exchange;
+  assertValidKey(key);
+  bucketOf(exchange, bucket);
+  permit(exchange, 'insert');
+  const existing = store.objects.get(pathOf(bucket, key));
+  if (existing === undefined) return;
+  if (!upsert) throw supabaseError('KeyAlreadyExists');
+  permit(exchange, 'update');
+}
+
+/** An upload by POST; by PUT it replaces, and creates what is not there. */
+export async function upload(exchange: StorageCall): Promise<HttpAnswer> {
+  const { id } = await receive(exchange, exchange.method === 'PUT' || isUpsert(exchange));
+  return jsonAnswer({ Id: id, Key: pathOf(exchange.bucket, exchange.key) });
+}
+
+export async function receive(exchange: StorageCall, upsert: boolean): Promise<SupabaseObject> {
+  permitUpload(exchange, upsert);
+  const contentType = header(exchange, 'content-type') ?? 'application/octet-stream';
+  return contentType.startsWith('multipart/form-data')
+    ? receiveForm(exchange, upsert, contentType)
+    : receiveBody(exchange, upsert, contentType);
+}
+
+async function receiveBody(
+  exchange: StorageCall,
+  upsert: boolean,
+  contentType: string,
+): Promise<SupabaseObject> {
+  const encoded = header(exchange, 'x-metadata');
+  const metadata = metadataIn(encoded && Buffer.from(encoded, 'base64').toString('utf8'));
+  const cacheControl = header(exchange, 'cache-control') ?? 'no-cache';
+  const described = { contentType, cacheControl, metadata };
+  return take(exchange, upsert, described, piecesOf(exchange));
+}
+
+async function receiveForm(
+  exchange: StorageCall,
+  upsert: boolean,
+  contentType: string,
+): Promise<SupabaseObject> {
+  const body = await bytesOf(exchange, limitOf(exchange) + FORM_BYTES);
+  const headers = { 'content-type': contentType };
+  const form = await new Response(new Uint8Array(body), { headers }).formData().catch(() => {
+    throw supabaseError('InvalidRequest', 'The form could not be read');
+  });
+  const file = [...form.values()].find((value) => typeof value !== 'string');
+  if (file === undefined) throw supabaseError('InvalidRequest', 'No content provided');
+  const field = (name: string): string | undefined => {
+    const value = form.get(name);
+    return typeof value === 'string' ? value : undefined;
+  };
+  const seconds = field('cacheControl');
+  const described = {
+    contentType: field('contentType') ?? (file.type || 'application/octet-stream'),
+    cacheControl: seconds === undefined ? 'no-cache' : `max-age=${seconds}`,
+    metadata: metadataIn(field('metadata')),
+  };
+  const bytes = Readable.from([new Uint8Array(await file.arrayBuffer())]);
+  return take(exchange, upsert, described, bytes);
+}
+
+async function take(
+  exchange: StorageCall,
+  upsert: boolean,
+  described: UploadDescription,
+  body: AsyncIterable<Uint8Array>,
+): Promise<SupabaseObject> {
+  assertMimeType(exchange, described.contentType);
+  const limit = limitOf(exchange);
+  if (Number(header(exchange, 'content-length') ?? 0) > limit + FORM_BYTES) {
+    throw supabaseError('EntityTooLarge');
+  }
+  const md5 = createHash('md5');
+  async function* bounded(): AsyncGenerator<Uint8Array> {
+    let size = 0;
+    for await (const piece of body) {
+      size += piece.length;
+      if (size > limit) throw supabaseError('EntityTooLarge');
+      md5.update(piece);
+      yield piece;
+    }
+  }
+  const piece = await exchange.store.blobs.write(bounded());
+  return commit(exchange, upsert, described, [piece], md5.digest('hex'));
+}
+
+/**
+ * Puts an object in its place, whatever was there; without `upsert` only where nothing is. That is decided
+ * here and now, so that of several creates at one time one succeeds.
+ */
+export async function commit(
+  exchange: StorageCall,
+  upsert: boolean,
+  described: UploadDescription,
+  pieces: readonly Piece[],
+  md5: string,
+): Promise<SupabaseObject> {
+  const { store, clock, bucket, key } = exchange;
+  const path = pathOf(bucket, key);
+  const now = Math.trunc(clock.epochMs());
+  try {
+    permitUpload(exchange, upsert);
+  } catch (error) {
+    for (const { blob } of pieces) await store.blobs.remove(blob);
+    throw error;
+  }
+  const before = store.objects.get(path);
+  const object = {
+    ...described,
+    id: before?.id ?? randomUUID(),
+    version: randomUUID(),
+    size: pieces.reduce((sum, { size }) => sum + size, 0),
+    etag: `"${md5}"`,
+    createdMs: before?.createdMs ?? now,
+    updatedMs: now,
+    pieces,
+  };
+  await store.replace(path, object);
+  return object;
+}
+
+/** @throws SupabaseRefusalError InvalidMimeType */
+export function assertMimeType(exchange: StorageCall, contentType: string): void {
+  const { allowedMimeTypes } = bucketOf(exchange, exchange.bucket);
+  const type = contentType.split(';')[0]?.trim() ?? '';
+  const fits = (allowed: string): boolean =>
+    allowed === '*' ||
+    allowed === type ||
+    (allowed.endsWith('/*') && type.startsWith(allowed.slice(0, -1)));
+  if (allowedMimeTypes === undefined || allowedMimeTypes.some(fits)) return;
+  throw supabaseError('InvalidMimeType', `mime type ${contentType} is not supported`);
+}
+
+function limitOf(exchange: StorageCall): number {
+  const { maxStandardUploadBytes, maxObjectBytes } = exchange.settings;
+  const { fileSizeLimit = maxObjectBytes } = bucketOf(exchange, exchange.bucket);
+  return Math.min(maxStandardUploadBytes, maxObjectBytes, fileSizeLimit);
+}
+
+/** What is no JSON object is passed over, as the real server does. */
+export function metadataIn(json: string | undefined): string {
+  try {
+    const value: unknown = JSON.parse(json ?? '');
+    if (typeof value === 'object' && value !== null) return JSON.stringify(value);
+  } catch {
+    return '{}';
+  }
+  return '{}';
+}
