@@ -1,4 +1,4 @@
-import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from './command.ts';
+import { type Check, HAS_NSENTER, HAS_UNSHARE, commandFailure, firstObstacle } from './command.ts';
 import { type Impairment, LINK_INSTEAD } from './impairment.ts';
 
 /** Whether this machine can strike the packets of a server, and if not, why and what to do. */
@@ -12,6 +12,7 @@ const QUEUE_PACKETS = 100_000;
 /** What is tried, in this order. */
 const checks: readonly Check[] = [
   HAS_NSENTER,
+  HAS_UNSHARE,
   {
     command: ['tc', '-V'],
     wayOut: `Install it: 'apt-get install iproute2' (Debian, Ubuntu), 'dnf install iproute-tc' (Fedora, RHEL)`,

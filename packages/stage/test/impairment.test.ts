@@ -29,7 +29,8 @@ test.each([
   ['nsenter', 'util-linux'],
   ['tc', 'iproute2'],
   ['nsenter true', 'Run as root'],
-  ['unshare', 'modprobe sch_netem'],
+  ['unshare', 'util-linux'],
+  ['unshare 1ms', 'modprobe sch_netem'],
 ])('where %s fails, the plan says why and that the way out is %s', async (failing, wayOut) => {
   const [file, last] = failing.split(' ');
   const judged = await planWith((tried, args) => {

@@ -2,6 +2,7 @@ import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commandFailure } from '../command.ts';
 import { StageCannotError } from '../errors.ts';
+import { findOnPath } from './path.ts';
 import type { DiskControl } from '../resources.ts';
 
 const BALLAST = 'holdfast-ballast';
@@ -15,7 +16,11 @@ export async function mountDisk(server: string, path: string, maxBytes: number):
   const options = ['-t', 'tmpfs', '-o', `size=${maxBytes}`];
   const why = await commandFailure('mount', [...options, 'tmpfs', path]);
   if (why === undefined) return;
-  const wayOut = `Run as root on Linux with the right to mount, or leave out 'diskMaxBytes'`;
+  const isThere = (await findOnPath('mount', process.env['PATH'] ?? '')) !== undefined;
+  const need = isThere
+    ? 'Run as root on Linux with the right to mount'
+    : `Install it: 'apt-get install mount'`;
+  const wayOut = `${need}, or leave out 'diskMaxBytes'`;
   throw new StageCannotError(server, 'give it a disk of its own', why, wayOut);
 }
 

@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { commandFailure, firstObstacle } from '../command.ts';
 import { StageCannotError } from '../errors.ts';
 import { listTree } from '../process-tree.ts';
 import type { MemoryControl } from '../resources.ts';
@@ -73,15 +73,21 @@ async function boundSpace(server: string, pid: number, bytes: number | undefined
   // A session that has ended meanwhile.
   if (size === 0) return;
   const space = bytes === undefined ? 'unlimited' : `${size + Math.max(0, bytes - resident)}`;
-  await new Promise<void>((resolve, reject) => {
-    // The soft limit alone: the hard one could not be raised again.
-    execFile('prlimit', ['--pid', String(pid), `--as=${space}:`], (failure) => {
-      if (failure === null) return resolve();
-      const why = `neither a memory cgroup can be made nor prlimit be used (${failure.code})`;
-      const wayOut = `Run as root, install util-linux, or use mode 'docker'`;
-      return reject(new StageCannotError(server, 'bound its memory', why, wayOut, failure));
-    });
-  });
+  // The soft limit alone: the hard one could not be raised again.
+  const seen = await commandFailure('prlimit', ['--pid', String(pid), `--as=${space}:`]);
+  if (seen === undefined) return;
+  const why = `no memory cgroup can be made, and ${seen}`;
+  const wayOut = `Run as root, install util-linux, or use mode 'docker'`;
+  throw new StageCannotError(server, 'bound its memory', why, wayOut);
+}
+
+/** Why an address space cannot be bound here, and what to do about it; `undefined` when it can. */
+export function addressSpaceObstacle(): Promise<{ why: string; wayOut: string } | undefined> {
+  const wayOut = `Install it: 'apt-get install util-linux'`;
+  return firstObstacle(
+    [{ command: ['prlimit', '--pid', String(process.pid), '--as'], wayOut }],
+    undefined,
+  );
 }
 
 /** From /proc/<pid>/status (proc(5)), in bytes. */

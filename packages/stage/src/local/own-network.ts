@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Check, HAS_NSENTER, commandFailure, firstObstacle } from '../command.ts';
+import { type Check, HAS_NSENTER, HAS_UNSHARE, commandFailure, firstObstacle } from '../command.ts';
 import { orAbort } from '../deadline.ts';
 import { StageCannotError } from '../errors.ts';
 import { networkPackets } from '../packets.ts';
@@ -24,6 +24,7 @@ export interface OwnNetwork extends NetworkControl {
 /** What is tried before anything stands. */
 const CHECKS: readonly Check[] = [
   HAS_NSENTER,
+  HAS_UNSHARE,
   { command: ['ip', '-V'], wayOut: `Install it: 'apt-get install iproute2'` },
   { command: ['unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'], wayOut: 'Run as root' },
 ];
