@@ -1,3 +1,4 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -5,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { type PreparedClock, planHostFault, prepareClock } from '@holdfast/faults';
+import { obstacleTo, testUnless } from './test-unless.ts';
 
 const HOUR_MS = 3_600_000;
 /** How far apart two readings may be taken on a machine that is busy. */
@@ -24,17 +26,7 @@ afterEach(() => {
   }
 });
 
-/** A clock; `undefined` on a machine that says why it has none, which is then all there is to see. */
-async function clockHere(): Promise<PreparedClock | undefined> {
-  const plan = await planHostFault('clock');
-  if (plan.available) return prepareClock();
-  expect(plan.reason).toMatch(/C compiler|Linux|cc /);
-  await expect(prepareClock()).rejects.toMatchObject({
-    code: 'HOST_FAULT_UNAVAILABLE',
-    message: expect.stringContaining(plan.reason),
-  });
-  return undefined;
-}
+const onClock = testUnless(await obstacleTo('clock'));
 
 const READER = `
   process.stdin.on('data', () => console.log(Date.now() + ' ' + Math.round(performance.now())));
@@ -48,13 +40,12 @@ interface Reader {
   readonly monotonicMs: () => Promise<number>;
 }
 
-/** Lets a process read the clock, where there is one; both are gone afterwards. */
+/** Lets a process read the clock; both are gone afterwards. */
 async function withReader(
   environmentOf: (clock: PreparedClock) => Readonly<Record<string, string>>,
   work: (clock: PreparedClock, reader: Reader) => Promise<void>,
 ): Promise<void> {
-  const clock = await clockHere();
-  if (clock === undefined) return;
+  const clock = await prepareClock();
   const child = spawn(process.execPath, ['-e', READER], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '', ...environmentOf(clock) },
@@ -84,25 +75,28 @@ async function withReader(
 
 const moved = (clock: PreparedClock): Readonly<Record<string, string>> => clock.environment;
 
-test('the clock of a process that runs is moved forward and back, and the machine keeps its own', async () => {
-  await withReader(moved, async (clock, { child, aheadMs, monotonicMs }) => {
-    expect(await clock.isReadBy(child.pid ?? 0)).toBe(true);
-    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-    await clock.step(2 * HOUR_MS);
-    expect(Math.abs((await aheadMs()) - 2 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
-    await clock.step(-5 * HOUR_MS);
-    expect(clock.offsetMs).toBe(-3 * HOUR_MS);
-    expect(Math.abs((await aheadMs()) + 3 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
-    expect(await monotonicMs()).toBeLessThan(HOUR_MS);
-    await clock.heal();
-    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-    await clock.step(HOUR_MS);
-    await clock.close();
-    expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-  });
-});
+onClock(
+  'the clock of a process that runs is moved forward and back, and the machine keeps its own',
+  async () => {
+    await withReader(moved, async (clock, { child, aheadMs, monotonicMs }) => {
+      expect(await clock.isReadBy(child.pid ?? 0)).toBe(true);
+      expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+      await clock.step(2 * HOUR_MS);
+      expect(Math.abs((await aheadMs()) - 2 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
+      await clock.step(-5 * HOUR_MS);
+      expect(clock.offsetMs).toBe(-3 * HOUR_MS);
+      expect(Math.abs((await aheadMs()) + 3 * HOUR_MS)).toBeLessThan(TOLERANCE_MS);
+      expect(await monotonicMs()).toBeLessThan(HOUR_MS);
+      await clock.heal();
+      expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+      await clock.step(HOUR_MS);
+      await clock.close();
+      expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+    });
+  },
+);
 
-test('steps that are no whole seconds carry and borrow, each way', async () => {
+onClock('steps that are no whole seconds carry and borrow, each way', async () => {
   await withReader(moved, async (clock, { aheadMs }) => {
     for (const byMs of [1, 999, -1_999, 500, -500, 999_999_999, -999_999_998]) {
       await clock.step(byMs);
@@ -111,19 +105,21 @@ test('steps that are no whole seconds carry and borrow, each way', async () => {
   });
 });
 
-test('a process started without its variables does not read it, and is known not to', async () => {
-  await withReader(
-    () => ({}),
-    async (clock, { child, aheadMs }) => {
-      await clock.step(HOUR_MS);
-      expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
-      expect(await clock.isReadBy(child.pid ?? 0)).toBe(false);
-    },
-  );
-});
+onClock(
+  'a process started without its variables does not read it, and is known not to',
+  async () => {
+    await withReader(
+      () => ({}),
+      async (clock, { child, aheadMs }) => {
+        await clock.step(HOUR_MS);
+        expect(Math.abs(await aheadMs())).toBeLessThan(TOLERANCE_MS);
+        expect(await clock.isReadBy(child.pid ?? 0)).toBe(false);
+      },
+    );
+  },
+);
 
-test('a closed clock moves no more, leaves nothing on the disk, and closes twice', async () => {
-  if (!(await planHostFault('clock')).available) return;
+onClock('a closed clock moves no more, leaves nothing on the disk, and closes twice', async () => {
   const directory = await mkdtemp(join(folder, 'closed-'));
   const clock = await prepareClock({ directory });
   expect(await readdir(directory)).toHaveLength(1);
@@ -134,24 +130,26 @@ test('a closed clock moves no more, leaves nothing on the disk, and closes twice
   await expect(clock.step(1)).rejects.toMatchObject({ code: 'FAULTS_CLOCK_CLOSED' });
 });
 
-test('a step that is no whole number of milliseconds, or leads out of a century, is refused', async () => {
-  const clock = await clockHere();
-  if (clock === undefined) return;
-  try {
-    const given: { step(byMs: unknown): Promise<void> } = clock;
-    for (const byMs of [Number.NaN, 0.5, '5', undefined, 1e15]) {
-      await expect(given.step(byMs)).rejects.toMatchObject({
-        code: 'INVALID_OPTION',
-        field: 'byMs',
-      });
+onClock(
+  'a step that is no whole number of milliseconds, or leads out of a century, is refused',
+  async () => {
+    const clock = await prepareClock();
+    try {
+      const given: { step(byMs: unknown): Promise<void> } = clock;
+      for (const byMs of [Number.NaN, 0.5, '5', undefined, 1e15]) {
+        await expect(given.step(byMs)).rejects.toMatchObject({
+          code: 'INVALID_OPTION',
+          field: 'byMs',
+        });
+      }
+      await clock.step(3e12);
+      await expect(clock.step(3e12)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+      expect(clock.offsetMs).toBe(3e12);
+    } finally {
+      await clock.close();
     }
-    await clock.step(3e12);
-    await expect(clock.step(3e12)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
-    expect(clock.offsetMs).toBe(3e12);
-  } finally {
-    await clock.close();
-  }
-});
+  },
+);
 
 test('a static program, one that is not there, and a step without a compiler are refused with the reason', async () => {
   // The header of a program of 64 bits whose only segment is loaded and names no dynamic linker.

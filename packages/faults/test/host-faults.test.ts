@@ -1,15 +1,15 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
 import { fate, openBench, quiet, read } from './servers.ts';
+import { obstacleTo, testUnless } from './test-unless.ts';
 
-const NOBODY = 65_534;
 const kinds: HostFaultKind[] = ['connectHang', 'partition', 'fullDisk', 'descriptors', 'clock'];
 
 test.each(kinds)(
@@ -44,41 +44,6 @@ test('on a machine without the programs each plan names the one that is missing'
   }
 });
 
-/** Whether everybody may read a file: an unprivileged user starts there. */
-async function isOpenToAll(file: string): Promise<boolean> {
-  for (let path = file; path !== dirname(path); path = dirname(path)) {
-    if (((await stat(path)).mode & 0o5) !== 0o5) return false;
-  }
-  return true;
-}
-
-test('what is planned for an unprivileged user comes to pass, and what is not is refused for the reason planned', async () => {
-  const runner = join(import.meta.dirname, 'host-plan-runner.ts');
-  const isOther =
-    process.getuid?.() === 0 &&
-    (await isOpenToAll(import.meta.dirname)) &&
-    (await isOpenToAll(process.execPath));
-  const cache = await mkdtemp(join(tmpdir(), 'holdfast-plan-'));
-  await chmod(cache, 0o777);
-  try {
-    const child = spawn(process.execPath, [runner], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: '', HOME: cache, XDG_CACHE_HOME: cache },
-      ...(isOther ? { uid: NOBODY, gid: NOBODY } : {}),
-    });
-    const told: Record<string, { planned: string; came: string; user: number }> = JSON.parse(
-      await text(child.stdout),
-    );
-    expect(Object.keys(told)).toEqual(kinds);
-    for (const { planned, came, user } of Object.values(told)) {
-      expect(came).toContain(planned);
-      expect(user).toBe(isOther ? NOBODY : process.getuid?.());
-    }
-  } finally {
-    await rm(cache, { recursive: true });
-  }
-}, 60_000);
-
 test('a fault that is not known is refused', async () => {
   const given: { plan(kind: string): Promise<unknown> } = { plan: planHostFault };
   await expect(given.plan('meteor')).rejects.toMatchObject({
@@ -87,48 +52,46 @@ test('a fault that is not known is refused', async () => {
   });
 });
 
-/** What a machine that cannot do it says; then there is nothing more to see. */
-async function refusedWith(kind: HostFaultKind, attempt: () => Promise<unknown>): Promise<boolean> {
-  const plan = await planHostFault(kind);
-  if (plan.available) return false;
-  await expect(attempt()).rejects.toMatchObject({ code: 'HOST_FAULT_UNAVAILABLE', kind });
-  return true;
-}
+const onHang = testUnless(await obstacleTo('connectHang'));
+const onDescriptors = testUnless(await obstacleTo('descriptors'));
+const onPartition = testUnless(await obstacleTo('partition'));
+const onFullDisk = testUnless(await obstacleTo('fullDisk'));
 
-test('connects hang at an address that has not moved, and go through when it is healed', async () => {
-  const bench = await openBench();
-  const { proxy } = bench;
-  try {
-    const open = await bench.dial();
-    if (await refusedWith('connectHang', () => proxy.hangConnects())) return;
-    await proxy.hangConnects();
-    proxy.faults.set('latency', { latencyMs: 1 });
-    const hanging = Array.from({ length: 5 }, () => connect(proxy.port, proxy.host));
-    await quiet();
-    open.write('lives on');
-    expect(String(await read(open, 8))).toBe('lives on');
-    expect(hanging.every((socket) => socket.connecting)).toBe(true);
-    const { port } = proxy;
-    const connected = hanging.map((socket) => once(socket, 'connect'));
-    await proxy.heal();
-    // Each SYN is sent again by the client's own system: after a second, three, seven.
-    await Promise.all(connected);
-    expect(proxy.port).toBe(port);
-    for (const socket of hanging) {
-      socket.write('through');
-      expect(String(await read(socket, 7))).toBe('through');
-      socket.destroy();
+onHang(
+  'connects hang at an address that has not moved, and go through when it is healed',
+  async () => {
+    const bench = await openBench();
+    const { proxy } = bench;
+    try {
+      const open = await bench.dial();
+      await proxy.hangConnects();
+      proxy.faults.set('latency', { latencyMs: 1 });
+      const hanging = Array.from({ length: 5 }, () => connect(proxy.port, proxy.host));
+      await quiet();
+      open.write('lives on');
+      expect(String(await read(open, 8))).toBe('lives on');
+      expect(hanging.every((socket) => socket.connecting)).toBe(true);
+      const { port } = proxy;
+      const connected = hanging.map((socket) => once(socket, 'connect'));
+      await proxy.heal();
+      // Each SYN is sent again by the client's own system: after a second, three, seven.
+      await Promise.all(connected);
+      expect(proxy.port).toBe(port);
+      for (const socket of hanging) {
+        socket.write('through');
+        expect(String(await read(socket, 7))).toBe('through');
+        socket.destroy();
+      }
+    } finally {
+      await bench.close();
     }
-  } finally {
-    await bench.close();
-  }
-});
+  },
+);
 
-test('a proxy that hangs refuses when it goes down, and closes without a rest', async () => {
+onHang('a proxy that hangs refuses when it goes down, and closes without a rest', async () => {
   const bench = await openBench();
   const { proxy } = bench;
   try {
-    if (await refusedWith('connectHang', () => proxy.hangConnects())) return;
     await proxy.hangConnects();
     proxy.faults.set('down');
     while ((await fate(connect(proxy.port, proxy.host))) !== 'ECONNREFUSED') await quiet();
@@ -149,7 +112,7 @@ const HOLDER = `
   console.log('ready');
 `;
 
-test('a process that runs is out of descriptors, and has them back', async () => {
+onDescriptors('a process that runs is out of descriptors, and has them back', async () => {
   const holder = spawn(process.execPath, ['-e', HOLDER], { stdio: ['pipe', 'pipe', 'inherit'] });
   const { pid = 0, stdin, stdout } = holder;
   const said = async (): Promise<string> => String((await once(stdout, 'data'))[0]).trim();
@@ -160,7 +123,6 @@ test('a process that runs is out of descriptors, and has them back', async () =>
   };
   try {
     expect(await said()).toBe('ready');
-    if (await refusedWith('descriptors', () => limitDescriptors({ pid, maxOpen: 3 }))) return;
     const limits = (): Promise<string> => readFile(`/proc/${pid}/limits`, 'utf8');
     const before = await limits();
     const undo = await limitDescriptors({ pid, maxOpen: 3 });
@@ -187,31 +149,33 @@ const ASK = `
   socket.on('error', (error) => { console.log(error.code); process.exit(); });
 `;
 
-test('a server in a sandbox is cut off both ways, one way, by RST and as unreachable', async () => {
-  if (await refusedWith('partition', () => openSandbox())) return;
-  await using sandbox = await openSandbox();
-  const start = (code: string) => {
-    const child = sandbox.spawn(process.execPath, ['-e', code], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    return once(child.stdout ?? child, 'data').then(([bytes]) => String(bytes).trim());
-  };
-  expect(await start(ECHO)).toBe('listening');
-  expect(await start(ASK)).toBe('answer');
-  const cases = [
-    [{ kind: 'drop' }, 'connect hangs'],
-    [{ kind: 'drop', direction: 'toClient' }, 'connect hangs'],
-    [{ kind: 'reset', direction: 'toServer' }, 'ECONNREFUSED'],
-    [{ kind: 'unreachable', direction: 'toServer' }, 'EHOSTUNREACH'],
-  ] as const;
-  for (const [options, felt] of cases) {
-    const heal = await sandbox.partition({ port: 7_000, ...options });
-    expect(await start(ASK)).toBe(felt);
-    await heal();
+onPartition(
+  'a server in a sandbox is cut off both ways, one way, by RST and as unreachable',
+  async () => {
+    await using sandbox = await openSandbox();
+    const start = (code: string) => {
+      const child = sandbox.spawn(process.execPath, ['-e', code], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      return once(child.stdout ?? child, 'data').then(([bytes]) => String(bytes).trim());
+    };
+    expect(await start(ECHO)).toBe('listening');
     expect(await start(ASK)).toBe('answer');
-  }
-  await expect(sandbox.partition({ port: 0 })).rejects.toMatchObject({ field: 'port' });
-});
+    const cases = [
+      [{ kind: 'drop' }, 'connect hangs'],
+      [{ kind: 'drop', direction: 'toClient' }, 'connect hangs'],
+      [{ kind: 'reset', direction: 'toServer' }, 'ECONNREFUSED'],
+      [{ kind: 'unreachable', direction: 'toServer' }, 'EHOSTUNREACH'],
+    ] as const;
+    for (const [options, felt] of cases) {
+      const heal = await sandbox.partition({ port: 7_000, ...options });
+      expect(await start(ASK)).toBe(felt);
+      await heal();
+      expect(await start(ASK)).toBe('answer');
+    }
+    await expect(sandbox.partition({ port: 0 })).rejects.toMatchObject({ field: 'port' });
+  },
+);
 
 const WRITE = `
   const { writeFileSync } = require('node:fs');
@@ -219,10 +183,8 @@ const WRITE = `
   catch (error) { console.log(error.code); }
 `;
 
-test('the disk of a sandbox is full, and has room again', async () => {
-  const attempt = () => openSandbox({ diskMaxBytes: 1_048_576 });
-  if (await refusedWith('fullDisk', attempt)) return;
-  await using sandbox = await attempt();
+onFullDisk('the disk of a sandbox is full, and has room again', async () => {
+  await using sandbox = await openSandbox({ diskMaxBytes: 1_048_576 });
   const write = async (): Promise<string> => {
     const child = sandbox.spawn(process.execPath, ['-e', WRITE, sandbox.directory], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -10,7 +10,10 @@ import {
   prepareClock,
 } from '@holdfast/faults';
 
-const attempts: Readonly<Record<HostFaultKind, () => Promise<void>>> = {
+/** What is tried: each fault, and two at once. */
+export type Attempt = HostFaultKind | 'partition beside a disk';
+
+const attempts: Readonly<Record<Attempt, () => Promise<void>>> = {
   async connectHang() {
     await using proxy = await createFaultProxy({ target: { port: 9 } });
     await proxy.hangConnects();
@@ -18,6 +21,11 @@ const attempts: Readonly<Record<HostFaultKind, () => Promise<void>>> = {
   },
   async partition() {
     await using sandbox = await openSandbox();
+    const join = await sandbox.partition({ port: 7_000 });
+    await join();
+  },
+  async 'partition beside a disk'() {
+    await using sandbox = await openSandbox({ diskMaxBytes: 65_536 });
     const join = await sandbox.partition({ port: 7_000 });
     await join();
   },
@@ -43,13 +51,41 @@ const attempts: Readonly<Record<HostFaultKind, () => Promise<void>>> = {
   },
 };
 
-const told: Record<string, { planned: string; came: string; user: number | undefined }> = {};
-for (const kind of ['connectHang', 'partition', 'fullDisk', 'descriptors', 'clock'] as const) {
-  const plan = await planHostFault(kind);
-  const came = await attempts[kind]().then(
-    () => 'done',
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
-  );
-  told[kind] = { planned: plan.available ? 'done' : plan.reason, came, user: process.getuid?.() };
+/** What was planned, and what came of it: `done`, or the message and the code of the error. */
+export interface Told {
+  readonly attempt: Attempt;
+  readonly planned: string;
+  readonly came: string;
+  readonly code?: unknown;
+  readonly user: number | undefined;
 }
-process.stdout.write(JSON.stringify(told));
+
+async function planned(kinds: readonly HostFaultKind[]): Promise<string> {
+  for (const kind of kinds) {
+    const plan = await planHostFault(kind);
+    if (!plan.available) return plan.reason;
+  }
+  return 'done';
+}
+
+async function tell(attempt: Attempt, kinds: readonly HostFaultKind[]): Promise<Told> {
+  const told = { attempt, planned: await planned(kinds), user: process.getuid?.() };
+  try {
+    await attempts[attempt]();
+    return { ...told, came: 'done' };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return { ...told, came: String(error), code };
+  }
+}
+
+process.stdout.write(
+  JSON.stringify([
+    await tell('connectHang', ['connectHang']),
+    await tell('partition', ['partition']),
+    await tell('partition beside a disk', ['fullDisk', 'partition']),
+    await tell('fullDisk', ['fullDisk']),
+    await tell('descriptors', ['descriptors']),
+    await tell('clock', ['clock']),
+  ]),
+);

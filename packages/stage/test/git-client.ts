@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { locateGit } from '../src/servers/emulated/locate-git.ts';
 
 /** How a call of git went. */
 export interface GitOutcome {
@@ -21,6 +22,9 @@ export interface GitClient {
   commit(folder: string, file: string, content: string | Buffer): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Why there can be no git remote on this machine; `undefined` when there can. */
+export const gitObstacle = await locateGit(process.env).then(() => undefined, String);
 
 export async function openGitClient(): Promise<GitClient> {
   const home = await mkdtemp(join(tmpdir(), 'holdfast-git-client-'));

@@ -29,8 +29,9 @@ test.each([
   ['nsenter', 'util-linux'],
   ['tc', 'iproute2'],
   ['nsenter true', 'Run as root'],
-  ['unshare', 'modprobe sch_netem'],
-])('where %s fails, the plan says why and that the way out is %s', async (failing, remedy) => {
+  ['unshare', 'util-linux'],
+  ['unshare 1ms', 'modprobe sch_netem'],
+])('where %s fails, the plan says reason and that the way out is %s', async (failing, remedy) => {
   const [file, last] = failing.split(' ');
   const judged = await checkNetem((tried, args) => {
     const fails = tried === file && (last === undefined || args.at(-1) === last);

@@ -80,10 +80,14 @@ if (obstacle === undefined) {
 test.each([
   ['nsenter', 'util-linux'],
   ['ip', 'iproute2'],
-  ['unshare', 'Run as root'],
-])('where %s fails, it is said why, and that the way out is %s', async (failing, remedy) => {
-  const failureOf = (file: string): Promise<string | undefined> =>
-    Promise.resolve(file === failing ? 'seen' : undefined);
+  ['unshare', 'util-linux'],
+  ['unshare up', 'Run as root'],
+])('where %s fails, it is said reason, and that the way out is %s', async (failing, remedy) => {
+  const [program, last] = failing.split(' ');
+  const failureOf = (file: string, args: readonly string[]): Promise<string | undefined> =>
+    Promise.resolve(
+      file === program && (last === undefined || args.at(-1) === last) ? 'seen' : undefined,
+    );
   expect(await checkNetworkNamespace(undefined, failureOf)).toEqual({
     reason: 'seen',
     remedy: expect.stringContaining(remedy),

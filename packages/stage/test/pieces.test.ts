@@ -1,9 +1,12 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { type Random, seededRandom } from '@holdfast/foundation';
+import { commandFailure } from '../src/system/command.ts';
+import { testUnless } from './test-unless.ts';
 import { joinFrames } from '../src/runtime/docker/container-lifecycle.ts';
 import { imageOf } from '../src/images.ts';
 import { type ReservedPort, reservePorts } from '../src/system/ports.ts';
@@ -64,32 +67,35 @@ test('a port somebody listens on is not reserved, and lies outside those of outg
   }
 });
 
-const readers: readonly (readonly [string, ReadProcess])[] = [
-  ['/proc', readProcFs],
-  ['ps', readPs],
+const noPs = await commandFailure('ps', ['-p', String(process.pid)]);
+const readers: readonly (readonly [string, ReadProcess, string | undefined])[] = [
+  ['/proc', readProcFs, undefined],
+  ['ps', readPs, noPs],
 ];
 
-test.each(readers)(
-  '%s tells a process from its successor, frozen from running, and gone',
-  async (_, read) => {
-    const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
-    try {
-      const pid = child.pid ?? 0;
-      const born = read(pid);
-      expect(born).toMatchObject({ frozen: false, birth: expect.stringMatching(/\d/) });
-      child.kill('SIGSTOP');
-      while (read(pid)?.frozen === false) await new Promise(setImmediate);
-      expect(read(pid)).toEqual({ birth: born?.startTime, frozen: true });
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      expect(read(pid)).toBeUndefined();
-    } finally {
-      child.kill('SIGKILL');
-    }
-  },
-);
+for (const [name, read, obstacle] of readers) {
+  testUnless(obstacle)(
+    `${name} tells a process from its successor, frozen from running, and gone`,
+    async () => {
+      const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+      try {
+        const pid = child.pid ?? 0;
+        const born = read(pid);
+        expect(born).toMatchObject({ frozen: false, birth: expect.stringMatching(/\d/) });
+        child.kill('SIGSTOP');
+        while (read(pid)?.frozen === false) await new Promise(setImmediate);
+        expect(read(pid)).toEqual({ birth: born?.startTime, frozen: true });
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+        expect(read(pid)).toBeUndefined();
+      } finally {
+        child.kill('SIGKILL');
+      }
+    },
+  );
+}
 
 test('what is guarded and not released is left to the watchdog, a line cut off at the end is not', () => {
   const directory = { type: 'directory', path: '/tmp/a' } as const;

@@ -1,10 +1,11 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
-import { createLocalMemory } from '../src/runtime/local/memory.ts';
+import { addressSpaceObstacle, createLocalMemory } from '../src/runtime/local/memory.ts';
 import { mountDisk, unmount } from '../src/limits/disk.ts';
 import { createServerLimits } from '../src/limits/server-limits.ts';
 import { createRestarts } from '../src/handle/restarts.ts';
@@ -12,6 +13,7 @@ import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
+import { testUnless } from './test-unless.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 const MEGABYTE = 1_048_576;
@@ -138,35 +140,41 @@ const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line
   try { Buffer.alloc(Number(line) * ${MEGABYTE}); console.log('given'); } catch { console.log('refused'); }
 });`;
 
-test('where no control group can be made, memory beyond the bound is refused until that is lifted', async () => {
-  const child = spawn(process.execPath, ['-e', HUNGRY], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const ask = async (megabytes: number): Promise<unknown> => {
-    child.stdin.write(`${megabytes}\n`);
-    return (await lines.next()).value;
-  };
-  try {
-    const watchdog = {
-      guard: () => () => undefined,
-      ready: () => undefined,
-      close: () => Promise.resolve(),
+const noBound = await addressSpaceObstacle();
+const onAddressSpace = testUnless(noBound && `${noBound.reason}. ${noBound.remedy}`);
+
+onAddressSpace(
+  'where no control group can be made, memory beyond the bound is refused until that is lifted',
+  async () => {
+    const child = spawn(process.execPath, ['-e', HUNGRY], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const ask = async (megabytes: number): Promise<unknown> => {
+      child.stdin.write(`${megabytes}\n`);
+      return (await lines.next()).value;
     };
-    const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
-    const memory = createLocalMemory('child', 'none', watchdog, noGroup);
-    const { signal } = new AbortController();
-    expect(await ask(1)).toBe('given');
-    await memory.launched(child.pid ?? 0);
-    const used = await memory.usedBytes(signal);
-    expect(used).toBeGreaterThan(MEGABYTE);
-    await memory.limit(used + 32 * MEGABYTE, signal);
-    expect(await ask(500)).toBe('refused');
-    await memory.limit(undefined, signal);
-    expect(await ask(500)).toBe('given');
-    await memory.cleanUp();
-  } finally {
-    child.kill('SIGKILL');
-  }
-});
+    try {
+      const watchdog = {
+        guard: () => () => undefined,
+        ready: () => undefined,
+        close: () => Promise.resolve(),
+      };
+      const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
+      const memory = createLocalMemory('child', 'none', watchdog, noGroup);
+      const { signal } = new AbortController();
+      expect(await ask(1)).toBe('given');
+      await memory.launched(child.pid ?? 0);
+      const used = await memory.usedBytes(signal);
+      expect(used).toBeGreaterThan(MEGABYTE);
+      await memory.limit(used + 32 * MEGABYTE, signal);
+      expect(await ask(500)).toBe('refused');
+      await memory.limit(undefined, signal);
+      expect(await ask(500)).toBe('given');
+      await memory.cleanUp();
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
 
 test('where nothing bounds memory, it is said so', async () => {
   const squeeze = createServerLimits('redis', {

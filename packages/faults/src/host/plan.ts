@@ -1,5 +1,6 @@
+import { tmpdir } from 'node:os';
 import { HoldfastError, InvalidOptionError, isHoldfastError } from '@holdfast/foundation';
-import { clockLibrary } from './clock-library.ts';
+import { clockLibrary, findOnPath } from './clock-library.ts';
 import { run } from './command.ts';
 import { preloadObstacle } from './preloadable.ts';
 
@@ -13,7 +14,7 @@ export type HostPlan =
 
 /** This machine cannot do it; nothing was started. */
 export class HostFaultUnavailableError extends HoldfastError {
-  readonly code = 'HOST_FAULT_UNAVAILABLE';
+  readonly code = 'FAULTS_HOST_FAULT_UNAVAILABLE';
   readonly kind: HostFaultKind;
 
   constructor(kind: HostFaultKind, reason: string) {
@@ -22,25 +23,50 @@ export class HostFaultUnavailableError extends HoldfastError {
   }
 }
 
-/** How a namespace of one's own is entered: an own network, own mounts, root in it and nowhere else. */
-export const NAMESPACE = ['unshare', '-Urnm'] as const;
+/** What a fault takes. */
+interface Demand {
+  /** Programs on PATH. */
+  readonly programs: readonly (keyof typeof PACKAGES)[];
+  /** Commands that are tried, and must succeed. */
+  readonly commands: readonly (readonly string[])[];
+}
+
+/** The optional programs, and what Debian and Ubuntu call the package of each. */
+const PACKAGES = {
+  ip: 'iproute2',
+  iptables: 'iptables',
+  mount: 'mount',
+  nsenter: 'util-linux',
+  prlimit: 'util-linux',
+  setpriv: 'util-linux',
+  unshare: 'util-linux',
+} as const;
+/** How namespaces of one's own are entered: own mounts, root in there and nowhere else. */
+export const NAMESPACE = ['unshare', '-Urm'] as const;
+/** The same with an own network. */
+export const NETWORK_NAMESPACE = ['unshare', '-Urnm'] as const;
 const OUR_LOCK = 'XTABLES_LOCKFILE=/dev/null';
 
-/** What is tried before: commands that must succeed. */
-const checks: Readonly<Record<HostFaultKind, readonly (readonly string[])[]>> = {
-  connectHang: [['setpriv', '--pdeathsig', 'KILL', 'true']],
-  partition: [
-    [...NAMESPACE, 'nsenter', '--version'],
-    [...NAMESPACE, 'ip', 'link', 'set', 'lo', 'up'],
-    [...NAMESPACE, 'env', OUR_LOCK, 'iptables', '-S'],
-  ],
-  fullDisk: [
-    [...NAMESPACE, 'nsenter', '--version'],
-    [...NAMESPACE, 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', '/mnt'],
-  ],
-  descriptors: [['prlimit', '--pid', String(process.pid), '--nofile']],
+const OWN_NETWORK: Demand = {
+  programs: ['unshare', 'nsenter', 'ip'],
+  commands: [[...NETWORK_NAMESPACE, 'ip', 'link', 'set', 'lo', 'up']],
+};
+const demands: Readonly<Record<HostFaultKind, Demand>> = {
+  connectHang: { programs: ['setpriv'], commands: [['setpriv', '--pdeathsig', 'KILL', 'true']] },
+  partition: {
+    programs: [...OWN_NETWORK.programs, 'iptables'],
+    commands: [...OWN_NETWORK.commands, [...NETWORK_NAMESPACE, 'env', OUR_LOCK, 'iptables', '-S']],
+  },
+  fullDisk: {
+    programs: ['unshare', 'nsenter', 'mount'],
+    commands: [[...NAMESPACE, 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', tmpdir()]],
+  },
+  descriptors: {
+    programs: ['prlimit'],
+    commands: [['prlimit', '--pid', String(process.pid), '--nofile']],
+  },
   // A library is compiled, and seen to move a clock, instead.
-  clock: [],
+  clock: { programs: [], commands: [] },
 };
 
 /**
@@ -49,22 +75,36 @@ const checks: Readonly<Record<HostFaultKind, readonly (readonly string[])[]>> = 
  * @throws InvalidOptionError
  */
 export async function planHostFault(kind: HostFaultKind, program?: string): Promise<HostPlan> {
-  if (!Object.hasOwn(checks, kind)) {
-    const permitted = `one of ${Object.keys(checks).join(', ')}`;
+  if (!Object.hasOwn(demands, kind)) {
+    const permitted = `one of ${Object.keys(demands).join(', ')}`;
     throw new InvalidOptionError('planHostFault', 'kind', kind, permitted);
   }
-  if (process.platform !== 'linux') return { available: false, reason: 'it takes Linux' };
-  for (const command of checks[kind]) {
+  const reason = await obstacleTo(demands[kind]);
+  if (reason !== undefined) return { available: false, reason };
+  return kind === 'clock' ? planClock(program) : { available: true };
+}
+
+/** Why a sandbox cannot have a network of its own here; `undefined` when it can. */
+export function ownNetworkObstacle(): Promise<string | undefined> {
+  return obstacleTo(OWN_NETWORK);
+}
+
+async function obstacleTo({ programs, commands }: Demand): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'it takes Linux';
+  const missing: (keyof typeof PACKAGES)[] = [];
+  for (const name of programs) if ((await findOnPath(name)) === undefined) missing.push(name);
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map((name) => PACKAGES[name]))].join(' ');
+    return `no ${missing.join(', ')} on PATH; install what is missing ('apt-get install ${packages}' on Debian and Ubuntu)`;
+  }
+  for (const command of commands) {
     try {
       await run(command);
     } catch (error) {
-      return {
-        available: false,
-        reason: isHoldfastError(error) ? error.message : String(error),
-      };
+      return isHoldfastError(error) ? error.message : String(error);
     }
   }
-  return kind === 'clock' ? planClock(program) : { available: true };
+  return undefined;
 }
 
 /** @throws HostFaultUnavailableError with the reason, InvalidOptionError */

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
 import { HostCommandError, run } from './command.ts';
-import { NAMESPACE, requireHostFault } from './plan.ts';
+import {
+  HostFaultUnavailableError,
+  NAMESPACE,
+  NETWORK_NAMESPACE,
+  ownNetworkObstacle,
+  requireHostFault,
+} from './plan.ts';
 
 export interface SandboxOptions {
   /** The size of the disk that is mounted at `directory`, in memory. Default: none. */
@@ -23,14 +29,18 @@ export interface PartitionOptions {
 
 /**
  * A network and a disk of their own for the processes in it, in a namespace that takes no root. Nothing
- * outside it is changed, and all of it is gone with it.
+ * outside it is changed, and all of it is gone with it. With a disk, and where this machine cannot give it a
+ * network, it has the machine's; then `partition()` is refused.
  */
 export interface Sandbox {
   /** Where its disk is, seen from inside. */
   readonly directory: string;
   /** Starts a process inside; it is killed when the sandbox closes. */
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
-  /** Cuts a server off inside; what it returns joins it again. @throws HostCommandError */
+  /**
+   * Cuts a server off inside; what it returns joins it again.
+   * @throws HostFaultUnavailableError with the reason, HostCommandError
+   */
   partition(options: PartitionOptions): Promise<() => Promise<void>>;
   /** Takes all that is left of the disk; what it returns gives it back. @throws HostCommandError */
   fillDisk(): Promise<() => Promise<void>>;
@@ -54,14 +64,19 @@ const verdicts = {
 /** @throws InvalidOptionError, HostFaultUnavailableError with the reason, HostCommandError */
 export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const { diskMaxBytes } = parseOptions('openSandbox', shape, options);
-  await requireHostFault('partition');
-  if (diskMaxBytes !== undefined) await requireHostFault('fullDisk');
+  await requireHostFault(diskMaxBytes === undefined ? 'partition' : 'fullDisk');
+  const networkObstacle = await ownNetworkObstacle();
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-sandbox-'));
-  const mount =
-    diskMaxBytes === undefined ? '' : `mount -t tmpfs -o size=${diskMaxBytes} tmpfs "$0" && `;
-  // It lives for as long as its input is open, which is at most as long as this process.
-  const script = `ip link set lo up && ${mount}echo ready && exec cat`;
-  const [program, ...flags] = NAMESPACE;
+  const isNetworked = networkObstacle === undefined;
+  const steps = [
+    ...(isNetworked ? ['ip link set lo up'] : []),
+    ...(diskMaxBytes === undefined ? [] : [`mount -t tmpfs -o size=${diskMaxBytes} tmpfs "$0"`]),
+    // It lives for as long as its input is open, which is at most as long as this process.
+    'echo ready',
+    'exec cat',
+  ];
+  const script = steps.join(' && ');
+  const [program, ...flags] = isNetworked ? NETWORK_NAMESPACE : NAMESPACE;
   const init = spawn(
     program,
     [...flags, '--propagation', 'private', 'sh', '-c', script, directory],
@@ -71,7 +86,8 @@ export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
   );
   const children = new Set<ChildProcess>();
   const ended = once(init, 'exit');
-  const inside = ['nsenter', '-t', String(init.pid), '-U', '-n', '-m', '--preserve-credentials'];
+  const entered = isNetworked ? ['-U', '-n', '-m'] : ['-U', '-m'];
+  const inside = ['nsenter', '-t', String(init.pid), ...entered, '--preserve-credentials'];
   const command = (...args: readonly string[]): Promise<string> => run([...inside, ...args]);
 
   let closing: Promise<void> | undefined;
@@ -104,6 +120,11 @@ export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
     },
     async partition(given) {
       const { port, direction, kind } = parseOptions('partition', partitionShape, given);
+      // Without a disk it was asked for at the opening.
+      if (diskMaxBytes !== undefined) await requireHostFault('partition');
+      if (networkObstacle !== undefined) {
+        throw new HostFaultUnavailableError('partition', networkObstacle);
+      }
       const ends = { both: ['--dport', '--sport'], toServer: ['--dport'], toClient: ['--sport'] };
       const rules = ends[direction].map((end) =>
         ['INPUT', '-p', 'tcp', end, String(port)].concat(verdicts[kind]),

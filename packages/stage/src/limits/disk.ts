@@ -1,6 +1,7 @@
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commandFailure } from '../system/command.ts';
+import { findOnPath } from '../system/path.ts';
 import { FaultUnsupportedError } from '../errors.ts';
 import type { DiskControl } from './server-limits.ts';
 
@@ -15,7 +16,11 @@ export async function mountDisk(server: string, path: string, maxBytes: number):
   const options = ['-t', 'tmpfs', '-o', `size=${maxBytes}`];
   const reason = await commandFailure('mount', [...options, 'tmpfs', path]);
   if (reason === undefined) return;
-  const remedy = `Run as root on Linux with the right to mount, or leave out 'diskMaxBytes'`;
+  const isThere = (await findOnPath('mount', process.env['PATH'] ?? '')) !== undefined;
+  const need = isThere
+    ? 'Run as root on Linux with the right to mount'
+    : `Install it: 'apt-get install mount'`;
+  const remedy = `${need}, or leave out 'diskMaxBytes'`;
   throw new FaultUnsupportedError(server, 'give it a disk of its own', reason, remedy);
 }
 

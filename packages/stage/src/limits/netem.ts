@@ -1,6 +1,7 @@
 import {
   type CommandCheck,
   HAS_NSENTER,
+  HAS_UNSHARE,
   commandFailure,
   firstFailedCheck,
 } from '../system/command.ts';
@@ -17,6 +18,7 @@ const QUEUE_PACKETS = 100_000;
 /** What is tried, in this order. */
 const checks: readonly CommandCheck[] = [
   HAS_NSENTER,
+  HAS_UNSHARE,
   {
     command: ['tc', '-V'],
     remedy: `Install it: 'apt-get install iproute2' (Debian, Ubuntu), 'dnf install iproute-tc' (Fedora, RHEL)`,

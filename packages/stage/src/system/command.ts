@@ -27,6 +27,12 @@ export const HAS_NSENTER: CommandCheck = {
   remedy: `Install it: 'apt-get install util-linux'`,
 };
 
+/** For whoever makes a network that nobody uses, or one for a server. */
+export const HAS_UNSHARE: CommandCheck = {
+  command: ['unshare', '--version'],
+  remedy: HAS_NSENTER.remedy,
+};
+
 /**
  * The first check that fails: how, and what to do; `undefined` when all succeed.
  * @param failureOf runs a command and says how it failed.

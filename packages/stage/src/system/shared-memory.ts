@@ -1,5 +1,10 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { type CommandCheck, commandFailure, firstFailedCheck } from './command.ts';
+
+const HAS_IPCRM: CommandCheck = {
+  command: ['ipcrm', '--version'],
+  remedy: `Install it: 'apt-get install util-linux'`,
+};
 
 /**
  * Removes the System V segment that a killed Postgres has left: 56 bytes by which it would have known that
@@ -27,15 +32,13 @@ export function orphansOf(pid: string, listed: string): string[] {
   });
 }
 
-function remove(id: string): Promise<void> {
-  return new Promise((resolve) => {
-    execFile('ipcrm', ['-m', id], (failure) => {
-      if (failure !== null) {
-        process.emitWarning(
-          `shared memory segment ${id} is left: ipcrm ended with ${failure.code}`,
-        );
-      }
-      resolve();
-    });
-  });
+/** Why a segment cannot be removed here, and what to do about it; `undefined` when it can. */
+export function segmentObstacle(): Promise<{ reason: string; remedy: string } | undefined> {
+  return firstFailedCheck([HAS_IPCRM], undefined);
+}
+
+async function remove(id: string): Promise<void> {
+  const why = await commandFailure('ipcrm', ['-m', id]);
+  if (why === undefined) return;
+  process.emitWarning(`shared memory segment ${id} is left: ${why}. ${HAS_IPCRM.remedy}`);
 }

@@ -27,7 +27,7 @@ export async function createLocalClock(
       isRead: async () => current === undefined || clock.isReadBy(current),
     };
   } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'HOST_FAULT_UNAVAILABLE') throw error;
+    if (!isHoldfastError(error) || error.code !== 'FAULTS_HOST_FAULT_UNAVAILABLE') throw error;
     const remedy = `Leave out 'serverClocks', or see planHostFault('clock') of @holdfast/faults`;
     throw new FaultUnsupportedError(
       name,

@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { commandFailure, firstFailedCheck } from '../../system/command.ts';
 import { FaultUnsupportedError } from '../../errors.ts';
 import { listTree } from '../../system/process-tree.ts';
 import type { MemoryControl } from '../../limits/server-limits.ts';
@@ -77,15 +77,21 @@ async function limitAddressSpace(
   // A session that has ended meanwhile.
   if (size === 0) return;
   const space = bytes === undefined ? 'unlimited' : `${size + Math.max(0, bytes - resident)}`;
-  await new Promise<void>((resolve, reject) => {
-    // The soft limit alone: the hard one could not be raised again.
-    execFile('prlimit', ['--pid', String(pid), `--as=${space}:`], (failure) => {
-      if (failure === null) return resolve();
-      const reason = `neither a memory cgroup can be made nor prlimit be used (${failure.code})`;
-      const remedy = `Run as root, install util-linux, or use mode 'docker'`;
-      return reject(new FaultUnsupportedError(server, 'bound its memory', reason, remedy, failure));
-    });
-  });
+  // The soft limit alone: the hard one could not be raised again.
+  const seen = await commandFailure('prlimit', ['--pid', String(pid), `--as=${space}:`]);
+  if (seen === undefined) return;
+  const reason = `no memory cgroup can be made, and ${seen}`;
+  const remedy = `Run as root, install util-linux, or use mode 'docker'`;
+  throw new FaultUnsupportedError(server, 'bound its memory', reason, remedy);
+}
+
+/** Why an address space cannot be bound here, and what to do about it; `undefined` when it can. */
+export function addressSpaceObstacle(): Promise<{ reason: string; remedy: string } | undefined> {
+  const remedy = `Install it: 'apt-get install util-linux'`;
+  return firstFailedCheck(
+    [{ command: ['prlimit', '--pid', String(process.pid), '--as'], remedy }],
+    undefined,
+  );
 }
 
 /** From /proc/<pid>/status (proc(5)), in bytes. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import {
   type CommandCheck,
   HAS_NSENTER,
+  HAS_UNSHARE,
   commandFailure,
   firstFailedCheck,
 } from '../../system/command.ts';
@@ -32,6 +33,7 @@ export interface NetworkNamespace extends NetworkControl {
 /** What is tried before anything stands. */
 const CHECKS: readonly CommandCheck[] = [
   HAS_NSENTER,
+  HAS_UNSHARE,
   { command: ['ip', '-V'], remedy: `Install it: 'apt-get install iproute2'` },
   { command: ['unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'], remedy: 'Run as root' },
 ];

@@ -1,0 +1,86 @@
+/** Asks what this machine can do with its programs and then tries it; prints what came of both. */
+import { planHostFault } from '@holdfast/faults';
+import { locateGit } from '../src/servers/emulated/locate-git.ts';
+import { addressSpaceObstacle, createLocalMemory } from '../src/runtime/local/memory.ts';
+import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
+import { checkImpairment } from '../src/limits/netem.ts';
+import { openStage } from '../src/stage.ts';
+
+/** What was planned, and what came of it: `done`, or what the error says. */
+export interface Told {
+  readonly attempt: string;
+  /** Where nothing says it before, `tried`. */
+  readonly planned: string;
+  readonly came: string;
+  readonly code?: unknown;
+}
+
+const local = { mode: 'local', upstream: true } as const;
+const words = (obstacle: { reason: string; remedy: string } | undefined): string =>
+  obstacle === undefined ? 'done' : `${obstacle.reason}. ${obstacle.remedy}`;
+
+async function tell(attempt: string, planned: string, work: () => Promise<void>): Promise<Told> {
+  try {
+    await work();
+    return { attempt, planned, came: 'done' };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return { attempt, planned, came: String(error), code };
+  }
+}
+
+const network = await checkNetworkNamespace();
+const packets = await checkImpairment();
+const clock = await planHostFault('clock');
+const space = await addressSpaceObstacle();
+const git = await locateGit(process.env).then(() => 'done', String);
+const { signal } = new AbortController();
+
+process.stdout.write(
+  JSON.stringify([
+    await tell('a server', 'done', async () => {
+      await using stage = await openStage(local);
+      await stage.upstream.kill();
+      await stage.upstream.start();
+    }),
+    await tell('a network', words(network), async () => {
+      await using stage = await openStage({ ...local, serverNetworks: true });
+      const fault = await stage.upstream.disconnect();
+      await fault.undo();
+    }),
+    await tell('packets', words(network ?? (packets.available ? undefined : packets)), async () => {
+      await using stage = await openStage({ ...local, serverNetworks: true });
+      const fault = await stage.upstream.impair({ delayMs: 1 });
+      await fault.undo();
+    }),
+    await tell('a clock', clock.available ? 'done' : clock.reason, async () => {
+      await using stage = await openStage({ ...local, serverClocks: true });
+      await stage.upstream.clock.step(1_000);
+    }),
+    await tell('a disk', 'tried', async () => {
+      await using stage = await openStage({ ...local, diskMaxBytes: 1_048_576 });
+      const fault = await stage.upstream.fill('disk');
+      await fault.undo();
+    }),
+    await tell('an address space', words(space), async () => {
+      const watchdog = {
+        guard: () => () => undefined,
+        ready: () => undefined,
+        close: () => Promise.resolve(),
+      };
+      const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
+      const memory = createLocalMemory('this process', 'none', watchdog, noGroup);
+      await memory.launched(process.pid);
+      await memory.limit(4_294_967_296, signal);
+      await memory.limit(undefined, signal);
+    }),
+    await tell('git', git, async () => {
+      await using stage = await openStage({ mode: 'local', git: true });
+      await stage.git.createRepository('site');
+    }),
+    await tell('a Redis', 'tried', async () => {
+      await using stage = await openStage({ mode: 'local', redis: true });
+      await stage.redis.freeze();
+    }),
+  ]),
+);
