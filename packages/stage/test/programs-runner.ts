@@ -62,7 +62,7 @@ process.stdout.write(
       const harm = await stage.upstream.fill('disk');
       await harm.undo();
     }),
-    await tell('an address space', words(space), async () => {
+    await tell('an address space', space?.why ?? 'done', async () => {
       const watchdog = {
         guard: () => () => undefined,
         stands: () => undefined,
