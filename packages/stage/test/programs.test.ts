@@ -1,6 +1,6 @@
 /** Each optional program missing, and all of them: what is planned comes to pass, and the rest stands. */
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -69,21 +69,17 @@ async function programsWithout(hidden: readonly string[]): Promise<string> {
   return bin;
 }
 
-/** What a process tells that does not find these programs. */
+/** What a process tells that does not find these programs, nor a Redis, which takes long to fetch. */
 async function toldWithout(hidden: readonly string[], uid?: number): Promise<readonly Told[]> {
   const isOther = uid !== undefined && uid !== process.getuid?.();
-  const cache = await mkdtemp(join(folder, 'cache-'));
+  // A library that was compiled before needs no compiler.
+  const cache = join(folder, `cache-${uid}${hidden.includes('cc') ? '-empty' : ''}`);
+  await mkdir(cache, { recursive: true });
   await chmod(cache, 0o777);
-  const PATH = await programsWithout(isOther ? [...hidden, ...REDIS] : hidden);
-  const needsEmpty = isOther || hidden.some((name) => name === 'cc' || name === 'redis-server');
+  const PATH = await programsWithout([...hidden, ...REDIS]);
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', RUNNER], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      NODE_OPTIONS: '',
-      PATH,
-      ...(needsEmpty ? { HOME: cache, XDG_CACHE_HOME: cache } : {}),
-    },
+    env: { ...process.env, NODE_OPTIONS: '', PATH, HOME: cache, XDG_CACHE_HOME: cache },
     ...(isOther ? { uid, gid: uid } : {}),
   });
   return JSON.parse(await text(child.stdout));
@@ -103,7 +99,12 @@ const asPlanned = (told: readonly Told[]): object[] =>
   );
 
 const outcomesOf = (told: readonly Told[]): Record<string, unknown> =>
-  Object.fromEntries(told.map(({ attempt, came }) => [attempt, came]));
+  Object.fromEntries(
+    told.map(({ attempt, came }) => [
+      attempt,
+      came.replace(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g, '<id>'),
+    ]),
+  );
 
 const cells = [...users.keys()].flatMap((user) =>
   rows.map(([hidden, takers, install]) => ({ user, hidden, takers, install })),
@@ -115,7 +116,9 @@ test.each(cells)(
     const told = await toldWithout(hidden, users.get(user));
     expect(told).toEqual(asPlanned(told));
     const expected = outcomesOf(whole.get(user) ?? []);
-    for (const taker of process.platform === 'linux' ? takers : [])
+    // Who may have no network of a server is told so before it comes to its packets.
+    const isAsked = expected['a network'] === 'done' || hidden[0] !== 'tc';
+    for (const taker of process.platform === 'linux' && isAsked ? takers : [])
       expected[taker] = expect.stringMatching(new RegExp(`\\b${hidden[0]}\\b.*${install}`));
     expect(outcomesOf(told)).toEqual(expected);
   },

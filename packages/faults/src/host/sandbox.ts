@@ -42,7 +42,10 @@ export interface Sandbox {
    * @throws HostFaultUnavailableError with the reason, HostCommandError
    */
   partition(options: PartitionOptions): Promise<() => Promise<void>>;
-  /** Takes all that is left of the disk; what it returns gives it back. @throws HostCommandError */
+  /**
+   * Takes all that is left of the disk; what it returns gives it back.
+   * @throws HostFaultUnavailableError without a disk of its own, HostCommandError
+   */
   fillDisk(): Promise<() => Promise<void>>;
   /** Kills every process inside. */
   close(): Promise<void>;
@@ -138,6 +141,10 @@ export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
       return () => change('-D');
     },
     async fillDisk() {
+      if (diskMaxBytes === undefined) {
+        const reason = 'the sandbox has no disk of its own; open it with diskMaxBytes';
+        throw new HostFaultUnavailableError('fullDisk', reason);
+      }
       const ballast = join(directory, 'ballast');
       // It ends by a disk that is full, which is what is wanted of it.
       await command('sh', '-c', 'cat /dev/zero > "$0" 2>/dev/null; true', ballast);
