@@ -62,7 +62,7 @@ process.stdout.write(
       const fault = await stage.upstream.fill('disk');
       await fault.undo();
     }),
-    await tell('an address space', space?.why ?? 'done', async () => {
+    await tell('an address space', space?.reason ?? 'done', async () => {
       const watchdog = {
         guard: () => () => undefined,
         ready: () => undefined,
