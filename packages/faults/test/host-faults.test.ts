@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
 import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
+import { closeAfterTest } from './close-after-test.ts';
 import { fate, openBench, quiet, read } from './servers.ts';
 
 const NOBODY = 65_534;
@@ -189,7 +190,7 @@ const ASK = `
 
 test('a server in a sandbox is cut off both ways, one way, by RST and as unreachable', async () => {
   if (await refusedWith('partition', () => openSandbox())) return;
-  await using sandbox = await openSandbox();
+  const sandbox = closeAfterTest(await openSandbox());
   const start = (code: string) => {
     const child = sandbox.spawn(process.execPath, ['-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -222,7 +223,7 @@ const WRITE = `
 test('the disk of a sandbox is full, and has room again', async () => {
   const attempt = () => openSandbox({ diskMaxBytes: 1_048_576 });
   if (await refusedWith('fullDisk', attempt)) return;
-  await using sandbox = await attempt();
+  const sandbox = closeAfterTest(await attempt());
   const write = async (): Promise<string> => {
     const child = sandbox.spawn(process.execPath, ['-e', WRITE, sandbox.directory], {
       stdio: ['ignore', 'pipe', 'inherit'],

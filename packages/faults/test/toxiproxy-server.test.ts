@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type ToxiproxyServer, createToxiproxyServer } from '@holdfast/faults';
 import { systemClock } from '@holdfast/resilience';
 import { type ICreateToxicBody, type Proxy, Toxiproxy } from 'toxiproxy-node-client';
+import { closeAfterTest } from './close-after-test.ts';
 import { fate, portOf, quiet, read } from './servers.ts';
 
 let upstream: Server;
@@ -233,7 +234,7 @@ test('an upstream that is not this machine is refused unless it is meant', async
   expect(await ask('POST', '/proxies', elsewhere)).toEqual(
     failure(400, expect.stringContaining('allowRemote')),
   );
-  await using permissive = await createToxiproxyServer({ port: 0, allowRemote: true });
+  const permissive = closeAfterTest(await createToxiproxyServer({ port: 0, allowRemote: true }));
   const { status } = await fetch(`${permissive.url}/proxies`, {
     method: 'POST',
     body: JSON.stringify(elsewhere),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { leaseServers, openBroker } from '../src/lease/broker.ts';
 import { openSpares } from '../src/lease/spares.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
@@ -17,7 +18,7 @@ function addressOf(url: string): { host: string; port: number; database: string 
 }
 
 test('a spare stands still until it is leased, and the next lease gets another one', async () => {
-  await using spares = await openSpares({ stage: { mode, redis: true }, spares: 1 });
+  const spares = closeAfterTest(await openSpares({ stage: { mode, redis: true }, spares: 1 }));
   const first = await spares.lease();
   expect(first.stage.redis.state).toBe('running');
   await redisValue(first.stage.redis, ['SET', 'key', 'seen by one']);
@@ -31,8 +32,8 @@ test('a spare stands still until it is leased, and the next lease gets another o
 });
 
 test('a leased Postgres answers at once, and its address can be broken like any other', async () => {
-  await using spares = await openSpares({ stage: { mode, postgres: true }, spares: 1 });
-  await using lease = await spares.lease();
+  const spares = closeAfterTest(await openSpares({ stage: { mode, postgres: true }, spares: 1 }));
+  const lease = closeAfterTest(await spares.lease());
   const { primary } = lease.stage.postgres;
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
   await primary.kill();
@@ -41,7 +42,7 @@ test('a leased Postgres answers at once, and its address can be broken like any 
 });
 
 test('a cluster is lent warm and empty, and another one when it was broken', async () => {
-  await using spares = await openSpares({ stage: { mode, redis: 'cluster' }, spares: 1 });
+  const spares = closeAfterTest(await openSpares({ stage: { mode, redis: 'cluster' }, spares: 1 }));
   const first = await spares.lease();
   const { redis } = first.stage;
   const owner = await redis.primaryOfSlot(redis.keySlot('key'));
@@ -52,14 +53,14 @@ test('a cluster is lent warm and empty, and another one when it was broken', asy
   await other.release();
   expect(other.stage.redis.nodes[0]?.state).toBe('stopped');
   await first.release();
-  await using again = await spares.lease();
+  const again = closeAfterTest(await spares.lease());
   const node = await again.stage.redis.primaryOfSlot(redis.keySlot('key'));
   expect(await redisValue(node, ['GET', 'key'])).toBeNull();
 }, 60_000);
 
 test('no more are lent than may be; who waits is served in turn, or leaves with a reason of its own', async () => {
   const stage = { mode, redis: true } as const;
-  await using spares = await openSpares({ stage, spares: 0, maxLeases: 1 });
+  const spares = closeAfterTest(await openSpares({ stage, spares: 0, maxLeases: 1 }));
   const first = await spares.lease();
   const leaving = new AbortController();
   const impatient = spares.lease({ signal: leaving.signal }).catch((error: unknown) => error);
@@ -81,14 +82,16 @@ test('after close nothing is lent, and what was lent is gone', async () => {
 });
 
 test('processes share a broker without sharing state, and the end of one is the end of its lease', async () => {
-  await using broker = await openBroker({
-    mode,
-    spares: 1,
-    async fillTemplate(url) {
-      const at = addressOf(url);
-      await postgresRows(at, 'create table ready (value int)', { database: at.database });
-    },
-  });
+  const broker = closeAfterTest(
+    await openBroker({
+      mode,
+      spares: 1,
+      async fillTemplate(url) {
+        const at = addressOf(url);
+        await postgresRows(at, 'create table ready (value int)', { database: at.database });
+      },
+    }),
+  );
   const program = fileURLToPath(new URL('./lease-runner.ts', import.meta.url));
   const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
     env: { ...process.env, HOLDFAST_BROKER: broker.address },
@@ -97,7 +100,7 @@ test('processes share a broker without sharing state, and the end of one is the 
   try {
     const [line]: string[] = await once(createInterface(worker.stdout), 'line');
     const theirs: { redisUrl: string; databaseUrl: string } = JSON.parse(line ?? '');
-    await using ours = await leaseServers({ address: broker.address });
+    const ours = closeAfterTest(await leaseServers({ address: broker.address }));
     expect(ours.redisUrl).not.toBe(theirs.redisUrl);
     expect(ours.databaseUrl).not.toBe(theirs.databaseUrl);
     const at = addressOf(ours.databaseUrl);

@@ -114,13 +114,17 @@ async function openDesk(
     socket.on('error', () => undefined);
     socket.resume();
     try {
-      await using lease = await redis.lease({ signal: gone.signal });
-      const own = await postgres.createDatabase({ template: TEMPLATE, signal: gone.signal });
-      socket.write(
-        `${JSON.stringify({ redisUrl: lease.stage.redis.url, databaseUrl: own.url })}\n`,
-      );
-      await left;
-      await postgres.dropDatabase(own.name);
+      const lease = await redis.lease({ signal: gone.signal });
+      try {
+        const own = await postgres.createDatabase({ template: TEMPLATE, signal: gone.signal });
+        socket.write(
+          `${JSON.stringify({ redisUrl: lease.stage.redis.url, databaseUrl: own.url })}\n`,
+        );
+        await left;
+        await postgres.dropDatabase(own.name);
+      } finally {
+        await lease[Symbol.asyncDispose]();
+      }
     } catch (error) {
       const message = isHoldfastError(error) ? error.message : String(error);
       socket.end(`${JSON.stringify({ refused: message })}\n`);
