@@ -106,7 +106,7 @@ export default class HoldfastReporter implements Reporter {
         : []),
       ...(run.interrupted ? ['the run was stopped before its end'] : []),
       ...(written ? [`report: ${relative('', join(this.#directory, 'index.html'))}`] : []),
-      renderTotals(run.totals),
+      renderTotals(run.totals, run.scenarios),
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   }

@@ -59,7 +59,7 @@ test('what test processes record is in the report, on the terminal and in all th
   expect(worst).toContain('cut for good');
   expect(next).toContain('appendonly everysec');
   expect(lines.at(-2)).toBe(`report: ${join('out', 'index.html')}`);
-  expect(lines.at(-1)).toBe('2 passed, 2 failed, 1 skipped');
+  expect(lines.at(-1)).toBe('2 passed, 2 failed, 1 skipped, 3 lost');
 
   expect(readdirSync(join(directory, 'out')).toSorted()).toEqual([
     'index.html',
