@@ -1,16 +1,18 @@
 import type { RunReport, ScenarioRecord } from './report.ts';
 
-/** What no scenario may end with; what a server forgets within its promise (`lostByServer`) is none of it. */
-const harms = [
-  { title: 'lost', read: ({ lost }: ScenarioRecord) => lost },
-  { title: 'duplicated', read: ({ duplicated }: ScenarioRecord) => duplicated },
-  { title: 'out of order', read: ({ outOfOrder }: ScenarioRecord) => outOfOrder },
-] as const;
-
+/** Work that should not have come out as it did. */
 export interface Harm {
-  readonly title: (typeof harms)[number]['title'];
+  readonly title: string;
   readonly count: number;
 }
+
+/** What no scenario may end with; what a server forgets within its promise (`lostByServer`) is none of it. */
+const harms: readonly { title: string; read: (scenario: ScenarioRecord) => number | undefined }[] =
+  [
+    { title: 'lost', read: ({ lost }) => lost },
+    { title: 'duplicated', read: ({ duplicated }) => duplicated },
+    { title: 'out of order', read: ({ outOfOrder }) => outOfOrder },
+  ];
 
 /** What became of the work of all scenarios together that should not have; empty when nothing did. */
 export function harmIn(scenarios: readonly ScenarioRecord[]): Harm[] {
