@@ -54,8 +54,7 @@ const verdicts = {
 /** @throws InvalidOptionError, HostFaultUnavailableError with the reason, HostCommandError */
 export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const { diskMaxBytes } = readOptions('openSandbox', shape, options);
-  await requireHostFault('partition');
-  if (diskMaxBytes !== undefined) await requireHostFault('fullDisk');
+  await requireHostFault(diskMaxBytes === undefined ? 'partition' : 'fullDisk');
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-sandbox-'));
   const mount =
     diskMaxBytes === undefined ? '' : `mount -t tmpfs -o size=${diskMaxBytes} tmpfs "$0" && `;
@@ -104,6 +103,8 @@ export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
     },
     async partition(given) {
       const { port, direction, kind } = readOptions('partition', partitionShape, given);
+      // One that was opened for its disk stands where no packet can be stopped.
+      if (diskMaxBytes !== undefined) await requireHostFault('partition');
       const ends = { both: ['--dport', '--sport'], toServer: ['--dport'], toClient: ['--sport'] };
       const rules = ends[direction].map((end) =>
         ['INPUT', '-p', 'tcp', end, String(port)].concat(verdicts[kind]),
