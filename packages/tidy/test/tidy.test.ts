@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { type Rule, readRepository } from './repository.ts';
 import { testsDoNotSleep, timeAndChanceHaveOneDoor } from './rules/doors.ts';
 import { errorsHaveACodeOfTheirOwn } from './rules/error-codes.ts';
+import { everyFileParses } from './rules/engines.ts';
 import { failureTablesHaveTheSuitesRows } from './rules/failure-table.ts';
 import { imagesAreNamedAlike } from './rules/images.ts';
 import { dependenciesRunDown, importsRunDown, referencesAreDependencies } from './rules/layers.ts';
@@ -48,6 +49,7 @@ test.each<[string, Rule]>([
   ['no registry host is committed', noRegistryIsNamed],
   ['nothing is left for later in a comment', nothingIsLeftForLater],
   ['an error class has a literal code of its own', errorsHaveACodeOfTheirOwn],
+  ['every file parses on the oldest Node', everyFileParses],
 ])('%s', (_, rule) => {
   const offenders = rule(repository).map(({ path, line, says }) => `${path}:${line} ${says}`);
   expect(offenders).toEqual([]);
