@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -17,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** What `npm start` and the like run, with temporary files and a report of its own. */
-function start(...words: string[]): ReturnType<typeof spawn> {
+function start(...words: string[]): ChildProcessByStdio<null, null, Readable> {
   return spawn(process.execPath, [RUN, ...words], {
     env: { ...process.env, TMPDIR: directory, HOLDFAST_REPORT: join(directory, 'report') },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -47,7 +48,7 @@ test.each([
   async (...words) => {
     const child = start(...words.filter((word) => word !== undefined));
     const ended = once(child, 'exit');
-    const said = await text(child.stderr ?? []);
+    const said = await text(child.stderr);
     expect(said).toContain(`matches '${words.at(-1)}'; nothing was run`);
     expect(await ended).toEqual([2, null]);
     expect(readdirSync(directory)).toEqual([]);

@@ -19,6 +19,25 @@ export class StageModeError extends HoldfastError {
   }
 }
 
+/** This Node is older than what the stage runs on; nothing was started. */
+export class StageEngineError extends HoldfastError {
+  readonly code = 'STAGE_ENGINE_TOO_OLD';
+  /** The version of the Node that runs. */
+  readonly seen: string;
+  /** The oldest version that will do. */
+  readonly needed: string;
+
+  constructor(attempted: string, seen: string, needed: string) {
+    super(
+      `${attempted}: this is Node ${seen}, and the stage needs Node ${needed} or newer; nothing was ` +
+        `started. Run it with a newer Node`,
+      { outcome: 'not-applied' },
+    );
+    this.seen = seen;
+    this.needed = needed;
+  }
+}
+
 /** A verb was called on a server in a state that does not allow it; nothing was done. */
 export class StageStateError extends HoldfastError {
   readonly code = 'STAGE_STATE';

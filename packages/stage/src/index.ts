@@ -13,6 +13,7 @@ export {
   ServerTimeoutError,
   StageCannotError,
   StageClosedError,
+  StageEngineError,
   StageLinkError,
   StageModeError,
   StageStateError,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
 import { type Clock, systemRandom } from '@holdfast/resilience';
 import { chooseMode } from './mode.ts';
+import { requireNode } from './engine.ts';
 import { standingIn } from './ensemble.ts';
 import { openEnsemble, throwFirst } from './opening.ts';
 import { type SettledStageOptions, readStageOptions } from './options.ts';
@@ -245,7 +246,7 @@ export type Stage<O extends StageOptions = StageOptions> = StageItself & {
 
 /**
  * Starts real servers and resolves when each has given its first answer.
- * @throws InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
+ * @throws StageEngineError, InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
  * PostgresTemplateError, ServerStartError, ServerTimeoutError;
  * nothing is left of the stage then.
  */
@@ -253,6 +254,7 @@ export function openStage<const O extends StageOptions>(options: O): Promise<Sta
 export async function openStage(
   options: StageOptions,
 ): Promise<StageItself & { readonly redis?: unknown; readonly postgres?: unknown }> {
+  requireNode('openStage');
   const settled = readStageOptions(options);
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();

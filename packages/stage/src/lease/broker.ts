@@ -14,6 +14,7 @@ import { STAGE_MODES } from '../mode.ts';
 import { type OwnFolder, makeOwnFolder } from '../own-folder.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import { type StageMode, openStage } from '../stage.ts';
+import { requireNode } from '../engine.ts';
 import { openWatchdog } from '../watchdog.ts';
 import { openSpares } from './spares.ts';
 
@@ -60,6 +61,7 @@ export async function openBroker({
   fillTemplate,
   ...options
 }: BrokerOptions = {}): Promise<Broker> {
+  requireNode('openBroker');
   const { mode, spares: count, maxLeases } = readOptions('openBroker', shape, options);
   // Clients of other processes are not to wait for the event loop of this one.
   const way = { link: false, ...(mode === undefined ? {} : { mode }) };

@@ -11,6 +11,7 @@ import {
 } from '@holdfast/resilience';
 import { StageClosedError } from '../errors.ts';
 import { type Stage, type StageOptions, openStage } from '../stage.ts';
+import { requireNode } from '../engine.ts';
 import { type Idle, idleOf } from './idle.ts';
 
 export interface SparesOptions<O extends StageOptions> {
@@ -71,6 +72,7 @@ const leaseShape = { signal: optional(having<AbortSignal>(['aborted', 'addEventL
 export async function openSpares<const O extends StageOptions>(
   options: SparesOptions<O>,
 ): Promise<Spares<O>> {
+  requireNode('openSpares');
   const settled = readOptions('openSpares', shape, options);
   const { spares, maxLeases, refillAfterMs, clock } = settled;
   const ready: Idle<O>[] = [];

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { requireNode } from '../engine.ts';
 import { listenOn } from '../s3/listen.ts';
 import type { SupabaseDisturbances } from './disturbances.ts';
 import { type SupabaseStorageStats, openSupabaseHandler } from './handler.ts';
@@ -30,6 +31,7 @@ export interface SupabaseStorageServer extends SupabaseKeys {
 export async function createSupabaseStorageServer(
   options: SupabaseStorageServerOptions = {},
 ): Promise<SupabaseStorageServer> {
+  requireNode('createSupabaseStorageServer');
   const settled = readSupabaseOptions(options);
   const { jwtSecret } = settled;
   const handler = await openSupabaseHandler(settled, () => undefined);
