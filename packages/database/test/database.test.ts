@@ -173,10 +173,9 @@ test('a statement of a batch that fails leaves the others be', async () => {
 
 test('a lease sends one statement after the other, and goes back clean', async () => {
   const { db, server } = await opened.database({ max: 1 });
-  {
-    await using lease = await db.acquire();
-    await Promise.all([lease.query('begin'), lease.query('select 1'), lease.query('select 2')]);
-  }
+  const lease = await db.acquire();
+  await Promise.all([lease.query('begin'), lease.query('select 1'), lease.query('select 2')]);
+  await lease[Symbol.asyncDispose]();
   await db.query('select 3');
   expect(server.statements()).toEqual(['begin', 'select 1', 'select 2', 'rollback', 'select 3']);
 });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
+import { closeAfterTest } from './close-after-test.ts';
 import { fate, openBench, quiet, read } from './servers.ts';
 import { obstacleTo, testUnless } from './test-unless.ts';
 
@@ -152,7 +153,7 @@ const ASK = `
 onPartition(
   'a server in a sandbox is cut off both ways, one way, by RST and as unreachable',
   async () => {
-    await using sandbox = await openSandbox();
+    const sandbox = closeAfterTest(await openSandbox());
     const start = (code: string) => {
       const child = sandbox.spawn(process.execPath, ['-e', code], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -186,7 +187,7 @@ const WRITE = `
 `;
 
 onFullDisk('the disk of a sandbox is full, and has room again', async () => {
-  await using sandbox = await openSandbox({ diskMaxBytes: 1_048_576 });
+  const sandbox = closeAfterTest(await openSandbox({ diskMaxBytes: 1_048_576 }));
   const write = async (): Promise<string> => {
     const child = sandbox.spawn(process.execPath, ['-e', WRITE, sandbox.directory], {
       stdio: ['ignore', 'pipe', 'inherit'],

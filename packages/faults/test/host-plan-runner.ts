@@ -15,24 +15,40 @@ export type Attempt = HostFaultKind | 'partition beside a disk';
 
 const attempts: Readonly<Record<Attempt, () => Promise<void>>> = {
   async connectHang() {
-    await using proxy = await createFaultProxy({ target: { port: 9 } });
-    await proxy.hangConnects();
-    await proxy.heal();
+    const proxy = await createFaultProxy({ target: { port: 9 } });
+    try {
+      await proxy.hangConnects();
+      await proxy.heal();
+    } finally {
+      await proxy.close();
+    }
   },
   async partition() {
-    await using sandbox = await openSandbox();
-    const join = await sandbox.partition({ port: 7_000 });
-    await join();
+    const sandbox = await openSandbox();
+    try {
+      const join = await sandbox.partition({ port: 7_000 });
+      await join();
+    } finally {
+      await sandbox.close();
+    }
   },
   async 'partition beside a disk'() {
-    await using sandbox = await openSandbox({ diskMaxBytes: 65_536 });
-    const join = await sandbox.partition({ port: 7_000 });
-    await join();
+    const sandbox = await openSandbox({ diskMaxBytes: 65_536 });
+    try {
+      const join = await sandbox.partition({ port: 7_000 });
+      await join();
+    } finally {
+      await sandbox.close();
+    }
   },
   async fullDisk() {
-    await using sandbox = await openSandbox({ diskMaxBytes: 65_536 });
-    const undo = await sandbox.fillDisk();
-    await undo();
+    const sandbox = await openSandbox({ diskMaxBytes: 65_536 });
+    try {
+      const undo = await sandbox.fillDisk();
+      await undo();
+    } finally {
+      await sandbox.close();
+    }
   },
   async descriptors() {
     const victim = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
@@ -46,8 +62,12 @@ const attempts: Readonly<Record<Attempt, () => Promise<void>>> = {
     }
   },
   async clock() {
-    await using clock = await prepareClock();
-    await clock.step(1_000);
+    const clock = await prepareClock();
+    try {
+      await clock.step(1_000);
+    } finally {
+      await clock.close();
+    }
   },
 };
 

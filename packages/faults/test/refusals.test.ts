@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import * as faults from '@holdfast/faults';
 import type { ProxyFaultKind } from '@holdfast/faults';
+import { closeAfterTest } from './close-after-test.ts';
 
 /** Options as they come from a caller without types. */
 type Given = any;
@@ -92,7 +93,7 @@ const least: Record<ProxyFaultKind, object> = {
 test.each(faults.faultKindNames)(
   '%s refuses what it does not take, and changes nothing',
   async (kind) => {
-    await using proxy = await faults.createFaultProxy({ target });
+    const proxy = closeAfterTest(await faults.createFaultProxy({ target }));
     const given: { set(name: string, options?: unknown): void } = proxy.faults;
     const refusal = (field: string): unknown =>
       expect.objectContaining({ code: 'INVALID_OPTION', field });
@@ -119,11 +120,11 @@ test.each(faults.faultKindNames)(
 );
 
 test('a fault that no proxy knows is refused by each with those it knows', async () => {
-  await using tcp = await faults.createFaultProxy({ target });
-  await using http = await faults.createHttpFaultProxy({ target });
-  await using tls = await faults.createTlsFaultProxy({ target });
-  await using redis = await faults.createRedisFaultProxy({ target });
-  await using postgres = await faults.createPostgresFaultProxy({ target });
+  const tcp = closeAfterTest(await faults.createFaultProxy({ target }));
+  const http = closeAfterTest(await faults.createHttpFaultProxy({ target }));
+  const tls = closeAfterTest(await faults.createTlsFaultProxy({ target }));
+  const redis = closeAfterTest(await faults.createRedisFaultProxy({ target }));
+  const postgres = closeAfterTest(await faults.createPostgresFaultProxy({ target }));
   const boards: readonly [{ set(kind: Given): void }, string][] = [
     [tcp.faults, 'blackhole'],
     [http.faults, 'slowDrip'],

@@ -15,6 +15,7 @@ export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
 export { settlesWithin, withDeadline } from './deadlines/with-deadline.ts';
 export { type QueuedDeadline, DeadlineQueue } from './deadlines/deadline-queue.ts';
 export { derivedSeed } from './derived-seed.ts';
+export { OLDEST_NODE, UnsupportedNodeError, requireNode } from './engine.ts';
 export { environment } from './environment.ts';
 export {
   HoldfastError,

@@ -1,4 +1,4 @@
-import { renderMarkdown } from './markdown.ts';
+import { renderTable } from './markdown.ts';
 import type { ScenarioRecord } from './report.ts';
 
 /**
@@ -10,7 +10,7 @@ export function fillTables(text: string, scenarios: readonly ScenarioRecord[]): 
     /(<!-- scenarios: ([\w-]+) -->\n).*?(<!-- \/scenarios -->)/gs,
     (table: string, head: string, family: string, foot: string) => {
       const own = scenarios.filter((scenario) => scenario.family === family);
-      return own.length === 0 ? table : `${head}\n${renderMarkdown({ scenarios: own })}\n${foot}`;
+      return own.length === 0 ? table : `${head}\n${renderTable(own)}\n${foot}`;
     },
   );
 }

@@ -13,10 +13,9 @@ const MAX_FAILURE_CHARACTERS = 20_000;
 export type JestRun = Pick<AggregatedResult, 'startTime' | 'wasInterrupted' | 'runExecError'> & {
   testResults: JestFile[];
 };
-export type JestFile = Pick<
-  TestResult,
-  'testFilePath' | 'displayName' | 'testExecError' | 'failureMessage' | 'perfStats'
-> & { testResults: JestTest[] };
+export type JestFile = Pick<TestResult, 'testFilePath' | 'displayName'> & {
+  testResults: JestTest[];
+} & Partial<Pick<TestResult, 'testExecError' | 'failureMessage' | 'perfStats'>>;
 export type JestTest = Pick<
   TestResult['testResults'][number],
   'fullName' | 'status' | 'duration' | 'failureMessages' | 'invocations'
@@ -77,7 +76,7 @@ function testsOf(file: JestFile, rootDirectory: string): TestRecord[] {
   const { testExecError, perfStats } = file;
   const tests = file.testResults.map((test) => testOf(test, path));
   if (testExecError !== undefined && testExecError !== null) {
-    const durationMs = Math.max(0, perfStats.end - perfStats.start);
+    const durationMs = Math.max(0, (perfStats?.end ?? 0) - (perfStats?.start ?? 0));
     const name = tests.length === 0 ? 'the file loads' : 'the file ends without an error';
     tests.push(wholeFailure(path, name, testExecError, durationMs, file.failureMessage));
   }

@@ -6,6 +6,7 @@ import { script } from './page-script.ts';
 import { style } from './page-style.ts';
 import type { RunReport, ScenarioRecord, TestRecord } from './report.ts';
 import { momentsOf, renderTimeline } from './timeline.ts';
+import { harmIn, renderVerdict } from './verdict.ts';
 
 /** One failure message, and all of them together: the page stays small enough to send by mail. */
 const MAX_FAILURE_CHARACTERS = 6_000;
@@ -16,15 +17,13 @@ const MAX_FAILURES_CHARACTERS = 50_000;
  * script or style but its own two.
  */
 export function renderPage(run: RunReport): string {
-  const { failed } = run.totals;
-  const verdict = run.interrupted ? 'interrupted' : failed > 0 ? `${failed} failed` : 'all passed';
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}`;
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width,initial-scale=1">',
     '<meta name="color-scheme" content="light dark">',
     `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
-    `<title>${verdict} · Holdfast</title><style>${style}</style></head><body>`,
+    `<title>${renderVerdict(run)} · Holdfast</title><style>${style}</style></head><body>`,
     header(run),
     '<main>',
     run.scenarios.length > 0 ? scenarioSection(run) : '',
@@ -42,6 +41,9 @@ function header(run: RunReport): string {
   const { passed, failed, skipped } = run.totals;
   const figure = (kind: string, value: number): string =>
     `<li class="${value > 0 ? kind : 'none'}"><b>${value}</b> ${kind}</li>`;
+  const harm = harmIn(run.scenarios).map(
+    ({ title, count }) => `<li class="failed"><b>${count}</b> ${title}</li>`,
+  );
   const facts = [
     `${run.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
     formatDuration(run.durationMs),
@@ -56,7 +58,7 @@ function header(run: RunReport): string {
   ];
   return [
     '<header><p class="brand">Holdfast</p><h1>What the run showed</h1>',
-    `<ul class="totals">${figure('passed', passed)}${figure('failed', failed)}${figure('skipped', skipped)}</ul>`,
+    `<ul class="totals">${figure('passed', passed)}${figure('failed', failed)}${figure('skipped', skipped)}${harm.join('')}</ul>`,
     `<p class="facts">${facts.map(escapeMarkup).join(' · ')}</p>`,
     ...warnings.map((warning) => `<p class="warning">${warning}</p>`),
     '<label class="filter"><span>Filter</span><input id="filter" type="search" autocomplete="off" ',

@@ -1,9 +1,15 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { AggregatedResult, Reporter, TestContext } from '@jest/reporters';
-import { parseOptions, systemClock, string } from '@holdfast/foundation';
+import type {
+  AggregatedResult,
+  Reporter,
+  Test,
+  TestCaseResult,
+  TestContext,
+} from '@jest/reporters';
+import { parseOptions, string, systemClock } from '@holdfast/foundation';
 import { ReportNotWrittenError } from './errors.ts';
-import { gatherRecords, gatherRun } from './gather.ts';
+import { type JestFile, type JestRun, gatherRecords, gatherRun } from './gather.ts';
 import { renderPage } from './html.ts';
 import { renderJunit } from './junit.ts';
 import { RECORDS_VARIABLE } from './record.ts';
@@ -15,17 +21,34 @@ export interface JestReporterOptions {
   outputDirectory?: string;
 }
 
+/** The scenarios of the run, or why they could not be read. */
+interface Gathered {
+  records?: ReturnType<typeof gatherRecords> | undefined;
+  cause?: unknown;
+}
+
 const shape = { outputDirectory: string({ maxLength: 4_096, default: 'reports' }) };
 const RECORDS_PREFIX = 'records-';
+const FORMS = {
+  'index.html': renderPage,
+  'junit.xml': renderJunit,
+  'run.json': renderJson,
+} as const;
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Writes `index.html`, `junit.xml` and `run.json`, and prints the scenarios and the totals to the
- * standard output. For Jest's configuration: `['@holdfast/report/jest', { outputDirectory }]`.
+ * standard output. A signal that ends the run finds the same done with what had run by then, marked as interrupted. For Jest's configuration: `['@holdfast/report/jest', { outputDirectory }]`.
  */
 export default class HoldfastReporter implements Reporter {
   readonly #directory: string;
   readonly #rootDirectory: string;
   readonly #records: string;
+  /** What Jest has seen so far, which it keeps up to date itself: a file when it ends. */
+  #seen: JestRun | undefined;
+  /** The tests that have ended in files that have not, by path. */
+  readonly #underWay = new Map<string, JestFile>();
+  readonly #stop = (signal: NodeJS.Signals): void => this.#onStop(signal);
 
   /** @throws InvalidOptionError */
   constructor(jest: { rootDir: string }, options?: JestReporterOptions) {
@@ -36,25 +59,40 @@ export default class HoldfastReporter implements Reporter {
   }
 
   /** Jest calls this before it starts a test process: they inherit the variable. */
-  onRunStart(): void {
+  onRunStart(results: AggregatedResult): void {
     mkdirSync(this.#directory, { recursive: true });
+    // What the run before has shown is not what this one does.
+    for (const name of Object.keys(FORMS)) rmSync(join(this.#directory, name), { force: true });
     removeAbandonedRecords(this.#directory);
     rmSync(this.#records, { recursive: true, force: true });
     mkdirSync(this.#records);
     process.env[RECORDS_VARIABLE] = this.#records;
+    this.#seen = results;
+    for (const signal of STOPS) process.on(signal, this.#stop);
+  }
+
+  onTestFileStart({ path, context }: Test): void {
+    const { displayName } = context.config;
+    this.#underWay.set(path, {
+      testFilePath: path,
+      ...(displayName === undefined ? {} : { displayName }),
+      testResults: [],
+    });
+  }
+
+  onTestCaseResult({ path }: Test, result: TestCaseResult): void {
+    this.#underWay.get(path)?.testResults.push(result);
+  }
+
+  onTestFileResult({ path }: Test): void {
+    this.#underWay.delete(path);
   }
 
   /** @throws ReportNotWrittenError after the result was printed all the same */
   onRunComplete(_contexts: Set<TestContext>, results: AggregatedResult): void {
     delete process.env[RECORDS_VARIABLE];
-    const { records, cause } = this.#gather();
-    const run = gatherRun(results, {
-      rootDirectory: this.#rootDirectory,
-      endedAtMs: systemClock.epochMs(),
-      scenarios: records?.scenarios ?? [],
-      unreadableRecords: records?.unreadable ?? 0,
-    });
-    const failure = this.#write(run);
+    for (const signal of STOPS) process.off(signal, this.#stop);
+    const { run, records, cause, failure } = this.#conclude(results);
     const isSound = failure === undefined && records !== undefined;
     const print = (): void => this.#print(run, failure === undefined);
     // Last of all, behind Jest's own summary; when this throws, Jest ends without one and prints no more.
@@ -69,7 +107,35 @@ export default class HoldfastReporter implements Reporter {
     }
   }
 
-  #gather(): { records?: ReturnType<typeof gatherRecords>; cause?: unknown } {
+  /** Reports what has run, then ends by the signal as if nobody had listened. */
+  #onStop(signal: NodeJS.Signals): void {
+    for (const each of STOPS) process.off(each, this.#stop);
+    if (this.#seen !== undefined) {
+      const { run, failure } = this.#conclude({
+        ...this.#seen,
+        wasInterrupted: true,
+        testResults: [...this.#seen.testResults, ...this.#underWay.values()],
+      });
+      this.#print(run, failure === undefined);
+      if (failure !== undefined) process.stderr.write(`${failure.message}\n`);
+    }
+    process.kill(process.pid, signal);
+  }
+
+  #conclude(
+    results: JestRun,
+  ): Gathered & { run: RunReport; failure: ReportNotWrittenError | undefined } {
+    const { records, cause } = this.#gather();
+    const run = gatherRun(results, {
+      rootDirectory: this.#rootDirectory,
+      endedAtMs: systemClock.epochMs(),
+      scenarios: records?.scenarios ?? [],
+      unreadableRecords: records?.unreadable ?? 0,
+    });
+    return { run, records, cause, failure: this.#write(run) };
+  }
+
+  #gather(): Gathered {
     try {
       return { records: gatherRecords(this.#records) };
     } catch (error) {
@@ -79,9 +145,9 @@ export default class HoldfastReporter implements Reporter {
 
   #write(run: RunReport): ReportNotWrittenError | undefined {
     try {
-      writeFileSync(join(this.#directory, 'index.html'), renderPage(run));
-      writeFileSync(join(this.#directory, 'junit.xml'), renderJunit(run));
-      writeFileSync(join(this.#directory, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
+      for (const [name, render] of Object.entries(FORMS)) {
+        writeFileSync(join(this.#directory, name), render(run));
+      }
       rmSync(this.#records, { recursive: true, force: true });
       return undefined;
     } catch (error) {
@@ -106,10 +172,14 @@ export default class HoldfastReporter implements Reporter {
         : []),
       ...(run.interrupted ? ['the run was stopped before its end'] : []),
       ...(written ? [`report: ${relative('', join(this.#directory, 'index.html'))}`] : []),
-      renderTotals(run.totals),
+      renderTotals(run.totals, run.scenarios),
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   }
+}
+
+function renderJson(run: RunReport): string {
+  return `${JSON.stringify(run, null, 2)}\n`;
 }
 
 /** Removes what a run that was killed left behind; a run that is still going on keeps its own. */

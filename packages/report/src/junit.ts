@@ -1,5 +1,6 @@
 import { escapeMarkup } from './escape.ts';
 import type { RunReport, TestRecord } from './report.ts';
+import { renderHarm } from './verdict.ts';
 
 /** The run as JUnit XML: one testsuite a file, times in seconds. */
 export function renderJunit(run: RunReport): string {
@@ -8,16 +9,32 @@ export function renderJunit(run: RunReport): string {
     const attributes = `name="${escapeMarkup(name)}" ${counts(tests)} timestamp="${run.startedAt}"`;
     return `  <testsuite ${attributes}>\n${tests.map(testcase).join('')}  </testsuite>\n`;
   });
-  const attributes = `name="holdfast" ${counts(run.tests, run.durationMs)}`;
+  if (run.interrupted) suites.push(stoppedSuite);
+  const stopped = run.interrupted ? 1 : 0;
+  const attributes = `name="${nameOf(run)}" ${counts(run.tests, run.durationMs, stopped)}`;
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${attributes}>\n${suites.join('')}</testsuites>\n`;
 }
 
-function counts(tests: readonly TestRecord[], durationMs?: number): string {
+/** The counts tell of tests that failed; only the name can tell what no count does. */
+function nameOf({ interrupted, scenarios }: RunReport): string {
+  const pieces = [interrupted ? 'interrupted' : '', renderHarm(scenarios)];
+  return ['holdfast', pieces.filter((piece) => piece !== '').join(', ')]
+    .filter((piece) => piece !== '')
+    .join(': ');
+}
+
+/** A reader that counts cases must not take what did not run for what passed. */
+const stoppedSuite = `  <testsuite name="holdfast" tests="1" failures="0" errors="1" skipped="0" time="0.000">
+    <testcase classname="holdfast" name="the run ends" time="0.000"><error message="the run was stopped before its end"/></testcase>
+  </testsuite>
+`;
+
+function counts(tests: readonly TestRecord[], durationMs?: number, errors = 0): string {
   const having = (status: TestRecord['status']): number =>
     tests.filter((test) => test.status === status).length;
   const elapsedMs = durationMs ?? tests.reduce((sum, test) => sum + test.durationMs, 0);
   return (
-    `tests="${tests.length}" failures="${having('failed')}" errors="0" ` +
+    `tests="${tests.length + errors}" failures="${having('failed')}" errors="${errors}" ` +
     `skipped="${having('skipped')}" time="${seconds(elapsedMs)}"`
   );
 }

@@ -1,9 +1,24 @@
 import { measuresOf } from './measures.ts';
-import type { RunReport } from './report.ts';
+import type { RunReport, ScenarioRecord } from './report.ts';
 import { oneLine } from './terminal.ts';
+import { renderHarm } from './verdict.ts';
+
+/** What a run must not keep to itself, then its scenarios; empty when there is neither. */
+export function renderMarkdown({
+  scenarios,
+  interrupted = false,
+}: Pick<RunReport, 'scenarios'> & Partial<Pick<RunReport, 'interrupted'>>): string {
+  const harm = renderHarm(scenarios);
+  const said = [
+    ...(interrupted ? ['The run was stopped before its end.'] : []),
+    ...(harm === '' ? [] : [`${harm}.`]),
+  ].join(' ');
+  const table = renderTable(scenarios);
+  return [said === '' ? '' : `**${said}**\n`, table].filter((piece) => piece !== '').join('\n');
+}
 
 /** The scenario table as Markdown, for a README or the summary of a CI job; empty without scenarios. */
-export function renderMarkdown({ scenarios }: Pick<RunReport, 'scenarios'>): string {
+export function renderTable(scenarios: readonly ScenarioRecord[]): string {
   if (scenarios.length === 0) return '';
   const measures = measuresOf(scenarios);
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;

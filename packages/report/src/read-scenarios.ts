@@ -3,6 +3,14 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import type { ScenarioRecord } from './report.ts';
 import { readScenario } from './scenario.ts';
 
+/** Whether the run of a run.json was stopped before its end. */
+export function wasInterrupted(path: string): boolean {
+  const run: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  return (
+    typeof run === 'object' && run !== null && 'interrupted' in run && run.interrupted === true
+  );
+}
+
 /**
  * The scenarios that a run wrote into its run.json.
  * @throws InvalidOptionError when the file is something else.

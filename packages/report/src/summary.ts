@@ -1,7 +1,8 @@
 /** Scenarios of runs as Markdown: `node packages/report/src/summary.ts reports/infrastructure/run.json …`. */
 import { renderMarkdown } from './markdown.ts';
-import { readScenarios } from './read-scenarios.ts';
+import { readScenarios, wasInterrupted } from './read-scenarios.ts';
 
 for (const path of process.argv.slice(2)) {
-  process.stdout.write(renderMarkdown({ scenarios: readScenarios('summary', path) }));
+  const scenarios = readScenarios('summary', path);
+  process.stdout.write(renderMarkdown({ scenarios, interrupted: wasInterrupted(path) }));
 }

@@ -1,6 +1,7 @@
 import { styleText, stripVTControlCharacters } from 'node:util';
 import { type Tone, measuresOf } from './measures.ts';
 import type { RunReport, ScenarioRecord, Totals } from './report.ts';
+import { renderHarm } from './verdict.ts';
 
 export interface TerminalOptions {
   /** How wide a line of the table may become; `Infinity` cuts nothing. */
@@ -56,9 +57,19 @@ export function renderScenarios(run: RunReport, options: TerminalOptions): strin
   ];
 }
 
-/** The one line that scripts read, such as `12 passed, 0 failed, 1 skipped`; never coloured. */
-export function renderTotals({ passed, failed, skipped }: Totals): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+/**
+ * The one line that scripts read, such as `12 passed, 0 failed, 1 skipped`; never coloured. What the
+ * scenarios lost, doubled or reordered stands at its end.
+ */
+export function renderTotals(
+  { passed, failed, skipped }: Totals,
+  scenarios: readonly ScenarioRecord[] = [],
+): string {
+  const harm = renderHarm(scenarios);
+  return (
+    `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}` +
+    (harm === '' ? '' : `, ${harm}`)
+  );
 }
 
 /** Foreign text must not move the cursor or break the line. */

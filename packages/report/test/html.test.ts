@@ -93,3 +93,17 @@ test('a thousand tests, sixty scenarios and fifty long failures fit into 300 KB 
   expect(performance.now() - startedAt).toBeLessThan(1_000);
   expect(Buffer.byteLength(page)).toBeLessThanOrEqual(300_000);
 });
+
+test('a run whose tests all passed is not titled so when a scenario lost, doubled or reordered anything', () => {
+  const titleOf = (fields: Partial<RunReport>): string =>
+    /<title>(.*) · Holdfast<\/title>/.exec(renderPage(sampleRun(fields)))?.[1] ?? '';
+  expect(titleOf({ scenarios: [killedRedis] })).toBe('all passed');
+  const lossy = { ...killedRedis, lost: 3, duplicated: 2 };
+  expect(titleOf({ scenarios: [lossy] })).toBe('3 lost, 2 duplicated');
+  expect(titleOf({ scenarios: [{ ...killedRedis, outOfOrder: 1 }] })).toBe('1 out of order');
+  const tests = [sampleTest({ status: 'failed', failure: 'no' })];
+  expect(titleOf({ scenarios: [lossy], tests, interrupted: true })).toBe(
+    'interrupted, 1 failed, 3 lost, 2 duplicated',
+  );
+  expect(renderPage(sampleRun({ scenarios: [lossy] }))).toContain('<b>3</b> lost');
+});

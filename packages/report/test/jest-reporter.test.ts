@@ -1,7 +1,17 @@
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { killedRedis } from './sample.ts';
 import { parseXml } from './parse-xml.ts';
@@ -15,11 +25,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Runs Jest with the reporter over the given test files, as a user would. */
-function runJest(
-  files: Record<string, string>,
-  ...flags: string[]
-): { status: number | null; lines: string[] } {
+/** Node's arguments that run Jest with the reporter over the given test files, as a user would. */
+function jestArguments(files: Record<string, string>, flags: readonly string[]): string[] {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   const config = {
     extensionsToTreatAsEsm: ['.ts'],
@@ -30,7 +37,14 @@ function runJest(
   };
   const options = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const args = ['--rootDir', directory, '--config', JSON.stringify(config), '--no-cache', ...flags];
-  const { status, stdout } = spawnSync(process.execPath, [...options, jest, ...args], {
+  return [...options, jest, ...args];
+}
+
+function runJest(
+  files: Record<string, string>,
+  ...flags: string[]
+): { status: number | null; lines: string[] } {
+  const { status, stdout } = spawnSync(process.execPath, jestArguments(files, flags), {
     cwd: directory,
     encoding: 'utf8',
   });
@@ -59,7 +73,7 @@ test('what test processes record is in the report, on the terminal and in all th
   expect(worst).toContain('cut for good');
   expect(next).toContain('appendonly everysec');
   expect(lines.at(-2)).toBe(`report: ${join('out', 'index.html')}`);
-  expect(lines.at(-1)).toBe('2 passed, 2 failed, 1 skipped');
+  expect(lines.at(-1)).toBe('2 passed, 2 failed, 1 skipped, 3 lost');
 
   expect(readdirSync(join(directory, 'out')).toSorted()).toEqual([
     'index.html',
@@ -97,3 +111,54 @@ test('it tidies too much', () => rmSync(process.env.HOLDFAST_RECORDS_DIRECTORY, 
   expect(lines.at(-1)).toBe('1 passed, 0 failed');
   expect(status).not.toBe(0);
 }, 60_000);
+
+/** A test that tells by a file that it has begun, and does not end by itself. */
+const endless = `
+import { writeFileSync } from 'node:fs';
+test('it is under way', () => { writeFileSync('begun', ''); return new Promise((end) => setTimeout(end, 120_000)); }, 120_000);
+`;
+
+test.each([
+  ['SIGINT', ['--runInBand']],
+  ['SIGTERM', ['--maxWorkers=2']],
+] as const)(
+  'a run stopped by %s has its report of what had run by then, marked as interrupted',
+  async (signal, flags) => {
+    mkdirSync(join(directory, 'out'));
+    for (const name of ['index.html', 'junit.xml', 'run.json']) {
+      writeFileSync(join(directory, 'out', name), 'of the run before');
+    }
+    const files = {
+      'a.test.ts': recording(killedRedis),
+      'b.test.ts': `test('it had ended', () => {});\n${endless}`,
+    };
+    const inOrder = [...flags, '--testTimeout=120000'];
+    const child = spawn(process.execPath, jestArguments(files, inOrder), {
+      cwd: directory,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let printed = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+    const ended = once(child, 'close');
+    const records = () =>
+      readdirSync(join(directory, 'out')).filter((name) => name.startsWith('records-'));
+    const hasRecorded = (): boolean =>
+      records().some((name) => readdirSync(join(directory, 'out', name)).length > 0);
+    while (!existsSync(join(directory, 'begun')) || !hasRecorded()) await nextTurn();
+    expect(existsSync(join(directory, 'out', 'index.html'))).toBe(false);
+    child.kill(signal);
+    expect(await ended).toEqual([null, signal]);
+
+    const lines = printed.trimEnd().split('\n');
+    expect(lines).toContain('the run was stopped before its end');
+    expect(lines.some((line) => line.includes('appendonly everysec'))).toBe(true);
+    const read = (name: string): string => readFileSync(join(directory, 'out', name), 'utf8');
+    expect(read('index.html')).toContain('<title>interrupted · Holdfast</title>');
+    expect(parseXml(read('junit.xml')).attributes).toMatchObject({ errors: '1' });
+    const run: { interrupted: boolean; tests: { name: string }[] } = JSON.parse(read('run.json'));
+    expect(run).toMatchObject({ interrupted: true, totals: { failed: 0 } });
+    expect(run.tests.map(({ name }) => name)).toContain('it had ended');
+    expect(records()).toEqual([]);
+  },
+  60_000,
+);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { renderJunit } from '@holdfast/report';
 import { parseXml } from './parse-xml.ts';
-import { sampleRun, sampleTest } from './sample.ts';
+import { killedRedis, sampleRun, sampleTest } from './sample.ts';
 
 test('suites are files, and the counts agree with the cases', () => {
   const tests = [
@@ -30,6 +30,19 @@ test('suites are files, and the counts agree with the cases', () => {
     name: 'failure',
     attributes: { message: 'Error: no' },
     text: 'Error: no\n  at b',
+  });
+});
+
+test('the name of all tells what was lost, and a run that was stopped is an error', () => {
+  const scenarios = [{ ...killedRedis, lost: 3 }];
+  expect(parseXml(renderJunit(sampleRun({ scenarios }))).attributes['name']).toBe(
+    'holdfast: 3 lost',
+  );
+  const root = parseXml(renderJunit(sampleRun({ interrupted: true })));
+  expect(root.attributes).toMatchObject({ name: 'holdfast: interrupted', tests: '2', errors: '1' });
+  expect(root.children.at(-1)?.children[0]?.children[0]).toMatchObject({
+    name: 'error',
+    attributes: { message: 'the run was stopped before its end' },
   });
 });
 

@@ -14,6 +14,19 @@ test('a run without scenarios has no table', () => {
   expect(renderMarkdown({ scenarios: [] })).toBe('');
 });
 
+test('above the table stands what was lost, and that the run was stopped', () => {
+  const run = { scenarios: [{ ...scenario, lost: 3, duplicated: 1 }], interrupted: true };
+  expect(renderMarkdown(run).split('\n').slice(0, 4)).toEqual([
+    '**The run was stopped before its end. 3 lost, 1 duplicated.**',
+    '',
+    '| Promise | Fault | Detected after | Lost | Duplicated |',
+    '| --- | --- | ---: | ---: | ---: |',
+  ]);
+  expect(renderMarkdown({ scenarios: [], interrupted: true })).toBe(
+    '**The run was stopped before its end.**\n',
+  );
+});
+
 test('each scenario is a row with the measures that were taken, and foreign marks stay text', () => {
   expect(renderMarkdown({ scenarios: [scenario] }).split('\n')).toEqual([
     '| Promise | Fault | Detected after | Lost |',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { summarise } from '@holdfast/report';
-import { sampleRun } from './sample.ts';
+import { killedRedis, sampleRun } from './sample.ts';
 
 let directory = '';
 beforeEach(() => {
@@ -25,6 +25,18 @@ test('several runs add up to one line that stands alone', () => {
     `${a}: 3 passed, 0 failed, 1 skipped`,
     `${b}: 4 passed, 0 failed`,
     '7 passed, 0 failed, 1 skipped',
+  ]);
+});
+
+test('a run that was stopped counts as one failure, and what was lost is told', () => {
+  const stopped = written('a.json', sampleRun({ interrupted: true }));
+  const lossy = written('b.json', sampleRun({ scenarios: [{ ...killedRedis, lost: 3 }] }));
+  const { totals, lines } = summarise([stopped, lossy]);
+  expect(totals).toEqual({ passed: 2, failed: 1, skipped: 0 });
+  expect(lines).toEqual([
+    `${stopped}: 1 passed, 0 failed, stopped before its end, which counts as one failure`,
+    `${lossy}: 1 passed, 0 failed, 3 lost`,
+    '2 passed, 1 failed, 3 lost',
   ]);
 });
 

@@ -54,6 +54,15 @@ test('without a scenario there is no table', () => {
   expect(renderScenarios(sampleRun(), plain)).toEqual([]);
 });
 
+test('the totals say what was lost, doubled or reordered, and not what a server may forget', () => {
+  const totals = { passed: 12, failed: 0, skipped: 0 };
+  expect(renderTotals(totals, [killedRedis])).toBe('12 passed, 0 failed');
+  const harmed = { ...killedRedis, lost: 3, duplicated: 2, outOfOrder: 1 };
+  expect(renderTotals(totals, [harmed, { ...killedRedis, lost: 1 }])).toBe(
+    '12 passed, 0 failed, 4 lost, 2 duplicated, 1 out of order',
+  );
+});
+
 test('the totals are one plain line', () => {
   expect(renderTotals({ passed: 12, failed: 0, skipped: 0 })).toBe('12 passed, 0 failed');
   expect(renderTotals({ passed: 12, failed: 1, skipped: 3 })).toBe(

@@ -1,6 +1,6 @@
+import { type Clock, requireNode, systemRandom } from '@holdfast/foundation';
 import { randomUUID } from 'node:crypto';
 import type { FaultProxy } from '@holdfast/faults';
-import { type Clock, systemRandom } from '@holdfast/foundation';
 import { chooseMode } from './runtime/choose-mode.ts';
 import { forMode } from './topology/topology.ts';
 import { startTopology, throwFirstRejection } from './topology/start-topology.ts';
@@ -259,7 +259,7 @@ export type Stage<O extends StageOptions = StageOptions> = StageItself & {
 
 /**
  * Starts real servers and resolves when each has given its first answer.
- * @throws InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
+ * @throws UnsupportedNodeError, InvalidOptionError, StageModeError, RedisNotFoundError, PostgresNotFoundError,
  * PostgresTemplateError, ServerStartError, ServerTimeoutError;
  * nothing is left of the stage then.
  */
@@ -267,6 +267,7 @@ export function openStage<const O extends StageOptions>(options: O): Promise<Sta
 export async function openStage(
   options: StageOptions,
 ): Promise<StageItself & { readonly redis?: unknown; readonly postgres?: unknown }> {
+  requireNode('openStage');
   const settled = parseStageOptions(options);
   const signal = settled.signal ?? new AbortController().signal;
   signal.throwIfAborted();

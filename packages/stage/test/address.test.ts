@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { findService } from '../src/runtime/compose/project.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { engineHere, recreateContainer, removeContainer } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
 
@@ -27,7 +28,7 @@ const takeAway: Record<StageMode, (server: ServerHandle) => Promise<unknown>> = 
 };
 
 test(`the address stays over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {
-  await using stage = await openStage({ mode, redis: true, ...UNHURRIED });
+  const stage = closeAfterTest(await openStage({ mode, redis: true, ...UNHURRIED }));
   const { redis } = stage;
   const { url, host, port } = redis;
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { openDns, openGit, openTls, openUpstream } from './program-contracts.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
@@ -103,7 +104,7 @@ if (isAsked) {
   });
 
   test('a service without its network has its clients again, under the name it has for the others', async () => {
-    await using stage = await openStage({ mode, postgres: 'replica' });
+    const stage = closeAfterTest(await openStage({ mode, postgres: 'replica' }));
     const { primary, replica } = stage.postgres;
     const harm = await primary.disconnect();
     await expect(postgresRows(primary.direct, 'select 1')).rejects.toBeDefined();
@@ -117,12 +118,12 @@ if (isAsked) {
   });
 
   test('a replica, Sentinels and a cluster that compose has brought up are handed out as such', async () => {
-    await using stage = await openStage({ mode, postgres: 'replica', redis: 'sentinel' });
+    const stage = closeAfterTest(await openStage({ mode, postgres: 'replica', redis: 'sentinel' }));
     expect(await stage.redis.currentPrimary()).toBe(stage.redis.primary);
     expect(await postgresRows(stage.postgres.replica, 'select pg_is_in_recovery()')).toEqual([
       ['t'],
     ]);
-    await using other = await openStage({ mode, redis: 'cluster' });
+    const other = closeAfterTest(await openStage({ mode, redis: 'cluster' }));
     const slot = other.redis.keySlot('key');
     expect(other.redis.nodes).toContain(await other.redis.primaryOfSlot(slot));
   });

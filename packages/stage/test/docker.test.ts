@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { honoursServerContract } from '../src/contract.ts';
 import { openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { openRedis, redisValue } from './redis-contract.ts';
 
 const isAsked = process.env['HOLDFAST_STAGE'] === 'docker';
@@ -9,7 +10,7 @@ if (isAsked) {
   honoursServerContract(() => openRedis('docker'), { kills: 2 });
 
   test('a server without its network refuses its clients, and has them again at the same address', async () => {
-    await using stage = await openStage({ mode: 'docker', redis: true });
+    const stage = closeAfterTest(await openStage({ mode: 'docker', redis: true }));
     const { redis } = stage;
     const harm = await redis.disconnect();
     await expect(redisValue(redis.direct, ['PING'])).rejects.toMatchObject({
@@ -22,7 +23,7 @@ if (isAsked) {
   });
 
   test('a member of a topology shares the network of the machine, and it is said so', async () => {
-    await using stage = await openStage({ mode: 'docker', dns: true });
+    const stage = closeAfterTest(await openStage({ mode: 'docker', dns: true }));
     await expect(stage.dns.disconnect()).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('shares the network of the machine'),

@@ -5,6 +5,7 @@ import { netemArguments, checkImpairment, checkNetem } from '../src/limits/netem
 import { containerPackets } from '../src/runtime/docker/packets.ts';
 import { parseImpairment } from '../src/limits/impairment.ts';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { containersWith, engineHere } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
 
@@ -88,7 +89,7 @@ test.each(impossible)(
 
 if (mode === 'local') {
   test('a process of this machine is spared, and the error names what does the same', async () => {
-    await using stage = await openStage({ mode, redis: true });
+    const stage = closeAfterTest(await openStage({ mode, redis: true }));
     await expect(stage.redis.impair({ delayMs: 50 })).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
       server: 'redis',
@@ -98,7 +99,7 @@ if (mode === 'local') {
   });
 } else if (plan.available) {
   test('what a container sends comes late until that is undone, over a restart too', async () => {
-    await using stage = await openStage({ mode, redis: true, ...UNHURRIED });
+    const stage = closeAfterTest(await openStage({ mode, redis: true, ...UNHURRIED }));
     const ping = (): Promise<unknown> => redisValue(stage.redis.direct, ['PING']);
     const harm = await stage.redis.impair({ delayMs: 300 });
     expect(await tookMs(ping)).toBeGreaterThan(290);
@@ -110,7 +111,7 @@ if (mode === 'local') {
   });
 } else {
   test(`what this machine cannot do is refused, and nothing was done (${plan.reason})`, async () => {
-    await using stage = await openStage({ mode, redis: true });
+    const stage = closeAfterTest(await openStage({ mode, redis: true }));
     const refused = stage.redis.impair({ delayMs: 300 });
     await expect(refused).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
@@ -129,11 +130,13 @@ const shapes = (await commandFailure('unshare', tried)) === undefined;
 
 if (mode === 'docker' && shapes) {
   test('a container is struck in its own network, in its next run too, until it is spared (by another discipline than netem)', async () => {
-    await using stage = await openStage({
-      mode,
-      redis: { settings: { appendonly: 'yes', appendfsync: 'always' } },
-      ...UNHURRIED,
-    });
+    const stage = closeAfterTest(
+      await openStage({
+        mode,
+        redis: { settings: { appendonly: 'yes', appendfsync: 'always' } },
+        ...UNHURRIED,
+      }),
+    );
     const { redis } = stage;
     const read = (server: Pick<ServerHandle, 'direct'> = redis): Promise<number> =>
       tookMs(async () => {
@@ -161,7 +164,7 @@ if (mode === 'docker' && shapes) {
   }, 60_000);
 
   test('a word the kernel does not take leaves nothing behind, and a shared network is not touched', async () => {
-    await using stage = await openStage({ mode, redis: true, dns: true });
+    const stage = closeAfterTest(await openStage({ mode, redis: true, dns: true }));
     const signal = AbortSignal.timeout(30_000);
     const labels = [`holdfast.runner=${process.pid}`];
     const strike = async (server: string): Promise<void> => {

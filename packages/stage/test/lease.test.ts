@@ -1,12 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { openStagePool } from '../src/pool/warm-pool.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 
 const mode = 'local';
 
 test('a spare stands still until it is leased, and the next lease gets another one', async () => {
-  await using spares = await openStagePool({ stage: { mode, redis: true }, spares: 1 });
+  const spares = closeAfterTest(await openStagePool({ stage: { mode, redis: true }, spares: 1 }));
   const first = await spares.lease();
   expect(first.stage.redis.state).toBe('running');
   await redisValue(first.stage.redis, ['SET', 'key', 'seen by one']);
@@ -20,8 +21,10 @@ test('a spare stands still until it is leased, and the next lease gets another o
 });
 
 test('a leased Postgres answers at once, and its address can be broken like any other', async () => {
-  await using spares = await openStagePool({ stage: { mode, postgres: true }, spares: 1 });
-  await using lease = await spares.lease();
+  const spares = closeAfterTest(
+    await openStagePool({ stage: { mode, postgres: true }, spares: 1 }),
+  );
+  const lease = closeAfterTest(await spares.lease());
   const { primary } = lease.stage.postgres;
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
   await primary.kill();
@@ -30,7 +33,9 @@ test('a leased Postgres answers at once, and its address can be broken like any 
 });
 
 test('a cluster is lent warm and empty, and another one when it was broken', async () => {
-  await using spares = await openStagePool({ stage: { mode, redis: 'cluster' }, spares: 1 });
+  const spares = closeAfterTest(
+    await openStagePool({ stage: { mode, redis: 'cluster' }, spares: 1 }),
+  );
   const first = await spares.lease();
   const { redis } = first.stage;
   const owner = await redis.primaryOfSlot(redis.keySlot('key'));
@@ -41,14 +46,14 @@ test('a cluster is lent warm and empty, and another one when it was broken', asy
   await other.release();
   expect(other.stage.redis.nodes[0]?.state).toBe('stopped');
   await first.release();
-  await using again = await spares.lease();
+  const again = closeAfterTest(await spares.lease());
   const node = await again.stage.redis.primaryOfSlot(redis.keySlot('key'));
   expect(await redisValue(node, ['GET', 'key'])).toBeNull();
 }, 60_000);
 
 test('no more are lent than may be; who waits is served in turn, or leaves with a reason of its own', async () => {
   const stage = { mode, redis: true } as const;
-  await using spares = await openStagePool({ stage, spares: 0, maxLeases: 1 });
+  const spares = closeAfterTest(await openStagePool({ stage, spares: 0, maxLeases: 1 }));
   const first = await spares.lease();
   const leaving = new AbortController();
   const impatient = spares.lease({ signal: leaving.signal }).catch((error: unknown) => error);

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { type StageMode, openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { redisValue } from './redis-contract.ts';
 
 const POLL_MS = 5;
@@ -18,7 +19,7 @@ async function dialled({ host, port }: { host: string; port: number }): Promise<
 }
 
 test('a fault on the link strikes the clients of the server’s address, and the server itself is spared', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   expect(redis.direct.port).not.toBe(redis.port);
   redis.link.faults.set('reset');
@@ -30,7 +31,7 @@ test('a fault on the link strikes the clients of the server’s address, and the
 });
 
 test('a stopped server refuses connections at its address, whatever becomes of its faults', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   await redis.kill();
   expect(await dialled(redis)).toBe('ECONNREFUSED');
@@ -45,7 +46,7 @@ test('a stopped server refuses connections at its address, whatever becomes of i
 });
 
 test('a server that is cut off is silent until it is healed, and what was sent meanwhile arrives', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis, network } = stage;
   await network.cut(redis);
   const silence = redisValue(redis, ['PING'], AbortSignal.timeout(100));
@@ -56,10 +57,12 @@ test('a server that is cut off is silent until it is healed, and what was sent m
 });
 
 test('Sentinels name the addresses of links, and replace a primary that is cut off from everyone', async () => {
-  await using stage = await openStage({
-    mode,
-    redis: { topology: 'sentinel', downAfterMs: 1_000 },
-  });
+  const stage = closeAfterTest(
+    await openStage({
+      mode,
+      redis: { topology: 'sentinel', downAfterMs: 1_000 },
+    }),
+  );
   const { redis, network } = stage;
   await network.cut(redis.primary);
   const heir = await redis.primaryAfter(redis.primary);
@@ -69,7 +72,7 @@ test('Sentinels name the addresses of links, and replace a primary that is cut o
 });
 
 test('a replica of Postgres receives through the link of its primary', async () => {
-  await using stage = await openStage({ mode: 'local', postgres: 'replica' });
+  const stage = closeAfterTest(await openStage({ mode: 'local', postgres: 'replica' }));
   const { primary, replica } = stage.postgres;
   const before = primary.link.getStats().connectionsTotal;
   expect(before).toBeGreaterThan(0);
@@ -83,7 +86,7 @@ test('a replica of Postgres receives through the link of its primary', async () 
 });
 
 test('without links the address is the server’s own, and asking for the link says what to do', async () => {
-  await using stage = await openStage({ mode, link: false, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, link: false, redis: true }));
   const { redis, network } = stage;
   expect([redis.url, redis.host, redis.port]).toEqual(Object.values(redis.direct));
   expect(() => redis.link).toThrow(expect.objectContaining({ code: 'STAGE_LINK_ABSENT' }));

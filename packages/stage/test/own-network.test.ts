@@ -6,6 +6,7 @@ import { honoursServerContract } from '../src/contract.ts';
 import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
 import { createPacketControl } from '../src/limits/packets.ts';
 import { type ServerHandle, openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
@@ -37,7 +38,7 @@ if (obstacle === undefined) {
   );
 
   test('each server is in a network of its own, over a restart too, and has it as the user it runs as', async () => {
-    await using stage = await openStage({ ...options, redis: true, postgres: true });
+    const stage = closeAfterTest(await openStage({ ...options, redis: true, postgres: true }));
     const { redis, postgres } = stage;
     const before = await networkOf(await processOf(redis));
     expect(before).not.toBe(await networkOf('self'));
@@ -50,7 +51,7 @@ if (obstacle === undefined) {
   });
 
   test('a server without its network refuses its clients, and has them again at the same address', async () => {
-    await using stage = await openStage({ ...options, redis: true });
+    const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;
     const harm = await redis.disconnect();
     const refusal = { code: 'ECONNREFUSED' };
@@ -62,7 +63,7 @@ if (obstacle === undefined) {
   });
 
   test('members of a topology share the network of the machine, and it is said so', async () => {
-    await using stage = await openStage({ ...options, redis: 'sentinel' });
+    const stage = closeAfterTest(await openStage({ ...options, redis: 'sentinel' }));
     await expect(stage.redis.primary.disconnect()).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('shares the network of the machine'),
@@ -101,7 +102,7 @@ const tried = ['--net', 'tc', 'qdisc', 'add', 'dev', 'lo', 'root', ...SLOW];
 
 if (obstacle === undefined && (await commandFailure('unshare', tried)) === undefined) {
   test('packets are struck in the network of one server alone, until it is spared (by another discipline than netem)', async () => {
-    await using stage = await openStage({ ...options, redis: true });
+    const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;
     await redisValue(redis, ['SET', 'key', VALUE]);
     const pid = await processOf(redis);

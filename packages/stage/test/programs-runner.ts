@@ -39,28 +39,48 @@ const { signal } = new AbortController();
 process.stdout.write(
   JSON.stringify([
     await tell('a server', 'done', async () => {
-      await using stage = await openStage(local);
-      await stage.upstream.kill();
-      await stage.upstream.start();
+      const stage = await openStage(local);
+      try {
+        await stage.upstream.kill();
+        await stage.upstream.start();
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('a network', words(network), async () => {
-      await using stage = await openStage({ ...local, serverNetworks: true });
-      const fault = await stage.upstream.disconnect();
-      await fault.undo();
+      const stage = await openStage({ ...local, serverNetworks: true });
+      try {
+        const fault = await stage.upstream.disconnect();
+        await fault.undo();
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('packets', words(network ?? (packets.available ? undefined : packets)), async () => {
-      await using stage = await openStage({ ...local, serverNetworks: true });
-      const fault = await stage.upstream.impair({ delayMs: 1 });
-      await fault.undo();
+      const stage = await openStage({ ...local, serverNetworks: true });
+      try {
+        const fault = await stage.upstream.impair({ delayMs: 1 });
+        await fault.undo();
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('a clock', clock.available ? 'done' : clock.reason, async () => {
-      await using stage = await openStage({ ...local, serverClocks: true });
-      await stage.upstream.clock.step(1_000);
+      const stage = await openStage({ ...local, serverClocks: true });
+      try {
+        await stage.upstream.clock.step(1_000);
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('a disk', 'tried', async () => {
-      await using stage = await openStage({ ...local, diskMaxBytes: 1_048_576 });
-      const fault = await stage.upstream.fill('disk');
-      await fault.undo();
+      const stage = await openStage({ ...local, diskMaxBytes: 1_048_576 });
+      try {
+        const fault = await stage.upstream.fill('disk');
+        await fault.undo();
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('an address space', space?.reason ?? 'done', async () => {
       const watchdog = {
@@ -75,12 +95,20 @@ process.stdout.write(
       await memory.limit(undefined, signal);
     }),
     await tell('git', git, async () => {
-      await using stage = await openStage({ mode: 'local', git: true });
-      await stage.git.createRepository('site');
+      const stage = await openStage({ mode: 'local', git: true });
+      try {
+        await stage.git.createRepository('site');
+      } finally {
+        await stage.close();
+      }
     }),
     await tell('a Redis', 'tried', async () => {
-      await using stage = await openStage({ mode: 'local', redis: true });
-      await stage.redis.freeze();
+      const stage = await openStage({ mode: 'local', redis: true });
+      try {
+        await stage.redis.freeze();
+      } finally {
+        await stage.close();
+      }
     }),
   ]),
 );

@@ -11,6 +11,7 @@ import { createServerLimits } from '../src/limits/server-limits.ts';
 import { createRestarts } from '../src/handle/restarts.ts';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 import { testUnless } from './test-unless.ts';
@@ -32,7 +33,7 @@ async function writeMegabytes(server: ServerHandle, count: number): Promise<numb
 }
 
 test('a server that outgrows its memory is ended by the kernel and comes back at the same address', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   const { port } = redis;
   await redis.limit({ memoryBytes: 48 * MEGABYTE });
@@ -44,7 +45,7 @@ test('a server that outgrows its memory is ended by the kernel and comes back at
 }, 60_000);
 
 test('the sessions of a Postgres share its bound, also those that end while it is set', async () => {
-  await using stage = await openStage({ mode: 'local', postgres: true });
+  const stage = closeAfterTest(await openStage({ mode: 'local', postgres: true }));
   const { primary } = stage.postgres;
   const asked = Array.from({ length: 10 }, () => postgresRows(primary, 'select 1'));
   const harm = await primary.limit({ memoryBytes: 256 * MEGABYTE });
@@ -54,7 +55,7 @@ test('the sessions of a Postgres share its bound, also those that end while it i
 }, 60_000);
 
 test('memory filled up to a rest is given back by its undoing', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   const harm = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
   await harm.undo();
@@ -81,7 +82,7 @@ const ownDisk = {
 
 if (await mayMount()) {
   test('a full disk stops the writes of a Redis until it is emptied', async () => {
-    await using stage = await openStage(ownDisk);
+    const stage = closeAfterTest(await openStage(ownDisk));
     const { redis } = stage;
     const set = (value: string): Promise<string> =>
       redisValue(redis, ['SET', 'key', value]).then(String, String);
@@ -99,7 +100,7 @@ if (await mayMount()) {
 
   test('a Postgres says 53100 on a full disk, and takes writes again once that is emptied', async () => {
     const diskMaxBytes = 200 * MEGABYTE;
-    await using stage = await openStage({ mode: 'local', diskMaxBytes, postgres: true });
+    const stage = closeAfterTest(await openStage({ mode: 'local', diskMaxBytes, postgres: true }));
     const { primary } = stage.postgres;
     await postgresRows(primary, 'create table kept (value int)');
     const harm = await primary.fill('disk', { leaveBytes: 2 * MEGABYTE });
@@ -119,7 +120,7 @@ if (await mayMount()) {
 }
 
 test('without a disk of its own a server’s cannot be filled, and the error says what to do', async () => {
-  await using stage = await openStage({ mode, redis: true });
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
   await expect(stage.redis.fill('disk')).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
     server: 'redis',

@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { planHostFault } from '@holdfast/faults';
 import { openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
 import { testUnless } from './test-unless.ts';
@@ -60,7 +61,7 @@ onClock(
 );
 
 test('a server that reads the clock of the machine says so, and the way out', async () => {
-  await using stage = await openStage({ mode: 'local', redis: true });
+  const stage = closeAfterTest(await openStage({ mode: 'local', redis: true }));
   await expect(stage.redis.clock.step(1)).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
     message: expect.stringContaining('serverClocks: true'),

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { readProcess } from '../src/system/process-table.ts';
 import { openStage } from '../src/stage.ts';
+import { closeAfterTest } from './close-after-test.ts';
 import { redisValue } from './redis-contract.ts';
 
 /** A field of what Redis says about itself. */
@@ -107,7 +108,7 @@ test('what cannot stand in Docker is refused before an engine is asked for', asy
 });
 
 test('the network of a process cannot be taken away, and the error names the link', async () => {
-  await using stage = await openStage({ mode: 'local', redis: true });
+  const stage = closeAfterTest(await openStage({ mode: 'local', redis: true }));
   await expect(stage.redis.disconnect()).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
     message: expect.stringContaining('stage.network.cut'),

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { type Rule, readRepository } from '../src/repository.ts';
 import { testsDoNotSleep, timeAndRandomHaveOneDoor } from '../src/rules/time-and-random.ts';
 import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
+import { everyFileParses } from '../src/rules/engines.ts';
 import { failureTablesHaveTheSuitesRows } from '../src/rules/failure-table.ts';
 import { imagesAreNamedAlike } from '../src/rules/images.ts';
 import {
@@ -51,6 +52,7 @@ test.each<[string, Rule]>([
   ['no registry host is committed', noRegistryIsNamed],
   ['nothing is left for later in a comment', nothingIsLeftForLater],
   ['an error class has a literal code of its own', errorsHaveACodeOfTheirOwn],
+  ['every file parses on the oldest Node', everyFileParses],
 ])('%s', (_, rule) => {
   const violations = rule(repository).map(
     ({ path, line, message }) => `${path}:${line} ${message}`,

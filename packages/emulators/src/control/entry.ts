@@ -1,4 +1,5 @@
-import { flushCompileCache } from 'node:module';
+// Not by its name, which an older Node lacks: what opens a server says so by a type.
+import * as nodeModule from 'node:module';
 import type { Server } from 'node:net';
 
 /** What each program of the stage is started with: where it listens, and where its settings are kept. */
@@ -33,7 +34,7 @@ export function serve(
     const taken = typeof address === 'object' && address !== null ? address.port : port;
     console.log(`${name} listens on ${host}:${taken}`);
     // Now rather than at its end, which may be a crash.
-    flushCompileCache();
+    nodeModule.flushCompileCache();
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

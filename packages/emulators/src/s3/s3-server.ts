@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { requireNode } from '@holdfast/foundation';
 import { type S3ServerStats, openS3Handler } from './handler.ts';
 import { listenOn } from '../serving/http-listener.ts';
 import { type S3ServerOptions, parseS3ServerOptions } from './options.ts';
@@ -26,6 +27,7 @@ export interface S3Server {
  * @throws InvalidOptionError; the system's own error when it cannot listen.
  */
 export async function createS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
+  requireNode('createS3Server');
   const settled = parseS3ServerOptions(options);
   const handler = await openS3Handler(settled, () => undefined);
   const server = createServer((message, response) => handler.serve(message, response));

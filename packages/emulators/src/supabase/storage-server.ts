@@ -1,3 +1,4 @@
+import { requireNode } from '@holdfast/foundation';
 import { createServer } from 'node:http';
 import { listenOn } from '../serving/http-listener.ts';
 import type { SupabaseFaults } from './faults.ts';
@@ -30,6 +31,7 @@ export interface SupabaseStorageServer extends SupabaseKeys {
 export async function createSupabaseStorageServer(
   options: SupabaseStorageServerOptions = {},
 ): Promise<SupabaseStorageServer> {
+  requireNode('createSupabaseStorageServer');
   const settled = parseSupabaseOptions(options);
   const { jwtSecret } = settled;
   const handler = await openSupabaseHandler(settled, () => undefined);

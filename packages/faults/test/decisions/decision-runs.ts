@@ -28,6 +28,18 @@ async function withServer<T>(server: Server, work: (port: number) => Promise<T>)
   }
 }
 
+/** What the work gives back, after what it has worked with is closed. */
+async function closing<T, R extends AsyncDisposable>(
+  resource: R,
+  work: (resource: R) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(resource);
+  } finally {
+    await resource[Symbol.asyncDispose]();
+  }
+}
+
 const told = ({ hash, count }: Decisions): Played => ({ hash, count });
 /** A server that ends what is begun with it. */
 const ending = (): Server => createServer((socket) => socket.on('error', () => {}).end());
@@ -36,55 +48,62 @@ const ending = (): Server => createServer((socket) => socket.on('error', () => {
 export const plays: Readonly<Record<string, (seed: number) => Promise<Played>>> = {
   tcp: (seed) =>
     withServer(ending(), async (port) => {
-      await using proxy = await createFaultProxy({ target: { port }, seed });
-      proxy.faults.set('reset', { probability: 0.3 });
-      proxy.faults.set('latency', { latencyMs: 1, probability: 0.5 });
-      proxy.faults.set('blackhole', { probability: 0 });
-      await times(() => fate(connect(proxy.port, proxy.host)));
-      return told(proxy.decisions());
+      return closing(await createFaultProxy({ target: { port }, seed }), async (proxy) => {
+        proxy.faults.set('reset', { probability: 0.3 });
+        proxy.faults.set('latency', { latencyMs: 1, probability: 0.5 });
+        proxy.faults.set('blackhole', { probability: 0 });
+        await times(() => fate(connect(proxy.port, proxy.host)));
+        return told(proxy.decisions());
+      });
     }),
   http: (seed) =>
     withServer(ending(), async (port) => {
-      await using proxy = await createHttpFaultProxy({ target: { port }, seed });
-      proxy.faults.set('status', { status: 503, probability: 0.5 });
-      proxy.faults.set('rateLimit', { probability: 0.2 });
-      proxy.faults.set('reset', { probability: 0.2, times: 3 });
-      await times(() =>
-        fetch(proxy.url).then(
-          (response) => response.text(),
-          () => undefined,
-        ),
-      );
-      return told(proxy.decisions());
+      return closing(await createHttpFaultProxy({ target: { port }, seed }), async (proxy) => {
+        proxy.faults.set('status', { status: 503, probability: 0.5 });
+        proxy.faults.set('rateLimit', { probability: 0.2 });
+        proxy.faults.set('reset', { probability: 0.2, times: 3 });
+        await times(() =>
+          fetch(proxy.url).then(
+            (response) => response.text(),
+            () => undefined,
+          ),
+        );
+        return told(proxy.decisions());
+      });
     }),
   async redis(seed) {
     const server = await openScriptedRedis();
     try {
-      await using proxy = await createRedisFaultProxy({ target: { port: server.port }, seed });
-      proxy.faults.set('OOM', { probability: 0.3 });
-      proxy.faults.set('BUSY', { probability: 0.3 });
-      const client = connect(proxy.port, proxy.host);
-      await times(async () => {
-        client.write('*3\r\n$3\r\nset\r\n$3\r\nkey\r\n$5\r\nvalue\r\n');
-        await read(client, 1);
-      });
-      client.destroy();
-      return told(proxy.decisions());
+      return await closing(
+        await createRedisFaultProxy({ target: { port: server.port }, seed }),
+        async (proxy) => {
+          proxy.faults.set('OOM', { probability: 0.3 });
+          proxy.faults.set('BUSY', { probability: 0.3 });
+          const client = connect(proxy.port, proxy.host);
+          await times(async () => {
+            client.write('*3\r\n$3\r\nset\r\n$3\r\nkey\r\n$5\r\nvalue\r\n');
+            await read(client, 1);
+          });
+          client.destroy();
+          return told(proxy.decisions());
+        },
+      );
     } finally {
       server.close();
     }
   },
   postgres: (seed) =>
     withServer(ending(), async (port) => {
-      await using proxy = await createPostgresFaultProxy({ target: { port }, seed });
-      proxy.faults.set('53300', { probability: 0.5 });
-      await times(() => {
-        const client = connect(proxy.port, proxy.host);
-        // A start-up message of protocol 3.0 that names the user `u`.
-        client.write(Buffer.from('\0\0\0\x10\0\x03\0\0user\0u\0\0', 'latin1'));
-        return fate(client);
+      return closing(await createPostgresFaultProxy({ target: { port }, seed }), async (proxy) => {
+        proxy.faults.set('53300', { probability: 0.5 });
+        await times(() => {
+          const client = connect(proxy.port, proxy.host);
+          // A start-up message of protocol 3.0 that names the user `u`.
+          client.write(Buffer.from('\0\0\0\x10\0\x03\0\0user\0u\0\0', 'latin1'));
+          return fate(client);
+        });
+        return told(proxy.decisions());
       });
-      return told(proxy.decisions());
     }),
   async injector(seed) {
     const chaos = createChaosFaultInjector(true, { seed });

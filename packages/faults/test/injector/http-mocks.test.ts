@@ -23,6 +23,13 @@ const CASE = join(import.meta.dirname, 'http-mock-case.ts');
 const README = join(import.meta.dirname, '..', '..', 'README.md');
 const MARKED = /<!-- http-mocks -->([\s\S]*?)<!-- \/http-mocks -->/;
 
+/** Where the client of Node 22 says something else than that of Node 24 and 26, whose words are in the README. */
+const SAID_BY_NODE_22: Readonly<Record<string, string>> = {
+  resetBody: '`UND_ERR_SOCKET`',
+  notHttp: '`HPE_INVALID_CONSTANT`',
+};
+const isNode22 = process.versions.node.startsWith('22.');
+
 /** Plays one case in a process of its own. */
 async function play(fault: string, client: string, teller: string): Promise<string> {
   if (fault === 'notHttp' && teller !== 'real') return 'cannot be said';
@@ -84,5 +91,10 @@ test('the README says of msw and nock what they really tell a client', async () 
     await writeFile(README, readme.replace(MARKED, marked));
   }
   const stated = MARKED.exec(await readFile(README, 'utf8'))?.[1] ?? '';
-  expect(rowsOf(stated)).toEqual(made);
+  const rows = rowsOf(stated);
+  for (const [at, { fault, client }] of cases.entries()) {
+    const said = isNode22 && client === 'fetch' ? SAID_BY_NODE_22[fault] : undefined;
+    if (said !== undefined) rows[at]?.splice(2, 1, said);
+  }
+  expect(rows).toEqual(made);
 }, 120_000);

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { closeAfterTest } from '../close-after-test.ts';
 import { Redis } from 'ioredis';
 import { type RedisFaultProxy, type RedisErrorKind, createRedisFaultProxy } from '@holdfast/faults';
 import { fate } from '../servers.ts';
@@ -125,7 +126,9 @@ test('after a subscription everything passes as it is', async () => {
 
 test('equal seeds strike the same commands of a connection', async () => {
   const outcomes = async (seed: number): Promise<string> => {
-    await using other = await createRedisFaultProxy({ target: { port: server.port }, seed });
+    const other = closeAfterTest(
+      await createRedisFaultProxy({ target: { port: server.port }, seed }),
+    );
     other.faults.set('BUSY', { commands: ['get'], probability: 0.3 });
     const redis = new Redis({ host: other.host, port: other.port, enableReadyCheck: false });
     for (let index = 0; index < 50; index += 1) await redis.get('key').catch(() => null);
@@ -155,7 +158,7 @@ test('bad options, unknown words, remote targets and closed proxies are refused'
 test('a Redis that is gone is felt as a reset', async () => {
   const gone = await openScriptedRedis();
   gone.close();
-  await using before = await createRedisFaultProxy({ target: { port: gone.port } });
+  const before = closeAfterTest(await createRedisFaultProxy({ target: { port: gone.port } }));
   expect(await fate(connect({ host: before.host, port: before.port }))).toBe('ECONNRESET');
   expect(before.getStats().connectionsBroken).toBe(1);
 });

@@ -67,7 +67,9 @@ test('a reset and bytes that are no HTTP come in place of the answer, and a rese
   await expect(get()).rejects.toMatchObject({ cause: { name: 'HTTPParserError' } });
   proxy.faults.set('resetBody', { times: 1 });
   const broken = get().then((response) => response.text());
-  await expect(broken).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
+  // Node 22 takes a reset behind bytes for the end of them.
+  const code = expect.stringMatching(/^(?:ECONNRESET|UND_ERR_SOCKET)$/);
+  await expect(broken).rejects.toMatchObject({ cause: { code } });
   expect(await (await get()).text()).toBe(BODY);
 });
 

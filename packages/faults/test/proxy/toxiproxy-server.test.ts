@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { closeAfterTest } from '../close-after-test.ts';
 import { type ToxiproxyServer, createToxiproxyServer } from '@holdfast/faults';
 import { systemClock } from '@holdfast/foundation';
 import { type ICreateToxicBody, type Proxy, Toxiproxy } from 'toxiproxy-node-client';
@@ -233,7 +234,7 @@ test('an upstream that is not this machine is refused unless it is meant', async
   expect(await ask('POST', '/proxies', elsewhere)).toEqual(
     failure(400, expect.stringContaining('allowRemote')),
   );
-  await using permissive = await createToxiproxyServer({ port: 0, allowRemote: true });
+  const permissive = closeAfterTest(await createToxiproxyServer({ port: 0, allowRemote: true }));
   const { status } = await fetch(`${permissive.url}/proxies`, {
     method: 'POST',
     body: JSON.stringify(elsewhere),

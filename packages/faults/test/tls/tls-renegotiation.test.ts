@@ -114,10 +114,10 @@ test('a client that ended before it read that it was asked, or stays silent, hol
 
 /**
  * Why it is asked for before anything is answered: an answer that crosses a second hello is what Node's client
- * calls an unexpected record. When this test fails, Node has mended it, and the fault can be offered in the
+ * calls an unexpected record. Node 26 has mended it; once that is the oldest, the fault can be offered in the
  * midst of a connection.
  */
-test('an answer that crosses a second hello breaks the connection of Node itself', async () => {
+test('an answer that crosses a second hello breaks the connection of Node itself, before Node 26', async () => {
   const authority = createCertificateAuthority();
   const tls = { ...authority.issue({ hostnames: ['127.0.0.1'] }), maxVersion: 'TLSv1.2' } as const;
   const server = createTlsServer(tls, (socket) => {
@@ -128,11 +128,13 @@ test('an answer that crosses a second hello breaks the connection of Node itself
   const socket = connect({ port: portOf(server), host: '127.0.0.1', ca: authority.certificate });
   try {
     await once(socket, 'secureConnect');
-    const end = fate(socket);
-    socket.write('asked before');
+    const answered = read(socket, 'asked before asked after'.length).then(String);
+    const end = Promise.race([fate(socket), answered.catch(() => new Promise<never>(() => {}))]);
+    socket.write('asked before ');
     socket.renegotiate({}, () => {});
     socket.write('asked after');
-    expect(await end).toBe('EPROTO');
+    const isMended = Number(process.versions.node.split('.')[0]) >= 26;
+    expect(await end).toBe(isMended ? 'asked before asked after' : 'EPROTO');
   } finally {
     socket.destroy();
     server.close();

@@ -1,13 +1,14 @@
 import {
   type Clock,
-  type OptionRule,
-  type Timer,
-  systemClock,
-  InvalidOptionError,
   integer,
-  optional,
+  InvalidOptionError,
   objectWith,
+  optional,
+  type OptionRule,
   parseOptions,
+  requireNode,
+  systemClock,
+  type Timer,
 } from '@holdfast/foundation';
 import { StageClosedError } from '../errors.ts';
 import { type Stage, type StageOptions, openStage } from '../stage.ts';
@@ -71,6 +72,7 @@ const leaseShape = { signal: optional(objectWith<AbortSignal>(['aborted', 'addEv
 export async function openStagePool<const O extends StageOptions>(
   options: StagePoolOptions<O>,
 ): Promise<StagePool<O>> {
+  requireNode('openStagePool');
   const settled = parseOptions('openStagePool', shape, options);
   const { spares, maxLeases, refillAfterMs, clock } = settled;
   const ready: IdleStage<O>[] = [];

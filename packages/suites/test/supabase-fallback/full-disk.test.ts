@@ -18,31 +18,35 @@ const obstacle = plan.available ? undefined : plan.reason;
 
 if (obstacle === undefined) {
   test(ROW.scenario, async () => {
-    await using sandbox = await openSandbox({ diskMaxBytes: 8 * 1_048_576 });
-    const child = sandbox.spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', MAIN, join(sandbox.directory, 'journal')],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    if (child.stdout === null) throw new TypeError('a pipe was asked for');
-    const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
-    const { verdict, refusals, refused, refusedAfter, left } = said;
-    record({
-      ...ROW,
-      accepted: verdict.accepted,
-      delivered: verdict.delivered,
-      lost: verdict.lost.length,
-      duplicated: verdict.duplicated.length,
-      outOfOrder: verdict.outOfOrder.length,
-      note: `${refused} writes were refused.`,
-    });
-    expect({ refusals, refusedAfter, left }).toEqual({
-      refusals: ['STORAGE_FULL'],
-      refusedAfter: 0,
-      left: 0,
-    });
-    expect(verdict).toMatchObject({ lost: [], duplicated: [], outOfOrder: [] });
-    expect(verdict.accepted).toBeGreaterThan(20);
+    const sandbox = await openSandbox({ diskMaxBytes: 8 * 1_048_576 });
+    try {
+      const child = sandbox.spawn(
+        process.execPath,
+        ['--disable-warning=ExperimentalWarning', MAIN, join(sandbox.directory, 'journal')],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      if (child.stdout === null) throw new TypeError('a pipe was asked for');
+      const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
+      const { verdict, refusals, refused, refusedAfter, left } = said;
+      record({
+        ...ROW,
+        accepted: verdict.accepted,
+        delivered: verdict.delivered,
+        lost: verdict.lost.length,
+        duplicated: verdict.duplicated.length,
+        outOfOrder: verdict.outOfOrder.length,
+        note: `${refused} writes were refused.`,
+      });
+      expect({ refusals, refusedAfter, left }).toEqual({
+        refusals: ['STORAGE_FULL'],
+        refusedAfter: 0,
+        left: 0,
+      });
+      expect(verdict).toMatchObject({ lost: [], duplicated: [], outOfOrder: [] });
+      expect(verdict.accepted).toBeGreaterThan(20);
+    } finally {
+      await sandbox.close();
+    }
   });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why

@@ -17,9 +17,13 @@ const MEMORY_FOLDER = '/dev/shm';
 /** With less room than this the memory is left to others. */
 const MEMORY_MIN_BYTES = 1_073_741_824;
 
-/** Where data are fastest copied to: memory, where there is plenty and TMPDIR does not say otherwise. */
+/**
+ * Where data are fastest copied to: memory, where there is plenty and TMPDIR does not say otherwise. A TMPDIR
+ * that a run of tests has made for itself (HOLDFAST_RUN_FOLDER) says nothing of where data should be.
+ */
 export function fastDirectory(env: Environment): string {
-  if (env['TMPDIR'] !== undefined && env['TMPDIR'] !== '') return tmpdir();
+  const { TMPDIR: asked = '', HOLDFAST_RUN_FOLDER: own } = env;
+  if (asked !== '' && asked !== own) return tmpdir();
   try {
     const { type, bavail, bsize } = statfsSync(MEMORY_FOLDER);
     return type === TMPFS_MAGIC && bavail * bsize >= MEMORY_MIN_BYTES ? MEMORY_FOLDER : tmpdir();

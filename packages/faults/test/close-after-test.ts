@@ -1,0 +1,22 @@
+import { afterEach } from '@jest/globals';
+
+const opened: AsyncDisposable[] = [];
+
+/** Hands out what a test has opened, and closes it when that test has ended: the last one first. */
+export function closeAfterTest<T extends AsyncDisposable>(resource: T): T {
+  opened.push(resource);
+  return resource;
+}
+
+/** One that cannot be closed keeps none of the others open. */
+async function closeOpened(): Promise<void> {
+  const last = opened.pop();
+  if (last === undefined) return;
+  try {
+    await last[Symbol.asyncDispose]();
+  } finally {
+    await closeOpened();
+  }
+}
+
+afterEach(closeOpened);

@@ -1,0 +1,75 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { RunReport } from '@holdfast/report';
+
+const RUN = join(import.meta.dirname, '../../../run.mjs');
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hf-run-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+/** What `npm start` and the like run, with temporary files and a report of its own. */
+function start(...words: string[]): ChildProcessByStdio<null, null, Readable> {
+  return spawn(process.execPath, [RUN, ...words], {
+    env: { ...process.env, TMPDIR: directory, HOLDFAST_REPORT: join(directory, 'report') },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+}
+
+/** The processes that the run has started and that are still there; where the system tells of none, none. */
+function processesLeft(): string[] {
+  if (!existsSync('/proc/self/environ')) return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`TMPDIR=${directory}`);
+    } catch {
+      return false;
+    }
+  });
+}
+
+test.each([
+  ['infrastructure', 'nonsense'],
+  ['infrastructure', '--', 'redis-failover/nothing'],
+  ['infrastructure', '('],
+  ['unit', 'redis-failover'],
+  ['test', 'nonsense'],
+])(
+  'a pattern that no test matches is refused before anything is run: %s %s %s',
+  async (...words) => {
+    const child = start(...words.filter((word) => word !== undefined));
+    const ended = once(child, 'exit');
+    const said = await text(child.stderr);
+    expect(said).toContain(`matches '${words.at(-1)}'; nothing was run`);
+    expect(await ended).toEqual([2, null]);
+    expect(readdirSync(directory)).toEqual([]);
+  },
+);
+
+test('a run stopped amid large objects writes its report, and leaves neither files nor processes', async () => {
+  const child = start('infrastructure', '--', 'supabase-fallback/large-objects');
+  const ended = once(child, 'exit');
+  const hasBegun = (): boolean =>
+    readdirSync(directory)
+      .filter((name) => name.startsWith('hf-'))
+      .some((name) =>
+        readdirSync(join(directory, name)).some((made) => made.startsWith('holdfast-large-')),
+      );
+  while (!hasBegun() && child.exitCode === null) await nextTurn();
+  child.kill('SIGINT');
+  expect(await ended).toEqual([130, null]);
+  const run: RunReport = JSON.parse(readFileSync(join(directory, 'report', 'run.json'), 'utf8'));
+  expect(run.interrupted).toBe(true);
+  // Jest's cache is for the next run.
+  expect(readdirSync(directory).toSorted()).toEqual(['holdfast-jest', 'report']);
+  expect(processesLeft()).toEqual([]);
+}, 120_000);

@@ -1,0 +1,233 @@
+/**
+ * What the scripts of package.json run, each step after the other until one fails:
+ *
+ *   node run.mjs check | unit | infrastructure | test  [pattern …] [flags of Jest]
+ *
+ * Patterns choose among the infrastructure suites (of `unit`: among the unit tests), by a part of the path:
+ * a family such as `redis-failover`, or a file of it such as `redis-failover/keys`. SIGINT and SIGTERM are
+ * handed on, so that the report of what had run is written; whatever becomes of a step, its processes are
+ * ended and its temporary files removed.
+ */
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { delimiter, dirname, join, sep } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const USAGE_STATUS = 2;
+const STOP_TIMEOUT_MS = 20_000;
+/** What guards the servers of a stage ends them within this time after its runner is gone. */
+const SERVERS_TIMEOUT_MS = 10_000;
+const REMOVAL_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+
+/** The tests that a word may choose among: of the suites, or all others. */
+const kinds = {
+  infrastructure: { project: ['infrastructure'], flags: ['--runInBand'], isOf: isOfSuites },
+  unit: {
+    project: ['unit', 'tidy'],
+    flags: ['--maxWorkers', '2'],
+    isOf: (path) => !isOfSuites(path),
+  },
+};
+
+function isOfSuites(path) {
+  return path.startsWith('packages/suites/');
+}
+
+function testFiles({ isOf }) {
+  return readdirSync(join(root, 'packages')).flatMap((name) => {
+    const folder = join(root, 'packages', name, 'test');
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder, { recursive: true })
+      .map((path) => `packages/${name}/test/${path.split(sep).join('/')}`)
+      .filter((path) => path.endsWith('.test.ts') && isOf(path));
+  });
+}
+
+/** The words before the first flag are patterns; what follows is Jest's. */
+function readWords(words, kind) {
+  const given = words.filter((word, at) => word !== '--' || at > 0);
+  const firstFlag = given.findIndex((word) => word.startsWith('-'));
+  const patterns = firstFlag === -1 ? given : given.slice(0, firstFlag);
+  const files = testFiles(kinds[kind]);
+  for (const pattern of patterns) {
+    if (!files.some((path) => matches(pattern, path))) refuseWord(pattern, kind, files);
+  }
+  return { patterns, flags: firstFlag === -1 ? [] : given.slice(firstFlag) };
+}
+
+function matches(pattern, path) {
+  try {
+    return new RegExp(pattern, 'i').test(path);
+  } catch {
+    return false;
+  }
+}
+
+function refuseWord(pattern, kind, files) {
+  const folders = files.map((path) =>
+    kind === 'infrastructure' ? path.split('/')[3] : path.split('/')[1],
+  );
+  process.stderr.write(
+    `holdfast: no ${kind} test matches '${pattern}'; nothing was run. ` +
+      `A pattern is a part of a path, such as one of: ${[...new Set(folders)].toSorted((a, b) => a.localeCompare(b)).join(', ')}\n`,
+  );
+  process.exit(USAGE_STATUS);
+}
+
+/** @param report where the report is written, from the root. */
+function jest(kind, { patterns, flags }, report = `reports/${kind}`) {
+  const { project, flags: own } = kinds[kind];
+  return {
+    command: process.execPath,
+    args: [
+      '--experimental-vm-modules',
+      '--disable-warning=ExperimentalWarning',
+      join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+      ...patterns,
+      '--selectProjects',
+      ...project,
+      ...own,
+      '--cacheDirectory',
+      join(tmpdir(), 'holdfast-jest'),
+      ...flags,
+    ],
+    env: { HOLDFAST_REPORT: report },
+  };
+}
+
+const step = (command, ...args) => ({ command, args, env: {} });
+const tool = (name, ...args) => step(join(root, 'node_modules', '.bin', name), ...args);
+const none = { patterns: [], flags: [] };
+const check = (report) => [
+  tool('oxlint'),
+  tool('oxfmt', '--check'),
+  tool('tsc', '--build'),
+  jest('unit', none, report),
+];
+const total = () =>
+  step(
+    process.execPath,
+    'packages/report/src/total.ts',
+    'reports/unit/run.json',
+    'reports/infrastructure/run.json',
+  );
+
+/** Where the report of the one kind of tests that is run shall stand, if not in its usual place. */
+const asked = process.env['HOLDFAST_REPORT'] || undefined;
+const plans = {
+  check: () => check(asked),
+  unit: (words) => [jest('unit', readWords(words, 'unit'), asked)],
+  infrastructure: (words) => [jest('infrastructure', readWords(words, 'infrastructure'), asked)],
+  test(words) {
+    const chosen = readWords(words, 'infrastructure');
+    return [...check(), jest('infrastructure', chosen), total()];
+  },
+};
+
+let stopped;
+let running;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (stopped !== undefined) return;
+    stopped = signal;
+    if (running === undefined) return;
+    running.kill(signal);
+    setTimeout(() => endGroup(running), STOP_TIMEOUT_MS).unref();
+  });
+}
+
+/** Ends what a step started and left in its group. */
+function endGroup({ pid }) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/** Runs a step in a process group and a temporary folder of its own; resolves with its exit status. */
+async function run({ command, args, env }) {
+  const folder = mkdtempSync(join(tmpdir(), 'hf-'));
+  // As the folder around it: servers run as other users write into theirs.
+  chmodSync(folder, 0o1777);
+  try {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: 'inherit',
+      // A signal of the terminal reaches it by this process alone, once.
+      detached: true,
+      env: {
+        ...process.env,
+        // A test that starts `node` means the one that runs it.
+        PATH: [
+          dirname(process.execPath),
+          join(root, 'node_modules', '.bin'),
+          process.env['PATH'],
+        ].join(delimiter),
+        TMPDIR: folder,
+        HOLDFAST_RUN_FOLDER: folder,
+        ...env,
+      },
+    });
+    running = child;
+    const status = await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+    });
+    running = undefined;
+    endGroup(child);
+    return status;
+  } finally {
+    await removeFolder(folder);
+  }
+}
+
+/** The folders of servers go with these: what guards them removes both. */
+async function removeFolder(folder) {
+  const hasServers = () => readdirSync(folder).some((name) => name.startsWith('holdfast-stage-'));
+  for (let leftMs = SERVERS_TIMEOUT_MS; leftMs > 0 && hasServers(); leftMs -= POLL_MS) {
+    await pause(POLL_MS);
+  }
+  for (let leftMs = REMOVAL_TIMEOUT_MS; ; leftMs -= POLL_MS) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (leftMs > 0) await pause(POLL_MS);
+      else {
+        process.stderr.write(`holdfast: ${folder} could not be removed: ${error.message}\n`);
+        return;
+      }
+    }
+  }
+}
+
+function checkNode() {
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const needed = engines.node.replace('>=', '').split('.').map(Number);
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > needed[0] || (major === needed[0] && minor >= needed[1])) return;
+  process.stderr.write(
+    `holdfast: this is Node ${process.versions.node}, and Node ${engines.node} is needed; nothing was ` +
+      `run. 'npm test' and 'npm start' bring one on Linux\n`,
+  );
+  process.exit(1);
+}
+
+checkNode();
+const [name, ...words] = process.argv.slice(2);
+if (name === undefined || !Object.hasOwn(plans, name)) {
+  process.stderr.write(`usage: node run.mjs ${Object.keys(plans).join('|')} [pattern …]\n`);
+  process.exit(USAGE_STATUS);
+}
+let status = 0;
+for (const each of plans[name](words)) {
+  status = await run(each);
+  if (status !== 0 || stopped !== undefined) break;
+}
+if (stopped !== undefined) process.exit(128 + constants.signals[stopped]);
+process.exit(status);
