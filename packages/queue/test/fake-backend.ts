@@ -16,7 +16,7 @@ import type {
   TopicCounts,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-import { subqueueOf, isPartition, selectNext } from '../src/scheduling.ts';
+import { subqueueOf, isPartition, selectNext } from '../src/producer/scheduling.ts';
 import {
   type Entry,
   type Topic,

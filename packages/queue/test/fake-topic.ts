@@ -8,7 +8,7 @@ import type {
   PublishedJob,
 } from '../src/backend.ts';
 import { BackendError } from '../src/errors.ts';
-import { WeightedRoundRobin, subqueueOf, isPartition } from '../src/scheduling.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition } from '../src/producer/scheduling.ts';
 
 export interface Entry {
   readonly routing?: string | undefined;

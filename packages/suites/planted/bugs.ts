@@ -21,18 +21,17 @@ const MODEL = { path: 'packages/queue/test/model/dispatch-model', name: '' };
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'the drain skips the first record of a window',
-    file: 'packages/queue/src/recovery/drain.ts',
+    file: 'packages/queue/src/recovery/drainer.ts',
     sound: 'const { jobs, through } = await backlog.window();',
     broken: 'const { jobs: [, ...jobs], through } = await backlog.window();',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
     name: 'the drain releases a window before Redis has taken it',
-    file: 'packages/queue/src/recovery/drain.ts',
-    sound:
-      '  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
+    file: 'packages/queue/src/recovery/drainer.ts',
+    sound: 'for (const publication of this.#publicationsOf(jobs)) {\n      const { jobs: published',
     broken:
-      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
+      'await backlog.accepted(through);\n    for (const publication of this.#publicationsOf(jobs)) {\n      const { jobs: published',
     tests: MODEL,
   },
   {
@@ -44,9 +43,10 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what an earlier owner had brought over is not sent again',
-    file: 'packages/queue/src/recovery/drain.ts',
-    sound: '      await publishKeeping(parts, publication);\n    }\n  }\n}',
-    broken: '      void publication;\n    }\n  }\n}',
+    file: 'packages/queue/src/recovery/drainer.ts',
+    sound:
+      'for (const publication of this.#publicationsOf(jobs)) await this.#publish(publication);',
+    broken: 'for (const publication of this.#publicationsOf(jobs)) void publication;',
     tests: NEXT_OWNER,
   },
   {
@@ -72,9 +72,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the queue goes back to Redis while jobs are still on their way to the journal',
-    file: 'packages/queue/src/recovery/recovery.ts',
-    sound: 'if (spilling !== undefined) await spilling;',
-    broken: 'if (spilling === null) await spilling;',
+    file: 'packages/queue/src/recovery/connection-monitor.ts',
+    sound: 'if (pendingAppends.size > 0) await',
+    broken: 'if (pendingAppends.size < 0) await',
     tests: MODEL,
   },
   {
@@ -86,30 +86,31 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what Redis forgot is not told',
-    file: 'packages/queue/src/producer/producer.ts',
+    file: 'packages/queue/src/producer/producer-state.ts',
     sound: 'if (jobs <= 0) return [];',
     broken: 'if (jobs <= Number.MAX_VALUE) return [];',
     tests: { path: 'redis-failover/forgetting', name: '' },
   },
   {
     name: 'what Redis forgot is told, but not sent again',
-    file: 'packages/queue/src/producer/producer.ts',
+    file: 'packages/queue/src/producer/producer-state.ts',
     sound: 'return inBatches(again).map(',
     broken: 'return inBatches([]).map(',
     tests: MODEL,
   },
   {
     name: 'the mark is raised past what may still have to be sent again',
-    file: 'packages/queue/src/producer/producer.ts',
-    sound: 'const floor = oldest === undefined ? confirmed : oldest - 1;',
-    broken: 'const floor = oldest === undefined ? confirmed : Math.max(confirmed, oldest - 1);',
+    file: 'packages/queue/src/producer/producer-state.ts',
+    sound: 'const floor = oldest === undefined ? confirmedSequence : oldest - 1;',
+    broken:
+      'const floor = oldest === undefined ? confirmedSequence : Math.max(confirmedSequence, oldest - 1);',
     tests: ENQUEUE_MODEL,
   },
   {
     name: "an earlier owner's jobs are drained together with newer ones",
     file: 'packages/queue/src/fallback/backlog.ts',
     sound: 'return this.#read(from, this.#inheritedUntil);',
-    broken: 'return this.#read(from, this.#parts.journal.next);',
+    broken: 'return this.#read(from, this.#deps.journal.next);',
     tests: { path: 'packages/queue/test/model/enqueue-model', name: 'amid the drain' },
   },
   {
@@ -129,8 +130,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'new jobs are taken before all whose deliveries were cut off',
     file: 'packages/queue/src/consumer/consumer.ts',
-    sound: 'if (isThrough) this.#lastRecoveryMs',
-    broken: 'if (isThrough || wanted > 0) this.#lastRecoveryMs',
+    sound: 'if (isComplete) this.#lastRecoveryMs',
+    broken: 'if (isComplete || wanted > 0) this.#lastRecoveryMs',
     tests: {
       path: 'packages/queue/test/consumer/consumer',
       name: 'handed out on a link that was lost',
@@ -145,7 +146,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the next owner of a journal starts behind what the last one left',
-    file: 'packages/queue/src/recovery/recovery.ts',
+    file: 'packages/queue/src/recovery/connection-monitor.ts',
     sound: "while (machine.state !== 'direct') {",
     broken:
       "if (machine.state === 'opening') machine.move({ kind: 'backlog-drained' });\n    while (machine.state !== 'direct') {",
@@ -154,7 +155,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a job has no number of its own',
     file: 'packages/queue/src/producer/producer.ts',
-    sound: 'sequence: lane.nextSequence()',
+    sound: 'sequence: buffer.nextSequence()',
     broken: 'sequence: 1',
     tests: { path: OUTAGES, name: 'killed under load' },
   },

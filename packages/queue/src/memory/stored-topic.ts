@@ -8,7 +8,7 @@ import type {
   PublishedJob,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
-import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../scheduling.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../producer/scheduling.ts';
 
 /** A job in memory, and whose it is. */
 interface Entry {

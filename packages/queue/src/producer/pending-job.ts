@@ -1,7 +1,7 @@
-import type { Accepted, Acceptor } from '../queue.ts';
 import type { StoredJob } from '../fallback/record.ts';
+import type { Accepted, Acceptor } from '../queue.ts';
 
-/** What a caller handed in, checked and serialised. */
+/** The arguments of an `enqueue` call, validated and serialized. */
 export interface Submission {
   readonly topic: string;
   /** JSON. */
@@ -10,28 +10,28 @@ export interface Submission {
   /** The caller chose the id. */
   readonly unique: boolean;
   readonly enqueuedAtMs: number;
-  /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
+  /** The earliest time of delivery, in milliseconds since the Unix epoch; 0 for no delay. */
   readonly dueAtMs: number;
-  /** Where it belongs within the topic; see `place.ts`. */
+  /** The priority or the key's hash; see `scheduling.ts`. */
   readonly routing?: string | undefined;
 }
 
 /** A job whose `enqueue` has not settled yet. */
 export class PendingJob {
-  /** As it goes to Redis or to the journal, with its place among this process's jobs of the topic. */
+  /** The job as Redis or the journal stores it, with its sequence. */
   readonly job: StoredJob;
   /** Settles as the `enqueue` does. */
   readonly outcome: Promise<Accepted>;
-  /** It was on its way to Redis once, so it may be there although nobody confirmed it. */
+  /** The job was sent to Redis at least once, so Redis may have it without having confirmed it. */
   wasSent = false;
   #isSettled = false;
   readonly #onSettled: (job: StoredJob) => void;
   #resolve!: (accepted: Accepted) => void;
   #reject!: (error: unknown) => void;
-  /** Stops listening to the caller's signal, where he gave one. */
+  /** Removes the listener from the caller's signal, if there is one. */
   #unlisten: (() => void) | undefined;
 
-  /** @param onSettled called once, when the caller has its answer; shared by all jobs. */
+  /** @param onSettled called once, when `outcome` settles; one function shared by all jobs. */
   constructor(
     job: StoredJob,
     onSettled: (job: StoredJob) => void,
@@ -46,26 +46,28 @@ export class PendingJob {
     if (signal !== undefined) this.#listen(signal);
   }
 
-  /** Nobody waits for it any more: accepted, refused, or its caller gave up. */
+  /** The job was accepted or rejected, or its caller gave up. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
 
-  accepted(by: Acceptor, isDuplicate = false): void {
+  accept(acceptor: Acceptor, isDuplicate = false): void {
     if (this.#isSettled) return;
     this.#settle();
     const { id } = this.job;
-    this.#resolve(isDuplicate ? { id, accepted: by, duplicate: true } : { id, accepted: by });
+    this.#resolve(
+      isDuplicate ? { id, accepted: acceptor, duplicate: true } : { id, accepted: acceptor },
+    );
   }
 
-  refused(error: unknown): void {
+  reject(error: unknown): void {
     if (this.#isSettled) return;
     this.#settle();
     this.#reject(error);
   }
 
   #listen(signal: AbortSignal): void {
-    const onAbort = (): void => this.refused(signal.reason);
+    const onAbort = (): void => this.reject(signal.reason);
     this.#unlisten = () => signal.removeEventListener('abort', onAbort);
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();

@@ -1,13 +1,13 @@
 import { QueueFullError } from '../errors.ts';
 
-/** How many jobs may wait in memory for an answer of Redis or the journal, and how long their payloads may be. */
+/** Bounds the number of pending jobs and the length of their payloads. */
 export class PendingLimits {
   readonly #maxJobs: number;
   readonly #maxCharacters: number;
   readonly #counts: { pending: number };
   #characters = 0;
 
-  /** @param counts where `pending` is kept. */
+  /** @param counts holds the number of pending jobs as `pending`. */
   constructor(
     { maxPendingJobs, maxPendingBytes }: { maxPendingJobs: number; maxPendingBytes: number },
     counts: { pending: number },
@@ -17,20 +17,16 @@ export class PendingLimits {
     this.#counts = counts;
   }
 
-  /** Whether a payload may come in. @throws QueueFullError */
+  /** @throws QueueFullError when there is no room for this payload. */
   assertRoom({ length }: string): void {
     const { pending } = this.#counts;
     if (pending >= this.#maxJobs) {
-      throw new QueueFullError(
-        'maxPendingJobs',
-        `${this.#maxJobs} jobs (maxPendingJobs) wait for an answer already`,
-      );
+      const seen = `${this.#maxJobs} jobs (maxPendingJobs) are pending already`;
+      throw new QueueFullError('maxPendingJobs', seen);
     }
     if (this.#characters + length > this.#maxCharacters && pending > 0) {
-      throw new QueueFullError(
-        'maxPendingBytes',
-        `${this.#characters} of at most ${this.#maxCharacters} bytes (maxPendingBytes) wait for an answer already`,
-      );
+      const seen = `${this.#characters} of at most ${this.#maxCharacters} bytes (maxPendingBytes) are pending already`;
+      throw new QueueFullError('maxPendingBytes', seen);
     }
   }
 

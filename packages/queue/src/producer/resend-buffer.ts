@@ -6,14 +6,14 @@ interface Batch {
   confirmedAtMs: number;
 }
 
-/** What all topics together may keep, in characters of payload. */
+/** The characters of payload that the resend buffers of all topics may hold together. */
 export interface ResendBudget {
   leftCharacters: number;
 }
 
 /**
- * One topic's jobs that Redis has confirmed lately, kept so that a Redis that comes back without them can be
- * given them again. The oldest go first, when their time is over or the budget is used up.
+ * Keeps one topic's recently confirmed jobs, so that they can be sent again when Redis comes back without them.
+ * Drops the oldest when their time is over or the budget is exceeded.
  */
 export class ResendBuffer {
   readonly #retainMs: number;
@@ -25,8 +25,8 @@ export class ResendBuffer {
     this.#budget = budget;
   }
 
-  /** Keeps jobs that were confirmed now, and lets go of what is too old by now. */
-  keep(jobs: readonly PublishedJob[], nowMs: number): void {
+  /** Adds jobs that were confirmed now, and drops expired ones. */
+  add(jobs: readonly PublishedJob[], nowMs: number): void {
     if (this.#retainMs === 0 || jobs.length === 0) return;
     const characters = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
     this.#batches.push({ jobs, characters, confirmedAtMs: nowMs });
@@ -40,20 +40,20 @@ export class ResendBuffer {
     this.#batches.splice(0, expired);
   }
 
-  /** The lowest sequence that could be given again, without a look at all that is kept. */
-  oldest(untilMs: number): number | undefined {
+  /** The lowest sequence that may be sent again; reads one entry of each batch only. */
+  oldestSequence(untilMs: number): number | undefined {
     return this.#batches.find((batch) => this.#isInTime(batch, untilMs))?.jobs[0]?.sequence;
   }
 
-  /** Those above `sequence` that were confirmed in the time before `untilMs`, when Redis was last there. */
+  /** The jobs above `sequence` that were confirmed within the retention time before `untilMs`. */
   confirmedAfter(sequence: number, untilMs: number): PublishedJob[] {
     return this.#batches
       .filter((batch) => this.#isInTime(batch, untilMs))
       .flatMap(({ jobs }) => jobs.filter((job) => job.sequence > sequence));
   }
 
-  /** What was given again counts as confirmed now. */
-  renew(nowMs: number): void {
+  /** Marks all jobs as confirmed now, because they are sent again. */
+  touch(nowMs: number): void {
     for (const batch of this.#batches) batch.confirmedAtMs = nowMs;
   }
 

@@ -1,46 +1,43 @@
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../batch-limits.ts';
 import type { PendingJob } from './pending-job.ts';
 import type { ResendBuffer } from './resend-buffer.ts';
 
-/** Most jobs, and most characters of payload, that travel to Redis or the journal in one step. */
-export const MAX_BATCH_JOBS = 500;
-export const MAX_BATCH_CHARACTERS = 262_144;
-
 /**
- * One topic's jobs on their way, in order. Several batches may be in flight to Redis, each of which says what
- * has to be there before it: where one fails, those behind it are refused.
+ * The jobs of one topic that are waiting or in flight, in order. Several batches may be in flight to Redis. Each
+ * names the job that must precede it, so when one batch fails, Redis rejects those behind it.
  */
 export class TopicBuffer {
   readonly topic: string;
-  /** One of those in flight failed: nothing follows until all of them are back in their places. */
-  isBroken = false;
-  /** A batch is being put together of what is enqueued in this turn. */
-  isGathering = false;
-  /** A batch is on its way to the fallback; what follows waits, so that it keeps its place. */
+  /** A batch in flight failed: nothing is sent until all batches in flight are back in the buffer. */
+  isRewinding = false;
+  /** A batch is being collected from the jobs enqueued in this turn. */
+  isBatching = false;
+  /** A batch is being written to the fallback. Later jobs wait, which keeps the order. */
   isSpilling = false;
-  /** The highest sequence Redis has confirmed in this process's life. */
-  confirmed = 0;
-  readonly retention: ResendBuffer;
+  /** The highest sequence Redis has confirmed since this process started. */
+  confirmedSequence = 0;
+  readonly resendBuffer: ResendBuffer;
   #lastSequence = 0;
   #lastSent = 0;
   /** The oldest first. */
   #inFlight: (readonly PendingJob[])[] = [];
   #waiting: PendingJob[] = [];
 
-  constructor(topic: string, retention: ResendBuffer) {
+  constructor(topic: string, resendBuffer: ResendBuffer) {
     this.topic = topic;
-    this.retention = retention;
+    this.resendBuffer = resendBuffer;
   }
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0;
   }
 
-  /** How many jobs wait. */
+  /** The number of waiting jobs. */
   get size(): number {
     return this.#waiting.length;
   }
 
-  /** How many batches are in flight. */
+  /** The number of batches in flight. */
   get inFlight(): number {
     return this.#inFlight.length;
   }
@@ -49,9 +46,9 @@ export class TopicBuffer {
     return this.#inFlight.length > 0;
   }
 
-  /** What Redis knows once it has taken what is in flight. */
-  get sentThrough(): number {
-    return Math.max(this.confirmed, this.#lastSent);
+  /** The highest sequence Redis knows once it has accepted all batches in flight. */
+  get lastSentSequence(): number {
+    return Math.max(this.confirmedSequence, this.#lastSent);
   }
 
   nextSequence(): number {
@@ -63,33 +60,33 @@ export class TopicBuffer {
     this.#waiting.push(job);
   }
 
-  /** The batch is in flight from now on. */
+  /** Marks the batch as in flight. */
   send(batch: readonly PendingJob[]): void {
     this.#inFlight.push(batch);
     for (const pending of batch) pending.wasSent = true;
     this.#lastSent = batch.at(-1)?.job.sequence ?? this.#lastSent;
   }
 
-  /** The batch got through, or is back. */
-  arrived(batch: readonly PendingJob[]): void {
+  /** Ends the flight of a batch that was accepted or requeued. */
+  settle(batch: readonly PendingJob[]): void {
     this.#inFlight = this.#inFlight.filter((other) => other !== batch);
     if (this.isSending) return;
-    this.isBroken = false;
-    this.#lastSent = this.confirmed;
+    this.isRewinding = false;
+    this.#lastSent = this.confirmedSequence;
   }
 
-  /** Those behind a batch that failed, or is not through yet, may be refused for what is missing before them. */
+  /** Whether this batch failed on its own: batches behind a failed or unsettled one may fail because of it. */
   isFirstToFail(batch: readonly PendingJob[]): boolean {
-    return this.#inFlight[0] === batch && !this.isBroken;
+    return this.#inFlight[0] === batch && !this.isRewinding;
   }
 
-  /** Puts a batch that did not get through back in its place. */
-  putBack(batch: readonly PendingJob[]): void {
-    this.isBroken = true;
+  /** Puts a failed batch back in front of the jobs that were enqueued after it. */
+  requeue(batch: readonly PendingJob[]): void {
+    this.isRewinding = true;
     this.#waiting = [...this.#waiting, ...batch].toSorted(bySequence);
   }
 
-  /** Takes the next batch, in order, without the jobs nobody waits for any more. */
+  /** Removes the next batch, in order, and skips jobs whose callers have given up. */
   take(): PendingJob[] {
     const batch: PendingJob[] = [];
     let characters = 0;
@@ -110,21 +107,10 @@ export class TopicBuffer {
   }
 
   takeAll(): PendingJob[] {
-    const all = this.#waiting;
-    this.#waiting = [];
-    return all;
+    return this.#waiting.splice(0);
   }
 }
 
 function bySequence({ job: one }: PendingJob, { job: other }: PendingJob): number {
   return one.sequence - other.sequence;
-}
-
-/** The jobs in the same order, in as many steps as they need. */
-export function inBatches<J>(jobs: readonly J[]): J[][] {
-  const batches: J[][] = [];
-  for (let from = 0; from < jobs.length; from += MAX_BATCH_JOBS) {
-    batches.push(jobs.slice(from, from + MAX_BATCH_JOBS));
-  }
-  return batches;
 }

@@ -1,17 +1,17 @@
-import type { Emitter, Clock } from '@holdfast/foundation';
+import type { Clock, Emitter } from '@holdfast/foundation';
 import type { BackendFailure } from '../backend.ts';
 import type { QueueEvents } from '../queue.ts';
-import { type QueueStateEvent, type QueueState, transition } from './state.ts';
+import { type QueueState, type QueueStateEvent, transition } from './state.ts';
 
-/** Where the queue stands, and why; announces every change. */
+/** Holds the state of the queue and emits every change. */
 export class QueueStateMachine {
-  readonly #announcer: Emitter<QueueEvents>;
+  readonly #events: Emitter<QueueEvents>;
   readonly #clock: Clock;
   #state: QueueState = { kind: 'opening' };
   #failure: BackendFailure | undefined;
 
-  constructor(announcer: Emitter<QueueEvents>, clock: Clock) {
-    this.#announcer = announcer;
+  constructor(events: Emitter<QueueEvents>, clock: Clock) {
+    this.#events = events;
     this.#clock = clock;
   }
 
@@ -19,7 +19,7 @@ export class QueueStateMachine {
     return this.#state.kind;
   }
 
-  /** What keeps jobs from Redis at this moment. */
+  /** The failure that caused the current state. */
   get failure(): BackendFailure | undefined {
     return this.state === 'direct' ? undefined : this.#failure;
   }
@@ -29,12 +29,12 @@ export class QueueStateMachine {
     this.move({ kind: 'failed', errorClass: failure.errorClass });
   }
 
-  move(moment: QueueStateEvent): void {
+  move(event: QueueStateEvent): void {
     const from = this.#state;
-    const to = transition(from, moment);
+    const to = transition(from, event);
     if (to === from) return;
     this.#state = to;
-    this.#announcer.emit('state', {
+    this.#events.emit('state', {
       from: from.kind,
       to: to.kind,
       ...('errorClass' in to && { errorClass: to.errorClass }),

@@ -1,26 +1,26 @@
 import type { ErrorClass } from '../backend.ts';
 
 /**
- * Where the queue stands.
+ * The state of the queue.
  *
  *                 Redis answers, fallback empty
  *      opening ───────────────────────────────────▶ direct
  *         │                                          │  ▲
- *         │ first attempt failed        a send fails,│  │ fallback empty
- *         │                             link is lost │  │
+ *         │ first attempt failed      a send fails or│  │ fallback empty
+ *         │                    the connection is lost│  │
  *         ▼                                          ▼  │
  *      buffering ◀──────── a send fails ────────── draining
- *         │  ▲ └─────── Redis takes a window ────────▲
- *  denied │  │ another kind of failure               │
+ *         │  ▲ └────── Redis accepts a window ───────▲
+ *  denied │  │ another error class                   │
  *  fenced ▼  │                                       │
- *      blocked ───────── Redis takes a window ───────┘
+ *      blocked ──────── Redis accepts a window ──────┘
  *
  *      any ── close() ──▶ closed
  *
- * Jobs are accepted by Redis in `direct` and by the fallback in `buffering`, `draining` and `blocked`; in
- * `opening` they wait for its end, which a deadline bounds. `blocked` differs from `buffering` in one thing:
- * time alone will not mend it, somebody has to (credentials, permissions, a second owner of the journal).
- * Blocked by a server that is too old, the queue accepts nothing.
+ * Redis accepts the jobs in `direct`; the fallback accepts them in `buffering`, `draining` and `blocked`. In
+ * `opening` they wait until the first attempt has ended, which a deadline bounds. `blocked` means that waiting
+ * does not help: an operator has to act (credentials, permissions, a second owner of the journal). While blocked
+ * by a server that is too old, the queue accepts nothing.
  */
 export type QueueState =
   | { readonly kind: 'opening' }
@@ -30,16 +30,16 @@ export type QueueState =
   | { readonly kind: 'blocked'; readonly errorClass: ErrorClass }
   | { readonly kind: 'closed' };
 
-/** What happens to the queue, as far as its state is concerned. */
+/** The events that may change the state. */
 export type QueueStateEvent =
-  /** Redis has taken a window of the backlog. */
+  /** Redis has accepted a window of the backlog. */
   | { readonly kind: 'batch-accepted' }
   | { readonly kind: 'failed'; readonly errorClass: ErrorClass }
-  /** Redis answers, and nothing is left in the fallback or on its way there. */
+  /** Redis answers, and no job is in the fallback or being written to it. */
   | { readonly kind: 'backlog-drained' }
   | { readonly kind: 'closed' };
 
-/** The one place a state changes; a event that does not concern the state returns it unchanged. */
+/** Returns the next state; the same object when the event changes nothing. */
 export function transition(state: QueueState, event: QueueStateEvent): QueueState {
   if (state.kind === 'closed' || event.kind === 'closed') return { kind: 'closed' };
   if (event.kind === 'failed') return afterFailure(state, event.errorClass);

@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { Delivery } from '../backend.ts';
-import { WeightedRoundRobin } from '../scheduling.ts';
+import { WeightedRoundRobin } from '../producer/scheduling.ts';
 import { takeFromSubqueuesScript } from './scripts/subqueue-scripts.ts';
 import type { ManagedConnection } from './connection/managed-connection.ts';
 import { readTaken } from './replies.ts';

@@ -79,7 +79,7 @@ test('after poison at the end of a batch the queue goes on, and takes nothing fo
   await drained;
   await queue.enqueue('t', 5);
   expect(applied(backend)).toEqual([1, 3, 5]);
-  expect(queue.getStats().dataLoss).toEqual({ times: 0, jobs: 0, resent: 0 });
+  expect(queue.getStats().dataLoss).toEqual({ count: 0, jobs: 0, resent: 0 });
 });
 
 test('poison the fallback had accepted is kept aside with its reason, and blocks nobody', async () => {

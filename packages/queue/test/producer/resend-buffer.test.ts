@@ -10,42 +10,42 @@ function job(sequence: number, characters = 10): PublishedJob {
 const sequences = (jobs: readonly PublishedJob[]): number[] => jobs.map(({ sequence }) => sequence);
 
 test('jobs are kept for their time, counted back from when Redis was last there', () => {
-  const retention = new ResendBuffer(1_000, { leftCharacters: 1_000 });
-  retention.keep([job(1), job(2)], 0);
-  retention.keep([job(3)], 900);
-  expect(sequences(retention.confirmedAfter(0, 1_000))).toEqual([1, 2, 3]);
-  expect(sequences(retention.confirmedAfter(1, 1_000))).toEqual([2, 3]);
-  expect(sequences(retention.confirmedAfter(0, 1_001))).toEqual([3]);
-  retention.renew(5_000);
-  expect(sequences(retention.confirmedAfter(0, 5_500))).toEqual([1, 2, 3]);
+  const buffer = new ResendBuffer(1_000, { leftCharacters: 1_000 });
+  buffer.add([job(1), job(2)], 0);
+  buffer.add([job(3)], 900);
+  expect(sequences(buffer.confirmedAfter(0, 1_000))).toEqual([1, 2, 3]);
+  expect(sequences(buffer.confirmedAfter(1, 1_000))).toEqual([2, 3]);
+  expect(sequences(buffer.confirmedAfter(0, 1_001))).toEqual([3]);
+  buffer.touch(5_000);
+  expect(sequences(buffer.confirmedAfter(0, 5_500))).toEqual([1, 2, 3]);
 });
 
 test('what is too old is let go when more is kept', () => {
   const budget = { leftCharacters: 1_000 };
-  const retention = new ResendBuffer(1_000, budget);
-  retention.keep([job(1)], 0);
-  retention.keep([job(2)], 2_000);
-  expect(sequences(retention.confirmedAfter(0, 0))).toEqual([2]);
+  const buffer = new ResendBuffer(1_000, budget);
+  buffer.add([job(1)], 0);
+  buffer.add([job(2)], 2_000);
+  expect(sequences(buffer.confirmedAfter(0, 0))).toEqual([2]);
   expect(budget.leftCharacters).toBe(990);
 });
 
 test('topics share one budget, and the oldest of the topic that exceeds it go first', () => {
   const budget = { leftCharacters: 45 };
   const [left, right] = [new ResendBuffer(1_000, budget), new ResendBuffer(1_000, budget)];
-  left.keep([job(1)], 0);
-  right.keep([job(1), job(2)], 0);
-  left.keep([job(2), job(3)], 1);
+  left.add([job(1)], 0);
+  right.add([job(1), job(2)], 0);
+  left.add([job(2), job(3)], 1);
   expect(sequences(left.confirmedAfter(0, 1))).toEqual([2, 3]);
   expect(sequences(right.confirmedAfter(0, 1))).toEqual([1, 2]);
-  left.keep([job(4, 100)], 2);
+  left.add([job(4, 100)], 2);
   expect(sequences(left.confirmedAfter(0, 2))).toEqual([]);
   expect(budget.leftCharacters).toBe(25);
 });
 
 test('without a time nothing is kept', () => {
   const budget = { leftCharacters: 100 };
-  const retention = new ResendBuffer(0, budget);
-  retention.keep([job(1)], 0);
-  expect(retention.confirmedAfter(0, 0)).toEqual([]);
+  const buffer = new ResendBuffer(0, budget);
+  buffer.add([job(1)], 0);
+  expect(buffer.confirmedAfter(0, 0)).toEqual([]);
   expect(budget.leftCharacters).toBe(100);
 });

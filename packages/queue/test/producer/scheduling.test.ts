@@ -1,6 +1,11 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { WeightedRoundRobin, subqueueOf, selectNext, routingOf } from '../../src/scheduling.ts';
+import {
+  WeightedRoundRobin,
+  subqueueOf,
+  selectNext,
+  routingOf,
+} from '../../src/producer/scheduling.ts';
 
 const keyed = (key: string): string | undefined => routingOf('t', { key, priority: undefined }, 4);
 

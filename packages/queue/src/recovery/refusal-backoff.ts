@@ -1,6 +1,6 @@
 import { type Backoff, exponentialBackoff } from '@holdfast/foundation';
 
-/** Delays between attempts at a store that answers but refuses, or has just gone away. */
+/** The delays between attempts while the store rejects requests or has just become unreachable. */
 export const refusalBackoff: Backoff = exponentialBackoff({
   initialDelayMs: 25,
   maxDelayMs: 500,
