@@ -88,7 +88,8 @@ export class Producer {
   async settle(drained: boolean, signal: AbortSignal): Promise<void> {
     const { counts, progress } = this.state;
     const { backlog } = this.#deps;
-    while (counts.pending > 0 || (drained && backlog.size > 0)) await progress.wait(signal);
+    const isBusy = (): boolean => counts.pending > 0 || (drained && backlog.size > 0);
+    while (isBusy()) await progress.wait(signal);
   }
 
   /** Rejects the pending jobs and stops draining. */

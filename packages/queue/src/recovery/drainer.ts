@@ -100,11 +100,11 @@ export class Drainer {
         return this.#state.publicationFor(this.#state.bufferOf(topic), group);
       }
       const partitions = topics.get(topic)?.partitions;
-      const epochs = { ownerEpoch, originEpoch };
       return {
         topic,
         producer,
-        ...epochs,
+        ownerEpoch,
+        originEpoch,
         floor: sequence - 1,
         previous: 0,
         partitions,
