@@ -13,9 +13,9 @@ import type { DatabaseOptions } from './options.ts';
 const OWNER = 'Pool';
 
 /**
- * As `pg.Pool`, with deadlines, recovery and a limit to the line. It differs in this: links are never streamed
+ * As `pg.Pool`, with deadlines, recovery and a deadline to the line. It differs in this: connections are never streamed
  * from (`pg-cursor`, `pg-query-stream`), of several statements in one text the last one's result is given, and
- * `error` is never emitted, because a lost idle link is nobody's error.
+ * `error` is never emitted, because a lost idle connection is nobody's error.
  */
 export class Pool extends PgPool {
   /** The pool inside, for all that `pg` has no words for. */
@@ -155,7 +155,7 @@ function pgStatement(
   return [{ ...first, text, values: undefined }, bound && nulled(bound)];
 }
 
-/** A link as pg lends it. */
+/** A connection as pg lends it. */
 function clientOn(pool: Pool, lease: Lease): object {
   return {
     processID: lease.backendPid,
@@ -166,7 +166,7 @@ function clientOn(pool: Pool, lease: Lease): object {
     },
     escapeIdentifier,
     escapeLiteral,
-    // A link's own events stay inside: it is looked after whether or not somebody listens.
+    // A connection's own events stay inside: it is looked after whether or not somebody listens.
     on: thisOne,
     once: thisOne,
     off: thisOne,
@@ -192,9 +192,9 @@ async function lend(pool: Pool, database: Database): Promise<Lent> {
 }
 
 function connect(pool: Pool, database: Database, done: unknown): Promise<object> | undefined {
-  const lent = lend(pool, database);
-  if (!isDone(done)) return lent.then(({ client }) => client);
-  callbackify(async () => lent)((error, given?: Lent) =>
+  const leased = lend(pool, database);
+  if (!isDone(done)) return leased.then(({ client }) => client);
+  callbackify(async () => leased)((error, given?: Lent) =>
     done(error ?? undefined, given?.client, given?.release ?? (() => undefined)),
   );
   return undefined;

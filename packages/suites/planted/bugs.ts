@@ -204,14 +204,14 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'an idempotent call that was lost is called not applied',
     file: 'packages/database/src/calls/queries.ts',
-    sound: 'throw lostForGood(lost.failure, lost.host, error);',
+    sound: 'throw replayExhausted(lost.failure, lost.host, error);',
     broken: 'throw error;',
     tests: { path: 'packages/database/test/calls/lost-calls', name: 'never called not applied' },
   },
   {
     name: 'a new primary is written to before its timeline is stored',
     file: 'packages/database/src/hosts/timeline-fence.ts',
-    sound: 'timeline <= this.#settled',
+    sound: 'timeline <= this.#attempted',
     broken: 'timeline <= this.#timeline',
     tests: {
       path: 'packages/database/test/hosts/timeline-fence',

@@ -1,9 +1,9 @@
-import type { Emitter, Clock } from '@holdfast/foundation';
+import type { Clock, Emitter } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
 
-/** Reports links that are not given back: who took them, what was run last, and if they come back after all. */
-export class LeakWatch {
+/** Reports connections that are leased for too long: who acquired them, the last SQL, and a late release. */
+export class LeakDetector {
   readonly #clock: Clock;
   readonly #events: Emitter<DatabaseEvents>;
   readonly #reportMs: number;
@@ -14,20 +14,20 @@ export class LeakWatch {
     this.#reportMs = reportMs;
   }
 
-  /** Watches a link from the call on whose stack this runs; the returned function says that it is back. */
-  lent(slot: Slot): () => void {
-    // Its stack is put into words only when somebody has to read it.
-    const taken = new Error('taken here');
+  /** Watches a connection that the caller on the present stack has acquired, until the result is called. */
+  watch(pooled: PooledConnection): () => void {
+    // The stack is formatted only if a report needs it.
+    const acquired = new Error('acquired here');
     const sinceMs = this.#clock.now();
     let reported = false;
     const timer = this.#clock.schedule(
       this.#reportMs,
       () => {
         reported = true;
-        slot.counts.leaks += 1;
+        pooled.counts.leaks += 1;
         this.#events.emit('leak', {
-          ...this.#story(slot, taken, sinceMs),
-          ...(slot.lastSql === undefined ? {} : { lastSql: slot.lastSql }),
+          ...this.#report(pooled, acquired, sinceMs),
+          ...(pooled.lastSql === undefined ? {} : { lastSql: pooled.lastSql }),
         });
       },
       { holdsProcess: false },
@@ -36,12 +36,16 @@ export class LeakWatch {
       timer.cancel();
       if (!reported) return;
       reported = false;
-      this.#events.emit('leak-returned', this.#story(slot, taken, sinceMs));
+      this.#events.emit('leak-returned', this.#report(pooled, acquired, sinceMs));
     };
   }
 
-  #story(slot: Slot, taken: Error, sinceMs: number): DatabaseEvents['leak-returned'] {
+  #report(
+    pooled: PooledConnection,
+    acquired: Error,
+    sinceMs: number,
+  ): DatabaseEvents['leak-returned'] {
     const atMs = this.#clock.now();
-    return { host: slot.host, ageMs: atMs - sinceMs, acquiredAt: taken.stack ?? '', atMs };
+    return { host: pooled.host, ageMs: atMs - sinceMs, acquiredAt: acquired.stack ?? '', atMs };
   }
 }

@@ -88,7 +88,7 @@ export const idleLinkLost: Probe = {
 
 /** Loses a link while a caller has it on loan. */
 export const lentLinkLost: Probe = {
-  name: 'lent link lost',
+  name: 'leased link lost',
   fault: 'pg_terminate_backend on a link that a caller holds',
   async run({ open, server, clock }) {
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });

@@ -74,7 +74,7 @@ export interface Probe {
   readonly name: string;
   /** What is done, in a few words. */
   readonly fault: string;
-  readonly run: (ground: ProbeContext) => Promise<Omit<ProbeRow, 'probe'>>;
+  readonly run: (context: ProbeContext) => Promise<Omit<ProbeRow, 'probe'>>;
 }
 
 export interface RunProbeOptions {

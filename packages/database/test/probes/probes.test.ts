@@ -80,7 +80,7 @@ test('an acknowledged write that nobody can see is a lie', async () => {
   }
 });
 
-test('a probe without an end is called hanging at its limit', async () => {
+test('a probe without an end is called hanging at its deadline', async () => {
   const clock = createFakeClock();
   const probe: Probe = { name: 'endless', fault: 'none', run: () => never };
   const row = runProbe(probe, { open: poolWith({}), server, clock, limitMs: 500 });
