@@ -8,7 +8,7 @@ const marks: Readonly<Record<Verdict, string>> = {
   dies: '**process exits**',
 };
 
-/** What one pool did under each probe. */
+/** The results of one pool. */
 export interface ProbedColumn {
   /** The pool's name. */
   readonly pool: string;
