@@ -1,4 +1,9 @@
-import { Deadlines, type Emitter, InvalidOptionError, createEmitter } from '@holdfast/foundation';
+import {
+  DeadlineQueue,
+  type Emitter,
+  InvalidOptionError,
+  createEmitter,
+} from '@holdfast/foundation';
 import type { Address } from './address.ts';
 import { createCallCounts } from './calls/call-counts.ts';
 import { CallGuard } from './calls/call-guard.ts';
@@ -40,7 +45,7 @@ export function createDatabase(given: DatabaseOptions): Database {
     counts,
     guard: new CallGuard(),
     leaks: new LeakDetector(clock, events, leakReportMs),
-    deadlines: new Deadlines(clock, queryTimeoutMs),
+    deadlines: new DeadlineQueue(clock, queryTimeoutMs),
   };
   return new PooledDatabase(calls, hosts, readHosts);
 }

@@ -1,4 +1,5 @@
 import type { Subscribe } from '@holdfast/foundation';
+import type { DurationCounts } from '@holdfast/foundation/metrics';
 import type { CustomTypesConfig, FieldDef, QueryResultRow } from 'pg';
 import type { PoolSnapshot } from './errors.ts';
 import type { DatabaseEvents, HostRole } from './events.ts';
@@ -7,7 +8,7 @@ import type { DatabaseEvents, HostRole } from './events.ts';
  * A Postgres database behind one or more hosts.
  *
  * What it promises:
- * - **Deadlines**: every call settles by its deadline (`timeoutMs`, else the corresponding option), whatever
+ * - **DeadlineQueue**: every call settles by its deadline (`timeoutMs`, else the corresponding option), whatever
  *   the server, the network or the pool does. The deadline covers the whole call: waiting for a connection,
  *   connecting, the query and a replay. A query past its deadline is cancelled on the server, and its
  *   connection is not reused until the server has confirmed its end.
@@ -229,14 +230,6 @@ export interface DatabaseHealth {
   readonly hosts: readonly HostHealth[];
 }
 
-/** Upper bounds in milliseconds and the number of measurements below each; the last has no bound. */
-export interface Histogram {
-  readonly boundsMs: readonly number[];
-  readonly counts: readonly number[];
-  readonly sumMs: number;
-  readonly count: number;
-}
-
 /** Counters of one host since the start. */
 export interface PoolStats extends PoolSnapshot {
   readonly acquired: number;
@@ -248,9 +241,9 @@ export interface PoolStats extends PoolSnapshot {
   readonly retired: number;
   readonly cancels: number;
   readonly leaks: number;
-  readonly waitMs: Histogram;
-  readonly useMs: Histogram;
-  readonly connectMs: Histogram;
+  readonly waitMs: DurationCounts;
+  readonly useMs: DurationCounts;
+  readonly connectMs: DurationCounts;
 }
 
 export interface DatabaseStats {

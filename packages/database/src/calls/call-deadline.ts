@@ -1,6 +1,6 @@
 import {
   type Clock,
-  type Deadlines,
+  type DeadlineQueue,
   InvalidOptionError,
   CallDeadline,
   type OptionRule,
@@ -32,7 +32,7 @@ export interface DeadlineDefaults {
   /** A second signal, of the operation that the call is part of. */
   readonly signal?: AbortSignal | undefined;
   /** Of `fallbackMs` each, shared by calls without their own timeout. */
-  readonly deadlines?: Deadlines;
+  readonly deadlines?: DeadlineQueue;
 }
 
 /**

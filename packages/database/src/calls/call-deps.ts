@@ -1,4 +1,4 @@
-import type { Deadlines, Emitter } from '@holdfast/foundation';
+import type { DeadlineQueue, Emitter } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
 import type { HostRouter } from '../hosts/host-router.ts';
 import type { LeakDetector } from '../leases/leak-detector.ts';
@@ -17,5 +17,5 @@ export interface CallDeps {
   readonly guard: CallGuard;
   readonly leaks: LeakDetector;
   /** Of `queryTimeoutMs` each, for calls without their own timeout. */
-  readonly deadlines: Deadlines;
+  readonly deadlines: DeadlineQueue;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type Clock, Deadlines, CallDeadline } from '@holdfast/foundation';
+import { type Clock, DeadlineQueue, CallDeadline } from '@holdfast/foundation';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { startDeadline } from '../../src/calls/call-deadline.ts';
 import { PrimaryWaiters } from '../../src/hosts/primary-waiters.ts';
@@ -8,7 +8,11 @@ const FALLBACK_MS = 100;
 
 test('calls with the common timeout share one timer, and each is over at its own moment', async () => {
   const clock = createFakeClock();
-  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const bounds = {
+    clock,
+    fallbackMs: FALLBACK_MS,
+    deadlines: new DeadlineQueue(clock, FALLBACK_MS),
+  };
   const over: string[] = [];
   for (const name of ['first', 'second', 'third']) {
     const deadline = startDeadline('test', undefined, bounds);
@@ -27,7 +31,11 @@ test('calls with the common timeout share one timer, and each is over at its own
 
 test('a released call is never interrupted, and the last one leaves no timer for longer than its timeout', async () => {
   const clock = createFakeClock();
-  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const bounds = {
+    clock,
+    fallbackMs: FALLBACK_MS,
+    deadlines: new DeadlineQueue(clock, FALLBACK_MS),
+  };
   let interrupted = 0;
   const deadline = startDeadline('test', undefined, bounds);
   deadline.current = { cancel: () => void (interrupted += 1) };
@@ -40,7 +48,11 @@ test('a released call is never interrupted, and the last one leaves no timer for
 
 test('a call with a timeout of its own is over by that, and takes its timer along', async () => {
   const clock = createFakeClock();
-  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const bounds = {
+    clock,
+    fallbackMs: FALLBACK_MS,
+    deadlines: new DeadlineQueue(clock, FALLBACK_MS),
+  };
   const short = startDeadline('test', { timeoutMs: 20 }, bounds);
   const long = startDeadline('test', { timeoutMs: 500 }, bounds);
   await clock.advance(20);
@@ -51,7 +63,11 @@ test('a call with a timeout of its own is over by that, and takes its timer alon
 
 test('a signal ends a call that shares its timer, with the reason of the signal', async () => {
   const clock = createFakeClock();
-  const bounds = { clock, fallbackMs: FALLBACK_MS, deadlines: new Deadlines(clock, FALLBACK_MS) };
+  const bounds = {
+    clock,
+    fallbackMs: FALLBACK_MS,
+    deadlines: new DeadlineQueue(clock, FALLBACK_MS),
+  };
   const caller = new AbortController();
   const deadline = startDeadline('test', { signal: caller.signal }, bounds);
   const over: unknown[] = [];
@@ -73,7 +89,7 @@ test('a caller who waits for a primary holds the process by a timer, although th
       return fake.schedule(delayMs, callback, options);
     },
   };
-  const deadlines = new Deadlines(clock, FALLBACK_MS);
+  const deadlines = new DeadlineQueue(clock, FALLBACK_MS);
   const awaited = new PrimaryWaiters(clock, 1, () => new Error('no primary'));
   const waiting = awaited.wait(
     new CallDeadline(clock, FALLBACK_MS, undefined, deadlines),
