@@ -235,16 +235,16 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a repair brings back what was removed while it was read',
     file: 'packages/storage/src/create-storage.ts',
-    sound: 'this.#fences.overtake(operation.key);',
-    broken: 'if (isRepair) this.#fences.overtake(operation.key);',
+    sound: 'this.#fences.invalidate(operation.key);',
+    broken: 'if (isRepair) this.#fences.invalidate(operation.key);',
     tests: { path: 'packages/storage/test/reading', name: 'not brought back by their repair' },
   },
   {
     name: 'the next process knows nothing of a write that may still land',
-    file: 'packages/storage/src/dispatch/dispatcher.ts',
+    file: 'packages/storage/src/replication/replicator.ts',
     sound:
-      'if (mayLand(chain, operation, this.#parts.clock.now())) chain.doubtful.push(operation);',
-    broken: 'if (chain.doubtful.length > 100) chain.doubtful.push(operation);',
+      'if (mayStillApply(chain, operation, this.#parts.clock.now())) chain.inDoubt.push(operation);',
+    broken: 'if (chain.inDoubt.length > 100) chain.inDoubt.push(operation);',
     tests: { path: 'packages/storage/test/next-process', name: 'lands late' },
   },
 ];
