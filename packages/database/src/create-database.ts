@@ -17,7 +17,7 @@ import { HostProbe } from './hosts/host-probe.ts';
 import { Host } from './hosts/host.ts';
 import { ReplicaSelector } from './hosts/replica-selector.ts';
 import { SingleHost } from './hosts/single-host.ts';
-import { LeakDetector } from './leases/leak-detector.ts';
+import { LeakDetector } from './pool/leak-detector.ts';
 import {
   type DatabaseOptions,
   type ResolvedDatabaseOptions,

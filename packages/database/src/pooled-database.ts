@@ -26,7 +26,7 @@ import type { ReadHostSelector } from './hosts/host-router.ts';
 import type { Host } from './hosts/host.ts';
 import { ConnectionLease } from './leases/connection-lease.ts';
 import { MAX_TIMEOUT_MS } from './options.ts';
-import { parseConsistency } from './reads/consistency.ts';
+import { parseConsistency } from './consistency.ts';
 import { ReadSession } from './reads/read-session.ts';
 import { Reads } from './reads/reads.ts';
 import { Transactions } from './transactions/transactions.ts';

@@ -23,7 +23,7 @@ function isSignal(value: unknown): value is AbortSignal {
   );
 }
 
-export interface DeadlineDefaults {
+interface DeadlineDefaults {
   readonly clock: Clock;
   /** The timeout of a call without its own. */
   readonly fallbackMs: number;

@@ -1,7 +1,7 @@
 import type { DeadlineQueue, Emitter } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
 import type { HostRouter } from '../hosts/host-router.ts';
-import type { LeakDetector } from '../leases/leak-detector.ts';
+import type { LeakDetector } from '../pool/leak-detector.ts';
 import type { ResolvedDatabaseOptions } from '../options.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { CallGuard } from './call-guard.ts';

@@ -3,7 +3,7 @@ import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from '..
 import { databaseClosed } from '../pool/pool-errors.ts';
 
 /** A transaction whose callback is running. */
-export interface TransactionScope {
+interface TransactionScope {
   open: boolean;
 }
 

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { Clock } from '@holdfast/foundation';
 
 /** The server's address, and the backend to cancel there. */
-export interface CancelKey {
+interface CancelKey {
   readonly host: string;
   readonly port: number;
   readonly processId: number;

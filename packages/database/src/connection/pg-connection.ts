@@ -20,7 +20,7 @@ import {
   type TransactionStatus,
 } from './connection.ts';
 
-export interface PgConnectionDeps {
+interface PgConnectionDeps {
   readonly address: Address;
   readonly password: string | (() => string | Promise<string>) | undefined;
   readonly ssl: boolean | ConnectionOptions | undefined;

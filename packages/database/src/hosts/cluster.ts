@@ -12,7 +12,7 @@ import { type ClusterView, detectPrimary, roleOf } from './primary-detection.ts'
 import { PrimaryWaiters } from './primary-waiters.ts';
 import { Fence, type TimelineFence } from './timeline-fence.ts';
 
-export interface ClusterDeps {
+interface ClusterDeps {
   readonly hosts: readonly Host[];
   readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;

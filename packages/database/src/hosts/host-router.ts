@@ -1,7 +1,7 @@
 import type { CallDeadline } from '@holdfast/foundation';
 import type { DatabaseHealth } from '../database.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
-import type { Freshness } from '../reads/consistency.ts';
+import type { Freshness } from '../consistency.ts';
 
 /** Acquires a connection to one kind of host. */
 export type AcquireConnection = (

@@ -1,12 +1,12 @@
 import { type CallDeadline, type Clock, sleep } from '@holdfast/foundation';
-import type { Freshness } from '../reads/consistency.ts';
+import type { Freshness } from '../consistency.ts';
 import type { Cluster } from './cluster.ts';
 import type { ReadHost, ReadHostSelector } from './host-router.ts';
 import type { Host } from './host.ts';
 import { hasReplayed } from './lag-estimator.ts';
 import { lowestLatency } from './latency-tracker.ts';
 
-export interface ReplicaSelectorDeps {
+interface ReplicaSelectorDeps {
   readonly cluster: Cluster;
   readonly clock: Clock;
   /** How long a read waits for a standby to catch up. */

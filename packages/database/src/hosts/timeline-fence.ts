@@ -17,7 +17,7 @@ export interface TimelineFence {
   store(timeline: number): Promise<void> | void;
 }
 
-export interface FenceDeps {
+interface FenceDeps {
   readonly fenceStore: TimelineFence | undefined;
   readonly clock: Clock;
   /** How long a load or a store may take. */

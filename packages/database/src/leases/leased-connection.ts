@@ -7,7 +7,7 @@ import { TransactionEndedError } from '../errors.ts';
 import { QueryInterrupted } from '../pool/in-flight-query.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 
-export interface LeasedConnectionDeps {
+interface LeasedConnectionDeps {
   readonly pooled: PooledConnection;
   readonly clock: Clock;
   readonly queryTimeoutMs: number;

@@ -12,7 +12,7 @@ import { type Backoff, type Random, exponentialBackoff } from '@holdfast/foundat
  * Open: any number of attempts at once. Probing: one attempt at a time, spaced by a growing delay, while all
  * callers wait.
  */
-export type BackoffState =
+type BackoffState =
   | { readonly kind: 'open'; readonly sinceMs: number }
   | { readonly kind: 'probing'; readonly notBeforeMs: number; readonly attempting: boolean };
 

@@ -12,7 +12,7 @@ import { ConnectBackoff } from './connect-backoff.ts';
 import { LearnedCap } from './learned-cap.ts';
 import type { PoolCounts } from './pool-counts.ts';
 
-export interface ConnectionFactoryDeps {
+interface ConnectionFactoryDeps {
   /** `host:port`. */
   readonly name: string;
   readonly connect: Connect;
@@ -25,7 +25,7 @@ export interface ConnectionFactoryDeps {
 }
 
 /** What the factory needs of its pool. */
-export interface PoolCallbacks {
+interface PoolCallbacks {
   /** How many connections are established. */
   readonly established: number;
   connected(connection: Connection): void;

@@ -30,7 +30,7 @@ export type HostPoolOptions = Pick<
   | 'reconnect'
 >;
 
-export interface HostPoolDeps {
+interface HostPoolDeps {
   /** `host:port`. */
   readonly name: string;
   readonly connect: Connect;

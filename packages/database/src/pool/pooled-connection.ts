@@ -43,7 +43,7 @@ export function step(
   return next;
 }
 
-export interface PooledConnectionDeps {
+interface PooledConnectionDeps {
   readonly connection: Connection;
   /** `host:port`. */
   readonly host: string;

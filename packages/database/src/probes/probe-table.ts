@@ -9,7 +9,7 @@ const marks: Readonly<Record<Verdict, string>> = {
 };
 
 /** The results of one pool. */
-export interface ProbedColumn {
+interface ProbedColumn {
   /** The pool's name. */
   readonly pool: string;
   readonly rows: readonly ProbeRow[];

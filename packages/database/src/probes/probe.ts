@@ -106,7 +106,7 @@ function describeError(error: unknown): string {
 }
 
 /** How a call ended, or that it is still pending. */
-export type Ended<T> =
+type Ended<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'pending' };

@@ -16,7 +16,7 @@ import type {
 } from '../database.ts';
 import { UNKNOWN_LSN, laterOf, parseToken } from '../lsn.ts';
 import type { Transactions } from '../transactions/transactions.ts';
-import { type Freshness, after } from './consistency.ts';
+import { type Freshness, after } from '../consistency.ts';
 import type { ReadTrace, Reads } from './reads.ts';
 
 /**

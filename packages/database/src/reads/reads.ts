@@ -22,7 +22,7 @@ import {
 } from '../errors.ts';
 import type { ReadHost, ReadHostSelector } from '../hosts/host-router.ts';
 import { HostDrained } from '../pool/pool-errors.ts';
-import type { Freshness } from './consistency.ts';
+import type { Freshness } from '../consistency.ts';
 
 /** The host that a read ran on, and a position of its log that the read includes; only on a primary. */
 export interface ReadTrace {

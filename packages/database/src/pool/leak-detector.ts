@@ -1,6 +1,6 @@
 import type { Clock, Emitter } from '@holdfast/foundation';
 import type { DatabaseEvents } from '../events.ts';
-import type { PooledConnection } from '../pool/pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /** Reports connections that are leased for too long: who acquired them, the last SQL, and a late release. */
 export class LeakDetector {

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { Consistency, Token } from '../database.ts';
-import { parseLsn, parseToken } from '../lsn.ts';
-import { MAX_TIMEOUT_MS } from '../options.ts';
+import type { Consistency, Token } from './database.ts';
+import { parseLsn, parseToken } from './lsn.ts';
+import { MAX_TIMEOUT_MS } from './options.ts';
 
 /** How fresh a read must be, as one tagged union. */
 export type Freshness =
