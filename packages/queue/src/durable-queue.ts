@@ -27,7 +27,7 @@ import {
 } from './options.ts';
 import { Backpressure } from './producer/backpressure.ts';
 import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
-import type { Submission } from './producer/pending-job.ts';
+import type { Submission } from './state/pending-job.ts';
 import { Producer } from './producer/producer.ts';
 import { routingOf } from './producer/scheduling.ts';
 import { validatePayload } from './producer/schema.ts';

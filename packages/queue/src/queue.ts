@@ -2,7 +2,7 @@ import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { Priority } from './producer/scheduling.ts';
-import type { QueueState } from './recovery/state.ts';
+import type { QueueState } from './state/queue-state.ts';
 
 /**
  * A job queue that accepts through a Redis outage.

@@ -58,14 +58,14 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a batch that failed goes behind those that waited for it',
-    file: 'packages/queue/src/producer/topic-buffer.ts',
+    file: 'packages/queue/src/state/topic-buffer.ts',
     sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
     tests: { path: 'packages/queue/test/producer/producer.test', name: 'waited behind' },
   },
   {
     name: 'commands have no deadline',
-    file: 'packages/queue/src/redis/connection/connection.ts',
+    file: 'packages/queue/src/redis/client-connection.ts',
     sound: 'this.#clock.schedule(limitMs,',
     broken: 'this.#clock.schedule(limitMs * 1_000,',
     tests: { path: OUTAGES, name: 'frozen' },
@@ -86,21 +86,21 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what Redis forgot is not told',
-    file: 'packages/queue/src/producer/producer-state.ts',
+    file: 'packages/queue/src/state/producer-state.ts',
     sound: 'if (jobs <= 0) return [];',
     broken: 'if (jobs <= Number.MAX_VALUE) return [];',
     tests: { path: 'redis-failover/forgetting', name: '' },
   },
   {
     name: 'what Redis forgot is told, but not sent again',
-    file: 'packages/queue/src/producer/producer-state.ts',
+    file: 'packages/queue/src/state/producer-state.ts',
     sound: 'return inBatches(again).map(',
     broken: 'return inBatches([]).map(',
     tests: MODEL,
   },
   {
     name: 'the mark is raised past what may still have to be sent again',
-    file: 'packages/queue/src/producer/producer-state.ts',
+    file: 'packages/queue/src/state/producer-state.ts',
     sound: 'const floor = oldest === undefined ? confirmedSequence : oldest - 1;',
     broken:
       'const floor = oldest === undefined ? confirmedSequence : Math.max(confirmedSequence, oldest - 1);',
@@ -118,7 +118,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'if not passed and sequence < tonumber(ARGV[4]) then',
     broken: 'if false then',
-    tests: { path: 'redis-failover/contract', name: 'forgotten are refused' },
+    tests: { path: 'redis-failover/contract', name: 'has lost are rejected' },
   },
   {
     name: 'a job that Redis hands out again is run again',
@@ -199,7 +199,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'elseif most > 0 and room <= 0 then',
     broken: 'elseif false then',
-    tests: { path: 'redis-failover/contract', name: 'holds as many jobs' },
+    tests: { path: 'redis-failover/contract', name: 'as many jobs as maxJobs' },
   },
   {
     name: 'an idempotent call that was lost is called not applied',
@@ -230,7 +230,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/subqueue-scripts.ts',
     sound: '[1] == 0 then take(subqueue, 1)',
     broken: '[1] >= 0 then take(subqueue, 1)',
-    tests: { path: 'redis-failover/contract.test', name: 'of the jobs of one partition' },
+    tests: { path: 'redis-failover/contract.test', name: 'a partition delivers one job' },
   },
   {
     name: 'a repair brings back what was removed while it was read',

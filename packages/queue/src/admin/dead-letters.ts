@@ -1,7 +1,7 @@
 import type { QueueBackend } from '../backend.ts';
 import { parseDeadLetterOptions } from '../options.ts';
 import { checkJobId } from '../producer/payload.ts';
-import type { Submission } from '../producer/pending-job.ts';
+import type { Submission } from '../state/pending-job.ts';
 import { type PoisonStore, deadJobOf } from '../fallback/poison-store.ts';
 import type { DeadLetters } from '../queue.ts';
 

@@ -1,7 +1,7 @@
 import { type Clock, abortable } from '@holdfast/foundation';
 import { isQueueFull } from '../errors.ts';
 import type { Accepted } from '../queue.ts';
-import type { Submission } from './pending-job.ts';
+import type { Submission } from '../state/pending-job.ts';
 import type { Producer } from './producer.ts';
 
 export interface BackpressureOptions {

@@ -14,9 +14,9 @@ import type { StoredJob } from '../fallback/record.ts';
 import { publishIsolatingPoison } from '../publish.ts';
 import type { Accepted, Acceptor } from '../queue.ts';
 import { ConnectionMonitor } from '../recovery/connection-monitor.ts';
-import { PendingJob, type Submission } from './pending-job.ts';
-import { ProducerState, type ProducerStateDeps } from './producer-state.ts';
-import type { TopicBuffer } from './topic-buffer.ts';
+import { PendingJob, type Submission } from '../state/pending-job.ts';
+import { ProducerState, type ProducerStateDeps } from '../state/producer-state.ts';
+import type { TopicBuffer } from '../state/topic-buffer.ts';
 
 export interface ProducerDeps extends ProducerStateDeps {
   readonly backend: QueueBackend;

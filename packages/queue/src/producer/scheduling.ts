@@ -1,13 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { InvalidOptionError } from '@holdfast/foundation';
 
-/** How urgent a job is among those of its topic. */
+/** The priority of a job among those of its topic. */
 export type Priority = 'high' | 'normal' | 'low';
 
 export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 
-/** Of ten jobs taken while all levels wait, at least so many are of each: none of them starves. */
-const TURNS: readonly Priority[] = [
+/** The levels of ten jobs taken while all levels have jobs waiting: no level starves. */
+const SCHEDULE: readonly Priority[] = [
   'high',
   'high',
   'normal',
@@ -21,10 +21,10 @@ const TURNS: readonly Priority[] = [
 ];
 
 /**
- * Where a job belongs within its topic: a level, or the hash of its key; absent for the many that are nothing
- * in particular. The hash and not the partition, because the number of these may change while the job waits.
- * @throws InvalidOptionError for a key without partitions, and for a key with a priority: that would change the
- *   order of its jobs.
+ * The routing of a job within its topic: a priority level, or the hash of its key; `undefined` for normal jobs
+ * without a key. Stores the hash instead of the partition, because the number of partitions may change meanwhile.
+ * @throws InvalidOptionError for a key without partitions, and for a key with a priority, which would change the
+ *   order of the key's jobs.
  */
 export function routingOf(
   topic: string,
@@ -33,7 +33,7 @@ export function routingOf(
 ): string | undefined {
   if (key === undefined) return priority === 'normal' ? undefined : priority;
   if (partitions === undefined) {
-    const permitted = `absent, unless topics.${topic}.partitions says in how many parts keys are kept in order`;
+    const permitted = `absent, unless topics.${topic}.partitions sets the number of partitions`;
     throw new InvalidOptionError('enqueue', 'key', key, permitted);
   }
   if (priority !== undefined) {
@@ -41,69 +41,69 @@ export function routingOf(
       'enqueue',
       'priority',
       priority,
-      'absent where there is a key, whose jobs keep their order',
+      'absent when there is a key, whose jobs keep their order',
     );
   }
   return String(crc32(key));
 }
 
-/** The main subqueue is '', the levels have their names, and the partitions their numbers. */
+/** The name of a job's subqueue: '' for the main one, the level, or the number of the partition. */
 export function subqueueOf(routing: string | undefined, partitions: number): string {
   if (routing === undefined || routing === 'high' || routing === 'low') return routing ?? '';
   return partitions === 0 ? '' : String(Number(routing) % partitions);
 }
 
-/** Whether the subqueue hands out one job at a time. */
+/** Whether the subqueue is a partition, which delivers one job at a time. */
 export function isPartition(subqueue: string): boolean {
   return subqueue !== '' && subqueue !== 'high' && subqueue !== 'low';
 }
 
-/** Shares out what is taken among the levels, each in its turn. */
+/** Divides the jobs to take among the levels by a weighted round robin. */
 export class WeightedRoundRobin {
-  #turn = 0;
+  #position = 0;
 
-  /** Of `max` jobs, how many each level has a right to. */
+  /** The number of jobs of each level among the next `max`. */
   shares(max: number): Record<Priority, number> {
     const shares = { high: 0, normal: 0, low: 0 };
     for (let taken = 0; taken < max; taken += 1) {
-      const level = TURNS[this.#turn % TURNS.length] ?? 'high';
+      const level = SCHEDULE[this.#position % SCHEDULE.length] ?? 'high';
       shares[level] += 1;
-      this.#turn += 1;
+      this.#position += 1;
     }
     return shares;
   }
 
-  /** Those turns were not used. */
+  /** Returns shares that were not used. */
   giveBack(count: number): void {
-    this.#turn = (this.#turn + TURNS.length * count - count) % TURNS.length;
+    this.#position = (this.#position + SCHEDULE.length * count - count) % SCHEDULE.length;
   }
 }
 
 /**
- * Which of the waiting jobs, given in the order they came, are handed out now: of each partition the first
- * one where none is being handled, of each level its share, and what is left by urgency.
- * @param busy subqueues a job of which is being handled.
+ * Selects the jobs to deliver next from the waiting ones, given in their order: the first job of each partition that
+ * is not busy, the share of each level, then the rest by priority.
+ * @param busy the subqueues with a job that is being handled.
  */
 export function selectNext<E>(
   waiting: Iterable<E>,
   subqueueOfEntry: (entry: E) => string,
   busy: ReadonlySet<string>,
-  { turns, max }: { turns: WeightedRoundRobin; max: number },
+  { roundRobin, max }: { roundRobin: WeightedRoundRobin; max: number },
 ): E[] {
   const byLevel: Record<Priority, E[]> = { high: [], normal: [], low: [] };
-  const headless = new Set(busy);
+  const occupied = new Set(busy);
   for (const entry of waiting) {
     const subqueue = subqueueOfEntry(entry);
     if (!isPartition(subqueue)) byLevel[levelOf(subqueue)].push(entry);
-    else if (!headless.has(subqueue)) {
-      headless.add(subqueue);
+    else if (!occupied.has(subqueue)) {
+      occupied.add(subqueue);
       byLevel.normal.push(entry);
     }
   }
-  const shares = turns.shares(max);
+  const shares = roundRobin.shares(max);
   const next = PRIORITIES.flatMap((level) => byLevel[level].splice(0, shares[level]));
   const rest = PRIORITIES.flatMap((level) => byLevel[level]).slice(0, max - next.length);
-  turns.giveBack(max - next.length - rest.length);
+  roundRobin.giveBack(max - next.length - rest.length);
   return [...next, ...rest];
 }
 

@@ -2,7 +2,7 @@ import { type Clock, type Emitter, type Random, sleep } from '@holdfast/foundati
 import type { BackendFailure } from '../backend.ts';
 import { MAX_BATCH_JOBS } from '../batch-limits.ts';
 import { BackendError, toBackendFailure } from '../errors.ts';
-import type { ProducerState } from '../producer/producer-state.ts';
+import type { ProducerState } from '../state/producer-state.ts';
 import type { QueueEvents } from '../queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
 import { Drainer, type DrainerDeps } from './drainer.ts';

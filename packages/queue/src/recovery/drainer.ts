@@ -3,7 +3,7 @@ import type { Backlog } from '../fallback/backlog.ts';
 import type { PoisonStore } from '../fallback/poison-store.ts';
 import type { StoredJob } from '../fallback/record.ts';
 import type { TopicOptions } from '../options.ts';
-import type { ProducerState } from '../producer/producer-state.ts';
+import type { ProducerState } from '../state/producer-state.ts';
 import { publishIsolatingPoison } from '../publish.ts';
 
 export interface DrainerDeps {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { BackendError } from '../../src/errors.ts';
-import type { FakeBackend } from '../fake-backend.ts';
+import type { FakeBackend } from '../fake/fake-backend.ts';
 import { type TestQueue, openTestQueue } from '../open-queue.ts';
 
 const opened: TestQueue[] = [];

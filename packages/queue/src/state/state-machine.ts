@@ -1,7 +1,7 @@
 import type { Clock, Emitter } from '@holdfast/foundation';
 import type { BackendFailure } from '../backend.ts';
 import type { QueueEvents } from '../queue.ts';
-import { type QueueState, type QueueStateEvent, transition } from './state.ts';
+import { type QueueState, type QueueStateEvent, transition } from './queue-state.ts';
 
 /** Holds the state of the queue and emits every change. */
 export class QueueStateMachine {

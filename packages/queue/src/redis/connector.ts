@@ -1,6 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis';
 
-/** What every client has to be told: neither to queue, nor to resend, nor to reconnect by itself. */
+/** The options that stop a client from queueing, resending and reconnecting by itself. */
 export type RequiredOptions = Pick<
   RedisOptions,
   | 'autoResendUnfulfilledCommands'
@@ -15,8 +15,8 @@ export type RequiredOptions = Pick<
 >;
 
 /**
- * Makes an ioredis client that is not connected yet. It has to apply `required` last: Holdfast does the
- * waiting, the resending and the reconnecting itself, and a client that did it too would do it twice.
+ * Creates an ioredis client that is not connected yet. It has to apply `required` last: Holdfast itself waits,
+ * resends and reconnects, and a client that did so too would do it twice.
  */
 export type RedisConnector = (required: RequiredOptions) => Redis;
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type QueueStateEvent, type QueueState, transition } from '../../src/recovery/state.ts';
+import { type QueueStateEvent, type QueueState, transition } from '../../src/state/queue-state.ts';
 
 const unreachable: QueueStateEvent = { kind: 'failed', errorClass: 'unreachable' };
 const denied: QueueStateEvent = { kind: 'failed', errorClass: 'denied' };

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { PublishedJob } from '../../src/backend.ts';
-import { ResendBuffer } from '../../src/producer/resend-buffer.ts';
+import { ResendBuffer } from '../../src/state/resend-buffer.ts';
 
 function job(sequence: number, characters = 10): PublishedJob {
   const payload = 'x'.repeat(characters);

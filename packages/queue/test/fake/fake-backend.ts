@@ -14,9 +14,9 @@ import type {
   RecoveredDeliveries,
   Subscription,
   TopicCounts,
-} from '../src/backend.ts';
-import { BackendError } from '../src/errors.ts';
-import { subqueueOf, isPartition, selectNext } from '../src/producer/scheduling.ts';
+} from '../../src/backend.ts';
+import { BackendError } from '../../src/errors.ts';
+import { subqueueOf, isPartition, selectNext } from '../../src/producer/scheduling.ts';
 import {
   type Entry,
   type Topic,
@@ -123,11 +123,11 @@ export class FakeBackend implements QueueBackend {
   /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
   sync(): () => void {
     const topics = [...this.topics].map(
-      ([name, { entries, delayed, marks, ids, partitions, turns }]): [string, Topic] => [
+      ([name, { entries, delayed, marks, ids, partitions, roundRobin }]): [string, Topic] => [
         name,
         {
           partitions,
-          turns,
+          roundRobin,
           entries: entries.map((entry) => Object.assign({}, entry)),
           delayed: [...delayed],
           marks: new Map(marks),
@@ -280,12 +280,12 @@ export class FakeBackend implements QueueBackend {
 
   /** What is handed out next. */
   #next(name: string, max: number): Entry[] {
-    const { entries, partitions, turns } = this.#topic(name);
+    const { entries, partitions, roundRobin } = this.#topic(name);
     const subqueue = ({ routing }: Entry): string => subqueueOf(routing, partitions);
     const isFree = ({ owner }: Entry): boolean => owner === undefined;
     const owned = entries.filter((entry) => !isFree(entry)).map(subqueue);
     const busy = new Set(owned.filter(isPartition));
-    return selectNext(entries.filter(isFree), subqueue, busy, { turns, max });
+    return selectNext(entries.filter(isFree), subqueue, busy, { roundRobin, max });
   }
 
   #promote(name: string): void {

@@ -1,46 +1,46 @@
 import type { Clock } from '@holdfast/foundation';
 import type { Redis } from 'ioredis';
-import { BackendError } from '../../errors.ts';
-import { classifyRedisError } from '../errors.ts';
+import { BackendError } from '../errors.ts';
+import { classifyRedisError } from './errors.ts';
 
 /**
- * One client from its first byte to its last. Every call on it has a deadline, and when the connection is
- * lost every pending call is told at once, whether the client underneath settles it or not.
+ * One ioredis client and its only connection. Every call has a deadline. When the connection ends, every pending call
+ * rejects at once, whether or not the client settles it.
  */
-export class Connection {
+export class ClientConnection {
   /** Resolves with the reason once the connection is closed or given up. */
-  readonly lost: Promise<BackendError>;
+  readonly disconnected: Promise<BackendError>;
   readonly client: Redis;
   readonly #clock: Clock;
   readonly #pending = new Set<(error: BackendError) => void>();
   #isClosed = false;
-  #lostBecause: BackendError | undefined;
-  #tellLost!: (error: BackendError) => void;
+  #reason: BackendError | undefined;
+  #resolveDisconnected!: (error: BackendError) => void;
 
   constructor(client: Redis, clock: Clock) {
     this.client = client;
     this.#clock = clock;
-    this.lost = new Promise((resolve) => {
-      this.#tellLost = resolve;
+    this.disconnected = new Promise((resolve) => {
+      this.#resolveDisconnected = resolve;
     });
-    // The client announces why as an event and then merely closes.
-    let said: unknown;
+    // The client emits the reason as `error` and then merely `close`.
+    let lastError: unknown;
     client.on('error', (error: unknown) => {
-      said = error;
+      lastError = error;
     });
     client.once('close', () => {
       this.#isClosed = true;
       const closed = new BackendError('unreachable', 'Redis: the server closed the connection');
-      this.disconnect(said === undefined ? closed : classifyRedisError(said));
+      this.disconnect(lastError === undefined ? closed : classifyRedisError(lastError));
     });
   }
 
   /**
-   * Settles like the exchange; rejects with a BackendError when the server refuses, the connection is
-   * lost, or `limitMs` pass, which gives the connection up.
+   * Settles as the exchange does. Rejects with a BackendError when the server rejects the command, the connection
+   * ends, or `limitMs` pass, which ends the connection.
    */
   call<T>(limitMs: number, exchange: (client: Redis) => Promise<T>): Promise<T> {
-    if (this.#lostBecause !== undefined) return Promise.reject(this.#lostBecause);
+    if (this.#reason !== undefined) return Promise.reject(this.#reason);
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         deadline.cancel();
@@ -68,16 +68,16 @@ export class Connection {
     });
   }
 
-  /** Gives the connection up; all that is pending on it rejects with `error`. */
+  /** Ends the connection; all pending calls reject with `error`. */
   disconnect(error: BackendError): void {
-    if (this.#lostBecause !== undefined) return;
-    this.#lostBecause = error;
+    if (this.#reason !== undefined) return;
+    this.#reason = error;
     this.#end();
     for (const fail of this.#pending) fail(error);
-    this.#tellLost(error);
+    this.#resolveDisconnected(error);
   }
 
-  /** Without waiting for a server that may never answer; and a closed client is not to be asked again. */
+  /** Does not wait for the server, which may never answer; a closed client must not be disconnected again. */
   #end(): void {
     if (this.#isClosed) return;
     this.client.disconnect();

@@ -5,7 +5,7 @@ import { QueueFullError } from '../errors.ts';
 import type { Backlog } from '../fallback/backlog.ts';
 import type { TopicOptions } from '../options.ts';
 import type { AcknowledgeLevel, QueueEvents } from '../queue.ts';
-import { QueueStateMachine } from '../recovery/state-machine.ts';
+import { QueueStateMachine } from './state-machine.ts';
 import { Notifier } from '../notifier.ts';
 import { PendingLimits } from './pending-limits.ts';
 import { ResendBuffer, type ResendBudget } from './resend-buffer.ts';

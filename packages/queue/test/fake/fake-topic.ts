@@ -6,9 +6,9 @@ import type {
   Publication,
   PublishReceipt,
   PublishedJob,
-} from '../src/backend.ts';
-import { BackendError } from '../src/errors.ts';
-import { WeightedRoundRobin, subqueueOf, isPartition } from '../src/producer/scheduling.ts';
+} from '../../src/backend.ts';
+import { BackendError } from '../../src/errors.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition } from '../../src/producer/scheduling.ts';
 
 export interface Entry {
   readonly routing?: string | undefined;
@@ -28,7 +28,7 @@ export interface Topic {
   marks: Map<string, { owner: number; epoch: number; sequence: number }>;
   ids: Set<string>;
   partitions: number;
-  turns: WeightedRoundRobin;
+  roundRobin: WeightedRoundRobin;
 }
 
 export function emptyTopic(): Topic {
@@ -38,7 +38,7 @@ export function emptyTopic(): Topic {
     marks: new Map(),
     ids: new Set(),
     partitions: 0,
-    turns: new WeightedRoundRobin(),
+    roundRobin: new WeightedRoundRobin(),
   };
 }
 
