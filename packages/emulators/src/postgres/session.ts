@@ -1,18 +1,18 @@
 import type { Socket } from 'node:net';
 import { type FinalReply, Responder, type ResponderDeps } from './responder.ts';
+import { ProtocolError } from '@holdfast/protocols';
 import {
   authenticationOk,
   backendKeyData,
   bindComplete,
   type BoundValue,
-  cleartextPasswordWanted,
+  cleartextPasswordRequest,
   closeComplete,
   emptyQuery,
   type ErrorFields,
   errorResponse,
   FrontendDecoder,
   type FrontendMessage,
-  MalformedMessage,
   noData,
   noEncryption,
   parameterStatus,
@@ -121,7 +121,7 @@ export class Session {
     try {
       this.#inbox.push(...this.#decoder.push(chunk));
     } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
+      if (!(error instanceof ProtocolError)) throw error;
       this.abort('08P01', error.message);
       return;
     }
@@ -167,7 +167,7 @@ export class Session {
     else if (this.#deps.password === undefined) this.#startServing();
     else {
       this.phase = 'authenticating';
-      this.#socket.write(cleartextPasswordWanted);
+      this.#socket.write(cleartextPasswordRequest);
     }
   }
 

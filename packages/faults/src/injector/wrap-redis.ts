@@ -1,16 +1,16 @@
 import { settleCallback, splitCallback } from './node-callback.ts';
 
-/** What is known of a client of ioredis, standalone or cluster. */
+/** The part of an ioredis client, standalone or cluster, that is used. */
 export interface RedisClient {
-  /** The names of the commands it has methods for. */
+  /** Returns the names of the commands that have a method. */
   getBuiltinCommands(): string[];
 }
 
-/** Makes a call, unless a fault does otherwise. */
+/** Makes a call with the faults drawn for it. */
 export type Execute = (call: () => Promise<unknown>) => Promise<unknown>;
 
-/** They answer nothing that a fault could be in, or are not sent as one command. */
-const spared = new Set([
+/** Methods whose result cannot be damaged, or that send more than one command. */
+const unwrapped = new Set([
   'quit',
   'multi',
   'pipeline',
@@ -21,11 +21,11 @@ const spared = new Set([
 ]);
 
 /**
- * The same client, with faults before and behind each command and each pipeline as a whole. What a function
- * returns keeps its type; so do events, which are the client's own.
+ * Wraps a client so that faults are injected before and after each command, and each pipeline as a whole. Methods keep
+ * their types, and events are the client's own.
  */
-export function wrappedRedis<Client extends RedisClient>(client: Client, execute: Execute): Client {
-  const names = client.getBuiltinCommands().filter((name) => !spared.has(name));
+export function wrapRedis<Client extends RedisClient>(client: Client, execute: Execute): Client {
+  const names = client.getBuiltinCommands().filter((name) => !unwrapped.has(name));
   const commands = new Set<string | symbol>(names.flatMap((name) => [name, `${name}Buffer`]));
   commands.add('call').add('callBuffer');
   return new Proxy(client, {
@@ -42,13 +42,13 @@ export function wrappedRedis<Client extends RedisClient>(client: Client, execute
         };
       }
       if (key !== 'multi' && key !== 'pipeline') return member.bind(target);
-      return (...args: unknown[]) => faultyAtExec(Reflect.apply(member, target, args), execute);
+      return (...args: unknown[]) => wrapExec(Reflect.apply(member, target, args), execute);
     },
   });
 }
 
-/** A pipeline is one call: what a fault does, it does to all of it. */
-function faultyAtExec(pipeline: unknown, execute: Execute): unknown {
+/** Treats a pipeline as one call: a fault applies to all of it. */
+function wrapExec(pipeline: unknown, execute: Execute): unknown {
   if (typeof pipeline !== 'object' || pipeline === null || !('exec' in pipeline)) return pipeline;
   const { exec } = pipeline;
   if (typeof exec !== 'function') return pipeline;

@@ -12,14 +12,10 @@ import {
   record,
   string,
 } from 'fast-check';
-import {
-  FrontendDecoder,
-  type FrontendMessage,
-  MalformedMessage,
-} from '@holdfast/protocols/postgres';
-import { statementsIn } from '../src/postgres/statements.ts';
+import { FrontendDecoder, type FrontendMessage } from '@holdfast/protocols/postgres';
 
 const SEED = 20_260_101;
+const VIOLATION: unknown = expect.objectContaining({ code: 'PROTOCOL_VIOLATION' });
 const STARTUP: FrontendMessage = { kind: 'startup', parameters: { user: 'ada', database: 'db' } };
 
 const word = string({ maxLength: 20, unit: 'binary' }).filter((drawn) => !drawn.includes('\0'));
@@ -41,67 +37,58 @@ const message: Arbitrary<FrontendMessage> = oneof(
   constant<FrontendMessage>({ kind: 'unknown', type: 'z' }),
 );
 
-test('messages come out whole and in order, wherever the network has cut them', () => {
+test('messages are read whole and in order wherever the stream is cut', () => {
   assert(
     property(array(message), array(nat({ max: 400 })), (messages, cuts) => {
-      const said = [{ kind: 'encryption-request' as const }, STARTUP, ...messages];
-      const bytes = Buffer.concat(said.map(encode));
+      const sent = [{ kind: 'encryption-request' as const }, STARTUP, ...messages];
+      const bytes = Buffer.concat(sent.map(encode));
       const decoder = new FrontendDecoder(1_000_000);
-      const heard = chunks(bytes, cuts).flatMap((chunk) => decoder.push(chunk));
-      expect(heard).toEqual(said);
+      const received = chunks(bytes, cuts).flatMap((chunk) => decoder.push(chunk));
+      expect(received).toEqual(sent);
     }),
     { seed: SEED, numRuns: 300 },
   );
 });
 
-test('a message longer than it may be is refused before it is there', () => {
+test('a message over the limit is rejected by its head alone', () => {
   const decoder = new FrontendDecoder(64);
   decoder.push(encode(STARTUP));
-  expect(() => decoder.push(Buffer.from([0x51, 0x7f, 0xff, 0xff, 0xff]))).toThrow(MalformedMessage);
+  expect(() => decoder.push(Buffer.from([0x51, 0x7f, 0xff, 0xff, 0xff]))).toThrow(VIOLATION);
 });
 
-test('a message that ends too soon is refused', () => {
+test('a message whose string has no end is rejected', () => {
   const decoder = new FrontendDecoder(64);
   decoder.push(encode(STARTUP));
-  expect(() => decoder.push(typed('Q', Buffer.from('select 1')))).toThrow(MalformedMessage);
+  expect(() => decoder.push(typed('Q', Buffer.from('select 1')))).toThrow(VIOLATION);
 });
 
-test.each([
-  ['commit; select 1', ['commit', 'select 1']],
-  [`select ';', "a;b"; select $$;$$ -- ;`, [`select ';', "a;b"`, 'select $$;$$ -- ;']],
-  ['select /* ; */ 1;;', ['select /* ; */ 1']],
-  [' ; ', ['']],
-])('the statements of %j are parted by the semicolons that part them', (sql, statements) => {
-  expect(statementsIn(sql)).toEqual(statements);
-});
-
-function encode(said: FrontendMessage): Buffer {
-  switch (said.kind) {
+function encode(sent: FrontendMessage): Buffer {
+  switch (sent.kind) {
     case 'encryption-request':
       return framed(int32(80_877_103));
     case 'startup': {
-      const pairs = Object.entries(said.parameters).flat().map(text);
+      const pairs = Object.entries(sent.parameters).flat().map(text);
       return framed(int32(196_608), ...pairs, Buffer.alloc(1));
     }
     case 'query':
-      return typed('Q', text(said.sql));
+      return typed('Q', text(sent.sql));
     case 'parse':
-      return typed('P', text(said.statement), text(said.sql), int16(0));
+      return typed('P', text(sent.statement), text(sent.sql), int16(0));
     case 'bind': {
-      const values = said.values.map((value) => {
+      const values = sent.values.map((value) => {
         if (value === null) return int32(-1);
         const bytes = Buffer.from(value);
         return Buffer.concat([int32(bytes.length), bytes]);
       });
-      const names = [text(said.portal), text(said.statement)];
+      const names = [text(sent.portal), text(sent.statement)];
       return typed('B', ...names, int16(0), int16(values.length), ...values, int16(0));
     }
     case 'describe':
-      return typed('D', Buffer.from(said.of === 'portal' ? 'P' : 'S'), text(said.name));
+      return typed('D', Buffer.from(sent.of === 'portal' ? 'P' : 'S'), text(sent.name));
     case 'close':
-      return typed('C', Buffer.from(said.of === 'portal' ? 'P' : 'S'), text(said.name));
+      return typed('C', Buffer.from(sent.of === 'portal' ? 'P' : 'S'), text(sent.name));
     case 'execute':
-      return typed('E', text(said.portal), int32(0));
+      return typed('E', text(sent.portal), int32(0));
     case 'sync':
       return typed('S');
     case 'flush':
@@ -109,12 +96,12 @@ function encode(said: FrontendMessage): Buffer {
     case 'terminate':
       return typed('X');
     case 'cancel-request':
-      return framed(int32(80_877_102), int32(said.processId), int32(said.secret));
+      return framed(int32(80_877_102), int32(sent.processId), int32(sent.secret));
     case 'password':
-      return typed('p', text(said.password));
+      return typed('p', text(sent.password));
     case 'unknown':
     default:
-      return typed(said.type);
+      return typed(sent.type);
   }
 }
 

@@ -1,42 +1,42 @@
 import { settleCallback, splitCallback } from './node-callback.ts';
-import type { Execute } from './wrapped-redis.ts';
+import type { Execute } from './wrap-redis.ts';
 
-/** What is known of a client or a pool of pg. */
+/** The methods of a pg client or pool that are wrapped. */
 export interface PgClient {
   query(...args: never[]): unknown;
   connect(...args: never[]): unknown;
 }
 
 /**
- * The same client or pool, with faults before and behind each query; damage is done to the rows. The clients
- * that a pool hands out are wrapped as well. A cursor or stream of rows is left alone.
+ * Wraps a client or pool so that faults are injected before and after each query; the rows are what is damaged. Clients
+ * of a pool are wrapped too. Cursors and streams of rows are not.
  */
-export function wrappedPg<Client extends PgClient>(client: Client, execute: Execute): Client {
+export function wrapPg<Client extends PgClient>(client: Client, execute: Execute): Client {
   return new Proxy(client, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key, target);
       if (typeof member !== 'function') return member;
       if (key === 'query')
-        return (...given: unknown[]) => faultyQuery(target, member, given, execute);
+        return (...given: unknown[]) => queryWithFaults(target, member, given, execute);
       if (key !== 'connect') return member.bind(target);
       return (...given: unknown[]) => {
         const { args, callback } = splitCallback(given);
         if (callback === undefined) {
           return Promise.resolve(Reflect.apply(member, target, args)).then((one) =>
-            wrappedIfClient(one, execute),
+            wrapIfClient(one, execute),
           );
         }
         return Reflect.apply(member, target, [
           ...args,
           (error: unknown, one: unknown, ...rest: unknown[]) =>
-            Reflect.apply(callback, undefined, [error, wrappedIfClient(one, execute), ...rest]),
+            Reflect.apply(callback, undefined, [error, wrapIfClient(one, execute), ...rest]),
         ]);
       };
     },
   });
 }
 
-function faultyQuery(
+function queryWithFaults(
   target: object,
   query: Function,
   given: readonly unknown[],
@@ -55,8 +55,8 @@ function faultyQuery(
   return settleCallback(answer(), callback);
 }
 
-function wrappedIfClient(one: unknown, execute: Execute): unknown {
-  return isClient(one) ? wrappedPg(one, execute) : one;
+function wrapIfClient(one: unknown, execute: Execute): unknown {
+  return isClient(one) ? wrapPg(one, execute) : one;
 }
 
 function isClient(one: unknown): one is PgClient {

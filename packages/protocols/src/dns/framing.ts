@@ -1,15 +1,15 @@
-/** Over TCP each message stands behind its length in two bytes: RFC 1035, section 4.2.2. */
+/** Over TCP each message is preceded by its length in two bytes: RFC 1035, section 4.2.2. */
 
 const LENGTH_BYTES = 2;
 
-export function frame(message: Buffer): Buffer {
+export function frameMessage(message: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16BE(message.length);
   return Buffer.concat([length, message]);
 }
 
-/** Takes what a socket brings, cut anywhere, and hands on each message once it is whole. */
-export function readFrames(take: (message: Buffer) => void): (chunk: Buffer) => void {
+/** Cuts a TCP stream into messages and passes each complete one to `onMessage`. */
+export function createFrameReader(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
   let held = Buffer.alloc(0);
   return (chunk) => {
     held = Buffer.concat([held, chunk]);
@@ -18,7 +18,7 @@ export function readFrames(take: (message: Buffer) => void): (chunk: Buffer) => 
       if (held.length < end) return;
       const message = held.subarray(LENGTH_BYTES, end);
       held = held.subarray(end);
-      take(message);
+      onMessage(message);
     }
   };
 }

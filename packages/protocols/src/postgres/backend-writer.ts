@@ -1,9 +1,11 @@
-/** `I` outside of a transaction, `T` inside of one, `E` inside of one that has failed. */
+import { int16, int32, message, text } from './message.ts';
+
+/** `I`: no transaction, `T`: in a transaction, `E`: in a failed transaction. */
 export type TransactionStatus = 'I' | 'T' | 'E';
 
 export interface Column {
   readonly name: string;
-  /** Object id of its type, such as 25 for text. */
+  /** The object id of its type, such as 25 for text. */
   readonly typeId: number;
 }
 
@@ -17,11 +19,11 @@ export interface ErrorFields {
 
 const CLEARTEXT_PASSWORD = 3;
 
-/** Refuses encryption: the one answer without a head. */
+/** Refuses encryption; the only response without a type and a length. */
 export const noEncryption: Buffer = Buffer.from('N');
 
 export const authenticationOk: Buffer = message('R', int32(0));
-export const cleartextPasswordWanted: Buffer = message('R', int32(CLEARTEXT_PASSWORD));
+export const cleartextPasswordRequest: Buffer = message('R', int32(CLEARTEXT_PASSWORD));
 export const parseComplete: Buffer = message('1');
 export const bindComplete: Buffer = message('2');
 export const closeComplete: Buffer = message('3');
@@ -46,7 +48,7 @@ export function commandComplete(tag: string): Buffer {
 
 export function rowDescription(columns: readonly Column[]): Buffer {
   const described = columns.map(({ name, typeId }) =>
-    // No table, no column of one; a type of any length, without a modifier, in text format.
+    // No table and column number; a type of variable length without a modifier, in text format.
     Buffer.concat([text(name), int32(0), int16(0), int32(typeId), int16(-1), int32(-1), int16(0)]),
   );
   return message('T', int16(columns.length), ...described);
@@ -67,25 +69,4 @@ export function errorResponse(error: ErrorFields): Buffer {
   if (detail !== undefined) fields.push(`D${detail}`);
   if (hint !== undefined) fields.push(`H${hint}`);
   return message('E', ...fields.map(text), Buffer.alloc(1));
-}
-
-function message(type: string, ...parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
-}
-
-function text(value: string): Buffer {
-  return Buffer.from(`${value}\0`);
-}
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
 }
