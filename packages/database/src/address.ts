@@ -1,44 +1,44 @@
 import { InvalidOptionError } from '@holdfast/foundation';
 
-/** One host, as its URL says. The password is in here: an address is never shown, its `name` is. */
+/** One host of the URL. It contains the password, so messages show its `name`, never the address. */
 export interface Address {
   /** `host:port`. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  /** For pg, which reads user, database, `sslmode` and so on from it. */
+  /** For pg, which parses user, database, `sslmode` and so on. */
   readonly url: string;
 }
 
 const PERMITTED = 'a URL such as postgres://user:password@host:5432/name';
 
-/** @throws InvalidOptionError without anything secret in it. */
+/** @throws InvalidOptionError, without any secret in its message. */
 export function parseAddress(value: unknown, field: string, owner: string): Address {
   if (typeof value !== 'string') throw new InvalidOptionError(owner, field, value, PERMITTED);
-  const refuse = (): InvalidOptionError =>
+  const invalid = (): InvalidOptionError =>
     new InvalidOptionError(owner, field, redacted(value), PERMITTED);
-  if (!URL.canParse(value)) throw refuse();
+  if (!URL.canParse(value)) throw invalid();
   const url = new URL(value);
-  if (!['postgres:', 'postgresql:'].includes(url.protocol) || url.hostname === '') throw refuse();
-  // Several hosts in one URL, as libpq takes them, would be one name that nobody has.
-  if (url.port === '0' || url.hostname.includes(',')) throw refuse();
-  const host = decoded(url.hostname.replace(/^\[(.*)\]$/, '$1'), refuse);
-  decoded(url.username, refuse);
-  decoded(url.password, refuse);
-  decoded(url.pathname, refuse);
+  if (!['postgres:', 'postgresql:'].includes(url.protocol) || url.hostname === '') throw invalid();
+  // Several hosts in one URL, as libpq accepts them, would be looked up as one name.
+  if (url.port === '0' || url.hostname.includes(',')) throw invalid();
+  const host = decoded(url.hostname.replace(/^\[(.*)\]$/, '$1'), invalid);
+  decoded(url.username, invalid);
+  decoded(url.password, invalid);
+  decoded(url.pathname, invalid);
   const port = url.port === '' ? 5_432 : Number(url.port);
   return { name: `${url.hostname}:${port}`, host, port, url: value };
 }
 
-function decoded(part: string, refuse: () => Error): string {
+function decoded(part: string, invalid: () => Error): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw refuse();
+    throw invalid();
   }
 }
 
-/** What stands before the last `@` may be a secret, however broken the URL is; so may the parameters. */
+/** Text before the last `@` may be a secret, however malformed the URL is; so may the parameters. */
 function redacted(value: string): string {
   const [before = ''] = value.split('?');
   const at = before.lastIndexOf('@');

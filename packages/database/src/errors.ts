@@ -1,22 +1,22 @@
 import { HoldfastError, type Outcome } from '@holdfast/foundation';
 
-/** How far a statement had come: nothing written to the socket, sent, or COMMIT sent. */
+/** How far a statement got: nothing was written to the socket, it was sent, or COMMIT was sent. */
 export type Phase = 'not-sent' | 'sent' | 'commit-sent';
 
-/** One host's links at a moment. */
+/** The connections to one host at one moment. */
 export interface PoolSnapshot {
   /** `host:port`. */
   readonly host: string;
   readonly max: number;
-  /** What the server lets in at this time, as learned from its refusals; at most `max`. */
+  /** How many connections the server accepts, as learned from its refusals; at most `max`. */
   readonly cap: number;
   readonly total: number;
   readonly idle: number;
-  /** Lent, or being cleared before they can be lent again. */
+  /** Leased, or being cleaned before reuse. */
   readonly busy: number;
   readonly connecting: number;
   readonly waiting: number;
-  /** Why the last attempt to connect failed, while none has succeeded since. */
+  /** The error of the last attempt to connect, until one succeeds. */
   readonly connectError?: string;
 }
 
@@ -31,11 +31,14 @@ export interface DatabaseErrorDetails {
   readonly pool?: PoolSnapshot | undefined;
 }
 
-/** What every failed call of a database carries. */
+/** The details of a call that failed before anything was sent. */
+export const NOT_SENT = { phase: 'not-sent', outcome: 'not-applied' } as const;
+
+/** The base of all errors of a database. */
 export abstract class DatabaseError extends HoldfastError {
   readonly phase: Phase;
   declare readonly outcome: Outcome;
-  /** Five characters, as the server gave them. */
+  /** Five characters, as the server sent them. */
   readonly sqlState?: string;
   readonly host?: string;
   readonly pool?: PoolSnapshot;
@@ -53,7 +56,7 @@ export abstract class DatabaseError extends HoldfastError {
   }
 }
 
-/** No link came free in time; nothing was sent. Says who holds them and why none could be made. */
+/** No connection became free in time; nothing was sent. The message has the pool's state. */
 export class AcquireTimeoutError extends DatabaseError {
   readonly code = 'DATABASE_ACQUIRE_TIMEOUT';
   readonly waitedMs: number;
@@ -61,29 +64,29 @@ export class AcquireTimeoutError extends DatabaseError {
   constructor(waitedMs: number, pool: PoolSnapshot, cause?: unknown) {
     const why = pool.connectError === undefined ? '' : `, last connect: ${pool.connectError}`;
     super(
-      `no link to ${pool.host} within ${Math.round(waitedMs)} ms (${pool.busy} busy, ${pool.idle} idle, ` +
+      `no connection to ${pool.host} within ${Math.round(waitedMs)} ms (${pool.busy} busy, ${pool.idle} idle, ` +
         `${pool.connecting} connecting, ${pool.waiting} waiting, cap ${pool.cap}${why}); nothing was sent, ` +
         'call again later',
-      { cause, phase: 'not-sent', outcome: 'not-applied', retryable: true, host: pool.host, pool },
+      { ...NOT_SENT, cause, retryable: true, host: pool.host, pool },
     );
     this.waitedMs = waitedMs;
   }
 }
 
-/** As many callers wait as may; nothing was sent. */
+/** `maxWaiting` callers wait already; nothing was sent. */
 export class PoolOverloadedError extends DatabaseError {
   readonly code = 'DATABASE_POOL_OVERLOADED';
 
   constructor(pool: PoolSnapshot) {
     super(
-      `${pool.waiting} callers wait for a link to ${pool.host} already; nothing was sent, call again ` +
+      `${pool.waiting} callers wait for a connection to ${pool.host} already; nothing was sent, call again ` +
         'later or raise maxWaiting',
-      { phase: 'not-sent', outcome: 'not-applied', retryable: true, host: pool.host, pool },
+      { ...NOT_SENT, retryable: true, host: pool.host, pool },
     );
   }
 }
 
-/** The call's time was over; the server was told to stop. */
+/** The call's deadline passed; the statement was cancelled on the server. */
 export class QueryTimeoutError extends DatabaseError {
   readonly code = 'DATABASE_QUERY_TIMEOUT';
   readonly timeoutMs: number;
@@ -92,7 +95,7 @@ export class QueryTimeoutError extends DatabaseError {
     const next =
       details.phase === 'not-sent'
         ? 'nothing was sent'
-        : 'the server was told to stop, but it may have taken effect';
+        : 'the server was asked to cancel it, but it may have taken effect';
     super(
       `no answer of ${details.host ?? 'the database'} within ${timeoutMs} ms; ${next}`,
       details,
@@ -101,24 +104,24 @@ export class QueryTimeoutError extends DatabaseError {
   }
 }
 
-/** The server refused the statement, and said why in `sqlState` and `cause`. */
+/** The server rejected the statement; `sqlState` and `cause` have its error. */
 export class QueryFailedError extends DatabaseError {
   readonly code = 'DATABASE_QUERY_FAILED';
-  /** What pg makes of the server's message, with `detail`, `constraint`, `position` and so on. */
+  /** pg's error of the server's message, with `detail`, `constraint`, `position` and so on. */
   declare readonly cause: unknown;
 }
 
-/** The link was lost. `outcome` is `not-applied` where nothing was sent or the transaction was still open. */
+/** The connection was lost. `outcome` is `not-applied` where nothing was sent or the transaction was still open. */
 export class ConnectionLostError extends DatabaseError {
   readonly code = 'DATABASE_CONNECTION_LOST';
 }
 
-/** The server will not have this client (password, database, TLS, version): waiting would not help. */
+/** The server rejects this client (password, database, TLS, version): waiting would not help. */
 export class ConnectRefusedError extends DatabaseError {
   readonly code = 'DATABASE_CONNECT_REFUSED';
 }
 
-/** COMMIT was sent and the link lost before its answer: the transaction is whole, or not there at all. */
+/** COMMIT was sent and the connection lost before its answer: the transaction is whole, or not there at all. */
 export class CommitUnknownError extends DatabaseError {
   readonly code = 'DATABASE_COMMIT_UNKNOWN';
 }
@@ -128,15 +131,15 @@ export class CommitRolledBackError extends DatabaseError {
   readonly code = 'DATABASE_COMMIT_ROLLED_BACK';
 }
 
-/** Inside a transaction its own database was asked for a second link, which can wait for ever. */
+/** A transaction asked its own database for a second connection, which could wait forever. */
 export class NestedAcquireError extends DatabaseError {
   readonly code = 'DATABASE_NESTED_ACQUIRE';
 
-  constructor(asked: string) {
+  constructor(call: string) {
     super(
-      `${asked} inside a transaction of the same database would wait for a second link while holding the ` +
-        'first; use the transaction that was handed in. Nothing was sent',
-      { phase: 'not-sent', outcome: 'not-applied', retryable: false },
+      `${call} inside a transaction of the same database would wait for a second connection while holding the ` +
+        'first; use the transaction passed to the callback. Nothing was sent',
+      { ...NOT_SENT, retryable: false },
     );
   }
 }
@@ -146,16 +149,11 @@ export class TransactionEndedError extends DatabaseError {
   readonly code = 'DATABASE_TRANSACTION_ENDED';
 
   constructor(handle: string, cause?: unknown) {
-    super(`the ${handle} has ended; nothing was sent`, {
-      cause,
-      phase: 'not-sent',
-      outcome: 'not-applied',
-      retryable: false,
-    });
+    super(`the ${handle} has ended; nothing was sent`, { ...NOT_SENT, cause, retryable: false });
   }
 }
 
-/** No host takes writes at this time, or none was fresh enough for the read; nothing was sent. */
+/** No host accepts writes at this time, or none is fresh enough for the read; nothing was sent. */
 export class NoWritableHostError extends DatabaseError {
   readonly code = 'DATABASE_NO_WRITABLE_HOST';
 }

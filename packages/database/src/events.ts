@@ -1,24 +1,24 @@
-/** What is known about a host. `fenced`: it calls itself primary, but of a history that has been left. */
+/** A host's role. `fenced`: it claims to be primary, but on an abandoned timeline. */
 export type HostRole = 'unknown' | 'primary' | 'standby' | 'offline' | 'fenced';
 
-/** What `on()` and the channels `holdfast:database:<kind>` announce. Times are the clock's `now()`. */
+/** The events of `on()` and of the channels `holdfast:database:<kind>`. Times are the clock's `now()`. */
 export interface DatabaseEvents {
-  /** A link stands and may be lent. */
+  /** A connection was established. */
   connected: { host: string; tookMs: number; atMs: number };
-  /** An attempt to connect failed; while the server is away the next one comes after `delayMs`. */
+  /** An attempt to connect failed; while the server is down the next one follows after `delayMs`. */
   'connect-failed': { host: string; error: string; attempt: number; delayMs: number; atMs: number };
-  /** A link was lost, idle or lent. */
-  lost: { host: string; error: string; lent: boolean; atMs: number };
-  /** The server refused further links; no more than `cap` are tried for a while. */
+  /** A connection was lost, idle or leased. */
+  lost: { host: string; error: string; leased: boolean; atMs: number };
+  /** The server refused further connections; for a while no more than `cap` are opened. */
   capped: { host: string; cap: number; atMs: number };
   /** A host's role was seen to change. */
   host: { host: string; from: HostRole; to: HostRole; reason?: string; atMs: number };
-  /** The fence could not be read, so nobody is written to yet; or not stored, so it is known here alone. */
+  /** The fence could not be read, so writes still wait; or not stored, so only this process knows it. */
   'fence-failed': { action: 'load' | 'store'; error: string; atMs: number };
-  /** A link has been on loan for longer than `leakReportMs`. */
+  /** A connection has been leased for longer than `leakReportMs`. */
   leak: { host: string; ageMs: number; acquiredAt: string; lastSql?: string; atMs: number };
-  /** A link that was reported as leaked was given back after all. */
+  /** A connection that was reported as leaked was released after all. */
   'leak-returned': { host: string; ageMs: number; acquiredAt: string; atMs: number };
-  /** A COMMIT whose answer was lost was looked up by its marker row. */
+  /** The outcome of a COMMIT whose reply was lost was found by its marker row. */
   'commit-resolved': { committed: boolean; atMs: number };
 }

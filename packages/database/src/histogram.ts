@@ -1,6 +1,6 @@
 import type { DurationCounts } from '@holdfast/foundation/metrics';
 
-/** As the semantic conventions of OpenTelemetry advise for durations, in milliseconds. */
+/** The bounds that OpenTelemetry's semantic conventions advise for durations, in milliseconds. */
 const BOUNDS_MS: readonly number[] = [
   1, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000,
 ];
@@ -12,9 +12,9 @@ export class DurationHistogram {
   #count = 0;
 
   record(durationMs: number): void {
-    let at = 0;
-    while (at < BOUNDS_MS.length && durationMs > (BOUNDS_MS[at] ?? Infinity)) at += 1;
-    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    let bucket = 0;
+    while (bucket < BOUNDS_MS.length && durationMs > (BOUNDS_MS[bucket] ?? Infinity)) bucket += 1;
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#sumMs += durationMs;
     this.#count += 1;
   }

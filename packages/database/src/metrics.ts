@@ -78,7 +78,7 @@ const hostRows: readonly Row<PoolStats>[] = [
     metric: metric(
       'counter',
       'db.client.connection.timeouts',
-      'Callers that got no link in time',
+      'Callers that got no connection in time',
       'pool',
     ),
     read: ({ acquireTimeouts }) => acquireTimeouts,

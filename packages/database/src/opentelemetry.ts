@@ -7,7 +7,7 @@ import { objectWith, parseOptions } from '@holdfast/foundation';
 import { openTelemetryMeter, publishToOpenTelemetry } from '@holdfast/foundation/opentelemetry';
 import { type MeasuredDatabase, databaseCollectors } from './metrics.ts';
 
-export interface DatabaseOpenTelemetryOptions {
+interface DatabaseOpenTelemetryOptions {
   database: MeasuredDatabase;
   meter: Meter;
 }

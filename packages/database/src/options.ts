@@ -5,6 +5,7 @@ import {
   type Random,
   type OptionRule,
   callback,
+  object,
   objectWith,
   integer,
   optional,
@@ -19,59 +20,59 @@ import { type Address, parseAddress } from './address.ts';
 /** Options of `createDatabase`. All times in milliseconds. */
 export interface DatabaseOptions {
   /**
-   * Where the database stands: one URL, or one for each host of a cluster, such as
-   * `postgres://user:password@host:5432/name`. With several, which of them takes writes is found out.
+   * One URL, or one for each host of a cluster, such as `postgres://user:password@host:5432/name`. Of several
+   * hosts the primary is detected.
    */
   hosts: string | readonly string[];
-  /** In place of the URLs' own; a function is asked for each new link, so that a secret may rotate. */
+  /** Replaces the URLs' password; a function is called for each new connection, so a secret may rotate. */
   password?: string | (() => string | Promise<string>);
-  /** TLS, as pg takes it; in place of the URLs' `sslmode`. */
+  /** TLS, as in pg; replaces the URLs' `sslmode`. */
   ssl?: boolean | ConnectionOptions;
-  /** What the server's views show these links as. Default `holdfast`. */
+  /** The `application_name` of the connections. Default `holdfast`. */
   applicationName?: string;
-  /** Links to each host, from 1 to 10 000. Default 20. */
+  /** Connections to each host, from 1 to 10 000. Default 20. */
   max?: number;
-  /** Callers that may wait for a link to one host. Default 10 000. */
+  /** Callers that may wait for a connection to one host. Default 10 000. */
   maxWaiting?: number;
-  /** How long a caller waits for a link. Default 5 000. */
+  /** How long a caller waits for a connection. Default 5 000. */
   acquireTimeoutMs?: number;
-  /** How long an attempt to connect may take, up to the server's readiness. Default 2 000. */
+  /** How long an attempt to connect may take, including authentication. Default 2 000. */
   connectTimeoutMs?: number;
-  /** How long a whole call may take unless it says otherwise. Default 5 000. */
+  /** How long a whole call may take without its own `timeoutMs`. Default 5 000. */
   queryTimeoutMs?: number;
-  /** How long a transaction may take, with all its runs, unless it says otherwise. Default 30 000. */
+  /** How long a transaction may take, with all its runs, without its own `timeoutMs`. Default 30 000. */
   transactionTimeoutMs?: number;
-  /** How long a cancelled query may take to end before its link is cut. Default 500. */
+  /** How long a cancelled query may take to end before its connection is closed. Default 500. */
   cancelGraceMs?: number;
-  /** A link that was idle for longer is asked for a sign of life before it is lent. Default 1 000. */
+  /** A connection that was idle for longer is pinged before it is leased. Default 1 000. */
   validateAfterIdleMs?: number;
-  /** How long that sign, or the rollback of what a caller left open, may take. Default 500. */
+  /** How long that ping, or the rollback of an open transaction, may take. Default 500. */
   validationTimeoutMs?: number;
-  /** Links idle for longer are closed. Default 60 000. */
+  /** Connections idle for longer are closed. Default 60 000. */
   idleTimeoutMs?: number;
-  /** No link grows older, less up to a tenth by chance. Default 1 800 000. */
+  /** The longest life of a connection, shortened at random by up to a tenth. Default 1 800 000. */
   maxLifetimeMs?: number;
-  /** A link on loan for longer is reported once as leaked. Default 60 000. */
+  /** A connection leased for longer is reported once as leaked. Default 60 000. */
   leakReportMs?: number;
-  /** TCP keepalive begins after so much silence. Default 10 000. */
+  /** Silence after which TCP keepalive begins. Default 10 000. */
   keepAliveMs?: number;
-  /** Delays between attempts to connect while a server is away. Defaults 20 and 200. */
+  /** Delays between attempts to connect while a server is down. Defaults 20 and 200. */
   reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
-  /** How often the hosts of a cluster are asked for role and progress. Default 1 000. */
+  /** How often the hosts of a cluster are probed for role and position. Default 1 000. */
   probeIntervalMs?: number;
-  /** How long such an answer may take. Default 1 000. */
+  /** How long a probe may take. Default 1 000. */
   probeTimeoutMs?: number;
   /** How long a read waits for a replica to catch up before it goes to the primary. Default 50. */
   replicaWaitMs?: number;
   /**
-   * Where the latest timeline is kept, so that after a restart a former primary that came back first takes no
-   * write. It is read before the first write, and a new primary is written to once its timeline is stored.
-   * With several hosts.
+   * Stores the latest timeline, so that after a restart a former primary that is up first gets no writes. It
+   * is read before the first write, and a new primary gets writes once its timeline is stored. Only with
+   * several hosts.
    */
   fence?: TimelineFence;
   /**
-   * Hosts of a cluster that must answer before any of them is written to, such as more than half of them: a
-   * former primary that is cut off from the others with this process takes no write then. Default 1.
+   * How many hosts of a cluster must respond before one of them gets writes, such as more than half: then a
+   * former primary that is partitioned from the others together with this process gets none. Default 1.
    */
   minHostsSeen?: number;
   clock?: Clock;
@@ -81,7 +82,7 @@ export interface DatabaseOptions {
 const DAY_MS = 86_400_000;
 export const OWNER = 'createDatabase';
 
-/** The longest a call may be told to take. */
+/** The longest timeout of a call. */
 export const MAX_TIMEOUT_MS: number = 365 * DAY_MS;
 
 const milliseconds = (fallback: number, max = MAX_TIMEOUT_MS): OptionRule<number> =>
@@ -136,22 +137,17 @@ const reconnectShape = {
   maxDelayMs: integer({ min: 1, max: 600_000, default: 200 }),
 };
 
+const reconnectObject = object(reconnectShape);
+
 const reconnect: OptionRule<{ initialDelayMs: number; maxDelayMs: number }> = {
-  permitted: 'an object',
+  ...reconnectObject,
   parse(value, field, owner) {
-    const settled = parseOptions(owner, reconnectShape, value, field);
-    if (settled.initialDelayMs > settled.maxDelayMs) {
-      const permitted = `at most maxDelayMs, ${settled.maxDelayMs}`;
-      throw new InvalidOptionError(
-        owner,
-        `${field}.initialDelayMs`,
-        settled.initialDelayMs,
-        permitted,
-      );
-    }
-    return settled;
+    const delays = reconnectObject.parse(value, field, owner);
+    const { initialDelayMs, maxDelayMs } = delays;
+    if (initialDelayMs <= maxDelayMs) return delays;
+    const permitted = `at most maxDelayMs, ${maxDelayMs}`;
+    throw new InvalidOptionError(owner, `${field}.initialDelayMs`, initialDelayMs, permitted);
   },
-  defaultValue: (field, owner) => parseOptions(owner, reconnectShape, {}, field),
 };
 
 const shape = {
@@ -183,7 +179,7 @@ const shape = {
 };
 
 /** The options with every default filled in. */
-export type Settings = Readonly<
+export type ResolvedDatabaseOptions = Readonly<
   Required<Omit<DatabaseOptions, 'hosts' | 'password' | 'ssl' | 'reconnect' | 'fence'>> & {
     hosts: readonly Address[];
     password: Password | undefined;
@@ -194,24 +190,24 @@ export type Settings = Readonly<
 >;
 
 /** @throws InvalidOptionError; no password appears in it. */
-export function readDatabaseOptions(options: DatabaseOptions): Settings {
-  const settings = parseOptions(OWNER, shape, options);
-  const { hosts: given, fence, minHostsSeen } = settings;
+export function parseDatabaseOptions(options: DatabaseOptions): ResolvedDatabaseOptions {
+  const resolved = parseOptions(OWNER, shape, options);
+  const { hosts: given, fence, minHostsSeen } = resolved;
   if (minHostsSeen > given.length) {
     const permitted = `at most the number of hosts, ${given.length}`;
     throw new InvalidOptionError(OWNER, 'minHostsSeen', minHostsSeen, permitted);
   }
   if (fence !== undefined && given.length === 1) {
-    // One host is not asked what it is: behind its name another may stand.
+    // A single host is not probed for its role, and its name may move to another server.
     throw new InvalidOptionError(OWNER, 'fence', 'an object', 'left out with a single host');
   }
-  return settings;
+  return resolved;
 }
 
 const timeout = optional(integer({ min: 1, max: MAX_TIMEOUT_MS }));
 
 /**
- * A call's own limit, else `fallback`.
+ * A call's own timeout, else `fallback`.
  * @throws InvalidOptionError
  */
 export function timeoutOf(owner: string, timeoutMs: unknown, fallback: number): number {

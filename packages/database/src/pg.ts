@@ -1,6 +1,6 @@
 /**
- * pg's `Pool` by its own class and methods, with this package's pool inside: what is written for `pg`, such as
- * Kysely and Drizzle, runs on it unchanged.
+ * A class compatible with pg's `Pool`, with this package's pool inside: code written for `pg`, such as Kysely and
+ * Drizzle, runs on it unchanged.
  */
 import { callbackify } from 'node:util';
 import { InvalidOptionError } from '@holdfast/foundation';
@@ -13,28 +13,28 @@ import type { DatabaseOptions } from './options.ts';
 const OWNER = 'Pool';
 
 /**
- * As `pg.Pool`, with deadlines, recovery and a limit to the line. It differs in this: links are never streamed
- * from (`pg-cursor`, `pg-query-stream`), of several statements in one text the last one's result is given, and
- * `error` is never emitted, because a lost idle link is nobody's error.
+ * As `pg.Pool`, with deadlines, recovery and a bounded wait queue. It differs in three ways: connections do not stream
+ * (`pg-cursor`, `pg-query-stream`); a text with several statements gives the last one's result; and `error` is never
+ * emitted, because a lost idle connection is no caller's error.
  */
 export class Pool extends PgPool {
-  /** The pool inside, for all that `pg` has no words for. */
+  /** The database inside, for everything that `pg` does not offer. */
   readonly holdfast: Database;
 
   /**
-   * @param config as pg takes it.
-   * @param more options of `createDatabase` beside it, such as `hosts` for a cluster.
+   * @param config as in pg.
+   * @param more further options of `createDatabase`, such as `hosts` for a cluster.
    * @throws InvalidOptionError
    */
   constructor(config: PoolConfig = {}, more: Partial<DatabaseOptions> = {}) {
     super(config);
-    const database = createDatabase({ hosts: urlOf(config), ...tuningOf(config), ...more });
+    const database = createDatabase({ hosts: urlOf(config), ...optionsOf(config), ...more });
     this.holdfast = database;
-    const standing = (): Standing => standingOf(database);
+    const totals = (): PoolTotals => totalsOf(database);
     Object.defineProperties(this, {
-      totalCount: { get: () => standing().total },
-      idleCount: { get: () => standing().idle },
-      waitingCount: { get: () => standing().waiting },
+      totalCount: { get: () => totals().total },
+      idleCount: { get: () => totals().idle },
+      waitingCount: { get: () => totals().waiting },
       query: { value: queryOn(database) },
       connect: { value: (done?: unknown) => connect(this, database, done) },
       end: { value: (done?: unknown) => end(this, database, done) },
@@ -42,15 +42,15 @@ export class Pool extends PgPool {
   }
 }
 
-interface Standing {
+interface PoolTotals {
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
 }
 
-function standingOf(database: Database): Standing {
+function totalsOf(database: Database): PoolTotals {
   const { hosts } = database.getStats();
-  const sum = (read: (host: Standing) => number): number =>
+  const sum = (read: (host: PoolTotals) => number): number =>
     hosts.reduce((total, host) => total + read(host), 0);
   return {
     total: sum(({ total }) => total),
@@ -59,13 +59,13 @@ function standingOf(database: Database): Standing {
   };
 }
 
-/** In pg the pieces of an address may stand apart, or in the environment. */
+/** In pg the parts of an address may be separate options, or environment variables. */
 function urlOf(config: PoolConfig): string {
   if (config.connectionString !== undefined) return config.connectionString;
   const { env } = process;
   const url = new URL('postgres://localhost');
   const host = config.host ?? env['PGHOST'] ?? 'localhost';
-  // The setter leaves what it does not understand as it was.
+  // The setter ignores an invalid value.
   url.hostname = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   if (url.hostname === '' || host.startsWith('/')) {
     throw new InvalidOptionError(
@@ -81,8 +81,8 @@ function urlOf(config: PoolConfig): string {
   return url.href;
 }
 
-/** pg has 0 and `false` for "none", where this pool always has a bound: its default stands then. */
-function tuningOf(config: PoolConfig): Partial<DatabaseOptions> {
+/** In pg 0 and `false` mean "no limit"; this pool always has one, and uses its default then. */
+function optionsOf(config: PoolConfig): Partial<DatabaseOptions> {
   const { max, password, ssl } = config;
   const acquireTimeoutMs = config.connectionTimeoutMillis;
   const idleTimeoutMs = config.idleTimeoutMillis;
@@ -114,9 +114,9 @@ function queryOn(target: Queryable): (...given: unknown[]) => Promise<QueryResul
   return (first, ...rest) => {
     const done = rest.find(isDone);
     const values = Array.isArray(rest[0]) ? rest[0] : undefined;
-    const answer = run(target, first, values);
-    if (done === undefined) return answer;
-    callbackify(async () => answer)(done);
+    const result = run(target, first, values);
+    if (done === undefined) return result;
+    callbackify(async () => result)(done);
     return undefined;
   };
 }
@@ -133,18 +133,18 @@ async function run(
   try {
     return await target.query(statement, bound);
   } catch (error) {
-    // Who knows pg looks for the server's own error, with its SQLSTATE as the code.
+    // Code written for pg expects the server's own error, with its SQLSTATE as the code.
     throw error instanceof QueryFailedError && error.cause !== undefined ? error.cause : error;
   }
 }
 
-/** pg takes an undefined value for NULL, and so does what is written for it. */
+/** pg treats an undefined value as NULL, and code written for it relies on that. */
 function pgStatement(
   first: unknown,
   values: readonly unknown[] | undefined,
 ): [string | Statement, readonly unknown[] | undefined] {
-  const nulled = (list: readonly unknown[]): unknown[] => list.map((value) => value ?? null);
-  if (typeof first === 'string') return [first, values && nulled(values)];
+  const withNulls = (list: readonly unknown[]): unknown[] => list.map((value) => value ?? null);
+  if (typeof first === 'string') return [first, values && withNulls(values)];
   if (typeof first !== 'object' || first === null || !('text' in first)) {
     throw new InvalidOptionError(OWNER, 'query', first, 'SQL, or an object with text');
   }
@@ -152,10 +152,10 @@ function pgStatement(
   if (typeof text !== 'string') throw new InvalidOptionError(OWNER, 'query.text', text, 'SQL');
   const own = 'values' in first && Array.isArray(first.values) ? first.values : undefined;
   const bound = values ?? own;
-  return [{ ...first, text, values: undefined }, bound && nulled(bound)];
+  return [{ ...first, text, values: undefined }, bound && withNulls(bound)];
 }
 
-/** A link as pg lends it. */
+/** A leased connection with pg's interface. */
 function clientOn(pool: Pool, lease: Lease): object {
   return {
     processID: lease.backendPid,
@@ -166,25 +166,25 @@ function clientOn(pool: Pool, lease: Lease): object {
     },
     escapeIdentifier,
     escapeLiteral,
-    // A link's own events stay inside: it is looked after whether or not somebody listens.
-    on: thisOne,
-    once: thisOne,
-    off: thisOne,
-    removeListener: thisOne,
-    removeAllListeners: thisOne,
+    // The pool handles the connection's events, so listeners are ignored.
+    on: returnThis,
+    once: returnThis,
+    off: returnThis,
+    removeListener: returnThis,
+    removeAllListeners: returnThis,
   };
 }
 
-function thisOne(this: unknown): unknown {
+function returnThis(this: unknown): unknown {
   return this;
 }
 
-interface Lent {
+interface Acquired {
   readonly client: object;
   readonly release: (error?: unknown) => void;
 }
 
-async function lend(pool: Pool, database: Database): Promise<Lent> {
+async function acquire(pool: Pool, database: Database): Promise<Acquired> {
   const lease = await database.acquire();
   const client = clientOn(pool, lease);
   pool.emit('acquire', client);
@@ -192,9 +192,9 @@ async function lend(pool: Pool, database: Database): Promise<Lent> {
 }
 
 function connect(pool: Pool, database: Database, done: unknown): Promise<object> | undefined {
-  const lent = lend(pool, database);
-  if (!isDone(done)) return lent.then(({ client }) => client);
-  callbackify(async () => lent)((error, given?: Lent) =>
+  const acquired = acquire(pool, database);
+  if (!isDone(done)) return acquired.then(({ client }) => client);
+  callbackify(async () => acquired)((error, given?: Acquired) =>
     done(error ?? undefined, given?.client, given?.release ?? (() => undefined)),
   );
   return undefined;

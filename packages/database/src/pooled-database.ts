@@ -1,24 +1,9 @@
-import type { AsyncLocalStorage } from 'node:async_hooks';
-import {
-  type Emitter,
-  type DeadlineQueue,
-  InvalidOptionError,
-  type CallDeadline,
-  type Subscribe,
-} from '@holdfast/foundation';
+import { type CallDeadline, InvalidOptionError, type Subscribe } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
 import { runBatch } from './calls/batch.ts';
-import type { CallCounts } from './calls/call-counts.ts';
-import { limitOf } from './calls/call-deadline.ts';
-import { readConsistency } from './reads/consistency.ts';
-import type { LeakWatch } from './leases/leak-detector.ts';
-import { LinkLease } from './leases/connection-lease.ts';
-import type { Queries } from './calls/queries.ts';
-import { ReadSession } from './reads/read-session.ts';
-import type { Reads } from './reads/reads.ts';
-import type { Route } from './hosts/host-router.ts';
-import { checkWork, readStatement } from './calls/statement.ts';
-import type { Transactions } from './transactions/transactions.ts';
+import { startDeadline } from './calls/call-deadline.ts';
+import type { CallDeps } from './calls/call-deps.ts';
+import { checkWork, parseStatement } from './calls/statement.ts';
 import type {
   AcquireOptions,
   CallOptions,
@@ -32,45 +17,37 @@ import type {
   Reader,
   Session,
   Statement,
-  TransactionResult,
   Transaction,
   TransactionOptions,
+  TransactionResult,
 } from './database.ts';
-import { ConnectionLostError, DatabaseClosedError, NestedAcquireError } from './errors.ts';
 import type { DatabaseEvents } from './events.ts';
-import type { Cluster } from './hosts/cluster.ts';
+import type { ReadHostSelector } from './hosts/host-router.ts';
 import type { Host } from './hosts/host.ts';
-import { MAX_TIMEOUT_MS, type Settings } from './options.ts';
-import { databaseClosed } from './pool/pool-errors.ts';
-
-export interface PooledDatabaseOptions {
-  readonly settings: Settings;
-  readonly events: Emitter<DatabaseEvents>;
-  readonly hosts: readonly Host[];
-  readonly cluster: Cluster | undefined;
-  readonly route: Route;
-  readonly counts: CallCounts;
-  readonly queries: Queries;
-  readonly leaks: LeakWatch;
-  readonly reads: Reads;
-  readonly transactions: Transactions;
-  /** Of `queryTimeoutMs` each, shared by the calls that have no limit of their own. */
-  readonly deadlines: DeadlineQueue;
-  /** The transaction on whose behalf the present code runs. */
-  readonly current: AsyncLocalStorage<{ open: boolean }>;
-}
+import { ConnectionLease } from './leases/connection-lease.ts';
+import { MAX_TIMEOUT_MS } from './options.ts';
+import { parseConsistency } from './consistency.ts';
+import { ReadSession } from './reads/read-session.ts';
+import { Reads } from './reads/reads.ts';
+import { Transactions } from './transactions/transactions.ts';
 
 const END_DEADLINE_MS = 10_000;
 
-/** The database's front: checks what it is given, and hands it to those who know how. */
+/** Validates the arguments of calls and passes them on. */
 export class PooledDatabase implements Database {
   readonly on: Subscribe<DatabaseEvents>;
-  readonly #options: PooledDatabaseOptions;
+  readonly #deps: CallDeps;
+  readonly #hosts: readonly Host[];
+  readonly #reads: Reads;
+  readonly #transactions: Transactions;
   #ending: Promise<void> | undefined;
 
-  constructor(options: PooledDatabaseOptions) {
-    this.#options = options;
-    this.on = options.events.on;
+  constructor(deps: CallDeps, hosts: readonly Host[], readHosts: ReadHostSelector) {
+    this.#deps = deps;
+    this.#hosts = hosts;
+    this.#reads = new Reads(deps, readHosts);
+    this.#transactions = new Transactions(deps);
+    this.on = deps.events.on;
   }
 
   async query<Row extends QueryResultRow = QueryResultRow>(
@@ -78,14 +55,15 @@ export class PooledDatabase implements Database {
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const statement = readStatement('query', given, values);
-    const limit = this.#limit('query', options);
+    const statement = parseStatement('query', given, values);
+    const { queries, guard } = this.#deps;
+    const deadline = this.#startCall('query', options);
     try {
-      return await this.#options.queries.run<Row>(statement, limit, options?.idempotent === true);
+      return await queries.run<Row>(statement, deadline, options?.idempotent === true);
     } catch (error) {
-      throw this.#toldOf(error);
+      throw guard.translateError(error);
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
@@ -93,15 +71,15 @@ export class PooledDatabase implements Database {
     if (!Array.isArray(given) || given.length === 0) {
       throw new InvalidOptionError('batch', 'statements', given, 'an array of at least one');
     }
-    const statements = given.map((each: unknown) => readStatement('batch', each, undefined));
-    const limit = this.#limit('batch', options);
+    const statements = given.map((each: unknown) => parseStatement('batch', each, undefined));
+    const { router, guard } = this.#deps;
+    const deadline = this.#startCall('batch', options);
     try {
-      const { route } = this.#options;
-      return await runBatch(statements, limit, options?.idempotent === true, route);
+      return await runBatch(statements, deadline, options?.idempotent === true, router);
     } catch (error) {
-      throw this.#toldOf(error);
+      throw guard.translateError(error);
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
@@ -109,8 +87,9 @@ export class PooledDatabase implements Database {
     work: (tx: Transaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<TransactionResult<T>> {
-    this.#enter('transaction');
-    return this.#told(this.#options.transactions.run(work, options));
+    const { guard } = this.#deps;
+    guard.assertOpen('transaction');
+    return guard.withErrors(this.#transactions.run(work, options));
   }
 
   async read<T>(
@@ -119,41 +98,35 @@ export class PooledDatabase implements Database {
     options?: CallOptions,
   ): Promise<T> {
     checkWork('read', work);
-    const freshness = readConsistency('read', consistency);
-    this.#enter('read');
-    return this.#told(this.#options.reads.run(freshness, work, options));
+    const freshness = parseConsistency('read', consistency);
+    const { guard } = this.#deps;
+    guard.assertOpen('read');
+    return guard.withErrors(this.#reads.run(freshness, work, options));
   }
 
   session(): Session {
-    const { queries, reads, transactions, settings } = this.#options;
-    const { clock, queryTimeoutMs } = settings;
-    const enter = (asked: string): void => this.#enter(asked);
-    const told = (error: unknown): unknown => this.#toldOf(error);
-    return new ReadSession({ queries, reads, transactions, clock, queryTimeoutMs, enter, told });
+    return new ReadSession(this.#deps, this.#reads, this.#transactions);
   }
 
   async acquire(options?: AcquireOptions): Promise<Lease> {
-    const { settings, route, leaks } = this.#options;
-    const { clock, acquireTimeoutMs, queryTimeoutMs } = settings;
-    this.#enter('acquire');
-    const limit = limitOf('acquire', options, { clock, fallbackMs: acquireTimeoutMs });
+    const { guard, router } = this.#deps;
+    const { clock, acquireTimeoutMs } = this.#deps.options;
+    guard.assertOpen('acquire');
+    const deadline = startDeadline('acquire', options, { clock, fallbackMs: acquireTimeoutMs });
     try {
-      const slot = await route.writable(limit, limit.timeoutMs);
-      const told = (error: unknown): unknown => this.#toldOf(error);
-      return new LinkLease(slot, clock, queryTimeoutMs, leaks.lent(slot), told);
+      const pooled = await router.acquirePrimary(deadline, deadline.timeoutMs);
+      return new ConnectionLease(pooled, this.#deps);
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
   health(): DatabaseHealth {
-    const { cluster, hosts } = this.#options;
-    return cluster === undefined ? loneHealth(hosts) : cluster.health();
+    return this.#deps.router.health();
   }
 
   getStats(): DatabaseStats {
-    const { hosts, counts } = this.#options;
-    return { hosts: hosts.map(({ pool }) => pool.getStats()), ...counts };
+    return { hosts: this.#hosts.map(({ pool }) => pool.getStats()), ...this.#deps.counts };
   }
 
   async end(options: { deadlineMs?: number } = {}): Promise<void> {
@@ -162,6 +135,7 @@ export class PooledDatabase implements Database {
       const permitted = `a number from 0 to ${MAX_TIMEOUT_MS}`;
       throw new InvalidOptionError('end', 'deadlineMs', deadlineMs, permitted);
     }
+    this.#deps.guard.close();
     this.#ending ??= this.#end(deadlineMs);
     return this.#ending;
   }
@@ -171,62 +145,23 @@ export class PooledDatabase implements Database {
   }
 
   async #end(deadlineMs: number): Promise<void> {
-    const { hosts, cluster, settings } = this.#options;
-    const closed = Promise.all(hosts.map(({ pool }) => pool.close()));
-    const cut = (): void => {
-      cluster?.end();
-      for (const { pool } of hosts) pool.cut();
+    const { router, options } = this.#deps;
+    const closed = Promise.all(this.#hosts.map(({ pool }) => pool.close()));
+    const destroyAll = (): void => {
+      router.end();
+      for (const { pool } of this.#hosts) pool.destroyAll();
     };
-    const timer = settings.clock.schedule(deadlineMs, cut);
+    const timer = options.clock.schedule(deadlineMs, destroyAll);
     await closed;
     timer.cancel();
-    cluster?.end();
+    router.end();
   }
 
-  /** @throws DatabaseClosedError, NestedAcquireError */
-  #enter(asked: string): void {
-    if (this.#ending !== undefined) throw databaseClosed();
-    if (this.#options.current.getStore()?.open === true) throw new NestedAcquireError(asked);
+  /** @throws DatabaseClosedError, NestedAcquireError, InvalidOptionError */
+  #startCall(call: string, options: CallOptions | undefined): CallDeadline {
+    const { guard, deadlines } = this.#deps;
+    const { clock, queryTimeoutMs } = this.#deps.options;
+    guard.assertOpen(call);
+    return startDeadline(call, options, { clock, fallbackMs: queryTimeoutMs, deadlines });
   }
-
-  /** @throws as {@link PooledDatabase.#enter}, InvalidOptionError */
-  #limit(asked: string, options: CallOptions | undefined): CallDeadline {
-    const { clock, queryTimeoutMs } = this.#options.settings;
-    this.#enter(asked);
-    const { deadlines } = this.#options;
-    return limitOf(asked, options, { clock, fallbackMs: queryTimeoutMs, deadlines });
-  }
-
-  async #told<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw this.#toldOf(error);
-    }
-  }
-
-  /** What was cut off by `end` is not the network's doing. */
-  #toldOf(error: unknown): unknown {
-    if (this.#ending === undefined || !(error instanceof ConnectionLostError)) return error;
-    const { phase, outcome, host } = error;
-    return new DatabaseClosedError('the database was ended while the call was under way', {
-      cause: error,
-      phase,
-      outcome,
-      retryable: false,
-      host,
-    });
-  }
-}
-
-function loneHealth(hosts: readonly Host[]): DatabaseHealth {
-  const seen = hosts.map((host) => {
-    const { total, connecting, connectError } = host.pool.snapshot();
-    const stands = total > connecting;
-    const role = stands ? 'primary' : connectError === undefined ? 'unknown' : 'offline';
-    return { ...host.health(undefined), role } as const;
-  });
-  const primary = seen.find(({ role }) => role === 'primary')?.host;
-  const isAway = seen.some(({ role }) => role === 'offline');
-  return { level: isAway ? 'critical' : 'healthy', primary, hosts: seen };
 }

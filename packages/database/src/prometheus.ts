@@ -10,7 +10,7 @@ import {
 } from '@holdfast/foundation/prometheus';
 import { type MeasuredDatabase, databaseCollectors } from './metrics.ts';
 
-export interface DatabasePrometheusOptions {
+interface DatabasePrometheusOptions {
   database: MeasuredDatabase;
   registry: PrometheusRegistry;
 }

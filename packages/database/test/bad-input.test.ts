@@ -35,7 +35,7 @@ test.each<[string, unknown, string]>([
   ['a number among the hosts', { hosts: [url, 7] }, 'hosts[1]'],
   ['a host named twice', { hosts: [url, url] }, 'hosts[1]'],
   ['max 0', { hosts: url, max: 0 }, 'max'],
-  ['a fraction of a link', { hosts: url, max: 1.5 }, 'max'],
+  ['a fraction of a connection', { hosts: url, max: 1.5 }, 'max'],
   ['a negative deadline', { hosts: url, acquireTimeoutMs: -1 }, 'acquireTimeoutMs'],
   ['a deadline of a thousand years', { hosts: url, queryTimeoutMs: 3.2e13 }, 'queryTimeoutMs'],
   ['an endless deadline', { hosts: url, queryTimeoutMs: Infinity }, 'queryTimeoutMs'],

@@ -15,7 +15,7 @@ test('a query gives rows, and its values are sent apart from its text', async ()
   expect(rowCount).toBe(1);
 });
 
-test('what the server refuses says so with its SQLSTATE, and the link goes on', async () => {
+test('what the server refuses says so with its SQLSTATE, and the connection goes on', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.reply('insert into t', { error: '23505' });
   expect(await failureOf(db.query('insert into t'))).toMatchObject({
@@ -29,7 +29,7 @@ test('what the server refuses says so with its SQLSTATE, and the link goes on', 
   expect(server.sessions()).toHaveLength(1);
 });
 
-test('a query past its deadline is cancelled on the server, and its link serves the next', async () => {
+test('a query past its deadline is cancelled on the server, and its connection serves the next', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.reply('select slow()', 'never');
   await db.query('select 1');
@@ -63,7 +63,7 @@ test('a query that was aborted before is not sent', async () => {
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('a write whose link was lost is not sent again, and its outcome is unknown', async () => {
+test('a write whose connection was lost is not sent again, and its outcome is unknown', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.reply('insert into t', 'never');
   const call = failureOf(db.query('insert into t'));
@@ -79,7 +79,7 @@ test('a write whose link was lost is not sent again, and its outcome is unknown'
   expect(statementsLike(server, /^insert/)).toBe(1);
 });
 
-test('an idempotent call is sent once more after a lost link, and no more than once', async () => {
+test('an idempotent call is sent once more after a lost connection, and no more than once', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const stop = server.reply('select v from t', 'never');
   const call = db.query('select v from t', [], { idempotent: true });
@@ -137,7 +137,7 @@ test('a wrong password is told at once', async () => {
   expect(JSON.stringify(failure) + String(failure)).not.toContain('secret');
 });
 
-test('a password that is asked for is asked for at each link', async () => {
+test('a password that is asked for is asked for at each connection', async () => {
   const server = await createFakePostgres({ password: 'of-today' });
   opened.add(() => server.close());
   const db = createDatabase({ hosts: server.url, password: async () => 'of-today' });
@@ -145,7 +145,7 @@ test('a password that is asked for is asked for at each link', async () => {
   expect((await db.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 });
 
-test('a batch gives its results in order, in one go on one link', async () => {
+test('a batch gives its results in order, in one go on one connection', async () => {
   const { db, server } = await opened.database();
   const results = await db.batch([
     { text: 'select 1 as n' },
@@ -190,7 +190,7 @@ test('a released lease refuses further statements', async () => {
   });
 });
 
-test('a link that is not given back is reported with who took it, and when it comes back after all', async () => {
+test('a connection that is not given back is reported with who took it, and when it comes back after all', async () => {
   const { db } = await opened.database({ leakReportMs: 20 });
   const lease = await db.acquire();
   await lease.query('select 42');
@@ -221,18 +221,18 @@ test('a database that was never used ends at once', async () => {
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('where every link is asked before it is lent it is lent all the same, and not made anew', async () => {
+test('where every connection is asked before it is leased it is leased all the same, and not made anew', async () => {
   const { db, server } = await opened.database({ max: 1, validateAfterIdleMs: 0 });
   for (let round = 0; round < 3; round += 1) await db.query('select 1');
   expect(server.sessions()).toHaveLength(1);
   expect(statementsLike(server, /^$/)).toBeGreaterThanOrEqual(2);
 });
 
-test('an idle link that dies with nobody listening harms nobody', async () => {
+test('an idle connection that dies with nobody listening harms nobody', async () => {
   const { db, server } = await opened.database();
   await db.query('select 1');
   const lost = nextEvent(db, 'lost');
   server.terminate();
-  expect(await lost).toMatchObject({ lent: false });
+  expect(await lost).toMatchObject({ leased: false });
   await db.query('select 1');
 });

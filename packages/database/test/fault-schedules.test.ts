@@ -10,7 +10,7 @@ afterEach(() => opened.close());
 const SEEDS = Array.from({ length: 12 }, (_, at) => 20_261_122 + at);
 const MAX = 3;
 const STEPS = 25;
-/** Deadlines are kept to a few milliseconds; a loaded machine is given a second. */
+/** Deadlines are met to a few milliseconds; a loaded machine is given a second. */
 const SLACK_MS = 1_000;
 
 function pick<T>(random: Random, choices: readonly T[]): T {

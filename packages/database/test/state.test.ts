@@ -2,12 +2,16 @@ import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/foundation';
 import * as fc from 'fast-check';
 import type { Token } from '../src/database.ts';
-import { Nearness, nearest } from '../src/hosts/latency-tracker.ts';
-import { Progress, type ReplayFloor, hasReached } from '../src/hosts/lag-estimator.ts';
-import { UNKNOWN_PLACE, laterOf, parseLsn, tokenFrom } from '../src/lsn.ts';
-import { ConnectGate } from '../src/pool/connect-backoff.ts';
+import { LatencyTracker, lowestLatency } from '../src/hosts/latency-tracker.ts';
+import { LagEstimator, type ReplayedPosition, hasReplayed } from '../src/hosts/lag-estimator.ts';
+import { UNKNOWN_LSN, laterOf, parseLsn, tokenFrom } from '../src/lsn.ts';
+import { ConnectBackoff } from '../src/pool/connect-backoff.ts';
 import { LearnedCap } from '../src/pool/learned-cap.ts';
-import { type SlotEvent, type SlotState, step } from '../src/pool/pooled-connection.ts';
+import {
+  type PooledConnectionEvent,
+  type PooledConnectionState,
+  step,
+} from '../src/pool/pooled-connection.ts';
 
 const SEED = 20_261_122;
 
@@ -18,37 +22,37 @@ test('a standby is never said to be less behind than it is', () => {
     fc.nat(3_000),
     fc.nat(5_000),
     (steps, replayed, laterMs) => {
-      const progress = new Progress();
+      const lag = new LagEstimator();
       let nowMs = 0;
       let position = 0;
       // When the log first went beyond what the standby has replayed: since then it is behind.
       let behindSinceMs = Infinity;
       for (const [pauseMs, growth] of steps) {
         nowMs += pauseMs;
-        progress.note(nowMs, BigInt(position));
+        lag.record(nowMs, BigInt(position));
         position += growth;
         if (position > replayed) behindSinceMs = Math.min(behindSinceMs, nowMs);
       }
       nowMs += laterMs;
       const trueLagMs = behindSinceMs === Infinity ? 0 : nowMs - behindSinceMs;
-      expect(progress.lagMs(BigInt(replayed), nowMs)).toBeGreaterThanOrEqual(trueLagMs);
+      expect(lag.lagMs(BigInt(replayed), nowMs)).toBeGreaterThanOrEqual(trueLagMs);
     },
   );
   fc.assert(property, { seed: SEED, numRuns: 500 });
 });
 
 test('what was never measured is infinitely behind', () => {
-  const progress = new Progress();
-  expect(progress.lagMs(5n, 100)).toBe(Infinity);
-  progress.note(50, 10n);
-  expect(progress.lagMs(9n, 100)).toBe(Infinity);
-  expect(progress.lagMs(10n, 100)).toBe(50);
-  progress.forget();
-  expect(progress.lagMs(10n, 100)).toBe(Infinity);
+  const lag = new LagEstimator();
+  expect(lag.lagMs(5n, 100)).toBe(Infinity);
+  lag.record(50, 10n);
+  expect(lag.lagMs(9n, 100)).toBe(Infinity);
+  expect(lag.lagMs(10n, 100)).toBe(50);
+  lag.reset();
+  expect(lag.lagMs(10n, 100)).toBe(Infinity);
 });
 
-function reached(floor: ReplayFloor | undefined, token: Token): boolean {
-  return hasReached(floor, token, parseLsn(token.lsn));
+function reached(floor: ReplayedPosition | undefined, token: Token): boolean {
+  return hasReplayed(floor, token, parseLsn(token.lsn));
 }
 
 test('a place counts as reached on its own or a later timeline, and an unknown one never', () => {
@@ -57,7 +61,7 @@ test('a place counts as reached on its own or a later timeline, and an unknown o
   expect(reached(floor, { timeline: 1, lsn: '0/FF' })).toBe(true);
   expect(reached(floor, { timeline: 3, lsn: '0/1' })).toBe(false);
   expect(reached(floor, { timeline: 2, lsn: '0/101' })).toBe(false);
-  expect(reached({ timeline: 9, position: 2n ** 60n }, UNKNOWN_PLACE)).toBe(false);
+  expect(reached({ timeline: 9, position: 2n ** 60n }, UNKNOWN_LSN)).toBe(false);
   expect(reached(undefined, { timeline: 0, lsn: '0/0' })).toBe(false);
 });
 
@@ -65,7 +69,7 @@ test('places are read as Postgres writes them, and ordered by timeline first', (
   expect(parseLsn('16/B374D848')).toBe(0x16b374d848n);
   expect(parseLsn('16-B374D848')).toBeUndefined();
   expect(tokenFrom({ lsn: '0/2', timeline: '0000000A' })).toEqual({ timeline: 10, lsn: '0/2' });
-  expect(tokenFrom({ lsn: '0/2' })).toBe(UNKNOWN_PLACE);
+  expect(tokenFrom({ lsn: '0/2' })).toBe(UNKNOWN_LSN);
   const early = { timeline: 1, lsn: '9/0' };
   const late = { timeline: 2, lsn: '0/1' };
   expect(laterOf(early, late)).toBe(late);
@@ -75,70 +79,70 @@ test('places are read as Postgres writes them, and ordered by timeline first', (
 
 test('an unknown place stands until a known one is seen after it', () => {
   const known = { timeline: 1, lsn: '0/5' };
-  expect(laterOf(known, UNKNOWN_PLACE)).toBe(UNKNOWN_PLACE);
-  expect(laterOf(UNKNOWN_PLACE, known)).toBe(known);
+  expect(laterOf(known, UNKNOWN_LSN)).toBe(UNKNOWN_LSN);
+  expect(laterOf(UNKNOWN_LSN, known)).toBe(known);
 });
 
-test('the nearest host is used, and left only for one that is nearer by a fifth', () => {
-  const host = (latencyMs: number): { nearness: Nearness } => {
-    const nearness = new Nearness();
-    nearness.answered(latencyMs);
-    return { nearness };
+test('the lowestLatency host is used, and left only for one that is nearer by a fifth', () => {
+  const host = (latencyMs: number): { latency: LatencyTracker } => {
+    const latency = new LatencyTracker();
+    latency.record(latencyMs);
+    return { latency };
   };
   const [far, near, nearer] = [host(100), host(10), host(9)];
-  expect(nearest([far, near], undefined)).toBe(near);
-  expect(nearest([far, near, nearer], near)).toBe(near);
-  expect(nearest([far, near, host(7)], near)).not.toBe(near);
-  expect(nearest([far, nearer], near)).toBe(nearer);
-  expect(nearest([], near)).toBeUndefined();
+  expect(lowestLatency([far, near], undefined)).toBe(near);
+  expect(lowestLatency([far, near, nearer], near)).toBe(near);
+  expect(lowestLatency([far, near, host(7)], near)).not.toBe(near);
+  expect(lowestLatency([far, nearer], near)).toBe(nearer);
+  expect(lowestLatency([], near)).toBeUndefined();
 });
 
 test('a host that fails reads is left out, longer each time, until it serves again', () => {
-  const nearness = new Nearness();
-  nearness.failed(0);
-  expect([nearness.isEjected(999), nearness.isEjected(1_000)]).toEqual([true, false]);
-  nearness.failed(1_000);
-  expect([nearness.isEjected(2_999), nearness.isEjected(3_000)]).toEqual([true, false]);
-  nearness.served();
-  nearness.failed(3_000);
-  expect([nearness.isEjected(3_999), nearness.isEjected(4_000)]).toEqual([true, false]);
+  const latency = new LatencyTracker();
+  latency.failed(0);
+  expect([latency.isEjected(999), latency.isEjected(1_000)]).toEqual([true, false]);
+  latency.failed(1_000);
+  expect([latency.isEjected(2_999), latency.isEjected(3_000)]).toEqual([true, false]);
+  latency.served();
+  latency.failed(3_000);
+  expect([latency.isEjected(3_999), latency.isEjected(4_000)]).toEqual([true, false]);
 });
 
-test('a slot moves only along its drawing', () => {
-  const path: [SlotEvent, SlotState][] = [
-    ['stands', 'idle'],
-    ['lend', 'busy'],
-    ['give', 'draining'],
-    ['clear', 'idle'],
-    ['drain', 'draining'],
-    ['die', 'dead'],
+test('a pooled moves only along its drawing', () => {
+  const path: [PooledConnectionEvent, PooledConnectionState][] = [
+    ['connected', 'idle'],
+    ['acquire', 'busy'],
+    ['release', 'cleaning'],
+    ['cleaned', 'idle'],
+    ['check', 'cleaning'],
+    ['destroy', 'destroyed'],
   ];
-  let state: SlotState = 'connecting';
+  let state: PooledConnectionState = 'connecting';
   for (const [event, next] of path) {
     state = step(state, event);
     expect(state).toBe(next);
   }
-  for (const event of ['stands', 'lend', 'give', 'drain', 'clear', 'die'] as const) {
-    expect(() => step('dead', event)).toThrow(TypeError);
+  for (const event of ['connected', 'acquire', 'release', 'check', 'cleaned', 'destroy'] as const) {
+    expect(() => step('destroyed', event)).toThrow(TypeError);
   }
-  expect(() => step('busy', 'lend')).toThrow(TypeError);
+  expect(() => step('busy', 'acquire')).toThrow(TypeError);
 });
 
 test('a closed gate lets one knock in at a time, each later than the one before', () => {
-  const gate = new ConnectGate({ initialDelayMs: 20, maxDelayMs: 200 }, seededRandom(1));
+  const gate = new ConnectBackoff({ initialDelayMs: 20, maxDelayMs: 200 }, seededRandom(1));
   expect(gate.dueInMs(0)).toBe(0);
-  expect(gate.knock()).toBe(true);
+  expect(gate.beginAttempt()).toBe(true);
   expect(gate.dueInMs(0)).toBeUndefined();
   const delays = [0, 1, 2, 3].map(() => {
     const delayMs = gate.failed(0, true);
-    gate.knock();
+    gate.beginAttempt();
     return delayMs;
   });
   expect(delays.toSorted((left, right) => left - right)).toEqual(delays);
   expect(delays.at(-1)).toBeLessThanOrEqual(200);
   gate.succeeded(0);
   expect(gate.dueInMs(0)).toBe(0);
-  expect(gate.knock()).toBe(false);
+  expect(gate.beginAttempt()).toBe(false);
 });
 
 test('a learned cap is tried again ever more rarely while it is refused, and grows fast once it is not', () => {

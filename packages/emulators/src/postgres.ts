@@ -1,4 +1,4 @@
-/** What a test needs to be a Postgres in milliseconds. */
+/** A fake Postgres server for tests, which starts within milliseconds. */
 export { type FakeBehavior, type Reception } from './postgres/behavior.ts';
 export {
   type FakePostgres,

@@ -1,59 +1,109 @@
-import { derivedSeed, seededRandom } from '@holdfast/foundation';
+import {
+  type OptionRule,
+  type Random,
+  derivedSeed,
+  integer,
+  number,
+  seededRandom,
+} from '@holdfast/foundation';
 import type { DecisionLog } from './decision-log.ts';
 
-/** What every fault that strikes single calls has. */
+/** What every fault has that is injected into single calls. */
 export interface CountedFault {
-  /** Share of what it meets that it strikes, 0 to 1. */
+  /** The share of the calls it is injected into, 0 to 1. */
   readonly probability: number;
-  /** It strikes so often, then no more. */
+  /** How often it is injected at most. */
   readonly times: number;
 }
 
-/** Which faults are set, and whom they strike. */
-export interface FaultInjector<Kind extends string, Fault extends CountedFault> {
-  set(kind: Kind, fault: Fault): void;
-  clear(kind: Kind): void;
-  clearAll(): void;
-  list(): readonly Kind[];
-  /**
-   * Draws for one call of one connection, kind by kind, each from a sequence of its own; the first fault
-   * that strikes is the answer.
-   */
-  draw(
-    connection: number,
-    call: number,
-    meets: (fault: Fault, kind: Kind) => boolean,
-  ): { readonly kind: Kind; readonly fault: Fault } | undefined;
-  injected(): Readonly<Partial<Record<Kind, number>>>;
+/** Rules for {@link CountedFault}: by default a fault is injected into every call. */
+export const countedShape: {
+  readonly [Name in keyof CountedFault]: OptionRule<CountedFault[Name]>;
+} = {
+  probability: number({ min: 0, max: 1, default: 1 }),
+  times: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: Number.MAX_SAFE_INTEGER }),
+};
+
+/** A fault to inject into one call. */
+export interface DrawnFault<Kind extends string, Fault extends CountedFault> {
+  readonly kind: Kind;
+  readonly fault: Fault;
+  /** The rest of the sequence that decided for this fault and this call. */
+  readonly random: Random;
 }
 
-/** @param kinds every kind there is, in the order in which a call meets them. */
-export function createFaultInjector<Kind extends string, Fault extends CountedFault>(
-  kinds: readonly Kind[],
-  { seed, log }: { seed: number; log: DecisionLog },
-): FaultInjector<Kind, Fault> {
-  const faults = new Map<Kind, { readonly fault: Fault; strikesLeft: number }>();
-  const struck: Partial<Record<Kind, number>> = {};
-  return {
-    set: (kind, fault) => void faults.set(kind, { fault, strikesLeft: fault.times }),
-    clear: (kind) => void faults.delete(kind),
-    clearAll: () => faults.clear(),
-    list: () => kinds.filter((kind) => faults.has(kind)),
-    draw(connection, call, meets) {
-      if (faults.size === 0) return undefined;
-      for (const [index, kind] of kinds.entries()) {
-        const set = faults.get(kind);
-        if (set === undefined || !meets(set.fault, kind)) continue;
-        const random = seededRandom(derivedSeed(seed, index, connection, call));
-        const isStruck = random() < set.fault.probability && set.strikesLeft > 0;
-        log.record(`${connection} ${call} ${kind} ${isStruck ? 'struck' : 'spared'}`);
-        if (!isStruck) continue;
-        set.strikesLeft -= 1;
-        struck[kind] = (struck[kind] ?? 0) + 1;
-        return { kind, fault: set.fault };
-      }
-      return undefined;
-    },
-    injected: () => ({ ...struck }),
-  };
+/** Holds the faults that are set and decides into which calls they are injected, from a seed. */
+export class FaultInjector<Kind extends string, Fault extends CountedFault> {
+  readonly #kinds: readonly Kind[];
+  readonly #seed: number;
+  readonly #log: DecisionLog;
+  readonly #faults = new Map<Kind, { readonly fault: Fault; timesLeft: number }>();
+  readonly #injected: Partial<Record<Kind, number>> = {};
+
+  /** @param kinds every kind, in the order in which a call meets them. */
+  constructor(kinds: readonly Kind[], { seed, log }: { seed: number; log: DecisionLog }) {
+    this.#kinds = kinds;
+    this.#seed = seed;
+    this.#log = log;
+  }
+
+  set(kind: Kind, fault: Fault): void {
+    this.#faults.set(kind, { fault, timesLeft: fault.times });
+  }
+
+  clear(kind: Kind): void {
+    this.#faults.delete(kind);
+  }
+
+  clearAll(): void {
+    this.#faults.clear();
+  }
+
+  list(): readonly Kind[] {
+    return this.#kinds.filter((kind) => this.#faults.has(kind));
+  }
+
+  /** How often each fault was injected. */
+  injected(): Readonly<Partial<Record<Kind, number>>> {
+    return { ...this.#injected };
+  }
+
+  /** Returns every fault to inject into a call. @param call the numbers that identify the call. */
+  draw(call: readonly number[]): DrawnFault<Kind, Fault>[] {
+    if (this.#faults.size === 0) return [];
+    return this.#kinds.flatMap((_, index) => this.#decide(index, call) ?? []);
+  }
+
+  /** Returns the first fault to inject into a call among those that apply to it. */
+  drawFirst(
+    call: readonly number[],
+    applies: (fault: Fault, kind: Kind) => boolean,
+  ): DrawnFault<Kind, Fault> | undefined {
+    if (this.#faults.size === 0) return undefined;
+    for (let index = 0; index < this.#kinds.length; index += 1) {
+      const drawn = this.#decide(index, call, applies);
+      if (drawn !== undefined) return drawn;
+    }
+    return undefined;
+  }
+
+  /** Each kind draws from a sequence of its own, so that one fault does not change another's decisions. */
+  #decide(
+    index: number,
+    call: readonly number[],
+    applies?: (fault: Fault, kind: Kind) => boolean,
+  ): DrawnFault<Kind, Fault> | undefined {
+    const kind = this.#kinds[index];
+    const entry = kind === undefined ? undefined : this.#faults.get(kind);
+    if (kind === undefined || entry === undefined) return undefined;
+    const { fault } = entry;
+    if (applies?.(fault, kind) === false) return undefined;
+    const random = seededRandom(derivedSeed(this.#seed, index, ...call));
+    const isInjected = random() < fault.probability && entry.timesLeft > 0;
+    this.#log.record(`${call.join(' ')} ${kind} ${isInjected ? 'injected' : 'spared'}`);
+    if (!isInjected) return undefined;
+    entry.timesLeft -= 1;
+    this.#injected[kind] = (this.#injected[kind] ?? 0) + 1;
+    return { kind, fault, random };
+  }
 }

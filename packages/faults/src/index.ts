@@ -50,8 +50,8 @@ export {
   createChaosFaultInjector,
 } from './injector/chaos-fault-injector.ts';
 export { type Fetch } from './injector/faulty-fetch.ts';
-export { type PgClient } from './injector/wrapped-pg.ts';
-export { type RedisClient } from './injector/wrapped-redis.ts';
+export { type PgClient } from './injector/wrap-pg.ts';
+export { type RedisClient } from './injector/wrap-redis.ts';
 export { type Injection } from './injector/injected-error.ts';
 export {
   type FailingFaultOptions,
@@ -125,7 +125,6 @@ export {
   type PostgresErrorKind,
   type PostgresErrors,
 } from './protocol/postgres/postgres-errors.ts';
-export { type ProtocolProxyStats } from './protocol/protocol-proxy.ts';
 export { type ProxyAddresses } from './proxy/addresses.ts';
 export {
   type TlsFaultProxy,

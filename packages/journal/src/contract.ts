@@ -2,28 +2,31 @@ import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import type { Journal } from './journal.ts';
 
-/** How the contract gets a fresh journal of its own; `dispose` removes it. */
-export interface JournalUnderTest {
+/** A fresh journal for one test; `dispose` removes it. */
+interface JournalUnderTest {
   readonly journal: Journal;
   readonly dispose: () => Promise<void>;
 }
 
-/** Bounds the contract opens a journal with. */
+/** The limits that a test opens its journal with. */
 export interface ContractLimits {
   maxBytes?: number;
   maxRecords?: number;
   maxRecordBytes?: number;
 }
 
-/** What every journal promises, as Jest tests; call it once for each adapter, inside its `describe`. */
+/** Registers one promise as a test. */
+type Promised = (
+  name: string,
+  holds: (journal: Journal) => Promise<void>,
+  limits?: ContractLimits,
+) => void;
+
+/** The promises of every journal as Jest tests; call it once for each adapter, inside its `describe`. */
 export function honoursJournalContract(
   open: (limits: ContractLimits) => Promise<JournalUnderTest>,
 ): void {
-  const promise = (
-    name: string,
-    holds: (journal: Journal) => Promise<void>,
-    limits: ContractLimits = {},
-  ): void => {
+  const promise: Promised = (name, holds, limits = {}) => {
     // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller brings name and assertions
     test(name, async () => {
       const { journal, dispose } = await open(limits);
@@ -34,7 +37,14 @@ export function honoursJournalContract(
       }
     });
   };
+  honoursAppends(promise);
+  honoursReads(promise);
+  honoursReleases(promise);
+  honoursLimits(promise);
+  honoursClose(promise);
+}
 
+function honoursAppends(promise: Promised): void {
   promise('a new journal is empty and its first record gets sequence 1', async (journal) => {
     expect(journal.id).toMatch(/^[\da-f-]{36}$/);
     expect([journal.first, journal.next]).toEqual([1, 1]);
@@ -43,84 +53,103 @@ export function honoursJournalContract(
     expect([journal.first, journal.next]).toEqual([1, 2]);
   });
 
-  promise('who appends as soon as he is told leaves timers their turn', async (journal) => {
-    const timer = new AbortController();
-    systemClock.schedule(1, () => timer.abort());
-    for (let record = 0; record < 100_000 && !timer.signal.aborted; record += 1) {
-      await journal.append(bytes('a'));
-    }
-    expect(timer.signal.aborted).toBe(true);
-  });
+  promise(
+    'a caller that appends again at once does not keep timers from running',
+    async (journal) => {
+      const timer = new AbortController();
+      systemClock.schedule(1, () => timer.abort());
+      for (let record = 0; record < 100_000 && !timer.signal.aborted; record += 1) {
+        await journal.append(bytes('a'));
+      }
+      expect(timer.signal.aborted).toBe(true);
+    },
+  );
 
   promise('records are read in the order of the calls that appended them', async (journal) => {
-    const texts = Array.from({ length: 300 }, (_, place) => `record ${place}`);
+    const texts = Array.from({ length: 300 }, (_, index) => `record ${index}`);
     const sequences = await Promise.all(texts.map((text) => journal.append(bytes(text))));
-    expect(sequences).toEqual(texts.map((_, place) => place + 1));
+    expect(sequences).toEqual(texts.map((_, index) => index + 1));
     const records = await journal.read(1);
     expect(records.map((record) => record.sequence)).toEqual(sequences);
     expect(records.map((record) => textOf(record.payload))).toEqual(texts);
   });
 
-  promise('an empty payload is a record like any other', async (journal) => {
+  promise('an empty payload is kept and read like any other', async (journal) => {
     await journal.append(bytes(''));
     await journal.append(bytes('after'));
     expect((await journal.read(1)).map((record) => textOf(record.payload))).toEqual(['', 'after']);
   });
 
-  promise('a payload changed after its append resolved is read as it was', async (journal) => {
-    const payload = bytes('before');
-    await journal.append(payload);
-    payload.fill(0);
-    expect(textOf((await journal.read(1))[0]?.payload)).toBe('before');
-  });
+  promise(
+    'a payload that is changed after its append resolved is read as it was appended',
+    async (journal) => {
+      const payload = bytes('before');
+      await journal.append(payload);
+      payload.fill(0);
+      expect(textOf((await journal.read(1))[0]?.payload)).toBe('before');
+    },
+  );
 
-  promise('appendAll gives consecutive sequences and resolves with the first', async (journal) => {
-    await journal.append(bytes('a'));
-    const [first, single] = await Promise.all([
-      journal.appendAll([bytes('b'), bytes('c'), bytes('d')]),
-      journal.append(bytes('e')),
-    ]);
-    expect([first, single]).toEqual([2, 5]);
-    expect((await journal.read(2)).map((record) => textOf(record.payload))).toEqual([
-      'b',
-      'c',
-      'd',
-      'e',
-    ]);
-  });
+  promise(
+    'appendAll assigns consecutive sequences and resolves with the first',
+    async (journal) => {
+      await journal.append(bytes('a'));
+      const [first, single] = await Promise.all([
+        journal.appendAll([bytes('b'), bytes('c'), bytes('d')]),
+        journal.append(bytes('e')),
+      ]);
+      expect([first, single]).toEqual([2, 5]);
+      expect((await journal.read(2)).map((record) => textOf(record.payload))).toEqual([
+        'b',
+        'c',
+        'd',
+        'e',
+      ]);
+    },
+  );
 
-  promise('appendAll of nothing keeps nothing', async (journal) => {
+  promise('appendAll of an empty list appends nothing', async (journal) => {
     expect(await journal.appendAll([])).toBe(1);
     expect(journal.next).toBe(1);
   });
+}
 
-  promise('a read ends at maxRecords and goes on where it is told', async (journal) => {
-    await journal.appendAll(['a', 'b', 'c', 'd', 'e'].map((text) => bytes(text)));
-    const first = await journal.read(1, { maxRecords: 2 });
-    const rest = await journal.read(3, { maxRecords: 2 });
-    expect([...first, ...rest].map((record) => textOf(record.payload))).toEqual([
-      'a',
-      'b',
-      'c',
-      'd',
-    ]);
-    expect((await journal.read(2)).map((record) => record.sequence)).toEqual([2, 3, 4, 5]);
-  });
+function honoursReads(promise: Promised): void {
+  promise(
+    'a read ends at maxRecords, and the next one continues where its caller says',
+    async (journal) => {
+      await journal.appendAll(['a', 'b', 'c', 'd', 'e'].map((text) => bytes(text)));
+      const first = await journal.read(1, { maxRecords: 2 });
+      const rest = await journal.read(3, { maxRecords: 2 });
+      expect([...first, ...rest].map((record) => textOf(record.payload))).toEqual([
+        'a',
+        'b',
+        'c',
+        'd',
+      ]);
+      expect((await journal.read(2)).map((record) => record.sequence)).toEqual([2, 3, 4, 5]);
+    },
+  );
 
-  promise('a read ends at maxBytes, but gives at least one record', async (journal) => {
+  promise('a read ends at maxBytes, but returns at least one record', async (journal) => {
     await journal.appendAll([bytes('x'.repeat(100)), bytes('y'), bytes('z')]);
     expect(await journal.read(1, { maxBytes: 10 })).toHaveLength(1);
     expect(await journal.read(2, { maxBytes: 2 })).toHaveLength(2);
     expect(await journal.read(1, { maxBytes: 101 })).toHaveLength(2);
   });
 
-  promise('a read past the end gives nothing, and the record once it is there', async (journal) => {
-    await journal.append(bytes('a'));
-    expect(await journal.read(2)).toEqual([]);
-    await journal.append(bytes('b'));
-    expect((await journal.read(2)).map((record) => textOf(record.payload))).toEqual(['b']);
-  });
+  promise(
+    'a read past the end returns nothing, and the record once it is appended',
+    async (journal) => {
+      await journal.append(bytes('a'));
+      expect(await journal.read(2)).toEqual([]);
+      await journal.append(bytes('b'));
+      expect((await journal.read(2)).map((record) => textOf(record.payload))).toEqual(['b']);
+    },
+  );
+}
 
+function honoursReleases(promise: Promised): void {
   promise('released records are not read again', async (journal) => {
     await journal.appendAll(['a', 'b', 'c'].map((text) => bytes(text)));
     await journal.release(2);
@@ -137,14 +166,16 @@ export function honoursJournalContract(
     expect(journal.getStats()).toMatchObject({ records: 0, bytes: 0 });
   });
 
-  promise('releasing what was never appended is refused', async (journal) => {
+  promise('releasing a sequence that was never appended is rejected', async (journal) => {
     await journal.append(bytes('a'));
     await expect(journal.release(2)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
     expect(journal.first).toBe(1);
   });
+}
 
+function honoursLimits(promise: Promised): void {
   promise(
-    'a record too large is refused with its size and the limit, and takes no sequence',
+    'a record too large is rejected with its size and the limit, and takes no sequence',
     async (journal) => {
       await expect(journal.append(bytes('x'.repeat(101)))).rejects.toMatchObject({
         code: 'JOURNAL_RECORD_TOO_LARGE',
@@ -158,7 +189,7 @@ export function honoursJournalContract(
   );
 
   promise(
-    'a journal full of records refuses more until some are released',
+    'a journal full of records rejects more until some are released',
     async (journal) => {
       await journal.appendAll([bytes('a'), bytes('b')]);
       await expect(journal.append(bytes('c'))).rejects.toMatchObject({
@@ -177,7 +208,7 @@ export function honoursJournalContract(
   );
 
   promise(
-    'a journal full of bytes refuses more, tells it once, and accepts again after a release',
+    'a journal full of bytes rejects more, emits full once, and accepts again after a release',
     async (journal) => {
       const announced: number[] = [];
       journal.on('full', (event) => void announced.push(event.current));
@@ -208,7 +239,9 @@ export function honoursJournalContract(
     },
     { maxRecords: 2 },
   );
+}
 
+function honoursClose(promise: Promised): void {
   promise('an aborted read rejects with the reason of its signal', async (journal) => {
     await journal.append(bytes('a'));
     const reason = new Error('enough');
@@ -221,7 +254,7 @@ export function honoursJournalContract(
     expect([1, reason]).toContain(await outcome);
   });
 
-  promise('close waits for what was accepted, and refuses the rest', async (journal) => {
+  promise('close waits for accepted appends, and rejects every later call', async (journal) => {
     const accepted = journal.append(bytes('a'));
     await journal.close();
     expect(await accepted).toBe(1);

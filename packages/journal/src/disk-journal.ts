@@ -1,8 +1,8 @@
-import { abortable, type Emitter } from '@holdfast/foundation';
+import { abortable, type Emitter, type Subscribe } from '@holdfast/foundation';
 import { admit } from './commit/admission.ts';
 import type { CheckpointFile } from './commit/checkpoint.ts';
-import { createCheckpointer } from './commit/checkpointer.ts';
-import { excludeDamage } from './segments/damage.ts';
+import { Checkpointer } from './commit/checkpointer.ts';
+import { GroupCommit } from './commit/group-commit.ts';
 import {
   JournalClosedError,
   JournalCorruptError,
@@ -12,248 +12,293 @@ import {
   JournalWriteError,
   errnoOf,
 } from './errors.ts';
-import { createGroupCommit } from './commit/group-commit.ts';
+import type {
+  Journal,
+  JournalEvents,
+  JournalRecord,
+  JournalRecovery,
+  JournalStats,
+  ReadLimits,
+} from './journal.ts';
 import { type ResolvedJournalOptions, checkSequence, parseReadLimits } from './options.ts';
-import type { Journal, JournalEvents, JournalRecord, JournalRecovery } from './journal.ts';
 import type { Ownership } from './ownership/ownership.ts';
-import { createReader } from './segments/record-reader.ts';
 import type { RecoveryResult } from './recovery.ts';
+import { excludeDamage } from './segments/damage.ts';
+import { RecordReader } from './segments/record-reader.ts';
 import type { Gap } from './segments/scan.ts';
-import { createSegmentLog, indexDistance } from './segments/segment-log.ts';
-import { createSegmentAllocator } from './segments/segment-allocator.ts';
+import { SegmentAllocator } from './segments/segment-allocator.ts';
+import { SegmentLog, indexDistance } from './segments/segment-log.ts';
 import type { Segment } from './segments/segment.ts';
 
 /**
- * The life of an open journal:
+ * The states of an open journal:
  *
  *     open ──close──▶ closing ──flushed──▶ closed
  *      │                                     ▲
- *      └─taken over─▶ lost ──close───────────┘
+ *      └─taken-over─▶ lost ──close───────────┘
  */
-type Life =
-  | { readonly name: 'open' }
-  | { readonly name: 'lost'; readonly error: JournalLockedError }
-  | { readonly name: 'closing' }
-  | { readonly name: 'closed' };
+type JournalState =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'lost'; readonly error: JournalLockedError }
+  | { readonly kind: 'closing' }
+  | { readonly kind: 'closed' };
 
-type Turn =
+type StateEvent =
   | { readonly kind: 'close' }
   | { readonly kind: 'flushed' }
   | { readonly kind: 'taken-over'; readonly error: JournalLockedError };
 
-function transition(life: Life, turn: Turn): Life {
-  if (life.name === 'open') {
-    if (turn.kind === 'close') return { name: 'closing' };
-    if (turn.kind === 'taken-over') return { name: 'lost', error: turn.error };
+function transition(state: JournalState, event: StateEvent): JournalState {
+  if (state.kind === 'open') {
+    if (event.kind === 'close') return { kind: 'closing' };
+    if (event.kind === 'taken-over') return { kind: 'lost', error: event.error };
   }
-  if (life.name === 'lost' && turn.kind === 'close') return { name: 'closed' };
-  if (life.name === 'closing' && turn.kind === 'flushed') return { name: 'closed' };
-  return life;
+  if (state.kind === 'lost' && event.kind === 'close') return { kind: 'closed' };
+  if (state.kind === 'closing' && event.kind === 'flushed') return { kind: 'closed' };
+  return state;
 }
 
-/** Assembles the journal of a directory that this process owns and has read. */
-export function createDiskJournal(parts: {
-  settings: ResolvedJournalOptions;
-  ownership: Ownership;
-  announcer: Emitter<JournalEvents>;
-  id: string;
-  findings: RecoveryResult;
-  recovery: JournalRecovery;
-  checkpoint: CheckpointFile;
-}): { journal: Journal; lose: (error: JournalLockedError) => void } {
-  const { settings, ownership, announcer, id, findings, recovery } = parts;
-  const { directory, files, clock, segmentBytes, durability } = settings;
-  const { epoch } = ownership;
-  const pointEvery = indexDistance(segmentBytes);
-  let life: Life = { name: 'open' };
-  let loss: JournalLockedError | undefined;
-  let closing: Promise<void> | undefined;
-  let appended = 0;
-  let rejected = 0;
-  let quarantinedRanges = recovery.quarantined.length;
-  let isFull = false;
-  const reading = new Set<Promise<unknown>>();
+interface DiskJournalDeps {
+  readonly options: ResolvedJournalOptions;
+  readonly ownership: Ownership;
+  readonly emitter: Emitter<JournalEvents>;
+  readonly id: string;
+  readonly recovered: RecoveryResult;
+  readonly recovery: JournalRecovery;
+  readonly checkpoint: CheckpointFile;
+}
 
-  const supply = createSegmentAllocator({ files, directory, id, epoch, segmentBytes });
-  const log = createSegmentLog({
-    files,
-    directory,
-    supply,
-    found: findings.segments,
-    done: findings.done,
-    first: findings.released + 1,
-    next: findings.next,
-    segmentBytes,
-    syncs: durability !== 'os',
-    condemn: ({ path: file, first: firstSequence }, cause) => {
-      announcer.emit('segment-failed', { file, firstSequence, cause });
-    },
-  });
-  const reader = createReader({ files, segments: log.segments, onDamage });
-  const checkpointer = createCheckpointer({
-    file: parts.checkpoint,
-    clock,
-    checkpointMs: settings.checkpointMs,
-    confirm: () => ownership.confirm(),
-    current: () => ({ id, released: log.first - 1, next: log.synced }),
-    kept: async ({ released }) => {
-      await reader.trim();
-      await log.purge(released);
-      announcer.emit('checkpointed', { released });
-    },
-    failed: (cause) => {
-      if (loss !== undefined) return false;
-      announcer.emit('checkpoint-failed', checkpointError(directory, cause));
-      return true;
-    },
-  });
-  const group = createGroupCommit({
-    capacity: (firstUnitBytes) => log.capacity(firstUnitBytes),
-    commit: async (batch) => {
-      const look = ownership.confirm();
-      if (look !== undefined) await look;
-      const first = await log.commit(batch);
-      appended += batch.payloads.length;
-      isFull = false;
-      checkpointer.touch();
-      return first;
-    },
-    pauseMs: durability === 'batch-ms' ? settings.batchMs : 0,
-    clock,
-  });
-  if (findings.done.length > 0) checkpointer.touch();
+/** The journal of a directory that this process owns and has recovered. */
+export class DiskJournal implements Journal {
+  readonly id: string;
+  readonly epoch: number;
+  readonly recovery: JournalRecovery;
+  readonly on: Subscribe<JournalEvents>;
+  readonly #options: ResolvedJournalOptions;
+  readonly #ownership: Ownership;
+  readonly #emitter: Emitter<JournalEvents>;
+  readonly #log: SegmentLog;
+  readonly #reader: RecordReader;
+  readonly #checkpointer: Checkpointer;
+  readonly #commits: GroupCommit;
+  readonly #reads = new Set<Promise<unknown>>();
+  #state: JournalState = { kind: 'open' };
+  /** Set when another process took the directory over, whatever the state is then. */
+  #lostTo: JournalLockedError | undefined;
+  #closing: Promise<void> | undefined;
+  #appended = 0;
+  #rejected = 0;
+  #quarantinedRanges: number;
+  #isFull = false;
 
-  function onDamage(segment: Segment, sequence: number): Promise<void> {
-    const accept = (gaps: readonly Gap[]): void => {
-      for (const gap of gaps) {
-        const seen = 'checksums do not match';
-        const error = new JournalCorruptError({ ...gap, file: segment.path, seen });
-        quarantinedRanges += 1;
-        announcer.emit('quarantined', error);
-        if (settings.onCorruption === 'refuse') throw error;
-      }
-    };
-    return excludeDamage(files, segment, sequence, { pointEvery, accept });
+  constructor(deps: DiskJournalDeps) {
+    const { options, ownership, emitter, id, recovered, recovery } = deps;
+    const { directory, files, clock, segmentBytes, durability } = options;
+    this.id = id;
+    this.epoch = ownership.epoch;
+    this.recovery = recovery;
+    this.on = emitter.on;
+    this.#options = options;
+    this.#ownership = ownership;
+    this.#emitter = emitter;
+    this.#quarantinedRanges = recovery.quarantined.length;
+    const { epoch } = ownership;
+    this.#log = new SegmentLog({
+      files,
+      directory,
+      allocator: new SegmentAllocator({ files, directory, id, epoch, segmentBytes }),
+      recovered,
+      segmentBytes,
+      syncsBatches: durability !== 'os',
+      onSegmentFailed: ({ path: file, first: firstSequence }, cause) => {
+        emitter.emit('segment-failed', { file, firstSequence, cause });
+      },
+    });
+    this.#reader = new RecordReader({
+      files,
+      segments: this.#log.segments,
+      onDamage: (segment, sequence) => this.#excludeDamage(segment, sequence),
+    });
+    this.#checkpointer = new Checkpointer({
+      file: deps.checkpoint,
+      clock,
+      checkpointMs: options.checkpointMs,
+      confirm: () => ownership.confirm(),
+      current: () => ({ id, released: this.#log.first - 1, next: this.#log.synced }),
+      onDurable: ({ released }) => this.#onCheckpoint(released),
+      onFailed: (cause) => this.#onCheckpointFailed(cause),
+    });
+    this.#commits = new GroupCommit({
+      capacity: (firstUnitBytes) => this.#log.capacity(firstUnitBytes),
+      commit: async (batch) => {
+        const confirmed = ownership.confirm();
+        if (confirmed !== undefined) await confirmed;
+        const first = await this.#log.commit(batch);
+        this.#appended += batch.payloads.length;
+        this.#isFull = false;
+        this.#checkpointer.schedule();
+        return first;
+      },
+      pauseMs: durability === 'batch-ms' ? options.batchMs : 0,
+      clock,
+    });
+    if (recovered.done.length > 0) this.#checkpointer.schedule();
   }
 
-  const refusal = (attempted: string): Error | undefined => {
-    if (life.name === 'open') return undefined;
-    return life.name === 'lost' ? life.error : new JournalClosedError(attempted);
-  };
+  get first(): number {
+    return this.#log.first;
+  }
 
-  const refuse = (error: unknown, records: number): void => {
-    rejected += records;
-    if (!(error instanceof JournalFullError) || isFull) return;
-    isFull = true;
-    announcer.emit('full', error);
-  };
+  get next(): number {
+    return this.#log.next;
+  }
 
-  const add = async (payloads: readonly Uint8Array[], attempted: string): Promise<number> => {
-    try {
-      const refused = refusal(attempted);
-      if (refused !== undefined) throw refused;
-      const { heldBytes, next, first } = log;
-      const { pendingBytes, pendingRecords } = group;
-      const usage = { heldBytes, heldRecords: next - first, pendingBytes, pendingRecords };
-      const bytes = admit(payloads, settings, usage);
-      if (payloads.length === 0) return next;
-      return await group.add(payloads, bytes);
-    } catch (error) {
-      refuse(error, payloads.length);
-      throw error;
-    }
-  };
+  append(payload: Uint8Array): Promise<number> {
+    return this.#add([payload], 'append');
+  }
 
-  const lose = (error: JournalLockedError): void => {
-    loss = error;
-    life = transition(life, { kind: 'taken-over', error });
-    group.fail(error);
-    announcer.emit('lost', error);
-  };
+  appendAll(payloads: readonly Uint8Array[]): Promise<number> {
+    return this.#add([...payloads], 'appendAll');
+  }
 
-  const shutDown = async (): Promise<void> => {
-    life = transition(life, { kind: 'close' });
-    await group.drain();
-    // A write on the way may have found the directory lost only now.
-    const wasLost = loss !== undefined;
-    await Promise.allSettled(reading);
-    const endings = await Promise.allSettled([log.close(!wasLost), reader.close()]);
-    if (!wasLost) endings.push(...(await Promise.allSettled([checkpointer.flush()])));
-    endings.push(...(await Promise.allSettled([checkpointer.close(), ownership.release()])));
-    life = transition(life, { kind: 'flushed' });
-    for (const ending of endings) {
-      if (ending.status === 'rejected') throw checkpointError(directory, ending.reason);
-    }
-  };
+  async read(from: number, limits?: ReadLimits): Promise<JournalRecord[]> {
+    const { maxRecords, maxBytes, signal } = parseReadLimits(limits);
+    checkSequence('read', 'from', from, Number.MAX_SAFE_INTEGER);
+    const { kind } = this.#state;
+    if (kind === 'closing' || kind === 'closed') throw new JournalClosedError('read');
+    signal?.throwIfAborted();
+    const isAborted = (): boolean => signal?.aborted === true;
+    const work: Promise<JournalRecord[]> = this.#reader
+      .read(Math.max(from, this.#log.first), { maxRecords, maxBytes, isAborted })
+      .catch((cause: unknown) => {
+        throw errnoOf(cause)?.startsWith('E') === true
+          ? new JournalReadError(this.#options.directory, cause)
+          : cause;
+      });
+    this.#reads.add(work);
+    const forget = (): void => void this.#reads.delete(work);
+    work.then(forget, forget);
+    return signal === undefined ? work : abortable(work, signal);
+  }
 
-  const close = (): Promise<void> => (closing ??= shutDown());
+  async release(through: number): Promise<void> {
+    this.#assertWritable('release');
+    checkSequence('release', 'through', through, this.#log.next - 1);
+    if (through < this.#log.first) return;
+    this.#log.release(through);
+    this.#checkpointer.schedule();
+  }
 
-  const journal: Journal = {
-    id,
-    epoch,
-    recovery,
-    on: announcer.on,
-    get first() {
-      return log.first;
-    },
-    get next() {
-      return log.next;
-    },
-    append: (payload) => add([payload], 'append'),
-    appendAll: (payloads) => add([...payloads], 'appendAll'),
-    async read(from, limits) {
-      const { maxRecords, maxBytes, signal } = parseReadLimits(limits);
-      checkSequence('read', 'from', from, Number.MAX_SAFE_INTEGER);
-      if (life.name === 'closing' || life.name === 'closed') throw new JournalClosedError('read');
-      signal?.throwIfAborted();
-      const start = Math.max(from, log.first);
-      const stopped = (): boolean => signal?.aborted === true;
-      const work: Promise<JournalRecord[]> = reader
-        .read(start, { maxRecords, maxBytes }, stopped)
-        .catch((cause: unknown) => {
-          throw errnoOf(cause)?.startsWith('E') === true
-            ? new JournalReadError(directory, cause)
-            : cause;
-        });
-      reading.add(work);
-      const forget = (): void => void reading.delete(work);
-      work.then(forget, forget);
-      return signal === undefined ? work : abortable(work, signal);
-    },
-    async release(through) {
-      const refused = refusal('release');
-      if (refused !== undefined) throw refused;
-      checkSequence('release', 'through', through, log.next - 1);
-      if (through < log.first) return;
-      log.release(through);
-      checkpointer.touch();
-    },
-    getStats: () => ({
-      state: life.name,
+  getStats(): JournalStats {
+    const log = this.#log;
+    return {
+      state: this.#state.kind,
       records: log.heldRecords,
       bytes: log.heldBytes,
       segments: log.segments.length,
-      pendingRecords: group.pendingRecords,
-      pendingBytes: group.pendingBytes,
-      appended,
-      rejected,
+      pendingRecords: this.#commits.pendingRecords,
+      pendingBytes: this.#commits.pendingBytes,
+      appended: this.#appended,
+      rejected: this.#rejected,
       released: log.first - 1,
       commits: log.commits,
       syncs: log.syncs,
       failedSegments: log.failedSegments,
-      quarantinedRanges,
-    }),
-    close,
-    [Symbol.asyncDispose]: close,
-  };
-  return { journal, lose };
+      quarantinedRanges: this.#quarantinedRanges,
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Another process took the directory over: nothing more is written. */
+  takenOver(error: JournalLockedError): void {
+    this.#lostTo = error;
+    this.#state = transition(this.#state, { kind: 'taken-over', error });
+    this.#commits.fail(error);
+    this.#emitter.emit('lost', error);
+  }
+
+  async #add(payloads: readonly Uint8Array[], method: string): Promise<number> {
+    try {
+      this.#assertWritable(method);
+      const { heldBytes, next, first } = this.#log;
+      const { pendingBytes, pendingRecords } = this.#commits;
+      const usage = { heldBytes, heldRecords: next - first, pendingBytes, pendingRecords };
+      const bytes = admit(payloads, this.#options, usage);
+      if (payloads.length === 0) return next;
+      return await this.#commits.add(payloads, bytes);
+    } catch (error) {
+      this.#rejected += payloads.length;
+      if (error instanceof JournalFullError && !this.#isFull) {
+        this.#isFull = true;
+        this.#emitter.emit('full', error);
+      }
+      throw error;
+    }
+  }
+
+  #assertWritable(method: string): void {
+    if (this.#state.kind === 'open') return;
+    throw this.#state.kind === 'lost' ? this.#state.error : new JournalClosedError(method);
+  }
+
+  #excludeDamage(segment: Segment, sequence: number): Promise<void> {
+    const { files, segmentBytes, onCorruption } = this.#options;
+    const accept = (gaps: readonly Gap[]): void => {
+      for (const gap of gaps) {
+        const seen = 'checksums do not match';
+        const error = new JournalCorruptError({ ...gap, file: segment.path, seen });
+        this.#quarantinedRanges += 1;
+        this.#emitter.emit('quarantined', error);
+        if (onCorruption === 'refuse') throw error;
+      }
+    };
+    const pointEvery = indexDistance(segmentBytes);
+    return excludeDamage(files, segment, sequence, { pointEvery, accept });
+  }
+
+  async #onCheckpoint(released: number): Promise<void> {
+    await this.#reader.trim();
+    await this.#log.purge(released);
+    this.#emitter.emit('checkpointed', { released });
+  }
+
+  #onCheckpointFailed(cause: unknown): boolean {
+    if (this.#lostTo !== undefined) return false;
+    this.#emitter.emit('checkpoint-failed', checkpointError(this.#options.directory, cause));
+    return true;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#state = transition(this.#state, { kind: 'close' });
+    await this.#commits.drain();
+    // Read only now: the last write may have found that the directory was taken over.
+    const owned = this.#lostTo === undefined;
+    await Promise.allSettled(this.#reads);
+    const results = await Promise.allSettled([this.#log.close(owned), this.#reader.close()]);
+    if (owned) results.push(...(await Promise.allSettled([this.#checkpointer.flush()])));
+    const last = [this.#checkpointer.close(), this.#ownership.release()];
+    results.push(...(await Promise.allSettled(last)));
+    this.#state = transition(this.#state, { kind: 'flushed' });
+    for (const result of results) {
+      if (result.status === 'rejected') {
+        throw checkpointError(this.#options.directory, result.reason);
+      }
+    }
+  }
 }
 
 function checkpointError(directory: string, cause: unknown): JournalWriteError {
   return new JournalWriteError(
     directory,
-    `journal: the last mark of ${directory} could not be kept (${errnoOf(cause) ?? 'no code'}); ` +
-      'records released since may be read once more',
+    `journal: the last release mark of ${directory} could not be written ` +
+      `(${errnoOf(cause) ?? 'no code'}); records released since may be read once more`,
     { cause, outcome: 'unknown' },
   );
 }

@@ -3,14 +3,8 @@ import { join } from 'node:path';
 import { type Emitter, createEmitter } from '@holdfast/foundation';
 import { CHECKPOINT_NAME, openCheckpoint, readCheckpoint } from './commit/checkpoint.ts';
 import { quarantine } from './segments/damage.ts';
-import { createDiskJournal } from './disk-journal.ts';
-import {
-  JournalFullError,
-  type JournalLockedError,
-  JournalUnavailableError,
-  errnoOf,
-  isOutOfSpace,
-} from './errors.ts';
+import { DiskJournal } from './disk-journal.ts';
+import { JournalFullError, JournalUnavailableError, errnoOf, isOutOfSpace } from './errors.ts';
 import type { FileSystem } from './files/file-system.ts';
 import {
   type ResolvedJournalOptions,
@@ -25,79 +19,62 @@ import { recordsFrom } from './segments/segment.ts';
 import { indexDistance } from './segments/segment-log.ts';
 
 /**
- * Opens the journal of a directory, taking the directory over from an owner that is gone.
+ * Opens the journal of a directory, and takes the directory over from an owner that is dead.
  * @throws InvalidOptionError, JournalUnavailableError, JournalLockedError, JournalFullError when the disk has
- * no room for the owner's name, JournalCorruptError with `onCorruption: 'refuse'`
+ * no room for the owner's file, JournalCorruptError with `onCorruption: 'refuse'`
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const settings = parseJournalOptions(options);
-  const { directory, files, signal } = settings;
+  const resolved = parseJournalOptions(options);
+  const { directory, files, signal } = resolved;
   signal?.throwIfAborted();
-  const announcer = createEmitter<JournalEvents>('holdfast:journal');
-  const onLost: { tell?: (error: JournalLockedError) => void } = {};
   let ownership: Ownership | undefined;
   try {
     if (await files.makeDirectory(directory)) await files.syncDirectory(join(directory, '..'));
-    ownership = await takeOwnership({ ...settings, onLost: (error) => onLost.tell?.(error) });
-    return await openOwned(settings, ownership, announcer, onLost);
+    ownership = await takeOwnership(resolved);
+    return await openOwned(resolved, ownership);
   } catch (error) {
     await Promise.allSettled([ownership?.release()]);
     if (errnoOf(error)?.startsWith('E') !== true) throw error;
-    throw explain(directory, error);
+    throw toOpeningError(directory, error);
   }
 }
 
-async function openOwned(
-  settings: ResolvedJournalOptions,
-  ownership: Ownership,
-  announcer: Emitter<JournalEvents>,
-  onLost: { tell?: (error: JournalLockedError) => void },
-): Promise<Journal> {
-  const { directory, files, segmentBytes } = settings;
+async function openOwned(options: ResolvedJournalOptions, ownership: Ownership): Promise<Journal> {
+  const { directory, files, segmentBytes } = options;
   const path = join(directory, CHECKPOINT_NAME);
   const checkpoint = await readCheckpoint(files, path);
-  const findings = await recoverSegments(
-    files,
-    directory,
-    checkpoint.found,
-    indexDistance(segmentBytes),
-  );
-  const refused = findings.damages.find((damage) => damage.acknowledged);
-  if (settings.onCorruption === 'refuse' && refused !== undefined) throw refused;
-  settings.signal?.throwIfAborted();
+  const pointEvery = indexDistance(segmentBytes);
+  const recovered = await recoverSegments(files, directory, checkpoint.found, pointEvery);
+  const refused = recovered.damages.find((damage) => damage.acknowledged);
+  if (options.onCorruption === 'refuse' && refused !== undefined) throw refused;
+  options.signal?.throwIfAborted();
 
-  for (const damaged of findings.damagedPaths) await quarantine(files, damaged);
-  await settleNewest(files, findings);
-  await removeStraySpares(files, directory);
-  const id = findings.id ?? randomUUID();
+  for (const damaged of recovered.damagedPaths) await quarantine(files, damaged);
+  await cutAndSyncNewest(files, recovered);
+  await removeOldSpares(files, directory);
+  const id = recovered.id ?? randomUUID();
   const file = await openCheckpoint(files, directory, path, checkpoint.found);
   try {
-    // Durable before anything below the mark is deleted, or an append makes the identity matter.
-    await file.write({ id, released: findings.released, next: findings.next });
+    // Durable before any segment below the mark is deleted, and before an append depends on the identity.
+    await file.write({ id, released: recovered.released, next: recovered.next });
   } catch (error) {
     await file.close();
     throw error;
   }
-  announceFindings(announcer, findings);
-  const recovery = describeFindings(findings, checkpoint.damaged);
-  const journal = createDiskJournal({
-    settings,
-    ownership,
-    announcer,
-    id,
-    findings,
-    recovery,
-    checkpoint: file,
-  });
-  onLost.tell = journal.lose;
-  return journal.journal;
+  const emitter = createEmitter<JournalEvents>('holdfast:journal');
+  emitDamages(emitter, recovered);
+  const recovery = summarize(recovered, checkpoint.damaged);
+  const deps = { options, ownership, emitter, id, recovered, recovery, checkpoint: file };
+  const journal = new DiskJournal(deps);
+  ownership.onLost = (error) => journal.takenOver(error);
+  return journal;
 }
 
 /**
- * Cuts the newest segment behind its last record, and makes its records durable: those of a killed process
- * may stand in the operating system's memory only, and the next segment will claim that they are there.
+ * Cuts the newest segment after its last record, and makes its records durable: those of a killed process may
+ * be only in the operating system's memory, and the next segment's name claims that they exist.
  */
-async function settleNewest(files: FileSystem, { newest }: RecoveryResult): Promise<void> {
+async function cutAndSyncNewest(files: FileSystem, { newest }: RecoveryResult): Promise<void> {
   if (newest === undefined) return;
   const file = await files.open(newest.path, 'write');
   try {
@@ -108,22 +85,25 @@ async function settleNewest(files: FileSystem, { newest }: RecoveryResult): Prom
   }
 }
 
-/** The owner is alone here: whatever was prepared by another is nobody's. */
-async function removeStraySpares(files: FileSystem, directory: string): Promise<void> {
+/** This process is the only owner: a prepared segment of any other owner is not in use. */
+async function removeOldSpares(files: FileSystem, directory: string): Promise<void> {
   for (const name of await files.list(directory)) {
     if (epochOfSpare(name) !== undefined) await files.remove(join(directory, name));
   }
 }
 
-function announceFindings(announcer: Emitter<JournalEvents>, findings: RecoveryResult): void {
-  for (const damage of findings.damages) announcer.emit('quarantined', damage);
-  if (findings.unfinished === undefined) return;
-  const { path, offset, bytes, firstSequence } = findings.unfinished;
-  announcer.emit('truncated', { file: path, offset, bytes, firstSequence });
+function emitDamages(
+  emitter: Emitter<JournalEvents>,
+  { damages, unfinished }: RecoveryResult,
+): void {
+  for (const damage of damages) emitter.emit('quarantined', damage);
+  if (unfinished === undefined) return;
+  const { path: file, ...write } = unfinished;
+  emitter.emit('truncated', { file, ...write });
 }
 
-function describeFindings(findings: RecoveryResult, checkpointLost: boolean): JournalRecovery {
-  const { segments, released, unfinished, damages } = findings;
+function summarize(recovered: RecoveryResult, checkpointLost: boolean): JournalRecovery {
+  const { segments, released, unfinished, damages } = recovered;
   return {
     records: segments.reduce((sum, segment) => sum + recordsFrom(segment, released + 1), 0),
     truncatedBytes: unfinished?.bytes ?? 0,
@@ -133,7 +113,7 @@ function describeFindings(findings: RecoveryResult, checkpointLost: boolean): Jo
   };
 }
 
-const cures: Readonly<Record<string, string>> = {
+const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'its parent folder does not exist: create that, or mount the volume it belongs to',
   ENOTDIR: 'something on its path is a file: name a directory',
   EACCES: 'this user may not write there: give it the directory, or run as its owner',
@@ -141,13 +121,13 @@ const cures: Readonly<Record<string, string>> = {
   EROFS: 'the file system is mounted read-only: mount it writable, or name another directory',
 };
 
-function explain(directory: string, cause: unknown): Error {
+function toOpeningError(directory: string, cause: unknown): Error {
   const errno = errnoOf(cause) ?? 'no code';
   if (isOutOfSpace(cause)) {
     const message = `journal: ${directory} could not be opened, its disk has no room (${errno}); free some and open it again`;
     return new JournalFullError('disk', message, { current: 0, cause });
   }
-  const cure = cures[errno] ?? 'see the cause, and open it again';
-  const message = `journal: ${directory} could not be opened (${errno}): ${cure}`;
+  const remedy = remedies[errno] ?? 'see the cause, and open it again';
+  const message = `journal: ${directory} could not be opened (${errno}): ${remedy}`;
   return new JournalUnavailableError(directory, message, cause);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { JournalCorruptError } from './errors.ts';
 import type { FileSystem, OpenFile } from './files/file-system.ts';
+import { type Gap, type ScanResult, scan } from './segments/scan.ts';
 import {
   FRAME_BYTES,
   HEADER_BYTES,
@@ -9,26 +10,32 @@ import {
   firstOfName,
   segmentName,
 } from './segments/segment-format.ts';
-import { type Gap, scan } from './segments/scan.ts';
 import type { Segment } from './segments/segment.ts';
 
-/** What stands in a directory, found without changing it. */
+/** The content of a directory, read without changing it. */
 export interface RecoveryResult {
-  /** Segments with records not yet released, in order. */
+  /** Segments with unreleased records, in order. */
   readonly segments: Segment[];
-  /** Segments with none. */
+  /** Segments without. */
   readonly done: Segment[];
-  /** The journal's identity as the segments tell it. */
+  /** The journal's identity, by the checkpoint or the segments. */
   readonly id: string | undefined;
   readonly released: number;
   readonly next: number;
   readonly damages: readonly JournalCorruptError[];
-  /** Paths of damaged files that are there. */
+  /** Paths of the damaged files that exist. */
   readonly damagedPaths: readonly string[];
   /** An unfinished write at the end of the newest segment. */
-  readonly unfinished?: { path: string; offset: number; bytes: number; firstSequence: number };
-  /** The newest segment, and where it may be cut: behind its last record. A damaged one is left as it is. */
-  readonly newest?: { path: string; cutAt?: number };
+  readonly unfinished: UnfinishedWrite | undefined;
+  /** The newest segment, and where its last record ends; a damaged one must not be cut there. */
+  readonly newest: { path: string; cutAt?: number } | undefined;
+}
+
+interface UnfinishedWrite {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly firstSequence: number;
 }
 
 interface Known {
@@ -38,9 +45,10 @@ interface Known {
 }
 
 /**
- * Reads the segments. An older one must hold every sequence up to the next one's first; whatever stands in
- * it beyond that was condemned and written anew. In the newest, what no whole record follows is an
- * unfinished write.
+ * Reads the segments. An older segment must hold every sequence up to the first one of the next segment; what
+ * follows in it belongs to a failed write that was repeated in the next segment. In the newest segment, bytes
+ * after the last intact record are an unfinished write.
+ * @param pointEvery the distance of search points, in bytes
  */
 export async function recoverSegments(
   files: FileSystem,
@@ -52,114 +60,156 @@ export async function recoverSegments(
     .map(firstOfName)
     .filter((first) => first !== undefined)
     .toSorted((left, right) => left - right);
-  const released = checkpoint?.released ?? (firsts[0] ?? 1) - 1;
-  const segments: Segment[] = [];
-  const done: Segment[] = [];
-  const damages: JournalCorruptError[] = [];
-  const damagedPaths: string[] = [];
-  let id = checkpoint?.id;
-  let next = released + 1;
-  let unfinished: RecoveryResult['unfinished'];
-  let newest: RecoveryResult['newest'];
+  const recovery = new Recovery(files, directory, checkpoint, pointEvery);
+  return recovery.run(firsts);
+}
 
-  const report = (path: string, gap: Gap, seen: string): boolean => {
-    if (gap.lastSequence <= released) return false;
-    const firstSequence = Math.max(gap.firstSequence, released + 1);
-    damages.push(new JournalCorruptError({ ...gap, file: path, firstSequence, seen }));
-    return true;
-  };
+class Recovery {
+  readonly #files: FileSystem;
+  readonly #directory: string;
+  readonly #checkpoint: Known | undefined;
+  readonly #pointEvery: number;
+  readonly #segments: Segment[] = [];
+  readonly #done: Segment[] = [];
+  readonly #damages: JournalCorruptError[] = [];
+  readonly #damagedPaths: string[] = [];
+  #id: string | undefined;
+  #released = 0;
+  #next = 1;
+  #unfinished: UnfinishedWrite | undefined;
+  #newest: RecoveryResult['newest'];
 
-  if (firsts[0] !== undefined && firsts[0] > next) {
-    const path = join(directory, segmentName(next));
-    const lost = {
-      offset: 0,
-      firstSequence: next,
-      lastSequence: firsts[0] - 1,
-      acknowledged: true,
-    };
-    report(path, lost, 'the file is missing');
+  constructor(
+    files: FileSystem,
+    directory: string,
+    checkpoint: Known | undefined,
+    pointEvery: number,
+  ) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#checkpoint = checkpoint;
+    this.#pointEvery = pointEvery;
+    this.#id = checkpoint?.id;
   }
 
-  for (const [place, first] of firsts.entries()) {
-    const end = firsts[place + 1];
-    const name = segmentName(first);
-    const path = join(directory, name);
-    if (end !== undefined && end - 1 <= released) {
-      done.push({ name, path, first, salt: 0, end, extents: [] });
-      continue;
+  /** @param firsts the first sequences of the segments, in order. */
+  async run(firsts: readonly number[]): Promise<RecoveryResult> {
+    const [oldest] = firsts;
+    this.#released = this.#checkpoint?.released ?? (oldest ?? 1) - 1;
+    this.#next = this.#released + 1;
+    if (oldest !== undefined && oldest > this.#next) {
+      const gap = lost(this.#next, oldest - 1);
+      this.#report(this.#pathOf(this.#next), gap, 'the file is missing');
     }
-    const file = await files.open(path, 'read');
+    for (const [index, first] of firsts.entries()) {
+      const end = firsts[index + 1];
+      if (end !== undefined && end - 1 <= this.#released) {
+        this.#done.push(this.#segment(first, { salt: 0, end, extents: [] }));
+      } else {
+        await this.#readSegment(first, end);
+      }
+    }
+    if (this.#checkpoint !== undefined && this.#next < this.#checkpoint.next) {
+      this.#reportMissingEnd(this.#checkpoint.next, firsts.at(-1));
+    }
+    return {
+      segments: this.#segments,
+      done: this.#done,
+      id: this.#id,
+      released: Math.min(this.#released, this.#next - 1),
+      next: this.#next,
+      damages: this.#damages,
+      damagedPaths: this.#damagedPaths,
+      unfinished: this.#unfinished,
+      newest: this.#newest,
+    };
+  }
+
+  #pathOf(first: number): string {
+    return join(this.#directory, segmentName(first));
+  }
+
+  #segment(first: number, content: Pick<Segment, 'salt' | 'end' | 'extents'>): Segment {
+    return { name: segmentName(first), path: this.#pathOf(first), first, ...content };
+  }
+
+  /** Reports the part of a gap that is not released; `false` if all of it is. */
+  #report(path: string, gap: Gap, seen: string): boolean {
+    if (gap.lastSequence <= this.#released) return false;
+    const firstSequence = Math.max(gap.firstSequence, this.#released + 1);
+    this.#damages.push(new JournalCorruptError({ ...gap, file: path, firstSequence, seen }));
+    return true;
+  }
+
+  /** @param end the first sequence of the next segment; `undefined` for the newest one. */
+  async #readSegment(first: number, end: number | undefined): Promise<void> {
+    const path = this.#pathOf(first);
+    const file = await this.#files.open(path, 'read');
     try {
-      const bytes = (await files.status(path))?.bytes ?? 0;
+      const bytes = (await this.#files.status(path))?.bytes ?? 0;
       const header = await readHeader(file);
-      if (header === undefined || header.first !== first || (id ?? header.id) !== header.id) {
-        // The salt is gone: not one record can be verified, and how many there were is not known.
-        const most = Math.max(1, Math.floor((bytes - HEADER_BYTES) / FRAME_BYTES));
-        next = end ?? Math.max(first + most, checkpoint?.next ?? 0);
-        const lost = {
-          offset: 0,
-          firstSequence: first,
-          lastSequence: next - 1,
-          acknowledged: true,
-        };
-        if (report(path, lost, 'its header is unreadable or another journal’s'))
-          damagedPaths.push(path);
-        segments.push({ name, path, first, salt: 0, end: next, extents: [] });
-        continue;
+      const isOurs = header?.first === first && (this.#id ?? header.id) === header.id;
+      if (header === undefined || !isOurs) {
+        this.#addUnreadable(first, end, bytes);
+        return;
       }
-      id = header.id;
+      this.#id = header.id;
       const { salt } = header;
-      const found = await scan(file, {
-        salt,
-        first,
-        offset: HEADER_BYTES,
-        endOffset: bytes,
-        ...(end === undefined ? {} : { end }),
-        pointEvery,
-      });
-      const reported = found.gaps.map((gap) => report(path, gap, 'checksums do not match'));
-      if (reported.includes(true)) damagedPaths.push(path);
-      next = found.end;
-      const segment = { name, path, first, salt, end: next, extents: found.extents };
-      // An empty one is neither: the next segment takes its name, and must not be deleted for it.
-      if (next > first) (next > released + 1 ? segments : done).push(segment);
-      if (end === undefined) {
-        const { endOffset: offset, tornBytes } = found;
-        if (tornBytes > 0) unfinished = { path, offset, bytes: tornBytes, firstSequence: next };
-        newest = damagedPaths.includes(path) ? { path } : { path, cutAt: offset };
-      }
+      const range = { first, offset: HEADER_BYTES, endOffset: bytes };
+      const limit = end === undefined ? {} : { end };
+      const request = { salt, ...range, ...limit, pointEvery: this.#pointEvery };
+      this.#addSegment(first, salt, await scan(file, request), end === undefined);
     } finally {
       await file.close();
     }
   }
 
-  if (checkpoint !== undefined && next < checkpoint.next) {
-    const last = firsts.at(-1);
-    const path = join(directory, segmentName(last ?? next));
-    const lost = {
-      offset: newest?.cutAt ?? 0,
-      firstSequence: next,
-      lastSequence: checkpoint.next - 1,
-      acknowledged: true,
-    };
-    if (report(path, lost, 'it ends too soon') && last !== undefined) damagedPaths.push(path);
-    next = checkpoint.next;
-    const short = segments.at(-1);
-    if (short !== undefined) short.end = next;
-    if (unfinished !== undefined) unfinished = { ...unfinished, firstSequence: next };
-    newest = newest === undefined ? undefined : { path: newest.path };
+  /** Without the salt no record can be verified, and their number is not known. */
+  #addUnreadable(first: number, end: number | undefined, bytes: number): void {
+    const path = this.#pathOf(first);
+    const most = Math.max(1, Math.floor((bytes - HEADER_BYTES) / FRAME_BYTES));
+    this.#next = end ?? Math.max(first + most, this.#checkpoint?.next ?? 0);
+    const gap = lost(first, this.#next - 1);
+    if (this.#report(path, gap, 'its header is unreadable or another journal’s')) {
+      this.#damagedPaths.push(path);
+    }
+    this.#segments.push(this.#segment(first, { salt: 0, end: this.#next, extents: [] }));
   }
-  return {
-    segments,
-    done,
-    id,
-    released: Math.min(released, next - 1),
-    next,
-    damages,
-    damagedPaths,
-    ...(unfinished === undefined ? {} : { unfinished }),
-    ...(newest === undefined ? {} : { newest }),
-  };
+
+  #addSegment(first: number, salt: number, found: ScanResult, isNewest: boolean): void {
+    const path = this.#pathOf(first);
+    const reported = found.gaps.map((gap) => this.#report(path, gap, 'checksums do not match'));
+    if (reported.includes(true)) this.#damagedPaths.push(path);
+    this.#next = found.end;
+    const segment = this.#segment(first, { salt, end: found.end, extents: found.extents });
+    // An empty segment is in neither list: the next one takes its name, and must not be deleted for it.
+    if (this.#next > first) {
+      (this.#next > this.#released + 1 ? this.#segments : this.#done).push(segment);
+    }
+    if (!isNewest) return;
+    const { endOffset: offset, unfinishedBytes: bytes } = found;
+    if (bytes > 0) this.#unfinished = { path, offset, bytes, firstSequence: this.#next };
+    this.#newest = this.#damagedPaths.includes(path) ? { path } : { path, cutAt: offset };
+  }
+
+  /** The checkpoint proves that records existed which no segment has. */
+  #reportMissingEnd(next: number, last: number | undefined): void {
+    const path = this.#pathOf(last ?? this.#next);
+    const gap = lost(this.#next, next - 1, this.#newest?.cutAt);
+    if (this.#report(path, gap, 'it ends too soon') && last !== undefined) {
+      this.#damagedPaths.push(path);
+    }
+    this.#next = next;
+    const short = this.#segments.at(-1);
+    if (short !== undefined) short.end = next;
+    if (this.#unfinished !== undefined)
+      this.#unfinished = { ...this.#unfinished, firstSequence: next };
+    if (this.#newest !== undefined) this.#newest = { path: this.#newest.path };
+  }
+}
+
+function lost(firstSequence: number, lastSequence: number, offset = 0): Gap {
+  return { offset, firstSequence, lastSequence, acknowledged: true };
 }
 
 async function readHeader(file: OpenFile): Promise<SegmentHeader | undefined> {

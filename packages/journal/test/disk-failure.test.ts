@@ -62,7 +62,7 @@ test('a failed sync condemns the segment, and the records are kept in a new one'
   await next.close();
 });
 
-test('when a new segment fails too the caller is told that the outcome is unknown', async () => {
+test('when a new segment fails too, the append rejects with outcome unknown', async () => {
   const files = createMemoryFileSystem();
   const journal = await open(files);
   await journal.append(Buffer.from('before'));
@@ -180,18 +180,18 @@ test('a read that the disk does not answer rejects and can be repeated', async (
   await journal.close();
 });
 
-test('a mark that cannot be kept is told and tried again', async () => {
+test('a release mark that cannot be written is reported and written later', async () => {
   const files = createMemoryFileSystem();
   const journal = await open(files);
-  const told: string[] = [];
-  journal.on('checkpoint-failed', (error) => void told.push(error.code));
-  journal.on('checkpointed', ({ released }) => void told.push(`kept ${released}`));
+  const received: string[] = [];
+  journal.on('checkpoint-failed', (error) => void received.push(error.code));
+  journal.on('checkpointed', ({ released }) => void received.push(`kept ${released}`));
   await journal.append(Buffer.from('a'));
   await journal.release(1);
   failNext(files, 'EIO', 1, ({ kind, name }) => kind === 'write' && name === 'checkpoint');
   await clock.advance(1_000);
   await clock.advance(1_000);
-  expect(told).toEqual(['JOURNAL_WRITE_FAILED', 'kept 1']);
+  expect(received).toEqual(['JOURNAL_WRITE_FAILED', 'kept 1']);
   await journal.close();
 });
 

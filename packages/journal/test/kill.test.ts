@@ -4,15 +4,15 @@ import { openJournal } from '../src/index.ts';
 import { startOwner } from './child.ts';
 import { freshDirectory } from './directory.ts';
 
-test('what a process was told is kept survives its SIGKILL, ten times over', async () => {
+test('acknowledged records survive SIGKILL, ten times over', async () => {
   const directory = await freshDirectory();
   const random = seededRandom(7);
   const kept = new Set<number>();
   for (let round = 1; round <= 10; round += 1) {
     const child = startOwner(directory, 'append');
     await child.line(/^owner/);
-    const told = Math.floor(random() * 400);
-    for (let lines = 0; lines < told; lines += 1) await child.line(/^kept/);
+    const received = Math.floor(random() * 400);
+    for (let lines = 0; lines < received; lines += 1) await child.line(/^kept/);
     await child.kill();
     for (const line of child.lines) {
       if (line.startsWith('kept ')) kept.add(Number(line.slice('kept '.length)));

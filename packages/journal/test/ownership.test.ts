@@ -169,7 +169,7 @@ test('who still runs is told from what can be seen of the process', async () => 
   ]);
 });
 
-test('an owner that stood still and was replaced writes nothing more', async () => {
+test('a suspended owner that was replaced writes nothing more', async () => {
   const clock = createFakeClock();
   const files = createMemoryFileSystem();
   const settings = { directory: '/journal', files, clock, segmentBytes: 4_096 };
@@ -207,7 +207,7 @@ test('an owner that stood still and was replaced writes nothing more', async () 
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('an owner that stood still and was not replaced goes on', async () => {
+test('a suspended owner that was not replaced continues', async () => {
   const clock = createFakeClock();
   const files = createMemoryFileSystem();
   const journal = await openJournal({ directory: '/journal', files, clock, segmentBytes: 4_096 });

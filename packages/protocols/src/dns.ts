@@ -1,4 +1,5 @@
 /** The messages and records of DNS as bytes. */
+export { createFrameReader, frameMessage } from './dns/framing.ts';
 export {
   type DnsMessage,
   type DnsQuestion,

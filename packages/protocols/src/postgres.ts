@@ -1,4 +1,4 @@
-/** The protocol of Postgres (version 3.0) as bytes: the messages of both sides. */
+/** The Postgres protocol (version 3.0) as bytes: the messages of client and server. */
 export {
   type Column,
   type ErrorFields,
@@ -6,7 +6,7 @@ export {
   authenticationOk,
   backendKeyData,
   bindComplete,
-  cleartextPasswordWanted,
+  cleartextPasswordRequest,
   closeComplete,
   commandComplete,
   dataRow,
@@ -18,12 +18,18 @@ export {
   parseComplete,
   readyForQuery,
   rowDescription,
-} from './postgres/backend-messages.ts';
+} from './postgres/backend-writer.ts';
 export {
   type BoundValue,
   FrontendDecoder,
   type FrontendMessage,
-  MalformedMessage,
-} from './postgres/frontend-messages.ts';
-export { parse, simpleQuery, stringsOf } from './postgres/frontend-writer.ts';
-export { type PostgresMessage, createMessageReader } from './postgres/message-reader.ts';
+} from './postgres/frontend-reader.ts';
+export { parse, simpleQuery, startup, terminate } from './postgres/frontend-writer.ts';
+export { parseDataRow, parseErrorResponse } from './postgres/backend-reader.ts';
+export {
+  CANCEL_REQUEST,
+  GSS_ENCRYPTION_REQUEST,
+  HEAD_BYTES,
+  SSL_REQUEST,
+} from './postgres/message.ts';
+export { type PostgresMessage, MessageReader, stringsOf } from './postgres/message-reader.ts';

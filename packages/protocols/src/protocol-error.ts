@@ -1,12 +1,12 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** What passed was not the protocol the proxy speaks; that connection was broken. */
+/** The bytes do not follow the protocol; the connection cannot be used any longer. */
 export class ProtocolError extends HoldfastError {
   readonly code = 'PROTOCOL_VIOLATION';
 
   constructor(protocol: 'Redis' | 'Postgres', seen: string) {
     super(
-      `a fault proxy for ${protocol} read ${seen}; the connection was reset. Put createFaultProxy in front of servers that speak another protocol, or TLS`,
+      `not the ${protocol} protocol: ${seen}. Check that a ${protocol} client and server speak here, without TLS`,
       { outcome: 'unknown' },
     );
   }

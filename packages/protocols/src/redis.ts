@@ -1,4 +1,6 @@
-/** The protocol of Redis (RESP) as bytes: commands, replies and the slots of a cluster. */
-export { type RedisCommand, createCommandReader } from './redis/command-reader.ts';
-export { keySlot } from './redis/key-slot.ts';
-export { createReplyScanner } from './redis/reply-scanner.ts';
+/** The Redis protocol (RESP) as bytes: commands, replies and cluster slots. */
+export { type RedisCommand, CommandReader } from './redis/command-reader.ts';
+export { SLOT_COUNT, keySlot } from './redis/key-slot.ts';
+export { type RedisReply, decodeReply } from './redis/reply-reader.ts';
+export { ReplyScanner } from './redis/reply-scanner.ts';
+export { encodeCommand, errorReply } from './redis/writer.ts';

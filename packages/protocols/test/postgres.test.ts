@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { createMessageReader } from '@holdfast/protocols/postgres';
+import { MessageReader } from '@holdfast/protocols/postgres';
 import { cutAnywhere } from './chunks.ts';
 
 const SEED = 5;
@@ -13,21 +13,20 @@ const message = fc
     return { type, bytes };
   });
 
-test('messages are cut out of a stream wherever its packets end, and what is not wanted passes', () => {
+test('wanted messages are read whole wherever the stream is cut, and the others pass as bytes', () => {
   const wanted = new Set(['Q', 'P']);
   const cutsOf = fc.infiniteStream(fc.nat(20));
   fc.assert(
     fc.property(fc.array(message, { maxLength: 10 }), cutsOf, (list, cuts) => {
       const read: { type: string; bytes: Buffer }[] = [];
       const passed: Buffer[] = [];
-      const reader = createMessageReader({
-        maxMessageBytes: 50,
-        isWanted: (type) => wanted.has(type),
-        onMessage: (found) => void read.push(found),
-        onPassing: (bytes) => void passed.push(bytes),
-      });
-      for (const chunk of cutAnywhere(Buffer.concat(list.map(({ bytes }) => bytes)), cuts))
-        reader(chunk);
+      const reader = new MessageReader(50, (type) => wanted.has(type));
+      for (const chunk of cutAnywhere(Buffer.concat(list.map(({ bytes }) => bytes)), cuts)) {
+        for (const segment of reader.read(chunk)) {
+          if (segment.kind === 'bytes') passed.push(segment.bytes);
+          else read.push({ type: segment.type, bytes: segment.bytes });
+        }
+      }
       const isRead = ({ type, bytes }: { type: string; bytes: Buffer }): boolean =>
         wanted.has(type) && bytes.length <= 50;
       expect(read).toEqual(list.filter(isRead));

@@ -1,2 +1,2 @@
-/** BullMQ as a store of the queue. It refuses to promise what BullMQ does not: a job is added at least once. */
+/** Stores the queue's jobs in BullMQ. Gives no more guarantees than BullMQ: a job is added at least once. */
 export { createBullmqBackend } from './bullmq/backend.ts';

@@ -1,4 +1,4 @@
-/** The contracts as tests for Jest: what a queue owes its callers, and a store its queue. */
+/** The contracts as Jest tests: the guarantees of a queue to its callers, and of a backend to its queue. */
 export { type OpenBackend, honoursBackendContract } from './contract/backend.ts';
 export { type OpenQueue, honoursQueueContract } from './contract/queue.ts';
 export { createRedisBackend } from './redis/backend.ts';

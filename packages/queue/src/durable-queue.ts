@@ -1,20 +1,21 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Emitter, createEmitter, nextEvent } from '@holdfast/foundation';
-import { Backlog } from './fallback/backlog.ts';
-import type { QueueBackend } from './backend.ts';
-import { TopicConsumer } from './consumer/consumer.ts';
 import { deadLettersOf, poisonJobsOf } from './admin/dead-letters.ts';
-import { Producer } from './producer/producer.ts';
-import { type JournalFactory, diskJournals, openFallback } from './fallback/open-fallback.ts';
-import { Backpressure } from './producer/backpressure.ts';
+import { healthOf } from './admin/health.ts';
+import { inspectionOf } from './admin/inspection.ts';
+import type { ConnectionListener, QueueBackend } from './backend.ts';
+import { TopicConsumer } from './consumer/consumer.ts';
+import { createJobExecutor } from './consumer/handler.ts';
 import {
   DuplicateConsumerError,
   QueueClosedError,
   ServerUnsupportedError,
   UndrainedJobsError,
 } from './errors.ts';
-import { healthOf } from './admin/health.ts';
-import { inspectionOf } from './admin/inspection.ts';
+import { Backlog } from './fallback/backlog.ts';
+import { type JournalFactory, diskJournals, openFallback } from './fallback/open-fallback.ts';
+import type { PoisonStore } from './fallback/poison-store.ts';
+import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import {
   type ResolvedEnqueueOptions,
   type ResolvedQueueOptions,
@@ -24,13 +25,12 @@ import {
   parseNewJobs,
   parseProcessOptions,
 } from './options.ts';
-import type { Submission } from './producer/pending-job.ts';
-import { validatePayload } from './producer/schema.ts';
+import { Backpressure } from './producer/backpressure.ts';
 import { checkJobId, checkTopic, serializePayload } from './producer/payload.ts';
-import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
-import { createJobExecutor } from './consumer/handler.ts';
-import { routingOf } from './scheduling.ts';
-import { PoisonStore } from './fallback/poison-store.ts';
+import type { Submission } from './state/pending-job.ts';
+import { Producer } from './producer/producer.ts';
+import { routingOf } from './producer/scheduling.ts';
+import { validatePayload } from './producer/schema.ts';
 import type {
   Accepted,
   Acceptor,
@@ -51,7 +51,7 @@ interface Opened {
   readonly backlog: Backlog;
   readonly producer: Producer;
   readonly poison: PoisonStore;
-  readonly gate: Backpressure;
+  readonly backpressure: Backpressure;
 }
 
 /** The queue over any backend. */
@@ -59,19 +59,19 @@ export class DurableQueue implements Queue {
   readonly #backend: QueueBackend;
   readonly #options: ResolvedQueueOptions;
   readonly #journals: JournalFactory;
-  readonly #announcer: Emitter<QueueEvents> = createEmitter('holdfast:queue');
+  readonly #events: Emitter<QueueEvents> = createEmitter('holdfast:queue');
   readonly #opening: Promise<Opened>;
   /** By topic and name. */
   readonly #consumers = new Map<string, Consumer>();
-  readonly #link = { up: false, failedAttempts: 0, connects: 0 };
-  /** What the ids of this queue's jobs begin with; as no other queue's do. */
+  readonly #connection = { up: false, failedAttempts: 0, connects: 0 };
+  /** The prefix of the ids of this queue's jobs; unique to this queue. */
   readonly #idPrefix = randomBytes(12).toString('base64url');
   #lastId = 0;
   #opened: Opened | undefined;
-  /** Open for those who need not wait for the journal any more. */
-  #gate: Backpressure | undefined;
+  /** Set once the journal is open and earlier callers have submitted their jobs. */
+  #backpressure: Backpressure | undefined;
   #closed: Promise<void> | undefined;
-  readonly on: Queue['on'] = this.#announcer.on;
+  readonly on: Queue['on'] = this.#events.on;
 
   constructor(
     backend: QueueBackend,
@@ -82,11 +82,11 @@ export class DurableQueue implements Queue {
     this.#journals = journals;
     this.#options = options;
     this.#opening = this.#open();
-    // The first to hear of it, so that who enqueues from then on comes behind those who waited for it. A
-    // failure to open is told to whoever enqueues, processes or asks; nobody may have yet.
+    // Registered first: calls to `enqueue` from then on stay behind those that waited for the journal. A failure
+    // to open rejects each later call to `enqueue`, `ready` and `poisonJobs`.
     this.#opening.then(
-      ({ gate }) => {
-        this.#gate = gate;
+      ({ backpressure }) => {
+        this.#backpressure = backpressure;
       },
       () => undefined,
     );
@@ -99,19 +99,19 @@ export class DurableQueue implements Queue {
 
   get state(): Queue['state'] {
     if (this.#closed !== undefined) return 'closed';
-    return this.#opened?.producer.machine.state ?? 'opening';
+    return this.#opened?.producer.state.machine.state ?? 'opening';
   }
 
   async ready(): Promise<void> {
     const { producer } = await this.#opening;
-    const { machine } = producer;
+    const { machine } = producer.state;
     if (machine.state === 'opening') await nextEvent(this, 'state');
     const { failure } = machine;
     if (failure?.errorClass === 'unsupported') throw new ServerUnsupportedError('ready', failure);
   }
 
   enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
-    // Not `async`, and neither is what it calls: the job's own promise is the only one there is.
+    // Not `async`, and nor are the functions it calls: only the job's own promise is allocated.
     try {
       return this.#enqueue(topic, payload, options);
     } catch (error) {
@@ -121,14 +121,14 @@ export class DurableQueue implements Queue {
 
   #enqueue(topic: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     if (this.#closed !== undefined) throw new QueueClosedError('enqueue');
-    const settled = parseEnqueueOptions(options);
-    settled.signal?.throwIfAborted();
+    const resolved = parseEnqueueOptions(options);
+    resolved.signal?.throwIfAborted();
     const schema = this.#options.tuning.topics.get(topic)?.schema;
     if (schema === undefined) {
-      return this.#submit(this.#submission(topic, payload, settled), settled.signal);
+      return this.#submit(this.#submission(topic, payload, resolved), resolved.signal);
     }
-    return validatePayload(topic, schema, payload).then((fitting) =>
-      this.#submit(this.#submission(topic, fitting, settled), settled.signal),
+    return validatePayload(topic, schema, payload).then((valid) =>
+      this.#submit(this.#submission(topic, valid, resolved), resolved.signal),
     );
   }
 
@@ -143,9 +143,8 @@ export class DurableQueue implements Queue {
     const schema = this.#options.tuning.topics.get(topic)?.schema;
     const submissions: Submission[] = [];
     for (const { payload, options: own } of parseNewJobs(jobs)) {
-      const fitting =
-        schema === undefined ? payload : await validatePayload(topic, schema, payload);
-      submissions.push(this.#submission(topic, fitting, own));
+      const valid = schema === undefined ? payload : await validatePayload(topic, schema, payload);
+      submissions.push(this.#submission(topic, valid, own));
     }
     return Promise.all(submissions.map((submission) => this.#submit(submission, signal)));
   }
@@ -164,28 +163,28 @@ export class DurableQueue implements Queue {
     if (this.#closed !== undefined) throw new QueueClosedError('process');
     checkTopic('process', topic);
     checkHandler(handler);
-    const { name = randomUUID(), tuning } = parseProcessOptions(options);
+    const { name = randomUUID(), ...resolved } = parseProcessOptions(options);
     const { clock, random } = this.#options.tuning;
-    const slot = `${topic}\n${name}`;
-    if (this.#consumers.has(slot)) throw new DuplicateConsumerError(topic, name);
+    const key = `${topic}\n${name}`;
+    if (this.#consumers.has(key)) throw new DuplicateConsumerError(topic, name);
     const consumer = new TopicConsumer({
       topic,
-      perform: createJobExecutor(handler, options?.ledger),
-      tuning,
+      executeJob: createJobExecutor(handler, options?.ledger),
+      options: resolved,
       clock,
       random,
-      announcer: this.#announcer,
-      subscription: this.#backend.subscribe(topic, tuning.leaseMs),
-      onClosed: () => this.#consumers.delete(slot),
+      events: this.#events,
+      subscription: this.#backend.subscribe(topic, resolved.leaseMs),
+      onClosed: () => this.#consumers.delete(key),
     });
-    this.#consumers.set(slot, consumer);
+    this.#consumers.set(key, consumer);
     return consumer;
   }
 
   getStats(): QueueStats {
     const { producer, backlog, poison } = this.#opened ?? {};
-    const failure = producer?.machine.failure;
-    const age = producer?.oldestAgeMs;
+    const failure = producer?.state.machine.failure;
+    const age = producer?.state.oldestAgeMs;
     return {
       state: this.state,
       current: this.current,
@@ -197,14 +196,14 @@ export class DurableQueue implements Queue {
       poisoned: poison?.size ?? 0,
       pending: 0,
       shed: 0,
-      ...producer?.counts,
+      ...producer?.state.counts,
       backlog: {
         jobs: backlog?.size ?? 0,
         bytes: backlog?.bytes ?? 0,
         ...(age !== undefined && { oldestAgeMs: age }),
       },
-      dataLoss: { times: 0, jobs: 0, resent: 0, ...producer?.forgot },
-      connection: { ...this.#link },
+      dataLoss: { count: 0, jobs: 0, resent: 0, ...producer?.state.dataLoss },
+      connection: { ...this.#connection },
     };
   }
 
@@ -218,15 +217,14 @@ export class DurableQueue implements Queue {
 
   poisonJobs(topic: string): DeadLetters {
     return poisonJobsOf(checkTopic('poisonJobs', topic), async () => {
-      const { poison, gate } = await this.#opening;
-      return { poison, submit: (submission) => gate.submit(submission, undefined) };
+      const { poison, backpressure } = await this.#opening;
+      return { poison, submit: (submission) => backpressure.submit(submission, undefined) };
     });
   }
 
   health(): QueueHealth {
-    const { maxBacklogJobs, maxBacklogBytes } = this.#options.tuning;
-    const limits = { maxBacklogJobs, maxBacklogBytes };
-    return healthOf(this.getStats(), limits, this.#opened?.producer.drainEtaMs);
+    const drainEtaMs = this.#opened?.producer.state.drainEtaMs;
+    return healthOf(this.getStats(), this.#options.tuning, drainEtaMs);
   }
 
   async close(options?: { deadlineMs?: number }): Promise<void> {
@@ -239,10 +237,10 @@ export class DurableQueue implements Queue {
     return this.close();
   }
 
-  /** To the gate; while the journal is being opened, in line before it. */
+  /** Submits the job; while the journal is being opened, after it is open. */
   #submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    if (this.#gate !== undefined) return this.#gate.submit(submission, signal);
-    return this.#opening.then(({ gate }) => gate.submit(submission, signal));
+    if (this.#backpressure !== undefined) return this.#backpressure.submit(submission, signal);
+    return this.#opening.then(({ backpressure }) => backpressure.submit(submission, signal));
   }
 
   #submission(
@@ -256,7 +254,7 @@ export class DurableQueue implements Queue {
     return {
       topic: checkTopic('enqueue', topic),
       payload: serializePayload(topic, payload, maxPayloadBytes),
-      id: jobId === undefined ? this.#freshId() : checkJobId('enqueue', jobId),
+      id: jobId === undefined ? this.#newId() : checkJobId('enqueue', jobId),
       unique: jobId !== undefined,
       enqueuedAtMs,
       dueAtMs: delayMs === 0 ? 0 : enqueuedAtMs + delayMs,
@@ -264,8 +262,8 @@ export class DurableQueue implements Queue {
     };
   }
 
-  /** Two of every queue there is differ, at a fraction of what a UUID costs. */
-  #freshId(): string {
+  /** Unique across all queues, and much cheaper than a UUID. */
+  #newId(): string {
     this.#lastId += 1;
     return `${this.#idPrefix}-${this.#lastId}`;
   }
@@ -277,62 +275,56 @@ export class DurableQueue implements Queue {
   async #open(): Promise<Opened> {
     const { fallback, tuning } = this.#options;
     const { journal, poison } = await openFallback(this.#options, this.#journals);
-    // In memory it would be kept twice: the lanes retain what Redis has confirmed as well.
+    // A memory fallback retains nothing: the resend buffers hold the confirmed jobs in memory already.
     const retainMs = fallback === 'memory' ? 0 : tuning.retainMs;
     const backlog = new Backlog({
       journal,
       clock: tuning.clock,
       retainMs,
-      onShed: tuning.backpressure === 'shed-oldest' ? (jobs) => this.#tellShed(jobs) : undefined,
+      onShed: tuning.backpressure === 'shed-oldest' ? (jobs) => this.#emitShed(jobs) : undefined,
     });
     const producer = new Producer({
       ...tuning,
       backend: this.#backend,
-      announcer: this.#announcer,
+      events: this.#events,
       fallback: this.#fallback,
       backlog,
       poison,
     });
     await producer.open();
-    this.#opened = { backlog, producer, poison, gate: new Backpressure(producer, tuning) };
-    this.#openLink(producer);
+    this.#opened = { backlog, producer, poison, backpressure: new Backpressure(producer, tuning) };
+    this.#backend.open(this.#connectionListener(producer));
     return this.#opened;
   }
 
-  #tellShed({ length: jobs }: readonly unknown[]): void {
-    if (this.#opened !== undefined) this.#opened.producer.counts.shed += jobs;
-    this.#announcer.emit('shed', { jobs, atMs: this.#options.tuning.clock.now() });
+  #emitShed({ length: jobs }: readonly unknown[]): void {
+    if (this.#opened !== undefined) this.#opened.producer.state.counts.shed += jobs;
+    this.#events.emit('shed', { jobs, atMs: this.#options.tuning.clock.now() });
   }
 
-  #openLink(producer: Producer): void {
+  #connectionListener({ monitor }: Producer): ConnectionListener {
     const { clock } = this.#options.tuning;
-    this.#backend.open({
+    return {
       connected: ({ attempt }) => {
-        this.#link.up = true;
-        this.#link.connects += 1;
-        this.#announcer.emit('connected', { attempt, atMs: clock.now() });
-        producer.linkUp();
+        this.#connection.up = true;
+        this.#connection.connects += 1;
+        this.#events.emit('connected', { attempt, atMs: clock.now() });
+        monitor.connected();
       },
       attemptFailed: ({ attempt, delayMs, error }) => {
-        this.#link.failedAttempts += 1;
+        this.#connection.failedAttempts += 1;
         const { errorClass, message } = error;
-        const atMs = clock.now();
-        this.#announcer.emit('reconnecting', {
-          attempt,
-          delayMs,
-          errorClass,
-          error: message,
-          atMs,
-        });
-        producer.linkFailed(error);
+        const seen = { errorClass, error: message, atMs: clock.now() };
+        this.#events.emit('reconnecting', { attempt, delayMs, ...seen });
+        monitor.failed(error);
       },
       disconnected: ({ error }) => {
-        this.#link.up = false;
+        this.#connection.up = false;
         const { errorClass, message } = error;
-        this.#announcer.emit('disconnected', { errorClass, error: message, atMs: clock.now() });
-        producer.linkFailed(error);
+        this.#events.emit('disconnected', { errorClass, error: message, atMs: clock.now() });
+        monitor.failed(error);
       },
-    });
+    };
   }
 
   async #close(deadlineMs: number): Promise<void> {

@@ -1,7 +1,12 @@
-import { HoldfastError, type HoldfastErrorDetails, type Outcome } from '@holdfast/foundation';
+import {
+  HoldfastError,
+  type HoldfastErrorDetails,
+  type Outcome,
+  isHoldfastError,
+} from '@holdfast/foundation';
 import type { BackendFailure, ErrorClass } from './backend.ts';
 
-/** The store behind the queue failed; sorted by what can be done about it. */
+/** The store behind the queue failed. `errorClass` tells what can be done about it. */
 export class BackendError extends HoldfastError implements BackendFailure {
   readonly code = 'QUEUE_BACKEND_FAILED';
   readonly errorClass: ErrorClass;
@@ -16,35 +21,35 @@ export class BackendError extends HoldfastError implements BackendFailure {
 export class QueueClosedError extends HoldfastError {
   readonly code = 'QUEUE_CLOSED';
 
-  /** @param outcome `unknown` for a job that was on its way to Redis when the queue was closed. */
+  /** @param outcome `unknown` for a job that was in flight to Redis when the queue was closed. */
   constructor(tried: string, outcome: Outcome = 'not-applied') {
     super(`${tried}: the queue is closed; create a new one`, { outcome });
   }
 }
 
-/** The server cannot do what the queue needs, so nothing is accepted for it; the job was not. */
+/** The server lacks a feature that the queue needs, so the queue accepts nothing; the job was not accepted. */
 export class ServerUnsupportedError extends HoldfastError {
   readonly code = 'QUEUE_SERVER_UNSUPPORTED';
 
   constructor(tried: string, { message }: BackendFailure) {
-    super(`${tried}: ${message}; nothing is accepted until another server is there`, {
+    super(`${tried}: ${message}; no job is accepted until the server is replaced`, {
       outcome: 'not-applied',
     });
   }
 }
 
-/** Redis takes jobs of the topic, but not this one; it was not accepted, and does not hold others up. */
+/** Redis accepts jobs of the topic, but not this one. The job was not accepted, and does not block others. */
 export class PoisonJobError extends HoldfastError {
   readonly code = 'QUEUE_JOB_POISON';
   readonly topic: string;
   readonly id: string;
-  /** What Redis said. */
+  /** The reply of Redis. */
   readonly reason: string;
 
   constructor(topic: string, id: string, reason: string) {
     super(
-      `enqueue to ${topic}: Redis refuses job ${id} for what it is (${reason}), and takes others; change the job, ` +
-        'or what it meets in Redis',
+      `enqueue to ${topic}: Redis rejects job ${id} (${reason}), but accepts others; change the job, ` +
+        'or the key in Redis that it needs',
       { retryable: false, outcome: 'not-applied' },
     );
     this.topic = topic;
@@ -53,26 +58,26 @@ export class PoisonJobError extends HoldfastError {
   }
 }
 
-/** A handler hid the failure of a statement, so that its transaction could not be committed; it is tried again. */
+/** A handler ignored a failed statement, so its transaction could not be committed. The job is retried. */
 export class EffectRolledBackError extends HoldfastError {
   readonly code = 'QUEUE_EFFECT_ROLLED_BACK';
 
   constructor(topic: string, id: string) {
     super(
       `job ${id} of ${topic}: the transaction was rolled back, because a statement in it had failed and the ` +
-        'handler did not throw; let the failures of statements through',
+        'handler did not throw; let the errors of statements propagate',
       { retryable: true, outcome: 'not-applied' },
     );
   }
 }
 
-/** The topic has a consumer of that name in this queue; none was started. */
+/** The topic has a consumer of that name in this queue; no second one was started. */
 export class DuplicateConsumerError extends HoldfastError {
   readonly code = 'QUEUE_DUPLICATE_CONSUMER';
 
   constructor(topic: string, name: string) {
     super(
-      `process: ${topic} has a consumer named ${name} already; close it first, or name this one otherwise`,
+      `process: ${topic} has a consumer named ${name} already; close it first, or choose another name`,
     );
   }
 }
@@ -80,7 +85,7 @@ export class DuplicateConsumerError extends HoldfastError {
 /** The payload does not fit its topic's schema; nothing was accepted. */
 export class SchemaViolationError extends HoldfastError {
   readonly code = 'QUEUE_SCHEMA_VIOLATION';
-  /** What the schema said, and of which part of the payload. */
+  /** The message of each violation, and the path of the part of the payload that it concerns. */
   readonly issues: readonly { readonly message: string; readonly path: string }[];
 
   constructor(topic: string, issues: SchemaViolationError['issues']) {
@@ -94,14 +99,14 @@ export class SchemaViolationError extends HoldfastError {
   }
 }
 
-/** A bound is met, in memory or in the fallback; the job was not accepted. */
+/** A limit in memory, in the fallback or in Redis is reached; the job was not accepted. */
 export class QueueFullError extends HoldfastError {
   readonly code = 'QUEUE_FULL';
-  /** Which bound: an option's name, or `fallback` for the bounds of the journal (see `cause`). */
+  /** The option that sets the limit, or `fallback` for the limits of the journal (see `cause`). */
   readonly limit: 'maxPendingJobs' | 'maxPendingBytes' | 'maxTopics' | 'maxJobs' | 'fallback';
 
   constructor(limit: QueueFullError['limit'], seen: string, details: HoldfastErrorDetails = {}) {
-    super(`enqueue: ${seen}; call again later, or raise the bound`, {
+    super(`enqueue: ${seen}; call again later, or raise the limit`, {
       outcome: 'not-applied',
       ...details,
       retryable: true,
@@ -129,16 +134,40 @@ export class PayloadTooLargeError extends HoldfastError {
   }
 }
 
-/** The memory fallback still held jobs when the queue was closed: they are gone. */
+/** The memory fallback still held jobs when the queue was closed; these jobs are lost. */
 export class UndrainedJobsError extends HoldfastError {
   readonly code = 'QUEUE_UNDRAINED';
   readonly jobs: number;
 
   constructor(jobs: number, deadlineMs: number) {
     super(
-      `close: Redis did not take ${jobs} jobs from the memory fallback within ${deadlineMs} ms; ` +
-        'use a journal directory as fallback where they must survive',
+      `close: Redis did not accept ${jobs} jobs from the memory fallback within ${deadlineMs} ms; ` +
+        'use a journal directory as fallback for jobs that must survive',
     );
     this.jobs = jobs;
   }
+}
+
+/** An unexpected error is treated as `denied`: an operator has to look. */
+export function toBackendFailure(error: unknown): BackendFailure {
+  return error instanceof BackendError ? error : { errorClass: 'denied', message: String(error) };
+}
+
+/** Whether the job was rejected because a limit is reached, and was not sent. */
+export function isQueueFull(error: unknown): boolean {
+  return isHoldfastError(error) && error.code === 'QUEUE_FULL' && error.outcome === 'not-applied';
+}
+
+/** Whether the fallback has no room. */
+export function isJournalFull(error: unknown): error is HoldfastError {
+  return isHoldfastError(error) && error.code === 'JOURNAL_FULL';
+}
+
+/** Turns an error of the fallback into the error that `enqueue` rejects with. */
+export function toEnqueueError(error: unknown, wasSent: boolean): unknown {
+  if (!isJournalFull(error)) return error;
+  return new QueueFullError('fallback', `Redis accepts no jobs and ${error.message}`, {
+    cause: error,
+    outcome: wasSent ? 'unknown' : 'not-applied',
+  });
 }

@@ -63,8 +63,8 @@ export type {
   QueueHealth,
   QueueStats,
 } from './queue.ts';
-export type { Priority } from './scheduling.ts';
-export type { RedisConnector } from './redis/connection/connector.ts';
+export type { Priority } from './producer/scheduling.ts';
+export type { RedisConnector } from './redis/connector.ts';
 export type { RedisAddress, RedisLogin, RedisServerOptions } from './redis/server-options.ts';
 export type { StandardSchema } from './producer/schema.ts';
-export type { QueueState } from './recovery/state.ts';
+export type { QueueState } from './state/queue-state.ts';

@@ -58,7 +58,7 @@ const rows: readonly Row<QueueReading>[] = [
   counter('queue_drained_total', 'Brought over to Redis', ({ stats }) => stats.drained),
   counter('queue_shed_total', 'Given up to make room', ({ stats }) => stats.shed),
   counter('queue_resent_known_total', 'Sent again, and known', ({ stats }) => stats.alreadyApplied),
-  counter('queue_forgot_total', 'Times Redis forgot jobs', ({ stats }) => stats.dataLoss.times),
+  counter('queue_forgot_total', 'Times Redis forgot jobs', ({ stats }) => stats.dataLoss.count),
   counter('queue_connects_total', 'Connections made', ({ stats }) => stats.connection.connects),
   counter(
     'queue_connect_failures_total',

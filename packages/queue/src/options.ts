@@ -18,7 +18,7 @@ import {
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
 import type { AcknowledgeLevel, ProcessOptions } from './queue.ts';
 import { checkTopic } from './producer/payload.ts';
-import { PRIORITIES, type Priority } from './scheduling.ts';
+import { PRIORITIES, type Priority } from './producer/scheduling.ts';
 import type { StandardSchema } from './producer/schema.ts';
 import {
   type RedisServer,
@@ -116,8 +116,8 @@ export interface JournalFallbackOptions {
   durability?: 'commit' | 'batch-ms' | 'os';
 }
 
-/** A rate that no consumer is held to. */
-export const UNPACED_PER_SECOND = 1_000_000;
+/** The value of `maxPerSecond` that means no limit. */
+export const UNLIMITED_PER_SECOND = 1_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 /** Each is a stream of its own, looked at once a second by each consumer. */
@@ -135,7 +135,7 @@ export type ResolvedQueueTuning = Readonly<
   }
 >;
 
-/** A consumer's options with every default filled in. */
+/** The options of `process` with every default filled in. */
 export type ResolvedProcessOptions = Readonly<Required<Omit<ProcessOptions, 'name'>>>;
 
 type RulesOf<T> = { readonly [Key in keyof T]: OptionRule<T[Key]> };
@@ -183,7 +183,7 @@ const enqueueShape = {
 const consumerShape = {
   name: optional(string({ maxLength: 200 })),
   ledger: optional(objectWith<IdempotencyLedger<unknown>>(['once'])),
-  maxPerSecond: integer({ min: 1, max: UNPACED_PER_SECOND, default: UNPACED_PER_SECOND }),
+  maxPerSecond: integer({ min: 1, max: UNLIMITED_PER_SECOND, default: UNLIMITED_PER_SECOND }),
   concurrency: integer({ min: 1, max: 10_000, default: 10 }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   whenExhausted: oneOf(['dead-letter', 'block'], 'dead-letter'),
@@ -212,12 +212,11 @@ export function parseEnqueueOptions(given: unknown): ResolvedEnqueueOptions {
 }
 
 /** The options of `process`. @throws InvalidOptionError */
-export function parseProcessOptions(given: unknown): {
-  name: string | undefined;
-  tuning: ResolvedProcessOptions;
-} {
-  const { name, ledger: _, ...tuning } = parseOptions('process', consumerShape, given);
-  return { name, tuning };
+export function parseProcessOptions(
+  given: unknown,
+): ResolvedProcessOptions & { readonly name: string | undefined } {
+  const { ledger: _, ...resolved } = parseOptions('process', consumerShape, given);
+  return resolved;
 }
 
 /** @throws InvalidOptionError unless `handler` can be called: each job would fail on it, and be buried. */

@@ -1,18 +1,19 @@
 import type { Publication, PublishReceipt, PublishedJob, QueueBackend } from './backend.ts';
 import { BackendError } from './errors.ts';
 
-/** Takes over a job the store refuses for what it is; nothing behind it is sent before that is done. */
+/** Handles one poison job; the jobs behind it are sent after that. */
 export type OnPoison = (job: PublishedJob, reason: string) => Promise<void> | void;
 
 /**
- * Publishes jobs of one topic; those the store refuses for what they are go to `setApart`, and hold nobody up.
- * @returns what became of the others.
- * @throws BackendError; sending the same again is harmless then.
+ * Publishes jobs of one topic. Poison jobs, which the store rejects individually, go to `onPoison` and do not
+ * block the others.
+ * @returns the receipt for the other jobs.
+ * @throws BackendError; publishing the same jobs again is harmless then.
  */
 export async function publishIsolatingPoison(
   backend: QueueBackend,
   publication: Publication,
-  setApart: OnPoison,
+  onPoison: OnPoison,
 ): Promise<PublishReceipt> {
   const first = await backend.publish(publication);
   let { poison, refused, alreadyApplied } = first;
@@ -22,11 +23,11 @@ export async function publishIsolatingPoison(
   while (poison !== undefined) {
     const { sequence, reason } = poison;
     const at = left.findIndex((job) => job.sequence === sequence);
-    const [job] = left.slice(at, at + 1);
-    if (at < 0 || job === undefined) {
-      throw new BackendError('denied', `the store refused job ${sequence}, which it was not given`);
+    const job = left[at];
+    if (job === undefined) {
+      throw new BackendError('denied', `the store rejected job ${sequence}, which was not sent`);
     }
-    await setApart(job, reason);
+    await onPoison(job, reason);
     left = left.slice(at + 1);
     if (left.length === 0) break;
     const next = await backend.publish({ ...publication, jobs: left });

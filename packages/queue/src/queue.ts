@@ -1,8 +1,8 @@
 import type { Subscribe } from '@holdfast/foundation';
 import type { ErrorClass, PeekedKind, TopicCounts } from './backend.ts';
 import type { IdempotencyLedger } from './ledger/idempotency-ledger.ts';
-import type { Priority } from './scheduling.ts';
-import type { QueueState } from './recovery/state.ts';
+import type { Priority } from './producer/scheduling.ts';
+import type { QueueState } from './state/queue-state.ts';
 
 /**
  * A job queue that accepts through a Redis outage.
@@ -299,7 +299,7 @@ export interface QueueStats {
    * How often Redis came back without jobs it had acknowledged, how many sequence numbers it lost, and how
    * many jobs of these were sent again.
    */
-  readonly dataLoss: { readonly times: number; readonly jobs: number; readonly resent: number };
+  readonly dataLoss: { readonly count: number; readonly jobs: number; readonly resent: number };
   readonly connection: {
     readonly up: boolean;
     readonly failedAttempts: number;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createMemoryBackend, createQueueOn } from '@holdfast/queue';
 import { honoursBackendContract, honoursQueueContract } from '@holdfast/queue/contract';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { FakeBackend } from './fake-backend.ts';
+import { FakeBackend } from './fake/fake-backend.ts';
 import { openTestQueue } from './open-queue.ts';
 
 describe('the fake backend', () => {

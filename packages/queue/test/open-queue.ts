@@ -2,7 +2,7 @@ import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
 import { seededRandom } from '@holdfast/foundation';
 import { DurableQueue } from '../src/durable-queue.ts';
 import { type QueueOptions, parseQueueOptions } from '../src/options.ts';
-import { FakeBackend } from './fake-backend.ts';
+import { FakeBackend } from './fake/fake-backend.ts';
 
 export interface TestQueue {
   readonly queue: DurableQueue;

@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { ownerIn } from '../src/servers/redis/cluster.ts';
-import { keySlot } from '../src/servers/redis/slots.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
@@ -47,17 +46,6 @@ test('every slot has its primary, and a replica takes its place when it is kille
   } finally {
     await stage.close();
   }
-});
-
-test.each([
-  ['foo', 12_182],
-  ['123456789', 0x31c3],
-  ['{user1000}.following', keySlot('user1000')],
-  ['foo{}{bar}', keySlot('foo{}{bar}')],
-  ['foo{{bar}}zap', keySlot('{bar')],
-  ['foo{bar}{zap}', keySlot('bar')],
-])('the slot of %s is %d', (key, slot) => {
-  expect(keySlot(key)).toBe(slot);
 });
 
 test('the owner of a slot is read from CLUSTER NODES, one being imported is not its own yet', () => {

@@ -12,7 +12,6 @@ import { imageOf } from '../src/images.ts';
 import { type ReservedPort, reservePorts } from '../src/system/ports.ts';
 import { type ReadProcess, readProcFs, readPs } from '../src/system/process-table.ts';
 import { redisConf } from '../src/servers/redis/node.ts';
-import { type RedisReply, decodeReply, encodeCommand } from '../src/servers/redis/command.ts';
 import { encodeMessage, remaining } from '../src/watchdog/protocol.ts';
 
 async function reservePort(random: Random): Promise<ReservedPort> {
@@ -112,32 +111,6 @@ test('what is guarded and not released is left to the watchdog, a line cut off a
 test('the caller’s settings go before the defaults, the address of the stage before both', () => {
   const conf = redisConf({ appendonly: 'yes', maxmemory: '', port: '1' }, { port: '7000' });
   expect(conf.split('\n')).toEqual(['save ""', 'appendonly yes', 'maxmemory ""', 'port 7000', '']);
-});
-
-test('a command is sent as an array of bulk strings, lengths in bytes', () => {
-  expect(encodeCommand(['SET', 'ü'])).toBe('*2\r\n$3\r\nSET\r\n$2\r\nü\r\n');
-});
-
-const oneValue = (value: string): RedisReply => ({ kind: 'value', value });
-const listOf = (...items: RedisReply[]): RedisReply => ({ kind: 'list', items });
-
-test.each([
-  ['+PONG\r\n', { kind: 'value', value: 'PONG' }],
-  [':3\r\n', { kind: 'value', value: '3' }],
-  ['-LOADING Redis is loading\r\n', { kind: 'error', text: 'LOADING Redis is loading' }],
-  ['$-1\r\n', { kind: 'value', value: null }],
-  ['$4\r\na\r\nb\r\n', { kind: 'value', value: 'a\r\nb' }],
-  ['$4\r\na\r\nb', undefined],
-  ['*2\r\n:1\r\n*1\r\n$1\r\na\r\n', listOf(oneValue('1'), listOf(oneValue('a')))],
-  ['*-1\r\n', listOf()],
-  ['*2\r\n:1\r\n', undefined],
-  ['+PON', undefined],
-])('the answer %j is read as %j', (received, reply) => {
-  expect(decodeReply(Buffer.from(received))).toEqual(reply);
-});
-
-test('what is no answer of a Redis is refused', () => {
-  expect(() => decodeReply(Buffer.from('HTTP/1.1 400\r\n'))).toThrow('not an answer');
 });
 
 test('the frames around a container’s log are taken off', () => {

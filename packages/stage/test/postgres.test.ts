@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { postgresqlConf } from '../src/servers/postgres/node.ts';
-import { splitMessages } from '../src/servers/postgres/query.ts';
 import { openStage } from '../src/stage.ts';
 import { UNHURRIED } from './redis-contract.ts';
 import { mode, postgresRows, underPostgresContract, versionsHere } from './postgres-session.ts';
@@ -108,11 +107,4 @@ test('a setting Postgres refuses is an error that quotes it, and nothing is left
 
 test('a quote within a setting is doubled', () => {
   expect(postgresqlConf({ a: "it's", b: '' })).toBe("a = 'it''s'\nb = ''\n");
-});
-
-test('messages are taken off the wire only when they are whole', () => {
-  const wire = Buffer.from([0x5a, 0, 0, 0, 5, 0x49, 0x5a, 0, 0]);
-  const { messages, rest } = splitMessages(wire);
-  expect(messages.map(({ type, body }) => [type, body.toString()])).toEqual([['Z', 'I']]);
-  expect([...rest]).toEqual([0x5a, 0, 0]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
-import type { RedisReply } from '../src/servers/redis/command.ts';
+import type { RedisReply } from '@holdfast/protocols/redis';
 import { askIfUp, valueOf } from '../src/servers/redis/admin.ts';
 import { type StageMode, openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';

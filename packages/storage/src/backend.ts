@@ -25,7 +25,7 @@ export interface BackendFailure {
 }
 
 /** Who wrote an object; kept in its metadata, so that a write whose answer was lost is recognised. */
-export interface Mark {
+export interface WriteStamp {
   readonly operationId: string;
   /** Rises with every write of one storage; of two writes of one key the higher one is the later. */
   readonly generation: number;
@@ -49,7 +49,7 @@ export interface BodySource {
  * What must hold for a write to be made: nothing, no such object, or exactly this version of it. A store
  * that cannot check it with the write is asked beforehand, which another writer may slip through.
  */
-export type Condition = 'none' | 'absent' | { readonly version: string };
+export type WriteCondition = 'none' | 'absent' | { readonly version: string };
 
 /** How far a large upload has come; kept by the caller, so that another process can go on with it. */
 export interface UploadProgress {
@@ -65,8 +65,8 @@ export interface PutOptions {
   readonly maxAgeSeconds: number;
   /** The caller's own. */
   readonly metadata: Readonly<Record<string, string>>;
-  readonly mark: Mark;
-  readonly condition: Condition;
+  readonly stamp: WriteStamp;
+  readonly condition: WriteCondition;
   readonly signal: AbortSignal;
   readonly progress?: UploadProgress;
 }
@@ -87,12 +87,12 @@ export interface ObjectHead {
   readonly servedAtEpochMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
   /** Absent when somebody else wrote it. */
-  readonly mark?: Mark;
+  readonly stamp?: WriteStamp;
 }
 
 export interface ObjectContent {
   readonly head: ObjectHead;
-  /** Throws {@link BodyCutError} when it ends early. */
+  /** Throws {@link BodyIntegrityError} when it ends early. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -159,7 +159,7 @@ export function ok<T>(value: T): BackendResult<T> {
   return { kind: 'ok', value };
 }
 
-export function failed(
+export function fail(
   kind: FailureKind,
   message: string,
   details: { code?: string | undefined; cause?: unknown; retryAfterMs?: number | undefined } = {},
@@ -175,19 +175,19 @@ export function failed(
 }
 
 /** A call to a backend that breaks its promise and throws is one whose end nobody knows. */
-export function thrown(effect: 'read' | 'write', cause: unknown): BackendFailure {
+export function fromThrown(effect: 'read' | 'write', cause: unknown): BackendFailure {
   const kind = effect === 'read' ? 'transient' : 'unknown';
-  return failed(kind, 'the backend threw instead of answering', { cause });
+  return fail(kind, 'the backend threw instead of answering', { cause });
 }
 
 /** What the call ends in, also when it throws. */
-export async function caught<T>(
+export async function toResult<T>(
   effect: 'read' | 'write',
   call: () => Promise<BackendResult<T>>,
 ): Promise<BackendResult<T>> {
   try {
     return await call();
   } catch (cause) {
-    return thrown(effect, cause);
+    return fromThrown(effect, cause);
   }
 }

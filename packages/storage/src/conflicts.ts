@@ -18,7 +18,7 @@ export async function resolveConflict(
 }
 
 /** Where the bytes of a write that lost are kept. */
-export function besideKey(key: string, operationId: string): string {
+export function conflictCopyKey(key: string, operationId: string): string {
   return `.conflicts/${key}.${operationId}`;
 }
 

@@ -1,33 +1,33 @@
 import { type Emitter, createEmitter, integer, parseOptions } from '@holdfast/foundation';
-import { Acknowledgements } from './acknowledgements.ts';
-import { type Body, readBody } from './body.ts';
-import { besideKey, resolveConflict } from './conflicts.ts';
-import type { Channel } from './dispatch/channel.ts';
-import { diskName } from './disk-name.ts';
-import { Dispatcher } from './dispatch/dispatcher.ts';
-import { laneOf } from './dispatch/lane.ts';
+import { PrimaryWaits } from './accept/primary-waits.ts';
+import { type Body, parseBody } from './object/body.ts';
+import { conflictCopyKey, resolveConflict } from './conflicts.ts';
+import type { BackendWriter } from './replication/backend-writer.ts';
+import { safeFileName } from './files/safe-file-name.ts';
+import { Replicator } from './replication/replicator.ts';
+import { replicaOf } from './replication/key-replica.ts';
 import {
   InvalidKeyError,
   ObjectNotFoundError,
   ObjectRefusedError,
   StorageClosedError,
 } from './errors.ts';
-import { Intake, type Taken } from './intake.ts';
-import { decodeCursor, encodeCursor, withPending } from './listing.ts';
+import { WriteAcceptor, type AcceptedWrite } from './accept/accept-write.ts';
+import { decodeCursor, encodeCursor, withPending } from './read/listing.ts';
 import { type OpenedLog, openLog } from './open-storage.ts';
-import type { Operation } from './operation.ts';
+import type { Operation } from './journal/operation.ts';
 import {
   type StorageOptions,
-  type StorageTuning,
-  readListOptions,
-  readStorageOptions,
-  readUploadOptions,
-  readWriteOptions,
+  type ResolvedStorageOptions,
+  parseListOptions,
+  parseStorageOptions,
+  parseUploadOptions,
+  parseWriteOptions,
 } from './options.ts';
-import { type Fence, Fences } from './read/fences.ts';
+import { type ReadEpoch, ReadEpochs } from './read/stale-reads.ts';
 import { LocalCopies } from './read/local-copies.ts';
 import { Reader } from './read/reader.ts';
-import { healthOf, pendingOf, statsOf } from './reports.ts';
+import { healthOf, pendingOf, statsOf } from './stats.ts';
 import type {
   CallOptions,
   Conflict,
@@ -51,13 +51,13 @@ import type {
  * @throws InvalidOptionError naming field, value and permitted range.
  */
 export function createStorage(options: StorageOptions): Storage {
-  return new DurableStorage(readStorageOptions(options));
+  return new DurableStorage(parseStorageOptions(options));
 }
 
 /** Everything that stands once the journal is open. */
 interface Opened extends OpenedLog {
-  readonly intake: Intake;
-  readonly dispatcher: Dispatcher;
+  readonly intake: WriteAcceptor;
+  readonly dispatcher: Replicator;
   readonly reader: Reader;
   readonly local: LocalCopies | undefined;
 }
@@ -66,19 +66,19 @@ const deadlineShape = { deadlineMs: integer({ min: 0, max: 86_400_000, default: 
 const NEVER = new AbortController().signal;
 
 class DurableStorage implements Storage {
-  readonly #tuning: StorageTuning;
+  readonly #tuning: ResolvedStorageOptions;
   readonly #announcer: Emitter<StorageEvents> = createEmitter('holdfast:storage');
-  readonly #acknowledgements: Acknowledgements;
+  readonly #acknowledgements: PrimaryWaits;
   readonly #opening: Promise<Opened>;
   readonly #counts = { accepted: 0, acceptedBytes: 0, conflicts: 0, repairs: 0, refused: 0 };
-  readonly #fences = new Fences();
+  readonly #fences = new ReadEpochs();
   #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Storage['on'] = this.#announcer.on;
 
-  constructor(tuning: StorageTuning) {
+  constructor(tuning: ResolvedStorageOptions) {
     this.#tuning = tuning;
-    this.#acknowledgements = new Acknowledgements(tuning.clock);
+    this.#acknowledgements = new PrimaryWaits(tuning.clock);
     this.#announcer.on('refused', () => void (this.#counts.refused += 1));
     this.#opening = this.#open();
     // A failure to open is told to whoever calls; nobody may have yet.
@@ -90,10 +90,10 @@ class DurableStorage implements Storage {
   }
 
   async upload(path: string, body: Body, options?: UploadOptions): Promise<Stored> {
-    const settled = readUploadOptions(options);
+    const settled = parseUploadOptions(options);
     const { signal, acknowledgeWithinMs } = settled;
     this.#check('upload', path, signal);
-    const readable = readBody(path, body);
+    const readable = parseBody(path, body);
     const { intake } = this.#opened ?? (await this.#opening);
     const operation = await intake.put(path, readable, settled, signal, (taken) =>
       this.#accept(taken),
@@ -102,7 +102,7 @@ class DurableStorage implements Storage {
   }
 
   async remove(path: string, options?: WriteOptions): Promise<Stored> {
-    const { signal, acknowledgeWithinMs } = readWriteOptions('remove', options);
+    const { signal, acknowledgeWithinMs } = parseWriteOptions('remove', options);
     this.#check('remove', path, signal);
     const { intake } = await this.#opening;
     const operation = await intake.remove(path, signal, (taken) => this.#accept(taken));
@@ -110,21 +110,21 @@ class DurableStorage implements Storage {
   }
 
   async download(path: string, options?: CallOptions): Promise<Download> {
-    const { signal = NEVER } = readWriteOptions('download', options);
+    const { signal = NEVER } = parseWriteOptions('download', options);
     this.#check('download', path, signal);
     const { reader } = await this.#opening;
     return reader.download(path, signal);
   }
 
   async exists(path: string, options?: CallOptions): Promise<boolean> {
-    const { signal = NEVER } = readWriteOptions('exists', options);
+    const { signal = NEVER } = parseWriteOptions('exists', options);
     this.#check('exists', path, signal);
     const { reader } = await this.#opening;
     return (await reader.describe('exists', path, signal)) !== undefined;
   }
 
   async info(path: string, options?: CallOptions): Promise<ObjectInfo> {
-    const { signal = NEVER } = readWriteOptions('info', options);
+    const { signal = NEVER } = parseWriteOptions('info', options);
     this.#check('info', path, signal);
     const { reader } = await this.#opening;
     const info = await reader.describe('info', path, signal);
@@ -133,7 +133,7 @@ class DurableStorage implements Storage {
   }
 
   async list(prefix: string, options?: ListCallOptions): Promise<Listing> {
-    const { signal = NEVER, limit, cursor } = readListOptions(options);
+    const { signal = NEVER, limit, cursor } = parseListOptions(options);
     if (this.#closed !== undefined) throw new StorageClosedError('list');
     signal.throwIfAborted();
     const { reader, dispatcher } = await this.#opening;
@@ -142,13 +142,14 @@ class DurableStorage implements Storage {
     const { value: page, from } = await reader.first(tried, goOn?.from, signal, (backend) =>
       backend.list(prefix, { signal, limit, ...(goOn !== undefined && { cursor: goOn.cursor }) }),
     );
-    const channel = dispatcher.channels.find(({ backend }) => backend.name === from);
+    const channel = dispatcher.writers.find(({ backend }) => backend.name === from);
     const objects = withPending(
       page,
       { prefix, after: goOn?.after },
-      dispatcher.chains.values(),
+      dispatcher.pendingKeys.values(),
       (chain) =>
-        channel !== undefined && laneOf(chain, channel).settledGeneration < chain.newest.generation,
+        channel !== undefined &&
+        replicaOf(chain, channel).settledGeneration < chain.newest.generation,
     );
     const last = page.objects.at(-1);
     if (page.cursor === undefined || last === undefined) return { objects, from };
@@ -219,7 +220,7 @@ class DurableStorage implements Storage {
     await local?.open().catch((error: unknown) => {
       process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);
     });
-    const dispatcher = new Dispatcher({
+    const dispatcher = new Replicator({
       ...tuning,
       ...tuning.circuitBreaker,
       retryInitialDelayMs: tuning.retry.initialDelayMs,
@@ -229,13 +230,13 @@ class DurableStorage implements Storage {
       announcer: this.#announcer,
       resolve: (conflict) => this.#resolve(conflict, local),
       keepBeside: (operation) => this.#keepBeside(operation),
-      dropped: ({ size }) => budget.give(size),
-      moved: ({ newest }, lane, { place }) => {
-        if (place === 0) this.#acknowledgements.moved(lane, newest);
+      dropped: ({ size }) => budget.release(size),
+      moved: ({ newest }, lane, { index }) => {
+        if (index === 0) this.#acknowledgements.notify(lane, newest);
       },
       changed: (channel) => this.#changed(channel),
     });
-    const intake = new Intake({
+    const intake = new WriteAcceptor({
       ...opened,
       clock,
       inlineBytes: tuning.inlineBytes,
@@ -244,15 +245,15 @@ class DurableStorage implements Storage {
     });
     const reader = new Reader({
       ...tuning,
-      channels: dispatcher.channels,
-      chainOf: (key) => dispatcher.chains.get(key),
+      channels: dispatcher.writers,
+      chainOf: (key) => dispatcher.pendingKeys.get(key),
       log,
       local,
       fences: this.#fences,
       repair: (backend, good, bytes, fence) => void this.#repair(backend, good, bytes, fence),
     });
     this.#opened = { ...opened, intake, dispatcher, reader, local };
-    for (const remains of recovered.remains) dispatcher.adopt(remains);
+    for (const remains of recovered.unfinished) dispatcher.adopt(remains);
     return this.#opened;
   }
 
@@ -268,11 +269,11 @@ class DurableStorage implements Storage {
     }
   }
 
-  #accept({ operation, bytes }: Taken, isRepair = false): void {
+  #accept({ operation, bytes }: AcceptedWrite, isRepair = false): void {
     const { dispatcher, local } = this.#opened ?? {};
     this.#counts.accepted += 1;
     this.#counts.acceptedBytes += operation.size;
-    this.#fences.overtake(operation.key);
+    this.#fences.invalidate(operation.key);
     dispatcher?.accept(operation, isRepair);
     const { key, sha256, contentType, metadata } = operation;
     if (operation.kind === 'remove') local?.forget(key);
@@ -285,14 +286,14 @@ class DurableStorage implements Storage {
     signal?: AbortSignal,
   ): Promise<Stored> {
     const { dispatcher } = this.#opened ?? (await this.#opening);
-    const [primary] = dispatcher.channels;
+    const [primary] = dispatcher.writers;
     const isSettled = (): boolean => {
-      const chain = dispatcher.chains.get(operation.key);
+      const chain = dispatcher.pendingKeys.get(operation.key);
       if (chain === undefined || primary === undefined) return true;
-      return laneOf(chain, primary).settledGeneration >= operation.generation;
+      return replicaOf(chain, primary).settledGeneration >= operation.generation;
     };
     const { key: path, id: operationId } = operation;
-    if (!isSettled() && withinMs > 0 && primary?.flows(operation) === true) {
+    if (!isSettled() && withinMs > 0 && primary?.isUpFor(operation) === true) {
       const known = await this.#acknowledgements.wait(operation, withinMs, signal);
       if (known.kind === 'refused') {
         dispatcher.withdraw(operation);
@@ -300,14 +301,13 @@ class DurableStorage implements Storage {
       }
     }
     if (isSettled()) return { path, stored: 'primary', fallback: false, operationId };
-    const isAlone = dispatcher.channels.every(
-      ({ state }) => state === 'down' || state === 'denied',
-    );
+    const isAlone = dispatcher.writers.every(({ state }) => state === 'down' || state === 'denied');
     return { path, stored: isAlone ? 'local' : 'queued', fallback: true, operationId };
   }
 
-  #changed({ place, state }: Channel): void {
-    if (place === 0 && (state === 'down' || state === 'denied')) this.#acknowledgements.giveUp();
+  #changed({ index, state }: BackendWriter): void {
+    if (index === 0 && (state === 'down' || state === 'denied'))
+      this.#acknowledgements.releaseAll();
   }
 
   async #resolve(conflict: Conflict, local: LocalCopies | undefined): Promise<ConflictResolution> {
@@ -326,22 +326,27 @@ class DurableStorage implements Storage {
     const { key, id, contentType, maxAgeSeconds, metadata } = operation;
     const body = { open: async () => (await log.body(operation)).open() };
     const description = { contentType, maxAgeSeconds, metadata };
-    const accepted = (taken: Taken): void => this.#accept(taken);
-    const beside = besideKey(key, id);
+    const accepted = (taken: AcceptedWrite): void => this.#accept(taken);
+    const beside = conflictCopyKey(key, id);
     const fits = this.#tuning.backends.every((one) => one.refuseKey(beside) === undefined);
-    const kept = fits ? beside : besideKey(diskName('', key), id);
+    const kept = fits ? beside : conflictCopyKey(safeFileName('', key), id);
     await intake.put(kept, body, description, undefined, accepted);
   }
 
   /** Gives way to whatever is accepted since the bytes were read. */
-  async #repair(backend: string, good: Download, bytes: Uint8Array, read: Fence): Promise<void> {
+  async #repair(
+    backend: string,
+    good: Download,
+    bytes: Uint8Array,
+    read: ReadEpoch,
+  ): Promise<void> {
     if (read.signal.aborted) return;
     const { path, contentType, metadata } = good;
     // The one of the read ends with the read.
     const fence = this.#fences.begin(path);
-    const { maxAgeSeconds } = readUploadOptions({});
+    const { maxAgeSeconds } = parseUploadOptions({});
     const description = { contentType, maxAgeSeconds, metadata };
-    const accepted = (taken: Taken): void => {
+    const accepted = (taken: AcceptedWrite): void => {
       this.#accept(taken, true);
       this.#counts.repairs += 1;
       this.#announcer.emit('repair', { backend, path, atMs: this.#tuning.clock.now() });
@@ -365,7 +370,7 @@ class DurableStorage implements Storage {
     const timer = this.#tuning.clock.schedule(deadlineMs, () =>
       giveUp.abort(new StorageClosedError('close')),
     );
-    this.#acknowledgements.giveUp();
+    this.#acknowledgements.releaseAll();
     await opened.dispatcher.close(giveUp.signal);
     timer.cancel();
     await opened.local?.close();

@@ -110,8 +110,8 @@ export class ObjectRefusedError extends HoldfastError {
 }
 
 /** The body of an answer ended early or was not what was stored. */
-export class BodyCutError extends HoldfastError {
-  readonly code = 'STORAGE_BODY_CUT';
+export class BodyIntegrityError extends HoldfastError {
+  readonly code = 'STORAGE_BODY_INTEGRITY';
 
   constructor(key: string, seen: string, cause?: unknown) {
     super(`download of ${shown(key)}: ${seen}; read it again`, { retryable: true, cause });

@@ -3,10 +3,10 @@ export type {
   BackendFailure,
   BackendResult,
   BodySource,
-  Condition,
+  WriteCondition,
   FailureKind,
   ListedObject,
-  Mark,
+  WriteStamp,
   ObjectContent,
   ObjectHead,
   PutOptions,
@@ -14,14 +14,14 @@ export type {
   StorageBackend,
   UploadProgress,
 } from './backend.ts';
-export { type DiskBackendOptions, diskBackend } from './backends/disk.ts';
+export { type DiskBackendOptions, diskBackend } from './backends/disk/backend.ts';
 export { type S3BackendOptions, s3Backend } from './backends/s3/backend.ts';
 export { supabaseBackend } from './backends/supabase/backend.ts';
-export type { SupabaseBackendOptions, SupabaseTuning } from './backends/supabase/options.ts';
-export type { Body } from './body.ts';
+export type { SupabaseBackendOptions, SupabaseBucketOptions } from './backends/supabase/options.ts';
+export type { Body } from './object/body.ts';
 export { createStorage } from './create-storage.ts';
 export {
-  BodyCutError,
+  BodyIntegrityError,
   BodyNotRepeatableError,
   InvalidBodyError,
   InvalidKeyError,
@@ -32,21 +32,21 @@ export {
   StorageUnavailableError,
 } from './errors.ts';
 export type {
-  FacadeDestination,
-  FacadeInfo,
-  FacadeUploadOptions,
-  FacadeUploaded,
+  BucketCopyOptions,
+  BucketObjectInfo,
+  BucketUploadOptions,
+  BucketUploaded,
   StorageBucket,
-  UrlMaker,
-} from './facade/bucket.ts';
-export { type StorageClientOptions, storageClient } from './facade/client.ts';
-export type { FacadeEntry, FacadeListOptions } from './facade/folders.ts';
+  BucketUrls,
+} from './supabase-compat/bucket.ts';
+export { type StorageClientOptions, storageClient } from './supabase-compat/client.ts';
+export type { BucketEntry, BucketListOptions } from './supabase-compat/folders.ts';
 export {
-  type FacadeError,
-  FacadeNotOfferedError,
-  type FacadeResult,
+  type BucketError,
+  NotSupportedError,
+  type BucketResult,
   ObjectExistsError,
-} from './facade/result.ts';
+} from './supabase-compat/result.ts';
 export type {
   ConflictPolicy,
   LocalOptions,

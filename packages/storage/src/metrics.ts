@@ -117,7 +117,7 @@ const backendRows: readonly Row<BackendStats>[] = [
   backend.counter(
     'storage_backend_folded_total',
     'Writes overtaken before they were sent',
-    ({ folded }) => folded,
+    ({ superseded }) => superseded,
   ),
   backend.counter('storage_backend_failures_total', 'Calls that failed', ({ failures }) =>
     Object.values(failures).reduce((sum, one) => sum + one, 0),

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { type FileSystem, type Journal, openJournal } from '@holdfast/journal';
-import { Blobs } from './log/blobs.ts';
-import { Budget } from './log/budget.ts';
-import { OperationLog } from './log/operation-log.ts';
-import { type Recovered, recover } from './log/recover.ts';
-import type { StorageTuning } from './options.ts';
+import { Blobs } from './journal/blobs.ts';
+import { Budget } from './accept/budget.ts';
+import { OperationLog } from './journal/operation-log.ts';
+import { type Recovered, recover } from './journal/recover.ts';
+import type { ResolvedStorageOptions } from './options.ts';
 
 /** What stands on the disk, opened. */
 export interface OpenedLog {
@@ -26,7 +26,7 @@ const MAX_PENDING_BYTES = 256 * MIB;
  * Opens the journal and the bodies beside it: `<directory>/log` and `<directory>/bodies`.
  * @throws the journal's own errors
  */
-export async function openLog(tuning: StorageTuning): Promise<OpenedLog> {
+export async function openLog(tuning: ResolvedStorageOptions): Promise<OpenedLog> {
   const { files, clock, backends } = tuning;
   const { directory, durability, maxBytes, maxPending, segmentBytes } = tuning.journal;
   await makeDirectory(files, directory);

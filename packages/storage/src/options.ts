@@ -16,7 +16,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import type { StorageBackend } from './backend.ts';
-import { isMarkName } from './mark.ts';
+import { isStampName } from './object/write-stamp.ts';
 import type {
   Conflict,
   ConflictResolution,
@@ -184,7 +184,7 @@ const shape = {
 };
 
 /** The options with every default filled in. */
-export type StorageTuning = Readonly<
+export type ResolvedStorageOptions = Readonly<
   Required<Omit<StorageOptions, 'local' | 'journal' | 'circuitBreaker' | 'retry'>> & {
     journal: Readonly<Required<StorageJournalOptions>>;
     local: Readonly<Required<LocalOptions>> | undefined;
@@ -194,19 +194,19 @@ export type StorageTuning = Readonly<
 >;
 
 /** @throws InvalidOptionError */
-export function readStorageOptions(options: StorageOptions): StorageTuning {
-  const settled = parseOptions(OWNER, shape, options);
-  const { initialDelayMs, maxDelayMs } = settled.retry;
+export function parseStorageOptions(options: StorageOptions): ResolvedStorageOptions {
+  const resolved = parseOptions(OWNER, shape, options);
+  const { initialDelayMs, maxDelayMs } = resolved.retry;
   if (initialDelayMs > maxDelayMs) {
     const permitted = `at most maxDelayMs, ${maxDelayMs}`;
     throw new InvalidOptionError(OWNER, 'retry.initialDelayMs', initialDelayMs, permitted);
   }
-  const { openDurationMs, maxOpenDurationMs } = settled.circuitBreaker;
+  const { openDurationMs, maxOpenDurationMs } = resolved.circuitBreaker;
   if (openDurationMs > maxOpenDurationMs) {
     const permitted = `at most maxOpenDurationMs, ${maxOpenDurationMs}`;
     throw new InvalidOptionError(OWNER, 'circuitBreaker.openDurationMs', openDurationMs, permitted);
   }
-  return settled;
+  return resolved;
 }
 
 const signal = optional(objectWith<AbortSignal>(['aborted', 'addEventListener']));
@@ -229,38 +229,38 @@ const uploadShape = {
   metadata,
 };
 
-type Settled<Options, Optional extends keyof Options> = Readonly<
+type Resolved<Options, Optional extends keyof Options> = Readonly<
   Required<Omit<Options, Optional>> & { [Key in Optional]: Options[Key] | undefined }
 >;
-export type UploadSettings = Settled<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
+export type ResolvedUploadOptions = Resolved<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
 
-const plainUpload: UploadSettings = parseOptions('upload', uploadShape, undefined);
+const plainUpload: ResolvedUploadOptions = parseOptions('upload', uploadShape, undefined);
 const plainWrite = parseOptions('remove', { signal, acknowledgeWithinMs }, undefined);
 
 /** @throws InvalidOptionError */
-export function readUploadOptions(options: UploadOptions | undefined): UploadSettings {
+export function parseUploadOptions(options: UploadOptions | undefined): ResolvedUploadOptions {
   if (options === undefined) return plainUpload;
-  const settled = parseOptions('upload', uploadShape, options);
+  const resolved = parseOptions('upload', uploadShape, options);
   // In a header it would end the line.
-  if (/[^\u0020-\u007e]/.test(settled.contentType)) {
-    throw new InvalidOptionError('upload', 'contentType', settled.contentType, 'printable ASCII');
+  if (/[^\u0020-\u007e]/.test(resolved.contentType)) {
+    throw new InvalidOptionError('upload', 'contentType', resolved.contentType, 'printable ASCII');
   }
-  return settled;
+  return resolved;
 }
 
 /** @throws InvalidOptionError */
-export function readWriteOptions(
+export function parseWriteOptions(
   owner: string,
   options: WriteOptions | undefined,
-): Settled<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
+): Resolved<WriteOptions, 'signal' | 'acknowledgeWithinMs'> {
   if (options === undefined) return plainWrite;
   return parseOptions(owner, { signal, acknowledgeWithinMs }, options);
 }
 
 /** @throws InvalidOptionError */
-export function readListOptions(
+export function parseListOptions(
   options: ListCallOptions | undefined,
-): Settled<ListCallOptions, 'signal' | 'cursor'> {
+): Resolved<ListCallOptions, 'signal' | 'cursor'> {
   const limit = integer({ min: 1, max: 1_000, default: 100 });
   const cursor = optional(string({ maxLength: 10_000 }));
   return parseOptions('list', { signal, limit, cursor }, options);
@@ -286,7 +286,7 @@ function isMetadata(value: unknown): value is Readonly<Record<string, string>> {
     pairs.every(
       ([name, held]) =>
         /^[a-z\d-]{1,100}$/.test(name) &&
-        !isMarkName(name) &&
+        !isStampName(name) &&
         typeof held === 'string' &&
         /^[\u0020-\u007e]*$/.test(held),
     )

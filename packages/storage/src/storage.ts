@@ -1,6 +1,6 @@
 import type { Subscribe } from '@holdfast/foundation';
 import type { BackendFailure, ListedObject } from './backend.ts';
-import type { Body } from './body.ts';
+import type { Body } from './object/body.ts';
 
 /**
  * Objects that are accepted through an outage of every server they are kept on.
@@ -118,7 +118,7 @@ export interface Download {
   readonly size: number;
   readonly contentType: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Read once. Throws BodyCutError when it ends early or is not what was stored. */
+  /** Read once. Throws BodyIntegrityError when it ends early or is not what was stored. */
   readonly body: AsyncIterable<Uint8Array>;
   /** The whole body; instead of `body`. */
   bytes(): Promise<Uint8Array>;
@@ -164,7 +164,7 @@ export interface BackendStats {
   /** Writes found already applied, so that no bytes were sent again. */
   readonly alreadyApplied: number;
   /** Writes overtaken by a later one of their key before they were sent. */
-  readonly folded: number;
+  readonly superseded: number;
   /** How often a call ended so. */
   readonly failures: Readonly<Record<BackendFailure['kind'], number>>;
 }

@@ -6,7 +6,7 @@ import { createStorage } from '../src/create-storage.ts';
 import { createMemoryFileSystem } from '@holdfast/journal/testing';
 import { freshDirectory } from './directory.ts';
 import { AWAY, openTestStorage, textAt } from './open-storage.ts';
-import { failed } from '../src/backend.ts';
+import { fail } from '../src/backend.ts';
 
 test('a body of no known kind, and a stream that can be read once only, are refused', async () => {
   const { storage, primary } = await openTestStorage();
@@ -162,9 +162,7 @@ test('a full disk refuses, and keeps what was accepted', async () => {
 test('what a backend refuses for good is told, kept, and dropped on demand', async () => {
   const { storage, clock, primary } = await openTestStorage();
   primary.intercept = ({ kind, key }) =>
-    kind === 'put' && key === 'bad'
-      ? { before: failed('invalid', '413 EntityTooLarge') }
-      : undefined;
+    kind === 'put' && key === 'bad' ? { before: fail('invalid', '413 EntityTooLarge') } : undefined;
   await expect(clock.settle(storage.upload('bad', 'x'))).rejects.toMatchObject({
     code: 'STORAGE_REFUSED',
   });
@@ -184,7 +182,7 @@ test('what a backend refuses for good is told, kept, and dropped on demand', asy
 test('what the primary refuses at once goes to no backend that did not have it yet', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage();
   primary.intercept = ({ kind }) =>
-    kind === 'put' ? { before: failed('invalid', '413 EntityTooLarge') } : undefined;
+    kind === 'put' ? { before: fail('invalid', '413 EntityTooLarge') } : undefined;
   mirror.intercept = () => ({ before: AWAY });
   await expect(clock.settle(storage.upload('k', 'x'))).rejects.toMatchObject({
     code: 'STORAGE_REFUSED',

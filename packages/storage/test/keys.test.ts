@@ -3,13 +3,13 @@ import { expect, test } from '@jest/globals';
 import { assert, property, string } from 'fast-check';
 import { seededRandom } from '@holdfast/foundation';
 import type { PutOptions } from '../src/backend.ts';
-import { diskBackend } from '../src/backends/disk.ts';
+import { diskBackend } from '../src/backends/disk/backend.ts';
 import { supabaseBackend } from '../src/backends/supabase/backend.ts';
-import { bytesSource } from '../src/body.ts';
-import { diskName } from '../src/disk-name.ts';
-import { anyKeys, keyPath, refuseKey, supabaseKeys } from '../src/key.ts';
+import { bytesSource } from '../src/object/body.ts';
+import { safeFileName } from '../src/files/safe-file-name.ts';
+import { anyKeys, keyPath, refuseKey, supabaseKeys } from '../src/object/key.ts';
 import { freshDirectory } from './directory.ts';
-import { openS3, openSupabase } from './servers.ts';
+import { openS3, openSupabase } from './backends/servers.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 100_000);
 const SEED = 20_261_122;
@@ -89,7 +89,7 @@ function putOptions(key: string): PutOptions {
     metadata: {},
     condition: 'none',
     signal: new AbortController().signal,
-    mark: {
+    stamp: {
       operationId: randomUUID(),
       generation: 1,
       sha256: createHash('sha256').update(key).digest('hex'),
@@ -142,11 +142,11 @@ test('a refusal says what a key has to be', () => {
 
 test('keys that differ only in case or in the bucket have different files', () => {
   const names = [
-    diskName('b', 'K'),
-    diskName('b', 'k'),
-    diskName('B', 'k'),
-    diskName('b', 'k/below'),
-    diskName('bk', ''),
+    safeFileName('b', 'K'),
+    safeFileName('b', 'k'),
+    safeFileName('B', 'k'),
+    safeFileName('b', 'k/below'),
+    safeFileName('bk', ''),
   ];
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) expect(name).toMatch(/^[\da-f]{64}$/);

@@ -7,7 +7,7 @@ import type { FaultHook, ServerFault } from '@holdfast/stage';
 import { createStorage } from '../src/create-storage.ts';
 import type { StorageBackend } from '../src/backend.ts';
 import type { Storage } from '../src/storage.ts';
-import { openS3, openSupabase } from './servers.ts';
+import { openS3, openSupabase } from './backends/servers.ts';
 
 const MIB = 1_048_576;
 const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 17 * MIB + 1_234);

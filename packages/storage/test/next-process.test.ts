@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { seededRandom } from '@holdfast/foundation';
-import type { Mark } from '../src/backend.ts';
+import type { WriteStamp } from '../src/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';
 
@@ -13,7 +13,7 @@ test('a body on this machine that was damaged since is never sent, and said to b
   const blob = files.names().find((name) => name.endsWith('.blob')) ?? '';
   files.content(blob).write('WHAT');
   await expect((await storage.download('k')).bytes()).rejects.toMatchObject({
-    code: 'STORAGE_BODY_CUT',
+    code: 'STORAGE_BODY_INTEGRITY',
   });
   first.primary.intercept = first.mirror.intercept = () => undefined;
   await clock.settle(storage.flush({ deadlineMs: 600_000 }));
@@ -28,10 +28,10 @@ test('a write that an earlier process sent, and that lands late, does not outliv
     journal: { directory: '/storage', segmentBytes: 2_048 },
   };
   const first = await openTestStorage(options);
-  let delayed: Mark | undefined;
-  first.primary.intercept = ({ kind, mark }) => {
+  let delayed: WriteStamp | undefined;
+  first.primary.intercept = ({ kind, stamp }) => {
     if (kind !== 'put' || delayed !== undefined) return undefined;
-    delayed = mark;
+    delayed = stamp;
     return { before: LOST };
   };
   await first.storage.upload('k', 'old');
@@ -49,7 +49,7 @@ test('a write that an earlier process sent, and that lands late, does not outliv
   const { storage, clock } = await openTestStorage(options, { clock: first.clock, files, primary });
   await clock.advance(3_000);
   if (delayed === undefined) throw new Error('nothing was sent');
-  primary.apply('k', Buffer.from('old'), { mark: delayed });
+  primary.apply('k', Buffer.from('old'), { stamp: delayed });
   expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
   await clock.advance(30_000);
   expect(textAt(primary, 'k')).toBe('new');

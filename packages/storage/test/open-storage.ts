@@ -1,7 +1,7 @@
 import { seededRandom } from '@holdfast/foundation';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { type MemoryFileSystem, createMemoryFileSystem } from '@holdfast/journal/testing';
-import { type BackendFailure, failed } from '../src/backend.ts';
+import { type BackendFailure, fail } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';
 import { createStorage } from '../src/create-storage.ts';
 import type { StorageOptions } from '../src/options.ts';
@@ -17,9 +17,9 @@ export interface TestStorage {
   restart(): Promise<TestStorage>;
 }
 
-export const AWAY: BackendFailure = failed('transient', 'ECONNREFUSED');
-export const LOST: BackendFailure = failed('unknown', 'ECONNRESET');
-export const DENIED: BackendFailure = failed('denied', 'HTTP 403 AccessDenied');
+export const AWAY: BackendFailure = fail('transient', 'ECONNREFUSED');
+export const LOST: BackendFailure = fail('unknown', 'ECONNRESET');
+export const DENIED: BackendFailure = fail('denied', 'HTTP 403 AccessDenied');
 
 /** A storage on two servers in memory, a file system in memory and a fake clock. */
 export async function openTestStorage(

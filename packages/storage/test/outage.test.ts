@@ -124,9 +124,10 @@ test('a write whose answer was lost is recognised, and its bytes are not sent ag
 test('a write that lands late does not outlive its successor', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   let delayed: (() => void) | undefined;
-  primary.intercept = ({ kind, key, mark }) => {
+  primary.intercept = ({ kind, key, stamp }) => {
     if (kind !== 'put' || delayed !== undefined) return undefined;
-    delayed = () => primary.apply(key, Buffer.from('old'), { ...(mark !== undefined && { mark }) });
+    delayed = () =>
+      primary.apply(key, Buffer.from('old'), { ...(stamp !== undefined && { stamp }) });
     return { before: LOST };
   };
   await storage.upload('k', 'old');
@@ -144,9 +145,10 @@ test('a write that lands late does not outlive its successor', async () => {
 test('a write seen on the server may be its second attempt: the first one is still waited for', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   let delayed: (() => void) | undefined;
-  primary.intercept = ({ kind, key, mark }) => {
+  primary.intercept = ({ kind, key, stamp }) => {
     if (kind !== 'put' || delayed !== undefined) return undefined;
-    delayed = () => primary.apply(key, Buffer.from('old'), { ...(mark !== undefined && { mark }) });
+    delayed = () =>
+      primary.apply(key, Buffer.from('old'), { ...(stamp !== undefined && { stamp }) });
     return { before: LOST };
   };
   await storage.upload('k', 'old');
@@ -179,12 +181,12 @@ async function succeedAfterDoubt(before: 'nothing' | 'a removal in doubt') {
 
 test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
   const { storage, clock, primary } = await succeedAfterDoubt('a removal in doubt');
-  const mark = primary.objects.get('k')?.head.mark;
-  if (mark === undefined) throw new Error('nothing was stored');
-  const { generation, operationId, sha256 } = mark;
+  const stamp = primary.objects.get('k')?.head.stamp;
+  if (stamp === undefined) throw new Error('nothing was stored');
+  const { generation, operationId, sha256 } = stamp;
   const seen = nextEvent(storage, 'late-write');
   const earlier = { operationId: `${operationId}0`, generation: generation - 1, sha256 };
-  primary.apply('k', Buffer.from('old'), { mark: earlier });
+  primary.apply('k', Buffer.from('old'), { stamp: earlier });
   await clock.advance(20_000);
   expect(await seen).toMatchObject({ backend: 'primary', path: 'k' });
   expect(await clock.settle(storage.flush({ deadlineMs: 600_000 }))).toBe(0);
@@ -261,10 +263,10 @@ test('a later process writes later generations, also when the journal has forgot
     await first.clock.settle(first.storage.upload('k', 'x'));
   await first.clock.settle(first.storage.flush({ deadlineMs: 60_000 }));
   await first.clock.advance(5_000);
-  const before = first.primary.objects.get('k')?.head.mark?.generation ?? Infinity;
+  const before = first.primary.objects.get('k')?.head.stamp?.generation ?? Infinity;
   const second = await first.restart();
   await second.clock.settle(second.storage.upload('k', 'y'));
-  expect(second.primary.objects.get('k')?.head.mark?.generation).toBeGreaterThan(before);
+  expect(second.primary.objects.get('k')?.head.stamp?.generation).toBeGreaterThan(before);
   await second.storage.close();
 });
 

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from '@jest/globals';
 import type { StorageBackend } from '../src/backend.ts';
-import { diskBackend } from '../src/backends/disk.ts';
+import { diskBackend } from '../src/backends/disk/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import { honoursStorageContract } from '../src/contract.ts';
 import { createStorage } from '../src/create-storage.ts';
-import { openS3, openSupabase } from './servers.ts';
+import { openS3, openSupabase } from './backends/servers.ts';
 
 async function openOn(
   make: (directory: string) => Promise<{ backends: StorageBackend[]; end: () => Promise<void> }>,

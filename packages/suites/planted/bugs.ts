@@ -21,18 +21,17 @@ const MODEL = { path: 'packages/queue/test/model/dispatch-model', name: '' };
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'the drain skips the first record of a window',
-    file: 'packages/queue/src/recovery/drain.ts',
+    file: 'packages/queue/src/recovery/drainer.ts',
     sound: 'const { jobs, through } = await backlog.window();',
     broken: 'const { jobs: [, ...jobs], through } = await backlog.window();',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
     name: 'the drain releases a window before Redis has taken it',
-    file: 'packages/queue/src/recovery/drain.ts',
-    sound:
-      '  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
+    file: 'packages/queue/src/recovery/drainer.ts',
+    sound: 'for (const publication of this.#publicationsOf(jobs)) {\n      const { jobs: published',
     broken:
-      '  await backlog.taken(through);\n  for (const publication of publicationsOf(jobs, parts, ownPublication)) {\n    const { sound',
+      'await backlog.accepted(through);\n    for (const publication of this.#publicationsOf(jobs)) {\n      const { jobs: published',
     tests: MODEL,
   },
   {
@@ -44,9 +43,10 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what an earlier owner had brought over is not sent again',
-    file: 'packages/queue/src/recovery/drain.ts',
-    sound: '      await publishKeeping(parts, publication);\n    }\n  }\n}',
-    broken: '      void publication;\n    }\n  }\n}',
+    file: 'packages/queue/src/recovery/drainer.ts',
+    sound:
+      'for (const publication of this.#publicationsOf(jobs)) await this.#publish(publication);',
+    broken: 'for (const publication of this.#publicationsOf(jobs)) void publication;',
     tests: NEXT_OWNER,
   },
   {
@@ -58,23 +58,23 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a batch that failed goes behind those that waited for it',
-    file: 'packages/queue/src/producer/topic-buffer.ts',
+    file: 'packages/queue/src/state/topic-buffer.ts',
     sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
     tests: { path: 'packages/queue/test/producer/producer.test', name: 'waited behind' },
   },
   {
     name: 'commands have no deadline',
-    file: 'packages/queue/src/redis/connection/connection.ts',
+    file: 'packages/queue/src/redis/client-connection.ts',
     sound: 'this.#clock.schedule(limitMs,',
     broken: 'this.#clock.schedule(limitMs * 1_000,',
     tests: { path: OUTAGES, name: 'frozen' },
   },
   {
     name: 'the queue goes back to Redis while jobs are still on their way to the journal',
-    file: 'packages/queue/src/recovery/recovery.ts',
-    sound: 'if (spilling !== undefined) await spilling;',
-    broken: 'if (spilling === null) await spilling;',
+    file: 'packages/queue/src/recovery/connection-monitor.ts',
+    sound: 'if (pendingAppends.size > 0) await',
+    broken: 'if (pendingAppends.size < 0) await',
     tests: MODEL,
   },
   {
@@ -86,30 +86,31 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what Redis forgot is not told',
-    file: 'packages/queue/src/producer/producer.ts',
+    file: 'packages/queue/src/state/producer-state.ts',
     sound: 'if (jobs <= 0) return [];',
     broken: 'if (jobs <= Number.MAX_VALUE) return [];',
     tests: { path: 'redis-failover/forgetting', name: '' },
   },
   {
     name: 'what Redis forgot is told, but not sent again',
-    file: 'packages/queue/src/producer/producer.ts',
+    file: 'packages/queue/src/state/producer-state.ts',
     sound: 'return inBatches(again).map(',
     broken: 'return inBatches([]).map(',
     tests: MODEL,
   },
   {
     name: 'the mark is raised past what may still have to be sent again',
-    file: 'packages/queue/src/producer/producer.ts',
-    sound: 'const floor = oldest === undefined ? confirmed : oldest - 1;',
-    broken: 'const floor = oldest === undefined ? confirmed : Math.max(confirmed, oldest - 1);',
+    file: 'packages/queue/src/state/producer-state.ts',
+    sound: 'const floor = oldest === undefined ? confirmedSequence : oldest - 1;',
+    broken:
+      'const floor = oldest === undefined ? confirmedSequence : Math.max(confirmedSequence, oldest - 1);',
     tests: ENQUEUE_MODEL,
   },
   {
     name: "an earlier owner's jobs are drained together with newer ones",
     file: 'packages/queue/src/fallback/backlog.ts',
     sound: 'return this.#read(from, this.#inheritedUntil);',
-    broken: 'return this.#read(from, this.#parts.journal.next);',
+    broken: 'return this.#read(from, this.#deps.journal.next);',
     tests: { path: 'packages/queue/test/model/enqueue-model', name: 'amid the drain' },
   },
   {
@@ -117,7 +118,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'if not passed and sequence < tonumber(ARGV[4]) then',
     broken: 'if false then',
-    tests: { path: 'redis-failover/contract', name: 'forgotten are refused' },
+    tests: { path: 'redis-failover/contract', name: 'has lost are rejected' },
   },
   {
     name: 'a job that Redis hands out again is run again',
@@ -129,8 +130,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'new jobs are taken before all whose deliveries were cut off',
     file: 'packages/queue/src/consumer/consumer.ts',
-    sound: 'if (isThrough) this.#lastRecoveryMs',
-    broken: 'if (isThrough || wanted > 0) this.#lastRecoveryMs',
+    sound: 'if (isComplete) this.#lastRecoveryMs',
+    broken: 'if (isComplete || wanted > 0) this.#lastRecoveryMs',
     tests: {
       path: 'packages/queue/test/consumer/consumer',
       name: 'handed out on a link that was lost',
@@ -145,7 +146,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the next owner of a journal starts behind what the last one left',
-    file: 'packages/queue/src/recovery/recovery.ts',
+    file: 'packages/queue/src/recovery/connection-monitor.ts',
     sound: "while (machine.state !== 'direct') {",
     broken:
       "if (machine.state === 'opening') machine.move({ kind: 'backlog-drained' });\n    while (machine.state !== 'direct') {",
@@ -154,7 +155,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a job has no number of its own',
     file: 'packages/queue/src/producer/producer.ts',
-    sound: 'sequence: lane.nextSequence()',
+    sound: 'sequence: buffer.nextSequence()',
     broken: 'sequence: 1',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
@@ -198,19 +199,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'elseif most > 0 and room <= 0 then',
     broken: 'elseif false then',
-    tests: { path: 'redis-failover/contract', name: 'holds as many jobs' },
+    tests: { path: 'redis-failover/contract', name: 'as many jobs as maxJobs' },
   },
   {
     name: 'an idempotent call that was lost is called not applied',
     file: 'packages/database/src/calls/queries.ts',
-    sound: 'throw lostForGood(lost.failure, lost.host, error);',
+    sound: 'throw replayExhausted(lost.failure, lost.host, error);',
     broken: 'throw error;',
     tests: { path: 'packages/database/test/calls/lost-calls', name: 'never called not applied' },
   },
   {
     name: 'a new primary is written to before its timeline is stored',
     file: 'packages/database/src/hosts/timeline-fence.ts',
-    sound: 'timeline <= this.#settled',
+    sound: 'timeline <= this.#attempted',
     broken: 'timeline <= this.#timeline',
     tests: {
       path: 'packages/database/test/hosts/timeline-fence',
@@ -229,21 +230,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/subqueue-scripts.ts',
     sound: '[1] == 0 then take(subqueue, 1)',
     broken: '[1] >= 0 then take(subqueue, 1)',
-    tests: { path: 'redis-failover/contract.test', name: 'of the jobs of one partition' },
+    tests: { path: 'redis-failover/contract.test', name: 'a partition delivers one job' },
   },
   {
     name: 'a repair brings back what was removed while it was read',
     file: 'packages/storage/src/create-storage.ts',
-    sound: 'this.#fences.overtake(operation.key);',
-    broken: 'if (isRepair) this.#fences.overtake(operation.key);',
+    sound: 'this.#fences.invalidate(operation.key);',
+    broken: 'if (isRepair) this.#fences.invalidate(operation.key);',
     tests: { path: 'packages/storage/test/reading', name: 'not brought back by their repair' },
   },
   {
     name: 'the next process knows nothing of a write that may still land',
-    file: 'packages/storage/src/dispatch/dispatcher.ts',
+    file: 'packages/storage/src/replication/replicator.ts',
     sound:
-      'if (mayLand(chain, operation, this.#parts.clock.now())) chain.doubtful.push(operation);',
-    broken: 'if (chain.doubtful.length > 100) chain.doubtful.push(operation);',
+      'if (mayStillApply(chain, operation, this.#parts.clock.now())) chain.inDoubt.push(operation);',
+    broken: 'if (chain.inDoubt.length > 100) chain.inDoubt.push(operation);',
     tests: { path: 'packages/storage/test/next-process', name: 'lands late' },
   },
 ];

@@ -1,57 +1,57 @@
+import type { CallDeadline } from '@holdfast/foundation';
+import { ConnectionFailure } from '../connection/connection.ts';
 import type { QueryResult, Statement } from '../database.ts';
 import { BatchFailedError, DatabaseError } from '../errors.ts';
-import type { CallDeadline } from '@holdfast/foundation';
-import { LinkFailure } from '../connection/connection.ts';
-import { Interruption } from '../pool/in-flight-query.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
-import { type Place, explain } from './to-database-error.ts';
+import type { HostRouter } from '../hosts/host-router.ts';
+import { QueryInterrupted } from '../pool/in-flight-query.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
 import { mayReplay } from './queries.ts';
-import type { Route } from '../hosts/host-router.ts';
+import { type FailureContext, toDatabaseError } from './to-database-error.ts';
 
-/** Sends all statements at once on one link; each is a transaction of its own. */
+/** Sends all statements at once on one connection, each in its own transaction. */
 export async function runBatch(
   statements: readonly Statement[],
-  limit: CallDeadline,
+  deadline: CallDeadline,
   idempotent: boolean,
-  route: Route,
+  router: HostRouter,
 ): Promise<QueryResult[]> {
-  const { timeoutMs } = limit;
-  /** What the first message came to, whose link was lost. */
+  const { timeoutMs } = deadline;
+  /** The results of the first sending, if its connection was lost. */
   let first: { readonly atMs: number; readonly results: () => QueryResult[] } | undefined;
   while (true) {
-    let slot: Slot;
+    let pooled: PooledConnection;
     try {
-      slot = await route.writable(limit);
+      pooled = await router.acquirePrimary(deadline);
     } catch (error) {
-      if (first === undefined || limit.cancellation?.kind === 'signal') throw error;
+      if (first === undefined || deadline.cancellation?.kind === 'signal') throw error;
       return first.results();
     }
     const mayHaveRun = first !== undefined;
-    const place = { host: slot.host, timeoutMs, inTransaction: false, mayHaveRun };
+    const context = { host: pooled.host, timeoutMs, inTransaction: false, mayHaveRun };
     try {
-      slot.lastSql = statements[0]?.text;
-      const settled = await slot.during(() => slot.link.pipeline(statements), limit);
+      pooled.lastSql = statements[0]?.text;
+      const settled = await pooled.during(() => pooled.connection.pipeline(statements), deadline);
       const loss = settled.find(isLoss);
-      if (loss === undefined) return resultsOf(settled, place);
+      if (loss === undefined) return resultsOf(settled, context);
       if (loss.reason.sent) {
-        const atMs = slot.heardMs;
-        if (!idempotent || !mayReplay(slot, first)) return resultsOf(settled, place);
-        first ??= { atMs, results: () => resultsOf(settled, place) };
+        const atMs = pooled.lastResponseMs;
+        if (!idempotent || !mayReplay(pooled, first)) return resultsOf(settled, context);
+        first ??= { atMs, results: () => resultsOf(settled, context) };
       }
     } catch (error) {
-      throw error instanceof Interruption ? explain(error, place) : error;
+      throw error instanceof QueryInterrupted ? toDatabaseError(error, context) : error;
     } finally {
-      slot.release();
+      pooled.release();
     }
   }
 }
 
-type Loss = PromiseRejectedResult & { readonly reason: LinkFailure };
+type Loss = PromiseRejectedResult & { readonly reason: ConnectionFailure };
 
 function isLoss(result: PromiseSettledResult<unknown>): result is Loss {
   return (
     result.status === 'rejected' &&
-    result.reason instanceof LinkFailure &&
+    result.reason instanceof ConnectionFailure &&
     result.reason.kind === 'lost'
   );
 }
@@ -59,34 +59,23 @@ function isLoss(result: PromiseSettledResult<unknown>): result is Loss {
 /** @throws BatchFailedError unless all succeeded. */
 function resultsOf(
   settled: readonly PromiseSettledResult<QueryResult>[],
-  place: Place,
+  context: FailureContext,
 ): QueryResult[] {
-  const results: QueryResult[] = [];
-  const told: PromiseSettledResult<QueryResult>[] = [];
-  let first: DatabaseError | undefined;
-  for (const result of settled) {
-    if (result.status === 'fulfilled') {
-      results.push(result.value);
-      told.push(result);
-      continue;
-    }
-    const reason = explain(result.reason, place);
-    if (reason instanceof DatabaseError) first ??= reason;
-    told.push({ status: 'rejected', reason });
-  }
+  const results = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   if (results.length === settled.length) return results;
-  const isUnknown = told.some(
-    (each) =>
-      each.status === 'rejected' &&
-      each.reason instanceof DatabaseError &&
-      each.reason.outcome === 'unknown',
+  const translated = settled.map((each) =>
+    each.status === 'fulfilled' ? each : { ...each, reason: toDatabaseError(each.reason, context) },
   );
-  throw new BatchFailedError(told, {
-    cause: first,
+  const errors = translated.flatMap((each) =>
+    each.status === 'rejected' && each.reason instanceof DatabaseError ? [each.reason] : [],
+  );
+  const isUnknown = errors.some(({ outcome }) => outcome === 'unknown');
+  throw new BatchFailedError(translated, {
+    cause: errors[0],
     phase: 'sent',
     outcome: isUnknown ? 'unknown' : results.length > 0 ? 'applied' : 'not-applied',
     retryable: false,
-    sqlState: first?.sqlState,
-    host: place.host,
+    sqlState: errors[0]?.sqlState,
+    host: context.host,
   });
 }

@@ -1,17 +1,9 @@
-/** What calls count from the start of a database. */
-export interface CallCounts {
-  queries: number;
-  queryTimeouts: number;
-  replays: number;
-  transactions: number;
-  transactionRetries: number;
-  commitsUnknown: number;
-  commitsResolved: number;
-  replicaReads: number;
-  primaryFallbacks: number;
-}
+import type { DatabaseStats } from '../database.ts';
 
-export function noCalls(): CallCounts {
+/** Counters of calls since the start of a database. */
+export type CallCounts = { -readonly [Name in Exclude<keyof DatabaseStats, 'hosts'>]: number };
+
+export function createCallCounts(): CallCounts {
   return {
     queries: 0,
     queryTimeouts: 0,

@@ -7,7 +7,7 @@ import {
 } from '@holdfast/foundation';
 import { timeoutOf } from '../options.ts';
 
-/** A signal of any realm. */
+/** Accepts signals of any realm. */
 export const signalRule: OptionRule<AbortSignal | undefined> = {
   permitted: 'an AbortSignal',
   parse(value, field, owner) {
@@ -23,49 +23,43 @@ function isSignal(value: unknown): value is AbortSignal {
   );
 }
 
-export interface CallBounds {
+interface DeadlineDefaults {
   readonly clock: Clock;
-  /** What stands when the call has no limit of its own. */
+  /** The timeout of a call without its own. */
   readonly fallbackMs: number;
-  /** The most it may have, whatever it asks for. */
+  /** The longest timeout, whatever the call specifies. */
   readonly atMostMs?: number;
-  /** A second signal, of what the call is a part of. */
+  /** A second signal, of the operation that the call is part of. */
   readonly signal?: AbortSignal | undefined;
-  /** Of `fallbackMs` each, shared by the calls that have no limit of their own. */
+  /** Of `fallbackMs` each, shared by calls without their own timeout. */
   readonly deadlines?: DeadlineQueue;
 }
 
 /**
- * One call's limit, from what its caller gave; to be released when the call has settled.
+ * Starts the deadline of a call by its options. It must be released when the call has settled.
  * @throws InvalidOptionError
  */
-export function limitOf(owner: string, call: unknown, bounds: CallBounds): CallDeadline {
-  const { clock, fallbackMs, atMostMs = Infinity, signal, deadlines } = bounds;
-  const outer = signal === undefined ? undefined : [signal];
-  if (call === undefined) {
-    const timeoutMs = Math.min(fallbackMs, atMostMs);
-    return new CallDeadline(
-      clock,
-      timeoutMs,
-      outer,
-      timeoutMs === fallbackMs ? deadlines : undefined,
-    );
+export function startDeadline(
+  owner: string,
+  call: unknown,
+  defaults: DeadlineDefaults,
+): CallDeadline {
+  const { clock, fallbackMs, atMostMs = Infinity, signal, deadlines } = defaults;
+  let timeoutMs = Math.min(fallbackMs, atMostMs);
+  let signals = signal === undefined ? undefined : [signal];
+  if (call !== undefined) {
+    if (typeof call !== 'object' || call === null) {
+      throw new InvalidOptionError(owner, 'options', call, 'an object');
+    }
+    const given = 'timeoutMs' in call ? call.timeoutMs : undefined;
+    timeoutMs = Math.min(timeoutOf(owner, given, fallbackMs), atMostMs);
+    const own = 'signal' in call ? parseSignal(owner, call.signal) : undefined;
+    if (own !== undefined) signals = [...(signals ?? []), own];
   }
-  if (typeof call !== 'object' || call === null) {
-    throw new InvalidOptionError(owner, 'options', call, 'an object');
-  }
-  const asked = 'timeoutMs' in call ? call.timeoutMs : undefined;
-  const timeoutMs = Math.min(timeoutOf(owner, asked, fallbackMs), atMostMs);
-  const own = 'signal' in call ? readSignal(owner, call.signal) : undefined;
-  const signals = own === undefined ? outer : [...(outer ?? []), own];
-  return new CallDeadline(
-    clock,
-    timeoutMs,
-    signals,
-    timeoutMs === fallbackMs ? deadlines : undefined,
-  );
+  const shared = timeoutMs === fallbackMs ? deadlines : undefined;
+  return new CallDeadline(clock, timeoutMs, signals, shared);
 }
 
-function readSignal(owner: string, signal: unknown): AbortSignal | undefined {
+function parseSignal(owner: string, signal: unknown): AbortSignal | undefined {
   return signal === undefined ? undefined : signalRule.parse(signal, 'signal', owner);
 }

@@ -1,92 +1,91 @@
-import type { QueryResultRow } from 'pg';
-import type { QueryResult, Statement, Token } from '../database.ts';
 import type { CallDeadline } from '@holdfast/foundation';
-import { CURRENT_PLACE, tokenFrom } from '../lsn.ts';
+import type { QueryResultRow } from 'pg';
+import { ConnectionFailure } from '../connection/connection.ts';
 import { READ_ONLY, sqlStateOf } from '../connection/sql-state.ts';
-import { LinkFailure } from '../connection/connection.ts';
-import { Interruption } from '../pool/in-flight-query.ts';
-import { Slot } from '../pool/pooled-connection.ts';
+import type { QueryResult, Statement, Token } from '../database.ts';
+import type { AcquireConnection, HostRouter } from '../hosts/host-router.ts';
+import { CURRENT_LSN, tokenFrom } from '../lsn.ts';
+import { QueryInterrupted } from '../pool/in-flight-query.ts';
+import { PooledConnection } from '../pool/pooled-connection.ts';
 import type { CallCounts } from './call-counts.ts';
-import { explain, lostForGood } from './to-database-error.ts';
-import type { Route } from '../hosts/host-router.ts';
+import { replayExhausted, toDatabaseError } from './to-database-error.ts';
 
-/** Where a statement's link is taken from. */
-export type Take = (limit: CallDeadline) => Slot | Promise<Slot>;
-
-/** How often a write is brought to another host because the one it reached is a standby. */
+/** How often a write goes to another host because the one it reached is a standby. */
 const MAX_REDIRECTIONS = 3;
 
-/** Runs single statements, each on a link of its own. */
+/** Runs single statements, each on its own connection. */
 export class Queries {
-  readonly #route: Route;
+  readonly #router: HostRouter;
   readonly #counts: CallCounts;
-  readonly #writable: Take;
+  readonly #acquirePrimary: AcquireConnection;
 
-  constructor(route: Route, counts: CallCounts) {
-    this.#route = route;
+  constructor(router: HostRouter, counts: CallCounts) {
+    this.#router = router;
     this.#counts = counts;
-    this.#writable = (limit) => route.writable(limit);
+    this.#acquirePrimary = (deadline) => router.acquirePrimary(deadline);
   }
 
   /**
-   * What never reached a socket is sent again; what may have run is sent again, if it is idempotent, as
-   * {@link mayReplay} says.
+   * A statement that never reached a socket is sent again. One that may have run is sent again if it is
+   * idempotent and {@link mayReplay} permits it.
    * @throws as `Queryable.query`
    */
   run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
     idempotent: boolean,
-    take: Take = this.#writable,
+    acquire: AcquireConnection = this.#acquirePrimary,
   ): Promise<QueryResult<Row>> {
-    return this.#through(limit, idempotent, take, (slot) => slot.run<Row>(statement, limit));
+    return this.#runWithReplay(deadline, idempotent, acquire, (pooled) =>
+      pooled.run<Row>(statement, deadline),
+    );
   }
 
   /**
-   * As {@link run} at a primary, with a place in the log behind all that the statement has written or seen; in
+   * As {@link run} on a primary, and reads the log's position after everything the statement wrote or read, in
    * the same message, so that it costs no round trip.
    */
-  runPlaced<Row extends QueryResultRow>(
+  runWithLsn<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
     idempotent: boolean,
-    take: Take = this.#writable,
+    acquire: AcquireConnection = this.#acquirePrimary,
   ): Promise<{ readonly result: QueryResult<Row>; readonly token: Token }> {
-    return this.#through(limit, idempotent, take, async (slot) => {
-      slot.lastSql = statement.text;
-      const { result, behind } = await slot.during(
-        () => slot.link.runThen<Row>(statement, CURRENT_PLACE),
-        limit,
+    return this.#runWithReplay(deadline, idempotent, acquire, async (pooled) => {
+      pooled.lastSql = statement.text;
+      const { result, next } = await pooled.during(
+        () => pooled.connection.runFollowedBy<Row>(statement, CURRENT_LSN),
+        deadline,
       );
-      return { result, token: tokenFrom(behind?.rows[0]) };
+      return { result, token: tokenFrom(next?.rows[0]) };
     });
   }
 
-  async #through<T>(
-    limit: CallDeadline,
+  async #runWithReplay<T>(
+    deadline: CallDeadline,
     idempotent: boolean,
-    take: Take,
-    exchange: (slot: Slot) => Promise<T>,
+    acquire: AcquireConnection,
+    exchange: (pooled: PooledConnection) => Promise<T>,
   ): Promise<T> {
     this.#counts.queries += 1;
     let lost: FirstLoss | undefined;
     let redirections = 0;
     while (true) {
-      let slot: Slot;
+      let pooled: PooledConnection;
       try {
-        const taken = take(limit);
-        slot = taken instanceof Slot ? taken : await taken;
+        const acquired = acquire(deadline);
+        pooled = acquired instanceof PooledConnection ? acquired : await acquired;
       } catch (error) {
-        if (lost === undefined || limit.cancellation?.kind === 'signal') throw error;
-        throw lostForGood(lost.failure, lost.host, error);
+        if (lost === undefined || deadline.cancellation?.kind === 'signal') throw error;
+        throw replayExhausted(lost.failure, lost.host, error);
       }
-      const { host } = slot;
+      const { host } = pooled;
       try {
-        return await exchange(slot);
+        return await exchange(pooled);
       } catch (error) {
-        if (isLost(error) && (!error.sent || (idempotent && mayReplay(slot, lost)))) {
+        if (isLost(error) && (!error.sent || (idempotent && mayReplay(pooled, lost)))) {
           if (error.sent) {
-            lost ??= { failure: error, host, atMs: slot.heardMs };
+            lost ??= { failure: error, host, atMs: pooled.lastResponseMs };
             this.#counts.replays += 1;
           }
           continue;
@@ -95,42 +94,45 @@ export class Queries {
           redirections += 1;
           continue;
         }
-        if (error instanceof Interruption && error.over.kind === 'deadline') {
+        if (error instanceof QueryInterrupted && error.cancellation.kind === 'deadline') {
           this.#counts.queryTimeouts += 1;
         }
-        const { timeoutMs } = limit;
+        const { timeoutMs } = deadline;
         const mayHaveRun = lost !== undefined;
-        throw explain(error, { host, timeoutMs, inTransaction: false, mayHaveRun });
+        throw toDatabaseError(error, { host, timeoutMs, inTransaction: false, mayHaveRun });
       } finally {
-        slot.release();
+        pooled.release();
       }
     }
   }
 
   #isMisdirected(error: unknown, host: string): boolean {
     return (
-      error instanceof LinkFailure &&
-      sqlStateOf(error.error) === READ_ONLY &&
-      this.#route.notWritable(host)
+      error instanceof ConnectionFailure &&
+      sqlStateOf(error.cause) === READ_ONLY &&
+      this.#router.reportReadOnly(host)
     );
   }
 }
 
-/** The link a statement was first lost with. */
+/** The first loss of a statement. */
 interface FirstLoss {
-  readonly failure: LinkFailure;
+  readonly failure: ConnectionFailure;
   readonly host: string;
   readonly atMs: number;
 }
 
 /**
- * After its first loss a statement is sent once more. Links that stood at that moment do not count: a server that
- * goes down takes them along one after the other, and each of them can be lost only once.
+ * After its first loss a statement is sent once more. Losses of connections that existed at that moment do not
+ * count: a server that goes down closes them one after the other, and each can be lost only once.
  */
-export function mayReplay(slot: Slot, first: { readonly atMs: number } | undefined): boolean {
-  return first === undefined || slot.bornMs <= first.atMs;
+export function mayReplay(
+  pooled: PooledConnection,
+  first: { readonly atMs: number } | undefined,
+): boolean {
+  return first === undefined || pooled.createdAtMs <= first.atMs;
 }
 
-function isLost(error: unknown): error is LinkFailure {
-  return error instanceof LinkFailure && error.kind === 'lost';
+function isLost(error: unknown): error is ConnectionFailure {
+  return error instanceof ConnectionFailure && error.kind === 'lost';
 }

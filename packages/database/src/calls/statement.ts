@@ -2,20 +2,20 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import type { CustomTypesConfig } from 'pg';
 import type { Statement } from '../database.ts';
 
-/** What the protocol can count. */
+/** The protocol counts parameters in 16 bits. */
 const MAX_VALUES = 65_535;
 const MAX_NAME_LENGTH = 63;
 
 /**
- * A statement that can be sent as it is.
- * @throws InvalidOptionError for what pg would send all the same, as something else.
+ * Validates a statement.
+ * @throws InvalidOptionError also for values that pg would send as something else.
  */
-export function readStatement(owner: string, given: unknown, values: unknown): Statement {
+export function parseStatement(owner: string, given: unknown, values: unknown): Statement {
   if (typeof given === 'string') {
     checkText(owner, 'statement', given);
     return values === undefined
       ? { text: given }
-      : { text: given, values: readValues(owner, values) };
+      : { text: given, values: parseValues(owner, values) };
   }
   if (typeof given !== 'object' || given === null || !('text' in given)) {
     throw new InvalidOptionError(owner, 'statement', given, 'SQL, or an object with text');
@@ -28,10 +28,10 @@ export function readStatement(owner: string, given: unknown, values: unknown): S
   const bound = values ?? ('values' in given ? given.values : undefined);
   return {
     text,
-    ...(bound === undefined ? {} : { values: readValues(owner, bound) }),
-    ...readName(owner, given),
-    ...readRowMode(owner, given),
-    ...readTypes(owner, given),
+    ...(bound === undefined ? {} : { values: parseValues(owner, bound) }),
+    ...parseName(owner, given),
+    ...parseRowMode(owner, given),
+    ...parseTypes(owner, given),
   };
 }
 
@@ -40,7 +40,7 @@ function checkText(owner: string, field: string, text: string): void {
   throw new InvalidOptionError(owner, field, text, 'SQL without a zero byte, which would end it');
 }
 
-function readValues(owner: string, values: unknown): readonly unknown[] {
+function parseValues(owner: string, values: unknown): readonly unknown[] {
   if (!Array.isArray(values) || values.length > MAX_VALUES) {
     throw new InvalidOptionError(owner, 'values', values, `an array of at most ${MAX_VALUES}`);
   }
@@ -52,7 +52,7 @@ function readValues(owner: string, values: unknown): readonly unknown[] {
   return list;
 }
 
-function readName(owner: string, given: object): { name?: string } {
+function parseName(owner: string, given: object): { name?: string } {
   if (!('name' in given) || given.name === undefined) return {};
   const { name } = given;
   const isName = typeof name === 'string' && name.length > 0 && name.length <= MAX_NAME_LENGTH;
@@ -61,13 +61,13 @@ function readName(owner: string, given: object): { name?: string } {
   throw new InvalidOptionError(owner, 'statement.name', name, permitted);
 }
 
-function readRowMode(owner: string, given: object): { rowMode?: 'array' } {
+function parseRowMode(owner: string, given: object): { rowMode?: 'array' } {
   if (!('rowMode' in given) || given.rowMode === undefined) return {};
   if (given.rowMode === 'array') return { rowMode: 'array' };
   throw new InvalidOptionError(owner, 'statement.rowMode', given.rowMode, "'array'");
 }
 
-function readTypes(owner: string, given: object): { types?: CustomTypesConfig } {
+function parseTypes(owner: string, given: object): { types?: CustomTypesConfig } {
   if (!('types' in given) || given.types === undefined) return {};
   const { types } = given;
   if (parsesTypes(types)) return { types };

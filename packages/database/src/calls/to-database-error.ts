@@ -1,57 +1,55 @@
+import { ConnectionFailure } from '../connection/connection.ts';
+import { errorMessage, isTransient, isUnresolved, sqlStateOf } from '../connection/sql-state.ts';
 import {
   ConnectionLostError,
   DatabaseError,
+  type DatabaseErrorDetails,
   type Phase,
   QueryFailedError,
   QueryTimeoutError,
 } from '../errors.ts';
-import { inWords, isTransient, isUnresolved, sqlStateOf } from '../connection/sql-state.ts';
-import { LinkFailure } from '../connection/connection.ts';
-import { Interruption } from '../pool/in-flight-query.ts';
+import { QueryInterrupted } from '../pool/in-flight-query.ts';
 
-/** Where it happened, and what a loss would mean there. */
-export interface Place {
+/** The circumstances of a failed statement, which decide its outcome. */
+export interface FailureContext {
   readonly host: string;
   readonly timeoutMs: number;
-  /** The statement is part of a transaction that ends with its link. */
+  /** The statement is part of a transaction, which ends with its connection. */
   readonly inTransaction: boolean;
-  /** It was sent once before, and its link lost: whatever becomes of it now, it may have taken effect. */
+  /** The statement was sent before on a connection that was lost, so it may have taken effect then. */
   readonly mayHaveRun?: boolean;
 }
 
-/** What the caller is told when a statement failed: an error that knows what became of it, or his reason. */
-export function explain(error: unknown, place: Place): unknown {
-  if (error instanceof Interruption) return interrupted(error, place);
-  if (!(error instanceof LinkFailure)) return error;
-  return error.kind === 'refused' ? refused(error, place) : lost(error, place);
+/** Translates an internal failure to the caller's error, with its outcome, or to the signal's reason. */
+export function toDatabaseError(error: unknown, context: FailureContext): unknown {
+  if (error instanceof QueryInterrupted) return interrupted(error, context);
+  if (!(error instanceof ConnectionFailure)) return error;
+  return error.kind === 'refused' ? refused(error, context) : lost(error, context);
 }
 
-/** It was lost on its way and could not be sent again, which does not undo what it may have done. */
-export function lostForGood(
-  { error }: LinkFailure,
+/** A statement was lost and could not be sent again, so its first sending may still have taken effect. */
+export function replayExhausted(
+  { cause }: ConnectionFailure,
   host: string,
-  why: unknown,
+  obstacle: unknown,
 ): ConnectionLostError {
   return new ConnectionLostError(
-    `the link to ${host} was lost (${inWords(error)}), and the statement could not be sent again ` +
-      `(${inWords(why)}); whether it took effect is unknown`,
+    `the connection to ${host} was lost (${errorMessage(cause)}), and the statement could not be sent again ` +
+      `(${errorMessage(obstacle)}); whether it took effect is unknown`,
     {
-      cause: error,
-      phase: 'sent',
+      ...detailsOf(cause, host, true),
       outcome: 'unknown',
       retryable: false,
-      sqlState: sqlStateOf(error),
-      host,
-      pool: why instanceof DatabaseError ? why.pool : undefined,
+      pool: obstacle instanceof DatabaseError ? obstacle.pool : undefined,
     },
   );
 }
 
 function interrupted(
-  { over, sent: sentNow }: Interruption,
-  { host, timeoutMs, inTransaction, mayHaveRun = false }: Place,
+  { cancellation, sent: sentNow }: QueryInterrupted,
+  { host, timeoutMs, inTransaction, mayHaveRun = false }: FailureContext,
 ): unknown {
-  if (over.kind === 'signal') return over.reason;
+  if (cancellation.kind === 'signal') return cancellation.reason;
   const sent = sentNow || mayHaveRun;
   return new QueryTimeoutError(timeoutMs, {
     phase: phaseOf(sent),
@@ -62,25 +60,22 @@ function interrupted(
 }
 
 function refused(
-  { error, sent }: LinkFailure,
-  { host, inTransaction, mayHaveRun = false }: Place,
+  { cause, sent }: ConnectionFailure,
+  { host, inTransaction, mayHaveRun = false }: FailureContext,
 ): DatabaseError {
-  const sqlState = sqlStateOf(error);
+  const sqlState = sqlStateOf(cause);
   const isUnknown = mayHaveRun || (isUnresolved(sqlState) && !inTransaction);
   const state = sqlState === undefined ? '' : `${sqlState} `;
-  return new QueryFailedError(`${host} refused the statement: ${state}${inWords(error)}`, {
-    cause: error,
-    phase: phaseOf(sent),
+  return new QueryFailedError(`${host} refused the statement: ${state}${errorMessage(cause)}`, {
+    ...detailsOf(cause, host, sent),
     outcome: isUnknown ? 'unknown' : 'not-applied',
     retryable: isTransient(sqlState),
-    sqlState,
-    host,
   });
 }
 
 function lost(
-  { error, sent: sentNow }: LinkFailure,
-  { host, inTransaction, mayHaveRun = false }: Place,
+  { cause, sent: sentNow }: ConnectionFailure,
+  { host, inTransaction, mayHaveRun = false }: FailureContext,
 ): DatabaseError {
   const sent = sentNow || mayHaveRun;
   const isUnknown = sent && !inTransaction;
@@ -89,14 +84,20 @@ function lost(
     : sent
       ? 'the transaction was not committed'
       : 'nothing was sent';
-  return new ConnectionLostError(`the link to ${host} was lost (${inWords(error)}); ${effect}`, {
-    cause: error,
-    phase: phaseOf(sent),
+  const message = `the connection to ${host} was lost (${errorMessage(cause)}); ${effect}`;
+  return new ConnectionLostError(message, {
+    ...detailsOf(cause, host, sent),
     outcome: isUnknown ? 'unknown' : 'not-applied',
     retryable: !isUnknown,
-    sqlState: sqlStateOf(error),
-    host,
   });
+}
+
+function detailsOf(
+  cause: unknown,
+  host: string,
+  sent: boolean,
+): Pick<DatabaseErrorDetails, 'cause' | 'phase' | 'sqlState' | 'host'> {
+  return { cause, phase: phaseOf(sent), sqlState: sqlStateOf(cause), host };
 }
 
 function phaseOf(sent: boolean): Phase {

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import type { Clock } from '@holdfast/foundation';
 
-/** Where to ask, and about whom. */
-export interface CancelKey {
+/** The server's address, and the backend to cancel there. */
+interface CancelKey {
   readonly host: string;
   readonly port: number;
   readonly processId: number;
@@ -12,20 +12,20 @@ export interface CancelKey {
 const CANCEL_REQUEST_CODE = 80_877_102;
 
 /**
- * Sends a CancelRequest on a socket of its own and waits for the server to hang up, by which time the signal
- * has been sent: it is not pending any more and cannot hit a later query. In the clear, as libpq did until
- * version 17: the server takes it before any authentication, and the key is worth nothing but this.
- * @returns true when the server hung up, false when `timeoutMs` was over or it could not be reached.
+ * Sends a CancelRequest on a separate socket and waits until the server closes it. The server has sent the
+ * signal by then, so the request cannot hit a later query. It is sent without TLS, as libpq did until
+ * version 17: the server accepts it before authentication, and the key is good for nothing else.
+ * @returns true when the server closed the socket; false after `timeoutMs`, or when it was unreachable.
  */
 export function sendCancel(key: CancelKey, clock: Clock, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     let sent = false;
     const socket = connect({ host: key.host, port: key.port, noDelay: true });
-    const settle = (over: boolean): void => {
+    const settle = (delivered: boolean): void => {
       timer.cancel();
-      // What was written still arrives: a frozen server reads it when it wakes up.
+      // Data already written still arrives: a frozen server reads it when it resumes.
       socket.destroy();
-      resolve(over);
+      resolve(delivered);
     };
     const timer = clock.schedule(timeoutMs, () => settle(false));
     socket.on('error', () => {

@@ -1,81 +1,87 @@
 import type { QueryResultRow } from 'pg';
 import type { QueryResult, Statement } from '../database.ts';
+import { errorMessage } from './sql-state.ts';
 
-/** What the server says with ReadyForQuery: idle, in a transaction, in a failed transaction. */
+/** The state in ReadyForQuery: idle, in a transaction, in a failed transaction. */
 export type TransactionStatus = 'I' | 'T' | 'E';
 
-/** One authenticated connection to a server; it runs one exchange at a time. */
-export interface Link {
+/** One authenticated connection to a server. It runs one exchange at a time. */
+export interface Connection {
   readonly backendPid: number;
   /** As of the last reply. */
   readonly status: TransactionStatus;
-  /** What the server confirmed in the last exchange, such as `COMMIT`, in order. */
+  /** The command tags that the server sent in the last exchange, such as `COMMIT`, in order. */
   readonly commands: readonly string[];
   /** False once it is lost or destroyed. */
   readonly alive: boolean;
   /**
-   * Called once, in the same tick in which the loss is seen or the link destroyed; the exchange under way
-   * rejects first.
+   * Called once, in the tick in which the loss is detected or the connection destroyed, after the exchange
+   * under way was rejected.
    */
   onLost: ((error: unknown) => void) | undefined;
-  /** Sends one statement; the reply is told once the server is ready for the next exchange. */
+  /** Sends one statement; `reply` is called once the server is ready for the next exchange. */
   send<Row extends QueryResultRow>(statement: Statement, reply: Reply<Row>): void;
   /**
-   * As `send`, for one who waits.
-   * @throws LinkFailure
+   * As `send`, with a promise.
+   * @throws ConnectionFailure
    */
   run<Row extends QueryResultRow>(statement: Statement): Promise<QueryResult<Row>>;
   /**
-   * As `run`, with a second statement in the same message; what becomes of that one does not touch the first.
-   * @throws LinkFailure
+   * As `run`, with a second statement in the same message, whose failure does not affect the first.
+   * @throws ConnectionFailure
    */
-  runThen<Row extends QueryResultRow>(
+  runFollowedBy<Row extends QueryResultRow>(
     statement: Statement,
-    then: Statement,
-  ): Promise<{ readonly result: QueryResult<Row>; readonly behind: QueryResult | undefined }>;
-  /** All of them at once; each settles with its own reply, in order. */
+    next: Statement,
+  ): Promise<FollowedResult<Row>>;
+  /** Sends all statements at once; each settles with its own reply, in order. */
   pipeline(statements: readonly Statement[]): Promise<PromiseSettledResult<QueryResult>[]>;
   /**
-   * Asks the server, by another socket, to stop what runs here. Resolves when that socket is closed, so that
-   * the request cannot hit anything sent after that, or after `timeoutMs`; never rejects.
-   * @returns whether the request is over for certain.
+   * Asks the server, on another socket, to cancel the running statement. Resolves once that socket is closed,
+   * so that the request cannot hit a later statement, or after `timeoutMs`; never rejects.
+   * @returns whether the server has certainly handled the request.
    */
   cancel(timeoutMs: number): Promise<boolean>;
-  /** Whether it keeps the process from ending. */
+  /** Whether the socket keeps the process alive. */
   hold(holds: boolean): void;
-  /** Takes leave of the server without waiting for it. */
+  /** Sends Terminate and closes, without waiting for the server. */
   close(): void;
-  /** Cuts it: nothing more is sent. What is under way rejects. */
+  /** Closes the socket at once. The exchange under way rejects. */
   destroy(): void;
 }
 
-/** Who is told of an answer: one of the two is called, once, in the tick in which it has come. */
+/** Receives the reply to a statement: one of the two methods is called, once, in the tick of its arrival. */
 export interface Reply<Row extends QueryResultRow> {
   answered(result: QueryResult<Row>): void;
-  failed(failure: LinkFailure): void;
+  failed(failure: ConnectionFailure): void;
 }
 
-/** Makes a link, ready for use; rejects with what went wrong, in its own words. */
-export type Connect = (options: { signal: AbortSignal }) => Promise<Link>;
+/** The result of a statement, and that of the following one if it succeeded too. */
+export interface FollowedResult<Row extends QueryResultRow> {
+  readonly result: QueryResult<Row>;
+  readonly next: QueryResult | undefined;
+}
 
-/** Why an exchange failed. */
-export class LinkFailure {
-  /** `refused`: the server said no, and the link stands. `lost`: there is no link any more. */
+/** Opens a connection that is ready for use; rejects with the original error. */
+export type Connect = (options: { signal: AbortSignal }) => Promise<Connection>;
+
+/** An exchange failed; `cause` is the error of the server or of the socket. */
+export class ConnectionFailure extends Error {
+  /** `refused`: the server sent an error and the connection is usable. `lost`: the connection is dead. */
   readonly kind: 'refused' | 'lost';
-  readonly error: unknown;
-  /** Whether anything of it was written. */
+  /** Whether any part of the statement was written to the socket. */
   readonly sent: boolean;
-  /** The commands the server had confirmed until then. */
+  /** The command tags that the server had sent by then. */
   readonly commands: readonly string[];
 
   constructor(
-    kind: LinkFailure['kind'],
-    error: unknown,
+    kind: ConnectionFailure['kind'],
+    cause: unknown,
     sent: boolean,
     commands: readonly string[] = [],
   ) {
+    super(errorMessage(cause), { cause });
     this.kind = kind;
-    this.error = error;
     this.sent = sent;
     this.commands = commands;
   }

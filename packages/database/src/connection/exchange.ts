@@ -1,26 +1,29 @@
 import type { QueryResult as PgResult, QueryResultRow } from 'pg';
 import type { QueryResult } from '../database.ts';
-import { endsTheLink, sqlStateOf } from './sql-state.ts';
-import { LinkFailure, type Reply } from './connection.ts';
+import { closesConnection, sqlStateOf } from './sql-state.ts';
+import { ConnectionFailure, type FollowedResult, type Reply } from './connection.ts';
 
-/** What is on the wire: one statement, or several in a row. */
+/** One or several statements on the wire, sent together. */
 export interface Exchange {
   /** ReadyForQuery messages still to come. */
   pending: number;
-  /** The server has said that it hangs up, or why it refused. */
+  /** The error that the server sent, if any. */
   error: unknown;
-  /** @param failed `undefined` when the server is ready and nothing has failed. */
-  done(failed: LinkFailure | undefined): void;
+  /** Called at the end. @param failed `undefined` when the server is ready and sent no error. */
+  done(failed: ConnectionFailure | undefined): void;
 }
 
-/** What pg calls with an answer: an error as soon as it has come, a result when the server is ready. */
-export type Taker<Row extends QueryResultRow> = (error: unknown, result: PgResult<Row>) => void;
+/** pg calls this with an error as soon as it arrives, and with a result once the server is ready. */
+export type PgCallback<Row extends QueryResultRow> = (
+  error: unknown,
+  result: PgResult<Row>,
+) => void;
 
-/** One statement. One object and one function for each query: what is made here shows in the throughput. */
+/** One statement. Only one object and one function per query, because allocations here cost throughput. */
 export class SingleExchange<Row extends QueryResultRow> implements Exchange {
   pending = 1;
   error: unknown = undefined;
-  readonly take: Taker<Row>;
+  readonly take: PgCallback<Row>;
   readonly #reply: Reply<Row>;
   #answer: QueryResult<Row> | undefined = undefined;
 
@@ -32,48 +35,45 @@ export class SingleExchange<Row extends QueryResultRow> implements Exchange {
     };
   }
 
-  done(failed: LinkFailure | undefined): void {
+  done(failed: ConnectionFailure | undefined): void {
     if (failed === undefined && this.#answer !== undefined) this.#reply.answered(this.#answer);
-    else this.#reply.failed(failed ?? unanswered());
+    else this.#reply.failed(failed ?? noReply());
   }
 }
 
-/** What came of a statement, and of the one behind it where that succeeded too. */
-export interface Placed<Row extends QueryResultRow> {
-  readonly result: QueryResult<Row>;
-  readonly behind: QueryResult | undefined;
-}
-
-/** A statement with a second one behind it, whose failure is not the first one's. */
-export class PlacedExchange<Row extends QueryResultRow> implements Exchange {
+/** A statement followed by a second one, whose failure does not affect the first. */
+export class FollowedExchange<Row extends QueryResultRow> implements Exchange {
   pending = 2;
   error: unknown = undefined;
-  readonly takeFirst: Taker<Row>;
-  readonly takeBehind: Taker<QueryResultRow>;
-  readonly #resolve: (placed: Placed<Row>) => void;
-  readonly #reject: (failure: LinkFailure) => void;
+  readonly takeFirst: PgCallback<Row>;
+  readonly takeNext: PgCallback<QueryResultRow>;
+  readonly #resolve: (outcome: FollowedResult<Row>) => void;
+  readonly #reject: (failure: ConnectionFailure) => void;
   #result: QueryResult<Row> | undefined;
-  #behind: QueryResult | undefined;
+  #next: QueryResult | undefined;
 
-  constructor(resolve: (placed: Placed<Row>) => void, reject: (failure: LinkFailure) => void) {
+  constructor(
+    resolve: (outcome: FollowedResult<Row>) => void,
+    reject: (failure: ConnectionFailure) => void,
+  ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.takeFirst = (error, result) => {
       if (isNone(error)) this.#result = lastOf(result);
       else this.error ??= error;
     };
-    this.takeBehind = (error, result) => {
-      if (isNone(error)) this.#behind = lastOf(result);
+    this.takeNext = (error, result) => {
+      if (isNone(error)) this.#next = lastOf(result);
     };
   }
 
-  done(failed: LinkFailure | undefined): void {
-    if (this.#result === undefined) this.#reject(failed ?? unanswered());
-    else this.#resolve({ result: this.#result, behind: this.#behind });
+  done(failed: ConnectionFailure | undefined): void {
+    if (this.#result === undefined) this.#reject(failed ?? noReply());
+    else this.#resolve({ result: this.#result, next: this.#next });
   }
 }
 
-/** Several statements, each with an answer of its own. */
+/** Several statements, each with its own reply. */
 export class PipelinedExchange implements Exchange {
   pending: number;
   error: unknown = undefined;
@@ -87,26 +87,26 @@ export class PipelinedExchange implements Exchange {
     this.#resolve = resolve;
   }
 
-  takerAt(at: number): Taker<QueryResultRow> {
+  callbackAt(at: number): PgCallback<QueryResultRow> {
     return (error, result) => {
       if (this.#settled.has(at)) return;
       if (isNone(error)) this.#settled.set(at, { status: 'fulfilled', value: lastOf(result) });
-      else if (endsTheLink(sqlStateOf(error))) this.error ??= error;
+      else if (closesConnection(sqlStateOf(error))) this.error ??= error;
       else {
-        const reason = new LinkFailure('refused', error, true);
+        const reason = new ConnectionFailure('refused', error, true);
         this.#settled.set(at, { status: 'rejected', reason });
       }
     };
   }
 
-  /** It is not sent, and nothing comes back for it. */
-  refuse(at: number, failure: LinkFailure): void {
+  /** Rejects a statement that is not sent, so no reply is expected for it. */
+  refuse(at: number, failure: ConnectionFailure): void {
     this.pending -= 1;
     this.#settled.set(at, { status: 'rejected', reason: failure });
   }
 
-  done(failed: LinkFailure | undefined): void {
-    const rest = { status: 'rejected', reason: failed ?? unanswered() } as const;
+  done(failed: ConnectionFailure | undefined): void {
+    const rest = { status: 'rejected', reason: failed ?? noReply() } as const;
     this.#resolve(Array.from({ length: this.#count }, (_, at) => this.#settled.get(at) ?? rest));
   }
 }
@@ -115,11 +115,11 @@ function isNone(error: unknown): boolean {
   return error === undefined || error === null;
 }
 
-function unanswered(): LinkFailure {
-  return new LinkFailure('refused', undefined, true);
+function noReply(): ConnectionFailure {
+  return new ConnectionFailure('refused', undefined, true);
 }
 
-/** Of several statements in one text the last one's result is given. */
+/** A text with several statements gives the result of the last. */
 function lastOf<Row extends QueryResultRow>(result: PgResult<Row>): QueryResult<Row> {
   return Array.isArray(result) ? result.at(-1) : result;
 }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { type Clock, sleep } from '@holdfast/foundation';
+import { type Clock, abortable, withDeadline } from '@holdfast/foundation';
 import { Client, type QueryResultRow } from 'pg';
 import type { Address } from '../address.ts';
 import type { QueryResult, Statement } from '../database.ts';
@@ -8,14 +8,19 @@ import { sendCancel } from './cancel-request.ts';
 import {
   type Exchange,
   PipelinedExchange,
-  type Placed,
-  PlacedExchange,
+  FollowedExchange,
   SingleExchange,
-  type Taker,
+  type PgCallback,
 } from './exchange.ts';
-import { type Link, LinkFailure, type Reply, type TransactionStatus } from './connection.ts';
+import {
+  type Connection,
+  ConnectionFailure,
+  type FollowedResult,
+  type Reply,
+  type TransactionStatus,
+} from './connection.ts';
 
-export interface PgLinkOptions {
+interface PgConnectionDeps {
   readonly address: Address;
   readonly password: string | (() => string | Promise<string>) | undefined;
   readonly ssl: boolean | ConnectionOptions | undefined;
@@ -25,22 +30,22 @@ export interface PgLinkOptions {
   readonly clock: Clock;
 }
 
-/** How often a silent peer is asked before TCP gives it up, each a third of the keepalive delay apart. */
+/** Keepalive probes before TCP drops a silent peer, each a third of the keepalive delay apart. */
 const KEEP_ALIVE_PROBES = 3;
 
 /**
- * Connects by pg's own client: protocol, types, SASL and TLS are its business; when a connection is made,
- * lent and cut is not.
+ * Connects with pg's own client, which handles the protocol, types, SASL and TLS. The pool decides when a
+ * connection is opened, leased and closed.
  */
 export async function connectPg(
-  options: PgLinkOptions,
+  options: PgConnectionDeps,
   { signal }: { signal: AbortSignal },
-): Promise<Link> {
+): Promise<Connection> {
   const { address, ssl, applicationName, keepAliveMs, connectTimeoutMs, clock } = options;
   const beganMs = clock.now();
-  const password = await passwordOf(options, signal);
+  const password = await resolvePassword(options, signal);
   const remainingMs = Math.max(1, connectTimeoutMs - (clock.now() - beganMs));
-  const socket = keptAlive(keepAliveMs);
+  const socket = keepAliveSocket(keepAliveMs);
   const client = new Client({
     connectionString: connectionString(address, password, ssl !== undefined),
     ...(ssl === undefined ? {} : { ssl }),
@@ -48,56 +53,54 @@ export async function connectPg(
     pipeline: true,
     stream: () => socket,
   });
-  const link = new PgLink(client, address, socket, clock);
+  const connection = new PgConnection(client, address, socket, clock);
+  const tooLate = (): Error => connectTimeout(connectTimeoutMs, 'no session');
+  return withDeadline(clock, remainingMs, signal, tooLate, (within) =>
+    connect(client, connection, within),
+  );
+}
+
+function connect(
+  client: Client,
+  connection: PgConnection,
+  signal: AbortSignal,
+): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    const settle = (how: () => void): void => {
-      timer.cancel();
-      signal.removeEventListener('abort', onAbort);
-      how();
+    const fail = (error: unknown): void => {
+      connection.onLost = undefined;
+      connection.destroy();
+      reject(error);
     };
-    const give = (error: unknown): void => {
-      link.onLost = undefined;
-      link.destroy();
-      settle(() => reject(error));
-    };
-    const onAbort = (): void => give(signal.reason);
-    const timer = clock.schedule(remainingMs, () => give(tooLate(connectTimeoutMs, 'no session')));
-    signal.addEventListener('abort', onAbort, { once: true });
-    link.onLost = give;
+    signal.addEventListener('abort', () => fail(signal.reason), { once: true });
+    connection.onLost = fail;
     client.connect((error: Error | null) => {
       if (error === null || error === undefined) {
-        settle(() => resolve(link.opened()));
+        resolve(connection.opened());
         return;
       }
-      // Only a server that hung up leaves nothing but a closed stream; refusals of pg's own come before.
-      const cut = !('code' in error) && client.connection.stream.closed;
-      give(cut ? coded('CONNECT_CUT', 'the server hung up during start-up') : error);
+      // A server that closed the socket leaves only a closed stream; errors raised by pg itself come earlier.
+      const wasCut = !('code' in error) && client.connection.stream.closed;
+      fail(wasCut ? coded('CONNECT_CUT', 'the server hung up during start-up') : error);
     });
   });
 }
 
-/** Who gives it may be as slow as any server, and is given as long. */
-async function passwordOf(
-  { password, connectTimeoutMs, clock }: PgLinkOptions,
+/** A password function has the connect timeout as its limit. */
+async function resolvePassword(
+  { password, connectTimeoutMs, clock }: PgConnectionDeps,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   signal.throwIfAborted();
   if (typeof password !== 'function') return password;
-  const settled = new AbortController();
-  const either = AbortSignal.any([signal, settled.signal]);
-  const late = sleep(clock, connectTimeoutMs, either).then(() => {
-    throw tooLate(connectTimeoutMs, 'no password');
-  });
-  try {
-    const given = await Promise.race([(async () => password())(), late]);
+  const tooLate = (): Error => connectTimeout(connectTimeoutMs, 'no password');
+  return withDeadline(clock, connectTimeoutMs, signal, tooLate, async (within) => {
+    const given = await abortable((async () => password())(), within);
     if (typeof given === 'string') return given;
-    throw new TypeError('the function that is asked for the password gave no string');
-  } finally {
-    settled.abort();
-  }
+    throw new TypeError('the password function did not return a string');
+  });
 }
 
-function tooLate(timeoutMs: number, missing: string): Error {
+function connectTimeout(timeoutMs: number, missing: string): Error {
   return coded('CONNECT_TIMEOUT', `${missing} within ${timeoutMs} ms`);
 }
 
@@ -109,10 +112,10 @@ function connectionString(address: Address, password: string | undefined, ownTls
   return url.href;
 }
 
-function keptAlive(keepAliveMs: number): Socket {
+function keepAliveSocket(keepAliveMs: number): Socket {
   const socket = new Socket();
   socket.once('connect', () => {
-    // Interval and number of probes are taken by Node 24 and later, and ignored before.
+    // Node 24 and later use the interval and number of probes; earlier versions ignore them.
     const probing = [
       true,
       keepAliveMs,
@@ -128,10 +131,10 @@ function coded(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
-/** Never written to by pg: it maps values into a list of its own. */
+/** Shared: pg never writes to it, it copies the values. */
 const NO_VALUES: unknown[] = [];
 
-class PgLink implements Link {
+class PgConnection implements Connection {
   onLost: ((error: unknown) => void) | undefined;
   alive = true;
   backendPid = 0;
@@ -152,14 +155,14 @@ class PgLink implements Link {
     this.#clock = clock;
     client.on('error', (error) => this.#lost(error));
     client.on('end', () => this.#lost(coded('CONNECT_CUT', 'the server hung up')));
-    client.connection.on('backendKeyData', (key: unknown) => this.#keep(key));
+    client.connection.on('backendKeyData', (key: unknown) => this.#storeKey(key));
   }
 
-  /** From here on the wire is listened to. */
+  /** Start-up is complete: begins to track replies. */
   opened(): this {
     this.onLost = undefined;
     const { connection } = this.#client;
-    connection.on('commandComplete', (message: unknown) => this.#note(message));
+    connection.on('commandComplete', (message: unknown) => this.#addCommand(message));
     connection.on('readyForQuery', () => this.#ready());
     return this;
   }
@@ -174,7 +177,7 @@ class PgLink implements Link {
 
   send<Row extends QueryResultRow>(statement: Statement, reply: Reply<Row>): void {
     const exchange = new SingleExchange(reply);
-    if (!this.#begin(exchange) || this.#refusesName(statement, exchange)) return;
+    if (!this.#begin(exchange) || this.#rejectNameConflict(statement, exchange)) return;
     this.#submit(statement, exchange.take);
   }
 
@@ -182,14 +185,17 @@ class PgLink implements Link {
     return new Promise((answered, failed) => this.send<Row>(statement, { answered, failed }));
   }
 
-  runThen<Row extends QueryResultRow>(statement: Statement, then: Statement): Promise<Placed<Row>> {
+  runFollowedBy<Row extends QueryResultRow>(
+    statement: Statement,
+    next: Statement,
+  ): Promise<FollowedResult<Row>> {
     return new Promise((resolve, reject) => {
-      const exchange = new PlacedExchange<Row>(resolve, reject);
-      if (!this.#begin(exchange) || this.#refusesName(statement, exchange)) return;
+      const exchange = new FollowedExchange<Row>(resolve, reject);
+      if (!this.#begin(exchange) || this.#rejectNameConflict(statement, exchange)) return;
       const { stream } = this.#client.connection;
       stream.cork();
       this.#submit(statement, exchange.takeFirst);
-      this.#submit(then, exchange.takeBehind);
+      this.#submit(next, exchange.takeNext);
       stream.uncork();
     });
   }
@@ -201,9 +207,9 @@ class PgLink implements Link {
       const { stream } = this.#client.connection;
       stream.cork();
       for (const [at, statement] of statements.entries()) {
-        const misnamed = this.#misnamed(statement);
-        if (misnamed === undefined) this.#submit(statement, exchange.takerAt(at));
-        else exchange.refuse(at, misnamed);
+        const conflict = this.#nameConflict(statement);
+        if (conflict === undefined) this.#submit(statement, exchange.callbackAt(at));
+        else exchange.refuse(at, conflict);
       }
       stream.uncork();
       if (exchange.pending === 0) this.#end(exchange);
@@ -211,7 +217,7 @@ class PgLink implements Link {
   }
 
   cancel(timeoutMs: number): Promise<boolean> {
-    // Behind one name there may be many servers, and only this one knows the key.
+    // A name may resolve to several servers, and only this one knows the key.
     const host = this.#socket.remoteAddress ?? this.#address.host;
     const { port } = this.#address;
     const key = { host, port, processId: this.backendPid, secretKey: this.#secretKey };
@@ -231,19 +237,22 @@ class PgLink implements Link {
     this.alive = false;
     const { connection } = this.#client;
     connection.end();
-    // The host's kernel has the farewell by then; a peer that does not answer it is not waited for.
+    // The kernel has Terminate by then; a peer that does not react is not waited for.
     connection.stream.once('finish', () => connection.stream.destroy());
   }
 
   destroy(): void {
-    this.#lost(coded('CONNECT_CUT', 'the link was cut'));
+    this.#lost(coded('CONNECT_CUT', 'the connection was cut'));
   }
 
   #begin(exchange: Exchange): boolean {
-    // Seen here before the socket says so: the pool must hear of it, or it would lend this link again.
-    if (!this.#client.connection.stream.writable) this.#lost(coded('EPIPE', 'the link was lost'));
+    // Detected before the socket's event: the pool must know, or it would hand out this connection again.
+    if (!this.#client.connection.stream.writable)
+      this.#lost(coded('EPIPE', 'the connection was lost'));
     if (!this.alive) {
-      exchange.done(new LinkFailure('lost', coded('EPIPE', 'the link was lost before'), false));
+      exchange.done(
+        new ConnectionFailure('lost', coded('EPIPE', 'the connection was lost before'), false),
+      );
       return false;
     }
     if (this.#commands.length > 0) this.#commands = [];
@@ -251,10 +260,10 @@ class PgLink implements Link {
     return true;
   }
 
-  #submit<Row extends QueryResultRow>(statement: Statement, take: Taker<Row>): void {
+  #submit<Row extends QueryResultRow>(statement: Statement, take: PgCallback<Row>): void {
     const { text, values, name, rowMode, types } = statement;
     const bound = values === undefined ? NO_VALUES : [...values];
-    // pg copies an object property by property, which costs a tenth of a query.
+    // pg copies a config object property by property, which costs a tenth of a query.
     if (name === undefined && rowMode === undefined && types === undefined) {
       this.#client.query<Row>(text, bound, take);
       return;
@@ -269,22 +278,22 @@ class PgLink implements Link {
     this.#client.query<Row>(config, take);
   }
 
-  #refusesName(statement: Statement, exchange: Exchange): boolean {
-    const misnamed = this.#misnamed(statement);
-    if (misnamed === undefined) return false;
+  #rejectNameConflict(statement: Statement, exchange: Exchange): boolean {
+    const conflict = this.#nameConflict(statement);
+    if (conflict === undefined) return false;
     this.#exchange = undefined;
-    exchange.done(misnamed);
+    exchange.done(conflict);
     return true;
   }
 
-  /** pg would refuse it too, but without any reply to wait for. */
-  #misnamed({ name, text }: Statement): LinkFailure | undefined {
+  /** pg would reject it too, but without a reply to wait for. */
+  #nameConflict({ name, text }: Statement): ConnectionFailure | undefined {
     if (name === undefined) return undefined;
     const prepared = this.#prepared.get(name);
     if (prepared === undefined) this.#prepared.set(name, text);
     if (prepared === undefined || prepared === text) return undefined;
-    const why = new TypeError(`the name ${name} stands for another statement`);
-    return new LinkFailure('refused', why, false);
+    const why = new TypeError(`the name ${name} is in use for another statement`);
+    return new ConnectionFailure('refused', why, false);
   }
 
   #ready(): void {
@@ -298,7 +307,7 @@ class PgLink implements Link {
     this.#exchange = undefined;
     const { error } = exchange;
     if (error === undefined) exchange.done(undefined);
-    else exchange.done(new LinkFailure('refused', error, true, this.#commands));
+    else exchange.done(new ConnectionFailure('refused', error, true, this.#commands));
   }
 
   #lost(error: unknown): void {
@@ -309,16 +318,16 @@ class PgLink implements Link {
     this.#exchange = undefined;
     const { onLost } = this;
     const why = exchange?.error ?? error;
-    exchange?.done(new LinkFailure('lost', why, true, this.#commands));
+    exchange?.done(new ConnectionFailure('lost', why, true, this.#commands));
     onLost?.(why);
   }
 
-  #note(message: unknown): void {
+  #addCommand(message: unknown): void {
     if (typeof message !== 'object' || message === null || !('text' in message)) return;
     this.#commands.push(String(message.text));
   }
 
-  #keep(key: unknown): void {
+  #storeKey(key: unknown): void {
     if (typeof key !== 'object' || key === null) return;
     if ('processID' in key && typeof key.processID === 'number') this.backendPid = key.processID;
     if ('secretKey' in key && typeof key.secretKey === 'number') this.#secretKey = key.secretKey;

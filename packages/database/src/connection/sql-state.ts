@@ -1,22 +1,24 @@
-/** The server's five characters, or a code of the host's, such as ECONNRESET. */
+/** The error's `code`: a SQLSTATE, or one of the operating system such as ECONNRESET. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** The SQLSTATE of what the server said; codes of the host's own have another length. */
+/** The SQLSTATE of an error that the server sent; `undefined` for any other error. */
 export function sqlStateOf(error: unknown): string | undefined {
   const code = codeOf(error);
-  return code !== undefined && /^[0-9A-Z]{5}$/.test(code) && isServerWord(error) ? code : undefined;
+  return code !== undefined && /^[0-9A-Z]{5}$/.test(code) && isServerError(error)
+    ? code
+    : undefined;
 }
 
-/** What pg makes of an ErrorResponse has its severity; an `EPIPE` of the host's does not. */
-function isServerWord(error: unknown): boolean {
+/** Errors that pg makes from an ErrorResponse have a severity; a system error such as `EPIPE` has none. */
+function isServerError(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'severity' in error;
 }
 
-/** What the server says before it hangs up. */
-export function endsTheLink(sqlState: string | undefined): boolean {
+/** Whether the server closes the connection after this error. */
+export function closesConnection(sqlState: string | undefined): boolean {
   return (
     sqlState !== undefined &&
     (['57P01', '57P02', '57P03', '57P04', '57P05', '25P03'].includes(sqlState) ||
@@ -24,7 +26,7 @@ export function endsTheLink(sqlState: string | undefined): boolean {
   );
 }
 
-/** The same transaction may succeed when it is run again. */
+/** Whether the same transaction may succeed when it is run again: serialization failure or deadlock. */
 export function isConflict(sqlState: string | undefined): boolean {
   return sqlState === '40001' || sqlState === '40P01';
 }
@@ -32,18 +34,18 @@ export function isConflict(sqlState: string | undefined): boolean {
 export const READ_ONLY = '25006';
 export const TOO_MANY_CONNECTIONS = '53300';
 
-/** Whether a statement refused with this may succeed later, unchanged. */
+/** Whether a statement that failed with this state may succeed later, unchanged. */
 export function isTransient(sqlState: string | undefined): boolean {
   if (sqlState === undefined) return false;
   return (
     isConflict(sqlState) ||
-    endsTheLink(sqlState) ||
+    closesConnection(sqlState) ||
     sqlState.startsWith('53') ||
     ['55P03', '55006', READ_ONLY].includes(sqlState)
   );
 }
 
-/** The server, or something on the way, said that whether the statement took effect cannot be known. */
+/** Whether the server, or a proxy, reported that the outcome of the statement is unknown. */
 export function isUnresolved(sqlState: string | undefined): boolean {
   return sqlState === '40003' || sqlState === '08007';
 }
@@ -69,8 +71,8 @@ const networkCodes = new Set([
 ]);
 
 /**
- * Whether an attempt to connect may succeed later without anything being put right here: the host cannot be
- * reached or is not taking connections. Passwords, names and certificates do not get better by waiting.
+ * Whether connecting may succeed later without a change of configuration: the host is unreachable or does not
+ * accept connections now. A wrong password, database name or certificate is permanent.
  */
 export function mayConnectLater(error: unknown): boolean {
   const sqlState = sqlStateOf(error);
@@ -81,8 +83,8 @@ export function mayConnectLater(error: unknown): boolean {
   return code !== undefined && networkCodes.has(code);
 }
 
-/** An error in a few words for a person: its code first, where it has one. */
-export function inWords(error: unknown): string {
+/** The error's message, preceded by its code where the message does not contain it. */
+export function errorMessage(error: unknown): string {
   const code = codeOf(error);
   const message =
     typeof error === 'object' && error !== null && 'message' in error

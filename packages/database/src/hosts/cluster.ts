@@ -1,19 +1,18 @@
-import type { Emitter, Clock, CallDeadline, Timer } from '@holdfast/foundation';
-import type { Route } from './host-router.ts';
+import type { CallDeadline, Clock, Emitter, Timer } from '@holdfast/foundation';
+import { errorMessage } from '../connection/sql-state.ts';
 import type { DatabaseHealth } from '../database.ts';
-import { NoWritableHostError } from '../errors.ts';
+import { NOT_SENT, NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { inWords } from '../connection/sql-state.ts';
-import { HostLeft } from '../pool/host-pool.ts';
-import { databaseClosed } from '../pool/pool-errors.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
-import { type Electorate, elect, roleOf } from './primary-detection.ts';
-import { Fence, type TimelineFence } from './timeline-fence.ts';
+import { HostDrained, databaseClosed } from '../pool/pool-errors.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
+import type { HostRouter } from './host-router.ts';
 import type { Host } from './host.ts';
-import { PrimaryAwaited } from './primary-waiters.ts';
-import { Progress } from './lag-estimator.ts';
+import { LagEstimator } from './lag-estimator.ts';
+import { type ClusterView, detectPrimary, roleOf } from './primary-detection.ts';
+import { PrimaryWaiters } from './primary-waiters.ts';
+import { Fence, type TimelineFence } from './timeline-fence.ts';
 
-export interface ClusterOptions {
+interface ClusterDeps {
   readonly hosts: readonly Host[];
   readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
@@ -21,96 +20,96 @@ export interface ClusterOptions {
   readonly acquireTimeoutMs: number;
   readonly maxWaiting: number;
   readonly minHostsSeen: number;
-  readonly keeper: TimelineFence | undefined;
+  readonly fenceStore: TimelineFence | undefined;
   readonly fenceTimeoutMs: number;
 }
 
-/** While it is in doubt who takes writes, those who answer are asked this often, and those who do not. */
-const DOUBT_INTERVAL_MS = 50;
-const KNOCK_INTERVAL_MS = 200;
+/** Probe intervals while the primary is unknown, of hosts that respond and of hosts that do not. */
+const SUSPECT_INTERVAL_MS = 50;
+const OFFLINE_INTERVAL_MS = 200;
 
 /**
- * Several hosts, of which one takes writes. Each is asked for its role and progress from the first call on; a
- * lost link or a refused write puts the primary in doubt, and nobody writes before it is clear again.
+ * Several hosts, one of which accepts writes. From the first call on each is probed for its role and position. A
+ * lost connection or a rejected write makes the primary suspect, and writes wait until it is known again.
  */
-export class Cluster implements Route {
+export class Cluster implements HostRouter {
   readonly hosts: readonly Host[];
-  readonly progress: Progress = new Progress();
-  readonly #options: ClusterOptions;
-  readonly #awaited: PrimaryAwaited;
+  readonly lag: LagEstimator = new LagEstimator();
+  readonly #deps: ClusterDeps;
+  readonly #waiters: PrimaryWaiters;
   readonly #timers = new Map<Host, Timer>();
   readonly #stopListening: () => void;
   #primary: Host | undefined;
-  #last: Host | undefined;
-  #doubtSinceMs = -Infinity;
-  /** The timeline of the primary followed last. */
-  #followed = 0;
+  #lastPrimary: Host | undefined;
+  #suspectSinceMs = -Infinity;
+  /** The timeline of the last primary. */
+  #lastTimeline = 0;
   readonly #fence: Fence;
   #state: 'new' | 'watching' | 'ended' = 'new';
 
-  constructor(options: ClusterOptions) {
-    this.#options = options;
-    this.hosts = options.hosts;
-    const { clock, maxWaiting, keeper, fenceTimeoutMs } = options;
+  constructor(deps: ClusterDeps) {
+    this.#deps = deps;
+    this.hosts = deps.hosts;
+    const { clock, maxWaiting, fenceStore, fenceTimeoutMs } = deps;
     this.#fence = new Fence({
-      keeper,
+      fenceStore,
       clock,
       timeoutMs: fenceTimeoutMs,
-      onProgress: () => this.#judge(),
+      onProgress: () => this.#reevaluate(),
       onFailure: (action, error) => this.#fenceFailed(action, error),
     });
-    this.#awaited = new PrimaryAwaited(clock, maxWaiting, () => this.#noWritableHost());
-    this.#stopListening = options.events.on('lost', ({ host }) => this.#lostLink(host));
+    this.#waiters = new PrimaryWaiters(clock, maxWaiting, () => this.#noWritableHost());
+    this.#stopListening = deps.events.on('lost', ({ host }) => this.#connectionLost(host));
   }
 
   get primary(): Host | undefined {
-    this.#begin();
+    this.#start();
     return this.#primary;
   }
 
-  writable(
-    limit: CallDeadline,
-    timeoutMs: number = this.#options.acquireTimeoutMs,
-  ): Slot | Promise<Slot> {
-    this.#begin();
-    return this.#writable(limit, this.#options.clock.now() + timeoutMs);
+  acquirePrimary(
+    deadline: CallDeadline,
+    timeoutMs: number = this.#deps.acquireTimeoutMs,
+  ): Promise<PooledConnection> {
+    this.#start();
+    return this.#acquirePrimary(deadline, this.#deps.clock.now() + timeoutMs);
   }
 
-  notWritable(name: string): boolean {
+  reportReadOnly(name: string): boolean {
     const host = this.#primary;
-    if (host?.name === name) this.#doubt(host);
+    if (host?.name === name) this.#suspect(host);
     return true;
   }
 
-  /** The host that takes writes, waiting until there is one. @throws NoWritableHostError */
-  async primaryWithin(limit: CallDeadline): Promise<Host> {
-    this.#begin();
-    return this.#primary ?? this.#awaited.wait(limit, this.#options.acquireTimeoutMs);
+  /** The host that accepts writes, waiting until there is one. @throws NoWritableHostError */
+  async primaryWithin(deadline: CallDeadline): Promise<Host> {
+    this.#start();
+    return this.#primary ?? this.#waiters.wait(deadline, this.#deps.acquireTimeoutMs);
   }
 
-  /** Asks one host now; what it says counts for the whole. */
-  async ask(host: Host, notBeforeMs?: number): Promise<void> {
+  /** Probes one host now, and reevaluates the roles of all. */
+  async probe(host: Host, notBeforeMs?: number): Promise<void> {
     if (this.#state === 'ended') return;
-    const answer = await host.ask(this.#options.clock, notBeforeMs);
+    const answer = await host.runProbe(this.#deps.clock, notBeforeMs);
     if (this.#isEnded()) return;
     if (answer?.writable === true && host === this.#primary && answer.position !== undefined) {
-      this.progress.note(answer.askedMs, answer.position);
+      this.lag.record(answer.probedMs, answer.position);
     }
-    this.#judge();
+    this.#reevaluate();
   }
 
   health(): DatabaseHealth {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#deps.clock.now();
     const hosts = this.hosts.map((host) => {
-      const { floor, role } = host;
+      const { replayed, role } = host;
       const lagMs =
-        role === 'standby' && floor !== undefined
-          ? this.progress.lagMs(floor.position, nowMs)
+        role === 'standby' && replayed !== undefined
+          ? this.lag.lagMs(replayed.position, nowMs)
           : Infinity;
       return host.health(lagMs === Infinity ? undefined : lagMs);
     });
-    const isWhole = this.hosts.every(({ role }) => role === 'primary' || role === 'standby');
-    const level = this.#primary === undefined ? 'critical' : isWhole ? 'healthy' : 'degraded';
+    const isComplete = this.hosts.every(({ role }) => role === 'primary' || role === 'standby');
+    const level = this.#primary === undefined ? 'critical' : isComplete ? 'healthy' : 'degraded';
     return { level, primary: this.#primary?.name, hosts };
   }
 
@@ -120,122 +119,123 @@ export class Cluster implements Route {
     for (const timer of this.#timers.values()) timer.cancel();
     for (const host of this.hosts) host.probe.end();
     this.#fence.end();
-    this.#awaited.refuse(databaseClosed());
+    this.#waiters.reject(databaseClosed());
   }
 
-  async #writable(limit: CallDeadline, endsAtMs: number): Promise<Slot> {
+  async #acquirePrimary(deadline: CallDeadline, endsAtMs: number): Promise<PooledConnection> {
     while (true) {
-      const remainingMs = Math.max(1, endsAtMs - this.#options.clock.now());
-      const host = this.#primary ?? (await this.#awaited.wait(limit, remainingMs));
+      const remainingMs = Math.max(1, endsAtMs - this.#deps.clock.now());
+      const host = this.#primary ?? (await this.#waiters.wait(deadline, remainingMs));
       try {
-        return await host.pool.acquire(limit, remainingMs);
+        return await host.pool.acquire(deadline, remainingMs);
       } catch (error) {
-        if (!(error instanceof HostLeft)) throw error;
+        if (!(error instanceof HostDrained)) throw error;
       }
     }
   }
 
-  #begin(): void {
+  #start(): void {
     if (this.#state === 'ended') throw databaseClosed();
     if (this.#state === 'watching') return;
     this.#state = 'watching';
-    this.#doubtSinceMs = this.#options.clock.now();
+    this.#suspectSinceMs = this.#deps.clock.now();
     this.#fence.begin();
     for (const host of this.hosts) void this.#watch(host);
   }
 
-  /** Asks a host again and again, sooner while there is doubt. */
+  /** Probes a host repeatedly, more often while the primary is unknown. */
   async #watch(host: Host, notBeforeMs?: number): Promise<void> {
     this.#timers.get(host)?.cancel();
     this.#timers.delete(host);
-    await this.ask(host, notBeforeMs);
+    await this.probe(host, notBeforeMs);
     if (this.#isEnded() || this.#timers.has(host)) return;
     const again = (): void => void this.#watch(host);
-    // Callers who wait for a primary have timers of their own that hold the process.
-    const timer = this.#options.clock.schedule(this.#intervalOf(host), again, {
+    // Callers that wait for a primary have timers of their own that keep the process alive.
+    const timer = this.#deps.clock.schedule(this.#intervalOf(host), again, {
       holdsProcess: false,
     });
     this.#timers.set(host, timer);
   }
 
   #intervalOf(host: Host): number {
-    const { probeIntervalMs } = this.#options;
+    const { probeIntervalMs } = this.#deps;
     if (this.#primary !== undefined) return probeIntervalMs;
-    const wantedMs = host.sighting === undefined ? KNOCK_INTERVAL_MS : DOUBT_INTERVAL_MS;
-    return Math.min(probeIntervalMs, wantedMs);
+    const isOffline = host.lastProbe === undefined;
+    return Math.min(probeIntervalMs, isOffline ? OFFLINE_INTERVAL_MS : SUSPECT_INTERVAL_MS);
   }
 
-  #lostLink(name: string): void {
+  #connectionLost(name: string): void {
     if (this.#state !== 'watching') return;
     const host = this.hosts.find((each) => each.name === name);
     if (host === undefined) return;
-    host.floor = undefined;
+    host.replayed = undefined;
     host.restarts += 1;
-    if (host === this.#primary) this.#doubt(host);
-    else void this.#watch(host, this.#options.clock.now());
+    if (host === this.#primary) this.#suspect(host);
+    else void this.#watch(host, this.#deps.clock.now());
   }
 
-  #doubt(host: Host): void {
-    const nowMs = this.#options.clock.now();
+  /** The primary is unknown from now on: its waiting callers wait here, and all hosts are probed at once. */
+  #suspect(host: Host): void {
+    const nowMs = this.#deps.clock.now();
     this.#primary = undefined;
-    this.#last = host;
-    this.#doubtSinceMs = nowMs;
-    host.pool.leave(false);
+    this.#lastPrimary = host;
+    this.#suspectSinceMs = nowMs;
+    host.pool.drain(false);
     this.#assignRoles();
     for (const each of this.hosts) void this.#watch(each, nowMs);
   }
 
-  #electorate(): Electorate<Host> {
+  #view(): ClusterView<Host> {
     return {
       hosts: this.hosts,
-      last: this.#primary ?? this.#last,
-      doubtSinceMs: this.#doubtSinceMs,
+      lastPrimary: this.#primary ?? this.#lastPrimary,
+      suspectSinceMs: this.#suspectSinceMs,
       timeline: this.#fence.timeline,
-      followed: this.#followed,
-      minHostsSeen: this.#options.minHostsSeen,
+      lastTimeline: this.#lastTimeline,
+      minHostsSeen: this.#deps.minHostsSeen,
     };
   }
 
-  #judge(): void {
-    for (const { sighting } of this.hosts) this.#fence.raise(sighting?.timeline ?? 0);
+  #reevaluate(): void {
+    for (const { lastProbe } of this.hosts) this.#fence.raise(lastProbe?.timeline ?? 0);
     const before = this.#primary;
-    const found = elect(this.#electorate());
-    const elected = this.#fence.admits(found?.sighting?.timeline ?? 0) ? found : undefined;
-    if (before !== undefined && (elected === undefined || before.sighting?.writable !== true)) {
-      this.#doubt(before);
+    const found = detectPrimary(this.#view());
+    const detected = this.#fence.admits(found?.lastProbe?.timeline ?? 0) ? found : undefined;
+    if (before !== undefined && (detected === undefined || before.lastProbe?.writable !== true)) {
+      this.#suspect(before);
       return;
     }
-    if (elected !== undefined && elected !== before) this.#follow(elected);
+    if (detected !== undefined && detected !== before) this.#follow(detected);
     this.#assignRoles();
-    if (elected !== undefined) this.#awaited.serve(elected);
+    if (detected !== undefined) this.#waiters.serve(detected);
   }
 
-  #follow(elected: Host): void {
-    const former = this.#primary ?? this.#last;
-    const timeline = elected.sighting?.timeline ?? 0;
-    if (former !== elected || timeline !== this.#followed) this.progress.forget();
-    this.#primary = elected;
-    this.#last = elected;
-    this.#followed = timeline;
-    // Whatever still runs there runs on a history that nobody will see.
-    if (former !== undefined && former !== elected) former.pool.leave(true);
+  #follow(detected: Host): void {
+    const former = this.#primary ?? this.#lastPrimary;
+    const timeline = detected.lastProbe?.timeline ?? 0;
+    if (former !== detected || timeline !== this.#lastTimeline) this.lag.reset();
+    this.#primary = detected;
+    this.#lastPrimary = detected;
+    this.#lastTimeline = timeline;
+    // Statements that still run on the former primary run on an abandoned timeline.
+    if (former !== undefined && former !== detected) former.pool.drain(true);
   }
 
   #assignRoles(): void {
-    const electorate = { ...this.#electorate(), last: this.#primary };
+    const view = { ...this.#view(), lastPrimary: this.#primary };
     for (const host of this.hosts) {
-      const to = roleOf(host, electorate);
+      const to = roleOf(host, view);
       const from = host.role;
       if (from === to) continue;
       host.role = to;
-      if (to === 'offline' || to === 'fenced') host.pool.leave(to === 'fenced');
+      if (to === 'offline' || to === 'fenced') host.pool.drain(to === 'fenced');
       const { reason } = host;
-      this.#options.events.emit('host', {
+      this.#deps.events.emit('host', {
         host: host.name,
         from,
         to,
         ...(reason === undefined ? {} : { reason }),
-        atMs: this.#options.clock.now(),
+        atMs: this.#deps.clock.now(),
       });
     }
   }
@@ -245,8 +245,8 @@ export class Cluster implements Route {
   }
 
   #fenceFailed(action: 'load' | 'store', error: unknown): void {
-    const atMs = this.#options.clock.now();
-    this.#options.events.emit('fence-failed', { action, error: inWords(error), atMs });
+    const atMs = this.#deps.clock.now();
+    this.#deps.events.emit('fence-failed', { action, error: errorMessage(error), atMs });
   }
 
   #noWritableHost(): NoWritableHostError {
@@ -255,14 +255,14 @@ export class Cluster implements Route {
         ({ name, role, reason }) => `${name} ${role}${reason === undefined ? '' : ` (${reason})`}`,
       )
       .join(', ');
-    const { minHostsSeen } = this.#options;
-    const answering = this.hosts.filter(({ sighting }) => sighting !== undefined).length;
+    const { minHostsSeen } = this.#deps;
+    const responding = this.hosts.filter(({ lastProbe }) => lastProbe !== undefined).length;
     const fewer =
-      answering < minHostsSeen ? `; ${answering} answer of the ${minHostsSeen} that must` : '';
+      responding < minHostsSeen ? `; ${responding} answer of the ${minHostsSeen} that must` : '';
     const unread = this.#fence.isRead ? '' : '; the fence could not be read yet';
     return new NoWritableHostError(
       `no host takes writes at this time: ${seen}${fewer}${unread}; nothing was sent, call again later`,
-      { phase: 'not-sent', outcome: 'not-applied', retryable: true },
+      { ...NOT_SENT, retryable: true },
     );
   }
 }

@@ -4,11 +4,10 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import type { TimelineFence } from './timeline-fence.ts';
 
 /**
- * Keeps the latest timeline in a file, which is replaced as a whole and is on the disk before a new primary is
- * written to.
- * @param path of the file, in a folder that is there.
- * @throws InvalidOptionError; `load` and `store` reject with what the file system says, and `load` for a file
- *   that holds something else.
+ * Stores the latest timeline in a file, which is replaced atomically and synced before a new primary gets writes.
+ * @param path of the file, in an existing folder.
+ * @throws InvalidOptionError; `load` and `store` reject with the file system's error, and `load` rejects if the
+ *   file holds anything else.
  */
 export function createFileFence(path: string): TimelineFence {
   if (typeof path !== 'string' || path.length === 0) {
@@ -17,7 +16,7 @@ export function createFileFence(path: string): TimelineFence {
   return { load: () => load(path), store: (timeline) => store(path, timeline) };
 }
 
-/** Each writes a file of its own before it takes the place of the one that is there. */
+/** Numbers the temporary files, each of which then replaces the stored one. */
 let stores = 0;
 
 async function load(path: string): Promise<number | undefined> {
@@ -30,12 +29,12 @@ async function load(path: string): Promise<number | undefined> {
   }
   if (/^\d{1,10}\n$/.test(content)) return Number(content);
   throw new TypeError(
-    `${path} does not hold a timeline; put the number of the present one there, or remove the file`,
+    `${path} does not hold a timeline; write the number of the current one to it, or remove the file`,
   );
 }
 
 async function store(path: string, timeline: number): Promise<void> {
-  // Another process may have seen a later one.
+  // Another process may have stored a later one.
   if (((await load(path)) ?? 0) >= timeline) return;
   stores += 1;
   const next = `${path}.${process.pid}.${stores}`;

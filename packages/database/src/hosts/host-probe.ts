@@ -1,21 +1,21 @@
 import { type Clock, CallDeadline } from '@holdfast/foundation';
 import { parseLsn, parseTimeline } from '../lsn.ts';
-import type { Connect, Link } from '../connection/connection.ts';
+import type { Connect, Connection } from '../connection/connection.ts';
 import type { Statement } from '../database.ts';
 
-/** What a host said of itself. */
-export interface ProbeAnswer {
+/** The result of probing a host. */
+export interface ProbeResult {
   readonly writable: boolean;
   readonly timeline: number | undefined;
-  /** Written, or replayed. */
+  /** The position written by a primary, or replayed by a standby. */
   readonly position: bigint | undefined;
-  readonly askedMs: number;
+  readonly probedMs: number;
   readonly tookMs: number;
 }
 
 /**
- * A session may be told to write nothing although its host would; both count. The timeline of a standby is that
- * of its stream, or, without the right to see it, of its last restart point, which is never too high.
+ * A session may be read-only although its host is not; both count. The timeline of a standby is that of its WAL
+ * receiver, or, without the privilege to see it, that of its last restart point, which is never too high.
  */
 export const PROBE: Statement = {
   text: `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') as read_only,
@@ -25,15 +25,15 @@ export const PROBE: Statement = {
  else left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as timeline`,
 };
 
-/** Asks one host, on a link of its own that is no part of the pool. */
+/** Probes one host, on a connection outside of the pool. */
 export class HostProbe {
   readonly #connect: Connect;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  #link: Link | undefined;
-  #ending: AbortController | undefined;
-  #asking: Promise<ProbeAnswer> | undefined;
-  #askedMs = -Infinity;
+  #connection: Connection | undefined;
+  readonly #ending = new AbortController();
+  #pending: Promise<ProbeResult> | undefined;
+  #probedMs = -Infinity;
 
   constructor(connect: Connect, clock: Clock, timeoutMs: number) {
     this.#connect = connect;
@@ -42,71 +42,65 @@ export class HostProbe {
   }
 
   /**
-   * Asks, within `probeTimeoutMs`; a question under way serves everybody who does not need one asked later
-   * than it was.
-   * @throws what kept it from being answered.
+   * Probes the host within `probeTimeoutMs`. A probe under way is shared, unless it began before `notBeforeMs`.
+   * @throws the error that prevented a reply.
    */
-  async ask(notBeforeMs: number = -Infinity): Promise<ProbeAnswer> {
-    while (this.#asking !== undefined) {
-      if (this.#askedMs >= notBeforeMs) return this.#asking;
-      await Promise.allSettled([this.#asking]);
+  async run(notBeforeMs: number = -Infinity): Promise<ProbeResult> {
+    while (this.#pending !== undefined) {
+      if (this.#probedMs >= notBeforeMs) return this.#pending;
+      await Promise.allSettled([this.#pending]);
     }
-    this.#askedMs = this.#clock.now();
-    const asking = this.#ask(this.#askedMs);
-    this.#asking = asking;
+    this.#probedMs = this.#clock.now();
+    const pending = this.#query(this.#probedMs);
+    this.#pending = pending;
     try {
-      return await asking;
+      return await pending;
     } finally {
-      this.#asking = undefined;
+      this.#pending = undefined;
     }
   }
 
+  /** Ends a probe under way now, not at its timeout. */
   end(): void {
-    this.#ending?.abort(new Error('the database was ended'));
-    // What is being asked is to end now, not with its timeout.
-    if (this.#asking === undefined) this.#link?.close();
-    else this.#link?.destroy();
-    this.#link = undefined;
+    this.#ending.abort(new Error('the database was ended'));
+    this.#connection?.close();
+    this.#connection = undefined;
   }
 
-  async #ask(askedMs: number): Promise<ProbeAnswer> {
-    const limit = new CallDeadline(this.#clock, this.#timeoutMs);
-    const ending = new AbortController();
-    this.#ending = ending;
-    const tooLate = `no answer within ${this.#timeoutMs} ms`;
-    limit.current = { cancel: () => ending.abort(new Error(tooLate)) };
+  async #query(probedMs: number): Promise<ProbeResult> {
+    const deadline = new CallDeadline(this.#clock, this.#timeoutMs, [this.#ending.signal]);
+    const { signal } = deadline;
     try {
-      const link = this.#link ?? (await this.#connect({ signal: ending.signal }));
-      this.#link = link;
-      ending.signal.throwIfAborted();
-      limit.current = { cancel: () => link.destroy() };
-      link.onLost = () => void (this.#link = undefined);
+      const connection = this.#connection ?? (await this.#connect({ signal }));
+      this.#connection = connection;
+      signal.throwIfAborted();
+      deadline.current = { cancel: () => connection.destroy() };
+      connection.onLost = () => void (this.#connection = undefined);
       const sentMs = this.#clock.now();
-      const { rows } = await link.run(PROBE);
-      link.hold(false);
-      return readAnswer(rows[0], askedMs, this.#clock.now() - sentMs);
+      const { rows } = await connection.run(PROBE);
+      connection.hold(false);
+      return parseResult(rows[0], probedMs, this.#clock.now() - sentMs);
     } catch (error) {
-      this.#link?.destroy();
-      this.#link = undefined;
+      this.#connection?.destroy();
+      this.#connection = undefined;
       throw error;
     } finally {
-      limit.release();
-      this.#ending = undefined;
+      deadline.release();
     }
   }
 }
 
-function readAnswer(
+function parseResult(
   row: Readonly<Record<string, unknown>> | undefined,
-  askedMs: number,
+  probedMs: number,
   tookMs: number,
-): ProbeAnswer {
+): ProbeResult {
   const isStandby = row?.['standby'] !== false;
   return {
     writable: !isStandby && row['read_only'] === 'off',
     timeline: parseTimeline(row?.['timeline']),
     position: parseLsn(row?.['lsn']),
-    askedMs,
+    probedMs,
     tookMs,
   };
 }

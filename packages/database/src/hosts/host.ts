@@ -1,24 +1,25 @@
 import type { Clock, CallDeadline } from '@holdfast/foundation';
 import type { HostHealth } from '../database.ts';
 import type { HostRole } from '../events.ts';
-import { inWords } from '../connection/sql-state.ts';
-import { HostLeft, type HostPool } from '../pool/host-pool.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
-import type { Candidate, Sighting } from './primary-detection.ts';
-import type { HostProbe, ProbeAnswer } from './host-probe.ts';
-import { Nearness } from './latency-tracker.ts';
-import type { ReplayFloor } from './lag-estimator.ts';
+import { errorMessage } from '../connection/sql-state.ts';
+import type { HostPool } from '../pool/host-pool.ts';
+import { HostDrained } from '../pool/pool-errors.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
+import type { ProbedHost, ProbeReport } from './primary-detection.ts';
+import type { HostProbe, ProbeResult } from './host-probe.ts';
+import { LatencyTracker } from './latency-tracker.ts';
+import type { ReplayedPosition } from './lag-estimator.ts';
 
-/** One host: its links, and what is known about it. */
-export class Host implements Candidate {
+/** One host: its pool, and its state as last probed. */
+export class Host implements ProbedHost {
   readonly pool: HostPool;
   readonly probe: HostProbe;
-  readonly nearness: Nearness = new Nearness();
+  readonly latency: LatencyTracker = new LatencyTracker();
   role: HostRole = 'unknown';
-  sighting: Sighting | undefined;
-  askedMs: number = -Infinity;
-  floor: ReplayFloor | undefined;
-  /** It may have come back with less than it had replayed: what was read there before may be missing. */
+  lastProbe: ProbeReport | undefined;
+  probedMs: number = -Infinity;
+  replayed: ReplayedPosition | undefined;
+  /** Lost connections so far: after each the host may have restarted with less than it had replayed. */
   restarts = 0;
   #reason: string | undefined;
 
@@ -31,54 +32,54 @@ export class Host implements Candidate {
     return this.pool.name;
   }
 
-  /** Differs once what was read there may have been lost. */
+  /** Changes once data that was read from the host may have been lost. */
   get key(): string {
     return `${this.name}#${this.restarts}`;
   }
 
-  /** Why it does not answer, or is fenced. */
+  /** Why it is offline or fenced. */
   get reason(): string | undefined {
-    const timeline = this.sighting?.timeline;
+    const timeline = this.lastProbe?.timeline;
     if (this.#reason !== undefined || this.role !== 'fenced' || timeline === undefined) {
       return this.#reason;
     }
     return `calls itself primary on timeline ${timeline}, but another host is`;
   }
 
-  /** Asks it anew, and takes down what it says, or that it says nothing. */
-  async ask(clock: Clock, notBeforeMs?: number): Promise<ProbeAnswer | undefined> {
-    const askedMs = clock.now();
+  /** Probes the host and records the result, `undefined` if it did not respond. */
+  async runProbe(clock: Clock, notBeforeMs?: number): Promise<ProbeResult | undefined> {
+    const probedMs = clock.now();
     try {
-      const answer = await this.probe.ask(notBeforeMs);
-      this.askedMs = Math.max(this.askedMs, answer.askedMs);
+      const result = await this.probe.run(notBeforeMs);
+      this.probedMs = Math.max(this.probedMs, result.probedMs);
       this.#reason = undefined;
-      this.sighting = { writable: answer.writable, timeline: answer.timeline };
-      this.nearness.answered(answer.tookMs);
-      this.#raise(answer);
-      return answer;
+      this.lastProbe = { writable: result.writable, timeline: result.timeline };
+      this.latency.record(result.tookMs);
+      this.#recordPosition(result);
+      return result;
     } catch (error) {
-      this.askedMs = Math.max(this.askedMs, askedMs);
-      this.#reason = inWords(error);
-      this.sighting = undefined;
-      this.floor = undefined;
+      this.probedMs = Math.max(this.probedMs, probedMs);
+      this.#reason = errorMessage(error);
+      this.lastProbe = undefined;
+      this.replayed = undefined;
       return undefined;
     }
   }
 
   /**
-   * A link for reads, as long as it is a standby: those who come later than it went would wait for nothing.
-   * @throws HostLeft, and as `HostPool.acquire`
+   * Acquires a connection for reads. A host that is no standby any more rejects, because it may never serve them.
+   * @throws HostDrained, and as `HostPool.acquire`
    */
-  readable(limit: CallDeadline): Slot | Promise<Slot> {
-    if (this.role !== 'standby') return Promise.reject(new HostLeft(this.name));
-    return this.pool.acquire(limit);
+  acquireForRead(deadline: CallDeadline): PooledConnection | Promise<PooledConnection> {
+    if (this.role !== 'standby') return Promise.reject(new HostDrained(this.name));
+    return this.pool.acquire(deadline);
   }
 
   health(lagMs: number | undefined): HostHealth {
     const pool = this.pool.snapshot();
     const reason = this.reason ?? pool.connectError;
-    const timeline = this.sighting?.timeline;
-    const { latencyMs } = this.nearness;
+    const timeline = this.lastProbe?.timeline;
+    const { latencyMs } = this.latency;
     return {
       host: this.name,
       role: this.role,
@@ -90,10 +91,11 @@ export class Host implements Candidate {
     };
   }
 
-  #raise({ position, timeline }: ProbeAnswer): void {
+  #recordPosition({ position, timeline }: ProbeResult): void {
     if (position === undefined || timeline === undefined) return;
-    const { floor } = this;
-    if (floor !== undefined && floor.timeline === timeline && floor.position > position) return;
-    this.floor = { timeline, position };
+    const { replayed } = this;
+    if (replayed !== undefined && replayed.timeline === timeline && replayed.position > position)
+      return;
+    this.replayed = { timeline, position };
   }
 }

@@ -3,49 +3,46 @@ import type { Token } from '../database.ts';
 const MAX_SAMPLES = 1_000;
 
 /**
- * Where the primary's log stood at which moment. From it follows how far behind a standby can be at most, which
- * it cannot tell itself: replay that is paused, or a stream that is cut, looks healthy from there.
+ * Records the position of the primary's log over time, which gives an upper bound of a standby's lag. The standby
+ * itself cannot tell: with replay paused or its stream cut it looks healthy.
  */
-export class Progress {
-  readonly #samples: { readonly askedMs: number; readonly position: bigint }[] = [];
+export class LagEstimator {
+  readonly #samples: { readonly probedMs: number; readonly position: bigint }[] = [];
 
-  /** @param askedMs from before the primary was asked: all committed by then is within `position`. */
-  note(askedMs: number, position: bigint): void {
-    this.#samples.push({ askedMs, position });
+  /** @param probedMs the time before the probe: everything committed by then is within `position`. */
+  record(probedMs: number, position: bigint): void {
+    this.#samples.push({ probedMs, position });
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
   }
 
-  /** A new history has begun. */
-  forget(): void {
+  /** A new timeline has begun. */
+  reset(): void {
     this.#samples.length = 0;
   }
 
-  /** The most that a standby at this position can be behind; `Infinity` where that is not known. */
+  /** The upper bound of the lag of a standby at this position; `Infinity` if unknown. */
   lagMs(position: bigint, nowMs: number): number {
     const reached = this.#samples.findLast((sample) => sample.position <= position);
-    return reached === undefined ? Infinity : nowMs - reached.askedMs;
+    return reached === undefined ? Infinity : nowMs - reached.probedMs;
   }
 }
 
-/** What a standby is known to have replayed; it never goes back while the standby runs. */
-export interface ReplayFloor {
+/** A position that a standby is known to have replayed. Replay never goes back while the standby runs. */
+export interface ReplayedPosition {
   readonly timeline: number;
   readonly position: bigint;
 }
 
-/**
- * Whether everything up to the token can be read there.
- * @param position of the token.
- */
-export function hasReached(
-  floor: ReplayFloor | undefined,
+/** Whether a host has replayed the token. @param position the position of the token. */
+export function hasReplayed(
+  replayed: ReplayedPosition | undefined,
   token: Token,
   position: bigint | undefined,
 ): boolean {
   return (
-    floor !== undefined &&
+    replayed !== undefined &&
     position !== undefined &&
-    floor.timeline >= token.timeline &&
-    floor.position >= position
+    replayed.timeline >= token.timeline &&
+    replayed.position >= position
   );
 }

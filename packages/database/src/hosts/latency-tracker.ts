@@ -1,12 +1,12 @@
-/** Share of a new measurement in the average. */
+/** The weight of a new measurement in the average. */
 const WEIGHT = 0.2;
-/** So much faster another host has to be to be preferred to the one in use. */
+/** Another host is preferred to the one in use below this fraction of its latency. */
 const HYSTERESIS = 0.8;
 const FIRST_EJECTION_MS = 1_000;
 const LONGEST_EJECTION_MS = 30_000;
 
-/** How near a host is, and whether it has been failing reads. */
-export class Nearness {
+/** Tracks the latency of a host, and ejects it for a while after failed reads. */
+export class LatencyTracker {
   #averageMs: number | undefined;
   #failures = 0;
   #ejectedUntilMs = -Infinity;
@@ -16,7 +16,7 @@ export class Nearness {
     return this.#averageMs;
   }
 
-  answered(tookMs: number): void {
+  record(tookMs: number): void {
     const before = this.#averageMs ?? tookMs;
     this.#averageMs = before + WEIGHT * (tookMs - before);
   }
@@ -25,7 +25,7 @@ export class Nearness {
     this.#failures = 0;
   }
 
-  /** It is left out for a while, longer each time in a row. */
+  /** Ejects the host from selection, longer after each failure in a row. */
   failed(nowMs: number): void {
     const ejectionMs = Math.min(LONGEST_EJECTION_MS, FIRST_EJECTION_MS * 2 ** this.#failures);
     this.#failures += 1;
@@ -37,17 +37,17 @@ export class Nearness {
   }
 }
 
-/** The nearest host; the one in use stays unless another is nearer by a fifth. */
-export function nearest<Host extends { readonly nearness: Nearness }>(
+/** The host of the lowest latency; the one in use stays unless another is lower by a fifth. */
+export function lowestLatency<Host extends { readonly latency: LatencyTracker }>(
   hosts: readonly Host[],
   inUse: Host | undefined,
 ): Host | undefined {
-  const distance = (host: Host): number => host.nearness.latencyMs ?? Infinity;
+  const latencyOf = (host: Host): number => host.latency.latencyMs ?? Infinity;
   let best = inUse !== undefined && hosts.includes(inUse) ? inUse : hosts[0];
   for (const host of hosts) {
     if (best === undefined) return host;
     const margin = best === inUse ? HYSTERESIS : 1;
-    if (distance(host) < distance(best) * margin) best = host;
+    if (latencyOf(host) < latencyOf(best) * margin) best = host;
   }
   return best;
 }

@@ -1,68 +1,68 @@
 import type { HostRole } from '../events.ts';
 
-/** What a host said of itself when it was asked. */
-export interface Sighting {
-  /** Takes writes, as far as it knows itself. */
+/** What a probe of a host reported. */
+export interface ProbeReport {
+  /** Whether the host accepts writes by its own account. */
   readonly writable: boolean;
   readonly timeline: number | undefined;
 }
 
-/** What is known about a host, for the choice of the one that takes writes. */
-export interface Candidate {
-  /** `undefined` while it did not answer. */
-  readonly sighting: Sighting | undefined;
-  /** When it was last asked, whether or not it answered; `-Infinity`: never. */
-  readonly askedMs: number;
+/** What is known about a host when the primary is detected. */
+export interface ProbedHost {
+  /** `undefined` when the last probe failed. */
+  readonly lastProbe: ProbeReport | undefined;
+  /** When it was last probed, successfully or not; `-Infinity`: never. */
+  readonly probedMs: number;
 }
 
-export interface Electorate<Host extends Candidate> {
+export interface ClusterView<Host extends ProbedHost> {
   readonly hosts: readonly Host[];
-  /** Who took writes last. */
-  readonly last: Host | undefined;
-  /** Since when it is in doubt who does. */
-  readonly doubtSinceMs: number;
+  /** The host that accepted writes last. */
+  readonly lastPrimary: Host | undefined;
+  /** Since when the primary is suspect. */
+  readonly suspectSinceMs: number;
   /** The latest timeline that any host was ever seen on. */
   readonly timeline: number;
-  /** That of the primary that was followed last; 0: none was. */
-  readonly followed: number;
-  /** So many hosts must answer; with fewer, the others may have moved on. */
+  /** The timeline of the last primary; 0: there was none. */
+  readonly lastTimeline: number;
+  /** How many hosts must respond; with fewer, the others may have a new primary. */
   readonly minHostsSeen: number;
 }
 
 /**
- * Who takes writes. A promotion begins a new timeline, so of two primaries the one on the higher is right, and
- * one on a timeline that has been left is never chosen, whether a primary or a standby has been seen on the next.
- * On the timeline known already a primary is chosen only when every host was asked since the doubt began: the
- * others may have moved on without it.
+ * Detects the host that accepts writes. A promotion begins a new timeline, so of two primaries the one on the later
+ * timeline is right, and a host on an abandoned timeline is never detected, whether a primary or a standby was seen
+ * on the later one. A primary on the known timeline is accepted only once every host was probed since it became
+ * suspect, because the others may have promoted another one.
  */
-export function elect<Host extends Candidate>(electorate: Electorate<Host>): Host | undefined {
-  const { hosts, last, doubtSinceMs, followed, minHostsSeen } = electorate;
-  const seen = hosts.filter(({ sighting }) => sighting !== undefined).length;
+export function detectPrimary<Host extends ProbedHost>(view: ClusterView<Host>): Host | undefined {
+  const { hosts, lastPrimary, suspectSinceMs, lastTimeline, minHostsSeen } = view;
+  const seen = hosts.filter(({ lastProbe }) => lastProbe !== undefined).length;
   if (seen < minHostsSeen) return undefined;
-  const timeline = Math.max(electorate.timeline, ...hosts.map(timelineOf));
+  const timeline = Math.max(view.timeline, ...hosts.map(timelineOf));
   let best: Host | undefined;
   for (const host of hosts) {
-    if (host.sighting?.writable !== true || timelineOf(host) < timeline) continue;
-    const isHigher = best === undefined || timelineOf(host) > timelineOf(best);
-    const isEqualAndLast =
-      host === last && best !== undefined && timelineOf(host) === timelineOf(best);
-    if (isHigher || isEqualAndLast) best = host;
+    if (host.lastProbe?.writable !== true || timelineOf(host) < timeline) continue;
+    const isLater = best === undefined || timelineOf(host) > timelineOf(best);
+    const isLastOnSame =
+      host === lastPrimary && best !== undefined && timelineOf(host) === timelineOf(best);
+    if (isLater || isLastOnSame) best = host;
   }
   if (best === undefined) return undefined;
-  const isPromoted = timelineOf(best) > followed && followed > 0;
-  return isPromoted || hosts.every(({ askedMs }) => askedMs >= doubtSinceMs) ? best : undefined;
+  const isPromoted = timelineOf(best) > lastTimeline && lastTimeline > 0;
+  return isPromoted || hosts.every(({ probedMs }) => probedMs >= suspectSinceMs) ? best : undefined;
 }
 
-/** What a host is, once it is known who takes writes. */
-export function roleOf<Host extends Candidate>(host: Host, electorate: Electorate<Host>): HostRole {
-  const { sighting, askedMs } = host;
-  if (sighting === undefined) return askedMs === -Infinity ? 'unknown' : 'offline';
-  if (!sighting.writable) return 'standby';
-  if (host === electorate.last) return 'primary';
-  const isLeft = timelineOf(host) < electorate.timeline || electorate.last !== undefined;
-  return isLeft ? 'fenced' : 'unknown';
+/** The role of a host, given the primary. */
+export function roleOf<Host extends ProbedHost>(host: Host, view: ClusterView<Host>): HostRole {
+  const { lastProbe, probedMs } = host;
+  if (lastProbe === undefined) return probedMs === -Infinity ? 'unknown' : 'offline';
+  if (!lastProbe.writable) return 'standby';
+  if (host === view.lastPrimary) return 'primary';
+  const isAbandoned = timelineOf(host) < view.timeline || view.lastPrimary !== undefined;
+  return isAbandoned ? 'fenced' : 'unknown';
 }
 
-function timelineOf({ sighting }: Candidate): number {
-  return sighting?.timeline ?? 0;
+function timelineOf({ lastProbe }: ProbedHost): number {
+  return lastProbe?.timeline ?? 0;
 }

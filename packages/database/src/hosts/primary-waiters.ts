@@ -1,71 +1,36 @@
-import {
-  type Clock,
-  type CallDeadline,
-  LinkedList,
-  ListNode,
-  type Timer,
-} from '@holdfast/foundation';
+import type { CallDeadline, Clock } from '@holdfast/foundation';
+import { WaitQueue } from '../pool/wait-queue.ts';
 import type { Host } from './host.ts';
 
-class Awaiting extends ListNode {
-  readonly resolve: (host: Host) => void;
-  readonly reject: (reason: unknown) => void;
-  timer: Timer | undefined;
-
-  constructor(resolve: (host: Host) => void, reject: (reason: unknown) => void) {
-    super();
-    this.resolve = resolve;
-    this.reject = reject;
-  }
-}
-
-/** Those who want to write while it is not clear where; held in order, each until its own deadline. */
-export class PrimaryAwaited {
+/** Writers that wait until the primary is known, in order, each until its own deadline. */
+export class PrimaryWaiters {
   readonly #clock: Clock;
   readonly #maxWaiting: number;
-  readonly #refusal: () => Error;
-  readonly #line: LinkedList<Awaiting> = new LinkedList();
+  readonly #noPrimary: () => Error;
+  readonly #queue: WaitQueue<Host>;
 
-  constructor(clock: Clock, maxWaiting: number, refusal: () => Error) {
+  constructor(clock: Clock, maxWaiting: number, noPrimary: () => Error) {
     this.#clock = clock;
     this.#maxWaiting = maxWaiting;
-    this.#refusal = refusal;
+    this.#noPrimary = noPrimary;
+    this.#queue = new WaitQueue(clock, noPrimary);
   }
 
-  /** @throws the refusal when its time is over or too many wait, or the reason of the limit's signal. */
-  wait(limit: CallDeadline, timeoutMs: number): Promise<Host> {
-    return new Promise((resolve, reject) => {
-      if (limit.cancellation !== undefined || this.#line.size >= this.#maxWaiting) {
-        reject(limit.cancellation?.kind === 'signal' ? limit.cancellation.reason : this.#refusal());
-        return;
-      }
-      const awaiting = new Awaiting(resolve, reject);
-      const giveUp = (reason: () => unknown): void => {
-        awaiting.timer?.cancel();
-        if (this.#line.remove(awaiting)) reject(reason());
-      };
-      limit.current = {
-        cancel: (over) => giveUp(() => (over.kind === 'signal' ? over.reason : this.#refusal())),
-      };
-      // Also where the limit ends first: nothing else may hold the process as long as somebody waits here.
-      const waitMs = Math.min(timeoutMs, limit.remainingMs());
-      awaiting.timer = this.#clock.schedule(waitMs, () => giveUp(this.#refusal));
-      this.#line.append(awaiting);
-    });
+  /** @throws the error of no primary at the deadline or when the queue is full, or the signal's reason. */
+  async wait(deadline: CallDeadline, timeoutMs: number): Promise<Host> {
+    const { cancellation } = deadline;
+    if (cancellation?.kind === 'signal') throw cancellation.reason;
+    if (cancellation !== undefined || this.#queue.size >= this.#maxWaiting) throw this.#noPrimary();
+    // A timer also where the deadline comes first: nothing else may keep the process alive meanwhile.
+    const waitMs = Math.min(timeoutMs, deadline.remainingMs());
+    return this.#queue.wait(deadline, this.#clock.now(), waitMs);
   }
 
   serve(host: Host): void {
-    this.#each((awaiting) => awaiting.resolve(host));
+    this.#queue.serveAll(host);
   }
 
-  refuse(reason: Error): void {
-    this.#each((awaiting) => awaiting.reject(reason));
-  }
-
-  #each(settle: (awaiting: Awaiting) => void): void {
-    for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift()) {
-      next.timer?.cancel();
-      settle(next);
-    }
+  reject(reason: Error): void {
+    this.#queue.rejectAll(() => reason);
   }
 }

@@ -1,99 +1,123 @@
-import { type Clock, type CallDeadline, sleep } from '@holdfast/foundation';
-import type { Freshness } from '../reads/consistency.ts';
+import { type CallDeadline, type Clock, sleep } from '@holdfast/foundation';
+import type { Freshness } from '../consistency.ts';
 import type { Cluster } from './cluster.ts';
+import type { ReadHost, ReadHostSelector } from './host-router.ts';
 import type { Host } from './host.ts';
-import { nearest } from './latency-tracker.ts';
-import { hasReached } from './lag-estimator.ts';
+import { hasReplayed } from './lag-estimator.ts';
+import { lowestLatency } from './latency-tracker.ts';
 
-export interface ReplicaChoiceOptions {
+interface ReplicaSelectorDeps {
   readonly cluster: Cluster;
   readonly clock: Clock;
   /** How long a read waits for a standby to catch up. */
   readonly replicaWaitMs: number;
 }
 
-/** A standby that has not caught up yet is asked again after that long. */
-const ASK_AGAIN_MS = 2;
+/** The pause before a standby that has not caught up is probed again. */
+const PROBE_AGAIN_MS = 2;
 
-/** Which host a read goes to: the nearest standby that is fresh enough, else the primary. */
-export class ReplicaChoice {
-  readonly #options: ReplicaChoiceOptions;
+/** Selects the host of a read: the nearest standby that is fresh enough, else the primary. */
+export class ReplicaSelector implements ReadHostSelector {
+  readonly #deps: ReplicaSelectorDeps;
   #inUse: Host | undefined;
 
-  constructor(options: ReplicaChoiceOptions) {
-    this.#options = options;
+  constructor(deps: ReplicaSelectorDeps) {
+    this.#deps = deps;
   }
 
-  /**
-   * @param pinned the key of the one standby that will do.
-   * @throws NoWritableHostError when it has to be the primary and there is none, or the signal's reason.
-   */
-  async choose(freshness: Freshness, limit: CallDeadline, pinned?: string): Promise<Host> {
-    const { cluster } = this.#options;
-    if (freshness.is !== 'strong') {
+  async selectHost(
+    freshness: Freshness,
+    deadline: CallDeadline,
+    pinned: string | undefined,
+  ): Promise<ReadHost> {
+    const { cluster, clock } = this.#deps;
+    const host = await this.#select(freshness, deadline, pinned);
+    const isPrimary = host === cluster.primary;
+    return {
+      name: host.name,
+      key: host.key,
+      role: isPrimary ? 'primary' : 'standby',
+      acquire: isPrimary
+        ? (call) => cluster.acquirePrimary(call)
+        : (call) => host.acquireForRead(call),
+      served: () => host.latency.served(),
+      failed: () => host.latency.failed(clock.now()),
+    };
+  }
+
+  async #select(
+    freshness: Freshness,
+    deadline: CallDeadline,
+    pinned: string | undefined,
+  ): Promise<Host> {
+    const { cluster } = this.#deps;
+    if (freshness.kind !== 'strong') {
       const standby =
-        this.#fresh(freshness, pinned) ?? (await this.#caughtUp(freshness, limit, pinned));
+        this.#freshStandby(freshness, pinned) ??
+        (await this.#waitForReplay(freshness, deadline, pinned));
       if (standby !== undefined) return standby;
     }
-    return cluster.primary ?? cluster.primaryWithin(limit);
+    return cluster.primary ?? cluster.primaryWithin(deadline);
   }
 
   #standbys(pinned: string | undefined): Host[] {
-    const nowMs = this.#options.clock.now();
-    return this.#options.cluster.hosts.filter(
-      ({ role, nearness, key }) =>
-        role === 'standby' && !nearness.isEjected(nowMs) && (pinned ?? key) === key,
+    const nowMs = this.#deps.clock.now();
+    return this.#deps.cluster.hosts.filter(
+      ({ role, latency, key }) =>
+        role === 'standby' && !latency.isEjected(nowMs) && (pinned ?? key) === key,
     );
   }
 
-  #fresh(freshness: Freshness, pinned: string | undefined): Host | undefined {
+  #freshStandby(freshness: Freshness, pinned: string | undefined): Host | undefined {
     const fresh = this.#standbys(pinned).filter((host) => this.#isFresh(host, freshness));
-    const chosen = nearest(fresh, this.#inUse);
-    if (chosen !== undefined) this.#inUse = chosen;
-    return chosen;
+    const selected = lowestLatency(fresh, this.#inUse);
+    if (selected !== undefined) this.#inUse = selected;
+    return selected;
   }
 
-  #isFresh({ floor }: Host, freshness: Freshness): boolean {
-    if (freshness.is === 'any') return true;
-    if (freshness.is === 'after') return hasReached(floor, freshness.token, freshness.position);
-    if (freshness.is === 'strong' || floor === undefined) return false;
-    const { progress, primary } = this.#options.cluster;
-    const timeline = primary?.sighting?.timeline;
-    const lagMs = progress.lagMs(floor.position, this.#options.clock.now());
-    return timeline === floor.timeline && lagMs <= freshness.maxLagMs;
+  #isFresh({ replayed }: Host, freshness: Freshness): boolean {
+    if (freshness.kind === 'any') return true;
+    if (freshness.kind === 'after') {
+      return hasReplayed(replayed, freshness.token, freshness.position);
+    }
+    if (freshness.kind === 'strong' || replayed === undefined) return false;
+    const { lag, primary } = this.#deps.cluster;
+    const timeline = primary?.lastProbe?.timeline;
+    const lagMs = lag.lagMs(replayed.position, this.#deps.clock.now());
+    return timeline === replayed.timeline && lagMs <= freshness.maxLagMs;
   }
 
-  /** Asks the standbys how far they are until one is there, for as long as a read may be kept waiting. */
-  async #caughtUp(
+  /** Probes the standbys until one has replayed the token, for at most `replicaWaitMs`. */
+  async #waitForReplay(
     freshness: Freshness,
-    limit: CallDeadline,
+    deadline: CallDeadline,
     pinned: string | undefined,
   ): Promise<Host | undefined> {
-    const { clock, replicaWaitMs } = this.#options;
-    if (freshness.is !== 'after') return undefined;
+    const { clock, replicaWaitMs } = this.#deps;
+    if (freshness.kind !== 'after') return undefined;
     const { timeline } = freshness.token;
-    const endsAtMs = clock.now() + Math.min(replicaWaitMs, limit.remainingMs());
+    const endsAtMs = clock.now() + Math.min(replicaWaitMs, deadline.remainingMs());
     while (true) {
-      // One on another history, or a place that nobody knows, will not be reached by waiting.
-      const hopeful = this.#standbys(pinned).filter(
-        ({ floor }) => timeline > 0 && (floor === undefined || floor.timeline >= timeline),
+      // A standby on another timeline, or an unknown position, will not be reached by waiting.
+      const candidates = this.#standbys(pinned).filter(
+        ({ replayed }) => timeline > 0 && (replayed === undefined || replayed.timeline >= timeline),
       );
       const remainingMs = endsAtMs - clock.now();
-      if (hopeful.length === 0 || remainingMs <= 0 || limit.cancellation !== undefined)
-        return undefined;
-      await this.#anyAnswer(hopeful, remainingMs);
-      const fresh = this.#fresh(freshness, pinned);
+      const isOver = remainingMs <= 0 || deadline.cancellation !== undefined;
+      if (candidates.length === 0 || isOver) return undefined;
+      await this.#probeAny(candidates, remainingMs);
+      const fresh = this.#freshStandby(freshness, pinned);
       if (fresh !== undefined) return fresh;
-      await sleep(clock, Math.min(ASK_AGAIN_MS, Math.max(0, endsAtMs - clock.now())));
+      await sleep(clock, Math.min(PROBE_AGAIN_MS, Math.max(0, endsAtMs - clock.now())));
     }
   }
 
-  /** Waits for the first to answer, and no longer than that. */
-  async #anyAnswer(hosts: readonly Host[], timeoutMs: number): Promise<void> {
-    const { cluster, clock } = this.#options;
-    const answered = new AbortController();
-    const tooLate = sleep(clock, timeoutMs, answered.signal).catch(() => undefined);
-    await Promise.race([tooLate, ...hosts.map(async (host) => cluster.ask(host))]);
-    answered.abort();
+  /** Probes all hosts and waits for the first result. */
+  async #probeAny(hosts: readonly Host[], timeoutMs: number): Promise<void> {
+    const { cluster, clock } = this.#deps;
+    const finished = new AbortController();
+    const timeout = sleep(clock, timeoutMs, finished.signal).catch(() => undefined);
+    await Promise.race([timeout, ...hosts.map(async (host) => cluster.probe(host))]);
+    finished.abort();
   }
 }

@@ -1,47 +1,52 @@
-import { type Clock, InvalidOptionError, type Timer } from '@holdfast/foundation';
-import { withTimeout } from '@holdfast/resilience';
+import {
+  type Clock,
+  InvalidOptionError,
+  type Timer,
+  abortable,
+  withDeadline,
+} from '@holdfast/foundation';
 
 /**
- * Where the latest timeline is kept beyond the life of this process: a file (`createFileFence`), or wherever
- * several processes may share it.
+ * Stores the latest timeline beyond the life of this process: in a file (`createFileFence`), or in a place that
+ * several processes share.
  */
 export interface TimelineFence {
-  /** What was stored last, by whomever; `undefined` where nothing ever was. */
+  /** The timeline stored last, by any process; `undefined` if none ever was. */
   load(): Promise<number | undefined> | number | undefined;
-  /** Keeps it. Of two that are stored the greater must stay. */
+  /** Stores it, unless a greater one is stored already. */
   store(timeline: number): Promise<void> | void;
 }
 
-export interface FenceOptions {
-  readonly keeper: TimelineFence | undefined;
+interface FenceDeps {
+  readonly fenceStore: TimelineFence | undefined;
   readonly clock: Clock;
   /** How long a load or a store may take. */
   readonly timeoutMs: number;
-  /** The fence has been read, or a timeline stored: whoever waits for that may look again. */
+  /** The fence was read, or a timeline stored: a host may be admitted now. */
   readonly onProgress: () => void;
   readonly onFailure: (action: 'load' | 'store', error: unknown) => void;
 }
 
-const AGAIN_MS = 200;
+const RETRY_MS = 200;
 
 /**
- * The latest timeline that any host was ever seen on. Whoever is on an earlier one has been left behind, whatever
- * it says of itself. Until it has been read, nothing is known, and nobody is to be written to; one that cannot
- * be stored is kept in memory alone, because writes are not to stop for that.
+ * The latest timeline that any host was ever seen on. A host on an earlier one is abandoned, whatever it reports.
+ * Until the stored timeline has been read no host gets writes. A timeline that cannot be stored is kept in memory
+ * only, because that must not stop writes.
  */
 export class Fence {
-  readonly #options: FenceOptions;
+  readonly #deps: FenceDeps;
   #timeline = 0;
-  /** Stored, or tried in vain. */
-  #settled = 0;
+  /** The latest timeline that was stored, or could not be. */
+  #attempted = 0;
   #stored = 0;
   #storing = false;
   #state: 'unread' | 'reading' | 'read' | 'ended' = 'unread';
-  #retry: Timer | undefined;
+  #timer: Timer | undefined;
 
-  constructor(options: FenceOptions) {
-    this.#options = options;
-    if (options.keeper === undefined) this.#state = 'read';
+  constructor(deps: FenceDeps) {
+    this.#deps = deps;
+    if (deps.fenceStore === undefined) this.#state = 'read';
   }
 
   get timeline(): number {
@@ -52,7 +57,7 @@ export class Fence {
     return this.#state === 'read';
   }
 
-  /** Reads it, again and again until that succeeds. */
+  /** Reads the stored timeline, and retries until that succeeds. */
   begin(): void {
     if (this.#state === 'unread') void this.#load();
   }
@@ -63,65 +68,70 @@ export class Fence {
     if (this.#timeline > this.#stored && this.isRead) void this.#store();
   }
 
-  /** Whether a host on this timeline may be written to: it is kept that the ones before are left. */
+  /** Whether a host on this timeline may get writes: its timeline was read, and stored if it is new. */
   admits(timeline: number): boolean {
-    return this.isRead && (this.#options.keeper === undefined || timeline <= this.#settled);
+    return this.isRead && (this.#deps.fenceStore === undefined || timeline <= this.#attempted);
   }
 
   end(): void {
     this.#state = 'ended';
-    this.#retry?.cancel();
+    this.#timer?.cancel();
   }
 
   async #load(): Promise<void> {
-    const { keeper, onProgress, onFailure } = this.#options;
-    if (keeper === undefined) return;
+    const { fenceStore, onProgress, onFailure } = this.#deps;
+    if (fenceStore === undefined) return;
     this.#state = 'reading';
     try {
-      const stored = readTimeline(await this.#bounded('fence.load', () => keeper.load()));
+      const stored = parseStoredTimeline(
+        await this.#withTimeout('fence.load', () => fenceStore.load()),
+      );
       if (this.#isEnded()) return;
       this.#state = 'read';
       this.#stored = stored;
-      this.#settled = stored;
+      this.#attempted = stored;
       this.raise(stored);
       onProgress();
     } catch (error) {
       if (this.#isEnded()) return;
       this.#state = 'unread';
       onFailure('load', error);
-      this.#again(() => this.begin());
+      this.#retryLater(() => this.begin());
     }
   }
 
   async #store(): Promise<void> {
-    const { keeper, onProgress, onFailure } = this.#options;
-    if (keeper === undefined || this.#storing) return;
+    const { fenceStore, onProgress, onFailure } = this.#deps;
+    if (fenceStore === undefined || this.#storing) return;
     this.#storing = true;
     const timeline = this.#timeline;
     try {
-      await this.#bounded('fence.store', () => keeper.store(timeline));
+      await this.#withTimeout('fence.store', () => fenceStore.store(timeline));
       this.#stored = timeline;
       this.#storing = false;
     } catch (error) {
       if (this.#isEnded()) return;
       onFailure('store', error);
-      this.#again(() => {
+      this.#retryLater(() => {
         this.#storing = false;
         this.raise(timeline);
       });
     }
-    this.#settled = timeline;
+    this.#attempted = timeline;
     if (!this.#isEnded()) onProgress();
   }
 
-  /** Callers who wait for a primary have timers of their own that hold the process. */
-  #again(work: () => void): void {
-    this.#retry = this.#options.clock.schedule(AGAIN_MS, work, { holdsProcess: false });
+  /** Callers that wait for a primary have timers of their own that keep the process alive. */
+  #retryLater(work: () => void): void {
+    this.#timer = this.#deps.clock.schedule(RETRY_MS, work, { holdsProcess: false });
   }
 
-  #bounded<T>(name: string, work: () => Promise<T> | T): Promise<T> {
-    const { clock, timeoutMs } = this.#options;
-    return withTimeout(async () => work(), { name, timeoutMs, clock });
+  #withTimeout<T>(name: string, work: () => Promise<T> | T): Promise<T> {
+    const { clock, timeoutMs } = this.#deps;
+    const late = (): Error => new Error(`${name} did not settle within ${timeoutMs} ms`);
+    return withDeadline(clock, timeoutMs, undefined, late, (signal) =>
+      abortable((async () => work())(), signal),
+    );
   }
 
   #isEnded(): boolean {
@@ -129,8 +139,8 @@ export class Fence {
   }
 }
 
-/** @throws InvalidOptionError for what is not a timeline: taken for none, it would let everybody in. */
-function readTimeline(stored: unknown): number {
+/** @throws InvalidOptionError for anything but a timeline: treated as none, it would admit every host. */
+function parseStoredTimeline(stored: unknown): number {
   if (stored === undefined) return 0;
   if (typeof stored === 'number' && Number.isSafeInteger(stored) && stored >= 0) return stored;
   throw new InvalidOptionError('fence', 'load()', stored, 'undefined, or a whole number from 0');

@@ -1,58 +1,46 @@
-import type { Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
+import type { CallDeps } from '../calls/call-deps.ts';
+import type { CallGuard } from '../calls/call-guard.ts';
+import { parseStatement } from '../calls/statement.ts';
 import type { Lease, QueryOptions, QueryResult, Statement } from '../database.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
-import { LentLink } from './leased-connection.ts';
-import { readStatement } from '../calls/statement.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
+import { LeasedConnection } from './leased-connection.ts';
 
-/** A link on loan until it is released. */
-export class LinkLease implements Lease {
-  readonly #link: LentLink;
-  readonly #returned: () => void;
-  readonly #told: (error: unknown) => unknown;
+/** A connection leased until it is released. */
+export class ConnectionLease implements Lease {
+  readonly #connection: LeasedConnection;
+  readonly #guard: CallGuard;
+  readonly #stopWatching: () => void;
 
-  /**
-   * @param returned called once, when the link is given back.
-   * @param told what a caller is told of an error.
-   */
-  constructor(
-    slot: Slot,
-    clock: Clock,
-    queryTimeoutMs: number,
-    returned: () => void,
-    told: (error: unknown) => unknown,
-  ) {
-    this.#told = told;
-    this.#link = new LentLink({ slot, clock, queryTimeoutMs, handle: 'lease' });
-    this.#returned = returned;
+  constructor(pooled: PooledConnection, { options, guard, leaks }: CallDeps) {
+    const { clock, queryTimeoutMs } = options;
+    this.#connection = new LeasedConnection({ pooled, clock, queryTimeoutMs, handle: 'lease' });
+    this.#guard = guard;
+    this.#stopWatching = leaks.watch(pooled);
   }
 
   get host(): string {
-    return this.#link.slot.host;
+    return this.#connection.pooled.host;
   }
 
   get backendPid(): number {
-    return this.#link.slot.link.backendPid;
+    return this.#connection.pooled.connection.backendPid;
   }
 
   async query<Row extends QueryResultRow = QueryResultRow>(
-    statement: string | Statement,
+    given: string | Statement,
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const read = readStatement('lease.query', statement, values);
-    try {
-      return await this.#link.query<Row>(read, options, Infinity);
-    } catch (error) {
-      throw this.#told(error);
-    }
+    const statement = parseStatement('lease.query', given, values);
+    return this.#guard.withErrors(this.#connection.query<Row>(statement, options, Infinity));
   }
 
   release(broken = false): void {
-    if (this.#link.ended) return;
-    this.#link.end();
-    this.#returned();
-    this.#link.slot.release(broken);
+    if (this.#connection.ended) return;
+    this.#connection.end();
+    this.#stopWatching();
+    this.#connection.pooled.release(broken);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,47 +1,47 @@
-import type { Clock, CallDeadline } from '@holdfast/foundation';
+import type { CallDeadline, Cancellation, Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
+import { startDeadline } from '../calls/call-deadline.ts';
+import { toDatabaseError } from '../calls/to-database-error.ts';
 import type { CallOptions, QueryResult, Statement } from '../database.ts';
 import { TransactionEndedError } from '../errors.ts';
-import { Interruption } from '../pool/in-flight-query.ts';
-import type { Slot } from '../pool/pooled-connection.ts';
-import { limitOf } from '../calls/call-deadline.ts';
-import { explain } from '../calls/to-database-error.ts';
+import { QueryInterrupted } from '../pool/in-flight-query.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
 
-export interface LentLinkOptions {
-  readonly slot: Slot;
+interface LeasedConnectionDeps {
+  readonly pooled: PooledConnection;
   readonly clock: Clock;
   readonly queryTimeoutMs: number;
-  /** What it is called in errors. */
+  /** Its name in errors. */
   readonly handle: 'transaction' | 'lease';
   /** Ends every statement with its reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A link in one caller's hands. Statements run in the order of their calls, one at a time, whether or not
- * each is awaited; after the end none is sent.
+ * A connection leased to one caller. Statements run in the order of their calls, one at a time, whether or
+ * not each is awaited; after the end none is sent.
  */
-export class LentLink {
-  readonly slot: Slot;
-  readonly #options: LentLinkOptions;
+export class LeasedConnection {
+  readonly pooled: PooledConnection;
+  readonly #deps: LeasedConnectionDeps;
   #ended: { readonly cause: unknown } | undefined;
   #tail: Promise<unknown> | undefined;
 
-  constructor(options: LentLinkOptions) {
-    this.slot = options.slot;
-    this.#options = options;
+  constructor(deps: LeasedConnectionDeps) {
+    this.pooled = deps.pooled;
+    this.#deps = deps;
   }
 
   get ended(): boolean {
     return this.#ended !== undefined;
   }
 
-  /** From now on every statement is refused. */
+  /** Rejects every statement from now on. */
   end(cause?: unknown): void {
     this.#ended ??= { cause };
   }
 
-  /** Resolves once the statements so far have settled. */
+  /** Resolves once all statements so far have settled. */
   async quiet(): Promise<void> {
     await this.#tail;
   }
@@ -50,81 +50,79 @@ export class LentLink {
   async query<Row extends QueryResultRow>(
     statement: Statement,
     call: CallOptions | undefined,
-    boundMs: number,
+    atMostMs: number,
   ): Promise<QueryResult<Row>> {
-    const { clock, handle, signal, queryTimeoutMs } = this.#options;
+    const { clock, handle, signal, queryTimeoutMs } = this.#deps;
     if (this.#ended !== undefined) throw new TransactionEndedError(handle, this.#ended.cause);
-    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs: boundMs, signal };
-    const limit = limitOf('query', call, bounds);
-    const { timeoutMs } = limit;
+    const defaults = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal };
+    const deadline = startDeadline('query', call, defaults);
+    const { timeoutMs } = deadline;
     try {
-      return await this.#inTurn<Row>(statement, limit);
+      return await this.#enqueue<Row>(statement, deadline);
     } catch (error) {
       const inTransaction = handle === 'transaction';
-      const told = explain(error, { host: this.slot.host, timeoutMs, inTransaction });
-      // A statement that may still have run leaves a transaction that nobody knows the content of.
-      if (inTransaction && error instanceof Interruption && error.sent) this.end(told);
-      throw told;
+      const translated = toDatabaseError(error, {
+        host: this.pooled.host,
+        timeoutMs,
+        inTransaction,
+      });
+      // A statement that may still run leaves a transaction of unknown content.
+      if (inTransaction && error instanceof QueryInterrupted && error.sent) this.end(translated);
+      throw translated;
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
-  async #inTurn<Row extends QueryResultRow>(
+  async #enqueue<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
   ): Promise<QueryResult<Row>> {
-    const before = this.#tail;
-    const turn =
-      before === undefined
-        ? this.#run<Row>(statement, limit)
-        : this.#after<Row>(before, statement, limit);
-    const tail = Promise.allSettled([before, turn]);
+    const previous = this.#tail;
+    const result =
+      previous === undefined
+        ? this.#run<Row>(statement, deadline)
+        : this.#after<Row>(previous, statement, deadline);
+    const tail = Promise.allSettled([previous, result]);
     this.#tail = tail;
     try {
-      return await turn;
+      return await result;
     } finally {
       if (this.#tail === tail) this.#tail = undefined;
     }
   }
 
   async #after<Row extends QueryResultRow>(
-    before: Promise<unknown>,
+    previous: Promise<unknown>,
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
   ): Promise<QueryResult<Row>> {
-    await untilOver(before, limit);
-    const { handle } = this.#options;
+    await waitUntil(previous, deadline);
+    const { handle } = this.#deps;
     if (this.#ended !== undefined) throw new TransactionEndedError(handle, this.#ended.cause);
-    return this.#run<Row>(statement, limit);
+    return this.#run<Row>(statement, deadline);
   }
 
   async #run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
   ): Promise<QueryResult<Row>> {
-    if (this.slot.occupied) await untilOver(this.slot.settled(), limit);
-    return this.slot.run<Row>(statement, limit);
+    if (this.pooled.occupied) await waitUntil(this.pooled.settled(), deadline);
+    return this.pooled.run<Row>(statement, deadline);
   }
 }
 
-/** Waits for `work` as long as the limit allows; nothing of the waiter's own has been sent. */
-export function untilOver<T>(work: Promise<T>, limit: CallDeadline): Promise<T> {
+/** Waits for `work` until the deadline. @throws QueryInterrupted, of a statement that was not sent. */
+function waitUntil<T>(work: Promise<T>, deadline: CallDeadline): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (limit.cancellation !== undefined) {
-      reject(new Interruption(limit.cancellation, false));
+    const interrupt = (cancellation: Cancellation): void =>
+      reject(new QueryInterrupted(cancellation, false));
+    if (deadline.cancellation !== undefined) {
+      interrupt(deadline.cancellation);
       return;
     }
-    limit.current = { cancel: (over) => reject(new Interruption(over, false)) };
-    work.then(
-      (value) => {
-        limit.current = undefined;
-        resolve(value);
-      },
-      (error: unknown) => {
-        limit.current = undefined;
-        reject(error);
-      },
-    );
+    deadline.current = { cancel: interrupt };
+    const detach = (): void => void (deadline.current = undefined);
+    work.finally(detach).then(resolve, reject);
   });
 }

@@ -1,34 +1,34 @@
 import { type Backoff, type Random, exponentialBackoff } from '@holdfast/foundation';
 
 /**
- * Whether a host may be connected to at this moment.
+ * Whether connecting to a host is permitted.
  *
  * ```
  *         succeeded
- *  open <─────────── probing ──┐ failed: the next knock waits longer
+ *  open <─────────── probing ──┐ failed: the next attempt waits longer
  *    └──failed, suspect──> ^ <─┘
  * ```
  *
- * Open, as many connections are made at once as are wanted. Probing, one attempt knocks at a time, spaced by
- * a growing delay, and everybody who waits is held.
+ * Open: any number of attempts at once. Probing: one attempt at a time, spaced by a growing delay, while all
+ * callers wait.
  */
-export type GateState =
-  | { readonly at: 'open'; readonly sinceMs: number }
-  | { readonly at: 'probing'; readonly notBeforeMs: number; readonly knocking: boolean };
+type BackoffState =
+  | { readonly kind: 'open'; readonly sinceMs: number }
+  | { readonly kind: 'probing'; readonly notBeforeMs: number; readonly attempting: boolean };
 
-/** How the jitter spreads the knocks of many processes. */
+/** Spreads the attempts of many processes. */
 const JITTER_FACTOR = 0.2;
 
-export class ConnectGate {
-  /** Failed knocks since the last success. */
+export class ConnectBackoff {
+  /** Failed attempts since the last success. */
   attempts = 0;
   readonly #backoff: Backoff;
   readonly #random: Random;
-  /** A host that lets one in and hangs up at once is knocked at no more often than one that is away. */
+  /** A host that accepts a connection and closes it at once is tried no more often than one that is down. */
   readonly #steadyAfterMs: number;
   #delays: Iterator<number, never>;
-  // The first link is made alone: whether the host is there at all has to be found out only once.
-  #state: GateState = { at: 'probing', notBeforeMs: 0, knocking: false };
+  // The first connection is opened alone, because one attempt suffices to find out whether the host is up.
+  #state: BackoffState = { kind: 'probing', notBeforeMs: 0, attempting: false };
 
   constructor(bounds: { initialDelayMs: number; maxDelayMs: number }, random: Random) {
     this.#backoff = exponentialBackoff({ ...bounds, jitterFactor: JITTER_FACTOR });
@@ -37,45 +37,48 @@ export class ConnectGate {
     this.#delays = this.#backoff.delays(random);
   }
 
-  get state(): GateState {
+  get state(): BackoffState {
     return this.#state;
   }
 
-  /** How long until a knock is due: 0 for now, `undefined` while one is under way. */
+  /** The time until the next attempt: 0 for now, `undefined` while the one attempt is under way. */
   dueInMs(nowMs: number): number | undefined {
-    if (this.#state.at === 'open') return 0;
-    if (this.#state.knocking) return undefined;
+    if (this.#state.kind === 'open') return 0;
+    if (this.#state.attempting) return undefined;
     return Math.max(0, this.#state.notBeforeMs - nowMs);
   }
 
-  /** An attempt begins; true when it is the one that the others wait for. */
-  knock(): boolean {
-    if (this.#state.at === 'open') return false;
-    this.#state = { ...this.#state, knocking: true };
+  /** @returns whether this attempt is the one that probes the host. */
+  beginAttempt(): boolean {
+    if (this.#state.kind === 'open') return false;
+    this.#state = { ...this.#state, attempting: true };
     return true;
   }
 
   succeeded(nowMs: number): void {
     this.attempts = 0;
-    if (this.#state.at !== 'open') this.#state = { at: 'open', sinceMs: nowMs };
+    if (this.#state.kind !== 'open') this.#state = { kind: 'open', sinceMs: nowMs };
   }
 
-  /** @param knocked what {@link knock} said of the attempt: those who came before it prove nothing new. */
-  failed(nowMs: number, knocked: boolean): number {
-    if (this.#state.at === 'probing' && !knocked)
+  /** @param isProbe what {@link beginAttempt} returned: attempts begun earlier prove nothing new. */
+  failed(nowMs: number, isProbe: boolean): number {
+    if (this.#state.kind === 'probing' && !isProbe) {
       return Math.max(0, this.#state.notBeforeMs - nowMs);
+    }
     this.attempts += 1;
-    const delayMs = this.#delays.next().value;
-    this.#state = { at: 'probing', notBeforeMs: nowMs + delayMs, knocking: false };
-    return delayMs;
+    return this.#probeAfter(this.#delays.next().value, nowMs);
   }
 
-  /** A link was lost: the host is asked by one attempt before it is run at by all. */
+  /** A connection was lost: one attempt has to succeed before many are permitted. */
   suspect(nowMs: number): void {
-    if (this.#state.at === 'probing') return;
+    if (this.#state.kind === 'probing') return;
     const wasSteady = nowMs - this.#state.sinceMs >= this.#steadyAfterMs;
     if (wasSteady) this.#delays = this.#backoff.delays(this.#random);
-    const delayMs = wasSteady ? 0 : this.#delays.next().value;
-    this.#state = { at: 'probing', notBeforeMs: nowMs + delayMs, knocking: false };
+    this.#probeAfter(wasSteady ? 0 : this.#delays.next().value, nowMs);
+  }
+
+  #probeAfter(delayMs: number, nowMs: number): number {
+    this.#state = { kind: 'probing', notBeforeMs: nowMs + delayMs, attempting: false };
+    return delayMs;
   }
 }

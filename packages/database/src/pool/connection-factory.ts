@@ -1,18 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Emitter, Clock, Random, Timer } from '@holdfast/foundation';
-import type { DatabaseEvents } from '../events.ts';
+import type { Clock, Emitter, Random, Timer } from '@holdfast/foundation';
+import type { Connect, Connection } from '../connection/connection.ts';
 import {
   TOO_MANY_CONNECTIONS,
-  inWords,
+  errorMessage,
   mayConnectLater,
   sqlStateOf,
 } from '../connection/sql-state.ts';
-import type { Connect, Link } from '../connection/connection.ts';
-import { ConnectGate } from './connect-backoff.ts';
+import type { DatabaseEvents } from '../events.ts';
+import { ConnectBackoff } from './connect-backoff.ts';
 import { LearnedCap } from './learned-cap.ts';
 import type { PoolCounts } from './pool-counts.ts';
 
-export interface SupplyOptions {
+interface ConnectionFactoryDeps {
   /** `host:port`. */
   readonly name: string;
   readonly connect: Connect;
@@ -24,60 +24,60 @@ export interface SupplyOptions {
   readonly random: Random;
 }
 
-/** Who uses the links, and says how many there are. */
-export interface Consumer {
-  /** Links that stand. */
+/** What the factory needs of its pool. */
+interface PoolCallbacks {
+  /** How many connections are established. */
   readonly established: number;
-  connected(link: Link): void;
-  /** The server will not have us, and waiting would not help. */
+  connected(connection: Connection): void;
+  /** The server rejects this client, and waiting would not help. */
   refused(error: unknown): void;
-  /** Something has changed: links may be wanted, and be possible to make. */
+  /** Connections may be needed, and possible to open, again. */
   wake(): void;
 }
 
-/** Makes links to one host: no more than it lets in, and one at a time while it is away. */
-export class LinkSupply {
+/** Opens connections to one host: at most as many as it accepts, and one at a time while it is down. */
+export class ConnectionFactory {
   /** Attempts under way. */
   connecting = 0;
-  /** Why the last attempt failed, while none has succeeded since. */
+  /** The error of the last attempt, until one succeeds. */
   error: unknown;
-  readonly #options: SupplyOptions;
-  readonly #consumer: Consumer;
-  readonly #gate: ConnectGate;
+  readonly #deps: ConnectionFactoryDeps;
+  readonly #pool: PoolCallbacks;
+  readonly #backoff: ConnectBackoff;
   readonly #cap: LearnedCap;
   readonly #ending = new AbortController();
-  #knockTimer: Timer | undefined;
-  /** Links outlive the call that wanted them, and must not keep what that call carries along. */
+  #attemptTimer: Timer | undefined;
+  /** Connections outlive the call that needed them, so they must not run in its async context. */
   readonly #outside: <T>(work: () => T) => T = AsyncLocalStorage.snapshot();
 
-  constructor(options: SupplyOptions, consumer: Consumer) {
-    this.#options = options;
-    this.#consumer = consumer;
-    this.#gate = new ConnectGate(options.reconnect, options.random);
-    this.#cap = new LearnedCap(options.max);
+  constructor(deps: ConnectionFactoryDeps, pool: PoolCallbacks) {
+    this.#deps = deps;
+    this.#pool = pool;
+    this.#backoff = new ConnectBackoff(deps.reconnect, deps.random);
+    this.#cap = new LearnedCap(deps.max);
   }
 
   get cap(): number {
     return this.#cap.value;
   }
 
-  /** Makes as many as are wanting, or sees to it that somebody is woken when that may be tried. */
-  fill(wanting: number, nowMs: number): void {
-    if (wanting <= 0) return;
-    for (let made = 0; made < wanting && this.#mayOpen(nowMs); made += 1) {
+  /** Opens `missing` connections as far as permitted; otherwise sets a timer that wakes the pool. */
+  fill(missing: number, nowMs: number): void {
+    if (missing <= 0) return;
+    for (let opened = 0; opened < missing && this.#mayOpen(nowMs); opened += 1) {
       void this.#outside(() => this.#open(nowMs));
     }
   }
 
-  /** A link was lost. */
+  /** A connection was lost. */
   suspect(nowMs: number): void {
-    this.#gate.suspect(nowMs);
+    this.#backoff.suspect(nowMs);
   }
 
-  /** Nobody wants anything at this time. */
+  /** No connection is needed at this time. */
   rest(): void {
-    this.#knockTimer?.cancel();
-    this.#knockTimer = undefined;
+    this.#attemptTimer?.cancel();
+    this.#attemptTimer = undefined;
   }
 
   end(reason: Error): void {
@@ -86,14 +86,14 @@ export class LinkSupply {
   }
 
   #mayOpen(nowMs: number): boolean {
-    const total = this.#consumer.established + this.connecting;
-    if (total >= this.#options.max || this.#ending.signal.aborted) return false;
-    const dueInMs = this.#gate.dueInMs(nowMs);
+    const total = this.#pool.established + this.connecting;
+    if (total >= this.#deps.max || this.#ending.signal.aborted) return false;
+    const dueInMs = this.#backoff.dueInMs(nowMs);
     if (dueInMs === undefined) return false;
     if (dueInMs > 0) {
-      this.#knockTimer ??= this.#options.clock.schedule(dueInMs, () => {
-        this.#knockTimer = undefined;
-        this.#consumer.wake();
+      this.#attemptTimer ??= this.#deps.clock.schedule(dueInMs, () => {
+        this.#attemptTimer = undefined;
+        this.#pool.wake();
       });
       return false;
     }
@@ -101,48 +101,48 @@ export class LinkSupply {
   }
 
   async #open(startedMs: number): Promise<void> {
-    const { connect, clock } = this.#options;
-    const knocked = this.#gate.knock();
+    const { connect, clock } = this.#deps;
+    const isProbe = this.#backoff.beginAttempt();
     this.connecting += 1;
     try {
-      const link = await connect({ signal: this.#ending.signal });
+      const connection = await connect({ signal: this.#ending.signal });
       this.connecting -= 1;
-      if (this.#ending.signal.aborted) link.destroy();
-      else this.#connected(link, startedMs);
+      if (this.#ending.signal.aborted) connection.destroy();
+      else this.#connected(connection, startedMs);
     } catch (error) {
       this.connecting -= 1;
-      if (!this.#ending.signal.aborted) this.#failed(error, knocked, clock.now());
+      if (!this.#ending.signal.aborted) this.#failed(error, isProbe, clock.now());
     }
-    this.#consumer.wake();
+    this.#pool.wake();
   }
 
-  #connected(link: Link, startedMs: number): void {
-    const { name, counts, events, clock } = this.#options;
+  #connected(connection: Connection, startedMs: number): void {
+    const { name, counts, events, clock } = this.#deps;
     const nowMs = clock.now();
     this.error = undefined;
-    this.#gate.succeeded(nowMs);
-    this.#cap.succeeded(this.#consumer.established + this.connecting + 1);
+    this.#backoff.succeeded(nowMs);
+    this.#cap.succeeded(this.#pool.established + this.connecting + 1);
     counts.connects += 1;
     counts.connectMs.record(nowMs - startedMs);
-    this.#consumer.connected(link);
+    this.#pool.connected(connection);
     events.emit('connected', { host: name, tookMs: nowMs - startedMs, atMs: nowMs });
   }
 
-  #failed(error: unknown, knocked: boolean, nowMs: number): void {
-    const { name: host, counts, events } = this.#options;
+  #failed(error: unknown, isProbe: boolean, nowMs: number): void {
+    const { name: host, counts, events } = this.#deps;
     this.error = error;
     counts.connectFailures += 1;
-    const others = this.#consumer.established + this.connecting;
+    const others = this.#pool.established + this.connecting;
     if (sqlStateOf(error) === TOO_MANY_CONNECTIONS && others > 0) {
       this.#cap.refused(others, nowMs);
-      if (knocked) this.#gate.succeeded(nowMs);
+      if (isProbe) this.#backoff.succeeded(nowMs);
       events.emit('capped', { host, cap: this.#cap.value, atMs: nowMs });
       return;
     }
-    const delayMs = this.#gate.failed(nowMs, knocked);
-    const { attempts: attempt } = this.#gate;
-    if (!mayConnectLater(error)) this.#consumer.refused(error);
-    const failed = { host, error: inWords(error), attempt, delayMs, atMs: nowMs };
+    const delayMs = this.#backoff.failed(nowMs, isProbe);
+    const { attempts: attempt } = this.#backoff;
+    if (!mayConnectLater(error)) this.#pool.refused(error);
+    const failed = { host, error: errorMessage(error), attempt, delayMs, atMs: nowMs };
     events.emit('connect-failed', failed);
   }
 }

@@ -1,26 +1,24 @@
 import {
-  type Emitter,
-  type Clock,
   CallDeadline,
-  LinkedList,
-  type Cancellation,
+  type Clock,
+  type Emitter,
   type Random,
   type Timer,
 } from '@holdfast/foundation';
+import type { Connect, Connection } from '../connection/connection.ts';
+import { errorMessage } from '../connection/sql-state.ts';
 import type { PoolStats } from '../database.ts';
 import { AcquireTimeoutError, PoolOverloadedError, type PoolSnapshot } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
-import { inWords } from '../connection/sql-state.ts';
-import type { Connect, Link } from '../connection/connection.ts';
-import type { Settings } from '../options.ts';
-import { LinkSupply } from './connection-factory.ts';
+import type { ResolvedDatabaseOptions } from '../options.ts';
+import { ConnectionFactory } from './connection-factory.ts';
 import { PoolCounts } from './pool-counts.ts';
-import { connectRefused, databaseClosed } from './pool-errors.ts';
-import { Slot } from './pooled-connection.ts';
-import { Waiter } from './wait-queue.ts';
+import { HostDrained, connectRefused, databaseClosed } from './pool-errors.ts';
+import { PooledConnection } from './pooled-connection.ts';
+import { WaitQueue } from './wait-queue.ts';
 
-export type PoolSettings = Pick<
-  Settings,
+export type HostPoolOptions = Pick<
+  ResolvedDatabaseOptions,
   | 'max'
   | 'maxWaiting'
   | 'acquireTimeoutMs'
@@ -32,69 +30,64 @@ export type PoolSettings = Pick<
   | 'reconnect'
 >;
 
-export interface PoolOptions {
+interface HostPoolDeps {
   /** `host:port`. */
   readonly name: string;
   readonly connect: Connect;
-  readonly settings: PoolSettings;
+  readonly options: HostPoolOptions;
   readonly events: Emitter<DatabaseEvents>;
   readonly clock: Clock;
   readonly random: Random;
 }
 
-/** How much of a link's lifetime chance may take off, so that links made together do not end together. */
+/** Shortens lifetimes at random, so that connections opened together do not expire together. */
 const LIFETIME_JITTER = 0.1;
-const TIME_IS_OVER: Cancellation = { kind: 'deadline' };
 const PING = { text: '' };
 const ROLLBACK = { text: 'rollback' };
 
-/** Thrown at those who wait for a link to a host that they should not go to any more. */
-export class HostLeft {
-  readonly host: string;
-
-  constructor(host: string) {
-    this.host = host;
-  }
-}
-
 /**
- * The links to one host. Whoever asks is served in the order of asking, with a link that was heard of
- * lately; while the host is away everybody is held, and one attempt at a time asks whether it is back.
+ * The connections to one host. Callers are served in order, with a connection that has responded recently.
+ * While the host is down all callers wait, and one connection attempt at a time probes whether it is back.
  */
 export class HostPool {
   readonly name: string;
   readonly counts: PoolCounts = new PoolCounts();
-  readonly #settings: PoolSettings;
+  readonly #options: HostPoolOptions;
   readonly #events: Emitter<DatabaseEvents>;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #supply: LinkSupply;
-  readonly #waiting: LinkedList<Waiter> = new LinkedList();
-  readonly #slots = new Set<Slot>();
-  /** The one used last is lent first, so that those not needed grow old and go. */
-  readonly #idle: Slot[] = [];
+  readonly #factory: ConnectionFactory;
+  readonly #waiters: WaitQueue<PooledConnection>;
+  readonly #connections = new Set<PooledConnection>();
+  /** A stack: the one used last is acquired first, so that surplus connections reach the idle timeout. */
+  readonly #idle: PooledConnection[] = [];
   #checking = 0;
   #suspectSinceMs = -Infinity;
   #sweepTimer: Timer | undefined;
   #isClosing = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor({ name, connect, settings, events, clock, random }: PoolOptions) {
+  constructor({ name, connect, options, events, clock, random }: HostPoolDeps) {
     this.name = name;
-    this.#settings = settings;
+    this.#options = options;
     this.#events = events;
     this.#clock = clock;
     this.#random = random;
-    const { max, reconnect } = settings;
+    this.#waiters = new WaitQueue(
+      clock,
+      (sinceMs) => this.#acquireTimeout(sinceMs),
+      () => this.#pump(),
+    );
+    const { max, reconnect } = options;
     const { counts } = this;
-    const slots = this.#slots;
-    this.#supply = new LinkSupply(
+    const connections = this.#connections;
+    this.#factory = new ConnectionFactory(
       { name, connect, max, reconnect, counts, events, clock, random },
       {
         get established() {
-          return slots.size;
+          return connections.size;
         },
-        connected: (link) => this.#connected(link),
+        connected: (connection) => this.#connected(connection),
         refused: (error) => this.#refused(error),
         wake: () => this.#pump(),
       },
@@ -102,67 +95,56 @@ export class HostPool {
   }
 
   /**
-   * A link for the caller alone, until its `release`. At once where one is ready.
-   * @throws AcquireTimeoutError, PoolOverloadedError, ConnectRefusedError, DatabaseClosedError, HostLeft, or
-   *   the reason of the limit's signal.
+   * Acquires a connection, at once if one is ready. The caller must release it.
+   * @throws AcquireTimeoutError, PoolOverloadedError, ConnectRefusedError, DatabaseClosedError, HostDrained,
+   *   or the reason of the deadline's signal.
    */
   acquire(
-    limit: CallDeadline,
-    timeoutMs: number = this.#settings.acquireTimeoutMs,
-  ): Slot | Promise<Slot> {
+    deadline: CallDeadline,
+    timeoutMs: number = this.#options.acquireTimeoutMs,
+  ): PooledConnection | Promise<PooledConnection> {
     if (this.#isClosing) throw databaseClosed();
     const nowMs = this.#clock.now();
-    if (limit.cancellation?.kind === 'signal') throw limit.cancellation.reason;
-    if (limit.cancellation !== undefined) throw this.#timedOut(nowMs);
-    if (this.#waiting.size === 0) {
-      const slot = this.#idle.at(-1);
-      if (slot !== undefined && nowMs < slot.retiresAtMs && !this.#mustCheck(slot, nowMs)) {
+    if (deadline.cancellation?.kind === 'signal') throw deadline.cancellation.reason;
+    if (deadline.cancellation !== undefined) throw this.#acquireTimeout(nowMs);
+    if (this.#waiters.size === 0) {
+      const pooled = this.#idle.at(-1);
+      if (pooled !== undefined && nowMs < pooled.expiresAtMs && !this.#mustCheck(pooled, nowMs)) {
         this.#idle.pop();
-        return this.#lend(slot, nowMs, 0);
+        return this.#lease(pooled, nowMs, 0);
       }
     }
-    if (this.#waiting.size >= this.#settings.maxWaiting) {
+    if (this.#waiters.size >= this.#options.maxWaiting) {
       this.counts.overloaded += 1;
       throw new PoolOverloadedError(this.snapshot());
     }
-    return this.#wait(limit, timeoutMs, nowMs);
-  }
-
-  /** Takes a link back. What is left open or under way on it is ended first. */
-  #release(slot: Slot, broken: boolean): void {
-    if (slot.state !== 'busy') return;
-    const nowMs = this.#clock.now();
-    this.counts.useMs.record(nowMs - slot.lentMs);
-    if (broken || !slot.link.alive) this.#drop(slot);
-    else {
-      slot.move('give');
-      if (slot.clean) this.#ready(slot, nowMs);
-      else void this.#clear(slot);
-    }
+    const timerMs = nowMs + timeoutMs < deadline.endsAtMs ? timeoutMs : undefined;
+    const acquired = this.#waiters.wait(deadline, nowMs, timerMs);
     this.#pump(nowMs);
+    return acquired;
   }
 
-  /** Those who wait here are sent elsewhere; with `fenced` nothing that is under way goes on either. */
-  leave(fenced: boolean): void {
-    this.#refuseAll(() => new HostLeft(this.name));
-    if (fenced) for (const slot of this.#slots) this.#drop(slot);
+  /** Sends waiting callers to another host. @param fenced also destroys all connections. */
+  drain(fenced: boolean): void {
+    this.#waiters.rejectAll(() => new HostDrained(this.name));
+    if (fenced) for (const pooled of this.#connections) this.#drop(pooled);
     this.#pump();
   }
 
   snapshot(): PoolSnapshot {
-    const established = this.#slots.size;
+    const established = this.#connections.size;
     const idle = this.#idle.length;
-    const { connecting, error, cap } = this.#supply;
+    const { connecting, error, cap } = this.#factory;
     return {
       host: this.name,
-      max: this.#settings.max,
+      max: this.#options.max,
       cap,
       total: established + connecting,
       idle,
       busy: established - idle,
       connecting,
-      waiting: this.#waiting.size,
-      ...(error === undefined ? {} : { connectError: inWords(error) }),
+      waiting: this.#waiters.size,
+      ...(error === undefined ? {} : { connectError: errorMessage(error) }),
     };
   }
 
@@ -170,198 +152,180 @@ export class HostPool {
     return { ...this.snapshot(), ...this.counts.read() };
   }
 
-  /** Lends to nobody new; resolves when all have come back, or were cut at `cut()`. */
+  /** Rejects new callers; resolves when every connection was released, or destroyed by `destroyAll`. */
   close(): Promise<void> {
     this.#isClosing = true;
-    for (const slot of this.#idle.splice(0)) this.#retire(slot);
+    for (const pooled of this.#idle.splice(0)) this.#retire(pooled);
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
       this.#pump();
     });
   }
 
-  /** Ends what `close` still waits for. */
-  cut(): void {
-    this.#supply.end(databaseClosed());
-    this.#refuseAll(() => databaseClosed());
-    for (const slot of this.#slots) this.#drop(slot);
+  /** Ends whatever `close` still waits for. */
+  destroyAll(): void {
+    this.#factory.end(databaseClosed());
+    this.#waiters.rejectAll(() => databaseClosed());
+    for (const pooled of this.#connections) this.#drop(pooled);
     this.#pump();
   }
 
-  #wait(limit: CallDeadline, timeoutMs: number, nowMs: number): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      const waiter = new Waiter(nowMs, resolve, reject);
-      limit.current = { cancel: (over) => this.#giveUp(waiter, over) };
-      if (nowMs + timeoutMs < limit.endsAtMs) {
-        waiter.timer = this.#clock.schedule(timeoutMs, () => this.#giveUp(waiter, TIME_IS_OVER));
-      }
-      this.#waiting.append(waiter);
-      this.#pump(nowMs);
-    });
-  }
-
-  #giveUp(waiter: Waiter, over: Cancellation): void {
-    if (waiter.list === undefined) return;
-    // What the error says of the pool is still with the one who gives up.
-    const why = over.kind === 'deadline' ? this.#timedOut(waiter.sinceMs) : over.reason;
-    this.#waiting.remove(waiter);
-    this.#refuse(waiter, why);
-    this.#pump();
-  }
-
-  #refuse(waiter: Waiter, reason: unknown): void {
-    waiter.timer?.cancel();
-    waiter.reject(reason);
-  }
-
-  #refuseAll(reason: () => unknown): void {
-    for (let waiter = this.#waiting.shift(); waiter !== undefined;) {
-      this.#refuse(waiter, reason());
-      waiter = this.#waiting.shift();
+  /** Takes a connection back. An open transaction or statement is ended first. */
+  #release(pooled: PooledConnection, broken: boolean): void {
+    if (pooled.state !== 'busy') return;
+    const nowMs = this.#clock.now();
+    this.counts.useMs.record(nowMs - pooled.acquiredAtMs);
+    if (broken || !pooled.connection.alive) this.#drop(pooled);
+    else {
+      pooled.move('release');
+      if (pooled.clean) this.#ready(pooled, nowMs);
+      else void this.#clean(pooled);
     }
+    this.#pump(nowMs);
   }
 
-  #lend(slot: Slot, nowMs: number, waitedMs: number): Slot {
-    slot.move('lend');
-    slot.lentMs = nowMs;
-    slot.link.hold(true);
+  #lease(pooled: PooledConnection, nowMs: number, waitedMs: number): PooledConnection {
+    pooled.move('acquire');
+    pooled.acquiredAtMs = nowMs;
+    pooled.connection.hold(true);
     this.counts.acquired += 1;
     this.counts.waitMs.record(waitedMs);
-    return slot;
+    return pooled;
   }
 
-  /** A clean link goes to whoever waits longest, else to the idle ones. */
-  #ready(slot: Slot, nowMs: number): void {
-    if (slot.state !== 'idle') slot.move('clear');
-    if (nowMs >= slot.retiresAtMs) {
-      this.#retire(slot);
+  /** Gives a clean connection to the caller that has waited longest, else to the idle ones. */
+  #ready(pooled: PooledConnection, nowMs: number): void {
+    if (pooled.state !== 'idle') pooled.move('cleaned');
+    if (nowMs >= pooled.expiresAtMs) {
+      this.#retire(pooled);
       return;
     }
-    const waiter = this.#mustCheck(slot, nowMs) ? undefined : this.#waiting.shift();
+    const waiter = this.#mustCheck(pooled, nowMs) ? undefined : this.#waiters.shift();
     if (waiter !== undefined) {
-      waiter.timer?.cancel();
-      waiter.resolve(this.#lend(slot, nowMs, nowMs - waiter.sinceMs));
+      waiter.serve(this.#lease(pooled, nowMs, nowMs - waiter.sinceMs));
       return;
     }
     if (this.#isClosing) {
-      this.#retire(slot);
+      this.#retire(pooled);
       return;
     }
-    slot.link.hold(false);
-    this.#idle.push(slot);
-    this.#sweepTimer ??= this.#sweepIn(this.#settings.idleTimeoutMs);
+    pooled.connection.hold(false);
+    this.#idle.push(pooled);
+    this.#sweepTimer ??= this.#sweepIn(this.#options.idleTimeoutMs);
   }
 
-  #mustCheck(slot: Slot, nowMs: number): boolean {
+  #mustCheck(pooled: PooledConnection, nowMs: number): boolean {
     return (
-      slot.heardMs < this.#suspectSinceMs ||
-      nowMs - slot.heardMs > this.#settings.validateAfterIdleMs
+      pooled.lastResponseMs < this.#suspectSinceMs ||
+      nowMs - pooled.lastResponseMs > this.#options.validateAfterIdleMs
     );
   }
 
-  /** Serves those who wait as far as links stand, and has as many made as are wanting. */
+  /** Serves waiting callers with idle connections, and opens further connections for the rest. */
   #pump(nowMs: number = this.#clock.now()): void {
-    while (this.#waiting.size > 0 && this.#checking < this.#waiting.size) {
-      const slot = this.#idle.pop();
-      if (slot === undefined) break;
-      if (this.#mustCheck(slot, nowMs)) void this.#check(slot);
-      else this.#ready(slot, nowMs);
+    while (this.#waiters.size > 0 && this.#checking < this.#waiters.size) {
+      const pooled = this.#idle.pop();
+      if (pooled === undefined) break;
+      if (this.#mustCheck(pooled, nowMs)) void this.#check(pooled);
+      else this.#ready(pooled, nowMs);
     }
-    this.#supply.fill(this.#waiting.size - this.#supply.connecting - this.#checking, nowMs);
-    if (this.#waiting.size > 0) return;
-    this.#supply.rest();
-    if (!this.#isClosing || this.#slots.size + this.#supply.connecting > 0) return;
+    this.#factory.fill(this.#waiters.size - this.#factory.connecting - this.#checking, nowMs);
+    if (this.#waiters.size > 0) return;
+    this.#factory.rest();
+    if (!this.#isClosing || this.#connections.size + this.#factory.connecting > 0) return;
     this.#sweepTimer?.cancel();
     this.#onEmpty?.();
   }
 
-  #connected(link: Link): void {
-    const { maxLifetimeMs, cancelGraceMs } = this.#settings;
-    const lifetimeMs = maxLifetimeMs * (1 - LIFETIME_JITTER * this.#random());
-    const slot = new Slot({
-      link,
+  #connected(connection: Connection): void {
+    const { maxLifetimeMs, cancelGraceMs } = this.#options;
+    const pooled = new PooledConnection({
+      connection,
       host: this.name,
       clock: this.#clock,
-      lifetimeMs,
+      lifetimeMs: maxLifetimeMs * (1 - LIFETIME_JITTER * this.#random()),
       cancelGraceMs,
       release: (given, broken) => this.#release(given, broken),
       counts: this.counts,
     });
-    this.#slots.add(slot);
-    link.onLost = (error) => this.#lost(slot, error);
-    slot.move('stands');
-    this.#ready(slot, slot.bornMs);
+    this.#connections.add(pooled);
+    connection.onLost = (error) => this.#lost(pooled, error);
+    pooled.move('connected');
+    this.#ready(pooled, pooled.createdAtMs);
   }
 
-  /** Those who wait are told at once, unless links that still stand can serve them. */
+  /** Rejects waiting callers at once, unless established connections can still serve them. */
   #refused(error: unknown): void {
-    if (this.#slots.size === 0) this.#refuseAll(() => connectRefused(error, this.snapshot()));
+    if (this.#connections.size > 0) return;
+    this.#waiters.rejectAll(() => connectRefused(error, this.snapshot()));
   }
 
-  #lost(slot: Slot, error: unknown): void {
+  #lost(pooled: PooledConnection, error: unknown): void {
     const nowMs = this.#clock.now();
-    const lent = slot.state === 'busy';
-    this.#forget(slot, error);
+    const leased = pooled.state === 'busy';
+    this.#remove(pooled, error);
     this.counts.lost += 1;
     this.#suspectSinceMs = nowMs;
-    this.#supply.suspect(nowMs);
-    this.#events.emit('lost', { host: this.name, error: inWords(error), lent, atMs: nowMs });
+    this.#factory.suspect(nowMs);
+    this.#events.emit('lost', { host: this.name, error: errorMessage(error), leased, atMs: nowMs });
     this.#pump();
   }
 
-  /** Asks an idle link for a sign of life; it goes on to who waits, or is cut. */
-  async #check(slot: Slot): Promise<void> {
-    slot.move('drain');
+  /** Pings an idle connection before it serves a waiting caller; destroys it without a reply. */
+  async #check(pooled: PooledConnection): Promise<void> {
+    pooled.move('check');
     this.#checking += 1;
-    await this.#say(slot, PING);
+    await this.#runInternal(pooled, PING);
     this.#checking -= 1;
-    this.#settle(slot);
+    this.#settle(pooled);
   }
 
-  async #clear(slot: Slot): Promise<void> {
-    await slot.settled();
-    if (slot.link.alive && slot.link.status !== 'I') await this.#say(slot, ROLLBACK);
-    this.#settle(slot);
+  async #clean(pooled: PooledConnection): Promise<void> {
+    await pooled.settled();
+    if (pooled.connection.alive && pooled.connection.status !== 'I') {
+      await this.#runInternal(pooled, ROLLBACK);
+    }
+    this.#settle(pooled);
   }
 
-  async #say(slot: Slot, statement: { text: string }): Promise<void> {
-    const limit = new CallDeadline(this.#clock, this.#settings.validationTimeoutMs);
+  async #runInternal(pooled: PooledConnection, statement: { text: string }): Promise<void> {
+    const deadline = new CallDeadline(this.#clock, this.#options.validationTimeoutMs);
     try {
-      await slot.run(statement, limit, 'cut');
+      await pooled.run(statement, deadline, 'destroy');
     } catch {
-      this.#drop(slot);
+      this.#drop(pooled);
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
-  #settle(slot: Slot): void {
-    if (slot.state === 'draining') {
-      // As of its answer: a link that was heard is not to be asked again for the moment that has passed since.
-      if (slot.link.alive && slot.clean) this.#ready(slot, slot.heardMs);
-      else this.#drop(slot);
+  #settle(pooled: PooledConnection): void {
+    if (pooled.state === 'cleaning') {
+      // As of its reply: the time since then must not cause another check.
+      if (pooled.connection.alive && pooled.clean) this.#ready(pooled, pooled.lastResponseMs);
+      else this.#drop(pooled);
     }
     this.#pump();
   }
 
-  #retire(slot: Slot): void {
+  #retire(pooled: PooledConnection): void {
     this.counts.retired += 1;
-    this.#forget(slot);
-    slot.link.close();
+    this.#remove(pooled);
+    pooled.connection.close();
   }
 
-  #drop(slot: Slot): void {
-    this.#forget(slot);
-    slot.link.destroy();
+  #drop(pooled: PooledConnection): void {
+    this.#remove(pooled);
+    pooled.destroy();
   }
 
-  #forget(slot: Slot, error?: unknown): void {
-    if (slot.state === 'dead') return;
-    slot.move('die');
-    slot.link.onLost = undefined;
-    slot.onDeath?.(error);
-    this.#slots.delete(slot);
-    const at = this.#idle.indexOf(slot);
+  #remove(pooled: PooledConnection, error?: unknown): void {
+    if (pooled.state === 'destroyed') return;
+    pooled.move('destroy');
+    pooled.connection.onLost = undefined;
+    pooled.onClose?.(error);
+    this.#connections.delete(pooled);
+    const at = this.#idle.indexOf(pooled);
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
@@ -369,23 +333,24 @@ export class HostPool {
     return this.#clock.schedule(delayMs, () => this.#sweep(), { holdsProcess: false });
   }
 
-  /** Closes links that nobody has needed for long; the first of the idle ones has waited longest. */
+  /** Closes connections past the idle timeout; the first of the idle ones has waited longest. */
   #sweep(): void {
     this.#sweepTimer = undefined;
     const nowMs = this.#clock.now();
-    const { idleTimeoutMs } = this.#settings;
+    const { idleTimeoutMs } = this.#options;
     const old = this.#idle.filter(
-      ({ heardMs, retiresAtMs }) => nowMs - heardMs >= idleTimeoutMs || nowMs >= retiresAtMs,
+      ({ lastResponseMs, expiresAtMs }) =>
+        nowMs - lastResponseMs >= idleTimeoutMs || nowMs >= expiresAtMs,
     );
-    for (const slot of old) this.#retire(slot);
+    for (const pooled of old) this.#retire(pooled);
     const [next] = this.#idle;
     if (next === undefined) return;
-    this.#sweepTimer = this.#sweepIn(Math.max(1, next.heardMs + idleTimeoutMs - nowMs));
+    this.#sweepTimer = this.#sweepIn(Math.max(1, next.lastResponseMs + idleTimeoutMs - nowMs));
   }
 
-  #timedOut(sinceMs: number): AcquireTimeoutError {
+  #acquireTimeout(sinceMs: number): AcquireTimeoutError {
     this.counts.acquireTimeouts += 1;
     const waitedMs = this.#clock.now() - sinceMs;
-    return new AcquireTimeoutError(waitedMs, this.snapshot(), this.#supply.error);
+    return new AcquireTimeoutError(waitedMs, this.snapshot(), this.#factory.error);
   }
 }

@@ -1,38 +1,47 @@
-import type { CallDeadline, Cancellation, Cancellable } from '@holdfast/foundation';
-import type { Slot } from './pooled-connection.ts';
+import type { CallDeadline, Cancellable, Cancellation } from '@holdfast/foundation';
 
-/** What a statement rejects with when its limit was over before its answer came. */
-export class Interruption {
-  readonly over: Cancellation;
+/** A statement's deadline passed, or its signal aborted, before the reply arrived. */
+export class QueryInterrupted extends Error {
+  readonly cancellation: Cancellation;
   readonly sent: boolean;
 
-  constructor(over: Cancellation, sent: boolean) {
-    this.over = over;
+  constructor(cancellation: Cancellation, sent: boolean) {
+    super(`the statement was interrupted by its ${cancellation.kind}`);
+    this.cancellation = cancellation;
     this.sent = sent;
   }
 }
 
-/** One exchange under way on a slot; whoever waits for it is told by the first of its answer and its limit. */
-export class Running<T> implements Cancellable {
-  readonly limit: CallDeadline;
-  readonly #slot: Slot;
-  readonly #otherwise: 'cancel' | 'cut';
+/** The connection that a query runs on, as the query sees it. */
+export interface QueryRunner {
+  /** The reply of the query has arrived. */
+  finished(): void;
+  /** Nobody waits for the query any more: cancels it on the server. */
+  abandon(query: InFlightQuery<never>): void;
+  destroy(): void;
+}
+
+/** One exchange under way. Its caller gets the reply, or the interruption if that comes first. */
+export class InFlightQuery<T> implements Cancellable {
+  readonly deadline: CallDeadline;
+  readonly #runner: QueryRunner;
+  readonly #onTimeout: 'cancel' | 'destroy';
   readonly #resolve: (value: T) => void;
   readonly #reject: (reason: unknown) => void;
   #onEnd: (() => void) | undefined = undefined;
   #isOver = false;
 
-  /** @param otherwise what is done with the link when the limit is over first. */
+  /** @param onTimeout cancels the query on the server, or destroys the connection, when it is interrupted. */
   constructor(
-    slot: Slot,
-    limit: CallDeadline,
-    otherwise: 'cancel' | 'cut',
+    runner: QueryRunner,
+    deadline: CallDeadline,
+    onTimeout: 'cancel' | 'destroy',
     resolve: (value: T) => void,
     reject: (reason: unknown) => void,
   ) {
-    this.limit = limit;
-    this.#slot = slot;
-    this.#otherwise = otherwise;
+    this.deadline = deadline;
+    this.#runner = runner;
+    this.#onTimeout = onTimeout;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -47,18 +56,18 @@ export class Running<T> implements Cancellable {
     this.#reject(reason);
   }
 
-  cancel(over: Cancellation): void {
-    this.#reject(new Interruption(over, true));
-    if (this.#otherwise === 'cancel') this.#slot.abandon(this);
-    else this.#slot.link.destroy();
+  cancel(cancellation: Cancellation): void {
+    this.#reject(new QueryInterrupted(cancellation, true));
+    if (this.#onTimeout === 'cancel') this.#runner.abandon(this);
+    else this.#runner.destroy();
   }
 
-  /** It was not begun. */
-  refuse(over: Cancellation): void {
-    this.#reject(new Interruption(over, false));
+  /** Rejects a query that was not sent. */
+  refuse(cancellation: Cancellation): void {
+    this.#reject(new QueryInterrupted(cancellation, false));
   }
 
-  /** Resolves with the answer, whatever it is, also when nobody waits for it any more. */
+  /** Resolves when the reply has arrived, also after the caller was interrupted. */
   ended(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isOver) resolve();
@@ -68,8 +77,8 @@ export class Running<T> implements Cancellable {
 
   #end(): void {
     this.#isOver = true;
-    this.limit.current = undefined;
-    this.#slot.heard();
+    this.deadline.current = undefined;
+    this.#runner.finished();
     this.#onEnd?.();
   }
 }

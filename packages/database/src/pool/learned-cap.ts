@@ -2,8 +2,8 @@ const FIRST_RAISE_MS = 500;
 const LONGEST_RAISE_MS = 30_000;
 
 /**
- * How many links the server lets in, as its refusals (53300) have shown: lowered to what stands, and grown
- * again one by one, at once after each success, ever more rarely after each refusal.
+ * How many connections the server accepts, learned from its refusals (53300): lowered to the number that is
+ * established, and raised again one by one, at once after a success, more and more rarely after refusals.
  */
 export class LearnedCap {
   readonly #max: number;
@@ -21,12 +21,12 @@ export class LearnedCap {
     return this.#cap;
   }
 
-  /** @param others links that stand or are being made, without the refused one. */
+  /** @param others connections that are established or being opened, without the refused one. */
   refused(others: number, nowMs: number): void {
-    const isNews = this.#raised || nowMs >= this.#raiseAtMs;
+    const isNew = this.#raised || nowMs >= this.#raiseAtMs;
     this.#cap = Math.max(1, Math.min(this.#cap, others));
     this.#raised = false;
-    if (!isNews) return;
+    if (!isNew) return;
     this.#raiseAtMs = nowMs + this.#raiseAfterMs;
     this.#raiseAfterMs = Math.min(LONGEST_RAISE_MS, this.#raiseAfterMs * 2);
   }
@@ -37,7 +37,7 @@ export class LearnedCap {
     this.#raiseAtMs = 0;
   }
 
-  /** More is wanted than the cap lets in: whether it is time to try one more. */
+  /** More connections are needed than the cap permits. @returns whether one more may be tried now. */
   raise(nowMs: number): boolean {
     if (this.#cap >= this.#max || nowMs < this.#raiseAtMs) return false;
     this.#cap += 1;

@@ -2,7 +2,7 @@ import type { PoolSnapshot } from '../errors.ts';
 import type { PoolStats } from '../database.ts';
 import { DurationHistogram } from '../histogram.ts';
 
-/** What a pool counts from its start; plain fields, read when asked. */
+/** Counters of a pool since its start; plain fields, read on request. */
 export class PoolCounts {
   acquired = 0;
   acquireTimeouts = 0;

@@ -1,13 +1,27 @@
-import { ConnectRefusedError, DatabaseClosedError, type PoolSnapshot } from '../errors.ts';
-import { inWords, sqlStateOf } from '../connection/sql-state.ts';
+import { errorMessage, sqlStateOf } from '../connection/sql-state.ts';
+import {
+  ConnectRefusedError,
+  DatabaseClosedError,
+  NOT_SENT,
+  type PoolSnapshot,
+} from '../errors.ts';
+
+/** The host takes no calls any more; its waiting callers have to go to another host. */
+export class HostDrained extends Error {
+  readonly host: string;
+
+  constructor(host: string) {
+    super(`${host} takes no calls any more`);
+    this.host = host;
+  }
+}
 
 export function connectRefused(cause: unknown, pool: PoolSnapshot): ConnectRefusedError {
   return new ConnectRefusedError(
-    `${pool.host} refuses the connection (${inWords(cause)}); waiting would not help, nothing was sent`,
+    `${pool.host} refuses the connection (${errorMessage(cause)}); waiting would not help, nothing was sent`,
     {
+      ...NOT_SENT,
       cause,
-      phase: 'not-sent',
-      outcome: 'not-applied',
       retryable: false,
       sqlState: sqlStateOf(cause),
       host: pool.host,
@@ -18,8 +32,7 @@ export function connectRefused(cause: unknown, pool: PoolSnapshot): ConnectRefus
 
 export function databaseClosed(): DatabaseClosedError {
   return new DatabaseClosedError('the database was ended; nothing was sent', {
-    phase: 'not-sent',
-    outcome: 'not-applied',
+    ...NOT_SENT,
     retryable: false,
   });
 }

@@ -1,166 +1,181 @@
-import type { Clock, CallDeadline } from '@holdfast/foundation';
+import type { CallDeadline, Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
+import type { Connection } from '../connection/connection.ts';
 import type { QueryResult, Statement } from '../database.ts';
-import type { Link } from '../connection/connection.ts';
+import { InFlightQuery, type QueryRunner } from './in-flight-query.ts';
 import type { PoolCounts } from './pool-counts.ts';
-import { Running } from './in-flight-query.ts';
 
 /**
- * Where a place of the pool stands.
+ * The state of a pooled connection.
  *
  * ```
- * connecting ──stands──> idle ──lend──> busy ──give──> draining ──clear──> idle
- *     │                   │ ────drain────────────────────^  │
- *     └───────────────────┴──────────── die ────────────────┴──────────> dead
+ * connecting ──connected──> idle ──acquire──> busy ──release──> cleaning ──cleaned──> idle
+ *     │                      │ ─────check──────────────────────────^  │
+ *     └──────────────────────┴───────────── destroy ──────────────────┴──────────> destroyed
  * ```
  */
-export type SlotState = 'connecting' | 'idle' | 'busy' | 'draining' | 'dead';
-export type SlotEvent = 'stands' | 'lend' | 'give' | 'drain' | 'clear' | 'die';
+export type PooledConnectionState = 'connecting' | 'idle' | 'busy' | 'cleaning' | 'destroyed';
+export type PooledConnectionEvent =
+  | 'connected'
+  | 'acquire'
+  | 'release'
+  | 'check'
+  | 'cleaned'
+  | 'destroy';
 
-const transitions: Readonly<Record<SlotState, Partial<Record<SlotEvent, SlotState>>>> = {
-  connecting: { stands: 'idle', die: 'dead' },
-  idle: { lend: 'busy', drain: 'draining', die: 'dead' },
-  busy: { give: 'draining', die: 'dead' },
-  draining: { clear: 'idle', die: 'dead' },
-  dead: {},
+type Transitions = Partial<Record<PooledConnectionEvent, PooledConnectionState>>;
+
+const transitions: Readonly<Record<PooledConnectionState, Transitions>> = {
+  connecting: { connected: 'idle', destroy: 'destroyed' },
+  idle: { acquire: 'busy', check: 'cleaning', destroy: 'destroyed' },
+  busy: { release: 'cleaning', destroy: 'destroyed' },
+  cleaning: { cleaned: 'idle', destroy: 'destroyed' },
+  destroyed: {},
 };
 
-/** @throws TypeError for an event that cannot happen there: the pool has lost count of a link. */
-export function step(state: SlotState, event: SlotEvent): SlotState {
+/** @throws TypeError for an event that the state does not permit: the pool has lost track of a connection. */
+export function step(
+  state: PooledConnectionState,
+  event: PooledConnectionEvent,
+): PooledConnectionState {
   const next = transitions[state][event];
-  if (next === undefined) throw new TypeError(`a slot cannot ${event} when it is ${state}`);
+  if (next === undefined) throw new TypeError(`no ${event} of a connection that is ${state}`);
   return next;
 }
 
-export interface SlotOptions {
-  readonly link: Link;
+interface PooledConnectionDeps {
+  readonly connection: Connection;
   /** `host:port`. */
   readonly host: string;
   readonly clock: Clock;
   readonly lifetimeMs: number;
   readonly cancelGraceMs: number;
-  readonly release: (slot: Slot, broken: boolean) => void;
+  readonly release: (pooled: PooledConnection, broken: boolean) => void;
   readonly counts: PoolCounts;
 }
 
-/** A place of the pool with its link, once that stands. */
-export class Slot {
-  state: SlotState = 'connecting';
-  readonly link: Link;
+/** A connection with its state in the pool. */
+export class PooledConnection implements QueryRunner {
+  state: PooledConnectionState = 'connecting';
+  readonly connection: Connection;
   readonly host: string;
   readonly counts: PoolCounts;
-  /** Called in the tick in which the link is found dead, or cut. */
-  onDeath: ((error: unknown) => void) | undefined;
-  readonly bornMs: number;
-  readonly retiresAtMs: number;
-  /** When the server was last heard. */
-  heardMs: number;
-  lentMs = 0;
+  /** Called in the tick in which the connection is found dead, or is destroyed. */
+  onClose: ((error: unknown) => void) | undefined;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  lastResponseMs: number;
+  acquiredAtMs = 0;
   lastSql: string | undefined;
   readonly #clock: Clock;
   readonly #cancelGraceMs: number;
-  readonly #release: SlotOptions['release'];
-  #running: Running<never> | undefined;
-  #quarantine: Promise<void> | undefined;
+  readonly #release: PooledConnectionDeps['release'];
+  #query: InFlightQuery<never> | undefined;
+  #cancellation: Promise<void> | undefined;
 
-  constructor(options: SlotOptions) {
-    this.link = options.link;
-    this.host = options.host;
-    this.counts = options.counts;
-    this.#clock = options.clock;
-    this.bornMs = options.clock.now();
-    this.heardMs = this.bornMs;
-    this.retiresAtMs = this.bornMs + options.lifetimeMs;
-    this.#cancelGraceMs = options.cancelGraceMs;
-    this.#release = options.release;
-  }
-
-  /** Gives the link back to its pool, which ends what is open on it; `broken`: which cuts it. */
-  release(broken = false): void {
-    this.onDeath = undefined;
-    this.#release(this, broken);
-  }
-
-  move(event: SlotEvent): void {
-    this.state = step(this.state, event);
-  }
-
-  /** Something is under way, or what was under way is being cancelled. */
-  get occupied(): boolean {
-    return this.#running !== undefined || this.#quarantine !== undefined;
-  }
-
-  /** Nothing is under way, no transaction is open. */
-  get clean(): boolean {
-    return !this.occupied && this.link.status === 'I';
+  constructor(deps: PooledConnectionDeps) {
+    this.connection = deps.connection;
+    this.host = deps.host;
+    this.counts = deps.counts;
+    this.#clock = deps.clock;
+    this.createdAtMs = deps.clock.now();
+    this.lastResponseMs = this.createdAtMs;
+    this.expiresAtMs = this.createdAtMs + deps.lifetimeMs;
+    this.#cancelGraceMs = deps.cancelGraceMs;
+    this.#release = deps.release;
   }
 
   /**
-   * Runs one statement. When the limit is over first, rejects at once and goes on with the server alone: the
-   * statement is cancelled, and the link not clean until that is through; or the link is to be cut.
-   * @throws LinkFailure, Interruption
+   * Returns the connection to its pool, which ends an open transaction or statement.
+   * @param broken destroys it instead.
+   */
+  release(broken = false): void {
+    this.onClose = undefined;
+    this.#release(this, broken);
+  }
+
+  destroy(): void {
+    this.connection.destroy();
+  }
+
+  move(event: PooledConnectionEvent): void {
+    this.state = step(this.state, event);
+  }
+
+  /** Whether a query is under way or being cancelled. */
+  get occupied(): boolean {
+    return this.#query !== undefined || this.#cancellation !== undefined;
+  }
+
+  /** Whether no query is under way and no transaction open. */
+  get clean(): boolean {
+    return !this.occupied && this.connection.status === 'I';
+  }
+
+  /**
+   * Runs one statement. If the deadline passes first, it rejects at once, and the statement is cancelled on
+   * the server; the connection is not clean before that is done. With `destroy` the connection is destroyed.
+   * @throws ConnectionFailure, QueryInterrupted
    */
   run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
-    otherwise: 'cancel' | 'cut' = 'cancel',
+    deadline: CallDeadline,
+    onTimeout: 'cancel' | 'destroy' = 'cancel',
   ): Promise<QueryResult<Row>> {
     this.lastSql = statement.text;
     return new Promise((resolve, reject) => {
-      const running = new Running<QueryResult<Row>>(this, limit, otherwise, resolve, reject);
-      if (this.#begins(running)) this.link.send<Row>(statement, running);
+      const query = new InFlightQuery<QueryResult<Row>>(this, deadline, onTimeout, resolve, reject);
+      if (this.#begin(query)) this.connection.send<Row>(statement, query);
     });
   }
 
-  /** As {@link run}, for whatever else takes the link. */
-  during<T>(exchange: () => Promise<T>, limit: CallDeadline): Promise<T> {
+  /** As {@link run}, for any other exchange on the connection. */
+  during<T>(exchange: () => Promise<T>, deadline: CallDeadline): Promise<T> {
     return new Promise((resolve, reject) => {
-      const running = new Running<T>(this, limit, 'cancel', resolve, reject);
-      if (!this.#begins(running)) return;
+      const query = new InFlightQuery<T>(this, deadline, 'cancel', resolve, reject);
+      if (!this.#begin(query)) return;
       exchange().then(
-        (value) => running.answered(value),
-        (error: unknown) => running.failed(error),
+        (value) => query.answered(value),
+        (error: unknown) => query.failed(error),
       );
     });
   }
 
-  #begins(running: Running<never>): boolean {
-    const { limit } = running;
-    if (limit.cancellation !== undefined) {
-      running.refuse(limit.cancellation);
+  #begin(query: InFlightQuery<never>): boolean {
+    const { deadline } = query;
+    if (deadline.cancellation !== undefined) {
+      query.refuse(deadline.cancellation);
       return false;
     }
-    this.#running = running;
-    limit.current = running;
+    this.#query = query;
+    deadline.current = query;
     return true;
   }
 
-  /** What ran here is over. */
-  heard(): void {
-    this.#running = undefined;
-    this.heardMs = this.#clock.now();
+  finished(): void {
+    this.#query = undefined;
+    this.lastResponseMs = this.#clock.now();
   }
 
-  /** Resolves once nothing is under way any more; a link that did not get there is cut. */
+  /** Resolves once no query is under way; a connection that did not get there is destroyed. */
   async settled(): Promise<void> {
-    if (this.#running !== undefined) this.abandon(this.#running);
-    await this.#quarantine;
+    if (this.#query !== undefined) this.abandon(this.#query);
+    await this.#cancellation;
   }
 
-  /** Nobody waits for it any more: the server is told to stop it. */
-  abandon(running: Running<never>): void {
-    this.#quarantine ??= this.#cancel(running.ended()).finally(() => {
-      this.#quarantine = undefined;
+  abandon(query: InFlightQuery<never>): void {
+    this.#cancellation ??= this.#cancel(query.ended()).finally(() => {
+      this.#cancellation = undefined;
     });
   }
 
-  /** Until both are over the request may still hit what runs here, so nothing else may. */
-  async #cancel(running: Promise<unknown>): Promise<void> {
-    const { link } = this;
+  /** Until both the query and the request have ended, the request may hit any statement on this connection. */
+  async #cancel(ended: Promise<unknown>): Promise<void> {
+    const { connection } = this;
     this.counts.cancels += 1;
-    const grace = this.#clock.schedule(this.#cancelGraceMs, () => link.destroy());
-    const [, cancelled] = await Promise.allSettled([running, link.cancel(this.#cancelGraceMs)]);
+    const grace = this.#clock.schedule(this.#cancelGraceMs, () => connection.destroy());
+    const [, cancelled] = await Promise.allSettled([ended, connection.cancel(this.#cancelGraceMs)]);
     grace.cancel();
-    if (cancelled.status === 'rejected' || !cancelled.value) link.destroy();
+    if (cancelled.status === 'rejected' || !cancelled.value) connection.destroy();
   }
 }

@@ -1,15 +1,15 @@
 import {
   frozenServer,
-  halfOpenLink,
-  idleLinkLost,
+  halfOpenConnection,
+  idleConnectionLost,
   killedServer,
-  lentLinkLost,
+  leasedConnectionLost,
 } from './outage-probes.ts';
 import {
   endWhileHeld,
   exhaustion,
-  givenUpQuery,
-  leakedLink,
+  cancelledQuery,
+  leakedConnection,
   tooManyConnections,
 } from './pool-probes.ts';
 import type { Probe } from './probe.ts';
@@ -20,17 +20,17 @@ import {
   swallowedError,
 } from './transaction-probes.ts';
 
-/** Every harm there is, in the order of a table. */
+/** All probes, in the order of the table. */
 export const probes: readonly Probe[] = [
   killedServer,
   frozenServer,
-  halfOpenLink,
-  idleLinkLost,
-  lentLinkLost,
+  halfOpenConnection,
+  idleConnectionLost,
+  leasedConnectionLost,
   exhaustion,
   tooManyConnections,
-  leakedLink,
-  givenUpQuery,
+  leakedConnection,
+  cancelledQuery,
   endWhileHeld,
   cutCommit,
   openTransactionReleased,

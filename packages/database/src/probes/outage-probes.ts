@@ -1,14 +1,14 @@
 import { type Clock, sleep } from '@holdfast/foundation';
-import { type Probe, type ProbedPool, endedWithin, inWords } from './probe.ts';
+import { type Probe, type ProbedPool, endedWithin, describeEnded } from './probe.ts';
 
 const CALLERS = 10;
 const TIMEOUT_MS = 1_000;
-/** Long enough for every pool that comes back at all by a backoff of its own. */
+/** Longer than the reconnect backoff of every pool. */
 const WATCH_MS = 6_000;
 const AWAY_MS = 500;
 
-/** Calls until told to stop, pausing a little after each failure. */
-async function keepAsking(
+/** Calls until aborted, with a short pause after each failure. */
+async function keepQuerying(
   pool: ProbedPool,
   clock: Clock,
   until: AbortSignal,
@@ -24,7 +24,7 @@ async function keepAsking(
   }
 }
 
-/** Kills the server while callers call, and starts it again. */
+/** Kills the server under load, and starts it again. */
 export const killedServer: Probe = {
   name: 'server killed, started again',
   fault: `kill -9, ${AWAY_MS} ms away, ${CALLERS} callers of select 1`,
@@ -33,7 +33,7 @@ export const killedServer: Probe = {
     const until = new AbortController();
     let failed = 0;
     const callers = Array.from({ length: CALLERS }, () =>
-      keepAsking(pool, clock, until.signal, () => (failed += 1)),
+      keepQuerying(pool, clock, until.signal, () => (failed += 1)),
     );
     await pool.query('select 1');
     await server.kill();
@@ -51,7 +51,7 @@ export const killedServer: Probe = {
   },
 };
 
-/** Stops the server in the middle of everything, and lets it go on. */
+/** Freezes the server under load, and resumes it. */
 export const frozenServer: Probe = {
   name: 'server frozen',
   fault: `SIGSTOP, 5 calls with ${TIMEOUT_MS} ms each`,
@@ -64,53 +64,56 @@ export const frozenServer: Probe = {
     const ended = await Promise.all(watched);
     await server.thaw();
     const stuck = ended.filter(({ kind }) => kind === 'pending').length;
-    if (stuck > 0) return { verdict: 'hangs', seen: `${stuck} of 5 not told within 4 s` };
+    if (stuck > 0) return { verdict: 'hangs', seen: `${stuck} of 5 not settled within 4 s` };
     const again = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
-    const told = [...new Set(ended.map(inWords))].join(', ');
+    const endings = [...new Set(ended.map(describeEnded))].join(', ');
     const verdict = again.kind === 'answered' ? 'holds' : 'degrades';
-    return { verdict, seen: `all told (${told}); afterwards: ${inWords(again)}` };
+    return { verdict, seen: `all settled (${endings}); afterwards: ${describeEnded(again)}` };
   },
 };
 
-/** Loses an idle link without anybody listening for errors. */
-export const idleLinkLost: Probe = {
-  name: 'idle link lost, no listener',
-  fault: 'pg_terminate_backend on an idle link',
+/** Loses an idle connection while nobody listens for errors. */
+export const idleConnectionLost: Probe = {
+  name: 'idle connection lost, no listener',
+  fault: 'pg_terminate_backend on an idle connection',
   async run({ open, server, clock }) {
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: false });
     await pool.query('select 1');
     await terminateAll(server);
     await settleDown(clock);
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
-    return { verdict: next.kind === 'answered' ? 'holds' : 'degrades', seen: inWords(next) };
+    return { verdict: next.kind === 'answered' ? 'holds' : 'degrades', seen: describeEnded(next) };
   },
 };
 
-/** Loses a link while a caller has it on loan. */
-export const lentLinkLost: Probe = {
-  name: 'lent link lost',
-  fault: 'pg_terminate_backend on a link that a caller holds',
+/** Loses a connection while a caller has leased it. */
+export const leasedConnectionLost: Probe = {
+  name: 'leased connection lost',
+  fault: 'pg_terminate_backend on a leased connection',
   async run({ open, server, clock }) {
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
-    const link = await pool.acquire();
-    await link.query('select 1');
+    const connection = await pool.acquire();
+    await connection.query('select 1');
     await terminateAll(server);
     await settleDown(clock);
-    const on = await endedWithin(clock, WATCH_MS, link.query('select 1'));
-    await link.release();
+    const on = await endedWithin(clock, WATCH_MS, connection.query('select 1'));
+    await connection.release();
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
     if (on.kind === 'pending' || next.kind === 'pending') {
-      return { verdict: 'hangs', seen: `its holder: ${inWords(on)}; the next: ${inWords(next)}` };
+      return {
+        verdict: 'hangs',
+        seen: `its holder: ${describeEnded(on)}; the next: ${describeEnded(next)}`,
+      };
     }
     const verdict = next.kind === 'answered' ? 'holds' : 'degrades';
-    return { verdict, seen: `its holder: ${inWords(on)}; the next: ${inWords(next)}` };
+    return { verdict, seen: `its holder: ${describeEnded(on)}; the next: ${describeEnded(next)}` };
   },
 };
 
-/** Lets nothing pass any more on a link that is idle, then asks. */
-export const halfOpenLink: Probe = {
-  name: 'half-open link',
-  fault: `the network swallows everything; a call with ${TIMEOUT_MS} ms`,
+/** Drops all traffic on an idle connection, then queries. */
+export const halfOpenConnection: Probe = {
+  name: 'half-open connection',
+  fault: `the network drops everything; a call with ${TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
     const pool = await open({
       url: server.proxiedUrl,
@@ -122,10 +125,13 @@ export const halfOpenLink: Probe = {
     server.link.swallow();
     const lost = await endedWithin(clock, TIMEOUT_MS * 4, pool.query('select 1'));
     await server.link.heal();
-    if (lost.kind === 'pending') return { verdict: 'hangs', seen: 'not told within 4 s' };
+    if (lost.kind === 'pending') return { verdict: 'hangs', seen: 'not settled within 4 s' };
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
     const verdict = next.kind === 'answered' ? 'holds' : 'degrades';
-    return { verdict, seen: `told (${inWords(lost)}); afterwards: ${inWords(next)}` };
+    return {
+      verdict,
+      seen: `settled (${describeEnded(lost)}); afterwards: ${describeEnded(next)}`,
+    };
   },
 };
 
@@ -136,7 +142,7 @@ async function terminateAll({ ask }: { ask: (sql: string) => Promise<unknown> })
   );
 }
 
-/** Lets what the server has sent arrive. */
+/** Waits until data that the server has sent arrives. */
 function settleDown(clock: Clock): Promise<void> {
   return sleep(clock, 100);
 }

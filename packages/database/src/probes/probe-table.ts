@@ -8,8 +8,8 @@ const marks: Readonly<Record<Verdict, string>> = {
   dies: '**process exits**',
 };
 
-/** What one pool did under each probe. */
-export interface ProbedColumn {
+/** The results of one pool. */
+interface ProbedColumn {
   /** The pool's name. */
   readonly pool: string;
   readonly rows: readonly ProbeRow[];

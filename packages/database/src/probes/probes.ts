@@ -1,4 +1,4 @@
-/** Breaks any Postgres pool in the ways that servers and networks do, and says what came of it. */
+/** Injects the faults of servers and networks into any Postgres pool, and reports how it behaves. */
 export { probes } from './all-probes.ts';
 export {
   type OpenPool,

@@ -1,12 +1,12 @@
-import { type Probe, type ProbedServer, endedWithin, inWords } from './probe.ts';
+import { type Probe, type ProbedServer, endedWithin, describeEnded } from './probe.ts';
 
 const TIMEOUT_MS = 1_000;
 const WATCH_MS = 4_000;
 
-/** Loses the link between COMMIT and its answer: it is done, and nobody can know. */
+/** Loses the connection between COMMIT and its reply: it took effect, but the client cannot know. */
 export const cutCommit: Probe = {
-  name: 'link lost after COMMIT',
-  fault: 'the answer of COMMIT is lost',
+  name: 'connection lost after COMMIT',
+  fault: 'the reply to COMMIT is lost',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
     const pool = await open({
@@ -24,27 +24,33 @@ export const cutCommit: Probe = {
     if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'COMMIT is never answered' };
     const isNamed =
       ended.kind === 'failed' && hasOutcome(ended.error) && ended.error.outcome === 'unknown';
-    return { verdict: isNamed ? 'holds' : 'degrades', seen: `done; its caller: ${inWords(ended)}` };
+    return {
+      verdict: isNamed ? 'holds' : 'degrades',
+      seen: `done; its caller: ${describeEnded(ended)}`,
+    };
   },
 };
 
-/** Gives a link back in the middle of a transaction. */
+/** Releases a connection in the middle of a transaction. */
 export const openTransactionReleased: Probe = {
   name: 'released with an open transaction',
-  fault: 'begin, then given back; the next caller writes',
+  fault: 'begin, then release; the next caller writes',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
-    const link = await pool.acquire();
-    await link.query('begin');
-    await link.release();
+    const connection = await pool.acquire();
+    await connection.query('begin');
+    await connection.release();
     const insert = pool.query('insert into probed values (3)');
     const next = await endedWithin(clock, WATCH_MS, insert);
     const isThere = (await rowsOf(server, 3)) === 1;
     if (next.kind === 'answered' && !isThere) {
       return { verdict: 'lies', seen: 'the write is acknowledged and invisible' };
     }
-    return { verdict: isThere ? 'holds' : 'degrades', seen: `the next caller: ${inWords(next)}` };
+    return {
+      verdict: isThere ? 'holds' : 'degrades',
+      seen: `the next caller: ${describeEnded(next)}`,
+    };
   },
 };
 
@@ -65,14 +71,14 @@ export const swallowedError: Probe = {
     if (ended.kind === 'answered' && !isThere) {
       return { verdict: 'lies', seen: 'it resolves, and nothing was kept' };
     }
-    return { verdict: 'holds', seen: inWords(ended) };
+    return { verdict: 'holds', seen: describeEnded(ended) };
   },
 };
 
-/** Asks the pool for a second link while it holds the only one. */
+/** Requests a second connection while it holds the only one. */
 export const nestedAcquire: Probe = {
   name: 'pool asked inside a transaction',
-  fault: `the only link is held; a call with ${TIMEOUT_MS} ms`,
+  fault: `the only connection is leased; a call with ${TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
     const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
     const beganMs = clock.now();
@@ -80,12 +86,15 @@ export const nestedAcquire: Probe = {
     const ended = await endedWithin(clock, WATCH_MS, work);
     if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'it waits for itself' };
     const tookMs = Math.round(clock.now() - beganMs);
-    const isTold = tookMs < TIMEOUT_MS / 2;
-    return { verdict: isTold ? 'holds' : 'degrades', seen: `${inWords(ended)} after ${tookMs} ms` };
+    const isRejectedEarly = tookMs < TIMEOUT_MS / 2;
+    return {
+      verdict: isRejectedEarly ? 'holds' : 'degrades',
+      seen: `${describeEnded(ended)} after ${tookMs} ms`,
+    };
   },
 };
 
-/** Whether an error says what became of the call. */
+/** Whether an error states the outcome of the call. */
 function hasOutcome(error: unknown): error is { outcome: unknown } {
   return typeof error === 'object' && error !== null && 'outcome' in error;
 }

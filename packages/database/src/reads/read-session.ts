@@ -1,5 +1,7 @@
-import type { Clock } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
+import { startDeadline } from '../calls/call-deadline.ts';
+import type { CallDeps } from '../calls/call-deps.ts';
+import { checkWork, parseStatement } from '../calls/statement.ts';
 import type {
   CallOptions,
   QueryOptions,
@@ -8,42 +10,32 @@ import type {
   Session,
   Statement,
   Token,
-  TransactionResult,
   Transaction,
   TransactionOptions,
+  TransactionResult,
 } from '../database.ts';
-import { UNKNOWN_PLACE, laterOf, readToken } from '../lsn.ts';
-import { limitOf } from '../calls/call-deadline.ts';
-import { type Freshness, after } from './consistency.ts';
-import type { Queries } from '../calls/queries.ts';
-import type { ReadTrace, Reads } from './reads.ts';
-import { checkWork, readStatement } from '../calls/statement.ts';
+import { UNKNOWN_LSN, laterOf, parseToken } from '../lsn.ts';
 import type { Transactions } from '../transactions/transactions.ts';
-
-export interface ReadSessionOptions {
-  readonly queries: Queries;
-  readonly reads: Reads;
-  readonly transactions: Transactions;
-  readonly clock: Clock;
-  readonly queryTimeoutMs: number;
-  /** Called before each call. @throws NestedAcquireError, DatabaseClosedError */
-  readonly enter: (asked: string) => void;
-  /** What a caller is told of an error. */
-  readonly told: (error: unknown) => unknown;
-}
+import { type Freshness, after } from '../consistency.ts';
+import type { ReadTrace, Reads } from './reads.ts';
 
 /**
- * Carries the place it has written and read up to from call to call. On one replica replay never goes back, so
- * it stays there; to leave it, it reads at the primary, which has seen everything, and goes on from that place.
+ * Carries the position it has written and read up to from call to call. Replay on one replica never goes back,
+ * so the session stays on it. To leave it, it reads on the primary, which is never behind, and continues from
+ * that position.
  */
 export class ReadSession implements Session {
-  readonly #options: ReadSessionOptions;
+  readonly #deps: CallDeps;
+  readonly #reads: Reads;
+  readonly #transactions: Transactions;
   #token: Token | undefined;
-  #freshness: Freshness = { is: 'any' };
+  #freshness: Freshness = { kind: 'any' };
   #pinned: string | undefined;
 
-  constructor(options: ReadSessionOptions) {
-    this.#options = options;
+  constructor(deps: CallDeps, reads: Reads, transactions: Transactions) {
+    this.#deps = deps;
+    this.#reads = reads;
+    this.#transactions = transactions;
   }
 
   get token(): Token | undefined {
@@ -51,7 +43,7 @@ export class ReadSession implements Session {
   }
 
   observe(token: Token): void {
-    this.#reach(readToken('session.observe', 'token', token));
+    this.#advance(parseToken('session.observe', 'token', token));
   }
 
   async query<Row extends QueryResultRow = QueryResultRow>(
@@ -59,21 +51,21 @@ export class ReadSession implements Session {
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const statement = readStatement('session.query', given, values);
-    const { clock, queries, queryTimeoutMs, enter } = this.#options;
-    enter('session.query');
-    const limit = limitOf('session.query', options, { clock, fallbackMs: queryTimeoutMs });
+    const statement = parseStatement('session.query', given, values);
+    const { guard, queries } = this.#deps;
+    const { clock, queryTimeoutMs } = this.#deps.options;
+    guard.assertOpen('session.query');
+    const defaults = { clock, fallbackMs: queryTimeoutMs };
+    const deadline = startDeadline('session.query', options, defaults);
     try {
       const idempotent = options?.idempotent === true;
-      const { result, token } = await queries.runPlaced<Row>(statement, limit, idempotent);
-      this.#reach(token);
+      const { result, token } = await queries.runWithLsn<Row>(statement, deadline, idempotent);
+      this.#advance(token);
       return result;
     } catch (error) {
-      // It may have written: what it wrote must not be missed by what is read next.
-      this.#wantFrom(UNKNOWN_PLACE);
-      throw this.#options.told(error);
+      throw this.#mayHaveWritten(error);
     } finally {
-      limit.release();
+      deadline.release();
     }
   }
 
@@ -81,36 +73,38 @@ export class ReadSession implements Session {
     work: (tx: Transaction) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<TransactionResult<T>> {
-    this.#options.enter('session.transaction');
+    this.#deps.guard.assertOpen('session.transaction');
     try {
-      const transacted = await this.#options.transactions.run(work, options);
-      this.#reach(transacted.token);
-      return transacted;
+      const result = await this.#transactions.run(work, options);
+      this.#advance(result.token);
+      return result;
     } catch (error) {
-      this.#wantFrom(UNKNOWN_PLACE);
-      throw this.#options.told(error);
+      throw this.#mayHaveWritten(error);
     }
   }
 
   async read<T>(work: (reader: Reader) => Promise<T> | T, options?: CallOptions): Promise<T> {
     checkWork('session.read', work);
-    this.#options.enter('session.read');
+    const { guard } = this.#deps;
+    guard.assertOpen('session.read');
     const trace: ReadTrace = this.#pinned === undefined ? {} : { key: this.#pinned };
-    try {
-      const value = await this.#options.reads.run(this.#freshness, work, options, trace);
-      if (trace.token !== undefined) this.#reach(trace.token);
-      this.#pinned = trace.role === 'standby' ? trace.key : undefined;
-      return value;
-    } catch (error) {
-      throw this.#options.told(error);
-    }
+    const value = await guard.withErrors(this.#reads.run(this.#freshness, work, options, trace));
+    if (trace.token !== undefined) this.#advance(trace.token);
+    this.#pinned = trace.role === 'standby' ? trace.key : undefined;
+    return value;
   }
 
-  #reach(token: Token): void {
-    this.#wantFrom(laterOf(this.#token, token));
+  /** The failed call may have written, so the next read must go to the primary. */
+  #mayHaveWritten(error: unknown): unknown {
+    this.#setToken(UNKNOWN_LSN);
+    return this.#deps.guard.translateError(error);
   }
 
-  #wantFrom(token: Token): void {
+  #advance(token: Token): void {
+    this.#setToken(laterOf(this.#token, token));
+  }
+
+  #setToken(token: Token): void {
     if (token === this.#token) return;
     this.#token = token;
     this.#freshness = after(token);

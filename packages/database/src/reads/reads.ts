@@ -1,5 +1,9 @@
-import type { Clock, DeadlineQueue, CallDeadline } from '@holdfast/foundation';
+import type { CallDeadline } from '@holdfast/foundation';
 import type { QueryResultRow } from 'pg';
+import { startDeadline } from '../calls/call-deadline.ts';
+import type { CallDeps } from '../calls/call-deps.ts';
+import { parseStatement } from '../calls/statement.ts';
+import { isConflict } from '../connection/sql-state.ts';
 import type {
   CallOptions,
   QueryOptions,
@@ -12,82 +16,55 @@ import {
   AcquireTimeoutError,
   ConnectRefusedError,
   ConnectionLostError,
+  NOT_SENT,
   QueryFailedError,
   TransactionEndedError,
 } from '../errors.ts';
-import { isConflict } from '../connection/sql-state.ts';
-import { HostLeft } from '../pool/host-pool.ts';
-import type { CallCounts } from '../calls/call-counts.ts';
-import { limitOf } from '../calls/call-deadline.ts';
-import type { Freshness } from './consistency.ts';
-import type { Queries, Take } from '../calls/queries.ts';
-import { readStatement } from '../calls/statement.ts';
+import type { ReadHost, ReadHostSelector } from '../hosts/host-router.ts';
+import { HostDrained } from '../pool/pool-errors.ts';
+import type { Freshness } from '../consistency.ts';
 
-/** A host that reads can be sent to. */
-export interface ReadHost {
-  readonly name: string;
-  /** Differs from the one before once what was read there may have been lost. */
-  readonly key: string;
-  readonly role: 'primary' | 'standby';
-  readonly take: Take;
-  /** What became of a read there. */
-  served(): void;
-  failed(): void;
-}
-
-export interface ReadsOptions {
-  readonly queries: Queries;
-  readonly counts: CallCounts;
-  readonly clock: Clock;
-  readonly queryTimeoutMs: number;
-  /** Of `queryTimeoutMs` each. */
-  readonly deadlines: DeadlineQueue;
-  /** @throws NoWritableHostError when there is none. */
-  readonly choose: (
-    freshness: Freshness,
-    limit: CallDeadline,
-    pinned: string | undefined,
-  ) => Promise<ReadHost>;
-}
-
-/** What a read was done on, and how far the log had come there at least; the latter only at a primary. */
+/** The host that a read ran on, and a position of its log that the read includes; only on a primary. */
 export interface ReadTrace {
   key?: string;
   role?: Reader['role'];
   token?: Token;
 }
 
-/** Runs reads, and once more elsewhere when the host they were on is lost. */
+/** Runs reads, and once more on another host if the first one is lost. */
 export class Reads {
-  readonly #options: ReadsOptions;
+  readonly #deps: CallDeps;
+  readonly #hosts: ReadHostSelector;
 
-  constructor(options: ReadsOptions) {
-    this.#options = options;
+  constructor(deps: CallDeps, hosts: ReadHostSelector) {
+    this.#deps = deps;
+    this.#hosts = hosts;
   }
 
-  /** @param trace filled in; with it, reads at a primary also note the place. */
+  /** @param trace is filled in; if given, reads on a primary also read the log's position. */
   async run<T>(
     freshness: Freshness,
     work: (reader: Reader) => Promise<T> | T,
     call: CallOptions | undefined,
     trace?: ReadTrace,
   ): Promise<T> {
-    const { clock, counts, queryTimeoutMs, deadlines, choose } = this.#options;
-    const limit = limitOf('read', call, { clock, fallbackMs: queryTimeoutMs, deadlines });
-    const whole: Whole = { limit, isTaken: false, isOver: false };
+    const { counts, deadlines } = this.#deps;
+    const { clock, queryTimeoutMs } = this.#deps.options;
+    const deadline = startDeadline('read', call, { clock, fallbackMs: queryTimeoutMs, deadlines });
+    const shared: SharedDeadline = { deadline, inUse: false, isSettled: false };
     try {
       for (let attempt = 1; ; attempt += 1) {
-        const host = await choose(freshness, limit, trace?.key);
+        const host = await this.#hosts.selectHost(freshness, deadline, trace?.key);
         if (host.role === 'standby') counts.replicaReads += 1;
-        else if (freshness.is !== 'strong') counts.primaryFallbacks += 1;
-        const reader = new HostReader(host, this.#options, whole, call?.signal, trace);
+        else if (freshness.kind !== 'strong') counts.primaryFallbacks += 1;
+        const reader = new HostReader(host, this.#deps, shared, call?.signal, trace);
         try {
           const value = await work(reader);
           host.served();
           if (trace !== undefined) Object.assign(trace, { key: host.key, role: host.role });
           return value;
         } catch (error) {
-          if (!reader.failed || attempt > 1 || limit.cancellation !== undefined) throw error;
+          if (!reader.failed || attempt > 1 || deadline.cancellation !== undefined) throw error;
           host.failed();
           counts.replays += 1;
         } finally {
@@ -95,46 +72,46 @@ export class Reads {
         }
       }
     } finally {
-      whole.isOver = true;
-      if (!whole.isTaken) limit.release();
+      shared.isSettled = true;
+      if (!shared.inUse) deadline.release();
     }
   }
 }
 
 /**
- * The limit of a read. One statement at a time runs by it, because a timer for each costs more than the check of a
- * replica; one beside it takes a limit of its own. Whoever uses it last releases it.
+ * The deadline of a read. One statement at a time uses it, because a timer for each would cost more than checking
+ * a replica; a second statement at the same time has its own deadline. The last user releases it.
  */
-interface Whole {
-  readonly limit: CallDeadline;
-  isTaken: boolean;
-  isOver: boolean;
+interface SharedDeadline {
+  readonly deadline: CallDeadline;
+  inUse: boolean;
+  isSettled: boolean;
 }
 
 class HostReader implements Reader {
   readonly host: string;
   readonly role: Reader['role'];
-  /** The host has failed, not the statement. */
+  /** A statement failed because of the host. */
   failed = false;
   readonly #host: ReadHost;
-  readonly #options: ReadsOptions;
-  readonly #whole: Whole;
+  readonly #deps: CallDeps;
+  readonly #shared: SharedDeadline;
   readonly #signal: AbortSignal | undefined;
   readonly #trace: ReadTrace | undefined;
   #ended = false;
 
   constructor(
     host: ReadHost,
-    options: ReadsOptions,
-    whole: Whole,
+    deps: CallDeps,
+    shared: SharedDeadline,
     signal: AbortSignal | undefined,
     trace: ReadTrace | undefined,
   ) {
     this.host = host.name;
     this.role = host.role;
     this.#host = host;
-    this.#options = options;
-    this.#whole = whole;
+    this.#deps = deps;
+    this.#shared = shared;
     this.#signal = signal;
     this.#trace = trace;
   }
@@ -148,52 +125,52 @@ class HostReader implements Reader {
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const statement = readStatement('reader.query', given, values);
+    const statement = parseStatement('reader.query', given, values);
     if (this.#ended) throw new TransactionEndedError('reader');
-    const limit = this.#limitFor(options);
-    const whole = this.#whole;
-    const takesWhole = limit === whole.limit;
-    if (takesWhole) whole.isTaken = true;
+    const deadline = this.#deadlineFor(options);
+    const shared = this.#shared;
+    const usesShared = deadline === shared.deadline;
+    if (usesShared) shared.inUse = true;
     try {
-      return await this.#run<Row>(statement, limit);
+      return await this.#run<Row>(statement, deadline);
     } catch (error) {
-      this.failed ||= isOfTheHost(error);
-      throw error instanceof HostLeft ? leftBy(error) : error;
+      this.failed ||= isHostFailure(error);
+      throw error instanceof HostDrained ? connectionLost(error) : error;
     } finally {
-      if (takesWhole) whole.isTaken = false;
-      if (!takesWhole || whole.isOver) limit.release();
+      if (usesShared) shared.inUse = false;
+      if (!usesShared || shared.isSettled) deadline.release();
     }
   }
 
-  #limitFor(options: QueryOptions | undefined): CallDeadline {
-    const { clock, queryTimeoutMs } = this.#options;
-    const { limit, isTaken } = this.#whole;
-    if (options === undefined && !isTaken && limit.timeoutMs <= queryTimeoutMs) return limit;
-    const atMostMs = Math.max(1, limit.remainingMs());
-    const bounds = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
-    return limitOf('reader.query', options, bounds);
+  #deadlineFor(options: QueryOptions | undefined): CallDeadline {
+    const { clock, queryTimeoutMs } = this.#deps.options;
+    const { deadline, inUse } = this.#shared;
+    if (options === undefined && !inUse && deadline.timeoutMs <= queryTimeoutMs) return deadline;
+    const atMostMs = Math.max(1, deadline.remainingMs());
+    const defaults = { clock, fallbackMs: queryTimeoutMs, atMostMs, signal: this.#signal };
+    return startDeadline('reader.query', options, defaults);
   }
 
   async #run<Row extends QueryResultRow>(
     statement: Statement,
-    limit: CallDeadline,
+    deadline: CallDeadline,
   ): Promise<QueryResult<Row>> {
-    const { queries } = this.#options;
-    const { take } = this.#host;
+    const { queries } = this.#deps;
+    const { acquire } = this.#host;
     const trace = this.#trace;
     if (trace === undefined || this.role === 'standby') {
-      return queries.run<Row>(statement, limit, true, take);
+      return queries.run<Row>(statement, deadline, true, acquire);
     }
-    const { result, token } = await queries.runPlaced<Row>(statement, limit, true, take);
+    const { result, token } = await queries.runWithLsn<Row>(statement, deadline, true, acquire);
     trace.token = token;
     return result;
   }
 }
 
-/** Whether the same read may succeed on another host. A standby's 40001 is its replay pushing reads aside. */
-function isOfTheHost(error: unknown): boolean {
+/** Whether the read may succeed on another host. A standby reports 40001 when replay cancels a read. */
+function isHostFailure(error: unknown): boolean {
   return (
-    error instanceof HostLeft ||
+    error instanceof HostDrained ||
     error instanceof ConnectionLostError ||
     error instanceof AcquireTimeoutError ||
     error instanceof ConnectRefusedError ||
@@ -201,11 +178,7 @@ function isOfTheHost(error: unknown): boolean {
   );
 }
 
-function leftBy({ host }: HostLeft): ConnectionLostError {
-  return new ConnectionLostError(`${host} takes no reads any more; nothing was sent`, {
-    phase: 'not-sent',
-    outcome: 'not-applied',
-    retryable: true,
-    host,
-  });
+function connectionLost({ host }: HostDrained): ConnectionLostError {
+  const message = `${host} takes no reads any more; nothing was sent`;
+  return new ConnectionLostError(message, { ...NOT_SENT, retryable: true, host });
 }

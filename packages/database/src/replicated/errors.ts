@@ -1,19 +1,19 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** What one region did with what it was asked. */
+/** The outcome of the request to one region. */
 export interface RegionOutcome {
   readonly region: string;
-  /** `not-asked`: the call was over before; `pending`: it had not answered when the call was given up. */
-  readonly answered: 'yes' | 'failed' | 'pending' | 'not-asked';
+  /** `not-asked`: the call ended before; `pending`: the region had not answered when the call ended. */
+  readonly status: 'answered' | 'failed' | 'pending' | 'not-asked';
   /** Why it failed. */
   readonly error?: unknown;
 }
 
 function listed(outcomes: readonly RegionOutcome[]): string {
-  return outcomes.map(({ region, answered }) => `${region}: ${answered}`).join(', ');
+  return outcomes.map(({ region, status }) => `${region}: ${status}`).join(', ');
 }
 
-/** The failures underneath, as one cause. */
+/** The first region's error, as the cause. */
 function causeOf(outcomes: readonly RegionOutcome[]): unknown {
   return outcomes.find(({ error }) => error !== undefined)?.error;
 }
@@ -24,10 +24,10 @@ export class QuorumUnavailableError extends HoldfastError {
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
-  /** @param asked what was to be done, such as `read` or `write`. */
-  constructor(asked: string, key: string, wanted: number, regions: readonly RegionOutcome[]) {
+  /** @param operation `read` or `write`. */
+  constructor(operation: string, key: string, needed: number, regions: readonly RegionOutcome[]) {
     super(
-      `cannot ${asked} ${JSON.stringify(key)}: ${wanted} regions are needed (${listed(regions)}); ` +
+      `cannot ${operation} ${JSON.stringify(key)}: ${needed} regions are needed (${listed(regions)}); ` +
         'nothing was changed, call again',
       { cause: causeOf(regions), retryable: true, outcome: 'not-applied' },
     );
@@ -37,18 +37,18 @@ export class QuorumUnavailableError extends HoldfastError {
 }
 
 /**
- * Too few regions have confirmed the write, and at least one may have it: later reads show it or do not,
- * and once one has shown it, all do.
+ * Too few regions have confirmed the write, and at least one may have stored it: later reads may or may not return
+ * it, and once one has, all do.
  */
 export class WriteUnknownError extends HoldfastError {
   readonly code = 'DATABASE_WRITE_UNKNOWN';
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
-  constructor(key: string, wanted: number, regions: readonly RegionOutcome[]) {
+  constructor(key: string, needed: number, regions: readonly RegionOutcome[]) {
     super(
-      `the write of ${JSON.stringify(key)} was confirmed by fewer than ${wanted} regions ` +
-        `(${listed(regions)}); it may stand or not: read it, or write it again`,
+      `the write of ${JSON.stringify(key)} was confirmed by fewer than ${needed} regions ` +
+        `(${listed(regions)}); it may or may not have taken effect: read it, or write it again`,
       { cause: causeOf(regions), retryable: true, outcome: 'unknown' },
     );
     this.key = key;
@@ -56,7 +56,7 @@ export class WriteUnknownError extends HoldfastError {
   }
 }
 
-/** No region at all could be read. */
+/** No region could be read. */
 export class DataUnavailableError extends HoldfastError {
   readonly code = 'DATABASE_DATA_UNAVAILABLE';
   readonly key: string;
@@ -73,19 +73,19 @@ export class DataUnavailableError extends HoldfastError {
   }
 }
 
-/** A region holds something that no store has written. */
+/** A region has a row that no store has written. */
 export class MalformedRegisterError extends HoldfastError {
   readonly code = 'DATABASE_MALFORMED_REGISTER';
 
   constructor(region: string, key: string, seen: string, cause?: unknown) {
-    super(`${region} holds ${seen} as the register ${JSON.stringify(key)}; it is left alone`, {
+    super(`${region} holds ${seen} as the register ${JSON.stringify(key)}; it is not changed`, {
       cause,
       outcome: 'not-applied',
     });
   }
 }
 
-/** The store was closed; what was under way ends with this. */
+/** The store was closed, also while the call was under way. */
 export class ReplicatedStoreClosedError extends HoldfastError {
   readonly code = 'DATABASE_REPLICATED_STORE_CLOSED';
 

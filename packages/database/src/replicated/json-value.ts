@@ -4,8 +4,8 @@ import type { Register } from './register-table.ts';
 
 const MAX_KEY_LENGTH = 1_024;
 
-/** @throws InvalidOptionError for what no region could keep as a key. */
-export function keyOf(owner: string, key: unknown): void {
+/** @throws InvalidOptionError for anything that no region can store as a key. */
+export function checkKey(owner: string, key: unknown): void {
   const isKey =
     typeof key === 'string' &&
     key.length >= 1 &&
@@ -17,9 +17,9 @@ export function keyOf(owner: string, key: unknown): void {
   throw new InvalidOptionError(owner, 'key', key, permitted);
 }
 
-/** @throws InvalidOptionError for what JSON cannot say, and for what is too long. */
+/** @throws InvalidOptionError for a value that JSON cannot represent, or that is too long. */
 export function encode(owner: string, value: unknown, maxValueBytes: number): string {
-  const permitted = `a value that JSON can say in at most ${maxValueBytes} bytes`;
+  const permitted = `a value that JSON represents in at most ${maxValueBytes} bytes`;
   const text = asJson(value);
   if (text !== undefined && Buffer.byteLength(text) <= maxValueBytes) return text;
   throw new InvalidOptionError(owner, 'value', value, permitted);
@@ -30,7 +30,7 @@ export function decode(key: string, { text }: Register): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new MalformedRegisterError('a region', key, 'a value that is no JSON', error);
+    throw new MalformedRegisterError('a region', key, 'a value that is not JSON', error);
   }
 }
 

@@ -1,119 +1,127 @@
-import type { Clock } from '@holdfast/foundation';
-import type { Limit } from './limit.ts';
+import type { CallDeadline, Clock } from '@holdfast/foundation';
+import { ENOUGH, type QuorumPlan, type RoundResult, runRound } from './quorum-round.ts';
 import { RegionOrder } from './region-order.ts';
-import {
-  type Register,
-  type RegisterTable,
-  type RegionDatabase,
-  registerTable,
-} from './register-table.ts';
-import type { SettledReplicatedOptions } from './replicated-options.ts';
-import { ENOUGH, type RoundPlan, type RoundResult, playRound } from './quorum-round.ts';
+import { type Register, RegisterTable } from './register-table.ts';
+import type { ResolvedReplicatedOptions } from './replicated-options.ts';
 import type { Version } from './version.ts';
 
-interface Member {
-  readonly database: RegionDatabase;
-  readonly table: RegisterTable;
+/** The limits of one call. */
+export interface QuorumCall {
+  /** Also limits requests that go on when the call has returned. */
+  readonly deadline: CallDeadline;
+  /** The caller's own signal. */
+  readonly signal: AbortSignal | undefined;
 }
 
-type Question<T> = (member: Member, signal: AbortSignal) => Promise<T>;
+type Request<T> = (table: RegisterTable, signal: AbortSignal) => Promise<T>;
 
-/** Asks the regions in rounds, the nearest first, and remembers how each one took it. */
-export class RegionTeam {
+/** Asks the regions in rounds, the nearest first, and records how each responds. */
+export class QuorumClient {
   readonly order: RegionOrder;
   hedges = 0;
   readonly #clock: Clock;
   readonly #hedgeDelayMs: number;
   readonly #readQuorum: number;
-  readonly #members: ReadonlyMap<string, Member>;
+  readonly #tables: ReadonlyMap<string, RegisterTable>;
 
-  constructor(settled: SettledReplicatedOptions) {
-    const { regions, table, clock } = settled;
+  constructor(options: ResolvedReplicatedOptions) {
+    const { regions, table, clock } = options;
     this.#clock = clock;
-    this.#hedgeDelayMs = settled.hedgeDelayMs;
-    this.#readQuorum = settled.readQuorum;
-    this.#members = new Map(
-      regions.map(({ name, database }) => [name, { database, table: registerTable(name, table) }]),
+    this.#hedgeDelayMs = options.hedgeDelayMs;
+    this.#readQuorum = options.readQuorum;
+    this.#tables = new Map(
+      regions.map(({ name, database }) => [name, new RegisterTable(name, database, table)]),
     );
-    this.order = new RegionOrder([...this.#members.keys()], settled.suspectMs, clock);
+    this.order = new RegionOrder([...this.#tables.keys()], options.suspectMs, clock);
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#tables.size;
   }
 
-  /** The versions that a read quorum holds. */
-  versions(key: string, limit: Limit): Promise<RoundResult<Version | undefined>> {
-    return this.#readRound(limit, this.#readQuorum, ({ table, database }, signal) =>
-      table.version(database, key, signal),
-    );
+  /** Reads the versions from a read quorum. */
+  versions(key: string, call: QuorumCall): Promise<RoundResult<Version | undefined>> {
+    return this.#readRound(call, this.#readQuorum, (table, signal) => table.version(key, signal));
   }
 
-  /** The registers that so many regions hold. */
-  registers(key: string, wanted: number, limit: Limit): Promise<RoundResult<Register | undefined>> {
-    return this.#readRound(limit, wanted, ({ table, database }, signal) =>
-      table.read(database, key, signal),
-    );
+  /** Reads the registers of `needed` regions. */
+  registers(
+    key: string,
+    needed: number,
+    call: QuorumCall,
+  ): Promise<RoundResult<Register | undefined>> {
+    return this.#readRound(call, needed, (table, signal) => table.read(key, signal));
   }
 
   /**
-   * Gives the register to all of `regions` at once; enough are `wanted`.
-   * @param trails whether the others go on when enough have it.
+   * Writes the register to all of `regions` at once; `needed` confirmations are enough.
+   * @param trails whether the other requests go on after that.
    */
-  keep(
+  write(
     key: string,
     register: Register,
-    call: { regions: readonly string[]; wanted: number; limit: Limit; trails: boolean },
+    target: { regions: readonly string[]; needed: number; trails: boolean },
+    call: QuorumCall,
   ): Promise<RoundResult<undefined>> {
-    const { regions, wanted, limit, trails } = call;
-    return this.#play(
+    const { regions, needed, trails } = target;
+    return this.#runRound(
       {
         regions,
-        atOnce: regions.length,
+        initialCount: regions.length,
         hedgeDelayMs: this.#hedgeDelayMs,
-        isEnough: (answers) => answers.size >= wanted,
-        ...(trails ? { othersEnd: limit.own } : {}),
+        isEnough: (answers) => answers.size >= needed,
+        ...(trails ? { trailUntil: call.deadline.signal } : {}),
       },
-      limit,
-      ({ table, database }, signal) => table.keep(database, key, register, signal),
+      call,
+      (table, signal) => table.write(key, register, signal),
     );
   }
 
-  #readRound<T>(limit: Limit, wanted: number, question: Question<T>): Promise<RoundResult<T>> {
+  #readRound<T>(call: QuorumCall, needed: number, request: Request<T>): Promise<RoundResult<T>> {
     const regions = this.order.nearestFirst();
-    const isEnough = (answers: ReadonlyMap<string, T>): boolean => answers.size >= wanted;
-    const plan = { regions, atOnce: wanted, hedgeDelayMs: this.#hedgeDelayMs, isEnough };
-    return this.#play(plan, limit, question);
+    const isEnough = (answers: ReadonlyMap<string, T>): boolean => answers.size >= needed;
+    const hedgeDelayMs = this.#hedgeDelayMs;
+    return this.#runRound({ regions, initialCount: needed, hedgeDelayMs, isEnough }, call, request);
   }
 
-  async #play<T>(
-    plan: Omit<RoundPlan<T>, 'ask'>,
-    limit: Limit,
-    question: Question<T>,
+  async #runRound<T>(
+    plan: Omit<QuorumPlan<T>, 'request'>,
+    { deadline, signal }: QuorumCall,
+    request: Request<T>,
   ): Promise<RoundResult<T>> {
-    const ask = async (region: string, signal: AbortSignal): Promise<T> => {
-      const member = this.#members.get(region);
-      if (member === undefined) throw new TypeError(`${region} is no region of this store`);
-      const askedMs = this.#clock.now();
-      // A question that is given up is answered to nobody, so its end is noted here.
-      const onAbort = (): void => {
-        if (signal.reason === ENOUGH) this.order.outlasted(region, this.#clock.now() - askedMs);
-        else if (limit.isExpired()) this.order.failed(region);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      try {
-        const answer = await question(member, signal);
-        if (!signal.aborted) this.order.answered(region, this.#clock.now() - askedMs);
-        return answer;
-      } catch (error) {
-        if (!signal.aborted) this.order.failed(region);
-        throw error;
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-      }
-    };
-    const round = await playRound({ ...plan, ask }, this.#clock, limit.signal);
+    const signals = signal === undefined ? [deadline.signal] : [deadline.signal, signal];
+    const measured = (region: string, stop: AbortSignal): Promise<T> =>
+      this.#request(region, request, deadline, stop);
+    const round = await runRound({ ...plan, request: measured }, this.#clock, signals);
     this.hedges += round.hedges;
     return round;
+  }
+
+  async #request<T>(
+    region: string,
+    request: Request<T>,
+    deadline: CallDeadline,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const table = this.#tables.get(region);
+    if (table === undefined) throw new TypeError(`${region} is no region of this store`);
+    const sentMs = this.#clock.now();
+    const elapsedMs = (): number => this.#clock.now() - sentMs;
+    // The answer to an aborted request reaches nobody, so its duration is recorded here.
+    const onAbort = (): void => {
+      if (signal.reason === ENOUGH) this.order.notAwaited(region, elapsedMs());
+      else if (deadline.cancellation?.kind === 'deadline') this.order.failed(region);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const answer = await request(table, signal);
+      if (!signal.aborted) this.order.answered(region, elapsedMs());
+      return answer;
+    } catch (error) {
+      if (!signal.aborted) this.order.failed(region);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 }

@@ -1,130 +1,150 @@
-import type { Clock, Timer } from '@holdfast/foundation';
+import { type Clock, type Timer, abortable } from '@holdfast/foundation';
 import type { RegionOutcome } from './errors.ts';
 
-export interface RoundPlan<T> {
-  /** In the order of asking. */
+export interface QuorumPlan<T> {
+  /** In the order in which they are asked. */
   readonly regions: readonly string[];
-  /** How many are asked at once; each failure, and each `hedgeDelayMs` without enough, asks one more. */
-  readonly atOnce: number;
+  /** How many are asked at first; each failure, and each `hedgeDelayMs` without enough, adds one more. */
+  readonly initialCount: number;
   readonly hedgeDelayMs: number;
-  readonly ask: (region: string, signal: AbortSignal) => Promise<T>;
+  readonly request: (region: string, signal: AbortSignal) => Promise<T>;
   readonly isEnough: (answers: ReadonlyMap<string, T>) => boolean;
-  /** Those that have not answered when enough have go on until this aborts; without it they are given up. */
-  readonly othersEnd?: AbortSignal;
+  /** When enough have answered, the other requests go on until this aborts; without it they are aborted. */
+  readonly trailUntil?: AbortSignal;
 }
 
 export interface RoundResult<T> {
   readonly isEnough: boolean;
   readonly answers: ReadonlyMap<string, T>;
   readonly outcomes: readonly RegionOutcome[];
-  /** Regions asked because those asked first were slow. */
+  /** Regions asked because the earlier ones were slow. */
   readonly hedges: number;
-  /** Where regions go on: resolves when each has answered, failed or been given up. Never rejects. */
+  /** If requests go on: resolves when each has been answered, failed or aborted. Never rejects. */
   readonly rest: Promise<void> | undefined;
 }
 
-/** The reason in the signal of a question that is not waited for any more. */
+/** The abort reason of a request that is not needed any more. */
 export const ENOUGH: DOMException = new DOMException('enough regions have answered', 'AbortError');
 
 /**
- * Asks regions until enough have answered, none is left, or the signal aborts; then it resolves, with what
- * is known, within one turn. It never rejects: what too few answers mean is the caller's to say.
+ * Asks regions until enough have answered, none is left, or a signal aborts; then resolves within one turn. Never
+ * rejects: the caller decides what too few answers mean.
  */
-export function playRound<T>(
-  plan: RoundPlan<T>,
+export function runRound<T>(
+  plan: QuorumPlan<T>,
   clock: Clock,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
 ): Promise<RoundResult<T>> {
-  const { regions, ask, isEnough, hedgeDelayMs } = plan;
-  const answers = new Map<string, T>();
-  const failures = new Map<string, unknown>();
-  const questions: Promise<void>[] = [];
-  const asking = new AbortController();
-  let asked = 0;
-  let hedges = 0;
-  let isOver = false;
-  let timer: Timer | undefined;
-
-  return new Promise((resolve) => {
-    const end = (givesUp: boolean): void => {
-      if (isOver) return;
-      isOver = true;
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      const { othersEnd } = plan;
-      const goOn = !givesUp && othersEnd !== undefined && answers.size + failures.size < asked;
-      resolve({
-        isEnough: isEnough(answers),
-        answers: new Map(answers),
-        outcomes: regions.map(outcomeOf),
-        hedges,
-        rest: goOn ? untilSettled(othersEnd) : undefined,
-      });
-      if (!goOn) asking.abort(signal.aborted ? signal.reason : ENOUGH);
-    };
-    const untilSettled = async (othersEnd: AbortSignal): Promise<void> => {
-      const stop = (): void => asking.abort(othersEnd.reason);
-      othersEnd.addEventListener('abort', stop);
-      await Promise.all(questions);
-      othersEnd.removeEventListener('abort', stop);
-    };
-    const onAbort = (): void => end(true);
-
-    const outcomeOf = (region: string, index: number): RegionOutcome => {
-      if (answers.has(region)) return { region, answered: 'yes' };
-      if (failures.has(region)) return { region, answered: 'failed', error: failures.get(region) };
-      return { region, answered: index < asked ? 'pending' : 'not-asked' };
-    };
-
-    const judge = (): void => {
-      if (isEnough(answers)) end(false);
-      else if (answers.size + failures.size === regions.length) end(false);
-    };
-
-    const question = async (region: string): Promise<void> => {
-      try {
-        const answer = await orAborted(() => ask(region, asking.signal), asking.signal);
-        if (isOver) return;
-        answers.set(region, answer);
-      } catch (error) {
-        if (isOver) return;
-        failures.set(region, error);
-        askNext();
-      }
-      judge();
-    };
-    const askNext = (): void => {
-      const region = regions[asked];
-      if (region === undefined) return;
-      asked += 1;
-      questions.push(question(region));
-    };
-    const armHedge = (): void => {
-      if (asked >= regions.length || isOver) return;
-      timer = clock.schedule(hedgeDelayMs, () => {
-        hedges += 1;
-        askNext();
-        armHedge();
-      });
-    };
-
-    if (signal.aborted) {
-      end(true);
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    while (asked < Math.min(plan.atOnce, regions.length)) askNext();
-    armHedge();
-    judge();
-  });
+  return new QuorumRound(plan, clock, signals).run();
 }
 
-/** Settles like the work, or with the signal's reason, so that no region can outlast its question. */
-function orAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    const forget = (): void => signal.removeEventListener('abort', onAbort);
-    work().finally(forget).then(resolve, reject);
-  });
+class QuorumRound<T> {
+  readonly #plan: QuorumPlan<T>;
+  readonly #clock: Clock;
+  readonly #signals: readonly AbortSignal[];
+  readonly #answers = new Map<string, T>();
+  readonly #failures = new Map<string, unknown>();
+  readonly #requests: Promise<void>[] = [];
+  readonly #requesting = new AbortController();
+  readonly #onAbort = (): void => this.#end(true);
+  #resolve: (result: RoundResult<T>) => void = () => undefined;
+  #hedges = 0;
+  #isOver = false;
+  #hedgeTimer: Timer | undefined;
+
+  constructor(plan: QuorumPlan<T>, clock: Clock, signals: readonly AbortSignal[]) {
+    this.#plan = plan;
+    this.#clock = clock;
+    this.#signals = signals;
+  }
+
+  run(): Promise<RoundResult<T>> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      if (this.#aborted() !== undefined) {
+        this.#end(true);
+        return;
+      }
+      for (const signal of this.#signals) signal.addEventListener('abort', this.#onAbort);
+      const { initialCount, regions } = this.#plan;
+      while (this.#requests.length < Math.min(initialCount, regions.length)) this.#requestNext();
+      this.#armHedge();
+      this.#endIfDecided();
+    });
+  }
+
+  #aborted(): AbortSignal | undefined {
+    return this.#signals.find((signal) => signal.aborted);
+  }
+
+  #end(isAborted: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#hedgeTimer?.cancel();
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
+    const { regions, isEnough, trailUntil } = this.#plan;
+    const isPending = this.#settledCount() < this.#requests.length;
+    const rest =
+      !isAborted && trailUntil !== undefined && isPending ? this.#trail(trailUntil) : undefined;
+    this.#resolve({
+      isEnough: isEnough(this.#answers),
+      answers: new Map(this.#answers),
+      outcomes: regions.map((region, index) => this.#outcomeOf(region, index)),
+      hedges: this.#hedges,
+      rest,
+    });
+    if (rest === undefined) this.#requesting.abort(this.#aborted()?.reason ?? ENOUGH);
+  }
+
+  async #trail(until: AbortSignal): Promise<void> {
+    const stop = (): void => this.#requesting.abort(until.reason);
+    until.addEventListener('abort', stop);
+    await Promise.all(this.#requests);
+    until.removeEventListener('abort', stop);
+  }
+
+  #outcomeOf(region: string, index: number): RegionOutcome {
+    if (this.#answers.has(region)) return { region, status: 'answered' };
+    if (this.#failures.has(region)) {
+      return { region, status: 'failed', error: this.#failures.get(region) };
+    }
+    return { region, status: index < this.#requests.length ? 'pending' : 'not-asked' };
+  }
+
+  #settledCount(): number {
+    return this.#answers.size + this.#failures.size;
+  }
+
+  #endIfDecided(): void {
+    const { regions, isEnough } = this.#plan;
+    if (isEnough(this.#answers) || this.#settledCount() === regions.length) this.#end(false);
+  }
+
+  #requestNext(): void {
+    const region = this.#plan.regions[this.#requests.length];
+    if (region !== undefined) this.#requests.push(this.#request(region));
+  }
+
+  async #request(region: string): Promise<void> {
+    const { signal } = this.#requesting;
+    try {
+      const answer = await abortable(this.#plan.request(region, signal), signal);
+      if (this.#isOver) return;
+      this.#answers.set(region, answer);
+    } catch (error) {
+      if (this.#isOver) return;
+      this.#failures.set(region, error);
+      this.#requestNext();
+    }
+    this.#endIfDecided();
+  }
+
+  #armHedge(): void {
+    if (this.#requests.length >= this.#plan.regions.length || this.#isOver) return;
+    this.#hedgeTimer = this.#clock.schedule(this.#plan.hedgeDelayMs, () => {
+      this.#hedges += 1;
+      this.#requestNext();
+      this.#armHedge();
+    });
+  }
 }

@@ -2,59 +2,59 @@ import type { Clock } from '@holdfast/foundation';
 
 export interface RegionStats {
   readonly region: string;
-  /** Smoothed time to an answer, in milliseconds; `undefined` before the first one. */
+  /** Smoothed response time in milliseconds; `undefined` before the first response. */
   readonly latencyMs: number | undefined;
-  /** Whether it has failed lately, and is asked last. */
+  /** Whether it has failed recently, and is asked last. */
   readonly suspect: boolean;
 }
 
-interface Standing {
+interface RegionState {
   latencyMs: number | undefined;
   suspectUntilMs: number;
 }
 
-/** The weight of the newest measurement. */
-const ALPHA = 0.2;
-/** A region overtakes a nearer one only when it is clearly faster, so that noise moves nothing. */
-const OVERTAKES_AT = 0.8;
+/** The weight of a new measurement in the average. */
+const WEIGHT = 0.2;
+/** A region moves ahead of a nearer one only below this fraction of its latency, so that noise has no effect. */
+const HYSTERESIS = 0.8;
 
-/** The regions from the nearest to the farthest by what their answers took; those that failed lately last. */
+/** Orders regions by their response times; those that failed recently come last. */
 export class RegionOrder {
   readonly #clock: Clock;
   readonly #suspectMs: number;
   readonly #ranked: string[];
-  readonly #standings: Map<string, Standing>;
+  readonly #states: Map<string, RegionState>;
 
   constructor(regions: readonly string[], suspectMs: number, clock: Clock) {
     this.#clock = clock;
     this.#suspectMs = suspectMs;
     this.#ranked = [...regions];
-    this.#standings = new Map(
+    this.#states = new Map(
       regions.map((region) => [region, { latencyMs: undefined, suspectUntilMs: -Infinity }]),
     );
   }
 
   answered(region: string, tookMs: number): void {
-    const standing = this.#standings.get(region);
-    if (standing === undefined) return;
-    const before = standing.latencyMs ?? tookMs;
-    standing.latencyMs = before + ALPHA * (tookMs - before);
-    standing.suspectUntilMs = -Infinity;
+    const state = this.#states.get(region);
+    if (state === undefined) return;
+    const average = state.latencyMs ?? tookMs;
+    state.latencyMs = average + WEIGHT * (tookMs - average);
+    state.suspectUntilMs = -Infinity;
     this.#rank();
   }
 
-  /** Its answer was not waited for any longer: it is at least that far. */
-  outlasted(region: string, waitedMs: number): void {
-    const standing = this.#standings.get(region);
-    if (standing === undefined || waitedMs <= (standing.latencyMs ?? 0)) return;
-    const before = standing.latencyMs ?? waitedMs;
-    standing.latencyMs = before + ALPHA * (waitedMs - before);
+  /** The request was abandoned after `waitedMs`, so the region is at least that slow. */
+  notAwaited(region: string, waitedMs: number): void {
+    const state = this.#states.get(region);
+    if (state === undefined || waitedMs <= (state.latencyMs ?? 0)) return;
+    const average = state.latencyMs ?? waitedMs;
+    state.latencyMs = average + WEIGHT * (waitedMs - average);
     this.#rank();
   }
 
   failed(region: string): void {
-    const standing = this.#standings.get(region);
-    if (standing !== undefined) standing.suspectUntilMs = this.#clock.now() + this.#suspectMs;
+    const state = this.#states.get(region);
+    if (state !== undefined) state.suspectUntilMs = this.#clock.now() + this.#suspectMs;
   }
 
   nearestFirst(): string[] {
@@ -64,26 +64,26 @@ export class RegionOrder {
     ];
   }
 
-  standings(): RegionStats[] {
+  getStats(): RegionStats[] {
     return this.nearestFirst().map((region) => ({
       region,
-      latencyMs: this.#standings.get(region)?.latencyMs,
+      latencyMs: this.#states.get(region)?.latencyMs,
       suspect: this.#isSuspect(region),
     }));
   }
 
   #isSuspect(region: string): boolean {
-    return (this.#standings.get(region)?.suspectUntilMs ?? 0) > this.#clock.now();
+    return (this.#states.get(region)?.suspectUntilMs ?? 0) > this.#clock.now();
   }
 
   #rank(): void {
     for (let at = 1; at < this.#ranked.length; at += 1) {
       const [nearer = '', farther = ''] = this.#ranked.slice(at - 1, at + 1);
-      const nearerMs = this.#standings.get(nearer)?.latencyMs;
-      const fartherMs = this.#standings.get(farther)?.latencyMs;
-      // One that was never measured keeps its place until it is.
+      const nearerMs = this.#states.get(nearer)?.latencyMs;
+      const fartherMs = this.#states.get(farther)?.latencyMs;
+      // A region without a measurement keeps its position.
       if (nearerMs === undefined || fartherMs === undefined) continue;
-      if (fartherMs < nearerMs * OVERTAKES_AT) this.#ranked.splice(at - 1, 2, farther, nearer);
+      if (fartherMs < nearerMs * HYSTERESIS) this.#ranked.splice(at - 1, 2, farther, nearer);
     }
   }
 }

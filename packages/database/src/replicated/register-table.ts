@@ -2,7 +2,7 @@ import { isHoldfastError } from '@holdfast/foundation';
 import { MalformedRegisterError } from './errors.ts';
 import type { Version } from './version.ts';
 
-/** What a region has to offer: one statement on its Postgres, such as a `Database` of this package. */
+/** Runs statements on the Postgres of a region, such as a `Database` of this package. */
 export interface RegionDatabase {
   query(
     sql: string,
@@ -18,20 +18,7 @@ export interface Register {
   readonly text: string;
 }
 
-/** Registers in the table of one region. Versions only grow there, whatever order writes arrive in. */
-export interface RegisterTable {
-  version(database: RegionDatabase, key: string, signal: AbortSignal): Promise<Version | undefined>;
-  read(database: RegionDatabase, key: string, signal: AbortSignal): Promise<Register | undefined>;
-  /** Resolves once the region holds this version or a later one, on its disk. */
-  keep(
-    database: RegionDatabase,
-    key: string,
-    register: Register,
-    signal: AbortSignal,
-  ): Promise<undefined>;
-}
-
-/** The statement that makes the table a region needs. */
+/** The statement that creates the table of a region. */
 export function registerTableSql(table = 'holdfast_registers'): string {
   return (
     `create table if not exists ${table} (key text primary key, counter bigint not null, ` +
@@ -39,59 +26,69 @@ export function registerTableSql(table = 'holdfast_registers'): string {
   );
 }
 
-/** @param table a name that needs no quotes. */
-export function registerTable(region: string, table: string): RegisterTable {
-  const versionSql = `select counter::text, writer from ${table} where key = $1`;
-  const readSql = `select counter::text, writer, value from ${table} where key = $1`;
-  const keepSql =
-    `insert into ${table} as held (key, counter, writer, value) values ($1, $2, $3, $4) ` +
-    'on conflict (key) do update set counter = excluded.counter, writer = excluded.writer, ' +
-    'value = excluded.value where (held.counter, held.writer) < (excluded.counter, excluded.writer)';
+/** The registers in the table of one region. Versions only grow, whatever the order of the writes. */
+export class RegisterTable {
+  readonly #region: string;
+  readonly #database: RegionDatabase;
+  readonly #versionSql: string;
+  readonly #readSql: string;
+  readonly #writeSql: string;
 
-  const ask = async (
-    database: RegionDatabase,
+  /** @param table a name that needs no quotes. */
+  constructor(region: string, database: RegionDatabase, table: string) {
+    this.#region = region;
+    this.#database = database;
+    this.#versionSql = `select counter::text, writer from ${table} where key = $1`;
+    this.#readSql = `select counter::text, writer, value from ${table} where key = $1`;
+    this.#writeSql =
+      `insert into ${table} as held (key, counter, writer, value) values ($1, $2, $3, $4) ` +
+      'on conflict (key) do update set counter = excluded.counter, writer = excluded.writer, ' +
+      'value = excluded.value where (held.counter, held.writer) < (excluded.counter, excluded.writer)';
+  }
+
+  async version(key: string, signal: AbortSignal): Promise<Version | undefined> {
+    const row = await this.#queryRow(this.#versionSql, key, signal);
+    return row === undefined ? undefined : this.#parseVersion(row, key);
+  }
+
+  async read(key: string, signal: AbortSignal): Promise<Register | undefined> {
+    const row = await this.#queryRow(this.#readSql, key, signal);
+    if (row === undefined) return undefined;
+    const { value } = row;
+    if (typeof value === 'string') return { version: this.#parseVersion(row, key), text: value };
+    throw new MalformedRegisterError(this.#region, key, 'a value that is no text');
+  }
+
+  /** Resolves once the region has stored this version or a later one. */
+  async write(key: string, { version, text }: Register, signal: AbortSignal): Promise<undefined> {
+    const values = [key, version.counter, version.writer, text];
+    await this.#database.query(this.#writeSql, values, { signal, idempotent: true });
+    return undefined;
+  }
+
+  async #queryRow(
     sql: string,
     key: string,
     signal: AbortSignal,
-  ): Promise<Record<string, unknown> | undefined> => {
-    const { rows } = await database.query(sql, [key], { signal, idempotent: true });
+  ): Promise<Record<string, unknown> | undefined> {
+    const { rows } = await this.#database.query(sql, [key], { signal, idempotent: true });
     const [row] = rows;
-    if (row === undefined) return undefined;
-    if (isRecord(row)) return row;
-    throw new MalformedRegisterError(region, key, 'a row without columns');
-  };
+    if (row === undefined || isRecord(row)) return row;
+    throw new MalformedRegisterError(this.#region, key, 'a row without columns');
+  }
 
-  const versionIn = (row: Record<string, unknown>, key: string): Version => {
-    const { counter, writer } = row;
-    const counted = Number(counter);
-    if (typeof writer !== 'string' || !Number.isSafeInteger(counted)) {
-      throw new MalformedRegisterError(region, key, 'a version that is none');
+  #parseVersion(row: Record<string, unknown>, key: string): Version {
+    const { writer } = row;
+    const counter = Number(row['counter']);
+    if (typeof writer !== 'string' || !Number.isSafeInteger(counter)) {
+      throw new MalformedRegisterError(this.#region, key, 'an invalid version');
     }
-    return { counter: counted, writer };
-  };
-
-  return {
-    async version(database, key, signal) {
-      const row = await ask(database, versionSql, key, signal);
-      return row === undefined ? undefined : versionIn(row, key);
-    },
-    async read(database, key, signal) {
-      const row = await ask(database, readSql, key, signal);
-      if (row === undefined) return undefined;
-      const { value } = row;
-      if (typeof value === 'string') return { version: versionIn(row, key), text: value };
-      throw new MalformedRegisterError(region, key, 'a value that is no text');
-    },
-    async keep(database, key, { version, text }, signal) {
-      const values = [key, version.counter, version.writer, text];
-      await database.query(keepSql, values, { signal, idempotent: true });
-      return undefined;
-    },
-  };
+    return { counter, writer };
+  }
 }
 
-/** Whether a region that failed to keep a register can nevertheless have it. */
-export function mayHaveKept(error: unknown): boolean {
+/** Whether a region whose write failed may nevertheless have stored it. */
+export function mayHaveWritten(error: unknown): boolean {
   return !isHoldfastError(error) || error.outcome !== 'not-applied';
 }
 

@@ -11,37 +11,37 @@ import {
 } from '@holdfast/foundation';
 import type { RegionDatabase } from './register-table.ts';
 
-/** One region: an independent Postgres that takes writes. */
+/** One region: an independent Postgres that accepts writes. */
 export interface Region {
   readonly name: string;
   readonly database: RegionDatabase;
 }
 
 export interface ReplicatedStoreOptions {
-  /** 1 to 9, each with a name of its own. */
+  /** 1 to 9, each with a unique name. */
   regions: readonly Region[];
   /** How many have to confirm a write. Default: a majority. */
   writeQuorum?: number;
   /** How many have to answer a read; together with `writeQuorum` more than there are regions. Default: a majority. */
   readQuorum?: number;
-  /** The table of the registers, made by `registerTableSql`. Default `holdfast_registers`. */
+  /** The table of the registers, created by `registerTableSql`. Default `holdfast_registers`. */
   table?: string;
   /** How long a call may take, in milliseconds. Default 5 000. */
   timeoutMs?: number;
-  /** How long the nearest regions may take before a further one is asked too. Default 50. */
+  /** How long the nearest regions may take before another one is asked too. Default 50. */
   hedgeDelayMs?: number;
   /** How long a region that has failed is asked last, in milliseconds. Default 5 000. */
   suspectMs?: number;
   /** The longest value, as JSON, in bytes. Default 1 MiB. */
   maxValueBytes?: number;
-  /** Writes whose last regions may still be under way when enough have confirmed. Default 1 000. */
+  /** Calls that may return while requests to some regions still run. Default 1 000. */
   maxTrailing?: number;
-  /** Names this store in versions, and must never be used by another one or again. Default: drawn. */
+  /** Identifies this store in versions; must never be used again. Default: a random UUID. */
   writer?: string;
   clock?: Clock;
 }
 
-export interface SettledReplicatedOptions {
+export interface ResolvedReplicatedOptions {
   readonly regions: readonly Region[];
   readonly writeQuorum: number;
   readonly readQuorum: number;
@@ -86,11 +86,11 @@ const shape = {
 };
 
 /** @throws InvalidOptionError */
-export function readReplicatedOptions(given: unknown): SettledReplicatedOptions {
-  const settled = parseOptions(OWNER, shape, given);
-  const count = settled.regions.length;
+export function parseReplicatedOptions(given: unknown): ResolvedReplicatedOptions {
+  const options = parseOptions(OWNER, shape, given);
+  const count = options.regions.length;
   const majority = Math.floor(count / 2) + 1;
-  const { writeQuorum = majority, readQuorum = majority } = settled;
+  const { writeQuorum = majority, readQuorum = majority } = options;
   for (const [field, quorum] of Object.entries({ writeQuorum, readQuorum })) {
     if (quorum > count) throw new InvalidOptionError(OWNER, field, quorum, `from 1 to ${count}`);
   }
@@ -98,7 +98,7 @@ export function readReplicatedOptions(given: unknown): SettledReplicatedOptions 
     const permitted = `more than ${count - writeQuorum}: a read has to meet every write`;
     throw new InvalidOptionError(OWNER, 'readQuorum', readQuorum, permitted);
   }
-  return { ...settled, writeQuorum, readQuorum, writer: settled.writer ?? randomUUID() };
+  return { ...options, writeQuorum, readQuorum, writer: options.writer ?? randomUUID() };
 }
 
 function regionOf(value: unknown, field: string): Region {

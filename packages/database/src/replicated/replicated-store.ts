@@ -1,27 +1,30 @@
-import { type Subscribe, createEmitter } from '@holdfast/foundation';
+import { CallDeadline, type Subscribe, createEmitter } from '@holdfast/foundation';
 import {
   DataUnavailableError,
   QuorumUnavailableError,
   ReplicatedStoreClosedError,
   WriteUnknownError,
 } from './errors.ts';
-import { decode, encode, keyOf } from './json-value.ts';
-import { type Limit, limitOf } from './limit.ts';
-import type { RegionStats } from './region-order.ts';
-import { RegionTeam } from './quorum-client.ts';
-import { type Register, mayHaveKept } from './register-table.ts';
-import { type ReplicatedStoreOptions, readReplicatedOptions } from './replicated-options.ts';
+import { checkKey, decode, encode } from './json-value.ts';
+import { type QuorumCall, QuorumClient } from './quorum-client.ts';
 import type { RoundResult } from './quorum-round.ts';
+import type { RegionStats } from './region-order.ts';
+import { type Register, mayHaveWritten } from './register-table.ts';
+import {
+  type ReplicatedStoreOptions,
+  type ResolvedReplicatedOptions,
+  parseReplicatedOptions,
+} from './replicated-options.ts';
 import { type Version, compareVersions } from './version.ts';
 
 export interface ReplicatedCallOptions {
-  /** Ends the call with the signal's own reason. */
+  /** Rejects the call with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface WriteResult {
   readonly version: Version;
-  /** The regions that had confirmed when enough had. */
+  /** The regions that had confirmed when the quorum was reached. */
   readonly regions: readonly string[];
 }
 
@@ -35,40 +38,40 @@ export interface NearestReadResult extends ReadResult {
 }
 
 export interface ReplicatedStoreEvents {
-  /** Regions were given a register that they lacked. */
+  /** A read wrote the register to regions that lacked it. */
   repaired: { key: string; regions: readonly string[]; atMs: number };
 }
 
 export interface ReplicatedStoreStats {
   readonly writes: number;
-  /** Writes that too few regions have confirmed, and some may have. */
+  /** Writes with too few confirmations that some regions may have stored. */
   readonly unknownWrites: number;
   readonly reads: number;
-  /** Reads that had to write back what they found before they could return it. */
+  /** Reads that had to write the value back before they could return it. */
   readonly writeBacks: number;
   /** Regions asked because nearer ones were slow. */
   readonly hedges: number;
-  /** Writes some regions of which are still under way. */
+  /** Calls that have returned while requests to some regions still run. */
   readonly trailing: number;
   /** The nearest first. */
   readonly regions: readonly RegionStats[];
 }
 
 /**
- * Values by key over regions that know nothing of each other: each is an independent Postgres, and a
- * minority of them may be away. There is no SQL here on purpose: independent primaries agree on a register,
- * not on statements.
+ * Values by key, replicated over regions that do not know each other: each is an independent Postgres, and a
+ * minority of them may be down. It offers no SQL: independent primaries can agree on a register, but not on
+ * statements.
  *
- * `write` and `read` are linearizable for each key: whatever was written before a read began, or read by
- * one that has ended, is seen by it. Algorithm: multi-writer atomic register (Attiya, Bar-Noy, Dolev 1995;
- * Lynch, Shvartsman 1997): a write asks a read quorum for versions and goes on with a higher one; a read
- * that finds the newest version at too few regions writes it back before it returns it. So a write takes two
- * round trips to a quorum, a read one, or two where it writes back.
+ * `write` and `read` are linearizable for each key: a read sees whatever was written before it began, or read
+ * by an earlier read. Algorithm: multi-writer atomic register (Attiya, Bar-Noy, Dolev 1995; Lynch, Shvartsman
+ * 1997): a write reads the versions of a read quorum and uses a higher one; a read that finds the newest
+ * version in too few regions writes it back before it returns. So a write takes two round trips to a quorum, a
+ * read one, or two with a write-back.
  */
 export interface ReplicatedStore {
   /**
-   * Resolves once a write quorum has it on disk; the other regions get it meanwhile and afterwards.
-   * @param value anything JSON can say; `null` for none.
+   * Resolves once a write quorum has stored it; the other regions are written at the same time or later.
+   * @param value anything that JSON represents; `null` for none.
    * @throws InvalidOptionError, QuorumUnavailableError (not applied), WriteUnknownError (unknown),
    *   ReplicatedStoreClosedError, or the signal's own reason.
    */
@@ -79,8 +82,8 @@ export interface ReplicatedStore {
    */
   read(key: string, options?: ReplicatedCallOptions): Promise<ReadResult | undefined>;
   /**
-   * What the nearest region that answers holds, which may be old; it asks the next one when one fails or is
-   * slow. Serves while a single region stands.
+   * The value of the nearest region that responds, which may be old; asks the next region when one fails or is
+   * slow. Works with a single region.
    * @throws InvalidOptionError, DataUnavailableError, ReplicatedStoreClosedError, or the signal's own reason.
    */
   readWithFailover(
@@ -89,175 +92,205 @@ export interface ReplicatedStore {
   ): Promise<NearestReadResult | undefined>;
   readonly on: Subscribe<ReplicatedStoreEvents>;
   getStats(): ReplicatedStoreStats;
-  /** Resolves when no region is under way behind a write or read that has returned. */
+  /** Resolves when no request of a returned call is still running. */
   settled(): Promise<void>;
-  /** Ends what is under way with ReplicatedStoreClosedError. The databases are their owner's. */
+  /** Rejects calls under way with ReplicatedStoreClosedError. The databases stay open. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** @throws InvalidOptionError, also when a read could miss a write (`writeQuorum + readQuorum` too small). */
 export function createReplicatedStore(options: ReplicatedStoreOptions): ReplicatedStore {
-  const settled = readReplicatedOptions(options);
-  const { clock, readQuorum, writeQuorum, writer, timeoutMs } = settled;
-  const team = new RegionTeam(settled);
-  const announcer = createEmitter<ReplicatedStoreEvents>('holdfast:replicated-store');
-  const closing = new AbortController();
-  const trailing = new Set<Promise<void>>();
-  const counts = { writes: 0, unknownWrites: 0, reads: 0, writeBacks: 0 };
-  /** So many hold a version that every read quorum meets one of them. */
-  const metByReads = team.size - readQuorum + 1;
-  let lastCounter = 0;
+  return new QuorumStore(parseReplicatedOptions(options));
+}
 
-  /** What ended the call from outside, if anything has. */
-  const throwIfEnded = (
+/** Collects the requests that a call leaves behind. */
+type Trail = (round: RoundResult<unknown>) => void;
+
+class QuorumStore implements ReplicatedStore {
+  readonly on: Subscribe<ReplicatedStoreEvents>;
+  readonly #options: ResolvedReplicatedOptions;
+  readonly #client: QuorumClient;
+  readonly #events = createEmitter<ReplicatedStoreEvents>('holdfast:replicated-store');
+  readonly #closing = new AbortController();
+  readonly #trailing = new Set<Promise<void>>();
+  readonly #counts = { writes: 0, unknownWrites: 0, reads: 0, writeBacks: 0 };
+  #lastCounter = 0;
+
+  constructor(options: ResolvedReplicatedOptions) {
+    this.#options = options;
+    this.#client = new QuorumClient(options);
+    this.on = this.#events.on;
+  }
+
+  async write(
+    key: string,
+    value: unknown,
+    { signal }: ReplicatedCallOptions = {},
+  ): Promise<WriteResult> {
+    const { readQuorum, writeQuorum, maxValueBytes } = this.#options;
+    checkKey('write', key);
+    const text = encode('write', value, maxValueBytes);
+    return this.#run(signal, async (call, trail) => {
+      const known = await this.#client.versions(key, call);
+      if (!known.isEnough) throw this.#noQuorum('write', key, readQuorum, known, signal);
+      const version = this.#nextVersion(known.answers.values());
+      const regions = this.#client.order.nearestFirst();
+      const target = { regions, needed: writeQuorum, trails: this.#mayTrail() };
+      const written = await this.#client.write(key, { version, text }, target, call);
+      trail(written);
+      if (written.isEnough) {
+        this.#counts.writes += 1;
+        return { version, regions: [...written.answers.keys()] };
+      }
+      this.#throwIfEnded(signal, 'unknown');
+      const isRuledOut = written.outcomes.every(
+        ({ status, error }) => status === 'failed' && !mayHaveWritten(error),
+      );
+      if (isRuledOut) throw this.#noQuorum('write', key, writeQuorum, written, signal);
+      this.#counts.unknownWrites += 1;
+      throw new WriteUnknownError(key, writeQuorum, written.outcomes);
+    });
+  }
+
+  async read(key: string, { signal }: ReplicatedCallOptions = {}): Promise<ReadResult | undefined> {
+    const { readQuorum } = this.#options;
+    checkKey('read', key);
+    return this.#run(signal, async (call, trail) => {
+      const round = await this.#client.registers(key, readQuorum, call);
+      if (!round.isEnough) throw this.#noQuorum('read', key, readQuorum, round, signal);
+      this.#counts.reads += 1;
+      const newest = newestOf(round.answers.values());
+      if (newest === undefined) return undefined;
+      const written = await this.#writeBack(key, newest, round, call);
+      if (written !== undefined) trail(written);
+      return { value: decode(key, newest), version: newest.version };
+    });
+  }
+
+  async readWithFailover(
+    key: string,
+    { signal }: ReplicatedCallOptions = {},
+  ): Promise<NearestReadResult | undefined> {
+    checkKey('readWithFailover', key);
+    return this.#run(signal, async (call) => {
+      const round = await this.#client.registers(key, 1, call);
+      const [nearest] = round.answers;
+      if (nearest === undefined) {
+        this.#throwIfEnded(signal);
+        throw new DataUnavailableError(key, round.outcomes);
+      }
+      const [region, register] = nearest;
+      if (register === undefined) return undefined;
+      return { value: decode(key, register), version: register.version, region };
+    });
+  }
+
+  getStats(): ReplicatedStoreStats {
+    return {
+      ...this.#counts,
+      hedges: this.#client.hedges,
+      trailing: this.#trailing.size,
+      regions: this.#client.order.getStats(),
+    };
+  }
+
+  async settled(): Promise<void> {
+    while (this.#trailing.size > 0) await Promise.all(this.#trailing);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new ReplicatedStoreClosedError('unknown'));
+    await Promise.all(this.#trailing);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Runs a call within its deadline, which is released once the last region that it asked has settled. */
+  async #run<T>(
+    signal: AbortSignal | undefined,
+    work: (call: QuorumCall, trail: Trail) => Promise<T>,
+  ): Promise<T> {
+    this.#throwIfEnded(signal);
+    const { clock, timeoutMs } = this.#options;
+    const deadline = new CallDeadline(clock, timeoutMs, [this.#closing.signal]);
+    let rest: Promise<void> | undefined;
+    try {
+      return await work({ deadline, signal }, (round) => (rest = round.rest));
+    } finally {
+      if (rest === undefined) deadline.release();
+      else this.#keepTrailing(rest, deadline);
+    }
+  }
+
+  #keepTrailing(rest: Promise<void>, deadline: CallDeadline): void {
+    const trailing: Promise<void> = rest.then(() => {
+      deadline.release();
+      this.#trailing.delete(trailing);
+    });
+    this.#trailing.add(trailing);
+  }
+
+  #mayTrail(): boolean {
+    return this.#trailing.size < this.#options.maxTrailing;
+  }
+
+  /** @throws ReplicatedStoreClosedError, or the signal's reason. */
+  #throwIfEnded(
     signal: AbortSignal | undefined,
     outcome: 'not-applied' | 'unknown' = 'not-applied',
-  ): void => {
-    if (closing.signal.aborted) throw new ReplicatedStoreClosedError(outcome);
+  ): void {
+    if (this.#closing.signal.aborted) throw new ReplicatedStoreClosedError(outcome);
     signal?.throwIfAborted();
-  };
+  }
 
-  /** Runs a call within its limit, which stays until the last region it has asked is done. */
-  const within = async <T>(
+  /** @throws as {@link QuorumStore.#throwIfEnded} */
+  #noQuorum(
+    operation: 'read' | 'write',
+    key: string,
+    needed: number,
+    { outcomes }: RoundResult<unknown>,
     signal: AbortSignal | undefined,
-    work: (limit: Limit, trail: (round: RoundResult<unknown>) => void) => Promise<T>,
-  ): Promise<T> => {
-    throwIfEnded(signal);
-    const limit = limitOf(clock, timeoutMs, closing.signal, signal);
-    const rests: Promise<void>[] = [];
-    try {
-      return await work(limit, ({ rest }) => {
-        if (rest !== undefined) rests.push(rest);
-      });
-    } finally {
-      if (rests.length === 0) limit.dispose();
-      else {
-        const rest: Promise<void> = Promise.all(rests).then(() => {
-          limit.dispose();
-          trailing.delete(rest);
-        });
-        trailing.add(rest);
-      }
+  ): QuorumUnavailableError {
+    this.#throwIfEnded(signal);
+    return new QuorumUnavailableError(operation, key, needed, outcomes);
+  }
+
+  #nextVersion(known: Iterable<Version | undefined>): Version {
+    for (const version of known) {
+      this.#lastCounter = Math.max(this.#lastCounter, version?.counter ?? 0);
     }
-  };
+    this.#lastCounter += 1;
+    return { counter: this.#lastCounter, writer: this.#options.writer };
+  }
 
-  const mayTrail = (): boolean => trailing.size < settled.maxTrailing;
-
-  const nextVersion = (known: Iterable<Version | undefined>): Version => {
-    for (const version of known) lastCounter = Math.max(lastCounter, version?.counter ?? 0);
-    lastCounter += 1;
-    return { counter: lastCounter, writer };
-  };
-
-  /** Gives what was read to those that lack it; resolves when every later read meets it. */
-  const writeBack = async (
+  /** Writes the newest register to regions that lack it, so that every later read quorum includes it. */
+  async #writeBack(
     key: string,
     newest: Register,
     round: RoundResult<Register | undefined>,
-    limit: Limit,
-    signal: AbortSignal | undefined,
-  ): Promise<RoundResult<undefined> | undefined> => {
+    call: QuorumCall,
+  ): Promise<RoundResult<undefined> | undefined> {
     const holds = (region: string): boolean => {
       const version = round.answers.get(region)?.version;
       return version !== undefined && compareVersions(version, newest.version) === 0;
     };
-    const asked = round.outcomes.map(({ region }) => region);
-    const holders = asked.filter(holds);
-    const wanted = metByReads - holders.length;
-    const stale = [...round.answers.keys()].filter((region) => !holds(region));
-    const regions = wanted > 0 ? asked.filter((region) => !holds(region)) : stale;
+    const all = round.outcomes.map(({ region }) => region);
+    // With so many holders every read quorum includes one.
+    const holdersNeeded = this.#client.size - this.#options.readQuorum + 1;
+    const needed = holdersNeeded - all.filter(holds).length;
+    const candidates = needed > 0 ? all : [...round.answers.keys()];
+    const regions = candidates.filter((region) => !holds(region));
     if (regions.length === 0) return undefined;
-    if (wanted > 0) counts.writeBacks += 1;
-    const call = { regions, wanted, limit, trails: mayTrail() };
-    const kept = await team.keep(key, newest, call);
-    if (!kept.isEnough) {
-      throwIfEnded(signal);
-      throw new QuorumUnavailableError('read', key, metByReads, kept.outcomes);
-    }
-    announcer.emit('repaired', { key, regions, atMs: clock.now() });
-    return kept;
-  };
-
-  const close = async (): Promise<void> => {
-    closing.abort(new ReplicatedStoreClosedError('unknown'));
-    await Promise.all(trailing);
-  };
-
-  return {
-    async write(key, value, { signal } = {}) {
-      keyOf('write', key);
-      const text = encode('write', value, settled.maxValueBytes);
-      return within(signal, async (limit, trail) => {
-        const known = await team.versions(key, limit);
-        if (!known.isEnough) {
-          throwIfEnded(signal);
-          throw new QuorumUnavailableError('write', key, readQuorum, known.outcomes);
-        }
-        const version = nextVersion(known.answers.values());
-        const regions = team.order.nearestFirst();
-        const call = { regions, wanted: writeQuorum, limit, trails: mayTrail() };
-        const kept = await team.keep(key, { version, text }, call);
-        trail(kept);
-        if (kept.isEnough) {
-          counts.writes += 1;
-          return { version, regions: [...kept.answers.keys()] };
-        }
-        throwIfEnded(signal, 'unknown');
-        const isRuledOut = kept.outcomes.every(
-          ({ answered, error }) => answered === 'failed' && !mayHaveKept(error),
-        );
-        if (isRuledOut) throw new QuorumUnavailableError('write', key, writeQuorum, kept.outcomes);
-        counts.unknownWrites += 1;
-        throw new WriteUnknownError(key, writeQuorum, kept.outcomes);
-      });
-    },
-
-    async read(key, { signal } = {}) {
-      keyOf('read', key);
-      return within(signal, async (limit, trail) => {
-        const round = await team.registers(key, readQuorum, limit);
-        if (!round.isEnough) {
-          throwIfEnded(signal);
-          throw new QuorumUnavailableError('read', key, readQuorum, round.outcomes);
-        }
-        counts.reads += 1;
-        const newest = newestOf(round.answers.values());
-        if (newest === undefined) return undefined;
-        const kept = await writeBack(key, newest, round, limit, signal);
-        if (kept !== undefined) trail(kept);
-        return { value: decode(key, newest), version: newest.version };
-      });
-    },
-
-    async readWithFailover(key, { signal } = {}) {
-      keyOf('readWithFailover', key);
-      return within(signal, async (limit) => {
-        const round = await team.registers(key, 1, limit);
-        const [nearest] = round.answers;
-        if (nearest === undefined) {
-          throwIfEnded(signal);
-          throw new DataUnavailableError(key, round.outcomes);
-        }
-        const [region, register] = nearest;
-        if (register === undefined) return undefined;
-        return { value: decode(key, register), version: register.version, region };
-      });
-    },
-
-    on: announcer.on,
-    getStats: () => ({
-      ...counts,
-      hedges: team.hedges,
-      trailing: trailing.size,
-      regions: team.order.standings(),
-    }),
-    async settled() {
-      while (trailing.size > 0) await Promise.all(trailing);
-    },
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+    if (needed > 0) this.#counts.writeBacks += 1;
+    const target = { regions, needed, trails: this.#mayTrail() };
+    const written = await this.#client.write(key, newest, target, call);
+    if (!written.isEnough) throw this.#noQuorum('read', key, holdersNeeded, written, call.signal);
+    this.#events.emit('repaired', { key, regions, atMs: this.#options.clock.now() });
+    return written;
+  }
 }
 
 function newestOf(registers: Iterable<Register | undefined>): Register | undefined {

@@ -1,12 +1,12 @@
-/** A register's place in the order of its writes: by the counter, then by who wrote. */
+/** The position of a write in the order of a register's writes: by counter, then by writer. */
 export interface Version {
-  /** One more than any its writer knew of (Lamport's clock). */
+  /** Greater than any counter that its writer knew (a Lamport clock). */
   readonly counter: number;
-  /** Whose write it was; no two stores bear the same. */
+  /** The store that wrote it; unique. */
   readonly writer: string;
 }
 
-/** Negative when `left` was written before `right`, 0 when they are the same write. */
+/** Negative if `left` is before `right`, 0 if they are the same write. */
 export function compareVersions(left: Version, right: Version): number {
   if (left.counter !== right.counter) return left.counter - right.counter;
   // By code units, as Postgres compares under the collation "C" what is plain ASCII.

@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto';
 import type { Statement } from '../database.ts';
 
 /**
- * Makes the table that `resolveCommit` needs. Rows older than the longest transaction may be deleted at any
- * time; `at` is there for that.
+ * Creates the table that `resolveCommit` needs. Rows older than the longest transaction may be deleted at any
+ * time, by the column `at`.
  */
 export const markerTableSql: string =
   'create table if not exists holdfast_commit_marker (id uuid primary key, ' +
   'committed boolean not null, at timestamptz not null default now())';
 
-/** The row that a transaction leaves, so that whether it was committed can be looked up. */
+/** A row that a transaction inserts, by which its outcome can be found later. */
 export class CommitMarker {
   readonly #id: string = randomUUID();
 
-  /** To be run inside the transaction, last. */
+  /** The last statement of the transaction. */
   get leave(): Statement {
     return {
       text: 'insert into holdfast_commit_marker (id, committed) values ($1, true)',
@@ -22,12 +22,11 @@ export class CommitMarker {
   }
 
   /**
-   * Puts a tombstone where the row should be. It waits for an original that is still running; where the row is
-   * there the transaction was committed, and where it is not it never can be any more. May be run again:
-   * the tombstone tells itself from the row. (What `pg_xact_status` says of an id may be another
-   * transaction's after a crash.)
+   * Inserts a tombstone in the row's place, waiting for the original transaction if it is still running. If the
+   * row exists, the transaction was committed; if not, it can no longer commit. May be run again, because the
+   * tombstone differs from the row. (`pg_xact_status` may mean another transaction's id after a crash.)
    */
-  get settle(): Statement {
+  get tombstone(): Statement {
     return {
       text:
         'insert into holdfast_commit_marker (id, committed) values ($1, false) ' +

@@ -3,31 +3,31 @@ import type { QueryOptions, QueryResult, Statement, Transaction } from '../datab
 import { QueryFailedError, TransactionEndedError } from '../errors.ts';
 import { isConflict } from '../connection/sql-state.ts';
 import type { CallDeadline } from '@holdfast/foundation';
-import type { LentLink } from '../leases/leased-connection.ts';
-import { checkWork, readStatement } from '../calls/statement.ts';
+import type { LeasedConnection } from '../leases/leased-connection.ts';
+import { checkWork, parseStatement } from '../calls/statement.ts';
 
-/** What the handles of one transaction, outer and nested, have in common. */
-export interface TransactionGround {
-  readonly link: LentLink;
-  readonly limit: CallDeadline;
+/** The state that all handles of one transaction, outer and nested, share. */
+export interface TransactionContext {
+  readonly connection: LeasedConnection;
+  readonly deadline: CallDeadline;
   readonly attempt: number;
   readonly signal: AbortSignal;
   savepoints: number;
-  /** The server asked for the whole to be run again. */
+  /** The server reported a conflict, so the whole transaction has to run again. */
   conflicted: boolean;
 }
 
-/** One transaction's handle, or that of a savepoint in it. */
+/** The handle of a transaction, or of a savepoint in it. */
 export class OpenTransaction implements Transaction {
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly #ground: TransactionGround;
+  readonly #context: TransactionContext;
   #ended = false;
 
-  constructor(ground: TransactionGround) {
-    this.attempt = ground.attempt;
-    this.signal = ground.signal;
-    this.#ground = ground;
+  constructor(context: TransactionContext) {
+    this.attempt = context.attempt;
+    this.signal = context.signal;
+    this.#context = context;
   }
 
   end(): void {
@@ -40,15 +40,15 @@ export class OpenTransaction implements Transaction {
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
     if (this.#ended) throw new TransactionEndedError('transaction');
-    return this.#send<Row>(readStatement('tx.query', statement, values), options);
+    return this.#send<Row>(parseStatement('tx.query', statement, values), options);
   }
 
   async transaction<T>(work: (tx: Transaction) => Promise<T> | T): Promise<T> {
     checkWork('tx.transaction', work);
     if (this.#ended) throw new TransactionEndedError('transaction');
-    const name = `holdfast_${(this.#ground.savepoints += 1)}`;
+    const name = `holdfast_${(this.#context.savepoints += 1)}`;
     await this.#send({ text: `savepoint ${name}` });
-    const inner = new OpenTransaction(this.#ground);
+    const inner = new OpenTransaction(this.#context);
     try {
       const value = await work(inner);
       inner.end();
@@ -56,8 +56,8 @@ export class OpenTransaction implements Transaction {
       return value;
     } catch (error) {
       inner.end();
-      // Where the link or the transaction has ended there is nothing left to undo.
-      if (!this.#ground.link.ended) {
+      // After the end of the connection or the transaction there is nothing to roll back.
+      if (!this.#context.connection.ended) {
         await this.#send({ text: `rollback to savepoint ${name}; release savepoint ${name}` });
       }
       throw error;
@@ -68,12 +68,12 @@ export class OpenTransaction implements Transaction {
     statement: Statement,
     options?: QueryOptions,
   ): Promise<QueryResult<Row>> {
-    const { link, limit } = this.#ground;
+    const { connection, deadline } = this.#context;
     try {
-      return await link.query<Row>(statement, options, Math.max(1, limit.remainingMs()));
+      return await connection.query<Row>(statement, options, Math.max(1, deadline.remainingMs()));
     } catch (error) {
       if (error instanceof QueryFailedError && isConflict(error.sqlState)) {
-        this.#ground.conflicted = true;
+        this.#context.conflicted = true;
       }
       throw error;
     }

@@ -3,7 +3,7 @@ import type { Isolation, TransactionOptions } from '../database.ts';
 import { signalRule } from '../calls/call-deadline.ts';
 import { MAX_TIMEOUT_MS } from '../options.ts';
 
-export interface TransactionSettings {
+export interface ResolvedTransactionOptions {
   readonly isolation: Isolation | undefined;
   readonly readOnly: boolean;
   readonly maxRetries: number;
@@ -24,14 +24,14 @@ const shape = {
 };
 
 /** @throws InvalidOptionError */
-export function readTransactionOptions(
+export function parseTransactionOptions(
   options: TransactionOptions | undefined,
-): TransactionSettings {
+): ResolvedTransactionOptions {
   return parseOptions('transaction', shape, options);
 }
 
-/** What opens a transaction of that kind. */
-export function beginOf({ isolation, readOnly }: TransactionSettings): string {
+/** The BEGIN of a transaction with these options. */
+export function beginOf({ isolation, readOnly }: ResolvedTransactionOptions): string {
   const level = isolation === undefined ? '' : ` isolation level ${isolation}`;
   return `begin${level}${readOnly ? ' read only' : ''}`;
 }

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { type Clock, DeadlineQueue, CallDeadline } from '@holdfast/foundation';
 import { createFakeClock } from '@holdfast/foundation/testing';
-import { limitOf } from '../../src/calls/call-deadline.ts';
-import { PrimaryAwaited } from '../../src/hosts/primary-waiters.ts';
+import { startDeadline } from '../../src/calls/call-deadline.ts';
+import { PrimaryWaiters } from '../../src/hosts/primary-waiters.ts';
 
 const FALLBACK_MS = 100;
 
@@ -15,8 +15,8 @@ test('calls with the common timeout share one timer, and each is over at its own
   };
   const over: string[] = [];
   for (const name of ['first', 'second', 'third']) {
-    const limit = limitOf('test', undefined, bounds);
-    limit.current = { cancel: ({ kind }) => void over.push(`${name} by ${kind}`) };
+    const deadline = startDeadline('test', undefined, bounds);
+    deadline.current = { cancel: ({ kind }) => void over.push(`${name} by ${kind}`) };
     await clock.advance(10);
   }
   expect(clock.pendingTimers).toBe(1);
@@ -37,12 +37,12 @@ test('a released call is never interrupted, and the last one leaves no timer for
     deadlines: new DeadlineQueue(clock, FALLBACK_MS),
   };
   let interrupted = 0;
-  const limit = limitOf('test', undefined, bounds);
-  limit.current = { cancel: () => void (interrupted += 1) };
-  limit.release();
+  const deadline = startDeadline('test', undefined, bounds);
+  deadline.current = { cancel: () => void (interrupted += 1) };
+  deadline.release();
   await clock.advance(FALLBACK_MS);
   expect(interrupted).toBe(0);
-  expect(limit.cancellation).toBeUndefined();
+  expect(deadline.cancellation).toBeUndefined();
   expect(clock.pendingTimers).toBe(0);
 });
 
@@ -53,8 +53,8 @@ test('a call with a timeout of its own is over by that, and takes its timer alon
     fallbackMs: FALLBACK_MS,
     deadlines: new DeadlineQueue(clock, FALLBACK_MS),
   };
-  const short = limitOf('test', { timeoutMs: 20 }, bounds);
-  const long = limitOf('test', { timeoutMs: 500 }, bounds);
+  const short = startDeadline('test', { timeoutMs: 20 }, bounds);
+  const long = startDeadline('test', { timeoutMs: 500 }, bounds);
   await clock.advance(20);
   expect([short.cancellation, long.cancellation]).toEqual([{ kind: 'deadline' }, undefined]);
   long.release();
@@ -69,9 +69,9 @@ test('a signal ends a call that shares its timer, with the reason of the signal'
     deadlines: new DeadlineQueue(clock, FALLBACK_MS),
   };
   const caller = new AbortController();
-  const limit = limitOf('test', { signal: caller.signal }, bounds);
+  const deadline = startDeadline('test', { signal: caller.signal }, bounds);
   const over: unknown[] = [];
-  limit.current = { cancel: (by) => void over.push(by) };
+  deadline.current = { cancel: (by) => void over.push(by) };
   caller.abort('enough');
   await clock.advance(FALLBACK_MS);
   expect(over).toEqual([{ kind: 'signal', reason: 'enough' }]);
@@ -90,7 +90,7 @@ test('a caller who waits for a primary holds the process by a timer, although th
     },
   };
   const deadlines = new DeadlineQueue(clock, FALLBACK_MS);
-  const awaited = new PrimaryAwaited(clock, 1, () => new Error('no primary'));
+  const awaited = new PrimaryWaiters(clock, 1, () => new Error('no primary'));
   const waiting = awaited.wait(
     new CallDeadline(clock, FALLBACK_MS, undefined, deadlines),
     FALLBACK_MS,

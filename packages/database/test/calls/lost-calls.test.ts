@@ -39,7 +39,7 @@ test.each<[string, (db: Database, timeoutMs: number) => Promise<unknown>, string
   },
 );
 
-test('an idempotent call outlives a server whose links are lost one after the other', async () => {
+test('an idempotent call outlives a server whose connections are lost one after the other', async () => {
   const { db, server } = await opened.database({ max: 4 });
   server.reply('select v', { rows: [{ v: 1 }] });
   const warm = await Promise.all([1, 2, 3, 4].map(() => db.acquire()));
@@ -47,7 +47,7 @@ test('an idempotent call outlives a server whose links are lost one after the ot
   const before = new Set(server.sessions().map(({ number }) => number));
   const died: number[] = [];
   server.on('statement', ({ session, sql }) => {
-    // Each link of before dies with the call that it was given; those made later serve.
+    // Each connection of before dies with the call that it was given; those made later serve.
     if (sql !== 'select v' || !before.has(session)) return;
     died.push(session);
     server.terminate({ session });
@@ -150,7 +150,7 @@ test('in a batch a name that stands for another statement is refused alone, and 
   expect(server.sessions()).toHaveLength(1);
 });
 
-test('a link does not keep the context of the call that it was first made for', async () => {
+test('a connection does not keep the context of the call that it was first made for', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const request = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
@@ -165,7 +165,7 @@ test('a link does not keep the context of the call that it was first made for', 
   expect({ own, seen }).toEqual({ own: 'first', seen: [undefined] });
 });
 
-test('a caller who waited keeps its own context, whoever gave the link back', async () => {
+test('a caller who waited keeps its own context, whoever gave the connection back', async () => {
   const { db } = await opened.database({ max: 1 });
   const request = new AsyncLocalStorage<number>();
   const contexts = await Promise.all(
@@ -179,7 +179,7 @@ test('a caller who waited keeps its own context, whoever gave the link back', as
   expect(contexts).toEqual([1, 2, 3]);
 });
 
-test('whoever gives up while a link is being made leaves it to the next', async () => {
+test('whoever gives up while a connection is being made leaves it to the next', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.setBehavior({ replyDelayMs: 50 });
   const abort = new AbortController();
@@ -192,7 +192,7 @@ test('whoever gives up while a link is being made leaves it to the next', async 
   expect(statementsLike(server, /select 1/)).toBe(0);
 });
 
-test('the end lets a transaction finish, and tells the holder of a link that it has cut it', async () => {
+test('the end lets a transaction finish, and tells the holder of a connection that it has cut it', async () => {
   const { db, server } = await opened.database({ max: 2 });
   const begun = Promise.withResolvers<undefined>();
   const goOn = Promise.withResolvers<undefined>();
@@ -237,7 +237,7 @@ test.each<[string, (db: Database) => Promise<unknown>]>([
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('the silence of a link is asked about by TCP, unless told otherwise after 10 seconds', async () => {
+test('the silence of a connection is asked about by TCP, unless told otherwise after 10 seconds', async () => {
   const asked = jest.spyOn(Socket.prototype, 'setKeepAlive');
   try {
     const { db } = await opened.database();

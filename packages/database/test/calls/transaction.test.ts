@@ -60,7 +60,7 @@ test('a serialization failure runs the callback again, within its budget', async
   expect(await failureOf(call)).toMatchObject({ code: 'DATABASE_QUERY_FAILED', sqlState: '40001' });
 });
 
-test('a link lost before COMMIT means not applied, and the callback is run again only if it may be', async () => {
+test('a connection lost before COMMIT means not applied, and the callback is run again only if it may be', async () => {
   const { db, server } = await opened.database();
   server.reply('insert into t', 'never');
   let runs = 0;
@@ -81,7 +81,7 @@ test('a link lost before COMMIT means not applied, and the callback is run again
   expect(runs).toBe(3);
 });
 
-test('a link lost between COMMIT and its answer is called unknown', async () => {
+test('a connection lost between COMMIT and its answer is called unknown', async () => {
   const { db, server } = await opened.database();
   server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: 2 });
   expect(await failureOf(db.transaction(async (tx) => tx.query('select 1')))).toMatchObject({

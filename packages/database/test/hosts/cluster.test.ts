@@ -82,7 +82,7 @@ test('a former primary that comes back is fenced, and takes no write', async () 
   expect(db.health().level).toBe('degraded');
 });
 
-test('a promotion while the former primary still answers moves the writes and cuts its links', async () => {
+test('a promotion while the former primary still answers moves the writes and cuts its connections', async () => {
   const [first, second] = [await node('first', 'primary'), await node('second', 'standby')];
   const db = open([first, second]);
   await db.query('insert into t');

@@ -1,30 +1,30 @@
 import { expect, test } from '@jest/globals';
-import { type Candidate, elect, roleOf } from '../../src/hosts/primary-detection.ts';
+import { type ProbedHost, detectPrimary, roleOf } from '../../src/hosts/primary-detection.ts';
 
-/** What the electorate knows beside its hosts; `last` is a place in their list. */
+/** What the view knows beside its hosts; `lastPrimary` is an index of them. */
 interface Known {
   readonly timeline: number;
-  readonly followed: number;
-  readonly doubtSinceMs: number;
-  readonly last: number;
+  readonly lastTimeline: number;
+  readonly suspectSinceMs: number;
+  readonly lastPrimary: number;
   readonly minHostsSeen: number;
 }
 
-interface Named extends Candidate {
+interface Named extends ProbedHost {
   readonly name: string;
 }
 
-const primary = (name: string, timeline: number, askedMs = 10): Named => ({
+const primary = (name: string, timeline: number, probedMs = 10): Named => ({
   name,
-  sighting: { writable: true, timeline },
-  askedMs,
+  lastProbe: { writable: true, timeline },
+  probedMs,
 });
-const standby = (name: string, timeline: number, askedMs = 10): Named => ({
+const standby = (name: string, timeline: number, probedMs = 10): Named => ({
   name,
-  sighting: { writable: false, timeline },
-  askedMs,
+  lastProbe: { writable: false, timeline },
+  probedMs,
 });
-const silent = (name: string, askedMs = 10): Named => ({ name, sighting: undefined, askedMs });
+const silent = (name: string, probedMs = 10): Named => ({ name, lastProbe: undefined, probedMs });
 
 test.each<[string, Named[], Partial<Known>, string | undefined]>([
   ['the one primary among standbys', [standby('a', 1), primary('b', 1)], {}, 'b'],
@@ -32,7 +32,7 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
   ['nobody before all were asked', [primary('a', 1), silent('b', -Infinity)], {}, undefined],
   ['a primary although another does not answer', [primary('a', 1), silent('b')], {}, 'a'],
   ['the later timeline of two', [primary('a', 1), primary('b', 2)], {}, 'b'],
-  ['the last one of two alike', [primary('a', 1), primary('b', 1)], { last: 1 }, 'b'],
+  ['the last one of two alike', [primary('a', 1), primary('b', 1)], { lastPrimary: 1 }, 'b'],
   [
     'nobody on a timeline that was left',
     [primary('a', 1), standby('b', 2)],
@@ -42,19 +42,19 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
   [
     'nobody before the others were asked again',
     [primary('a', 1, 30), standby('b', 1, 10)],
-    { timeline: 1, doubtSinceMs: 20 },
+    { timeline: 1, suspectSinceMs: 20 },
     undefined,
   ],
   [
     'a promoted one without asking the others',
     [silent('a', 10), primary('b', 2, 30)],
-    { timeline: 1, followed: 1, doubtSinceMs: 20 },
+    { timeline: 1, lastTimeline: 1, suspectSinceMs: 20 },
     'b',
   ],
   [
     'a promoted one also when a standby has shown its timeline before',
     [silent('a', 10), primary('b', 2, 30), standby('c', 2, 10)],
-    { timeline: 2, followed: 1, doubtSinceMs: 20 },
+    { timeline: 2, lastTimeline: 1, suspectSinceMs: 20 },
     'b',
   ],
   [
@@ -76,10 +76,10 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
     'a',
   ],
 ])('elects %s', (_, hosts, known, name) => {
-  const { last, ...rest } = known;
-  const lastHost = last === undefined ? undefined : hosts[last];
-  const fresh = { doubtSinceMs: 0, timeline: 0, followed: 0, minHostsSeen: 1 };
-  expect(elect({ ...fresh, ...rest, hosts, last: lastHost })?.name).toBe(name);
+  const { lastPrimary, ...rest } = known;
+  const lastHost = lastPrimary === undefined ? undefined : hosts[lastPrimary];
+  const fresh = { suspectSinceMs: 0, timeline: 0, lastTimeline: 0, minHostsSeen: 1 };
+  expect(detectPrimary({ ...fresh, ...rest, hosts, lastPrimary: lastHost })?.name).toBe(name);
 });
 
 test('a primary that was not elected is fenced, one that does not answer is offline', () => {
@@ -90,15 +90,15 @@ test('a primary that was not elected is fenced, one that does not answer is offl
     silent('unasked', -Infinity),
   ];
   const hosts = [old, current, gone, unasked, standby('standby', 2)];
-  const electorate = {
+  const view = {
     hosts,
-    last: current,
-    doubtSinceMs: 0,
+    lastPrimary: current,
+    suspectSinceMs: 0,
     timeline: 2,
-    followed: 2,
+    lastTimeline: 2,
     minHostsSeen: 1,
   };
-  expect(hosts.map((host) => roleOf(host, electorate))).toEqual([
+  expect(hosts.map((host) => roleOf(host, view))).toEqual([
     'fenced',
     'primary',
     'offline',

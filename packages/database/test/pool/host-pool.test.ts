@@ -2,21 +2,21 @@ import { expect, test } from '@jest/globals';
 import { createEmitter, CallDeadline, seededRandom } from '@holdfast/foundation';
 import { createFakeClock, type FakeClock } from '@holdfast/foundation/testing';
 import type { DatabaseEvents } from '../../src/events.ts';
-import { HostPool, type PoolSettings } from '../../src/pool/host-pool.ts';
-import type { Slot } from '../../src/pool/pooled-connection.ts';
+import { HostPool, type HostPoolOptions } from '../../src/pool/host-pool.ts';
+import type { PooledConnection } from '../../src/pool/pooled-connection.ts';
 import { ScriptedConnector, hostError, serverError } from './scripted-connection.ts';
 
 interface Bench {
   readonly pool: HostPool;
   readonly clock: FakeClock;
   readonly connector: ScriptedConnector;
-  readonly take: (timeoutMs?: number, signal?: AbortSignal) => Promise<Slot>;
+  readonly take: (timeoutMs?: number, signal?: AbortSignal) => Promise<PooledConnection>;
 }
 
-function open(changes: Partial<PoolSettings> = {}): Bench {
+function open(changes: Partial<HostPoolOptions> = {}): Bench {
   const clock = createFakeClock();
   const connector = new ScriptedConnector();
-  const settings: PoolSettings = {
+  const options: HostPoolOptions = {
     max: 2,
     maxWaiting: 100,
     acquireTimeoutMs: 1_000,
@@ -31,17 +31,21 @@ function open(changes: Partial<PoolSettings> = {}): Bench {
   const pool = new HostPool({
     name: 'db:5432',
     connect: connector.connect,
-    settings,
+    options,
     events: createEmitter<DatabaseEvents>('test:database'),
     clock,
     random: seededRandom(7),
   });
-  const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<Slot> => {
-    const limit = new CallDeadline(clock, timeoutMs, signal === undefined ? undefined : [signal]);
+  const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<PooledConnection> => {
+    const deadline = new CallDeadline(
+      clock,
+      timeoutMs,
+      signal === undefined ? undefined : [signal],
+    );
     try {
-      return await pool.acquire(limit);
+      return await pool.acquire(deadline);
     } finally {
-      limit.release();
+      deadline.release();
     }
   };
   return { pool, clock, connector, take };
@@ -69,9 +73,9 @@ test('waiters are served in the order in which they came', async () => {
   const first = await take();
   const order: number[] = [];
   const others = [1, 2, 3].map(async (which) => {
-    const slot = await take();
+    const pooled = await take();
     order.push(which);
-    slot.release();
+    pooled.release();
   });
   await clock.advance(0);
   expect(order).toEqual([]);
@@ -80,14 +84,14 @@ test('waiters are served in the order in which they came', async () => {
   expect(order).toEqual([1, 2, 3]);
 });
 
-test('never are there more links than max, and one released goes straight to a waiter', async () => {
+test('never are there more connections than max, and one released goes straight to a waiter', async () => {
   const { connector, take } = open({ max: 2 });
   const [one, two] = await Promise.all([take(), take()]);
   const third = take();
   expect(connector.attempts).toBe(2);
   two.release();
-  expect((await third).link).toBe(two.link);
-  expect(one.link).not.toBe(two.link);
+  expect((await third).connection).toBe(two.connection);
+  expect(one.connection).not.toBe(two.connection);
 });
 
 test('a waiter hears at its own deadline how the pool stands, and leaves nothing behind', async () => {
@@ -151,7 +155,7 @@ test('while the server is away waiters are held and one knock at a time asks for
   connector.failure = undefined;
   await clock.advance(200);
   await Promise.all(callers);
-  expect(connector.links).toHaveLength(20);
+  expect(connector.connections).toHaveLength(20);
 });
 
 test('a server that lets in and hangs up at once is knocked at no more often than one that is away', async () => {
@@ -159,9 +163,9 @@ test('a server that lets in and hangs up at once is knocked at no more often tha
   const stop = new AbortController();
   const caller = (async () => {
     while (!stop.signal.aborted) {
-      const slot = await take();
-      connector.links.at(-1)?.lose(hostError('ECONNRESET'));
-      slot.release();
+      const pooled = await take();
+      connector.connections.at(-1)?.lose(hostError('ECONNRESET'));
+      pooled.release();
     }
   })();
   await clock.advance(3_000);
@@ -170,14 +174,14 @@ test('a server that lets in and hangs up at once is knocked at no more often tha
   await clock.settle(caller);
 });
 
-test('a lost link frees its place in the same tick, and a waiter gets a new one', async () => {
+test('a lost connection frees its place in the same tick, and a waiter gets a new one', async () => {
   const { clock, connector, take, pool } = open({ max: 1 });
   await take();
   const waiting = take();
   await clock.advance(500);
-  connector.links[0]?.lose(hostError('ECONNRESET'));
+  connector.connections[0]?.lose(hostError('ECONNRESET'));
   expect(pool.snapshot()).toMatchObject({ busy: 0, connecting: 1 });
-  expect((await waiting).link).toBe(connector.links[1]);
+  expect((await waiting).connection).toBe(connector.connections[1]);
 });
 
 test('a refused password fails whoever waits at once, with the server as the cause', async () => {
@@ -199,22 +203,24 @@ test('53300 lowers the cap to what the server lets in, nobody fails, and the cap
     maxWaiting: 1_000,
     acquireTimeoutMs: 60_000,
   });
-  let limit = 8;
+  let deadline = 8;
   connector.decide = () =>
-    connector.links.filter(({ alive }) => alive).length >= limit ? serverError('53300') : undefined;
+    connector.connections.filter(({ alive }) => alive).length >= deadline
+      ? serverError('53300')
+      : undefined;
   let served = 0;
   const serve = async (): Promise<void> => {
-    const slot = await take();
+    const pooled = await take();
     await clockTurn();
     served += 1;
-    slot.release();
+    pooled.release();
   };
   await Promise.all(Array.from({ length: 600 }, serve));
   expect(served).toBe(600);
   expect(pool.snapshot()).toMatchObject({ cap: 8, total: 8 });
   const attempts = connector.attempts;
   expect(attempts).toBeLessThan(40);
-  limit = 20;
+  deadline = 20;
   await clock.advance(2_000);
   await Promise.all(Array.from({ length: 200 }, serve));
   expect(pool.snapshot().cap).toBeGreaterThan(8);
@@ -224,126 +230,126 @@ function clockTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
-test('a link that was idle for long is asked for a sign of life, and cut when it gives none', async () => {
+test('a connection that was idle for long is asked for a sign of life, and cut when it gives none', async () => {
   const { clock, connector, take } = open({ max: 2, acquireTimeoutMs: 10_000 });
   (await take()).release();
   await clock.advance(2_000);
-  const [old] = connector.links;
+  const [old] = connector.connections;
   old?.prompt.delete('');
   const waiting = take();
   await clock.advance(499);
   expect(old?.sent).toEqual(['']);
   expect(await fateOf(clock, waiting)).toBe('pending');
   await clock.advance(1);
-  expect((await waiting).link).toBe(connector.links[1]);
+  expect((await waiting).connection).toBe(connector.connections[1]);
   expect(old?.alive).toBe(false);
 });
 
-test('one used a moment ago is lent without asking', async () => {
+test('one used a moment ago is leased without asking', async () => {
   const { clock, connector, take } = open();
   (await take()).release();
   await clock.advance(900);
   await take();
-  expect(connector.links[0]?.sent).toEqual([]);
+  expect(connector.connections[0]?.sent).toEqual([]);
 });
 
-test('after one link was lost every other is asked before it is lent', async () => {
+test('after one connection was lost every other is asked before it is leased', async () => {
   const { clock, connector, take } = open({ max: 2 });
   const [one, two] = await Promise.all([take(), take()]);
   await clock.advance(10);
-  connector.links[0]?.lose(hostError('ECONNRESET'));
+  connector.connections[0]?.lose(hostError('ECONNRESET'));
   one.release();
   await clock.advance(10);
   two.release();
   await clock.settle(take());
-  expect(connector.links[1]?.sent).toEqual(['']);
+  expect(connector.connections[1]?.sent).toEqual(['']);
 });
 
-test('an open transaction is rolled back before the link is lent again', async () => {
+test('an open transaction is rolled back before the connection is leased again', async () => {
   const { clock, connector, take } = open({ max: 1 });
-  const slot = await take();
-  const [link] = connector.links;
-  if (link !== undefined) link.status = 'T';
-  slot.release();
+  const pooled = await take();
+  const [connection] = connector.connections;
+  if (connection !== undefined) connection.status = 'T';
+  pooled.release();
   const next = await clock.settle(take());
-  expect(next.link).toBe(link);
-  expect(link?.sent).toEqual(['rollback']);
+  expect(next.connection).toBe(connection);
+  expect(connection?.sent).toEqual(['rollback']);
 });
 
-test('a link that does not roll back in time is cut', async () => {
+test('a connection that does not roll back in time is cut', async () => {
   const { clock, connector, take } = open({ max: 1 });
-  const slot = await take();
-  const [link] = connector.links;
-  link?.prompt.delete('rollback');
-  if (link !== undefined) link.status = 'E';
-  slot.release();
+  const pooled = await take();
+  const [connection] = connector.connections;
+  connection?.prompt.delete('rollback');
+  if (connection !== undefined) connection.status = 'E';
+  pooled.release();
   const next = take();
   await clock.advance(500);
-  expect((await next).link).toBe(connector.links[1]);
-  expect(link?.alive).toBe(false);
+  expect((await next).connection).toBe(connector.connections[1]);
+  expect(connection?.alive).toBe(false);
 });
 
-test('a query given up is cancelled, and its link lent to nobody before the cancel is over', async () => {
+test('a query given up is cancelled, and its connection leased to nobody before the cancel is over', async () => {
   const { clock, connector, take } = open({ max: 1 });
-  const slot = await take();
-  const [link] = connector.links;
+  const pooled = await take();
+  const [connection] = connector.connections;
   let hangUp = (_over: boolean): void => undefined;
-  if (link !== undefined) {
-    link.cancel = () =>
+  if (connection !== undefined) {
+    connection.cancel = () =>
       new Promise((resolve) => {
         hangUp = resolve;
       });
   }
-  const limit = new CallDeadline(clock, 100);
-  const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
+  const deadline = new CallDeadline(clock, 100);
+  const given = pooled.run({ text: 'select slow()' }, deadline).catch((error: unknown) => error);
   await clock.advance(100);
-  expect(await given).toMatchObject({ over: { kind: 'deadline' }, sent: true });
-  slot.release();
+  expect(await given).toMatchObject({ cancellation: { kind: 'deadline' }, sent: true });
+  pooled.release();
   const next = take();
-  link?.refuse('57014');
+  connection?.refuse('57014');
   expect(await fateOf(clock, next)).toBe('pending');
   hangUp(true);
-  expect((await clock.settle(next)).link).toBe(link);
+  expect((await clock.settle(next)).connection).toBe(connection);
 });
 
-test('a link whose query does not end within the grace is cut', async () => {
+test('a connection whose query does not end within the grace is cut', async () => {
   const { clock, connector, take } = open({ max: 1 });
-  const slot = await take();
-  const [link] = connector.links;
-  if (link !== undefined) link.onCancel = () => true;
-  const limit = new CallDeadline(clock, 100);
-  const given = slot.run({ text: 'select slow()' }, limit).catch((error: unknown) => error);
+  const pooled = await take();
+  const [connection] = connector.connections;
+  if (connection !== undefined) connection.onCancel = () => true;
+  const deadline = new CallDeadline(clock, 100);
+  const given = pooled.run({ text: 'select slow()' }, deadline).catch((error: unknown) => error);
   await clock.advance(100);
   await given;
-  slot.release();
+  pooled.release();
   await clock.advance(499);
-  expect(link?.alive).toBe(true);
+  expect(connection?.alive).toBe(true);
   await clock.advance(1);
-  expect(link?.alive).toBe(false);
-  expect((await clock.settle(take())).link).toBe(connector.links[1]);
+  expect(connection?.alive).toBe(false);
+  expect((await clock.settle(take())).connection).toBe(connector.connections[1]);
 });
 
-test('links not needed for long are closed, and no timer is left', async () => {
+test('connections not needed for long are closed, and no timer is left', async () => {
   const { clock, connector, take, pool } = open({ idleTimeoutMs: 5_000 });
   (await take()).release();
   await clock.advance(5_000);
-  expect(connector.links[0]?.closed).toBe(true);
+  expect(connector.connections[0]?.closed).toBe(true);
   expect(pool.snapshot().total).toBe(0);
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('no link grows older than its lifetime, less what chance takes off', async () => {
+test('no connection grows older than its lifetime, less what chance takes off', async () => {
   const { clock, connector, take } = open({ max: 1, maxLifetimeMs: 10_000 });
   (await take()).release();
   for (let second = 0; second < 11; second += 1) {
     await clock.advance(1_000);
     (await clock.settle(take())).release();
   }
-  expect(connector.links[0]?.closed).toBe(true);
-  expect(connector.links).toHaveLength(2);
+  expect(connector.connections[0]?.closed).toBe(true);
+  expect(connector.connections).toHaveLength(2);
 });
 
-test('an idle link beyond its lifetime is not lent any more', async () => {
+test('an idle connection beyond its lifetime is not leased any more', async () => {
   const { clock, connector, take } = open({
     max: 1,
     maxLifetimeMs: 10_000,
@@ -352,20 +358,20 @@ test('an idle link beyond its lifetime is not lent any more', async () => {
   (await take()).release();
   await clock.advance(10_000);
   (await clock.settle(take())).release();
-  expect(connector.links[0]?.closed).toBe(true);
-  expect(connector.links).toHaveLength(2);
+  expect(connector.connections[0]?.closed).toBe(true);
+  expect(connector.connections).toHaveLength(2);
 });
 
-test('closing waits for links on loan, and cuts them at last', async () => {
+test('closing waits for connections on loan, and cuts them at last', async () => {
   const { clock, connector, take, pool } = open({ max: 1 });
   await take();
   const waiting = take();
   const closed = pool.close();
   expect(await fateOf(clock, closed)).toBe('pending');
   expect(await fateOf(clock, take())).toBe('DATABASE_CLOSED');
-  pool.cut();
+  pool.destroyAll();
   expect(await fateOf(clock, waiting)).toBe('DATABASE_CLOSED');
   await closed;
-  expect(connector.links[0]?.alive).toBe(false);
+  expect(connector.connections[0]?.alive).toBe(false);
   expect(clock.pendingTimers).toBe(0);
 });

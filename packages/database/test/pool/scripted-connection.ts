@@ -1,16 +1,16 @@
 import type { QueryResult } from '../../src/database.ts';
 import {
   type Connect,
-  type Link,
-  LinkFailure,
+  type Connection,
+  ConnectionFailure,
   type Reply,
   type TransactionStatus,
 } from '../../src/connection/connection.ts';
 
 const EMPTY: QueryResult<never> = { rows: [], rowCount: 0, command: '', fields: [] };
 
-/** A link that answers when it is told to. */
-export class ScriptedLink implements Link {
+/** A connection that answers when it is told to. */
+export class ScriptedConnection implements Connection {
   onLost: ((error: unknown) => void) | undefined;
   alive = true;
   status: TransactionStatus = 'I';
@@ -32,7 +32,7 @@ export class ScriptedLink implements Link {
 
   run(statement: { text: string }): Promise<QueryResult<never>> {
     this.sent.push(statement.text);
-    if (!this.alive) return Promise.reject(new LinkFailure('lost', new Error('cut'), false));
+    if (!this.alive) return Promise.reject(new ConnectionFailure('lost', new Error('cut'), false));
     if (this.prompt.has(statement.text)) {
       if (statement.text === 'rollback') this.status = 'I';
       return Promise.resolve(EMPTY);
@@ -45,11 +45,11 @@ export class ScriptedLink implements Link {
   send(statement: { text: string }, reply: Reply<never>): void {
     this.run(statement).then(
       (result) => reply.answered(result),
-      (failure: LinkFailure) => reply.failed(failure),
+      (failure: ConnectionFailure) => reply.failed(failure),
     );
   }
 
-  async runThen(): Promise<never> {
+  async runFollowedBy(): Promise<never> {
     throw new TypeError('not scripted');
   }
 
@@ -85,7 +85,7 @@ export class ScriptedLink implements Link {
   refuse(sqlState: string): void {
     const pending = this.#pending;
     this.#pending = undefined;
-    pending?.reject(new LinkFailure('refused', serverError(sqlState), true));
+    pending?.reject(new ConnectionFailure('refused', serverError(sqlState), true));
   }
 
   lose(error: unknown): void {
@@ -93,7 +93,7 @@ export class ScriptedLink implements Link {
     this.alive = false;
     const pending = this.#pending;
     this.#pending = undefined;
-    pending?.reject(new LinkFailure('lost', error, true));
+    pending?.reject(new ConnectionFailure('lost', error, true));
     this.onLost?.(error);
   }
 }
@@ -109,7 +109,7 @@ export function hostError(code: string): Error {
 
 /** Connects as it is told to, and keeps what it made. */
 export class ScriptedConnector {
-  readonly links: ScriptedLink[] = [];
+  readonly connections: ScriptedConnection[] = [];
   attempts = 0;
   /** What the next attempts fail with; `undefined`: they succeed. */
   failure: Error | undefined;
@@ -120,8 +120,8 @@ export class ScriptedConnector {
     this.attempts += 1;
     const failure = this.decide === undefined ? this.failure : this.decide();
     if (failure !== undefined) throw failure;
-    const link = new ScriptedLink();
-    this.links.push(link);
-    return link;
+    const connection = new ScriptedConnection();
+    this.connections.push(connection);
+    return connection;
   };
 }

@@ -51,18 +51,18 @@ async function verdictOf(name: string, given: Partial<ProbedPool>): Promise<stri
 }
 
 test.each<[string, string, Partial<ProbedPool>]>([
-  ['link never given back', 'hangs', { query: () => never }],
-  ['link never given back', 'degrades', { query: () => Promise.reject(new Error('too late')) }],
+  ['connection never released', 'hangs', { query: () => never }],
+  ['connection never released', 'degrades', { query: () => Promise.reject(new Error('too late')) }],
   [
-    'link never given back',
+    'connection never released',
     'holds',
     {
       query: () =>
         Promise.reject(Object.assign(new Error('late'), { code: 'DATABASE_ACQUIRE_TIMEOUT' })),
     },
   ],
-  ['end while a link is held', 'hangs', { end: () => never }],
-  ['end while a link is held', 'holds', {}],
+  ['end while a connection is leased', 'hangs', { end: () => never }],
+  ['end while a connection is leased', 'holds', {}],
   ['server is full (53300)', 'degrades', { query: () => Promise.reject(new Error('full')) }],
   ['server is full (53300)', 'holds', {}],
   ['pool asked inside a transaction', 'hangs', { query: () => never }],
@@ -80,7 +80,7 @@ test('an acknowledged write that nobody can see is a lie', async () => {
   }
 });
 
-test('a probe without an end is called hanging at its limit', async () => {
+test('a probe without an end is called hanging at its deadline', async () => {
   const clock = createFakeClock();
   const probe: Probe = { name: 'endless', fault: 'none', run: () => never };
   const row = runProbe(probe, { open: poolWith({}), server, clock, limitMs: 500 });

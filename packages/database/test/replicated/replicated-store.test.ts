@@ -78,9 +78,9 @@ test('a write nobody can have taken is not applied, and says which regions refus
     outcome: 'not-applied',
     retryable: true,
     regions: [
-      { region: 'us-east', answered: 'failed' },
-      { region: 'us-west', answered: 'failed' },
-      { region: 'eu-central', answered: 'failed' },
+      { region: 'us-east', status: 'failed' },
+      { region: 'us-west', status: 'failed' },
+      { region: 'eu-central', status: 'failed' },
     ],
   });
 });
@@ -94,9 +94,9 @@ test('a write that a minority has confirmed is unknown, and names every region',
     code: 'DATABASE_WRITE_UNKNOWN',
     outcome: 'unknown',
     regions: [
-      { region: 'us-east', answered: 'yes' },
-      { region: 'us-west', answered: 'failed' },
-      { region: 'eu-central', answered: 'pending' },
+      { region: 'us-east', status: 'answered' },
+      { region: 'us-west', status: 'failed' },
+      { region: 'eu-central', status: 'pending' },
     ],
   });
   expect(store.getStats().unknownWrites).toBe(1);

@@ -8,8 +8,12 @@ import { parseArguments, serve } from '../control/entry.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { sharePort } from '../control/shared-port.ts';
 import { type DnsFaultCounter, countDnsFaults } from './faults.ts';
-import { readFrames, frame } from './framing.ts';
-import { type DnsMessage, decodeMessage } from '@holdfast/protocols/dns';
+import {
+  type DnsMessage,
+  createFrameReader,
+  decodeMessage,
+  frameMessage,
+} from '@holdfast/protocols/dns';
 import { type DnsQuery, READY_NAME, READY_RECORD, typeName } from './query.ts';
 import { respond, respondToMalformed } from './respond.ts';
 import { type DnsSettings, parseDnsSettings } from './settings.ts';
@@ -73,9 +77,9 @@ const controlServer = createHttpServer((incoming, outgoing) => {
 });
 const sockets = new Set<Socket>();
 const share = sharePort(controlServer, (socket) => {
-  const frames = readFrames((bytes) => {
+  const frames = createFrameReader((bytes) => {
     answer(bytes, 'tcp', (reply) => {
-      if (socket.writable) socket.write(frame(reply));
+      if (socket.writable) socket.write(frameMessage(reply));
     });
   });
   socket.on('data', frames);

@@ -3,35 +3,36 @@ import {
   InvalidOptionError,
   integer,
   boolean,
+  object,
   oneOf,
   parseOptions,
 } from '@holdfast/foundation';
 
 /**
- * What becomes of a connection at its start: it is served; nobody says anything; FIN or RST where the
- * answer to the start-up packet would stand; or an error with that SQLSTATE stands there, such as `57P03`.
+ * The reaction to a start-up packet: `serve`; no reply at all; FIN or RST instead of a reply; or an error with
+ * that SQLSTATE, such as `57P03`.
  */
 export type Reception = 'serve' | 'silent' | 'fin' | 'reset' | { readonly error: string };
 
-/** How the fake behaves from now on. */
+/** The server's behavior and faults. */
 export interface FakeBehavior {
   /** Default `serve`. */
   reception: Reception;
-  /** Sessions at one time; each further one is refused with 53300. Default 1 000. */
+  /** Concurrent sessions; each further one is rejected with 53300. Default 1 000. */
   maxConnections: number;
-  /** Default `primary`. A standby refuses to write with 25006. */
+  /** Default `primary`. A standby rejects writes with 25006. */
   role: 'primary' | 'standby';
   /** Default 1. */
   timeline: number;
-  /** How far the primary's log has been written. Default `0/1000000`. */
+  /** The end of the primary's log. Default `0/1000000`. */
   lsn: string;
-  /** How far a standby has replayed it. Default `0/1000000`. */
+  /** The position that a standby has replayed. Default `0/1000000`. */
   replayLsn: string;
-  /** Milliseconds before each reply, beside what the reply itself says. Default 0. */
+  /** Milliseconds before each reply, in addition to the reply's own delay. Default 0. */
   replyDelayMs: number;
-  /** Whether it stands still: whatever arrives is read when it goes on. Default false. */
+  /** Whether it is frozen: data that arrives is read when it resumes. Default false. */
   frozen: boolean;
-  /** Whether a CancelRequest is heeded. Default true. */
+  /** Whether it obeys a CancelRequest. Default true. */
   cancels: boolean;
 }
 
@@ -70,6 +71,8 @@ const behaviorShape = {
   frozen: boolean(false),
   cancels: boolean(true),
 };
+
+export const behaviorRule: OptionRule<FakeBehavior> = object(behaviorShape);
 
 /** @throws InvalidOptionError */
 export function parseBehavior(owner: string, given: unknown): FakeBehavior {

@@ -1,11 +1,11 @@
 import type { FakeBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
-import { type FakeRow, type Reply, foldedSql } from './script.ts';
+import { type FakeRow, type Reply, normalizeSql } from './script.ts';
 
 type Value = FakeRow[string];
 
-/** What the server knows of itself while it answers. */
-export interface Standing extends Pick<FakeBehavior, 'role' | 'timeline' | 'lsn' | 'replayLsn'> {
+/** The server's state that replies depend on. */
+export interface ServerFacts extends Pick<FakeBehavior, 'role' | 'timeline' | 'lsn' | 'replayLsn'> {
   readonly processId: number;
 }
 
@@ -29,39 +29,43 @@ const commands: readonly (readonly [RegExp, string])[] = [
   [/^(?:un)?listen\b/, 'LISTEN'],
 ];
 
-/** The words a standby refuses. */
+/** The commands that a standby rejects. */
 const writing = /^(?:insert|update|delete|merge|truncate|create|alter|drop|copy)\b/;
 
 /**
- * What any Postgres would answer, whatever its data: transactions, settings, and selections of constants,
- * parameters and what it knows of itself. Everything else takes a script.
+ * The reply of any Postgres, independent of its data: to transactions, settings, and selections of constants,
+ * parameters and server state. Any other statement needs a script.
  */
-export function ownAnswer(sql: string, values: readonly BoundValue[], standing: Standing): Reply {
-  const text = foldedSql(sql);
+export function builtinReply(
+  sql: string,
+  values: readonly BoundValue[],
+  facts: ServerFacts,
+): Reply {
+  const text = normalizeSql(sql);
   if (text === '') return { command: '' };
   const command = commands.find(([pattern]) => pattern.test(text));
   if (command !== undefined) return { command: command[1] };
-  if (standing.role === 'standby' && writing.test(text)) {
+  if (facts.role === 'standby' && writing.test(text)) {
     const verb = text.split(' ', 1)[0]?.toUpperCase() ?? '';
     return { error: READ_ONLY, message: `cannot execute ${verb} in a read-only transaction` };
   }
   const shown = /^show (\w+)$/.exec(text)?.[1];
-  if (shown !== undefined) return { rows: [{ [shown]: settingOf(shown, standing) }] };
+  if (shown !== undefined) return { rows: [{ [shown]: settingOf(shown, facts) }] };
   const list = /^select (.*)$/.exec(text)?.[1];
-  const row = list === undefined ? undefined : rowOf(list, values, standing);
-  return row ?? { error: FEATURE_NOT_SUPPORTED, message: `the fake has no answer for: ${text}` };
+  const row = list === undefined ? undefined : rowOf(list, values, facts);
+  return row ?? { error: FEATURE_NOT_SUPPORTED, message: `the fake has no reply to: ${text}` };
 }
 
-/** One row, if every item of the list is known. */
-function rowOf(list: string, values: readonly BoundValue[], standing: Standing): Reply | undefined {
+/** One row, if every item of the list is supported. */
+function rowOf(list: string, values: readonly BoundValue[], facts: ServerFacts): Reply | undefined {
   const row: Record<string, Value> = {};
   for (const item of itemsOf(list)) {
     const [, expression = '', alias] = /^(.*?)(?: as "?(\w+)"?)?$/.exec(item) ?? [];
     const bare = expression.replaceAll(/::\w+/g, '').trim();
-    if (standing.role === 'standby' && /\bpg_current_wal_/.test(bare)) {
+    if (facts.role === 'standby' && /\bpg_current_wal_/.test(bare)) {
       return { error: NOT_WHILE_RECOVERING, message: 'recovery is in progress' };
     }
-    const value = valueOf(bare, values, standing);
+    const value = valueOf(bare, values, facts);
     if (value === undefined) return undefined;
     row[alias ?? /^(\w+)\(/.exec(bare)?.[1] ?? '?column?'] = value;
   }
@@ -87,7 +91,7 @@ function itemsOf(list: string): string[] {
 function valueOf(
   expression: string,
   values: readonly BoundValue[],
-  standing: Standing,
+  facts: ServerFacts,
 ): Value | undefined {
   if (/^-?\d+$/.test(expression)) return Number(expression);
   if (/^'[^']*'$/.test(expression)) return expression.slice(1, -1);
@@ -97,27 +101,27 @@ function valueOf(
     return value instanceof Uint8Array ? undefined : value;
   }
   const setting = /^current_setting\('(\w+)'(?:, ?true)?\)$/.exec(expression)?.[1];
-  if (setting !== undefined) return settingOf(setting, standing);
+  if (setting !== undefined) return settingOf(setting, facts);
   const known: Readonly<Record<string, Value>> = {
     null: null,
     true: true,
     false: false,
-    'pg_is_in_recovery()': standing.role === 'standby',
-    'pg_backend_pid()': standing.processId,
-    'pg_current_wal_insert_lsn()': standing.lsn,
-    'pg_current_wal_lsn()': standing.lsn,
-    'pg_current_wal_flush_lsn()': standing.lsn,
-    'pg_last_wal_replay_lsn()': standing.role === 'standby' ? standing.replayLsn : null,
-    'pg_last_wal_receive_lsn()': standing.role === 'standby' ? standing.replayLsn : null,
+    'pg_is_in_recovery()': facts.role === 'standby',
+    'pg_backend_pid()': facts.processId,
+    'pg_current_wal_insert_lsn()': facts.lsn,
+    'pg_current_wal_lsn()': facts.lsn,
+    'pg_current_wal_flush_lsn()': facts.lsn,
+    'pg_last_wal_replay_lsn()': facts.role === 'standby' ? facts.replayLsn : null,
+    'pg_last_wal_receive_lsn()': facts.role === 'standby' ? facts.replayLsn : null,
   };
   if (Object.hasOwn(known, expression)) return known[expression];
-  if (expression.startsWith('pg_walfile_name(')) return walFileName(standing);
+  if (expression.startsWith('pg_walfile_name(')) return walFileName(facts);
   const head = /^(?:left|substr)\((pg_walfile_name\(.*\)), ?(?:1, ?)?(\d+)\)$/.exec(expression);
-  return head === null ? undefined : walFileName(standing).slice(0, Number(head[2]));
+  return head === null ? undefined : walFileName(facts).slice(0, Number(head[2]));
 }
 
 /** Format: timeline, high half of the position, segment within it, each as eight hexadecimal digits. */
-function walFileName({ timeline, lsn }: Standing): string {
+function walFileName({ timeline, lsn }: ServerFacts): string {
   const [high = '0', low = '0'] = lsn.split('/');
   const segment = Math.floor(Number.parseInt(low, 16) / WAL_SEGMENT_BYTES);
   return [timeline, Number.parseInt(high, 16), segment]
@@ -125,7 +129,7 @@ function walFileName({ timeline, lsn }: Standing): string {
     .join('');
 }
 
-function settingOf(name: string, { role }: Standing): string {
+function settingOf(name: string, { role }: ServerFacts): string {
   const isStandby = role === 'standby' ? 'on' : 'off';
   const settings: Readonly<Record<string, string>> = {
     in_hot_standby: isStandby,

@@ -1,9 +1,11 @@
-import { type AddressInfo, type Server, createServer } from 'node:net';
+import { once } from 'node:events';
+import { type Server, createServer } from 'node:net';
 import {
   type Clock,
   InvalidOptionError,
-  type Subscribe,
   type OptionRule,
+  type ResolvedOptions,
+  type Subscribe,
   createEmitter,
   objectWith,
   integer,
@@ -12,22 +14,22 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import { type FakeBehavior, parseBehavior } from './behavior.ts';
+import { type FakeBehavior, behaviorRule, parseBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
 import type { Ending } from './response-writer.ts';
 import { type ScriptedReply, type Match, Script, type ScriptLine } from './script.ts';
-import { type Identity, Session, type SessionHost, type SessionPhase } from './session.ts';
+import { type Identity, Session, type SessionDeps, type SessionPhase } from './session.ts';
 
 export interface FakePostgresOptions {
-  /** How statements are answered; the first line that matches does. Default: none. */
+  /** The replies to statements; the first line that matches is used. Default: none. */
   script?: readonly ScriptLine[];
-  /** How it behaves at first. */
+  /** The initial behavior. */
   behavior?: Partial<FakeBehavior>;
-  /** Asked for in clear text. Default: nobody is asked. */
+  /** Requested in clear text. Default: none is requested. */
   password?: string;
-  /** The longest message it reads, in bytes. Default 1 MiB. */
+  /** The longest message that it accepts, in bytes. Default 1 MiB. */
   maxMessageBytes?: number;
-  /** Statements kept in the log of one session, the newest. Default 10 000. */
+  /** The number of latest statements kept in the log of one session. Default 10 000. */
   maxLoggedStatements?: number;
   clock?: Clock;
 }
@@ -37,65 +39,64 @@ export interface LoggedStatement {
   readonly values: readonly BoundValue[];
 }
 
-/** What is known of one session, from the first connection that introduced itself. */
+/** One session, from its start-up packet on. */
 export interface LoggedSession {
   readonly number: number;
   readonly processId: number;
   /** Of the start-up packet, such as `user`, `database`, `application_name`. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly phase: SessionPhase;
-  /** Whether the client ended it in the words of the protocol. */
+  /** Whether the client ended it with Terminate. */
   readonly terminated: boolean;
   readonly statements: readonly LoggedStatement[];
 }
 
 export interface FakePostgresEvents {
-  /** A client has introduced itself. */
+  /** A client has sent its start-up packet. */
   session: { session: number };
-  /** A statement came in. */
+  /** A statement was received. */
   statement: { session: number; sql: string; values: readonly BoundValue[] };
-  /** A CancelRequest came in; `session` is whom its key belongs to. */
+  /** A CancelRequest was received; `session` is the one that its key belongs to. */
   cancel: { session: number | undefined };
-  /** A session's connection is gone. */
+  /** A session's connection has closed. */
   ended: { session: number };
 }
 
 /**
- * A Postgres of one process and no data, at the level of the wire: what it says is scripted, how it fails
- * can be changed at any moment, and what arrived is kept, session by session.
- * Knows start-up, trust and clear-text passwords, the simple and the extended protocol without statement
- * descriptions, transaction states, cancelling. Knows no encryption, COPY, binary results or data.
+ * A Postgres server in this process, without data, at the level of the wire protocol: its replies are scripted, its
+ * faults can be changed at any time, and received statements are logged for each session. It supports start-up, trust
+ * and clear-text passwords, the simple and the extended protocol without statement descriptions, transaction
+ * states and cancelling; no encryption, COPY, binary results or data.
  */
 export interface FakePostgres {
   readonly host: string;
   readonly port: number;
   readonly url: string;
   readonly behavior: FakeBehavior;
-  /** Changes what is named, from now on. @throws InvalidOptionError */
+  /** Changes the given fields from now on. @throws InvalidOptionError */
   setBehavior(changes: Partial<FakeBehavior>): void;
-  /** A line of the script before all others; returns what takes it out again. */
-  reply(match: Match, answer: ScriptedReply): () => void;
-  /** Every session so far, in the order in which they introduced themselves. */
+  /** Adds a line at the beginning of the script; the returned function removes it. */
+  reply(match: Match, reply: ScriptedReply): () => void;
+  /** Every session so far, in the order of their start-up packets. */
   sessions(): readonly LoggedSession[];
-  /** The statements of all sessions so far, without what opened them. */
+  /** The statements of all sessions so far. */
   statements(): readonly string[];
-  /** Connections accepted so far, those of CancelRequests too. */
+  /** Connections accepted so far, including those of CancelRequests. */
   readonly connectionsTotal: number;
   readonly connectionsOpen: number;
-  /** Says FATAL to the session, or to all, and ends it. Default 57P01. */
+  /** Sends a FATAL error to the session, or to all, and closes it. Default 57P01. */
   terminate(options?: { sqlState?: string; session?: number }): void;
-  /** Ends the session's connection, or all, without a word. Default `reset`. */
+  /** Closes the connection of the session, or all, without an error. Default `reset`. */
   drop(options?: { ending?: Ending; session?: number }): void;
-  /** As a kill does: connections end, and the port refuses. */
+  /** Like a kill: connections close, and the port refuses new ones. */
   stop(options?: { ending?: Ending }): Promise<void>;
-  /** Listens again on the same port; the script and the behavior stand. */
+  /** Listens again on the same port, with the same script and behavior. */
   start(): Promise<void>;
   readonly on: Subscribe<FakePostgresEvents>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const HOST = '127.0.0.1';
 const FIRST_PROCESS_ID = 1_000;
 
 const scriptRule: OptionRule<readonly ScriptLine[]> = {
@@ -107,176 +108,187 @@ const scriptRule: OptionRule<readonly ScriptLine[]> = {
   defaultValue: () => [],
 };
 
-const shape = {
+const schema = {
   script: scriptRule,
-  behavior: {
-    permitted: 'an object',
-    parse: (value: unknown, _field: string, owner: string) => parseBehavior(owner, value),
-    defaultValue: (_field: string, owner: string) => parseBehavior(owner, {}),
-  } satisfies OptionRule<FakeBehavior>,
+  behavior: behaviorRule,
   password: optional(string({ maxLength: 1_000 })),
   maxMessageBytes: integer({ min: 64, max: 1_073_741_824, default: 1_048_576 }),
   maxLoggedStatements: integer({ min: 1, max: 10_000_000, default: 10_000 }),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-interface Entry {
+interface SessionRecord {
   readonly session: Session;
   readonly identity: Identity;
   readonly parameters: Readonly<Record<string, string>>;
   readonly statements: LoggedStatement[];
 }
 
-/** Listens on a free port of the loopback. @throws InvalidOptionError */
+/** Listens on a free port of the loopback interface. @throws InvalidOptionError */
 export async function createFakePostgres(options?: FakePostgresOptions): Promise<FakePostgres> {
-  const settled = parseOptions('createFakePostgres', shape, options);
-  const announcer = createEmitter<FakePostgresEvents>('holdfast:fake-postgres');
-  const script = new Script(settled.script);
-  const connections = new Set<Session>();
-  const entries: Entry[] = [];
-  let behavior = parseBehavior('createFakePostgres', {});
-  let connectionsTotal = 0;
-  let melting = Promise.resolve();
-  let thaw = (): void => {};
-  let whenEmpty = (): void => {};
+  const server = new FakePostgresServer(parseOptions('createFakePostgres', schema, options));
+  await server.start();
+  return server;
+}
 
-  const entryOf = (session: Session): Entry | undefined =>
-    entries[(session.identity?.number ?? 0) - 1];
+class FakePostgresServer implements FakePostgres, SessionDeps {
+  readonly host = '127.0.0.1';
+  port = 0;
+  readonly clock: Clock;
+  readonly script: Script;
+  readonly password: string | undefined;
+  readonly maxMessageBytes: number;
+  readonly on: Subscribe<FakePostgresEvents>;
+  behavior: FakeBehavior;
+  connectionsTotal = 0;
+  readonly #maxLoggedStatements: number;
+  readonly #events = createEmitter<FakePostgresEvents>('holdfast:fake-postgres');
+  readonly #connections = new Set<Session>();
+  readonly #records: SessionRecord[] = [];
+  #listener: Server | undefined;
+  #resumed = Promise.resolve();
+  #resume = (): void => undefined;
+  #whenEmpty = (): void => undefined;
 
-  const host: SessionHost = {
-    clock: settled.clock,
-    script,
-    password: settled.password,
-    maxMessageBytes: settled.maxMessageBytes,
-    behavior: () => behavior,
-    thawed: () => melting,
-    enter(session, parameters) {
-      const number = entries.length + 1;
-      // The secret has nothing to hide: it only has to differ from that of any other session.
-      const identity = { number, processId: FIRST_PROCESS_ID + number, secret: number * 7_919 };
-      entries.push({ session, identity, parameters, statements: [] });
-      announcer.emit('session', { session: number });
-      return identity;
-    },
-    hasRoom() {
-      const inside = [...connections].filter(({ phase }) => isInside(phase));
-      return inside.length < behavior.maxConnections;
-    },
-    cancel(processId, secret) {
-      const meant = entries.find(
-        ({ identity }) => identity.processId === processId && identity.secret === secret,
-      );
-      announcer.emit('cancel', { session: meant?.identity.number });
-      if (behavior.cancels) meant?.session.cancel();
-    },
-    received(session, sql, values) {
-      const entry = entryOf(session);
-      if (entry === undefined) return;
-      entry.statements.push({ sql, values });
-      if (entry.statements.length > settled.maxLoggedStatements) entry.statements.shift();
-      announcer.emit('statement', { session: entry.identity.number, sql, values });
-    },
-    ended(session) {
-      connections.delete(session);
-      const entry = entryOf(session);
-      if (entry !== undefined) announcer.emit('ended', { session: entry.identity.number });
-      if (connections.size === 0) whenEmpty();
-    },
-  };
+  constructor(options: ResolvedOptions<typeof schema>) {
+    this.clock = options.clock;
+    this.script = new Script(options.script);
+    this.password = options.password;
+    this.maxMessageBytes = options.maxMessageBytes;
+    this.#maxLoggedStatements = options.maxLoggedStatements;
+    this.on = this.#events.on;
+    this.behavior = parseBehavior('createFakePostgres', {});
+    this.setBehavior(options.behavior);
+  }
 
-  const listenOn = (port: number): Promise<Server> =>
-    new Promise((resolve, reject) => {
-      const server = createServer((socket) => {
-        connectionsTotal += 1;
-        connections.add(new Session(socket, host));
-      });
-      server.once('error', reject);
-      server.listen(port, HOST, () => resolve(server));
+  get url(): string {
+    const password = this.password === undefined ? '' : `:${encodeURIComponent(this.password)}`;
+    return `postgres://fake${password}@${this.host}:${this.port}/fake`;
+  }
+
+  setBehavior(changes: Partial<FakeBehavior>): void {
+    const wasFrozen = this.behavior.frozen;
+    this.behavior = parseBehavior('setBehavior', { ...this.behavior, ...changes });
+    if (this.behavior.frozen === wasFrozen) return;
+    if (wasFrozen) this.#resume();
+    else this.#resumed = new Promise((resolve) => (this.#resume = resolve));
+  }
+
+  reply(match: Match, reply: ScriptedReply): () => void {
+    return this.script.add(match, reply);
+  }
+
+  sessions(): readonly LoggedSession[] {
+    return this.#records.map(({ session, identity, parameters, statements }) => ({
+      number: identity.number,
+      processId: identity.processId,
+      parameters,
+      phase: session.phase,
+      terminated: session.terminated,
+      statements: [...statements],
+    }));
+  }
+
+  statements(): readonly string[] {
+    return this.#records.flatMap(({ statements }) => statements.map(({ sql }) => sql));
+  }
+
+  get connectionsOpen(): number {
+    return this.#connections.size;
+  }
+
+  terminate({ sqlState = '57P01', session }: { sqlState?: string; session?: number } = {}): void {
+    for (const each of this.#select(session)) each.abort(sqlState, 'ended by an administrator');
+  }
+
+  drop({ ending = 'reset', session }: { ending?: Ending; session?: number } = {}): void {
+    for (const each of this.#select(session)) each.drop(ending);
+  }
+
+  stop({ ending = 'reset' }: { ending?: Ending } = {}): Promise<void> {
+    return this.#endAll((session) => session.drop(ending));
+  }
+
+  async start(): Promise<void> {
+    if (this.#listener !== undefined) return;
+    const listener = createServer((socket) => {
+      this.connectionsTotal += 1;
+      this.#connections.add(new Session(socket, this));
     });
+    listener.listen(this.port, this.host);
+    await once(listener, 'listening');
+    this.#listener = listener;
+    const address = listener.address();
+    if (typeof address === 'object' && address !== null) this.port = address.port;
+  }
 
-  let server: Server | undefined = await listenOn(0);
-  const port = portOf(server);
+  async close(): Promise<void> {
+    await this.#endAll((session) => session.destroy());
+    this.#resume();
+  }
 
-  const meant = (number: number | undefined): Session[] =>
-    number === undefined
-      ? [...connections]
-      : [...connections].filter(({ identity }) => identity?.number === number);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 
-  const endAll = async (end: (session: Session) => void): Promise<void> => {
-    const listening = server;
-    server = undefined;
-    listening?.close();
-    if (connections.size === 0) return;
-    const empty = new Promise<void>((resolve) => (whenEmpty = resolve));
-    for (const session of connections) end(session);
+  untilResumed(): Promise<void> {
+    return this.#resumed;
+  }
+
+  register(session: Session, parameters: Readonly<Record<string, string>>): Identity {
+    const number = this.#records.length + 1;
+    // The secret only has to differ from that of any other session.
+    const identity = { number, processId: FIRST_PROCESS_ID + number, secret: number * 7_919 };
+    this.#records.push({ session, identity, parameters, statements: [] });
+    this.#events.emit('session', { session: number });
+    return identity;
+  }
+
+  hasRoom(): boolean {
+    const counted = [...this.#connections].filter(
+      ({ phase }) => phase === 'authenticating' || phase === 'serving',
+    );
+    return counted.length < this.behavior.maxConnections;
+  }
+
+  cancel(processId: number, secret: number): void {
+    const record = this.#records.find(
+      ({ identity }) => identity.processId === processId && identity.secret === secret,
+    );
+    this.#events.emit('cancel', { session: record?.identity.number });
+    if (this.behavior.cancels) record?.session.cancel();
+  }
+
+  received(session: Session, sql: string, values: readonly BoundValue[]): void {
+    const record = this.#recordOf(session);
+    if (record === undefined) return;
+    record.statements.push({ sql, values });
+    if (record.statements.length > this.#maxLoggedStatements) record.statements.shift();
+    this.#events.emit('statement', { session: record.identity.number, sql, values });
+  }
+
+  ended(session: Session): void {
+    this.#connections.delete(session);
+    const record = this.#recordOf(session);
+    if (record !== undefined) this.#events.emit('ended', { session: record.identity.number });
+    if (this.#connections.size === 0) this.#whenEmpty();
+  }
+
+  #recordOf(session: Session): SessionRecord | undefined {
+    return this.#records[(session.identity?.number ?? 0) - 1];
+  }
+
+  #select(number: number | undefined): Session[] {
+    const all = [...this.#connections];
+    return number === undefined ? all : all.filter(({ identity }) => identity?.number === number);
+  }
+
+  async #endAll(end: (session: Session) => void): Promise<void> {
+    this.#listener?.close();
+    this.#listener = undefined;
+    if (this.#connections.size === 0) return;
+    const empty = new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    for (const session of this.#connections) end(session);
     await empty;
-  };
-
-  const setBehavior = (changes: Partial<FakeBehavior>): void => {
-    const wasFrozen = behavior.frozen;
-    behavior = parseBehavior('setBehavior', { ...behavior, ...changes });
-    if (behavior.frozen === wasFrozen) return;
-    if (behavior.frozen) melting = new Promise((resolve) => (thaw = resolve));
-    else thaw();
-  };
-
-  const close = async (): Promise<void> => {
-    await endAll((session) => session.destroy());
-    thaw();
-  };
-
-  setBehavior(settled.behavior);
-  return {
-    host: HOST,
-    port,
-    url: `postgres://fake${settled.password === undefined ? '' : `:${encodeURIComponent(settled.password)}`}@${HOST}:${port}/fake`,
-    get behavior() {
-      return behavior;
-    },
-    setBehavior,
-    reply: (match, answer) => script.add(match, answer),
-    sessions: () => entries.map(logged),
-    statements: () => entries.flatMap(({ statements }) => statements.map(({ sql }) => sql)),
-    get connectionsTotal() {
-      return connectionsTotal;
-    },
-    get connectionsOpen() {
-      return connections.size;
-    },
-    terminate({ sqlState = '57P01', session } = {}) {
-      for (const each of meant(session)) each.terminate(sqlState, 'ended by an administrator');
-    },
-    drop({ ending = 'reset', session } = {}) {
-      for (const each of meant(session)) each.drop(ending);
-    },
-    stop: ({ ending = 'reset' } = {}) => endAll((session) => session.drop(ending)),
-    async start() {
-      server ??= await listenOn(port);
-    },
-    on: announcer.on,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
-}
-
-/** Whether it takes up one of the places that a server has. */
-function isInside(phase: SessionPhase): boolean {
-  return phase === 'authenticating' || phase === 'serving';
-}
-
-function logged({ session, identity, parameters, statements }: Entry): LoggedSession {
-  return {
-    number: identity.number,
-    processId: identity.processId,
-    parameters,
-    phase: session.phase,
-    terminated: session.terminated,
-    statements: [...statements],
-  };
-}
-
-function portOf(server: Server): number {
-  const address: AddressInfo | string | null = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('it has no port');
-  return address.port;
+  }
 }

@@ -1,22 +1,21 @@
-import { type Clock, sleep } from '@holdfast/foundation';
+import { type Clock, abortable, sleep } from '@holdfast/foundation';
 import type { BoundValue, TransactionStatus } from '@holdfast/protocols/postgres';
 import type { FakeBehavior } from './behavior.ts';
-import { ownAnswer } from './builtin-statements.ts';
+import { builtinReply } from './builtin-statements.ts';
 import type { Reply, Script } from './script.ts';
 import { commits } from './transaction-status.ts';
 
-/** What a statement is answered with in the end. */
-export type Answered = Exclude<Reply, 'never'>;
+/** A reply that is sent. */
+export type FinalReply = Exclude<Reply, 'never'>;
 
-/** What answers stand on. */
-export interface AnsweringHost {
+export interface ResponderDeps {
   readonly clock: Clock;
   readonly script: Script;
-  behavior(): FakeBehavior;
+  readonly behavior: FakeBehavior;
 }
 
-/** A statement, and the session that asks. */
-export interface Asked {
+/** A statement and the state of its session. */
+export interface Query {
   readonly sql: string;
   readonly values: readonly BoundValue[];
   readonly session: number;
@@ -24,46 +23,43 @@ export interface Asked {
   readonly status: TransactionStatus;
 }
 
-/** Finds the answers of one session, one at a time, in the time they take; each can be cancelled. */
-export class Answering {
-  readonly #host: AnsweringHost;
+/** Finds the replies for one session, one at a time, after their delay; each statement can be cancelled. */
+export class Responder {
+  readonly #deps: ResponderDeps;
   #running: AbortController | undefined;
 
-  constructor(host: AnsweringHost) {
-    this.#host = host;
+  constructor(deps: ResponderDeps) {
+    this.#deps = deps;
   }
 
-  /** Ends the statement under way; without one it does nothing. */
+  /** Cancels the statement under way, if any. */
   cancel(): void {
     this.#running?.abort();
   }
 
-  async answer(asked: Asked): Promise<Answered> {
+  async replyTo(query: Query): Promise<FinalReply> {
     const running = new AbortController();
+    const { signal } = running;
     this.#running = running;
     try {
-      const { signal } = running;
-      const cancelled = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      });
-      const reply = await Promise.race([this.#find(asked, signal), cancelled]);
-      if (reply === 'never') return await cancelled;
-      const delayMs = this.#host.behavior().replyDelayMs + (reply.delayMs ?? 0);
-      if (delayMs > 0) await sleep(this.#host.clock, delayMs, signal);
+      const reply = await abortable(this.#find(query, signal), signal);
+      if (reply === 'never') return await abortable(new Promise<never>(() => undefined), signal);
+      const delayMs = this.#deps.behavior.replyDelayMs + (reply.delayMs ?? 0);
+      if (delayMs > 0) await sleep(this.#deps.clock, delayMs, signal);
       return reply;
     } catch (error) {
-      if (running.signal.aborted) return { error: '57014', message: 'canceled by request' };
+      if (signal.aborted) return { error: '57014', message: 'canceled by request' };
       return { error: 'XX000', message: `the script threw: ${String(error)}` };
     } finally {
       this.#running = undefined;
     }
   }
 
-  async #find(asked: Asked, signal: AbortSignal): Promise<Reply> {
-    const { sql, values, session, processId, status } = asked;
-    const scripted = await this.#host.script.answer({ sql, values, session, signal });
+  async #find(query: Query, signal: AbortSignal): Promise<Reply> {
+    const { sql, values, session, processId, status } = query;
+    const scripted = await this.#deps.script.replyTo({ sql, values, session, signal });
     if (scripted !== undefined) return scripted;
     if (status === 'E' && commits(sql)) return { command: 'ROLLBACK' };
-    return ownAnswer(sql, values, { ...this.#host.behavior(), processId });
+    return builtinReply(sql, values, { ...this.#deps.behavior, processId });
   }
 }

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 
 export type Ending = 'fin' | 'reset';
 
-/** Collects what answers one message of the client, and sends it, or as much of it as is to arrive. */
-export class Outlet {
+/** Collects the response to one client message and sends it, or the part of it that is to arrive. */
+export class ResponseWriter {
   readonly #socket: Socket;
   #pending: Buffer[] = [];
   #sentBytes = 0;
@@ -17,7 +17,7 @@ export class Outlet {
     this.#pending.push(...messages);
   }
 
-  /** Of the answer under way no more than that many bytes arrive. */
+  /** Sends no more than that many bytes of the current response. */
   cutAfter(afterBytes: number, ending: Ending): void {
     this.#cut = { afterBytes, ending };
   }
@@ -33,12 +33,12 @@ export class Outlet {
     }
     const { ending = 'fin' } = this.#cut ?? {};
     const arriving = bytes.subarray(0, leftBytes);
-    // A reset takes back what has not left yet, so it waits for that.
+    // A reset discards unsent data, so it waits until the data is sent.
     if (ending === 'reset') this.#socket.write(arriving, () => this.#socket.resetAndDestroy());
     else this.#socket.end(arriving);
   }
 
-  /** Sends the rest of the answer; the next one begins. */
+  /** Sends the rest of the response and begins the next one. */
   complete(): void {
     this.flush();
     this.#sentBytes = 0;

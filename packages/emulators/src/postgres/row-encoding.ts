@@ -8,12 +8,12 @@ import type { FakeRow } from './script.ts';
 
 const typeIds = { boolean: 16, bigint: 20, number: 701, integer: 23, string: 25 } as const;
 
-/** The columns of rows, as the first row names them. */
-export function columnsOf(rows: readonly FakeRow[]): Column[] {
+/** The columns, by the names of the first row. */
+function columnsOf(rows: readonly FakeRow[]): Column[] {
   return Object.keys(rows[0] ?? {}).map((name) => ({ name, typeId: typeIdOf(name, rows) }));
 }
 
-/** The rows and the command that has found them. */
+/** The rows and their command tag. */
 export function encodeRows(rows: readonly FakeRow[], command: string | undefined): Buffer[] {
   const columns = columnsOf(rows);
   const data = rows.map((row) => dataRow(columns.map(({ name }) => encoded(row[name]))));

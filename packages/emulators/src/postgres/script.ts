@@ -3,32 +3,32 @@ import type { BoundValue } from '@holdfast/protocols/postgres';
 /** One row, column by column. The type of a column is that of its first value that is not null. */
 export type FakeRow = Readonly<Record<string, string | number | bigint | boolean | null>>;
 
-/** When a reply arrives, and how much of it. */
+/** When and how completely a reply is delivered. */
 export interface Delivery {
   /** Milliseconds of the server's clock before the first byte. Default 0. */
   delayMs?: number;
   /**
-   * The connection dies after that many bytes of what answers the client's message, ReadyForQuery
-   * included. Default: it does not.
+   * Closes the connection after that many bytes of the reply to the client's message, including ReadyForQuery.
+   * Default: it stays open.
    */
   cutAfterBytes?: number;
-  /** How it dies. Default `fin`. */
+  /** How it closes. Default `fin`. */
   ending?: 'fin' | 'reset';
 }
 
-/** What a statement is answered with. `never`: nothing, until it is cancelled. */
+/** The reply to a statement. `never`: none until it is cancelled. */
 export type Reply =
   | (Delivery & { rows: readonly FakeRow[]; command?: string })
-  /** A command tag, such as `INSERT 0 1`; those of transactions move the session's status. */
+  /** A command tag, such as `INSERT 0 1`; those of transactions change the session's status. */
   | (Delivery & { command: string })
-  /** A SQLSTATE; `FATAL` ends the connection behind it. */
+  /** A SQLSTATE; `FATAL` closes the connection after it. */
   | (Delivery & { error: string; message?: string; severity?: 'ERROR' | 'FATAL' })
   | 'never';
 
-/** One statement as it came in. */
+/** One statement as it was received. */
 export interface ReceivedStatement {
   readonly sql: string;
-  /** What was bound to it; none in the simple protocol. */
+  /** The bound parameters; none in the simple protocol. */
   readonly values: readonly BoundValue[];
   /** The number of the session, from 1 in the order of connecting. */
   readonly session: number;
@@ -36,27 +36,27 @@ export interface ReceivedStatement {
   readonly signal: AbortSignal;
 }
 
-/** A reply, or what finds it; `undefined` leaves the question to the next line of the script. */
+/** A reply, or a function that returns one; `undefined` passes the statement to the next matching line. */
 export type ScriptedReply =
   | Reply
-  | ((question: ReceivedStatement) => Reply | undefined | PromiseLike<Reply | undefined>);
+  | ((statement: ReceivedStatement) => Reply | undefined | PromiseLike<Reply | undefined>);
 
-/** A pattern, or a statement without regard to case, blanks and the closing semicolon. */
+/** A pattern, or a statement compared without case, whitespace and the closing semicolon. */
 export type Match = RegExp | string;
 
-export type ScriptLine = readonly [match: Match, answer: ScriptedReply];
+export type ScriptLine = readonly [match: Match, reply: ScriptedReply];
 
-/** The lines that answer statements, the newest first. */
+/** The script's lines, the newest first. */
 export class Script {
   readonly #lines: ScriptLine[];
 
   constructor(lines: readonly ScriptLine[]) {
-    this.#lines = lines.map(([match, answer]) => [folded(match), answer]);
+    this.#lines = lines.map(([match, reply]) => [normalize(match), reply]);
   }
 
-  /** Returns what takes the line out again. */
-  add(match: Match, answer: ScriptedReply): () => void {
-    const line: ScriptLine = [folded(match), answer];
+  /** @returns a function that removes the line. */
+  add(match: Match, reply: ScriptedReply): () => void {
+    const line: ScriptLine = [normalize(match), reply];
     this.#lines.unshift(line);
     return () => {
       const at = this.#lines.indexOf(line);
@@ -64,23 +64,24 @@ export class Script {
     };
   }
 
-  async answer(question: ReceivedStatement): Promise<Reply | undefined> {
-    const sql = foldedSql(question.sql);
-    for (const [match, answer] of this.#lines.slice()) {
-      const isMeant = typeof match === 'string' ? match === sql : question.sql.search(match) !== -1;
-      if (!isMeant) continue;
-      const reply = typeof answer === 'function' ? await answer(question) : answer;
+  async replyTo(statement: ReceivedStatement): Promise<Reply | undefined> {
+    const sql = normalizeSql(statement.sql);
+    for (const [match, scripted] of this.#lines.slice()) {
+      const isMatch =
+        typeof match === 'string' ? match === sql : statement.sql.search(match) !== -1;
+      if (!isMatch) continue;
+      const reply = typeof scripted === 'function' ? await scripted(statement) : scripted;
       if (reply !== undefined) return reply;
     }
     return undefined;
   }
 }
 
-function folded(match: Match): Match {
-  return typeof match === 'string' ? foldedSql(match) : match;
+function normalize(match: Match): Match {
+  return typeof match === 'string' ? normalizeSql(match) : match;
 }
 
-/** A statement without what makes no difference to its meaning, unless it quotes. */
-export function foldedSql(sql: string): string {
+/** A statement without insignificant differences; quoted text is not preserved. */
+export function normalizeSql(sql: string): string {
   return sql.replaceAll(/\s+/g, ' ').replace(/;\s*$/, '').trim().toLowerCase();
 }

@@ -1,18 +1,18 @@
 import type { Socket } from 'node:net';
-import { type Answered, Answering, type AnsweringHost } from './responder.ts';
+import { type FinalReply, Responder, type ResponderDeps } from './responder.ts';
+import { ProtocolError } from '@holdfast/protocols';
 import {
   authenticationOk,
   backendKeyData,
   bindComplete,
   type BoundValue,
-  cleartextPasswordWanted,
+  cleartextPasswordRequest,
   closeComplete,
   emptyQuery,
   type ErrorFields,
   errorResponse,
   FrontendDecoder,
   type FrontendMessage,
-  MalformedMessage,
   noData,
   noEncryption,
   parameterStatus,
@@ -20,20 +20,20 @@ import {
   readyForQuery,
   type TransactionStatus,
 } from '@holdfast/protocols/postgres';
-import { type Ending, Outlet } from './response-writer.ts';
+import { type Ending, ResponseWriter } from './response-writer.ts';
 import { describeRows, encodeRows } from './row-encoding.ts';
 import { statementsIn } from './statements.ts';
 import { endsFailure, statusAfter } from './transaction-status.ts';
 
-/** What a server is to its sessions. */
-export interface SessionHost extends AnsweringHost {
+/** The server, as its sessions use it. */
+export interface SessionDeps extends ResponderDeps {
   readonly password: string | undefined;
   readonly maxMessageBytes: number;
-  /** Resolves when the server does not stand still. */
-  thawed(): Promise<void>;
-  /** Enters a session that has introduced itself; its identity. */
-  enter(session: Session, parameters: Readonly<Record<string, string>>): Identity;
-  /** Whether there is room for one more that is served. */
+  /** Resolves while the server is not frozen. */
+  untilResumed(): Promise<void>;
+  /** Registers a session after its start-up packet and returns its identity. */
+  register(session: Session, parameters: Readonly<Record<string, string>>): Identity;
+  /** Whether another session may be served. */
   hasRoom(): boolean;
   cancel(processId: number, secret: number): void;
   received(session: Session, sql: string, values: readonly BoundValue[]): void;
@@ -49,7 +49,7 @@ export interface Identity {
 interface Portal {
   readonly sql: string;
   readonly values: readonly BoundValue[];
-  answered: Answered | undefined;
+  reply: FinalReply | undefined;
 }
 
 /**
@@ -66,44 +66,44 @@ export class Session {
   phase: SessionPhase = 'opening';
   identity: Identity | undefined;
   status: TransactionStatus = 'I';
-  /** Whether the client has taken its leave in the words of the protocol. */
+  /** Whether the client has sent Terminate. */
   terminated = false;
   readonly #socket: Socket;
-  readonly #host: SessionHost;
-  readonly #outlet: Outlet;
+  readonly #deps: SessionDeps;
+  readonly #writer: ResponseWriter;
   readonly #decoder: FrontendDecoder;
-  readonly #answering: Answering;
+  readonly #responder: Responder;
   readonly #statements = new Map<string, string>();
   readonly #portals = new Map<string, Portal>();
   readonly #inbox: FrontendMessage[] = [];
   #isReading = false;
   #skipsToSync = false;
 
-  constructor(socket: Socket, host: SessionHost) {
+  constructor(socket: Socket, deps: SessionDeps) {
     this.#socket = socket;
-    this.#host = host;
-    this.#outlet = new Outlet(socket);
-    this.#decoder = new FrontendDecoder(host.maxMessageBytes);
-    this.#answering = new Answering(host);
+    this.#deps = deps;
+    this.#writer = new ResponseWriter(socket);
+    this.#decoder = new FrontendDecoder(deps.maxMessageBytes);
+    this.#responder = new Responder(deps);
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.phase = 'ended';
-      this.#answering.cancel();
-      host.ended(this);
+      this.#responder.cancel();
+      deps.ended(this);
     });
     socket.on('data', (chunk) => this.#receive(chunk));
   }
 
-  /** Cancels the statement under way; without one it does nothing. */
+  /** Cancels the statement under way, if any. */
   cancel(): void {
-    this.#answering.cancel();
+    this.#responder.cancel();
   }
 
-  /** Says why, as a server that is told to stop does, and ends. */
-  terminate(sqlState: string, says: string): void {
+  /** Sends a FATAL error and closes the connection. */
+  abort(sqlState: string, message: string): void {
     if (this.phase === 'ended') return;
-    this.#socket.end(errorResponse({ severity: 'FATAL', sqlState, message: says }));
+    this.#socket.end(errorResponse({ severity: 'FATAL', sqlState, message }));
     this.phase = 'ended';
   }
 
@@ -121,8 +121,8 @@ export class Session {
     try {
       this.#inbox.push(...this.#decoder.push(chunk));
     } catch (error) {
-      if (!(error instanceof MalformedMessage)) throw error;
-      this.terminate('08P01', error.message);
+      if (!(error instanceof ProtocolError)) throw error;
+      this.abort('08P01', error.message);
       return;
     }
     if (!this.#isReading) void this.#read();
@@ -131,51 +131,51 @@ export class Session {
   async #read(): Promise<void> {
     this.#isReading = true;
     while (true) {
-      await this.#host.thawed();
+      await this.#deps.untilResumed();
       const message = this.#inbox.shift();
       if (message === undefined || this.phase === 'ended') break;
       if (this.phase === 'serving') await this.#serve(message);
-      else if (this.phase !== 'mute') this.#open(message);
+      else if (this.phase !== 'mute') this.#startUp(message);
     }
     this.#isReading = false;
   }
 
-  #open(message: FrontendMessage): void {
+  #startUp(message: FrontendMessage): void {
     if (message.kind === 'encryption-request') {
       this.#socket.write(noEncryption);
     } else if (message.kind === 'cancel-request') {
-      this.#host.cancel(message.processId, message.secret);
+      this.#deps.cancel(message.processId, message.secret);
       this.drop('fin');
     } else if (message.kind === 'startup') {
-      this.identity = this.#host.enter(this, message.parameters);
-      this.#receiveClient();
+      this.identity = this.#deps.register(this, message.parameters);
+      this.#acceptStartup();
     } else if (message.kind !== 'password') {
-      this.terminate('08P01', `a ${message.kind} does not open a session`);
-    } else if (message.password === this.#host.password) {
-      this.#welcome();
+      this.abort('08P01', `a ${message.kind} does not open a session`);
+    } else if (message.password === this.#deps.password) {
+      this.#startServing();
     } else {
-      this.terminate('28P01', 'password authentication failed');
+      this.abort('28P01', 'password authentication failed');
     }
   }
 
-  #receiveClient(): void {
-    const { reception } = this.#host.behavior();
-    if (typeof reception === 'object') this.terminate(reception.error, 'refused at the start');
+  #acceptStartup(): void {
+    const { reception } = this.#deps.behavior;
+    if (typeof reception === 'object') this.abort(reception.error, 'refused at the start');
     else if (reception === 'silent') this.phase = 'mute';
     else if (reception !== 'serve') this.drop(reception);
-    else if (!this.#host.hasRoom()) this.terminate('53300', 'sorry, too many clients already');
-    else if (this.#host.password === undefined) this.#welcome();
+    else if (!this.#deps.hasRoom()) this.abort('53300', 'sorry, too many clients already');
+    else if (this.#deps.password === undefined) this.#startServing();
     else {
       this.phase = 'authenticating';
-      this.#socket.write(cleartextPasswordWanted);
+      this.#socket.write(cleartextPasswordRequest);
     }
   }
 
-  #welcome(): void {
+  #startServing(): void {
     const { processId = 0, secret = 0 } = this.identity ?? {};
-    const isStandby = this.#host.behavior().role === 'standby' ? 'on' : 'off';
+    const isStandby = this.#deps.behavior.role === 'standby' ? 'on' : 'off';
     this.phase = 'serving';
-    this.#outlet.write(
+    this.#writer.write(
       authenticationOk,
       parameterStatus('server_version', '18.0'),
       parameterStatus('server_encoding', 'UTF8'),
@@ -187,41 +187,41 @@ export class Session {
       backendKeyData(processId, secret),
       readyForQuery('I'),
     );
-    this.#outlet.complete();
+    this.#writer.complete();
   }
 
   async #serve(message: FrontendMessage): Promise<void> {
     if (message.kind === 'sync') {
       this.#skipsToSync = false;
-      await this.#becomeReady();
+      await this.#sendReady();
       return;
     }
     if (this.#skipsToSync && message.kind !== 'terminate') return;
     switch (message.kind) {
       case 'query':
         for (const sql of statementsIn(message.sql)) {
-          const answered = await this.#answer(sql, []);
-          if ('rows' in answered) this.#outlet.write(describeRows(answered.rows));
-          if (!this.#give(sql, answered)) break;
+          const reply = await this.#replyTo(sql, []);
+          if ('rows' in reply) this.#writer.write(describeRows(reply.rows));
+          if (!this.#write(sql, reply)) break;
         }
-        await this.#becomeReady();
+        await this.#sendReady();
         break;
       case 'parse':
         this.#statements.set(message.statement, message.sql);
-        this.#outlet.write(parseComplete);
+        this.#writer.write(parseComplete);
         break;
       case 'bind': {
         const sql = this.#statements.get(message.statement);
-        if (sql === undefined) this.#refuse('26000', 'the prepared statement does not exist');
+        if (sql === undefined) this.#reject('26000', 'the prepared statement does not exist');
         else {
           const { values } = message;
-          this.#portals.set(message.portal, { sql, values, answered: undefined });
-          this.#outlet.write(bindComplete);
+          this.#portals.set(message.portal, { sql, values, reply: undefined });
+          this.#writer.write(bindComplete);
         }
         break;
       }
       case 'describe':
-        if (message.of === 'statement') this.#refuse('0A000', 'the fake describes portals only');
+        if (message.of === 'statement') this.#reject('0A000', 'the fake describes portals only');
         else await this.#describe(message.name);
         break;
       case 'execute':
@@ -229,10 +229,10 @@ export class Session {
         break;
       case 'close':
         (message.of === 'portal' ? this.#portals : this.#statements).delete(message.name);
-        this.#outlet.write(closeComplete);
+        this.#writer.write(closeComplete);
         break;
       case 'flush':
-        this.#outlet.flush();
+        this.#writer.flush();
         break;
       case 'terminate':
         this.terminated = true;
@@ -243,74 +243,80 @@ export class Session {
       case 'startup':
       case 'password':
       case 'unknown':
-        this.terminate('08P01', `${message.kind} is not understood here`);
+        this.abort('08P01', `${message.kind} is not understood here`);
     }
   }
 
   async #describe(name: string): Promise<void> {
     const portal = this.#portals.get(name);
     if (portal === undefined) {
-      this.#refuse('34000', 'the portal does not exist');
+      this.#reject('34000', 'the portal does not exist');
       return;
     }
-    const answered = (portal.answered = await this.#answer(portal.sql, portal.values));
-    if ('error' in answered) this.#skipsToSync = !this.#give(portal.sql, answered);
-    else this.#outlet.write('rows' in answered ? describeRows(answered.rows) : noData);
+    const reply = (portal.reply = await this.#replyTo(portal.sql, portal.values));
+    if ('error' in reply) this.#skipsToSync = !this.#write(portal.sql, reply);
+    else this.#writer.write('rows' in reply ? describeRows(reply.rows) : noData);
   }
 
   async #execute(name: string): Promise<void> {
     const portal = this.#portals.get(name);
     if (portal === undefined) {
-      this.#refuse('34000', 'the portal does not exist');
+      this.#reject('34000', 'the portal does not exist');
       return;
     }
-    const answered = portal.answered ?? (await this.#answer(portal.sql, portal.values));
-    portal.answered = undefined;
-    this.#skipsToSync = !this.#give(portal.sql, answered);
+    const reply = portal.reply ?? (await this.#replyTo(portal.sql, portal.values));
+    portal.reply = undefined;
+    this.#skipsToSync = !this.#write(portal.sql, reply);
   }
 
-  /** Enters the reply in the answer under way; whether the statement has succeeded. */
-  #give(sql: string, answered: Answered): boolean {
-    if (answered.cutAfterBytes !== undefined) {
-      this.#outlet.cutAfter(answered.cutAfterBytes, answered.ending ?? 'fin');
+  /** Writes the reply to the current response. @returns whether the statement has succeeded. */
+  #write(sql: string, reply: FinalReply): boolean {
+    if (reply.cutAfterBytes !== undefined) {
+      this.#writer.cutAfter(reply.cutAfterBytes, reply.ending ?? 'fin');
     }
-    if ('error' in answered) {
-      const { error: sqlState, message = 'as the script says', severity = 'ERROR' } = answered;
+    if ('error' in reply) {
+      const { error: sqlState, message = 'as the script says', severity = 'ERROR' } = reply;
       this.#fail({ severity, sqlState, message });
       return false;
     }
     this.status = statusAfter(sql, this.status);
-    if ('rows' in answered) this.#outlet.write(...encodeRows(answered.rows, answered.command));
-    else this.#outlet.write(...(sql === '' ? [emptyQuery] : encodeRows([], answered.command)));
+    if ('rows' in reply) this.#writer.write(...encodeRows(reply.rows, reply.command));
+    else this.#writer.write(...(sql === '' ? [emptyQuery] : encodeRows([], reply.command)));
     return true;
   }
 
-  #refuse(sqlState: string, message: string): void {
+  #reject(sqlState: string, message: string): void {
     this.#skipsToSync = true;
     this.#fail({ severity: 'ERROR', sqlState, message });
   }
 
   #fail(error: ErrorFields): void {
     if (this.status === 'T') this.status = 'E';
-    this.#outlet.write(errorResponse(error));
+    this.#writer.write(errorResponse(error));
     if (error.severity === 'ERROR') return;
-    this.#outlet.flush();
+    this.#writer.flush();
     this.drop('fin');
   }
 
-  async #becomeReady(): Promise<void> {
-    await this.#host.thawed();
+  async #sendReady(): Promise<void> {
+    await this.#deps.untilResumed();
     if (this.phase === 'ended') return;
-    this.#outlet.write(readyForQuery(this.status));
-    this.#outlet.complete();
+    this.#writer.write(readyForQuery(this.status));
+    this.#writer.complete();
   }
 
-  #answer(sql: string, values: readonly BoundValue[]): Promise<Answered> | Answered {
-    this.#host.received(this, sql, values);
+  #replyTo(sql: string, values: readonly BoundValue[]): Promise<FinalReply> | FinalReply {
+    this.#deps.received(this, sql, values);
     if (this.status === 'E' && !endsFailure(sql)) {
       return { error: '25P02', message: 'current transaction is aborted' };
     }
     const { number = 0, processId = 0 } = this.identity ?? {};
-    return this.#answering.answer({ sql, values, session: number, processId, status: this.status });
+    return this.#responder.replyTo({
+      sql,
+      values,
+      session: number,
+      processId,
+      status: this.status,
+    });
   }
 }

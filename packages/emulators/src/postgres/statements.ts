@@ -1,6 +1,6 @@
 /**
- * The statements of one text, without their semicolons; those in quotes, dollar quotes and comments do
- * not part them. A text without a statement is one that is empty.
+ * The statements of one text, without their semicolons; semicolons in quotes, dollar quotes and comments do not
+ * count. A text without a statement is one empty statement.
  */
 export function statementsIn(sql: string): string[] {
   const piece =
@@ -16,6 +16,6 @@ export function statementsIn(sql: string): string[] {
     statement = '';
   }
   statements.push(statement.trim());
-  const whole = statements.filter((each) => each !== '');
-  return whole.length === 0 ? [''] : whole;
+  const nonEmpty = statements.filter((each) => each !== '');
+  return nonEmpty.length === 0 ? [''] : nonEmpty;
 }

@@ -7,7 +7,7 @@ import { requireHostFault } from './plan.ts';
 const BALLAST = 2;
 
 /** A listening socket that came back, and the end of the process that had kept it. */
-export interface Returned {
+export interface HeldServer {
   readonly server: Server;
   readonly ended: Promise<unknown>;
 }
@@ -18,7 +18,7 @@ export interface Returned {
  * over at once misses nobody.
  * @throws HostFaultUnavailableError with the reason
  */
-export async function hangConnects(server: Server): Promise<() => Promise<Returned>> {
+export async function hangConnects(server: Server): Promise<() => Promise<HeldServer>> {
   await requireHostFault('connectHang');
   const address = server.address();
   if (typeof address !== 'object' || address === null) {

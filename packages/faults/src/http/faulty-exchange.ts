@@ -2,70 +2,70 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
   type ServerResponse,
-  request as ask,
+  request as sendRequest,
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type Clock, sleep } from '@holdfast/foundation';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import type { HttpFaultKind, ResolvedHttpFault } from './http-faults.ts';
 
-/** The faults that strike one request. */
-export type Struck = ReadonlyMap<HttpFaultKind, ResolvedHttpFault>;
+/** The faults to inject into one request. */
+export type InjectedHttpFaults = ReadonlyMap<HttpFaultKind, ResolvedHttpFault>;
 
-export interface ExchangeSurroundings {
+export interface ExchangeDeps {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
-  /** A body is held whole only to break it, and never more of it than this. */
+  /** A body is buffered only when a fault changes it, and up to this length. */
   readonly maxBodyBytes: number;
 }
 
-/** What concerns one connection only, and is not passed on (RFC 9110, section 7.6.1). */
+/** Header fields of one connection, which are not forwarded (RFC 9110, section 7.6.1). */
 const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te']);
 
-/** Answers one request, as the faults have it. Rejects when the client or the server went away. */
+/** Answers one request with the faults applied. Rejects when the client or the server closes. */
 export async function faultyExchange(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  struck: Struck,
-  { target, clock, maxBodyBytes }: ExchangeSurroundings,
+  faults: InjectedHttpFaults,
+  { target, clock, maxBodyBytes }: ExchangeDeps,
 ): Promise<void> {
-  const gone = new AbortController();
-  outgoing.once('close', () => gone.abort());
-  const { signal } = gone;
-  const delay = struck.get('delay');
+  const closed = new AbortController();
+  outgoing.once('close', () => closed.abort());
+  const { signal } = closed;
+  const delay = faults.get('delay');
   if (delay !== undefined) await sleep(clock, delay.delayMs, signal);
-  if (answersItself(incoming, outgoing, struck)) return;
+  if (answerWithoutServer(incoming, outgoing, faults)) return;
 
-  const asked = ask({
+  const forwarded = sendRequest({
     ...target,
     method: incoming.method,
     path: incoming.url,
-    headers: passedOn(incoming.headers),
+    headers: forwardedHeaders(incoming.headers),
     agent: false,
     signal,
   });
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    asked.once('response', resolve);
-    asked.once('error', reject);
+  const responded = new Promise<IncomingMessage>((resolve, reject) => {
+    forwarded.once('response', resolve);
+    forwarded.once('error', reject);
   });
-  // A server may answer before it has read the request; then only the answer counts.
-  pipeline(incoming, asked).catch(() => {});
-  const answer = await answered;
-  const headers = passedOn(answer.headers);
-  const wrong = struck.get('wrongContentType');
+  // A server may respond before it has read the request, so only the response counts.
+  pipeline(incoming, forwarded).catch(() => {});
+  const response = await responded;
+  const headers = forwardedHeaders(response.headers);
+  const wrong = faults.get('wrongContentType');
   if (wrong !== undefined) headers['content-type'] = wrong.contentType;
-  const status = answer.statusCode ?? 502;
+  const status = response.statusCode ?? 502;
 
-  const drip = struck.get('slowDrip');
-  const reset = struck.get('resetBody');
-  const truncated = reset ?? struck.get('truncatedBody');
-  if (!struck.has('malformedBody') && truncated === undefined && drip === undefined) {
+  const drip = faults.get('slowDrip');
+  const reset = faults.get('resetBody');
+  const truncated = reset ?? faults.get('truncatedBody');
+  if (!faults.has('malformedBody') && truncated === undefined && drip === undefined) {
     outgoing.writeHead(status, headers);
-    await pipeline(answer, outgoing);
+    await pipeline(response, outgoing);
     return;
   }
-  let body = await bodyOf(answer, maxBodyBytes);
-  if (struck.has('malformedBody')) body = body.subarray(0, body.length >> 1);
+  let body = await readBody(response, maxBodyBytes);
+  if (faults.has('malformedBody')) body = body.subarray(0, body.length >> 1);
   outgoing.writeHead(status, { ...headers, 'content-length': String(body.length) });
   if (truncated !== undefined)
     body = body.subarray(0, Math.floor(body.length * truncated.keptShare));
@@ -79,19 +79,19 @@ export async function faultyExchange(
   else outgoing.write('', () => resetSocket(incoming.socket));
 }
 
-/** The faults that need no server. */
-function answersItself(
+/** Applies the faults that need no server; returns whether one did. */
+function answerWithoutServer(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  struck: Struck,
+  faults: InjectedHttpFaults,
 ): boolean {
-  const limit = struck.get('rateLimit');
-  const status = struck.get('status');
-  if (struck.has('reset')) {
+  const limit = faults.get('rateLimit');
+  const status = faults.get('status');
+  if (faults.has('reset')) {
     resetSocket(incoming.socket);
     return true;
   }
-  if (struck.has('notHttp')) {
+  if (faults.has('notHttp')) {
     incoming.resume();
     incoming.socket.end('+OK this is no HTTP\r\n');
     return true;
@@ -100,7 +100,7 @@ function answersItself(
     outgoing.writeHead(429, { 'retry-after': String(limit.retryAfterSeconds) });
   } else if (status !== undefined) {
     outgoing.writeHead(status.status);
-  } else if (struck.has('redirectLoop')) {
+  } else if (faults.has('redirectLoop')) {
     outgoing.writeHead(302, { location: incoming.url ?? '/' });
   } else {
     return false;
@@ -110,21 +110,21 @@ function answersItself(
   return true;
 }
 
-function passedOn(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  const passed: Record<string, string | string[]> = {};
+function forwardedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
+  const forwarded: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !hopByHop.has(name)) passed[name] = value;
+    if (value !== undefined && !hopByHop.has(name)) forwarded[name] = value;
   }
-  return passed;
+  return forwarded;
 }
 
-async function bodyOf(answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
+async function readBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of answer) {
+  for await (const chunk of response) {
     const bytes = Buffer.from(chunk);
     length += bytes.length;
-    if (length > maxBytes) throw new RangeError(`a body of more than ${maxBytes} bytes`);
+    if (length > maxBytes) throw new RangeError(`the body is longer than ${maxBytes} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);

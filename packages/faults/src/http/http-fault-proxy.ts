@@ -1,16 +1,28 @@
 import { once } from 'node:events';
-import { type Server, createServer } from 'node:http';
+import { createServer } from 'node:http';
 import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
-import { ProxyClosedError, ProxyListenError } from '../errors.ts';
-import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
+import { ProxyClosedError } from '../errors.ts';
+import { FaultInjector } from '../fault-injector.ts';
+import {
+  type ProxyAddresses,
+  addressShape,
+  listenOn,
+  refuseRemote,
+  urlOf,
+} from '../proxy/addresses.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
 import { faultyExchange } from './faulty-exchange.ts';
-import { type HttpFaultKind, type HttpFaults, parseHttpFault } from './http-faults.ts';
-import { createHttpStrikes } from './http-strikes.ts';
+import {
+  type HttpFaultKind,
+  type HttpFaults,
+  type ResolvedHttpFault,
+  httpFaultKinds,
+  parseHttpFault,
+} from './http-faults.ts';
 
 export interface HttpFaultProxyOptions extends ProxyAddresses {
-  /** The longest body that a fault can break; a longer one is answered by RST. Default 16 MiB. */
+  /** The longest body that a fault can change; a longer one is answered by RST. Default 16 MiB. */
   maxBodyBytes?: number;
   clock?: Clock;
 }
@@ -18,19 +30,19 @@ export interface HttpFaultProxyOptions extends ProxyAddresses {
 export interface HttpFaultProxyStats {
   readonly seed: number;
   readonly requestsTotal: number;
-  /** Answered by RST, because the server or the client went away or a body was too long. */
+  /** Requests answered by RST because the server or the client closed, or a body was too long. */
   readonly requestsBroken: number;
   readonly injected: Readonly<Partial<Record<HttpFaultKind, number>>>;
 }
 
-/** Stands before an HTTP server and breaks its answers. Put a {@link FaultProxy} before it for the rest. */
+/** A proxy in front of an HTTP server that breaks its responses. For network faults put a {@link FaultProxy} in front of it. */
 export interface HttpFaultProxy {
   readonly host: string;
   readonly port: number;
-  /** `http://host:port`, without a slash at the end. */
+  /** `http://host:port`, without a trailing slash. */
   readonly url: string;
   readonly faults: {
-    /** In force from the next request on. @throws InvalidOptionError, ProxyClosedError */
+    /** Takes effect from the next request on. @throws InvalidOptionError, ProxyClosedError */
     set<Kind extends HttpFaultKind>(
       kind: Kind,
       ...options: object extends HttpFaults[Kind]
@@ -40,10 +52,10 @@ export interface HttpFaultProxy {
     clear(kind: HttpFaultKind): void;
     list(): readonly HttpFaultKind[];
   };
-  /** Clears every fault; requests under way end as they began. */
+  /** Clears every fault; a request in progress ends with the faults it began with. */
   heal(): void;
   getStats(): HttpFaultProxyStats;
-  /** Which requests chance has struck and spared; equal for equal seeds. */
+  /** What was injected and what was spared; equal for equal seeds. */
   decisions(): Decisions;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -56,25 +68,31 @@ const shape = {
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
-export async function createHttpFaultProxy(
-  options: HttpFaultProxyOptions,
-): Promise<HttpFaultProxy> {
-  const settled = parseOptions('createHttpFaultProxy', shape, options);
-  const { target, seed } = settled;
-  refuseRemote(target, settled.allowRemote);
+export async function createHttpFaultProxy(given: HttpFaultProxyOptions): Promise<HttpFaultProxy> {
+  const options = parseOptions('createHttpFaultProxy', shape, given);
+  const { seed } = options;
+  refuseRemote(options.target, options.allowRemote);
   const log = createDecisionLog();
-  const strikes = createHttpStrikes(seed, log);
+  const injector = new FaultInjector<HttpFaultKind, ResolvedHttpFault>(httpFaultKinds, {
+    seed,
+    log,
+  });
+  let requestsTotal = 0;
   let requestsBroken = 0;
 
   const server = createServer((incoming, outgoing) => {
-    faultyExchange(incoming, outgoing, strikes.draw(), settled).catch(() => {
+    requestsTotal += 1;
+    const drawn = injector.draw([requestsTotal]);
+    const faults = new Map(drawn.map(({ kind, fault }) => [kind, fault]));
+    faultyExchange(incoming, outgoing, faults, options).catch(() => {
       requestsBroken += 1;
-      // The reason is the server's or the client's own; what the client feels is the connection's end.
+      // The client sees the end of the connection; the reason is the server's or the client's own.
       resetSocket(incoming.socket);
     });
   });
-  server.maxConnections = settled.maxConnections;
-  const port = await listening(server, settled.listen);
+  server.maxConnections = options.maxConnections;
+  const { host } = options.listen;
+  const port = await listenOn(server, options.listen);
 
   let closing: Promise<unknown> | undefined;
   const close = async (): Promise<void> => {
@@ -85,41 +103,22 @@ export async function createHttpFaultProxy(
     }
     await closing;
   };
-
-  const listeningHost = settled.listen.host;
-  const authority = listeningHost.includes(':') ? `[${listeningHost}]` : listeningHost;
   return {
-    host: listeningHost,
+    host,
     port,
-    url: `http://${authority}:${port}`,
+    url: urlOf(host, port),
     faults: {
-      set(kind, ...[given]) {
+      set(kind, ...[fault]) {
         if (closing !== undefined) throw new ProxyClosedError();
-        strikes.set(kind, parseHttpFault(kind, given));
+        injector.set(kind, parseHttpFault(kind, fault));
       },
-      clear: (kind) => strikes.clear(kind),
-      list: () => strikes.list(),
+      clear: (kind) => injector.clear(kind),
+      list: () => injector.list(),
     },
-    heal: () => strikes.clearAll(),
-    getStats: () => ({
-      seed,
-      requestsTotal: strikes.requestsTotal(),
-      requestsBroken,
-      injected: strikes.struck(),
-    }),
+    heal: () => injector.clearAll(),
+    getStats: () => ({ seed, requestsTotal, requestsBroken, injected: injector.injected() }),
     decisions: () => log.read(),
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-async function listening(server: Server, at: { host: string; port: number }): Promise<number> {
-  server.listen(at);
-  try {
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new ProxyListenError(at.host, at.port, cause);
-  }
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : at.port;
 }

@@ -1,33 +1,32 @@
 import {
   type Clock,
-  createEmitter,
-  derivedSeed,
-  boolean,
-  objectWith,
-  integer,
   type Subscribe,
+  boolean,
+  createEmitter,
+  integer,
+  objectWith,
   parseOptions,
-  seededRandom,
   sleep,
   systemClock,
 } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
+import { FaultInjector } from '../fault-injector.ts';
 import { corrupted, malformed, withoutSome } from './corruptions.ts';
+import { type Fetch, faultyFetch } from './faulty-fetch.ts';
 import { type Injection, injectedError } from './injected-error.ts';
 import {
+  type InjectedFault,
   type InjectedFaultKind,
   type InjectedFaults,
   type ResolvedInjectedFault,
-  type DrawnFault,
   injectedFaultKinds,
   parseInjectedFault,
 } from './injected-faults.ts';
-import { type Fetch, faultyFetch } from './faulty-fetch.ts';
-import { type PgClient, wrappedPg } from './wrapped-pg.ts';
-import { type RedisClient, wrappedRedis } from './wrapped-redis.ts';
+import { type PgClient, wrapPg } from './wrap-pg.ts';
+import { type RedisClient, wrapRedis } from './wrap-redis.ts';
 
 export interface ChaosFaultInjectorOptions {
-  /** Where chance begins: the same seed and the same calls meet the same faults. Default 1. */
+  /** The seed of every random decision: equal seeds and calls get equal faults. Default 1. */
   seed?: number;
   clock?: Clock;
 }
@@ -39,40 +38,40 @@ export interface ChaosFaultInjectorEvents {
 export interface ChaosFaultInjectorStats {
   readonly enabled: boolean;
   readonly seed: number;
-  /** Calls that came by while it was enabled. */
+  /** Calls made while the injector was enabled. */
   readonly callCount: number;
   readonly injected: Readonly<Partial<Record<InjectedFaultKind, number>>>;
 }
 
 /**
- * Injects faults into calls inside the process, where a proxy does not reach: what is drawn for a call
- * depends on the seed, the kind and the call's number alone. While it is off, calls go straight through.
+ * Injects faults into calls inside the process, where no proxy reaches. What is drawn for a call depends only on the
+ * seed, the kind and the number of the call. While it is disabled, calls pass unchanged.
  */
 export interface ChaosFaultInjector {
   readonly enabled: boolean;
   enable(): void;
   disable(): void;
-  /** Replaces what was configured for the kind. @throws InvalidOptionError */
+  /** Configures a fault, in place of an earlier one of its kind. @throws InvalidOptionError */
   configureFault<Kind extends InjectedFaultKind>(kind: Kind, options?: InjectedFaults[Kind]): void;
-  /** Forgets every fault. */
+  /** Removes every fault. */
   clear(): void;
-  /** Makes the call, unless a fault does otherwise. @throws what the fault or the call throws, or the signal's own reason. */
+  /** Makes the call with the faults drawn for it. @throws what a fault or the call throws, or the signal's reason. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<T>;
-  /** The same function, with the faults in front of it. */
+  /** Returns a function that makes each call with the faults drawn for it. */
   wrap<Args extends unknown[], T>(
     fn: (...args: Args) => T | PromiseLike<T>,
   ): (...args: Args) => Promise<T>;
-  /** A `fetch` that meets the faults as HTTP: refusals, a 429, broken bodies. Default: the global one. */
+  /** Returns a `fetch` with the faults as HTTP has them: refusals, a 429, broken bodies. Default: the global `fetch`. */
   fetch(base?: Fetch): Fetch;
-  /** A client of ioredis whose commands and pipelines meet the faults; methods keep their types. */
+  /** Returns an ioredis client with faults in its commands and pipelines; methods keep their types. */
   wrapRedis<Client extends RedisClient>(client: Client): Client;
-  /** A client or pool of pg whose queries meet the faults; methods keep their types. */
+  /** Returns a pg client or pool with faults in its queries; methods keep their types. */
   wrapPg<Client extends PgClient>(client: Client): Client;
   getStats(): ChaosFaultInjectorStats;
-  /** What chance decided for each call; equal for equal seeds and calls. */
+  /** What was injected and what was spared; equal for equal seeds and calls. */
   decisions(): Decisions;
   readonly on: Subscribe<ChaosFaultInjectorEvents>;
 }
@@ -90,30 +89,24 @@ export function createChaosFaultInjector(
   options?: ChaosFaultInjectorOptions,
 ): ChaosFaultInjector {
   const { seed, clock } = parseOptions('createChaosFaultInjector', shape, options);
-  const announcer = createEmitter<ChaosFaultInjectorEvents>('holdfast:chaos-fault-injector');
+  const emitter = createEmitter<ChaosFaultInjectorEvents>('holdfast:chaos-fault-injector');
   const log = createDecisionLog();
-  const faults = new Map<InjectedFaultKind, ResolvedInjectedFault & { strikesLeft: number }>();
-  const strikes: Partial<Record<InjectedFaultKind, number>> = {};
+  const injector = new FaultInjector<InjectedFaultKind, ResolvedInjectedFault>(injectedFaultKinds, {
+    seed,
+    log,
+  });
   let enabled = enabledRule.parse(initiallyEnabled, 'enabled', 'createChaosFaultInjector');
   let callCount = 0;
 
-  /** Draws for one call, kind by kind, each from a sequence of its own. */
-  const draw = (): DrawnFault[] => {
+  /** Draws the faults of the next call. */
+  const draw = (): InjectedFault[] => {
     if (!enabled) return [];
     callCount += 1;
     const callNumber = callCount;
-    return injectedFaultKinds.flatMap((kind, index) => {
-      const fault = faults.get(kind);
-      if (fault?.enabled !== true) return [];
-      const random = seededRandom(derivedSeed(seed, index, callNumber));
-      const isStruck = random() < fault.probability && fault.strikesLeft > 0;
-      log.record(`${callNumber} ${kind} ${isStruck ? 'struck' : 'spared'}`);
-      if (!isStruck) return [];
-      fault.strikesLeft -= 1;
-      strikes[kind] = (strikes[kind] ?? 0) + 1;
-      const injection = { kind, seed, callNumber };
-      announcer.emit('injected', injection);
-      return [{ fault, injection, random }];
+    return injector.draw([callNumber]).map((drawn) => {
+      const injection = { kind: drawn.kind, seed, callNumber };
+      emitter.emit('injected', injection);
+      return Object.assign(drawn, { injection });
     });
   };
 
@@ -123,11 +116,11 @@ export function createChaosFaultInjector(
   ): Promise<T> {
     const signal = given?.signal;
     signal?.throwIfAborted();
-    const strokes = draw();
-    for (const stroke of strokes) await beforeCall(stroke, clock, signal);
-    let answer: T = await fn(signal);
-    for (const stroke of strokes) answer = afterCall(answer, stroke);
-    return answer;
+    const faults = draw();
+    for (const fault of faults) await beforeCall(fault, clock, signal);
+    let result: T = await fn(signal);
+    for (const fault of faults) result = afterCall(result, fault);
+    return result;
   }
 
   return {
@@ -138,29 +131,30 @@ export function createChaosFaultInjector(
     disable: () => void (enabled = false),
     configureFault(kind, given) {
       const fault = parseInjectedFault(kind, given);
-      faults.set(kind, { ...fault, strikesLeft: fault.times });
+      if (fault.enabled) injector.set(kind, fault);
+      else injector.clear(kind);
     },
-    clear: () => faults.clear(),
+    clear: () => injector.clearAll(),
     execute,
     wrap:
       (fn) =>
       (...args) =>
         execute(() => fn(...args)),
     fetch: (base = globalThis.fetch) => faultyFetch(base, draw, clock),
-    wrapRedis: (client) => wrappedRedis(client, execute),
-    wrapPg: (client) => wrappedPg(client, execute),
-    getStats: () => ({ enabled, seed, callCount, injected: { ...strikes } }),
+    wrapRedis: (client) => wrapRedis(client, execute),
+    wrapPg: (client) => wrapPg(client, execute),
+    getStats: () => ({ enabled, seed, callCount, injected: injector.injected() }),
     decisions: () => log.read(),
-    on: announcer.on,
+    on: emitter.on,
   };
 }
 
 async function beforeCall(
-  { fault, injection, random }: DrawnFault,
+  { fault, injection, random, kind }: InjectedFault,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  switch (injection.kind) {
+  switch (kind) {
     case 'network_delay':
       return sleep(clock, fault.latencyMs + random() * fault.jitterMs, signal);
     case 'timeout':
@@ -180,17 +174,17 @@ async function beforeCall(
   }
 }
 
-function afterCall<T>(answer: T, { fault, injection, random }: DrawnFault): T {
-  switch (injection.kind) {
+function afterCall<T>(result: T, { fault, injection, random, kind }: InjectedFault): T {
+  switch (kind) {
     case 'partial_failure': {
-      const rest = withoutSome(answer, fault.lostShare, random);
+      const rest = withoutSome(result, fault.lostShare, random);
       if (rest === undefined) throw injectedError(injection, fault.errorMessage);
       return rest;
     }
     case 'malformed_response':
-      return malformed(answer);
+      return malformed(result);
     case 'data_corruption':
-      return corrupted(answer, random);
+      return corrupted(result, random);
     case 'network_delay':
     case 'resource_exhaustion':
     case 'rate_limit':
@@ -198,5 +192,5 @@ function afterCall<T>(answer: T, { fault, injection, random }: DrawnFault): T {
     case 'timeout':
       break;
   }
-  return answer;
+  return result;
 }

@@ -1,33 +1,37 @@
 import { type Clock, sleep } from '@holdfast/foundation';
 import { corruptedBytes } from './corruptions.ts';
 import { injectedError } from './injected-error.ts';
-import type { DrawnFault } from './injected-faults.ts';
+import type { InjectedFault } from './injected-faults.ts';
 
-/** What `fetch` is. */
+/** The type of `fetch`. */
 export type Fetch = typeof globalThis.fetch;
 
-/** The faults in the words of HTTP: `fetch` never fails as a plain function does. */
-export function faultyFetch(base: Fetch, draw: () => readonly DrawnFault[], clock: Clock): Fetch {
+/** Wraps a `fetch` so that faults appear as they do in HTTP. */
+export function faultyFetch(
+  base: Fetch,
+  draw: () => readonly InjectedFault[],
+  clock: Clock,
+): Fetch {
   return async (input, init) => {
     const signal = init?.signal ?? (isRequest(input) ? input.signal : undefined);
     signal?.throwIfAborted();
-    const strokes = draw();
-    for (const stroke of strokes) {
-      const response = await beforeRequest(stroke, clock, signal);
+    const faults = draw();
+    for (const fault of faults) {
+      const response = await beforeRequest(fault, clock, signal);
       if (response !== undefined) return response;
     }
     let response = await base(input, init);
-    for (const stroke of strokes) response = await brokenResponse(response, stroke);
+    for (const fault of faults) response = await damage(response, fault);
     return response;
   };
 }
 
 async function beforeRequest(
-  { fault, injection, random }: DrawnFault,
+  { kind, fault, injection, random }: InjectedFault,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<Response | void> {
-  switch (injection.kind) {
+  switch (kind) {
     case 'network_delay':
       return sleep(clock, fault.latencyMs + random() * fault.jitterMs, signal);
     case 'timeout':
@@ -49,22 +53,22 @@ async function beforeRequest(
   }
 }
 
-async function brokenResponse(response: Response, stroke: DrawnFault): Promise<Response> {
-  const { fault, injection, random } = stroke;
+async function damage(response: Response, injected: InjectedFault): Promise<Response> {
+  const { kind, fault, injection, random } = injected;
   const body = async () => new Uint8Array(await response.arrayBuffer());
-  switch (injection.kind) {
+  switch (kind) {
     case 'partial_failure': {
       const bytes = await body();
       const keptBytes = Math.floor(bytes.length * (1 - fault.lostShare));
       const failure = fetchFailed(injectedError(injection, fault.errorMessage));
-      return like(response, brokenOff(bytes.subarray(0, keptBytes), failure));
+      return withBody(response, truncated(bytes.subarray(0, keptBytes), failure));
     }
     case 'malformed_response': {
       const bytes = await body();
-      return like(response, bytes.subarray(0, bytes.length >> 1));
+      return withBody(response, bytes.subarray(0, bytes.length >> 1));
     }
     case 'data_corruption':
-      return like(response, corruptedBytes(await body(), random));
+      return withBody(response, corruptedBytes(await body(), random));
     case 'network_delay':
     case 'resource_exhaustion':
     case 'rate_limit':
@@ -77,8 +81,8 @@ async function brokenResponse(response: Response, stroke: DrawnFault): Promise<R
 
 type Body = ConstructorParameters<typeof Response>[0];
 
-/** The same head; a length that was stated no longer holds. */
-function like(response: Response, body: Body): Response {
+/** Returns a response with the same status and headers, without the length. */
+function withBody(response: Response, body: Body): Response {
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
   headers.delete('content-length');
@@ -90,19 +94,19 @@ function isRequest(input: Parameters<Fetch>[0]): input is Request {
   return typeof input === 'object' && 'signal' in input;
 }
 
-/** A body that gives its bytes and then fails, as when the connection breaks. */
-function brokenOff(bytes: Uint8Array, failure: Error): ReadableStream<Uint8Array> {
-  let isGiven = bytes.length === 0;
+/** Returns a body that fails after its bytes, as a broken connection does. */
+function truncated(bytes: Uint8Array, failure: Error): ReadableStream<Uint8Array> {
+  let isSent = bytes.length === 0;
   return new ReadableStream({
     pull(controller) {
-      if (isGiven) controller.error(failure);
+      if (isSent) controller.error(failure);
       else controller.enqueue(bytes);
-      isGiven = true;
+      isSent = true;
     },
   });
 }
 
-/** Undici's own wrapping: a TypeError that says nothing, the reason as its cause. */
+/** Wraps an error as undici does: a TypeError with the reason as its cause. */
 function fetchFailed(cause: Error): Error {
   return new TypeError('fetch failed', { cause });
 }

@@ -1,4 +1,4 @@
-/** What an injected error tells beside what the real one would. */
+/** The origin of an injected error, in its `injection` property. */
 export interface Injection {
   readonly kind: string;
   readonly seed: number;
@@ -6,8 +6,8 @@ export interface Injection {
 }
 
 /**
- * An error like the ones of `node:net` and the file system, so that classifiers take it for real: a plain
- * Error with a `code`. Its message ends with where it came from, and `injection` says it to programs.
+ * Creates an error like those of `node:net` and the file system, a plain Error with a `code`, so that classifiers treat
+ * it as real. Its message ends with its origin, and `injection` has it as data.
  */
 export function injectedError(
   injection: Injection,

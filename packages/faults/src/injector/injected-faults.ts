@@ -1,23 +1,21 @@
 import {
-  type Random,
   type OptionRule,
   boolean,
-  integer,
   number,
   oneOf,
-  optional,
   parseOptions,
   string,
 } from '@holdfast/foundation';
+import { type CountedFault, type DrawnFault, countedShape } from '../fault-injector.ts';
 import type { Injection } from './injected-error.ts';
 
-/** What every fault of the injector takes. */
+/** The options every fault of the injector takes. */
 export interface InjectedFaultOptions {
   /** Default true. */
   enabled?: boolean;
-  /** Share of the calls it strikes, 0 to 1. Default 1. */
+  /** The share of the calls it is injected into, 0 to 1. Default 1. */
   probability?: number;
-  /** It strikes so many calls, then no more. Default: no end. */
+  /** How many calls it is injected into. Default: no limit. */
   times?: number;
 }
 
@@ -26,23 +24,23 @@ export interface FailingFaultOptions extends InjectedFaultOptions {
   errorMessage?: string;
 }
 
-/** The options of every fault of the injector, by its name. */
+/** The options of each fault of the injector, by its kind. */
 export interface InjectedFaults {
-  /** The call comes late by `latencyMs` (default 100), and up to `jitterMs` more (default 0). */
+  /** Delays the call by `latencyMs` (default 100) plus up to `jitterMs` (default 0). */
   network_delay: InjectedFaultOptions & { latencyMs?: number; jitterMs?: number };
-  /** Fails before the call, for want of files, memory, ...; default `EMFILE`. */
+  /** Fails before the call for lack of a resource; default `EMFILE`. */
   resource_exhaustion: FailingFaultOptions;
-  /** 429 in place of the call; asks for `retryAfterMs` (default 1 000), whole seconds over HTTP. */
+  /** Answers 429 in place of the call, with `retryAfterMs` (default 1 000; whole seconds over HTTP). */
   rate_limit: FailingFaultOptions & { retryAfterMs?: number };
   /** Fails before the call; default `ECONNREFUSED`. */
   network_failure: FailingFaultOptions;
-  /** No answer; after `latencyMs` (default 30 000) it fails by `ETIMEDOUT`. The call is not made. */
+  /** Makes no call and fails after `latencyMs` (default 30 000) with `ETIMEDOUT`. */
   timeout: FailingFaultOptions & { latencyMs?: number };
-  /** The call is made; of a list, `lostShare` (default 0.5) is missing, any other answer is lost: `ECONNRESET`. */
+  /** Makes the call and removes `lostShare` (default 0.5) of a list; any other result fails with `ECONNRESET`. */
   partial_failure: FailingFaultOptions & { lostShare?: number };
-  /** The call is made; its answer is cut in half and cannot be parsed. */
+  /** Makes the call and cuts its result in half, so that it cannot be parsed. */
   malformed_response: InjectedFaultOptions;
-  /** The call is made; its answer looks right, and one value in it is wrong. */
+  /** Makes the call and changes one value of a result that keeps its form. */
   data_corruption: InjectedFaultOptions;
 }
 
@@ -60,11 +58,9 @@ export const injectedFaultKinds: readonly InjectedFaultKind[] = [
   'data_corruption',
 ];
 
-/** A fault's options as read; what its kind does not take has no meaning to it. */
-export interface ResolvedInjectedFault {
+/** A fault's options with defaults applied; an option that its kind does not take is neutral. */
+export interface ResolvedInjectedFault extends CountedFault {
   readonly enabled: boolean;
-  readonly probability: number;
-  readonly times: number;
   readonly errorMessage: string;
   readonly latencyMs: number;
   readonly jitterMs: number;
@@ -72,63 +68,54 @@ export interface ResolvedInjectedFault {
   readonly lostShare: number;
 }
 
-/** A fault that strikes one call. */
-export interface DrawnFault {
-  readonly fault: ResolvedInjectedFault;
-  readonly injection: Injection & { readonly kind: InjectedFaultKind };
-  readonly random: Random;
+/** A fault to inject into one call, with what its error tells. */
+export interface InjectedFault extends DrawnFault<InjectedFaultKind, ResolvedInjectedFault> {
+  readonly injection: Injection;
 }
 
-const ms = { min: 0, max: 86_400_000 };
-const common = {
-  enabled: boolean(true),
-  probability: number({ min: 0, max: 1, default: 1 }),
-  times: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
+type Shape = {
+  readonly [Name in keyof ResolvedInjectedFault]?: OptionRule<ResolvedInjectedFault[Name]>;
 };
-const message = (absent: string): OptionRule<string> =>
-  string({ maxLength: 1_000, default: absent });
-const latency = (absentMs: number): OptionRule<number> => number({ ...ms, default: absentMs });
 
-const shapes: Readonly<Record<InjectedFaultKind, Readonly<Record<string, OptionRule<unknown>>>>> = {
-  network_delay: { ...common, latencyMs: latency(100), jitterMs: latency(0) },
-  resource_exhaustion: { ...common, errorMessage: message('EMFILE') },
-  rate_limit: {
-    ...common,
-    errorMessage: message('429 Too Many Requests'),
-    retryAfterMs: latency(1_000),
-  },
-  network_failure: { ...common, errorMessage: message('ECONNREFUSED') },
-  timeout: { ...common, errorMessage: message('ETIMEDOUT'), latencyMs: latency(30_000) },
+const neutral: ResolvedInjectedFault = {
+  enabled: true,
+  probability: 1,
+  times: 0,
+  errorMessage: '',
+  latencyMs: 0,
+  jitterMs: 0,
+  retryAfterMs: 0,
+  lostShare: 0,
+};
+const common = { ...countedShape, enabled: boolean(true) };
+const message = (defaultMessage: string): OptionRule<string> =>
+  string({ maxLength: 1_000, default: defaultMessage });
+const duration = (defaultMs: number): OptionRule<number> =>
+  number({ min: 0, max: 86_400_000, default: defaultMs });
+
+/** The options of each kind besides the common ones. */
+const shapes: Readonly<Record<InjectedFaultKind, Shape>> = {
+  network_delay: { latencyMs: duration(100), jitterMs: duration(0) },
+  resource_exhaustion: { errorMessage: message('EMFILE') },
+  rate_limit: { errorMessage: message('429 Too Many Requests'), retryAfterMs: duration(1_000) },
+  network_failure: { errorMessage: message('ECONNREFUSED') },
+  timeout: { errorMessage: message('ETIMEDOUT'), latencyMs: duration(30_000) },
   partial_failure: {
-    ...common,
     errorMessage: message('ECONNRESET'),
     lostShare: number({ min: 0, max: 1, default: 0.5 }),
   },
-  malformed_response: common,
-  data_corruption: common,
+  malformed_response: {},
+  data_corruption: {},
 };
 
 const kindShape = { kind: oneOf(injectedFaultKinds) };
 
-/** @throws InvalidOptionError, also for a kind that is not known. */
+/** @throws InvalidOptionError, also for an unknown kind. */
 export function parseInjectedFault(
   kind: InjectedFaultKind,
   options: unknown,
 ): ResolvedInjectedFault {
   parseOptions('configureFault', kindShape, { kind });
-  const read = parseOptions(`configureFault('${kind}')`, shapes[kind], options);
-  return {
-    enabled: read['enabled'] === true,
-    probability: numberIn(read['probability'], 1),
-    times: numberIn(read['times'], Number.POSITIVE_INFINITY),
-    errorMessage: typeof read['errorMessage'] === 'string' ? read['errorMessage'] : '',
-    latencyMs: numberIn(read['latencyMs'], 0),
-    jitterMs: numberIn(read['jitterMs'], 0),
-    retryAfterMs: numberIn(read['retryAfterMs'], 0),
-    lostShare: numberIn(read['lostShare'], 0),
-  };
-}
-
-function numberIn(value: unknown, absent: number): number {
-  return typeof value === 'number' ? value : absent;
+  const shape: Shape = { ...common, ...shapes[kind] };
+  return { ...neutral, ...parseOptions(`configureFault('${kind}')`, shape, options) };
 }

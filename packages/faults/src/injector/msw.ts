@@ -2,9 +2,9 @@ import { HttpResponse, type HttpHandler, type Path, http } from 'msw';
 import type { ChaosFaultInjector } from './chaos-fault-injector.ts';
 
 /**
- * A handler for msw whose answers meet the injector's faults, drawn from the same seed as everything else it
- * is asked for. A connection that fails is `HttpResponse.error()`: msw has no other, whatever the code was.
- * @param respond what the server answers without a fault.
+ * Creates an msw handler with the injector's faults, drawn from the injector's seed. A failed connection is
+ * `HttpResponse.error()`, the only one msw has.
+ * @param respond returns the response without a fault.
  */
 export function chaosHandler(
   chaos: ChaosFaultInjector,

@@ -3,9 +3,9 @@ import type nock from 'nock';
 import type { ChaosFaultInjector } from './chaos-fault-injector.ts';
 
 /**
- * Lets an interceptor of nock answer with the injector's faults, drawn from the same seed as everything else
- * it is asked for. `persist()` of its scope is the caller's.
- * @param respond what the server answers without a fault.
+ * Adds the injector's faults, drawn from its seed, to a nock interceptor. Calling `persist()` on its scope is left to
+ * the caller.
+ * @param respond returns the response without a fault.
  */
 export function chaosReply(
   chaos: ChaosFaultInjector,
@@ -16,11 +16,11 @@ export function chaosReply(
     const faulty = chaos.fetch(async () => respond(request));
     try {
       const response = await faulty(request);
-      // A body that breaks off is the whole answer's failure: nock gives it at once or not at all.
+      // nock sends a body at once or not at all, so a body that breaks off fails the whole response.
       const body = Buffer.from(await response.arrayBuffer());
       return [response.status, body, Object.fromEntries(response.headers)];
     } catch (error) {
-      // What `fetch` wraps is what the socket said, and nock's client wraps it again.
+      // `fetch` wraps the socket's error, and nock's client wraps it again.
       throw isNativeError(error) && error.cause !== undefined ? error.cause : error;
     }
   });

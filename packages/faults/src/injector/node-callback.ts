@@ -1,9 +1,9 @@
 import { callbackify } from 'node:util';
 
-/** The last way a library answers: with an error, or with none and the answer. */
-export type NodeCallback = (error: unknown, answer?: unknown) => void;
+/** A callback in Node's style. */
+export type NodeCallback = (error: unknown, result?: unknown) => void;
 
-/** The arguments without the callback at their end, and that callback. */
+/** Separates a callback at the end of the arguments from the others. */
 export function splitCallback(args: readonly unknown[]): {
   readonly args: readonly unknown[];
   readonly callback: NodeCallback | undefined;
@@ -13,13 +13,13 @@ export function splitCallback(args: readonly unknown[]): {
   return { args: args.slice(0, -1), callback: last };
 }
 
-/** Settles a callback as the promise does, or gives the promise when there is none. */
+/** Passes the outcome of a promise to a callback, or returns the promise when there is none. */
 export function settleCallback(
-  answer: Promise<unknown>,
+  result: Promise<unknown>,
   callback: NodeCallback | undefined,
 ): unknown {
-  if (callback === undefined) return answer;
-  callbackify(() => answer)(callback);
+  if (callback === undefined) return result;
+  callbackify(() => result)(callback);
   return undefined;
 }
 

@@ -1,54 +1,45 @@
 import {
   type Clock,
-  derivedSeed,
   InvalidOptionError,
   type Random,
-  seededRandom,
   type Timer,
+  derivedSeed,
+  seededRandom,
 } from '@holdfast/foundation';
 import type { DecisionLog } from '../decision-log.ts';
 import type { Direction, Fault } from './fault.ts';
 import { type ProxyFaultKind, faultKindNames, faultKinds } from './fault-kinds.ts';
 
-/** A fault as it was set: setting it again makes another one. */
+/** A fault that was set. Setting it again creates another one. */
 export interface ActiveFault {
   readonly kind: ProxyFaultKind;
   readonly fault: Fault;
-  /** Decides whether a connection is struck; to be asked once for each. */
+  /** Decides whether the fault applies to a connection; called once for each. */
   appliesTo(connection: number): boolean;
-  /** The chance that the bytes of one direction of a connection are treated with. */
+  /** Returns the random sequence for the bytes of one direction of a connection. */
   randomFor(connection: number, direction: Direction): Random;
 }
 
-export interface ActiveFaults {
-  /** @param name what it is cleared by, and replaced under. @throws InvalidOptionError */
-  set(kind: ProxyFaultKind, options: unknown, name: string): void;
-  clear(name: string): void;
-  clearAll(): void;
-  /** The faults that are set, in force or waiting for their schedule. */
-  list(): readonly ProxyFaultKind[];
-  /** The faults in force, in the order in which bytes meet them. */
-  active(): readonly ActiveFault[];
-  /** How many connections each fault has struck. */
-  injected(): Readonly<Record<ProxyFaultKind, number>>;
+/** The collaborators of {@link ActiveFaults}. */
+export interface ActiveFaultsDeps {
+  readonly seed: number;
+  readonly clock: Clock;
+  readonly log: DecisionLog;
+  /** Called after a fault was set, cleared, or switched by its schedule. */
+  readonly onChange: () => void;
 }
 
 interface Entry {
-  readonly setting: ActiveFault;
-  isInForce: boolean;
+  readonly fault: ActiveFault;
+  isActive: boolean;
   timer: Timer | undefined;
 }
 
-/** Holds which faults are set, keeps their schedules, and draws whom they strike. */
-export function createActiveFaults(board: {
-  seed: number;
-  clock: Clock;
-  log: DecisionLog;
-  readonly onChange: () => void;
-}): ActiveFaults {
-  const { seed, clock, log, onChange } = board;
-  const entries = new Map<string, Entry>();
-  const struck: Record<ProxyFaultKind, number> = {
+/** Holds the faults that are set, follows their schedules, and decides which connections they apply to. */
+export class ActiveFaults {
+  readonly #deps: ActiveFaultsDeps;
+  readonly #entries = new Map<string, Entry>();
+  readonly #injected: Record<ProxyFaultKind, number> = {
     corrupt: 0,
     limitData: 0,
     slice: 0,
@@ -62,89 +53,101 @@ export function createActiveFaults(board: {
     reset: 0,
     down: 0,
   };
-  /** Each kind is counted alone, so that one fault's draws do not depend on the others. */
-  const timesSet = new Map<ProxyFaultKind, number>();
+  /** Counted for each kind, so that the decisions of one fault do not depend on the others. */
+  readonly #timesSet = new Map<ProxyFaultKind, number>();
 
-  const settingOf = (kind: ProxyFaultKind, fault: Fault): ActiveFault => {
-    const number = (timesSet.get(kind) ?? 0) + 1;
-    timesSet.set(kind, number);
-    const drawn = (connection: number, purpose: number): Random =>
-      seededRandom(derivedSeed(seed, faultKindNames.indexOf(kind), number, connection, purpose));
+  constructor(deps: ActiveFaultsDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param name replaces the fault of the same name, and clears it. @throws InvalidOptionError */
+  set(kind: ProxyFaultKind, options: unknown, name: string): void {
+    if (!Object.hasOwn(faultKinds, kind)) {
+      const permitted = `one of ${faultKindNames.join(', ')}`;
+      throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
+    }
+    const fault = faultKinds[kind](options);
+    this.#remove(name);
+    const afterMs = fault.schedule?.afterMs ?? 0;
+    const entry: Entry = {
+      fault: this.#activeFault(kind, fault),
+      isActive: afterMs === 0,
+      timer: undefined,
+    };
+    this.#entries.set(name, entry);
+    this.#follow(entry, this.#deps.clock.now() + afterMs);
+    this.#deps.onChange();
+  }
+
+  clear(name: string): void {
+    if (this.#remove(name)) this.#deps.onChange();
+  }
+
+  clearAll(): void {
+    for (const name of this.#entries.keys()) this.#remove(name);
+    this.#deps.onChange();
+  }
+
+  /** Returns the kinds that are set, active or waiting for their schedule. */
+  list(): readonly ProxyFaultKind[] {
+    const kinds = new Set([...this.#entries.values()].map(({ fault }) => fault.kind));
+    return faultKindNames.filter((kind) => kinds.has(kind));
+  }
+
+  /** Returns the active faults in the order in which bytes meet them; those of one kind as they were set. */
+  active(): readonly ActiveFault[] {
+    return [...this.#entries.values()]
+      .filter(({ isActive }) => isActive)
+      .map(({ fault }) => fault)
+      .toSorted((one, other) => orderOf(one.kind) - orderOf(other.kind));
+  }
+
+  /** How many connections each fault was injected into. */
+  injected(): Readonly<Record<ProxyFaultKind, number>> {
+    return { ...this.#injected };
+  }
+
+  #activeFault(kind: ProxyFaultKind, fault: Fault): ActiveFault {
+    const { seed, log } = this.#deps;
+    const number = (this.#timesSet.get(kind) ?? 0) + 1;
+    this.#timesSet.set(kind, number);
+    const randomOf = (connection: number, purpose: number): Random =>
+      seededRandom(derivedSeed(seed, orderOf(kind), number, connection, purpose));
     return {
       kind,
       fault,
-      appliesTo(connection) {
-        const isStruck = drawn(connection, 0)() < fault.probability;
-        if (isStruck) struck[kind] += 1;
-        log.record(`${kind} ${number} ${connection} ${isStruck ? 'struck' : 'spared'}`);
-        return isStruck;
+      appliesTo: (connection) => {
+        const isInjected = randomOf(connection, 0)() < fault.probability;
+        if (isInjected) this.#injected[kind] += 1;
+        log.record(`${kind} ${number} ${connection} ${isInjected ? 'injected' : 'spared'}`);
+        return isInjected;
       },
-      randomFor: (connection, direction) => drawn(connection, direction === 'toServer' ? 1 : 2),
+      randomFor: (connection, direction) => randomOf(connection, direction === 'toServer' ? 1 : 2),
     };
-  };
+  }
 
-  /** Arms the next turn of a schedule; `beganMs` is when its present round began, or is to begin. */
-  const follow = (entry: Entry, beganMs: number): void => {
-    const { forMs, everyMs } = entry.setting.fault.schedule ?? {};
-    const at = (momentMs: number, turn: () => void): void => {
-      entry.timer = clock.schedule(momentMs - clock.now(), turn);
-    };
-    if (!entry.isInForce) {
-      at(beganMs, () => {
-        entry.isInForce = true;
-        follow(entry, beganMs);
+  /** Arms the next change of a schedule. @param beginMs when its current round began, or is to begin. */
+  #follow(entry: Entry, beginMs: number): void {
+    const { clock, onChange } = this.#deps;
+    const { forMs, everyMs } = entry.fault.fault.schedule ?? {};
+    const changeAt = (atMs: number, isActive: boolean, nextBeginMs: number | undefined): void => {
+      entry.timer = clock.schedule(atMs - clock.now(), () => {
+        entry.isActive = isActive;
+        if (nextBeginMs !== undefined) this.#follow(entry, nextBeginMs);
         onChange();
       });
-    } else if (forMs !== undefined) {
-      at(beganMs + forMs, () => {
-        entry.isInForce = false;
-        if (everyMs !== undefined) follow(entry, beganMs + everyMs);
-        onChange();
-      });
-    }
-  };
+    };
+    if (!entry.isActive) changeAt(beginMs, true, beginMs);
+    else if (forMs !== undefined)
+      changeAt(beginMs + forMs, false, everyMs === undefined ? undefined : beginMs + everyMs);
+  }
 
-  const remove = (name: string): boolean => {
-    entries.get(name)?.timer?.cancel();
-    return entries.delete(name);
-  };
+  #remove(name: string): boolean {
+    this.#entries.get(name)?.timer?.cancel();
+    return this.#entries.delete(name);
+  }
+}
 
-  /** As bytes meet them; those of the same kind as they were set. */
-  const inOrder = (): Entry[] =>
-    [...entries.values()].toSorted(
-      (one, other) =>
-        faultKindNames.indexOf(one.setting.kind) - faultKindNames.indexOf(other.setting.kind),
-    );
-
-  return {
-    set(kind, options, name) {
-      const read = Object.hasOwn(faultKinds, kind) ? faultKinds[kind] : undefined;
-      if (read === undefined) {
-        const permitted = `one of ${faultKindNames.join(', ')}`;
-        throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
-      }
-      const fault = read(options);
-      remove(name);
-      const afterMs = fault.schedule?.afterMs ?? 0;
-      const setting = settingOf(kind, fault);
-      const entry: Entry = { setting, isInForce: afterMs === 0, timer: undefined };
-      entries.set(name, entry);
-      follow(entry, clock.now() + afterMs);
-      onChange();
-    },
-    clear(name) {
-      if (remove(name)) onChange();
-    },
-    clearAll() {
-      for (const name of entries.keys()) remove(name);
-      onChange();
-    },
-    list: () =>
-      faultKindNames.filter((kind) => inOrder().some((entry) => entry.setting.kind === kind)),
-    active: () =>
-      inOrder()
-        .filter((entry) => entry.isInForce)
-        .map((entry) => entry.setting),
-    injected: () => ({ ...struck }),
-  };
+function orderOf(kind: ProxyFaultKind): number {
+  return faultKindNames.indexOf(kind);
 }

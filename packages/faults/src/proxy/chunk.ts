@@ -1,6 +1,6 @@
 /**
- * What travels through one direction of a connection, with the moment at which it may leave:
- * bytes; `end`, a half-close; `close`, both directions closed in order; `reset`, a RST to both ends.
+ * What travels through one direction of a connection, and when it may leave: bytes, `end` (a half-close), `close`
+ * (FIN to both ends), or `reset` (RST to both ends).
  */
 export type Chunk =
   | {
@@ -11,18 +11,15 @@ export type Chunk =
     }
   | { readonly kind: 'end' | 'close' | 'reset'; readonly dueMs: number };
 
-/**
- * What one fault does to what travels: later, in pieces, changed, or nothing at all. It keeps its own
- * state, and answers in the order in which the parcels have to leave.
- */
-export type ChunkTransform = (parcel: Chunk) => readonly Chunk[];
+/** What one fault does to a chunk: it delays, splits, changes or drops it. Chunks are returned in order. */
+export type ChunkTransform = (chunk: Chunk) => readonly Chunk[];
 
-/** The parcel, not before `dueMs`. */
-export function notBefore(parcel: Chunk, dueMs: number): Chunk {
-  return dueMs > parcel.dueMs ? { ...parcel, dueMs } : parcel;
+/** Returns the chunk, due no earlier than `dueMs`. */
+export function notBefore(chunk: Chunk, dueMs: number): Chunk {
+  return dueMs > chunk.dueMs ? { ...chunk, dueMs } : chunk;
 }
 
-/** The parcel, at `dueMs` if it was to leave later. */
-export function notAfter(parcel: Chunk, dueMs: number): Chunk {
-  return dueMs < parcel.dueMs ? { ...parcel, dueMs } : parcel;
+/** Returns the chunk, due no later than `dueMs`. */
+export function notAfter(chunk: Chunk, dueMs: number): Chunk {
+  return dueMs < chunk.dueMs ? { ...chunk, dueMs } : chunk;
 }

@@ -1,241 +1,248 @@
 import { type Socket, connect } from 'node:net';
 import type { Clock, Timer } from '@holdfast/foundation';
-import type { Direction, FaultableConnection } from './fault.ts';
 import type { ActiveFault } from './active-faults.ts';
-import { type Pipe, createPipe } from './pipe.ts';
 import type { ChunkTransform } from './chunk.ts';
+import type { Direction, FaultableConnection } from './fault.ts';
+import { Pipe } from './pipe.ts';
 import { resetSocket } from './reset-socket.ts';
 
-/** A client and, once it is dialled, the server behind it. */
-export interface Connection extends FaultableConnection {
-  readonly number: number;
-  /** The faults in force from now on. */
-  refresh(inForce: readonly ActiveFault[]): void;
-  /** Both ends are dropped at once. */
-  destroy(): void;
-}
-
-/** What connections report, and what bounds them. */
+/** What bounds a connection, and what it reports. */
 export interface ConnectionDeps {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
-  /** False: the process may exit while it is open. */
+  /** False: the process may exit while the connection is open. */
   readonly holdsProcess: boolean;
   readonly dialTimeoutMs: number;
   readonly maxBufferedBytes: number;
-  onBytes(direction: Direction, count: number): void;
+  readonly onBytes: Readonly<Record<Direction, (count: number) => void>>;
   readonly onDelayed: (wantedMs: number, achievedMs: number) => void;
-  /** The server could not be reached; the client was answered by RST. */
+  /** Called when the server could not be reached; the client gets RST. */
   onRefused(error: unknown): void;
   onClosed(connection: Connection): void;
 }
 
 /**
  *            dial            connected          FIN or RST of both
- * waiting ─────────▶ dialling ─────────▶ open ─────────────────────▶ closed
+ * waiting ─────────▶ dialing ──────────▶ open ─────────────────────▶ closed
  *    │                  │                 │  │ close, reset            ▲ both ends
- *    │                  │      loseServer │  ├────────▶ closing ───────┤ are gone
+ *    │                  │      dropServer │  ├────────▶ closing ───────┤ closed
  *    └──────────────────┴──▶ orphaned ◀───┘  │             ▲
  *                               └────────────┴─────────────┘ its next byte, refusal of the dial
  */
-type Phase =
-  | { readonly at: 'waiting' }
-  | { readonly at: 'dialling'; readonly timer: Timer }
-  | { readonly at: 'open'; readonly lanes: Readonly<Record<Direction, Pipe>> }
-  | { readonly at: 'orphaned' }
-  | { readonly at: 'closing'; readonly timer: Timer | undefined }
-  | { readonly at: 'closed' };
+type State =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'dialing'; readonly timer: Timer }
+  | { readonly kind: 'open'; readonly pipes: Readonly<Record<Direction, Pipe>> }
+  | { readonly kind: 'orphaned' }
+  | { readonly kind: 'closing'; readonly timer: Timer | undefined }
+  | { readonly kind: 'closed' };
 
-/** How long a closed connection still reads what its peer had under way, so that FIN stays FIN. */
+/** How long a closed connection still reads what its peer has sent, so that FIN stays FIN. */
 const LINGER_MS = 1_000;
-/** What a socket of Node's reads at once. */
+/** How much a socket of Node reads at once. */
 const READ_BYTES = 65_536;
-const directions = ['toServer', 'toClient'] as const;
 
-/** @param client paused, as accepted. */
-export function createConnection(
-  number: number,
-  client: Socket,
-  surroundings: ConnectionDeps,
-): Connection {
-  const { target, clock, dialTimeoutMs, maxBufferedBytes } = surroundings;
-  let phase: Phase = { at: 'waiting' };
-  let server: Socket | undefined;
-  let struck: readonly ActiveFault[] = [];
-  const decisions = new WeakMap<ActiveFault, boolean>();
-  const stages = {
+/** A client and, once it is dialed, the server behind it. */
+export class Connection implements FaultableConnection {
+  readonly number: number;
+  readonly #client: Socket;
+  readonly #deps: ConnectionDeps;
+  #server: Socket | undefined;
+  #state: State = { kind: 'waiting' };
+  /** The active faults that apply to this connection. */
+  #faults: readonly ActiveFault[] = [];
+  readonly #decisions = new WeakMap<ActiveFault, boolean>();
+  readonly #transforms = {
     toServer: new WeakMap<ActiveFault, ChunkTransform>(),
     toClient: new WeakMap<ActiveFault, ChunkTransform>(),
   };
-  const undos = new Map<ActiveFault, () => void>();
+  readonly #undos = new Map<ActiveFault, () => void>();
 
-  const leave = (): void => {
-    if (phase.at === 'dialling' || phase.at === 'closing') phase.timer?.cancel();
-    if (phase.at !== 'open') return;
-    phase.lanes.toServer.stop();
-    phase.lanes.toClient.stop();
-  };
-  const enter = (next: Phase): void => {
-    leave();
-    phase = next;
-  };
-  const ends = (): readonly Socket[] => (server === undefined ? [client] : [client, server]);
-
-  const finish = (): void => {
-    if (phase.at === 'closed' || !ends().every((end) => end.closed)) return;
-    enter({ at: 'closed' });
-    for (const undo of undos.values()) undo();
-    undos.clear();
-    surroundings.onClosed(connection);
-  };
-
-  const stagesFor = (direction: Direction): ChunkTransform[] =>
-    struck.flatMap((setting) => {
-      const { fault } = setting;
-      if (fault.transform === undefined || !meets(setting, direction)) return [];
-      const known = stages[direction].get(setting);
-      const stage = known ?? fault.transform(setting.randomFor(number, direction));
-      if (known === undefined) stages[direction].set(setting, stage);
-      return [stage];
+  /** @param client paused, as accepted. */
+  constructor(number: number, client: Socket, deps: ConnectionDeps) {
+    this.number = number;
+    this.#client = client;
+    this.#deps = deps;
+    if (!deps.holdsProcess) client.unref();
+    client.on('error', () => {
+      if (this.#state.kind === 'open') this.#state.pipes.toServer.carryReset();
+      else this.reset();
     });
+    client.on('close', this.#finish);
+  }
 
-  const changeLanes = (
-    lanes: Readonly<Record<Direction, Pipe>>,
-    gone: readonly ActiveFault[],
-  ): void => {
-    for (const direction of directions) {
-      lanes[direction].change({
-        stages: stagesFor(direction),
-        isHeld: struck.some((setting) => setting.fault.holds === true && meets(setting, direction)),
-        releases: gone.some((setting) => setting.fault.transform !== undefined),
-      });
+  /** Applies the faults that are active from now on. */
+  refresh(active: readonly ActiveFault[]): void {
+    if (this.#state.kind === 'closed' || this.#state.kind === 'closing') return;
+    const before = this.#faults;
+    this.#faults = active.filter((fault) => this.#applies(fault));
+    const ended = before.filter((fault) => !this.#faults.includes(fault));
+    for (const fault of ended) {
+      this.#undos.get(fault)?.();
+      this.#undos.delete(fault);
     }
-  };
+    if (this.#state.kind === 'open') this.#changePipes(this.#state.pipes, ended);
+    for (const fault of this.#faults) {
+      if (this.#undos.has(fault)) continue;
+      const undo = fault.fault.applyTo?.(this, this.#deps.clock);
+      if (undo !== undefined) this.#undos.set(fault, undo);
+    }
+    const isDelayed = this.#faults.some(({ fault }) => fault.delaysDial === true);
+    if (this.#state.kind === 'waiting' && !isDelayed) this.#dial();
+  }
 
-  const open = (upstream: Socket): void => {
-    const laneOf = (direction: Direction, source: Socket, sink: Socket): Pipe =>
-      createPipe({
-        source,
-        sink,
-        clock,
-        maxBufferedBytes,
-        onBytes: (count) => surroundings.onBytes(direction, count),
-        onDelayed: surroundings.onDelayed,
-        onCut: (kind) => connection[kind](),
-      });
-    const lanes = {
-      toServer: laneOf('toServer', client, upstream),
-      toClient: laneOf('toClient', upstream, client),
+  reset(): void {
+    if (this.#state.kind === 'closed') return;
+    this.#enter({ kind: 'closing', timer: undefined });
+    for (const end of this.#ends()) resetSocket(end);
+  }
+
+  close(): void {
+    if (this.#state.kind === 'closed' || this.#state.kind === 'closing') return;
+    const timer = this.#deps.clock.schedule(LINGER_MS, () => this.destroy());
+    this.#enter({ kind: 'closing', timer });
+    for (const end of this.#ends()) {
+      end.end();
+      end.resume();
+    }
+  }
+
+  dropServer(): () => void {
+    if (this.#state.kind === 'closed' || this.#state.kind === 'closing') return () => {};
+    const client = this.#client;
+    client.pause();
+    this.#enter({ kind: 'orphaned' });
+    if (this.#server !== undefined) resetSocket(this.#server);
+    return () => {
+      if (this.#state.kind !== 'orphaned') return;
+      // A client that has ended sends no further byte, so it is reset at once.
+      if (client.readableEnded) {
+        this.reset();
+        return;
+      }
+      client.on('data', () => this.reset());
+      client.on('end', () => this.destroy());
+      client.resume();
     };
-    enter({ at: 'open', lanes });
-    changeLanes(lanes, []);
+  }
+
+  /** Drops both ends at once. */
+  destroy(): void {
+    if (this.#state.kind === 'closed') return;
+    this.#enter({ kind: 'closing', timer: undefined });
+    for (const end of this.#ends()) end.destroy();
+  }
+
+  #enter(next: State): void {
+    const before = this.#state;
+    if (before.kind === 'dialing' || before.kind === 'closing') before.timer?.cancel();
+    if (before.kind === 'open') {
+      before.pipes.toServer.stop();
+      before.pipes.toClient.stop();
+    }
+    this.#state = next;
+  }
+
+  #ends(): readonly Socket[] {
+    return this.#server === undefined ? [this.#client] : [this.#client, this.#server];
+  }
+
+  readonly #finish = (): void => {
+    if (this.#state.kind === 'closed' || !this.#ends().every((end) => end.closed)) return;
+    this.#enter({ kind: 'closed' });
+    for (const undo of this.#undos.values()) undo();
+    this.#undos.clear();
+    this.#deps.onClosed(this);
   };
 
-  const dial = (): void => {
+  /** Decides once for each fault whether it applies to this connection. */
+  #applies(fault: ActiveFault): boolean {
+    if (fault.fault.refuses !== undefined) return false;
+    const known = this.#decisions.get(fault);
+    if (known !== undefined) return known;
+    const applies = fault.appliesTo(this.number);
+    this.#decisions.set(fault, applies);
+    return applies;
+  }
+
+  #dial(): void {
+    const { target, clock, dialTimeoutMs, holdsProcess } = this.#deps;
     let buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    const upstream = connect({
+    const server = connect({
       ...target,
       allowHalfOpen: true,
       noDelay: true,
-      // One buffer for all that is read, instead of one a read; sockets that are accepted have no word for it.
+      // Reads into one buffer instead of a new one each time; accepted sockets have no such option.
       onread: {
         buffer: () => buffer,
-        callback(count) {
-          const isNeeded =
-            phase.at === 'open' && phase.lanes.toClient.receive(buffer.subarray(0, count));
-          if (isNeeded) buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+        callback: (count) => {
+          const state = this.#state;
+          const isInUse =
+            state.kind === 'open' && state.pipes.toClient.receive(buffer.subarray(0, count));
+          if (isInUse) buffer = Buffer.allocUnsafeSlow(READ_BYTES);
           return true;
         },
       },
     });
-    server = upstream;
-    if (!surroundings.holdsProcess) upstream.unref();
-    const late = (): void => void upstream.destroy(new Error('the server did not accept in time'));
-    enter({ at: 'dialling', timer: clock.schedule(dialTimeoutMs, late) });
-    upstream.on('connect', () => {
-      if (phase.at === 'dialling') open(upstream);
+    this.#server = server;
+    if (!holdsProcess) server.unref();
+    const expire = (): void => void server.destroy(new Error('the server did not accept in time'));
+    this.#enter({ kind: 'dialing', timer: clock.schedule(dialTimeoutMs, expire) });
+    server.on('connect', () => {
+      if (this.#state.kind === 'dialing') this.#open(server);
     });
-    upstream.on('error', (error) => {
-      if (phase.at === 'open') phase.lanes.toClient.carryReset();
-      else if (phase.at === 'dialling') {
-        surroundings.onRefused(error);
-        connection.reset();
+    server.on('error', (error) => {
+      if (this.#state.kind === 'open') this.#state.pipes.toClient.carryReset();
+      else if (this.#state.kind === 'dialing') {
+        this.#deps.onRefused(error);
+        this.reset();
       }
     });
-    upstream.on('close', finish);
-  };
+    server.on('close', this.#finish);
+  }
 
-  const connection: Connection = {
-    number,
-    refresh(inForce) {
-      if (phase.at === 'closed' || phase.at === 'closing') return;
-      const before = struck;
-      struck = inForce.filter((setting) => {
-        if (setting.fault.refuses !== undefined) return false;
-        const known = decisions.get(setting);
-        const decided = known ?? setting.appliesTo(number);
-        if (known === undefined) decisions.set(setting, decided);
-        return decided;
+  #open(server: Socket): void {
+    const pipes = {
+      toServer: this.#createPipe('toServer', this.#client, server),
+      toClient: this.#createPipe('toClient', server, this.#client),
+    };
+    this.#enter({ kind: 'open', pipes });
+    this.#changePipes(pipes, []);
+  }
+
+  #createPipe(direction: Direction, source: Socket, sink: Socket): Pipe {
+    const { clock, maxBufferedBytes, onBytes, onDelayed } = this.#deps;
+    return new Pipe({
+      source,
+      sink,
+      clock,
+      maxBufferedBytes,
+      onBytes: onBytes[direction],
+      onDelayed,
+      onCut: (kind) => this[kind](),
+    });
+  }
+
+  #changePipes(pipes: Readonly<Record<Direction, Pipe>>, ended: readonly ActiveFault[]): void {
+    const releases = ended.some(({ fault }) => fault.transform !== undefined);
+    for (const direction of ['toServer', 'toClient'] as const) {
+      const faults = this.#faults.filter(
+        ({ fault }) => fault.direction === 'both' || fault.direction === direction,
+      );
+      pipes[direction].change({
+        transforms: faults.flatMap((fault) => this.#transformOf(fault, direction) ?? []),
+        isHeld: faults.some(({ fault }) => fault.holds === true),
+        releases,
       });
-      const gone = before.filter((setting) => !struck.includes(setting));
-      for (const setting of gone) {
-        undos.get(setting)?.();
-        undos.delete(setting);
-      }
-      if (phase.at === 'open') changeLanes(phase.lanes, gone);
-      for (const setting of struck) {
-        const undo = undos.has(setting) ? undefined : setting.fault.applyTo?.(connection, clock);
-        if (undo !== undefined) undos.set(setting, undo);
-      }
-      const isKept = struck.some((setting) => setting.fault.delaysDial === true);
-      if (phase.at === 'waiting' && !isKept) dial();
-    },
-    reset() {
-      if (phase.at === 'closed') return;
-      enter({ at: 'closing', timer: undefined });
-      for (const end of ends()) resetSocket(end);
-    },
-    close() {
-      if (phase.at === 'closed' || phase.at === 'closing') return;
-      const timer = clock.schedule(LINGER_MS, () => connection.destroy());
-      enter({ at: 'closing', timer });
-      for (const end of ends()) {
-        end.end();
-        end.resume();
-      }
-    },
-    dropServer() {
-      if (phase.at === 'closed' || phase.at === 'closing') return () => {};
-      client.pause();
-      enter({ at: 'orphaned' });
-      if (server !== undefined) resetSocket(server);
-      return () => {
-        if (phase.at !== 'orphaned') return;
-        // One that has ended has no next byte, and its going away is not to be seen.
-        if (client.readableEnded) {
-          connection.reset();
-          return;
-        }
-        client.on('data', () => connection.reset());
-        client.on('end', () => connection.destroy());
-        client.resume();
-      };
-    },
-    destroy() {
-      if (phase.at === 'closed') return;
-      enter({ at: 'closing', timer: undefined });
-      for (const end of ends()) end.destroy();
-    },
-  };
-  if (!surroundings.holdsProcess) client.unref();
-  client.on('error', () => {
-    if (phase.at === 'open') phase.lanes.toServer.carryReset();
-    else connection.reset();
-  });
-  client.on('close', finish);
-  return connection;
-}
+    }
+  }
 
-function meets({ fault }: ActiveFault, direction: Direction): boolean {
-  return fault.direction === 'both' || fault.direction === direction;
+  /** A transform keeps state, so each fault has one for each direction. */
+  #transformOf(fault: ActiveFault, direction: Direction): ChunkTransform | undefined {
+    const known = this.#transforms[direction].get(fault);
+    if (known !== undefined) return known;
+    const transform = fault.fault.transform?.(fault.randomFor(this.number, direction));
+    if (transform !== undefined) this.#transforms[direction].set(fault, transform);
+    return transform;
+  }
 }

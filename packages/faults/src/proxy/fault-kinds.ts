@@ -12,7 +12,7 @@ import { type SliceOptions, slice } from './kinds/slice.ts';
 import { type SlowCloseOptions, slowClose } from './kinds/slow-close.ts';
 import { type TimeoutFaultOptions, timeout } from './kinds/timeout.ts';
 
-/** The options of every fault a proxy knows, by its name. */
+/** The options of each fault of a proxy, by its kind. */
 export interface ProxyFaults {
   corrupt: CorruptOptions;
   limitData: LimitDataOptions;
@@ -30,12 +30,12 @@ export interface ProxyFaults {
 
 export type ProxyFaultKind = keyof ProxyFaults;
 
-/** A fault as data: its name and its options. */
+/** A fault as data: its kind and its options. */
 export type ProxyFaultSpec = {
   readonly [Kind in ProxyFaultKind]: { readonly kind: Kind; readonly options: ProxyFaults[Kind] };
 }[ProxyFaultKind];
 
-/** Reads a fault's options. Bytes meet the faults in this order, whatever order they were set in. */
+/** Resolves a fault's options. Bytes meet the faults in this order, whatever order they were set in. */
 export const faultKinds: Readonly<Record<ProxyFaultKind, (options: unknown) => Fault>> = {
   corrupt,
   limitData,
@@ -51,7 +51,7 @@ export const faultKinds: Readonly<Record<ProxyFaultKind, (options: unknown) => F
   down,
 };
 
-/** Every fault a proxy knows, in the order in which bytes meet them. */
+/** Every fault of a proxy, in the order in which bytes meet them. */
 export const faultKindNames: readonly ProxyFaultKind[] = [
   'corrupt',
   'limitData',

@@ -1,29 +1,32 @@
+import type { Socket } from 'node:net';
 import {
   type Clock,
+  type Distribution,
+  type ResolvedOptions,
+  type Subscribe,
+  boolean,
   createEmitter,
   createHistogram,
-  type Distribution,
-  boolean,
-  objectWith,
   integer,
-  type Subscribe,
+  objectWith,
   parseOptions,
   systemClock,
 } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError } from '../errors.ts';
+import { ActiveFaults } from './active-faults.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
-import { type Connection, type ConnectionDeps, createConnection } from './connection.ts';
-import { createActiveFaults } from './active-faults.ts';
+import { Connection, type ConnectionDeps } from './connection.ts';
+import type { Fault } from './fault.ts';
 import type { ProxyFaultKind, ProxyFaultSpec, ProxyFaults } from './fault-kinds.ts';
-import { createListener } from './listener.ts';
+import { type Listener, createListener } from './listener.ts';
 
 export interface FaultProxyOptions extends ProxyAddresses {
-  /** What faults hold back each way of one connection, before no more is read. Default 1 MiB. */
+  /** How many bytes faults may hold back in one direction of a connection before reading pauses. Default 1 MiB. */
   maxBufferedBytes?: number;
   /** How long the server may take to accept; then the client gets RST. Default 30 000. */
   dialTimeoutMs?: number;
-  /** False lets the process exit while nothing but the proxy is left. Default true. */
+  /** False lets the process exit when only the proxy is left. Default true. */
   holdsProcess?: boolean;
   clock?: Clock;
 }
@@ -31,9 +34,9 @@ export interface FaultProxyOptions extends ProxyAddresses {
 export interface FaultProxyEvents {
   opened: { connection: number };
   closed: { connection: number };
-  /** The target did not accept; the client was answered by RST. */
+  /** The target did not accept; the client got RST. */
   refused: { error: unknown };
-  /** A fault was set or cleared, or its schedule came to a turn. */
+  /** A fault was set, cleared, or switched by its schedule. */
   changed: { active: readonly ProxyFaultKind[] };
 }
 
@@ -45,24 +48,24 @@ export interface FaultProxyStats {
   readonly connectionsRefused: number;
   readonly bytesToServer: number;
   readonly bytesToClient: number;
-  /** How many connections each fault has struck. */
+  /** How many connections each fault was injected into. */
   readonly injected: Readonly<Record<ProxyFaultKind, number>>;
-  /** What was asked for bytes held back, what they really got, and the difference. */
+  /** The delays wanted for delayed bytes, those achieved, and the excess. */
   readonly wantedDelay: Distribution;
   readonly achievedDelay: Distribution;
   readonly excessDelay: Distribution;
 }
 
 /**
- * Stands between a client and its server and breaks what passes, as told. What the client's socket feels
- * is real: RST, FIN, refusal, silence. The address never moves. With no fault set, bytes go straight through.
+ * A proxy between clients and a server that injects faults into connections. What the client's socket sees is real: RST,
+ * FIN, refusal, silence. The address never changes. With no fault set, bytes pass unchanged.
  */
 export interface FaultProxy {
   readonly host: string;
   readonly port: number;
   readonly faults: {
     /**
-     * In force when it returns, unless its schedule says later; what was set for the kind before is replaced.
+     * Sets a fault, in place of an earlier one of its kind. It is active at once unless its schedule says later.
      * @throws InvalidOptionError, ProxyClosedError
      */
     set<Kind extends ProxyFaultKind>(
@@ -72,34 +75,34 @@ export interface FaultProxy {
         : [options: ProxyFaults[Kind]]
     ): void;
     /**
-     * The same for a fault that is data. Under names of their own, faults of one kind stand beside each
-     * other. @throws InvalidOptionError, ProxyClosedError
+     * Sets a fault given as data. Under different names, several faults of one kind can be active.
+     * @throws InvalidOptionError, ProxyClosedError
      */
     apply(setting: ProxyFaultSpec, name?: string): void;
-    /** @param name its kind, unless it was given one. Resolves when the address accepts again. @throws ProxyListenError */
+    /** Resolves when the address accepts. @param name its kind, unless it was given a name. @throws ProxyListenError */
     clear(name: string): Promise<void>;
-    /** The faults that are set, in force or waiting for their schedule. */
+    /** Returns the faults that are set, active or waiting for their schedule. */
     list(): readonly ProxyFaultKind[];
   };
-  /** Undoes every fault; what was held back goes on. @throws ProxyListenError */
+  /** Clears every fault; bytes held back are sent. @throws ProxyListenError */
   heal(): Promise<void>;
   /**
-   * New connections are not answered at all, as when the server's host is gone: connects hang until `heal()`.
-   * Those that are open live on. @throws HostFaultUnavailableError with the reason, ProxyClosedError
+   * Lets connects hang until `heal()`, as when the server's host is down. Open connections continue.
+   * @throws HostFaultUnavailableError with the reason, ProxyClosedError
    */
   hangConnects(): Promise<void>;
   /**
-   * Refuses new connections until `accept()`, whatever the faults say: for who knows that the server is not
-   * running. Those that are open end as the server ends them.
+   * Refuses new connections until `accept()`, whatever the faults say; use it when the server is known to be down.
+   * Open connections end as the server ends them.
    */
   refuse(): void;
-  /** Accepts again, unless a fault says otherwise; resolves when it does. @throws ProxyListenError */
+  /** Accepts connections again, unless a fault refuses them; resolves when it does. @throws ProxyListenError */
   accept(): Promise<void>;
   getStats(): FaultProxyStats;
-  /** Which connections chance has struck and spared; equal for equal seeds. */
+  /** What was injected and what was spared; equal for equal seeds. */
   decisions(): Decisions;
   readonly on: Subscribe<FaultProxyEvents>;
-  /** Drops every connection and gives the address back. */
+  /** Drops every connection and releases the address. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -112,164 +115,203 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
+type Refusal = NonNullable<Fault['refuses']>;
+
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
-export async function createFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
-  const settled = parseOptions('createFaultProxy', shape, options);
-  const { target, seed, clock, maxConnections, holdsProcess } = settled;
-  refuseRemote(target, settled.allowRemote);
-
-  const announcer = createEmitter<FaultProxyEvents>('holdfast:fault-proxy');
-  const log = createDecisionLog();
-  const delays = {
-    wanted: createHistogram(),
-    achieved: createHistogram(),
-    excess: createHistogram(),
-  };
-  const connections = new Set<Connection>();
-  const bytes = { toServer: 0, toClient: 0 };
-  let connectionsTotal = 0;
-  let connectionsRefused = 0;
-  let isClosed = false;
-  let isServerAway = false;
-  let isHanging = false;
-  let whenEmpty = (): void => {};
-
-  const surroundings: ConnectionDeps = {
-    target,
-    clock,
-    holdsProcess,
-    dialTimeoutMs: settled.dialTimeoutMs,
-    maxBufferedBytes: settled.maxBufferedBytes,
-    onBytes: (direction, count) => void (bytes[direction] += count),
-    onDelayed(wantedMs, achievedMs) {
-      delays.wanted.record(wantedMs);
-      delays.achieved.record(achievedMs);
-      delays.excess.record(Math.max(0, achievedMs - wantedMs));
-    },
-    onRefused(error) {
-      connectionsRefused += 1;
-      announcer.emit('refused', { error });
-    },
-    onClosed(connection) {
-      connections.delete(connection);
-      announcer.emit('closed', { connection: connection.number });
-      if (connections.size === 0) whenEmpty();
-    },
-  };
-
-  const listener = await createListener({ ...settled.listen, holdsProcess }, (client) => {
-    if (isClosed || connections.size >= maxConnections) {
-      connectionsRefused += 1;
-      client.destroy();
-      return;
-    }
-    connectionsTotal += 1;
-    const connection = createConnection(connectionsTotal, client, surroundings);
-    connections.add(connection);
-    announcer.emit('opened', { connection: connection.number });
-    connection.refresh(board.active());
-  });
-
-  let opening = Promise.resolve();
-  const steerListener = (refuses: 'keep' | 'close' | 'reset' | undefined): void => {
-    if (isClosed || (isHanging && refuses === undefined && !isServerAway)) return;
-    isHanging = false;
-    if (refuses === undefined && !isServerAway) {
-      opening = listener.open();
-      // Whoever heals awaits it; a schedule has nobody to tell, and the next change tries again.
-      opening.catch(() => {});
-      return;
-    }
-    listener.shut();
-    if (refuses === undefined || refuses === 'keep') return;
-    for (const connection of connections) connection[refuses]();
-  };
-
-  const refusing = (): 'keep' | 'close' | 'reset' | undefined =>
-    board.active().find(({ fault }) => fault.refuses !== undefined)?.fault.refuses;
-  const board = createActiveFaults({
-    seed,
-    clock,
-    log,
-    onChange() {
-      const inForce = board.active();
-      announcer.emit('changed', { active: inForce.map(({ kind }) => kind) });
-      for (const connection of connections) connection.refresh(inForce);
-      steerListener(refusing());
-    },
-  });
-
-  let closing = Promise.resolve();
-  const close = async (): Promise<void> => {
-    if (!isClosed) {
-      isClosed = true;
-      board.clearAll();
-      closing = listener.close();
-    }
-    await closing;
-    if (connections.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const earlier = whenEmpty;
-      whenEmpty = () => {
-        earlier();
-        resolve();
-      };
-      for (const connection of connections) connection.destroy();
-    });
-  };
-
+export async function createFaultProxy(given: FaultProxyOptions): Promise<FaultProxy> {
+  const options = parseOptions('createFaultProxy', shape, given);
+  refuseRemote(options.target, options.allowRemote);
+  const core = new ProxyCore(options);
+  const { listen, holdsProcess } = options;
+  const listener = await createListener({ ...listen, holdsProcess }, (client) =>
+    core.accept(client),
+  );
+  core.listener = listener;
   return {
     host: listener.host,
     port: listener.port,
     faults: {
-      set(kind, ...[given]) {
-        if (isClosed) throw new ProxyClosedError();
-        board.set(kind, given, kind);
-      },
-      apply({ kind, options: given }, name = kind) {
-        if (isClosed) throw new ProxyClosedError();
-        board.set(kind, given, name);
-      },
-      clear(name) {
-        board.clear(name);
-        return opening;
-      },
-      list: () => board.list(),
+      set: (kind, ...[fault]) => core.set(kind, fault, kind),
+      apply: ({ kind, options: fault }, name = kind) => core.set(kind, fault, name),
+      clear: (name) => core.clear(name),
+      list: () => core.faults.list(),
     },
-    async hangConnects() {
-      if (isClosed) throw new ProxyClosedError();
-      isHanging = true;
-      await listener.hang();
-    },
-    heal() {
-      isHanging = false;
-      board.clearAll();
-      return opening;
-    },
-    refuse() {
-      isServerAway = true;
-      steerListener('keep');
-    },
-    accept() {
-      isServerAway = false;
-      steerListener(refusing());
-      return opening;
-    },
-    getStats: () => ({
-      seed,
-      connectionsOpen: connections.size,
-      connectionsTotal,
-      connectionsRefused,
-      bytesToServer: bytes.toServer,
-      bytesToClient: bytes.toClient,
-      injected: board.injected(),
-      wantedDelay: delays.wanted.read(),
-      achievedDelay: delays.achieved.read(),
-      excessDelay: delays.excess.read(),
-    }),
-    decisions: () => log.read(),
-    on: announcer.on,
-    close,
-    [Symbol.asyncDispose]: close,
+    hangConnects: () => core.hangConnects(),
+    heal: () => core.heal(),
+    refuse: () => core.refuse(),
+    accept: () => core.acceptAgain(),
+    getStats: () => core.getStats(),
+    decisions: () => core.log.read(),
+    on: core.emitter.on,
+    close: () => core.close(),
+    [Symbol.asyncDispose]: () => core.close(),
   };
+}
+
+/** The connections and faults of one proxy, and the state of its address. */
+class ProxyCore {
+  readonly log = createDecisionLog();
+  readonly emitter = createEmitter<FaultProxyEvents>('holdfast:fault-proxy');
+  readonly faults: ActiveFaults;
+  listener: Listener | undefined;
+  readonly #options: ResolvedOptions<typeof shape>;
+  readonly #connectionDeps: ConnectionDeps;
+  readonly #connections = new Set<Connection>();
+  readonly #bytes = { toServer: 0, toClient: 0 };
+  readonly #wantedDelay = createHistogram();
+  readonly #achievedDelay = createHistogram();
+  readonly #excessDelay = createHistogram();
+  #connectionsTotal = 0;
+  #connectionsRefused = 0;
+  #isClosed = false;
+  #isServerDown = false;
+  #isHanging = false;
+  /** Resolves when the address accepts again. */
+  #opening = Promise.resolve();
+  #closing = Promise.resolve();
+  #whenEmpty = (): void => {};
+
+  constructor(options: ResolvedOptions<typeof shape>) {
+    const { seed, clock } = options;
+    this.#options = options;
+    this.faults = new ActiveFaults({
+      seed,
+      clock,
+      log: this.log,
+      onChange: () => this.#applyFaults(),
+    });
+    const bytes = this.#bytes;
+    this.#connectionDeps = {
+      ...options,
+      onBytes: {
+        toServer: (count) => void (bytes.toServer += count),
+        toClient: (count) => void (bytes.toClient += count),
+      },
+      onDelayed: (wantedMs, achievedMs) => {
+        this.#wantedDelay.record(wantedMs);
+        this.#achievedDelay.record(achievedMs);
+        this.#excessDelay.record(Math.max(0, achievedMs - wantedMs));
+      },
+      onRefused: (error) => {
+        this.#connectionsRefused += 1;
+        this.emitter.emit('refused', { error });
+      },
+      onClosed: (connection) => {
+        this.#connections.delete(connection);
+        this.emitter.emit('closed', { connection: connection.number });
+        if (this.#connections.size === 0) this.#whenEmpty();
+      },
+    };
+  }
+
+  accept(client: Socket): void {
+    if (this.#isClosed || this.#connections.size >= this.#options.maxConnections) {
+      this.#connectionsRefused += 1;
+      client.destroy();
+      return;
+    }
+    this.#connectionsTotal += 1;
+    const connection = new Connection(this.#connectionsTotal, client, this.#connectionDeps);
+    this.#connections.add(connection);
+    this.emitter.emit('opened', { connection: connection.number });
+    connection.refresh(this.faults.active());
+  }
+
+  set(kind: ProxyFaultKind, options: unknown, name: string): void {
+    this.#assertOpen();
+    this.faults.set(kind, options, name);
+  }
+
+  clear(name: string): Promise<void> {
+    this.faults.clear(name);
+    return this.#opening;
+  }
+
+  heal(): Promise<void> {
+    this.#isHanging = false;
+    this.faults.clearAll();
+    return this.#opening;
+  }
+
+  async hangConnects(): Promise<void> {
+    this.#assertOpen();
+    this.#isHanging = true;
+    await this.listener?.hang();
+  }
+
+  refuse(): void {
+    this.#isServerDown = true;
+    this.#updateListener('keep');
+  }
+
+  acceptAgain(): Promise<void> {
+    this.#isServerDown = false;
+    this.#updateListener(this.#refusal());
+    return this.#opening;
+  }
+
+  getStats(): FaultProxyStats {
+    return {
+      seed: this.#options.seed,
+      connectionsOpen: this.#connections.size,
+      connectionsTotal: this.#connectionsTotal,
+      connectionsRefused: this.#connectionsRefused,
+      bytesToServer: this.#bytes.toServer,
+      bytesToClient: this.#bytes.toClient,
+      injected: this.faults.injected(),
+      wantedDelay: this.#wantedDelay.read(),
+      achievedDelay: this.#achievedDelay.read(),
+      excessDelay: this.#excessDelay.read(),
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.faults.clearAll();
+      this.#closing = this.listener?.close() ?? Promise.resolve();
+    }
+    await this.#closing;
+    if (this.#connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const earlier = this.#whenEmpty;
+      this.#whenEmpty = () => {
+        earlier();
+        resolve();
+      };
+      for (const connection of this.#connections) connection.destroy();
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new ProxyClosedError();
+  }
+
+  #applyFaults(): void {
+    const active = this.faults.active();
+    this.emitter.emit('changed', { active: active.map(({ kind }) => kind) });
+    for (const connection of this.#connections) connection.refresh(active);
+    this.#updateListener(this.#refusal());
+  }
+
+  /** Returns what the fault that refuses connections does to open ones; undefined without such a fault. */
+  #refusal(): Refusal | undefined {
+    return this.faults.active().find(({ fault }) => fault.refuses !== undefined)?.fault.refuses;
+  }
+
+  #updateListener(refusal: Refusal | undefined): void {
+    if (this.listener === undefined || this.#isClosed) return;
+    const accepts = refusal === undefined && !this.#isServerDown;
+    if (accepts && this.#isHanging) return;
+    this.#isHanging = false;
+    if (accepts) {
+      this.#opening = this.listener.open();
+      // `heal()` and `clear()` return the promise; a schedule cannot report a failure, and the next change tries again.
+      this.#opening.catch(() => {});
+      return;
+    }
+    this.listener.shut();
+    if (refusal === undefined || refusal === 'keep') return;
+    for (const connection of this.#connections) connection[refusal]();
+  }
 }

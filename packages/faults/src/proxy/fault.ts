@@ -11,59 +11,59 @@ import {
 } from '@holdfast/foundation';
 import type { ChunkTransform } from './chunk.ts';
 
-/** Which way bytes go: `toServer` are the client's requests, `toClient` the answers. */
+/** The direction of bytes: `toServer` for requests, `toClient` for responses. */
 export type Direction = 'toServer' | 'toClient';
 
-/** When a fault is in force, counted from the moment it was set. */
+/** When a fault is active, counted from the moment it was set. */
 export interface FaultSchedule {
-  /** Milliseconds until it begins. Default 0. */
+  /** Milliseconds until it becomes active. Default 0. */
   afterMs?: number;
-  /** Milliseconds it stays. Default: until it is cleared. */
+  /** Milliseconds it stays active. Default: until it is cleared. */
   forMs?: number;
-  /** Milliseconds from one beginning to the next; needs `forMs`, and more than it. Default: once. */
+  /** The period in milliseconds; needs a smaller `forMs`. Default: once. */
   everyMs?: number;
 }
 
-/** Whom a fault strikes, and when. */
+/** Which connections a fault applies to, and when. */
 export interface FaultOptions {
-  /** Share of the connections it strikes, 0 to 1, drawn once for each. Default 1. */
+  /** The share of the connections, 0 to 1, drawn once for each. Default 1. */
   probability?: number;
   schedule?: FaultSchedule;
 }
 
-/** Whom a fault strikes, when, and which way. */
+/** Which connections and which direction a fault applies to, and when. */
 export interface DirectionalFaultOptions extends FaultOptions {
   /** Default `both`. */
   direction?: Direction | 'both';
 }
 
-/** What a fault may do to a connection as a whole. */
+/** What a fault can do to a connection as a whole. */
 export interface FaultableConnection {
-  /** RST to both ends. */
+  /** Sends RST to both ends. */
   reset(): void;
-  /** FIN to both ends, after what was already sent. */
+  /** Sends FIN to both ends, after what was already sent. */
   close(): void;
   /**
-   * The server's end is gone by RST and the client is not told. What it returns answers the client's next
-   * byte by RST.
+   * Resets the server's end without the client noticing. Returns a function after which the client's next byte is
+   * answered by RST.
    */
   dropServer(): () => void;
 }
 
-/** One fault with its options read, ready to strike connections. */
+/** One fault with its options resolved. */
 export interface Fault {
   readonly probability: number;
   readonly schedule: FaultSchedule | undefined;
   readonly direction: Direction | 'both';
-  /** What it does to bytes on their way; asked once for each direction of each connection. */
+  /** Creates what it does to bytes; called once for each direction of each connection. */
   readonly transform?: (random: Random) => ChunkTransform;
-  /** Nothing passes while it is in force; the bytes stay where TCP keeps them. */
+  /** Nothing passes while it is active; TCP keeps the bytes. */
   readonly holds?: boolean;
-  /** New connections are not carried on to the server while it is in force. */
+  /** The server is not dialed for new connections while it is active. */
   readonly delaysDial?: boolean;
-  /** Acts on a connection when the fault meets it; what it returns is called when the fault goes. */
+  /** Acts on a connection when the fault becomes active; the returned function is called when it ends. */
   readonly applyTo?: (connection: FaultableConnection, clock: Clock) => () => void;
-  /** The address refuses connections; what becomes of those that are open. */
+  /** The address refuses connections; the value says what happens to open ones. */
   readonly refuses?: 'keep' | 'close' | 'reset';
 }
 
@@ -74,7 +74,7 @@ const scheduleShape = {
   everyMs: optional(durationMs),
 };
 
-/** Reads the `schedule` of every fault. */
+/** Accepts the `schedule` of a fault. */
 export const scheduleRule: OptionRule<FaultSchedule | undefined> = optional({
   permitted: 'an object',
   parse(value, field, owner) {

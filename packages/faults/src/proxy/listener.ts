@@ -1,124 +1,149 @@
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { ProxyListenError } from '../errors.ts';
-import { type Returned, hangConnects } from '../host/connect-hang.ts';
+import { type HeldServer, hangConnects } from '../host/connect-hang.ts';
 import { resetSocket } from './reset-socket.ts';
 
-/** An address that can refuse connections and accept them again, and never moves meanwhile. */
-export interface Listener {
+export interface ListenerOptions {
   readonly host: string;
+  /** With 0, a free port is chosen and kept. */
   readonly port: number;
-  /** Accepts connections; nothing when it does. @throws ProxyListenError */
-  open(): Promise<void>;
-  /** Refuses connections, at once; those accepted before live on. */
-  shut(): void;
-  /** Lets connects hang until `open`, `shut` or `close`. @throws HostFaultUnavailableError with the reason */
-  hang(): Promise<void>;
-  /** Resolves when nothing is left of it. */
-  close(): Promise<void>;
+  readonly holdsProcess?: boolean;
 }
 
-/** @param at with port 0, a free one is taken and kept. @throws ProxyListenError */
+/** @throws ProxyListenError */
 export async function createListener(
-  at: { host: string; port: number; holdsProcess?: boolean },
+  options: ListenerOptions,
   onConnection: (client: Socket) => void,
 ): Promise<Listener> {
-  const { host, holdsProcess = true } = at;
-  let { port } = at;
-  let wanted: 'open' | 'shut' | 'closed' = 'open';
-  /** Listening, or about to. */
-  let server: Server | undefined;
-  let keeper: Socket | undefined;
-  let opening = Promise.resolve();
-  /** Brings the listening socket back from where connects hang. */
-  let bringBack: (() => Promise<Returned>) | undefined;
+  const listener = new Listener(options, onConnection);
+  await listener.open();
+  return listener;
+}
 
-  const letGo = (): void => {
-    // Closed in order, it would keep the port's way to itself for a minute (TIME_WAIT).
-    if (keeper !== undefined) resetSocket(keeper);
-    keeper = undefined;
-  };
-  const stop = (): void => {
-    server?.close();
-    server = undefined;
-    letGo();
-    if (wanted === 'closed') return;
-    // A socket connected to itself holds the port: connections are refused, as nothing listens, and the
-    // system gives it to nobody who asks for a free one. Where the host does not allow that, it might.
-    keeper = connect({ host, port, localAddress: host, localPort: port });
-    keeper.on('error', () => {});
-    keeper.unref();
-  };
-  const listen = (on: Server | { host: string; port: number }): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
-      const next = createServer(options, onConnection);
-      server = next;
-      if (!holdsProcess) next.unref();
-      next.once('error', (cause) => {
-        server = undefined;
-        reject(new ProxyListenError(host, port, cause));
+/** An address that can refuse connections and accept them again, and keeps its port meanwhile. */
+export class Listener {
+  readonly host: string;
+  #port: number;
+  readonly #holdsProcess: boolean;
+  readonly #onConnection: (client: Socket) => void;
+  #wanted: 'open' | 'shut' | 'closed' = 'open';
+  /** Listening, or about to. */
+  #server: Server | undefined;
+  /** Keeps the port while nothing listens. */
+  #keeper: Socket | undefined;
+  #opening = Promise.resolve();
+  /** Takes the listening socket back from the process that lets connects hang. */
+  #takeBack: (() => Promise<HeldServer>) | undefined;
+
+  constructor(
+    { host, port, holdsProcess = true }: ListenerOptions,
+    onConnection: (client: Socket) => void,
+  ) {
+    this.host = host;
+    this.#port = port;
+    this.#holdsProcess = holdsProcess;
+    this.#onConnection = onConnection;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Resolves when it accepts connections. @throws ProxyListenError */
+  open(): Promise<void> {
+    this.#wanted = 'open';
+    const held = this.#takeHeldServer();
+    if (held !== undefined) {
+      this.#opening = held.then(async ({ server, ended }) => {
+        await this.#listen(server);
+        await ended;
       });
-      next.listen(on, () => {
-        const address = next.address();
-        if (typeof address === 'object' && address !== null) ({ port } = address);
-        // It may have been unwanted before it came to listen.
-        if (wanted === 'open') letGo();
-        else stop();
+    } else if (this.#server === undefined) {
+      const listenAgain = (): Promise<void> | undefined =>
+        this.#wanted === 'open' && this.#server === undefined
+          ? this.#listen({ host: this.host, port: this.#port })
+          : undefined;
+      // An earlier failure was reported to the caller that waited for it.
+      this.#opening = this.#opening.catch(() => {}).then(listenAgain);
+    }
+    return this.#opening;
+  }
+
+  /** Refuses connections at once; open ones continue. */
+  shut(): void {
+    if (this.#wanted !== 'open') return;
+    this.#wanted = 'shut';
+    const held = this.#takeHeldServer();
+    if (held !== undefined) this.#opening = held.then((server) => this.#drop(server));
+    else if (this.#server?.listening === true) this.#stop();
+  }
+
+  /** Lets connects hang until `open`, `shut` or `close`. @throws HostFaultUnavailableError with the reason */
+  async hang(): Promise<void> {
+    await this.#opening;
+    if (this.#wanted !== 'open' || this.#server === undefined || this.#takeBack !== undefined)
+      return;
+    this.#takeBack = await hangConnects(this.#server);
+    this.#server = undefined;
+  }
+
+  /** Resolves when the address is released. */
+  async close(): Promise<void> {
+    this.#wanted = 'closed';
+    const held = this.#takeHeldServer();
+    if (held !== undefined) await held.then((server) => this.#drop(server));
+    else if (this.#server === undefined || this.#server.listening) this.#stop();
+  }
+
+  #listen(on: Server | { host: string; port: number }): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true };
+      const server = createServer(options, this.#onConnection);
+      this.#server = server;
+      if (!this.#holdsProcess) server.unref();
+      server.once('error', (cause) => {
+        this.#server = undefined;
+        reject(new ProxyListenError(this.host, this.#port, cause));
+      });
+      server.listen(on, () => {
+        const address = server.address();
+        if (typeof address === 'object' && address !== null) this.#port = address.port;
+        // It may have been shut before it listened.
+        if (this.#wanted === 'open') this.#releaseKeeper();
+        else this.#stop();
         resolve();
       });
     });
-  const returned = (): Promise<Returned> | undefined => {
-    const back = bringBack?.();
-    bringBack = undefined;
-    return back;
-  };
-  const drop = async (kept: Returned): Promise<void> => {
-    kept.server.close();
-    stop();
-    await kept.ended;
-  };
-  const listener: Listener = {
-    host,
-    get port() {
-      return port;
-    },
-    open() {
-      wanted = 'open';
-      const back = returned();
-      if (back !== undefined) {
-        opening = back.then(async (kept) => {
-          await listen(kept.server);
-          await kept.ended;
-        });
-      }
-      const listenAnew = (): Promise<void> | undefined =>
-        wanted === 'open' && server === undefined ? listen({ host, port }) : undefined;
-      // What failed before was told to whoever waited for it.
-      if (back === undefined && server === undefined) {
-        opening = opening.catch(() => {}).then(listenAnew);
-      }
-      return opening;
-    },
-    shut() {
-      if (wanted !== 'open') return;
-      wanted = 'shut';
-      const back = returned();
-      if (back !== undefined) opening = back.then(drop);
-      else if (server?.listening === true) stop();
-    },
-    async hang() {
-      await opening;
-      if (wanted !== 'open' || server === undefined || bringBack !== undefined) return;
-      bringBack = await hangConnects(server);
-      server = undefined;
-    },
-    async close() {
-      wanted = 'closed';
-      const back = returned();
-      if (back !== undefined) await back.then(drop);
-      else if (server === undefined || server.listening) stop();
-    },
-  };
-  await listener.open();
-  return listener;
+  }
+
+  #stop(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    this.#releaseKeeper();
+    if (this.#wanted === 'closed') return;
+    // A socket connected to itself keeps the port: connections are refused, since nothing listens, and the system
+    // assigns the port to nobody who asks for a free one. Where the host forbids this, it may.
+    const { host } = this;
+    this.#keeper = connect({ host, port: this.#port, localAddress: host, localPort: this.#port });
+    this.#keeper.on('error', () => {});
+    this.#keeper.unref();
+  }
+
+  #releaseKeeper(): void {
+    // Closed in order, it would keep the port in TIME_WAIT for a minute.
+    if (this.#keeper !== undefined) resetSocket(this.#keeper);
+    this.#keeper = undefined;
+  }
+
+  #takeHeldServer(): Promise<HeldServer> | undefined {
+    const held = this.#takeBack?.();
+    this.#takeBack = undefined;
+    return held;
+  }
+
+  async #drop({ server, ended }: HeldServer): Promise<void> {
+    server.close();
+    this.#stop();
+    await ended;
+  }
 }

@@ -1,78 +1,80 @@
 import type { Socket } from 'node:net';
 import { resetSocket } from './reset-socket.ts';
 
-/** The two ends of a connection, as an interpreter between them speaks to them. */
+/** The two ends of a connection, as the filter between them writes to them. */
 export interface ConnectionIo {
   readonly toClient: (bytes: Buffer) => void;
   readonly toServer: (bytes: Buffer) => void;
-  /** The client gets these bytes and FIN; the server's end is dropped. */
-  closeAfter(lastWords: Buffer): void;
-  /** Both ends are dropped, the client's by RST. */
+  /** Sends these bytes and FIN to the client, and drops the server's end. */
+  closeAfter(bytes: Buffer): void;
+  /** Drops both ends, the client's by RST. */
   reset(): void;
 }
 
-/** Understands what passes, and decides what passes on. */
+/** Reads what passes through a connection and decides what is passed on. */
 export interface ProtocolFilter {
-  readonly fromClient: (bytes: Buffer) => void;
-  readonly fromServer: (bytes: Buffer) => void;
+  fromClient(bytes: Buffer): void;
+  fromServer(bytes: Buffer): void;
+}
+
+/** The collaborators of {@link relay}. */
+export interface RelayDeps {
+  readonly createFilter: (io: ConnectionIo) => ProtocolFilter;
+  /** Called when the filter throws; the connection is reset. */
+  readonly onFilterError?: () => void;
+  /** For a client whose bytes travel over another socket. Default: reset the client's socket. */
+  readonly resetClient?: () => void;
 }
 
 /**
- * Joins two sockets through an interpreter, with backpressure and half-closes passed on. Whatever it throws
- * breaks this connection alone, by RST.
- * @param resetClient for a client whose bytes travel over another socket.
- * @param onBroken is told why when a connection is broken by what its interpreter could not read.
+ * Connects two sockets through a filter, with backpressure, and passes half-closes on. When the filter throws, only
+ * this connection is reset.
  */
-export function relay(
-  client: Socket,
-  server: Socket,
-  interpreterOf: (line: ConnectionIo) => ProtocolFilter,
-  onBroken: (error: unknown) => void,
-  resetClient: () => void = () => resetSocket(client),
-): ConnectionIo {
+export function relay(client: Socket, server: Socket, deps: RelayDeps): ConnectionIo {
+  const { createFilter, onFilterError, resetClient = () => resetSocket(client) } = deps;
   let isOver = false;
   const drop = (): void => {
     isOver = true;
     server.destroy();
     if (!client.destroyed) resetClient();
   };
-  const steer = (): void => {
-    // Answers to the client come from both sides, so a client that does not read stops both.
+  const updateFlow = (): void => {
+    // The client receives responses of both sides, so a client that does not read pauses both.
     const isClientFull = client.writableNeedDrain;
     if (isClientFull) server.pause();
     else server.resume();
     if (isClientFull || server.writableNeedDrain) client.pause();
     else client.resume();
   };
-  const line: ConnectionIo = {
+  const io: ConnectionIo = {
     toClient(bytes) {
-      if (client.writable && !client.write(bytes)) steer();
+      if (client.writable && !client.write(bytes)) updateFlow();
     },
     toServer(bytes) {
-      if (server.writable && !server.write(bytes)) steer();
+      if (server.writable && !server.write(bytes)) updateFlow();
     },
-    closeAfter(lastWords) {
+    closeAfter(bytes) {
       isOver = true;
       server.destroy();
-      client.end(lastWords);
+      client.end(bytes);
       client.resume();
     },
     reset: drop,
   };
-  const interpreter = interpreterOf(line);
-  const reading = (read: (bytes: Buffer) => void) => (bytes: Buffer) => {
+  const filter = createFilter(io);
+  const pass = (direction: 'fromClient' | 'fromServer') => (bytes: Buffer) => {
     if (isOver) return;
     try {
-      read(bytes);
-    } catch (error) {
-      onBroken(error);
+      filter[direction](bytes);
+    } catch {
+      onFilterError?.();
       drop();
     }
   };
-  client.on('data', reading(interpreter.fromClient));
-  server.on('data', reading(interpreter.fromServer));
-  client.on('drain', steer);
-  server.on('drain', steer);
+  client.on('data', pass('fromClient'));
+  server.on('data', pass('fromServer'));
+  client.on('drain', updateFlow);
+  server.on('drain', updateFlow);
   client.on('end', () => server.end());
   server.on('end', () => client.end());
   client.on('error', drop);
@@ -81,6 +83,6 @@ export function relay(
   server.on('close', () => {
     if (!isOver && !client.writableEnded) client.end();
   });
-  steer();
-  return line;
+  updateFlow();
+  return io;
 }

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 
 /**
- * Ends a connection by RST; one that is still being made is given up. While a FIN is on its way out the
- * system refuses the reset, and Node would then forget the socket without closing it: neither `close` nor
- * the process's end would ever come. So that moment is waited out; it is over within a turn of the loop.
+ * Ends a connection by RST; one that is still connecting is destroyed. While a FIN is being sent, the system refuses
+ * the reset, and Node would forget the socket without closing it: `close` would never come, and the process would not
+ * exit. So the reset waits for `finish`, which comes within a turn of the event loop.
  */
 export function resetSocket(socket: Socket): void {
   const { connecting, destroyed, writableEnded, writableFinished, writableLength } = socket;

@@ -1,52 +1,53 @@
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@holdfast/foundation';
 
-/** What a client may have under way before it has read that it is to negotiate again. */
+/** How many bytes a client may send before it has read the request to renegotiate. */
 const MAX_HELD_BYTES = 16_777_216;
 
+/** How it ended: `gone` when the client's connection closed first. */
+type RenegotiationResult = 'renegotiated' | 'failed' | 'gone';
+
 /**
- * Asks a client that speaks TLS 1.2 to negotiate again, before anything is answered: an answer that crosses
- * its second hello breaks Node's clients (EPROTO). What it sends meanwhile is kept, and given back.
- * @param secure it is paused afterwards.
- * @param onDone is told once whether the client did; it has not in time, or its end has come before.
- * @returns what gives it up without a word.
+ * Asks a client on TLS 1.2 to renegotiate, before the server sends anything: a response that crosses the client's
+ * second hello breaks Node's clients (EPROTO). What the client sends meanwhile is kept and unshifted afterwards.
+ * Fails after `timeoutMs`, when the client's end comes, or on an error.
+ * @param secure paused afterwards.
+ * @param client the socket that `secure` runs over.
  */
 export function renegotiate(
   secure: TLSSocket,
-  limit: { clock: Clock; limitMs: number },
-  onDone: (hasDone: boolean) => void,
-): () => void {
-  const held: Buffer[] = [];
-  let heldBytes = 0;
-  let isOver = false;
-  const leave = (): void => {
-    isOver = true;
-    timer.cancel();
-    secure.off('data', hold);
-    secure.off('end', fail);
-    secure.off('error', fail);
-    secure.pause();
-  };
-  const finish = (hasDone: boolean): void => {
-    if (isOver) return;
-    leave();
-    if (hasDone && heldBytes > 0) secure.unshift(Buffer.concat(held));
-    onDone(hasDone);
-  };
-  const fail = (): void => finish(false);
-  const hold = (bytes: Buffer): void => {
-    held.push(bytes);
-    heldBytes += bytes.length;
-    if (heldBytes > MAX_HELD_BYTES) fail();
-  };
-  const timer = limit.clock.schedule(limit.limitMs, fail);
-  secure.on('data', hold);
-  secure.once('end', fail);
-  secure.once('error', fail);
-  // The second hello comes behind what is under way.
-  secure.resume();
-  secure.renegotiate({}, (error) => finish(error === null));
-  return () => {
-    if (!isOver) leave();
-  };
+  client: Socket,
+  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
+): Promise<RenegotiationResult> {
+  return new Promise((resolve) => {
+    const held: Buffer[] = [];
+    let heldBytes = 0;
+    let isOver = false;
+    const finish = (result: RenegotiationResult): void => {
+      if (isOver) return;
+      isOver = true;
+      timer.cancel();
+      secure.off('data', hold);
+      secure.off('end', fail);
+      secure.off('error', fail);
+      secure.pause();
+      if (result === 'renegotiated' && heldBytes > 0) secure.unshift(Buffer.concat(held));
+      resolve(result);
+    };
+    const fail = (): void => finish('failed');
+    const hold = (bytes: Buffer): void => {
+      held.push(bytes);
+      heldBytes += bytes.length;
+      if (heldBytes > MAX_HELD_BYTES) fail();
+    };
+    const timer = clock.schedule(timeoutMs, fail);
+    secure.on('data', hold);
+    secure.once('end', fail);
+    secure.once('error', fail);
+    client.once('close', () => finish('gone'));
+    // The second hello follows what the client has already sent.
+    secure.resume();
+    secure.renegotiate({}, (error) => finish(error === null ? 'renegotiated' : 'failed'));
+  });
 }

@@ -1,7 +1,8 @@
 import { type Socket, connect as connectPlain } from 'node:net';
-import { type TLSSocket, connect as connectSecurely, createServer } from 'node:tls';
+import { type Server, type TLSSocket, connect as connectSecurely, createServer } from 'node:tls';
 import {
   type Clock,
+  type ResolvedOptions,
   objectWith,
   integer,
   oneOf,
@@ -22,6 +23,7 @@ import {
 } from '../certificates/tls-server-options.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from '../proxy/addresses.ts';
+import { dialResult } from '../proxy/dial.ts';
 import { dropSocket } from '../proxy/drop-socket.ts';
 import { createListener } from '../proxy/listener.ts';
 import { resetSocket } from '../proxy/reset-socket.ts';
@@ -30,19 +32,19 @@ import { renegotiate } from './renegotiate.ts';
 import { type TlsTarget, targetTlsRule } from './tls-target.ts';
 
 /**
- * What can be wrong with how the proxy proves itself, or `renegotiated`: TLS 1.2 alone, and a client is asked
- * to negotiate again before anything is answered. Node's clients follow; one that refuses gets an alert.
+ * A fault of the proxy's certificate or protocol, or `renegotiated`: TLS 1.2 only, and a client is asked to renegotiate
+ * before it gets a response. Node's clients do; one that refuses gets an alert.
  */
 export type TlsProxyFaultKind = TlsFaultKind | 'renegotiated';
 
 export const tlsProxyFaultKinds: readonly TlsProxyFaultKind[] = [...tlsFaultKinds, 'renegotiated'];
 
 export interface TlsFaultProxyOptions extends ProxyAddresses {
-  /** How the target is spoken to. Default: without TLS. */
+  /** How to connect to a target with TLS. Default: without TLS. */
   targetTls?: TlsTarget;
-  /** The names and addresses the proxy's certificate holds for. Default `localhost`, `127.0.0.1`, `::1`. */
+  /** The names and addresses the proxy's certificate is valid for. Default `localhost`, `127.0.0.1`, `::1`. */
   hostnames?: readonly string[];
-  /** Who signs it. Default: one of its own. */
+  /** The authority that signs it. Default: a new one. */
   authority?: CertificateAuthority;
   /** How long a handshake may take, and how long the target may take to accept. Default 30 000. */
   dialTimeoutMs?: number;
@@ -54,31 +56,31 @@ export interface TlsFaultProxyStats {
   readonly connectionsTotal: number;
   /** The target did not accept, or there were too many. */
   readonly connectionsRefused: number;
-  /** Handshakes that did not come about; a client that refuses a certificate may do so after its own. */
+  /** Handshakes that failed; a client may also reject a certificate after its own handshake. */
   readonly handshakesFailed: number;
-  /** Clients that were asked to negotiate again, and did. */
+  /** Clients that renegotiated. */
   readonly renegotiated: number;
 }
 
 /**
- * Stands before a server and speaks TLS with its clients: rightly to those who trust its authority, or
- * wrongly in the one way that is set. The server may see a connection of a client that then goes away, and
- * nothing on it.
+ * A proxy in front of a server that speaks TLS with clients: with a certificate valid for those who trust its
+ * authority, or wrong in the one way that is set. The server may see an empty connection of a client that then
+ * closes.
  */
 export interface TlsFaultProxy {
   readonly host: string;
   readonly port: number;
-  /** What a client takes as `ca` to trust the proxy while no fault is set. */
+  /** What a client passes as `ca` to trust the proxy while no fault is set. */
   readonly ca: string;
   readonly faults: {
-    /** For the connections that begin from now on, in place of the fault before. @throws InvalidOptionError, ProxyClosedError */
+    /** Sets the fault of new connections, in place of an earlier one. @throws InvalidOptionError, ProxyClosedError */
     set(kind: TlsProxyFaultKind): void;
-    /** The fault that is set. */
+    /** Returns the fault that is set. */
     current(): TlsProxyFaultKind | undefined;
   };
-  /** Shows another certificate, as good as the one before; open connections live on. @throws ProxyClosedError */
+  /** Replaces the certificate by an equivalent one; open connections continue. @throws ProxyClosedError */
   rotate(): void;
-  /** Shows a good certificate again. */
+  /** Clears the fault. */
   heal(): void;
   getStats(): TlsFaultProxyStats;
   close(): Promise<void>;
@@ -96,118 +98,19 @@ const shape = {
 const kindShape = { kind: oneOf(tlsProxyFaultKinds) };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
-export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promise<TlsFaultProxy> {
-  const settled = parseOptions('createTlsFaultProxy', shape, options);
-  const { target, targetTls, hostnames, clock, dialTimeoutMs } = settled;
-  refuseRemote(target, settled.allowRemote);
-  const authority = settled.authority ?? createCertificateAuthority({ clock });
-  /** Every connection by where it comes from: the socket, and what speaks TLS over it. */
-  const clients = new Map<string, Client>();
-  const stats = {
-    connectionsTotal: 0,
-    connectionsRefused: 0,
-    handshakesFailed: 0,
-    renegotiated: 0,
+export async function createTlsFaultProxy(given: TlsFaultProxyOptions): Promise<TlsFaultProxy> {
+  const options = parseOptions('createTlsFaultProxy', shape, given);
+  refuseRemote(options.target, options.allowRemote);
+  const authority = options.authority ?? createCertificateAuthority({ clock: options.clock });
+  const server = new TlsProxyServer(options, authority);
+  const listener = await createListener(options.listen, (socket) => server.accept(socket));
+  const assertOpen = (): void => {
+    if (server.isClosed) throw new ProxyClosedError();
   };
-  let fault: TlsProxyFaultKind | undefined;
-  let isClosed = false;
-
-  const settings = (): TlsServerOptions => {
-    if (fault === undefined) return tlsServerOptions(authority, { hostnames, clock });
-    return fault === 'renegotiated'
-      ? { ...tlsServerOptions(authority, { hostnames, clock }), maxVersion: 'TLSv1.2' }
-      : tlsServerOptions(authority, { hostnames, clock, fault });
-  };
-  const server = createServer({
-    ...settings(),
-    allowHalfOpen: true,
-    handshakeTimeout: dialTimeoutMs,
-  });
-  const change = (next: TlsProxyFaultKind | undefined): void => {
-    fault = next;
-    server.setSecureContext(settings());
-  };
-
-  const dial = (client: Socket, secure: TLSSocket): void => {
-    const address = { ...target, allowHalfOpen: true };
-    const upstream =
-      targetTls === undefined
-        ? connectPlain({ ...address, noDelay: true })
-        : connectSecurely({ ...address, ...targetTls });
-    const reset = (): void => resetSocket(client);
-    const refuse = (): void => {
-      stats.connectionsRefused += 1;
-      upstream.destroy();
-      reset();
-    };
-    const timer = clock.schedule(dialTimeoutMs, refuse);
-    upstream.once('error', refuse);
-    client.once('close', () => {
-      timer.cancel();
-      upstream.destroy();
-    });
-    upstream.once(targetTls === undefined ? 'connect' : 'secureConnect', () => {
-      timer.cancel();
-      upstream.off('error', refuse);
-      relay(
-        secure,
-        upstream,
-        (line) => ({ fromClient: line.toServer, fromServer: line.toClient }),
-        () => {},
-        reset,
-      );
-    });
-  };
-  server.on('secureConnection', (secure) => {
-    const client = clients.get(originOf(secure));
-    if (client === undefined) {
-      secure.destroy();
-      return;
-    }
-    client.secure = secure;
-    secure.on('error', () => {});
-    secure.pause();
-    if (!client.isRenegotiated) {
-      dial(client.socket, secure);
-      return;
-    }
-    const giveUp = renegotiate(secure, { clock, limitMs: dialTimeoutMs }, (hasDone) => {
-      if (hasDone) {
-        stats.renegotiated += 1;
-        dial(client.socket, secure);
-      } else {
-        stats.handshakesFailed += 1;
-        // In a turn of its own, so that an alert goes out before.
-        setImmediate(() => resetSocket(client.socket));
-      }
-    });
-    client.socket.once('close', giveUp);
-  });
-  server.on('tlsClientError', () => void (stats.handshakesFailed += 1));
-
-  const listener = await createListener(settled.listen, (socket) => {
-    socket.on('error', () => {});
-    if (isClosed || clients.size >= settled.maxConnections) {
-      stats.connectionsRefused += 1;
-      resetSocket(socket);
-      return;
-    }
-    stats.connectionsTotal += 1;
-    const origin = originOf(socket);
-    clients.set(origin, { socket, isRenegotiated: fault === 'renegotiated' });
-    socket.once('close', () => clients.delete(origin));
-    server.emit('connection', socket);
-  });
-
   const close = async (): Promise<void> => {
-    isClosed = true;
+    server.isClosed = true;
     await listener.close();
-    await Promise.all(
-      [...clients.values()].map(({ socket, secure }) => {
-        secure?.destroy();
-        return dropSocket(socket);
-      }),
-    );
+    await server.drop();
   };
   return {
     host: listener.host,
@@ -215,17 +118,17 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
     ca: authority.certificate,
     faults: {
       set(kind) {
-        if (isClosed) throw new ProxyClosedError();
-        change(parseOptions('faults.set', kindShape, { kind }).kind);
+        assertOpen();
+        server.setFault(parseOptions('faults.set', kindShape, { kind }).kind);
       },
-      current: () => fault,
+      current: () => server.fault,
     },
     rotate() {
-      if (isClosed) throw new ProxyClosedError();
-      change(fault);
+      assertOpen();
+      server.setFault(server.fault);
     },
-    heal: () => change(undefined),
-    getStats: () => ({ connectionsOpen: clients.size, ...stats }),
+    heal: () => server.setFault(undefined),
+    getStats: () => server.getStats(),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -233,11 +136,128 @@ export async function createTlsFaultProxy(options: TlsFaultProxyOptions): Promis
 
 interface Client {
   readonly socket: Socket;
-  /** It came while clients were asked to negotiate again. */
+  /** It connected while clients were asked to renegotiate. */
   readonly isRenegotiated: boolean;
   secure?: TLSSocket;
 }
 
-function originOf({ remoteAddress, remotePort }: Socket): string {
+/** Accepts TLS connections with the certificate of the fault that is set, and relays them to the target. */
+class TlsProxyServer {
+  readonly #options: ResolvedOptions<typeof shape>;
+  readonly #authority: CertificateAuthority;
+  readonly #server: Server;
+  /** The clients by their address. */
+  readonly #clients = new Map<string, Client>();
+  readonly #stats = {
+    connectionsTotal: 0,
+    connectionsRefused: 0,
+    handshakesFailed: 0,
+    renegotiated: 0,
+  };
+  #fault: TlsProxyFaultKind | undefined;
+  isClosed = false;
+
+  constructor(options: ResolvedOptions<typeof shape>, authority: CertificateAuthority) {
+    this.#options = options;
+    this.#authority = authority;
+    this.#server = createServer({
+      ...this.#serverOptions(),
+      allowHalfOpen: true,
+      handshakeTimeout: options.dialTimeoutMs,
+    });
+    this.#server.on('secureConnection', (secure) => void this.#serve(secure));
+    this.#server.on('tlsClientError', () => void (this.#stats.handshakesFailed += 1));
+  }
+
+  get fault(): TlsProxyFaultKind | undefined {
+    return this.#fault;
+  }
+
+  /** Shows a new certificate from the next connection on. */
+  setFault(fault: TlsProxyFaultKind | undefined): void {
+    this.#fault = fault;
+    this.#server.setSecureContext(this.#serverOptions());
+  }
+
+  accept(socket: Socket): void {
+    socket.on('error', () => {});
+    if (this.isClosed || this.#clients.size >= this.#options.maxConnections) {
+      this.#stats.connectionsRefused += 1;
+      resetSocket(socket);
+      return;
+    }
+    this.#stats.connectionsTotal += 1;
+    const address = addressOf(socket);
+    this.#clients.set(address, { socket, isRenegotiated: this.#fault === 'renegotiated' });
+    socket.once('close', () => this.#clients.delete(address));
+    this.#server.emit('connection', socket);
+  }
+
+  getStats(): TlsFaultProxyStats {
+    return { connectionsOpen: this.#clients.size, ...this.#stats };
+  }
+
+  async drop(): Promise<void> {
+    await Promise.all(
+      [...this.#clients.values()].map(({ socket, secure }) => {
+        secure?.destroy();
+        return dropSocket(socket);
+      }),
+    );
+  }
+
+  #serverOptions(): TlsServerOptions {
+    const { hostnames, clock } = this.#options;
+    if (this.#fault === undefined) return tlsServerOptions(this.#authority, { hostnames, clock });
+    return this.#fault === 'renegotiated'
+      ? { ...tlsServerOptions(this.#authority, { hostnames, clock }), maxVersion: 'TLSv1.2' }
+      : tlsServerOptions(this.#authority, { hostnames, clock, fault: this.#fault });
+  }
+
+  async #serve(secure: TLSSocket): Promise<void> {
+    const client = this.#clients.get(addressOf(secure));
+    if (client === undefined) {
+      secure.destroy();
+      return;
+    }
+    client.secure = secure;
+    secure.on('error', () => {});
+    secure.pause();
+    if (client.isRenegotiated) {
+      const { clock, dialTimeoutMs: timeoutMs } = this.#options;
+      const result = await renegotiate(secure, client.socket, { clock, timeoutMs });
+      if (result === 'failed') {
+        this.#stats.handshakesFailed += 1;
+        // In a later turn, so that an alert is sent first.
+        setImmediate(() => resetSocket(client.socket));
+      }
+      if (result !== 'renegotiated') return;
+      this.#stats.renegotiated += 1;
+    }
+    await this.#relay(client.socket, secure);
+  }
+
+  async #relay(client: Socket, secure: TLSSocket): Promise<void> {
+    const { targetTls, clock, dialTimeoutMs: timeoutMs } = this.#options;
+    const target = { ...this.#options.target, allowHalfOpen: true };
+    const upstream =
+      targetTls === undefined
+        ? connectPlain({ ...target, noDelay: true })
+        : connectSecurely({ ...target, ...targetTls });
+    const event = targetTls === undefined ? 'connect' : 'secureConnect';
+    const result = await dialResult(client, upstream, { clock, timeoutMs, event });
+    if (result === 'refused') {
+      this.#stats.connectionsRefused += 1;
+      resetSocket(client);
+    }
+    if (result !== 'connected') return;
+    relay(secure, upstream, {
+      createFilter: (io) => ({ fromClient: io.toServer, fromServer: io.toClient }),
+      resetClient: () => resetSocket(client),
+    });
+  }
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

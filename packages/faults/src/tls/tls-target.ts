@@ -1,12 +1,12 @@
 import { type OptionRule, boolean, optional, parseOptions, string } from '@holdfast/foundation';
 
-/** How a target that speaks TLS is spoken to. */
+/** How to connect to a target with TLS. */
 export interface TlsTarget {
-  /** Whom to trust, as PEM. Default: whom Node trusts. */
+  /** The trusted authorities, as PEM. Default: those of Node. */
   ca?: string;
-  /** The name it is asked for by. Default: the target's host. */
+  /** The server name to request. Default: the target's host. */
   servername?: string;
-  /** False: whatever it shows is good enough. Default true. */
+  /** False accepts any certificate. Default true. */
   rejectUnauthorized?: boolean;
 }
 
@@ -16,7 +16,7 @@ const shape = {
   rejectUnauthorized: boolean(true),
 };
 
-/** Reads a {@link TlsTarget}, without what is absent. */
+/** Parses a {@link TlsTarget}; absent options are left out. */
 export const targetTlsRule: OptionRule<TlsTarget | undefined> = optional({
   permitted: 'an object',
   parse(value, field, owner) {

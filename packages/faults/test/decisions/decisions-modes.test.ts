@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from '@jest/globals';
 import { createDecisionLog } from '../../src/decision-log.ts';
-import { parseHttpFault } from '../../src/http/http-faults.ts';
-import { createHttpStrikes } from '../../src/http/http-strikes.ts';
+import { FaultInjector } from '../../src/fault-injector.ts';
+import { httpFaultKinds, parseHttpFault } from '../../src/http/http-faults.ts';
 import { plays } from './decision-runs.ts';
 
 const SEED = 42;
@@ -36,10 +36,10 @@ test.each(Object.entries(plays))(
 test('equal seeds strike the same requests of HTTP in 1 000 runs, another seed others', () => {
   const decide = (seed: number): string => {
     const log = createDecisionLog();
-    const strikes = createHttpStrikes(seed, log);
-    strikes.set('status', parseHttpFault('status', { status: 500, probability: 0.3 }));
-    strikes.set('delay', parseHttpFault('delay', { delayMs: 1, probability: 0.5, times: 9 }));
-    for (let request = 0; request < 50; request += 1) strikes.draw();
+    const injector = new FaultInjector(httpFaultKinds, { seed, log });
+    injector.set('status', parseHttpFault('status', { status: 500, probability: 0.3 }));
+    injector.set('delay', parseHttpFault('delay', { delayMs: 1, probability: 0.5, times: 9 }));
+    for (let request = 0; request < 50; request += 1) injector.draw([request]);
     return log.read().hash;
   };
   const hashes = new Set(Array.from({ length: 1_000 }, () => decide(SEED)));

@@ -2,18 +2,18 @@ import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { createDecisionLog } from '../../src/decision-log.ts';
 import { createHistogram } from '@holdfast/foundation';
-import { createActiveFaults } from '../../src/proxy/active-faults.ts';
-import { createFaultInjector } from '../../src/fault-injector.ts';
+import { ActiveFaults } from '../../src/proxy/active-faults.ts';
+import { FaultInjector } from '../../src/fault-injector.ts';
 
-/** The hash of what a board decides for fifty connections under three faults. */
+/** The hash of the decisions for fifty connections under three faults. */
 function decide(seed: number): string {
   const log = createDecisionLog();
-  const board = createActiveFaults({ seed, clock: createFakeClock(), log, onChange: () => {} });
-  board.set('reset', { probability: 0.1 }, 'reset');
-  board.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
-  board.set('latency', { latencyMs: 2, probability: 0.5 }, 'latency');
+  const faults = new ActiveFaults({ seed, clock: createFakeClock(), log, onChange: () => {} });
+  faults.set('reset', { probability: 0.1 }, 'reset');
+  faults.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
+  faults.set('latency', { latencyMs: 2, probability: 0.5 }, 'latency');
   for (let connection = 1; connection <= 50; connection += 1) {
-    for (const setting of board.active()) setting.appliesTo(connection);
+    for (const fault of faults.active()) fault.appliesTo(connection);
   }
   return log.read().hash;
 }
@@ -26,17 +26,17 @@ test('equal seeds strike the same connections in 1 000 runs, another seed others
 
 test('equal seeds refuse the same calls of a connection in 1 000 runs, whatever the order of connections', () => {
   const refused = (seed: number, connections: readonly number[]): string => {
-    const strikes = createFaultInjector<'one' | 'other', { probability: number; times: number }>(
+    const injector = new FaultInjector<'one' | 'other', { probability: number; times: number }>(
       ['one', 'other'],
       { seed, log: createDecisionLog() },
     );
-    strikes.set('one', { probability: 0.3, times: Number.POSITIVE_INFINITY });
-    strikes.set('other', { probability: 0.5, times: Number.POSITIVE_INFINITY });
+    injector.set('one', { probability: 0.3, times: Number.POSITIVE_INFINITY });
+    injector.set('other', { probability: 0.5, times: Number.POSITIVE_INFINITY });
     return connections
       .flatMap((connection) =>
         Array.from({ length: 10 }, (_, call) => {
-          const strike = strikes.draw(connection, call, () => true);
-          return `${connection} ${call} ${strike?.kind ?? 'spared'}`;
+          const drawn = injector.drawFirst([connection, call], () => true);
+          return `${connection} ${call} ${drawn?.kind ?? 'spared'}`;
         }),
       )
       .toSorted()
@@ -52,16 +52,16 @@ test('equal seeds refuse the same calls of a connection in 1 000 runs, whatever 
 test('whom a fault strikes does not depend on which others are set beside it', () => {
   const strokes = (others: boolean): boolean[] => {
     const log = createDecisionLog();
-    const board = createActiveFaults({
+    const faults = new ActiveFaults({
       seed: 3,
       clock: createFakeClock(),
       log,
       onChange: () => {},
     });
-    if (others) board.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
-    board.set('reset', { probability: 0.5 }, 'reset');
-    const setting = board.active().find(({ kind }) => kind === 'reset');
-    return Array.from({ length: 50 }, (_, connection) => setting?.appliesTo(connection) ?? false);
+    if (others) faults.set('latency', { latencyMs: 1, probability: 0.5 }, 'latency');
+    faults.set('reset', { probability: 0.5 }, 'reset');
+    const fault = faults.active().find(({ kind }) => kind === 'reset');
+    return Array.from({ length: 50 }, (_, connection) => fault?.appliesTo(connection) ?? false);
   };
   expect(strokes(true)).toEqual(strokes(false));
   expect(new Set(strokes(false)).size).toBe(2);

@@ -74,7 +74,7 @@ test('bad options, unknown words, remote targets and closed proxies are refused'
   expect(() => faults.set('40001', { probability: -1 })).toThrow(refusal('probability'));
   expect(() => faults.set('40001', { statements: 'update' })).toThrow(refusal('statements'));
   expect(() => faults.set('53300', { statements: ['update'] })).toThrow(refusal('statements'));
-  expect(() => faults.set('42P01', {})).toThrow(refusal('word'));
+  expect(() => faults.set('42P01', {})).toThrow(refusal('kind'));
   const elsewhere = createPostgresFaultProxy({ target: { host: '192.0.2.1', port: 5_432 } });
   await expect(elsewhere).rejects.toMatchObject({ code: 'FAULTS_REMOTE_TARGET' });
   await proxy.close();

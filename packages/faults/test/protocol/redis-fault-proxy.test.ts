@@ -146,7 +146,7 @@ test('bad options, unknown words, remote targets and closed proxies are refused'
   expect(() => faults.set('OOM', { probability: 2 })).toThrow(refusal('probability'));
   expect(() => faults.set('OOM', { commands: [] })).toThrow(refusal('commands'));
   expect(() => faults.set('OOM', { to: { host: 'a', port: 1 } })).toThrow(refusal('to'));
-  expect(() => faults.set('METEOR', {})).toThrow(refusal('word'));
+  expect(() => faults.set('METEOR', {})).toThrow(refusal('kind'));
   const elsewhere = createRedisFaultProxy({ target: { host: '192.0.2.1', port: 6_379 } });
   await expect(elsewhere).rejects.toMatchObject({ code: 'FAULTS_REMOTE_TARGET' });
   await Promise.all([proxy.close(), proxy.close()]);

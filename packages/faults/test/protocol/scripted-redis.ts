@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Server, type Socket, createServer } from 'node:net';
-import { createCommandReader } from '@holdfast/protocols/redis';
+import { CommandReader } from '@holdfast/protocols/redis';
 import { portOf } from '../servers.ts';
 
 /** A Redis that knows little: strings, transactions, and whom it told. */
@@ -15,7 +15,7 @@ export async function openScriptedRedis(): Promise<ScriptedRedis> {
   const asked: string[] = [];
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
-    const reader = createCommandReader(1_000_000);
+    const reader = new CommandReader(1_000_000);
     const values = new Map<string, string>();
     let queued: (() => string)[] | undefined;
     sockets.add(socket);

@@ -33,6 +33,7 @@ export class CallDeadline implements QueuedDeadline {
   readonly #timer: Timer | undefined;
   readonly #onAbort: (() => void) | undefined;
   #cancellation: Cancellation | undefined;
+  #controller: AbortController | undefined;
 
   /** @param deadlines of as many milliseconds as the call has; without them it has a timer of its own. */
   constructor(
@@ -60,6 +61,15 @@ export class CallDeadline implements QueuedDeadline {
 
   get cancellation(): Cancellation | undefined {
     return this.#cancellation;
+  }
+
+  /** Aborts when the call is over: with a TimeoutError at its deadline, else with the reason of its signal. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#cancellation !== undefined) this.#abortSignal(this.#cancellation);
+    }
+    return this.#controller.signal;
   }
 
   remainingMs(): number {
@@ -91,5 +101,14 @@ export class CallDeadline implements QueuedDeadline {
     const { current } = this;
     this.release();
     current?.cancel(over);
+    this.#abortSignal(over);
+  }
+
+  #abortSignal(over: Cancellation): void {
+    this.#controller?.abort(
+      over.kind === 'signal'
+        ? over.reason
+        : new DOMException(`no answer within ${this.timeoutMs} ms`, 'TimeoutError'),
+    );
   }
 }

@@ -1,15 +1,15 @@
 import { JournalFullError, type JournalLimit, JournalRecordTooLargeError } from '../errors.ts';
 import { FRAME_BYTES } from '../segments/segment-format.ts';
 
-export interface Limits {
+export interface JournalLimits {
   readonly maxBytes: number;
   readonly maxRecords: number;
   readonly maxRecordBytes: number;
   readonly maxPendingBytes: number;
 }
 
-/** What is taken of each limit. */
-export interface Usage {
+/** How much of each limit is used. */
+interface JournalUsage {
   readonly heldBytes: number;
   readonly heldRecords: number;
   readonly pendingBytes: number;
@@ -17,10 +17,14 @@ export interface Usage {
 }
 
 /**
- * Whether the records fit; gives the bytes they take, frames included.
+ * Checks the records against the limits; returns their size, frames included.
  * @throws JournalRecordTooLargeError, JournalFullError
  */
-export function admit(payloads: readonly Uint8Array[], limits: Limits, usage: Usage): number {
+export function admit(
+  payloads: readonly Uint8Array[],
+  limits: JournalLimits,
+  usage: JournalUsage,
+): number {
   let bytes = 0;
   for (const { byteLength } of payloads) {
     if (byteLength > limits.maxRecordBytes) {
@@ -29,19 +33,19 @@ export function admit(payloads: readonly Uint8Array[], limits: Limits, usage: Us
     bytes += FRAME_BYTES + byteLength;
   }
   const { heldBytes, heldRecords, pendingBytes, pendingRecords } = usage;
-  refuseAbove('pending', pendingBytes, bytes, limits.maxPendingBytes);
-  refuseAbove('bytes', heldBytes + pendingBytes, bytes, limits.maxBytes);
-  refuseAbove('records', heldRecords + pendingRecords, payloads.length, limits.maxRecords);
+  assertBelow('pending', pendingBytes, bytes, limits.maxPendingBytes);
+  assertBelow('bytes', heldBytes + pendingBytes, bytes, limits.maxBytes);
+  assertBelow('records', heldRecords + pendingRecords, payloads.length, limits.maxRecords);
   return bytes;
 }
 
-const cures = {
+const remedies = {
   pending: 'the disk is slower than the callers: wait for earlier appends',
   bytes: 'release records, or raise maxBytes',
   records: 'release records, or raise maxRecords',
 } as const;
 
-function refuseAbove(
+function assertBelow(
   limit: Exclude<JournalLimit, 'disk'>,
   current: number,
   added: number,
@@ -52,7 +56,7 @@ function refuseAbove(
   const kind = limit === 'pending' ? 'waiting to be written' : 'kept';
   throw new JournalFullError(
     limit,
-    `journal: ${added} ${unit} more were refused with ${current} of at most ${max} ${kind}; ${cures[limit]}`,
+    `journal: ${added} ${unit} more were refused with ${current} of at most ${max} ${kind}; ${remedies[limit]}`,
     { current, max },
   );
 }

@@ -1,73 +1,66 @@
 import type { Clock, Timer } from '@holdfast/foundation';
 import type { Checkpoint, CheckpointFile } from './checkpoint.ts';
 
-/** Keeps the checkpoint on the disk not far behind the one in memory. */
-export interface Checkpointer {
-  /** Something changed: it is written within `checkpointMs`. */
-  touch(): void;
-  /** Writes now; rejects when the disk does, or the directory is no longer ours. */
-  flush(): Promise<void>;
-  /** Nothing more is written. */
-  close(): Promise<void>;
+interface CheckpointerDeps {
+  readonly file: CheckpointFile;
+  readonly clock: Clock;
+  readonly checkpointMs: number;
+  /** Rejects when another process owns the directory; its checkpoint must not be overwritten. */
+  readonly confirm: () => Promise<void> | undefined;
+  readonly current: () => Checkpoint;
+  /** Called with each checkpoint that became durable. */
+  readonly onDurable: (checkpoint: Checkpoint) => Promise<void>;
+  /** Called when a scheduled write failed; returns whether to try again. */
+  readonly onFailed: (cause: unknown) => boolean;
 }
 
-/**
- * @param options.confirm rejects when the directory is another's, whose checkpoint must not be overwritten.
- * @param options.kept called with each checkpoint that became durable.
- * @param options.failed called when one did not; whether to try again.
- */
-export function createCheckpointer(options: {
-  file: CheckpointFile;
-  clock: Clock;
-  checkpointMs: number;
-  confirm: () => Promise<void> | undefined;
-  current: () => Checkpoint;
-  kept: (checkpoint: Checkpoint) => Promise<void>;
-  failed: (cause: unknown) => boolean;
-}): Checkpointer {
-  const { file, clock, checkpointMs, confirm, current, kept, failed } = options;
-  let timer: Timer | undefined;
-  let writing: Promise<void> = Promise.resolve();
-  let last: Checkpoint | undefined;
-  let closed = false;
+/** Keeps the checkpoint on the disk at most `checkpointMs` behind the one in memory. */
+export class Checkpointer {
+  readonly #deps: CheckpointerDeps;
+  #timer: Timer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #last: Checkpoint | undefined;
+  #closed = false;
 
-  const write = async (): Promise<void> => {
+  constructor(deps: CheckpointerDeps) {
+    this.#deps = deps;
+  }
+
+  /** The checkpoint has changed: writes it within `checkpointMs`. */
+  schedule(): void {
+    if (this.#closed || this.#timer !== undefined) return;
+    const { clock, checkpointMs } = this.#deps;
+    const run = (): void => {
+      this.#timer = undefined;
+      this.flush().catch((cause: unknown) => {
+        if (this.#deps.onFailed(cause)) this.schedule();
+      });
+    };
+    this.#timer = clock.schedule(checkpointMs, run, { holdsProcess: false });
+  }
+
+  /** Writes now; rejects when the write fails or another process owns the directory. */
+  flush(): Promise<void> {
+    const write = this.#writing.then(() => this.#write());
+    this.#writing = write.catch(() => undefined);
+    return write;
+  }
+
+  /** Writes nothing more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#writing;
+    await this.#deps.file.close();
+  }
+
+  async #write(): Promise<void> {
+    const { file, confirm, current, onDurable } = this.#deps;
     await confirm();
     const checkpoint = current();
-    if (last?.released === checkpoint.released && last.next === checkpoint.next) return;
+    if (this.#last?.released === checkpoint.released && this.#last.next === checkpoint.next) return;
     await file.write(checkpoint);
-    last = checkpoint;
-    await kept(checkpoint);
-  };
-
-  const flush = (): Promise<void> => {
-    const turn = writing.then(write);
-    writing = turn.catch(() => undefined);
-    return turn;
-  };
-
-  const touch = (): void => {
-    if (closed || timer !== undefined) return;
-    timer = clock.schedule(
-      checkpointMs,
-      () => {
-        timer = undefined;
-        flush().catch((cause: unknown) => {
-          if (failed(cause)) touch();
-        });
-      },
-      { holdsProcess: false },
-    );
-  };
-
-  return {
-    touch,
-    flush,
-    async close() {
-      closed = true;
-      timer?.cancel();
-      await writing;
-      await file.close();
-    },
-  };
+    this.#last = checkpoint;
+    await onDurable(checkpoint);
+  }
 }

@@ -6,16 +6,21 @@ import { type FileSystem, type OpenFile, writeAll } from '../files/file-system.t
 import { type OwnerRecord, describeSelf, ownerLiveness, parseOwner } from './owner-record.ts';
 import { epochOfSpare } from '../segments/segment-allocator.ts';
 
-/** The right to write to a directory. */
+/** The exclusive right to write to a directory. */
 export interface Ownership {
   readonly epoch: number;
-  /** Nothing while the right is certain; else looks again, and rejects with JournalLockedError if it is gone. */
+  /** Called once, when another process has taken the directory over. */
+  onLost: ((error: JournalLockedError) => void) | undefined;
+  /**
+   * `undefined` while the right is certain. Otherwise checks it on the disk, and rejects with JournalLockedError
+   * when another owner has the directory.
+   */
   confirm(): Promise<void> | undefined;
-  /** Gives the directory free; the epoch stays on record. */
+  /** Gives the directory up; the epoch stays on record. */
   release(): Promise<void>;
 }
 
-export interface OwnershipOptions {
+interface OwnershipOptions {
   readonly files: FileSystem;
   readonly directory: string;
   readonly clock: Clock;
@@ -23,11 +28,11 @@ export interface OwnershipOptions {
   readonly ownerStaleMs: number;
   readonly acquireTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  readonly onLost: (error: JournalLockedError) => void;
 }
 
 const WATCH_MS = 250;
 
+/** The owner with the highest epoch. */
 interface Incumbent {
   readonly epoch: number;
   readonly path: string;
@@ -35,155 +40,213 @@ interface Incumbent {
   readonly modifiedMs: number;
 }
 
+/** Whether the incumbent still runs, and how long its heartbeat proves that. */
+interface Liveness {
+  readonly kind: 'alive' | 'dead' | 'unknown';
+  readonly restMs: number;
+}
+
 /**
- * Takes a directory whose owner is gone. The file `owner.<epoch>` appears whole and only once (link); who
- * finds a higher one after making his own withdraws, which closes the gap between looking and making.
+ * Takes a directory whose owner is dead. The file `owner.<epoch>` appears complete and only once (by `link`);
+ * a process that finds a higher epoch after creating its own withdraws, which closes the gap between checking
+ * and creating.
  * @throws JournalLockedError
  */
 export async function takeOwnership(options: OwnershipOptions): Promise<Ownership> {
-  const { files, directory, clock } = options;
-  const self = await describeSelf(randomUUID(), clock.epochMs());
-  const claimPath = join(directory, `owner.claim-${self.token}`);
-  const deadlineMs = clock.now() + options.acquireTimeoutMs;
-  let watched: Incumbent | undefined;
-  try {
-    while (true) {
-      options.signal?.throwIfAborted();
-      const incumbent = await findIncumbent(files, directory);
-      if (incumbent !== undefined) await removeSparesOfTheDead(incumbent);
-      await writeWhole(files, claimPath, self);
-      if (incumbent !== undefined) {
-        const verdict = await judge(incumbent);
-        if (verdict.standing !== 'dead') {
-          const moved = watched !== undefined && watched.modifiedMs !== incumbent.modifiedMs;
-          const over = clock.now() + Math.min(verdict.restMs, WATCH_MS) > deadlineMs;
-          if (verdict.standing === 'alive' || moved || over) {
-            throw lockedBy(directory, incumbent.record, verdict.restMs);
-          }
-          watched = incumbent;
-          await sleep(clock, Math.min(verdict.restMs, WATCH_MS), options.signal);
-          continue;
-        }
+  const self = await describeSelf(randomUUID(), options.clock.epochMs());
+  return new Claim(options, self).take();
+}
+
+class Claim {
+  readonly #options: OwnershipOptions;
+  readonly #self: OwnerRecord;
+  readonly #path: string;
+  /** The incumbent whose heartbeat is being watched. */
+  #watched: Incumbent | undefined;
+
+  constructor(options: OwnershipOptions, self: OwnerRecord) {
+    this.#options = options;
+    this.#self = self;
+    this.#path = join(options.directory, `owner.claim-${self.token}`);
+  }
+
+  async take(): Promise<Ownership> {
+    const { files, directory, clock, acquireTimeoutMs, signal } = this.#options;
+    const deadlineMs = clock.now() + acquireTimeoutMs;
+    try {
+      while (true) {
+        signal?.throwIfAborted();
+        const incumbent = await findIncumbent(files, directory);
+        if (incumbent !== undefined) await this.#removeSparesOfTheDead(incumbent);
+        await writeComplete(files, this.#path, this.#self);
+        if (incumbent !== undefined && !(await this.#isDead(incumbent, deadlineMs))) continue;
+        this.#watched = undefined;
+        const epoch = await this.#create((incumbent?.epoch ?? 0) + 1);
+        if (epoch !== undefined) return await HeldOwnership.open(this.#options, this.#self, epoch);
       }
-      watched = undefined;
-      const epoch = (incumbent?.epoch ?? 0) + 1;
-      const path = ownerPath(directory, epoch);
-      try {
-        await files.link(claimPath, path);
-      } catch (error) {
-        if (isErrno(error, ['EEXIST', 'ENOENT'])) continue;
-        throw error;
-      }
-      const [highest, ...lower] = await listOwners(files, directory);
-      if (highest !== epoch) {
-        await files.remove(path);
-        continue;
-      }
-      await files.syncDirectory(directory);
-      for (const old of lower) await files.remove(ownerPath(directory, old));
-      return await hold(options, self, epoch);
+    } finally {
+      await Promise.allSettled([files.remove(this.#path)]);
     }
-  } finally {
-    await Promise.allSettled([files.remove(claimPath)]);
   }
 
-  async function judge(
-    incumbent: Incumbent,
-  ): Promise<{ standing: 'alive' | 'dead' | 'unknown'; restMs: number }> {
-    const { record } = incumbent;
-    const standing = record === undefined ? 'unknown' : await ownerLiveness(record, self);
-    // Both ages by the clock that stamps the directory's files, which may be another machine's.
-    const claim = await files.status(claimPath);
-    const restMs = incumbent.modifiedMs + options.ownerStaleMs - (claim?.modifiedMs ?? 0);
-    return standing === 'unknown' && restMs <= 0
-      ? { standing: 'dead', restMs: 0 }
-      : { standing, restMs: Math.max(1, Math.min(restMs, options.ownerStaleMs)) };
+  /**
+   * Whether the incumbent is dead; `false` after a moment of watching, when it may still turn out so.
+   * @throws JournalLockedError when it is alive
+   */
+  async #isDead(incumbent: Incumbent, deadlineMs: number): Promise<boolean> {
+    const { directory, clock, signal } = this.#options;
+    const { kind, restMs } = await this.#liveness(incumbent);
+    if (kind === 'dead') return true;
+    const watched = this.#watched;
+    const hasBeaten = watched !== undefined && watched.modifiedMs !== incumbent.modifiedMs;
+    const pauseMs = Math.min(restMs, WATCH_MS);
+    if (kind === 'alive' || hasBeaten || clock.now() + pauseMs > deadlineMs) {
+      throw lockedBy(directory, incumbent.record, restMs);
+    }
+    this.#watched = incumbent;
+    await sleep(clock, pauseMs, signal);
+    return false;
   }
 
-  /** A full disk must not keep the next owner out while megabytes of zeros lie in it. */
-  async function removeSparesOfTheDead(incumbent: Incumbent): Promise<void> {
+  async #liveness(incumbent: Incumbent): Promise<Liveness> {
+    const { files, ownerStaleMs } = this.#options;
     const { record } = incumbent;
-    if (record === undefined || (await ownerLiveness(record, self)) !== 'dead') return;
+    const kind = record === undefined ? 'unknown' : await ownerLiveness(record, this.#self);
+    // Both times are by the clock that stamps the directory's files, which may be another machine's.
+    const claim = await files.status(this.#path);
+    const restMs = incumbent.modifiedMs + ownerStaleMs - (claim?.modifiedMs ?? 0);
+    return kind === 'unknown' && restMs <= 0
+      ? { kind: 'dead', restMs: 0 }
+      : { kind, restMs: Math.max(1, Math.min(restMs, ownerStaleMs)) };
+  }
+
+  /** Creates the owner's file; `undefined` when another process was faster. */
+  async #create(epoch: number): Promise<number | undefined> {
+    const { files, directory } = this.#options;
+    const path = ownerPath(directory, epoch);
+    try {
+      await files.link(this.#path, path);
+    } catch (error) {
+      if (isErrno(error, ['EEXIST', 'ENOENT'])) return undefined;
+      throw error;
+    }
+    const [highest, ...lower] = await listOwners(files, directory);
+    if (highest !== epoch) {
+      await files.remove(path);
+      return undefined;
+    }
+    await files.syncDirectory(directory);
+    for (const old of lower) await files.remove(ownerPath(directory, old));
+    return epoch;
+  }
+
+  /** On a full disk, megabytes of prepared zeros must not keep the next owner out. */
+  async #removeSparesOfTheDead({ record, epoch }: Incumbent): Promise<void> {
+    if (record === undefined || (await ownerLiveness(record, this.#self)) !== 'dead') return;
+    const { files, directory } = this.#options;
     for (const name of await files.list(directory)) {
-      const epoch = epochOfSpare(name);
-      if (epoch !== undefined && epoch <= incumbent.epoch)
+      const spareEpoch = epochOfSpare(name);
+      if (spareEpoch !== undefined && spareEpoch <= epoch)
         await files.remove(join(directory, name));
     }
   }
 }
 
-/** Keeps the right: touches the owner's file on a schedule, and notices when it is no longer the one. */
-async function hold(
-  options: OwnershipOptions,
-  self: OwnerRecord,
-  epoch: number,
-): Promise<Ownership> {
-  const { files, directory, clock, heartbeatMs, ownerStaleMs, onLost } = options;
-  const path = ownerPath(directory, epoch);
-  const file: OpenFile = await files.open(path, 'write');
-  let lost: JournalLockedError | undefined;
-  let released = false;
-  let seenMs = clock.now();
-  let seenEpochMs = clock.epochMs();
-  let timer: Timer | undefined;
-  let beating: Promise<void> | undefined;
+/** Keeps the directory: touches the owner's file on a schedule, and detects when another owner replaced it. */
+class HeldOwnership implements Ownership {
+  readonly epoch: number;
+  onLost: ((error: JournalLockedError) => void) | undefined = undefined;
+  readonly #options: OwnershipOptions;
+  readonly #self: OwnerRecord;
+  readonly #path: string;
+  readonly #file: OpenFile;
+  #lost: JournalLockedError | undefined;
+  #released = false;
+  #confirmedMs: number;
+  #confirmedEpochMs: number;
+  #timer: Timer | undefined;
+  #beating: Promise<void> | undefined;
 
-  const look = async (): Promise<void> => {
-    const atMs = clock.now();
-    const atEpochMs = clock.epochMs();
-    // The same byte again: the file's time moves, its content does not.
-    await file.write(Buffer.from('{'), 0);
+  static async open(
+    options: OwnershipOptions,
+    self: OwnerRecord,
+    epoch: number,
+  ): Promise<HeldOwnership> {
+    const path = ownerPath(options.directory, epoch);
+    const file = await options.files.open(path, 'write');
+    return new HeldOwnership(options, self, epoch, file);
+  }
+
+  private constructor(options: OwnershipOptions, self: OwnerRecord, epoch: number, file: OpenFile) {
+    this.epoch = epoch;
+    this.#options = options;
+    this.#self = self;
+    this.#path = ownerPath(options.directory, epoch);
+    this.#file = file;
+    this.#confirmedMs = options.clock.now();
+    this.#confirmedEpochMs = options.clock.epochMs();
+    this.#scheduleBeat();
+  }
+
+  confirm(): Promise<void> | undefined {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    const { clock, ownerStaleMs } = this.#options;
+    // The monotonic clock stops while a machine is suspended, the wall clock does not.
+    const silentMs = Math.max(
+      clock.now() - this.#confirmedMs,
+      clock.epochMs() - this.#confirmedEpochMs,
+    );
+    if (silentMs <= ownerStaleMs / 2) return undefined;
+    return this.#check().then(() => {
+      if (this.#lost !== undefined) throw this.#lost;
+    });
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    this.#timer?.cancel();
+    await this.#beating;
+    await this.#file.close();
+    if (this.#lost !== undefined) return;
+    const { files } = this.#options;
+    const next = `${this.#path}.released`;
+    await writeComplete(files, next, { ...this.#self, released: true });
+    await files.rename(next, this.#path);
+  }
+
+  #scheduleBeat(): void {
+    const { clock, heartbeatMs } = this.#options;
+    this.#timer = clock.schedule(heartbeatMs, () => this.#beat(), { holdsProcess: false });
+  }
+
+  #beat(): void {
+    this.#beating = this.#check()
+      // The disk did not answer. A write that comes long after the last success checks again first.
+      .catch(() => undefined)
+      .then(() => {
+        this.#beating = undefined;
+        if (!this.#released && this.#lost === undefined) this.#scheduleBeat();
+      });
+  }
+
+  /** Touches the owner's file, and reads which owner is the highest. */
+  async #check(): Promise<void> {
+    const { files, directory, clock } = this.#options;
+    const nowMs = clock.now();
+    const epochMs = clock.epochMs();
+    // Writes the byte that is there: the file's time changes, its content does not.
+    await this.#file.write(Buffer.from('{'), 0);
     const incumbent = await findIncumbent(files, directory);
-    if (incumbent?.record?.token === self.token) {
-      seenMs = atMs;
-      seenEpochMs = atEpochMs;
+    if (incumbent?.record?.token === this.#self.token) {
+      this.#confirmedMs = nowMs;
+      this.#confirmedEpochMs = epochMs;
       return;
     }
-    if (lost !== undefined || released) return;
-    lost = lostTo(directory, incumbent?.record);
-    onLost(lost);
-  };
-
-  const beat = (): void => {
-    timer = clock.schedule(
-      heartbeatMs,
-      () => {
-        beating = look()
-          // The disk did not answer; a write that comes too late after this looks again first.
-          .catch(() => undefined)
-          .then(() => {
-            beating = undefined;
-            if (!released && lost === undefined) beat();
-          });
-      },
-      { holdsProcess: false },
-    );
-  };
-  beat();
-
-  return {
-    epoch,
-    confirm() {
-      if (lost !== undefined) return Promise.reject(lost);
-      // The monotonic clock stands still while a machine is suspended, the wall clock does not.
-      const silentMs = Math.max(clock.now() - seenMs, clock.epochMs() - seenEpochMs);
-      if (silentMs <= ownerStaleMs / 2) return undefined;
-      return look().then(() => {
-        if (lost !== undefined) throw lost;
-      });
-    },
-    async release() {
-      if (released) return;
-      released = true;
-      timer?.cancel();
-      await beating;
-      await file.close();
-      if (lost !== undefined) return;
-      const next = `${path}.released`;
-      await writeWhole(files, next, { ...self, released: true });
-      await files.rename(next, path);
-    },
-  };
+    if (this.#lost !== undefined || this.#released) return;
+    this.#lost = lostTo(directory, incumbent?.record);
+    this.onLost?.(this.#lost);
+  }
 }
 
 async function findIncumbent(files: FileSystem, directory: string): Promise<Incumbent | undefined> {
@@ -191,12 +254,12 @@ async function findIncumbent(files: FileSystem, directory: string): Promise<Incu
   if (epoch === undefined) return undefined;
   const path = ownerPath(directory, epoch);
   const [status, content] = [await files.status(path), await files.readWhole(path)];
-  // Deleted since it was listed: a higher one came.
+  // The file was deleted since it was listed: there is a higher one.
   if (status === undefined || content === undefined) return findIncumbent(files, directory);
   return { epoch, path, record: parseOwner(content), modifiedMs: status.modifiedMs };
 }
 
-/** Epochs that have an owner's file, the highest first. */
+/** The epochs with an owner's file, the highest first. */
 async function listOwners(files: FileSystem, directory: string): Promise<number[]> {
   const epochs: number[] = [];
   for (const name of await files.list(directory)) {
@@ -206,7 +269,7 @@ async function listOwners(files: FileSystem, directory: string): Promise<number[
   return epochs.toSorted((left, right) => right - left);
 }
 
-async function writeWhole(files: FileSystem, path: string, record: OwnerRecord): Promise<void> {
+async function writeComplete(files: FileSystem, path: string, record: OwnerRecord): Promise<void> {
   const file = await files.open(path, 'create');
   try {
     await writeAll(file, Buffer.from(JSON.stringify(record)), 0);

@@ -3,9 +3,9 @@ import { type Gap, scan } from './scan.ts';
 import type { Segment } from './segment.ts';
 
 /**
- * Finds what is damaged in the extent around `sequence`, and gives it to `accept`; unless that throws, the
- * damage is taken out of the segment, which may grow meanwhile. Nothing happens if the damage is known
- * already, or gone at a second look.
+ * Scans the extent around `sequence` and passes its gaps to `accept`; unless that throws, the segment's
+ * extents then exclude them. The segment may grow meanwhile. Does nothing if the damage is known already, or
+ * if a second read finds none.
  */
 export async function excludeDamage(
   files: FileSystem,
@@ -21,23 +21,23 @@ export async function excludeDamage(
   try {
     const request = { salt: segment.salt, first, end, offset, endOffset, pointEvery };
     const found = await scan(file, request);
-    const place = segment.extents.indexOf(extent);
-    if (found.gaps.length === 0 || extent.first !== first || place === -1) return;
+    const index = segment.extents.indexOf(extent);
+    if (found.gaps.length === 0 || extent.first !== first || index === -1) return;
     accept(found.gaps);
-    const whole = [...found.extents];
-    const tail = whole.at(-1)?.end === end ? whole.pop() : undefined;
+    const intact = [...found.extents];
+    const tail = intact.at(-1)?.end === end ? intact.pop() : undefined;
     extent.first = tail?.first ?? end;
     extent.offset = tail?.offset ?? endOffset;
     const kept = extent.points.findIndex((point) => point.offset > extent.offset);
     extent.points.splice(0, kept === -1 ? extent.points.length : kept);
-    segment.extents.splice(place, 1, ...whole, extent);
+    segment.extents.splice(index, 1, ...intact, extent);
     await quarantine(files, segment.path);
   } finally {
     await file.close();
   }
 }
 
-/** A second name for a damaged file, which outlives its release. */
+/** Gives a damaged file a second name, which remains when the segment is released. */
 export async function quarantine(files: FileSystem, path: string): Promise<void> {
   const kept = `${path}.quarantined`;
   if ((await files.status(kept)) !== undefined) return;

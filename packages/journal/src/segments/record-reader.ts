@@ -1,181 +1,196 @@
 import { JournalReadError, isErrno } from '../errors.ts';
 import type { FileSystem, OpenFile } from '../files/file-system.ts';
 import type { JournalRecord } from '../journal.ts';
-import { FRAME_BYTES, claimedBytes, isFrameWhole, sequenceAt } from './segment-format.ts';
+import { FRAME_BYTES, claimedBytes, isFrameIntact, sequenceAt } from './segment-format.ts';
 import { type Extent, type Segment, indexPointBefore } from './segment.ts';
 
-export interface RecordReader {
-  read(
-    from: number,
-    limits: { maxRecords: number; maxBytes: number },
-    stopped: () => boolean,
-  ): Promise<JournalRecord[]>;
-  /** Closes a released segment that is kept open between reads, so that its space is freed. */
-  trim(): Promise<void>;
-  /** Closes what is kept open between reads; reads under way close theirs as they end. */
-  close(): Promise<void>;
+interface RecordReaderDeps {
+  readonly files: FileSystem;
+  /** The segments with records, in order; the reader sees every change. */
+  readonly segments: readonly Segment[];
+  /**
+   * Called when a durable record does not match its checksum. Resolves once the segment's extents exclude it,
+   * or rejects to end the read.
+   */
+  readonly onDamage: (segment: Segment, sequence: number) => Promise<void>;
 }
 
-/** A place in a segment, with what was already read from there on. */
+interface RecordReadOptions {
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly isAborted: () => boolean;
+}
+
+/** A position in a segment, with the bytes that were already read from there on. */
 interface Cursor {
   readonly segment: Segment;
   readonly file: OpenFile;
   sequence: number;
   offset: number;
   window: Buffer;
-  windowAt: number;
+  windowOffset: number;
 }
 
-interface Placed {
+interface Position {
   readonly cursor: Cursor;
   readonly extent: Extent;
 }
 
 const WINDOW_BYTES = 262_144;
-/** Damaged places passed over in one read; more of them end it. */
+/** More damaged records than this end a read. */
 const MAX_DAMAGES = 1_000;
 
 /**
- * Reads records in order. The place where the last read ended stays open, so that a reader who goes on
- * there never looks for it again.
- * @param options.segments the segments with records, in order; seen live.
- * @param options.onDamage called when a durable record does not match its checksum; resolves once the
- * segment's extents leave it out, or rejects to end the read.
+ * Reads records in order. The file at which the last read ended stays open, so that a read that continues
+ * there does not search again.
  */
-export function createReader(options: {
-  files: FileSystem;
-  segments: readonly Segment[];
-  onDamage: (segment: Segment, sequence: number) => Promise<void>;
-}): RecordReader {
-  const { files, segments, onDamage } = options;
-  let idle: Cursor | undefined;
-  let closed = false;
+export class RecordReader {
+  readonly #deps: RecordReaderDeps;
+  #idle: Cursor | undefined;
+  #closed = false;
 
-  /** Moves to the first readable record from `from` on; stays where it is if there is none. */
-  const place = async (from: number, cursor: Cursor | undefined): Promise<Placed | undefined> => {
+  constructor(deps: RecordReaderDeps) {
+    this.#deps = deps;
+  }
+
+  async read(from: number, options: RecordReadOptions): Promise<JournalRecord[]> {
+    const { maxRecords, maxBytes, isAborted } = options;
+    const records: JournalRecord[] = [];
+    let bytes = 0;
+    let wanted = from;
+    let damages = 0;
+    let cursor = this.#resume(from);
+    let extent = cursor && extentAt(cursor);
+    try {
+      while (records.length < maxRecords && !isAborted()) {
+        if (cursor === undefined || extent === undefined || cursor.sequence >= extent.end) {
+          const position: Position | undefined = await this.#seek(wanted, cursor);
+          if (position === undefined) break;
+          if (position.cursor !== cursor) await cursor?.file.close();
+          ({ cursor, extent } = position);
+        }
+        const frameBytes = intactFrameBytes(cursor, extent) ?? (await loadFrame(cursor, extent));
+        if (frameBytes === undefined) {
+          damages += 1;
+          await this.#excludeDamage(cursor, damages);
+          extent = undefined;
+          continue;
+        }
+        if (cursor.sequence >= wanted) {
+          const size = frameBytes - FRAME_BYTES;
+          if (records.length > 0 && bytes + size > maxBytes) break;
+          const start = cursor.offset - cursor.windowOffset + FRAME_BYTES;
+          const payload = cursor.window.subarray(start, start + size);
+          records.push({ sequence: cursor.sequence, payload });
+          bytes += size;
+          wanted = cursor.sequence + 1;
+        }
+        cursor.sequence += 1;
+        cursor.offset += frameBytes;
+      }
+    } catch (error) {
+      await cursor?.file.close();
+      throw error;
+    }
+    await this.#keep(cursor);
+    return records;
+  }
+
+  /** Closes a released segment that is kept open between reads, so that its space is freed. */
+  async trim(): Promise<void> {
+    if (this.#idle === undefined || this.#deps.segments.includes(this.#idle.segment)) return;
+    await this.#closeIdle();
+  }
+
+  /** Closes the file that is kept open between reads; a read under way closes its own file at its end. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#closeIdle();
+  }
+
+  async #closeIdle(): Promise<void> {
+    const last = this.#idle;
+    this.#idle = undefined;
+    await last?.file.close();
+  }
+
+  /** The kept cursor, if it is at `from`. */
+  #resume(from: number): Cursor | undefined {
+    const idle = this.#idle;
+    if (idle?.sequence !== from) return undefined;
+    this.#idle = undefined;
+    return idle;
+  }
+
+  async #keep(cursor: Cursor | undefined): Promise<void> {
+    if (cursor === undefined) return;
+    const replaced = this.#closed ? cursor : this.#idle;
+    if (!this.#closed) this.#idle = cursor;
+    await replaced?.file.close();
+  }
+
+  /** Moves to the first readable record from `from` on; `undefined`, and no move, if there is none. */
+  async #seek(from: number, cursor: Cursor | undefined): Promise<Position | undefined> {
+    const { files, segments } = this.#deps;
     const target = locate(segments, from);
     if (target === undefined) return undefined;
     const { segment, extent } = target;
-    const near = indexPointBefore(extent, Math.max(from, extent.first));
+    const { sequence, offset } = indexPointBefore(extent, Math.max(from, extent.first));
     if (cursor?.segment === segment) {
-      cursor.sequence = near.sequence;
-      cursor.offset = near.offset;
+      cursor.sequence = sequence;
+      cursor.offset = offset;
       return { cursor, extent };
     }
     try {
       const file = await files.open(segment.path, 'read');
       const window = Buffer.alloc(0);
-      const { sequence, offset } = near;
-      return { cursor: { segment, file, sequence, offset, window, windowAt: 0 }, extent };
+      return { cursor: { segment, file, sequence, offset, window, windowOffset: 0 }, extent };
     } catch (cause) {
-      // Released, and deleted, since it was found: what comes next stands in another one.
-      if (isErrno(cause, ['ENOENT']) && !segments.includes(segment)) return place(from, cursor);
+      // The segment was released and deleted since it was found: search again.
+      if (isErrno(cause, ['ENOENT']) && !segments.includes(segment))
+        return this.#seek(from, cursor);
       throw new JournalReadError(segment.path, cause);
     }
-  };
+  }
 
-  const keep = async (cursor: Cursor | undefined): Promise<void> => {
-    if (cursor === undefined) return;
-    const replaced = closed ? cursor : idle;
-    if (!closed) idle = cursor;
-    await replaced?.file.close();
-  };
-
-  return {
-    async read(from, { maxRecords, maxBytes }, stopped) {
-      const records: JournalRecord[] = [];
-      let bytes = 0;
-      let wanted = from;
-      let extent: Extent | undefined;
-      let cursor: Cursor | undefined;
-      let damages = 0;
-      if (idle?.sequence === from) {
-        cursor = idle;
-        idle = undefined;
-        extent = extentAt(cursor);
-      }
-      try {
-        while (records.length < maxRecords && !stopped()) {
-          if (cursor === undefined || extent === undefined || cursor.sequence >= extent.end) {
-            const placed: Placed | undefined = await place(wanted, cursor);
-            if (placed === undefined) break;
-            if (placed.cursor !== cursor) await cursor?.file.close();
-            ({ cursor, extent } = placed);
-          }
-          const frame = holdsFrame(cursor, extent) ?? (await loadFrame(cursor, extent));
-          if (frame === undefined) {
-            const { segment, sequence } = cursor;
-            damages += 1;
-            if (damages > MAX_DAMAGES) throw new JournalReadError(segment.path, undefined);
-            await onDamage(segment, sequence);
-            cursor.window = Buffer.alloc(0);
-            extent = undefined;
-            continue;
-          }
-          if (cursor.sequence >= wanted) {
-            const size = frame - FRAME_BYTES;
-            if (records.length > 0 && bytes + size > maxBytes) break;
-            const at = cursor.offset - cursor.windowAt + FRAME_BYTES;
-            const payload = cursor.window.subarray(at, at + size);
-            records.push({ sequence: cursor.sequence, payload });
-            bytes += size;
-            wanted = cursor.sequence + 1;
-          }
-          cursor.sequence += 1;
-          cursor.offset += frame;
-        }
-      } catch (error) {
-        await cursor?.file.close();
-        throw error;
-      }
-      await keep(cursor);
-      return records;
-    },
-    async trim() {
-      if (idle === undefined || segments.includes(idle.segment)) return;
-      const { file } = idle;
-      idle = undefined;
-      await file.close();
-    },
-    async close() {
-      closed = true;
-      const last = idle;
-      idle = undefined;
-      await last?.file.close();
-    },
-  };
+  async #excludeDamage(cursor: Cursor, damages: number): Promise<void> {
+    const { segment, sequence } = cursor;
+    if (damages > MAX_DAMAGES) throw new JournalReadError(segment.path, undefined);
+    await this.#deps.onDamage(segment, sequence);
+    cursor.window = Buffer.alloc(0);
+  }
 }
 
-/** The length of the frame at the cursor, if the window holds it and it is whole. */
-function holdsFrame(
-  { window, windowAt, offset, sequence, segment }: Cursor,
+/** The length of the frame at the cursor, if the window holds all of it and its checksum matches. */
+function intactFrameBytes(
+  { window, windowOffset, offset, sequence, segment }: Cursor,
   extent: Extent,
 ): number | undefined {
-  const at = offset - windowAt;
-  if (at < 0 || window.length - at < FRAME_BYTES) return undefined;
-  const bytes = claimedBytes(window, at);
-  if (bytes > window.length - at || offset + bytes > extent.endOffset) return undefined;
-  if (sequenceAt(window, at) !== sequence) return undefined;
-  return isFrameWhole(window, at, bytes, segment.salt) ? bytes : undefined;
+  const start = offset - windowOffset;
+  if (start < 0 || window.length - start < FRAME_BYTES) return undefined;
+  const bytes = claimedBytes(window, start);
+  if (bytes > window.length - start || offset + bytes > extent.endOffset) return undefined;
+  if (sequenceAt(window, start) !== sequence) return undefined;
+  return isFrameIntact(window, start, bytes, segment.salt) ? bytes : undefined;
 }
 
-/** The same, after bringing it into the window; nothing if it is damaged. */
+/** The same after reading the frame into the window; `undefined` if the frame is damaged. */
 async function loadFrame(cursor: Cursor, extent: Extent): Promise<number | undefined> {
   const remaining = extent.endOffset - cursor.offset;
-  await fill(cursor, Math.min(remaining, WINDOW_BYTES));
+  await fillWindow(cursor, Math.min(remaining, WINDOW_BYTES));
   if (cursor.window.length < FRAME_BYTES) return undefined;
   const bytes = claimedBytes(cursor.window, 0);
   if (bytes > remaining) return undefined;
-  if (bytes > cursor.window.length) await fill(cursor, bytes);
-  return holdsFrame(cursor, extent);
+  if (bytes > cursor.window.length) await fillWindow(cursor, bytes);
+  return intactFrameBytes(cursor, extent);
 }
 
-/** The extent the cursor stands in. */
+/** The extent that the cursor is in. */
 function extentAt({ segment, sequence }: Cursor): Extent | undefined {
   return segment.extents.find((extent) => sequence >= extent.first && sequence < extent.end);
 }
 
-/** The extent that holds the first readable record from `from` on. */
+/** The extent with the first readable record from `from` on. */
 function locate(
   segments: readonly Segment[],
   from: number,
@@ -195,8 +210,8 @@ function locate(
   return undefined;
 }
 
-/** Reads a new window from the cursor's place on. */
-async function fill(cursor: Cursor, bytes: number): Promise<void> {
+/** Reads a new window from the cursor's offset on. */
+async function fillWindow(cursor: Cursor, bytes: number): Promise<void> {
   const { file, segment, offset } = cursor;
   const window = Buffer.allocUnsafeSlow(bytes);
   let filled = 0;
@@ -211,5 +226,5 @@ async function fill(cursor: Cursor, bytes: number): Promise<void> {
     filled += got;
   }
   cursor.window = window.subarray(0, filled);
-  cursor.windowAt = offset;
+  cursor.windowOffset = offset;
 }

@@ -2,35 +2,37 @@ import { errnoOf } from '../errors.ts';
 import type { OpenFile } from '../files/file-system.ts';
 import {
   FRAME_BYTES,
-  claimedBytes,
-  isFrameWhole,
   batchIndexAt,
+  claimedBytes,
+  isFrameIntact,
   sequenceAt,
 } from './segment-format.ts';
 import { type Extent, extend } from './segment.ts';
 
-/** What is asked of a scan: which records must stand where. */
-export interface ScanRequest {
+/** Which part of a segment to scan, and which records it has to hold. */
+interface ScanRequest {
   readonly salt: number;
   /** The sequence and the offset to begin at. */
   readonly first: number;
   readonly offset: number;
-  /** Size of the file, or how far it may be read. */
+  /** The size of the file, or the offset to stop at. */
   readonly endOffset: number;
-  /** The sequence after the last that must be here; without it, the end is wherever the records end. */
+  /** The sequence after the last one that must be here; left out, the scan ends where the records end. */
   readonly end?: number;
+  /** The distance of search points, in bytes. */
   readonly pointEvery: number;
 }
 
-/** Sequences that must have been here and are not. */
+/** Sequences that must have been here and cannot be read. */
 export interface Gap {
   readonly offset: number;
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Whether the records had been acknowledged for certain. */
   readonly acknowledged: boolean;
 }
 
-export interface Scan {
+export interface ScanResult {
   readonly extents: Extent[];
   readonly gaps: readonly Gap[];
   /** The sequence after the last one found, or `end` when that was given. */
@@ -38,7 +40,7 @@ export interface Scan {
   /** Where the last record found ends. */
   readonly endOffset: number;
   /** Bytes after it that are neither records nor zeros. */
-  readonly tornBytes: number;
+  readonly unfinishedBytes: number;
 }
 
 const WINDOW_BYTES = 262_144;
@@ -46,138 +48,164 @@ const SECTOR_BYTES = 4_096;
 const zeros = Buffer.alloc(WINDOW_BYTES);
 
 /**
- * Reads a segment from record to record. Where one is damaged, it searches on for the next whole one with a
- * plausible sequence; what lies between is a gap.
+ * Reads a segment record by record. After a damaged record it searches for the next intact one with a
+ * plausible sequence; the sequences between them are a gap.
  */
-export async function scan(file: OpenFile, request: ScanRequest): Promise<Scan> {
-  const { salt, endOffset: limit, pointEvery } = request;
-  const stopAt = request.end ?? Infinity;
-  const extents: Extent[] = [];
-  const gaps: Omit<Gap, 'acknowledged'>[] = [];
-  let extent: Extent | undefined;
-  let expected = request.first;
-  let position = request.offset;
-  let lastBatchStart = 0;
-  let tornBytes = 0;
-  let window = await load(file, position, Math.min(WINDOW_BYTES, limit - position));
-  let windowAt = position;
+export function scan(file: OpenFile, request: ScanRequest): Promise<ScanResult> {
+  return new Scanner(file, request).run();
+}
 
-  while (expected < stopAt) {
-    const at = position - windowAt;
-    const remaining = limit - position;
-    const bytes = at + FRAME_BYTES <= window.length ? claimedBytes(window, at) : FRAME_BYTES;
-    if (at + bytes > window.length && bytes <= remaining) {
-      window = await load(file, position, Math.min(Math.max(WINDOW_BYTES, bytes), remaining));
-      windowAt = position;
-      if (bytes <= window.length) continue;
-    }
-    if (
-      at + bytes <= window.length &&
-      sequenceAt(window, at) === expected &&
-      isFrameWhole(window, at, bytes, salt)
-    ) {
-      if (extent === undefined) {
-        extent = {
-          first: expected,
-          end: expected,
-          offset: position,
-          endOffset: position,
-          points: [],
-        };
-        extents.push(extent);
+class Scanner {
+  readonly #file: OpenFile;
+  readonly #request: ScanRequest;
+  readonly #extents: Extent[] = [];
+  readonly #gaps: Omit<Gap, 'acknowledged'>[] = [];
+  #extent: Extent | undefined;
+  #expected: number;
+  #offset: number;
+  /** The first sequence of the last batch: everything before it had been durable when that was written. */
+  #lastBatchStart = 0;
+  #window: Buffer = Buffer.alloc(0);
+  #windowOffset: number;
+
+  constructor(file: OpenFile, request: ScanRequest) {
+    this.#file = file;
+    this.#request = request;
+    this.#expected = request.first;
+    this.#offset = request.offset;
+    this.#windowOffset = request.offset;
+  }
+
+  async run(): Promise<ScanResult> {
+    const { end, endOffset } = this.#request;
+    const stopAt = end ?? Infinity;
+    let unfinishedBytes = 0;
+    while (this.#expected < stopAt) {
+      const bytes = this.#claimedBytes();
+      const windowEnd = this.#windowOffset + this.#window.length;
+      if (this.#offset + bytes > windowEnd && this.#offset + bytes <= endOffset) {
+        await this.#loadWindow(bytes);
+        if (bytes <= this.#window.length) continue;
       }
-      extend(extent, 1, bytes, pointEvery);
-      lastBatchStart = expected - batchIndexAt(window, at);
-      expected += 1;
-      position += bytes;
-      continue;
+      if (this.#isExpectedFrame(bytes)) {
+        this.#addRecord(bytes);
+        continue;
+      }
+      const { found, lastUsedEnd } = await this.#findNext(stopAt);
+      if (found === undefined) {
+        unfinishedBytes = Math.max(0, lastUsedEnd - this.#offset);
+        break;
+      }
+      if (found.sequence > this.#expected) this.#addGap(found.sequence - 1);
+      this.#extent = undefined;
+      this.#expected = found.sequence;
+      this.#offset = found.offset;
     }
-    const search = await findNext(file, { salt, expected, from: position, limit, stopAt });
-    if (search.found === undefined) {
-      tornBytes = Math.max(0, search.lastUsedEnd - position);
-      break;
-    }
-    const { sequence, offset } = search.found;
-    if (sequence > expected) {
-      gaps.push({ offset: position, firstSequence: expected, lastSequence: sequence - 1 });
-    }
-    extent = undefined;
-    expected = sequence;
-    position = offset;
+    if (end !== undefined && this.#expected < end) this.#addGap(end - 1);
+    return {
+      extents: this.#extents,
+      gaps: this.#gaps.map((gap) => {
+        const acknowledged = end !== undefined || this.#lastBatchStart > gap.firstSequence;
+        return { ...gap, acknowledged };
+      }),
+      end: end ?? this.#expected,
+      endOffset: this.#extent?.endOffset ?? this.#offset,
+      unfinishedBytes,
+    };
   }
 
-  if (request.end !== undefined && expected < request.end) {
-    gaps.push({ offset: position, firstSequence: expected, lastSequence: request.end - 1 });
+  /** The length that the frame at the offset claims; the shortest one if its head is not in the window. */
+  #claimedBytes(): number {
+    const start = this.#offset - this.#windowOffset;
+    const hasHead = start + FRAME_BYTES <= this.#window.length;
+    return hasHead ? claimedBytes(this.#window, start) : FRAME_BYTES;
   }
-  return {
-    extents,
-    gaps: gaps.map(({ offset, firstSequence, lastSequence }) => ({
-      offset,
-      firstSequence,
-      lastSequence,
-      acknowledged: request.end !== undefined || lastBatchStart > firstSequence,
-    })),
-    end: request.end ?? expected,
-    endOffset: extent?.endOffset ?? position,
-    tornBytes,
-  };
-}
 
-interface Search {
-  readonly salt: number;
-  readonly expected: number;
-  readonly from: number;
-  readonly limit: number;
-  readonly stopAt: number;
-}
+  async #loadWindow(bytes: number): Promise<void> {
+    const remaining = this.#request.endOffset - this.#offset;
+    const wanted = Math.min(Math.max(WINDOW_BYTES, bytes), remaining);
+    this.#window = await load(this.#file, this.#offset, wanted);
+    this.#windowOffset = this.#offset;
+  }
 
-/**
- * The next whole frame after a damaged place. A sequence is plausible if the bytes passed over could hold
- * the frames it leaves out.
- */
-async function findNext(
-  file: OpenFile,
-  search: Search,
-): Promise<{ found?: { sequence: number; offset: number }; lastUsedEnd: number }> {
-  const { salt, expected, from, limit, stopAt } = search;
-  let lastUsedEnd = from;
-  let windowAt = from;
-  while (windowAt < limit) {
-    const window = await load(file, windowAt, Math.min(WINDOW_BYTES, limit - windowAt));
-    if (window.length === 0) break;
-    const used = usedBytes(window);
-    if (used > 0) lastUsedEnd = windowAt + used;
-    const candidates = Math.min(used, window.length - FRAME_BYTES + 1);
-    for (let at = 0; at < candidates; at += 1) {
-      const offset = windowAt + at;
-      const bytes = claimedBytes(window, at);
-      if (offset === from || bytes > limit - offset) continue;
-      const sequence = sequenceAt(window, at);
-      const highest = Math.min(stopAt - 1, expected + (offset - from) / FRAME_BYTES);
-      if (sequence < expected || sequence > highest) continue;
-      const whole =
-        at + bytes <= window.length
-          ? isFrameWhole(window, at, bytes, salt)
-          : await isWholeBeyond(file, offset, bytes, salt);
-      if (whole) return { found: { sequence, offset }, lastUsedEnd };
+  #isExpectedFrame(bytes: number): boolean {
+    const start = this.#offset - this.#windowOffset;
+    return (
+      start + bytes <= this.#window.length &&
+      sequenceAt(this.#window, start) === this.#expected &&
+      isFrameIntact(this.#window, start, bytes, this.#request.salt)
+    );
+  }
+
+  #addRecord(bytes: number): void {
+    const sequence = this.#expected;
+    if (this.#extent === undefined) {
+      const offset = this.#offset;
+      this.#extent = { first: sequence, end: sequence, offset, endOffset: offset, points: [] };
+      this.#extents.push(this.#extent);
     }
-    windowAt += Math.max(1, window.length - FRAME_BYTES + 1);
-    if (window.length < FRAME_BYTES) break;
+    extend(this.#extent, 1, bytes, this.#request.pointEvery);
+    this.#lastBatchStart = sequence - batchIndexAt(this.#window, this.#offset - this.#windowOffset);
+    this.#expected += 1;
+    this.#offset += bytes;
   }
-  return { lastUsedEnd };
+
+  #addGap(lastSequence: number): void {
+    this.#gaps.push({ offset: this.#offset, firstSequence: this.#expected, lastSequence });
+  }
+
+  /**
+   * The next intact frame after a damaged one. A sequence is plausible if the skipped bytes could hold the
+   * frames of the sequences between.
+   */
+  async #findNext(
+    stopAt: number,
+  ): Promise<{ found?: { sequence: number; offset: number }; lastUsedEnd: number }> {
+    const { salt, endOffset: limit } = this.#request;
+    const from = this.#offset;
+    let lastUsedEnd = from;
+    let windowOffset = from;
+    while (windowOffset < limit) {
+      const window = await load(
+        this.#file,
+        windowOffset,
+        Math.min(WINDOW_BYTES, limit - windowOffset),
+      );
+      if (window.length === 0) break;
+      const used = usedBytes(window);
+      if (used > 0) lastUsedEnd = windowOffset + used;
+      const candidates = Math.min(used, window.length - FRAME_BYTES + 1);
+      for (let start = 0; start < candidates; start += 1) {
+        const offset = windowOffset + start;
+        const bytes = claimedBytes(window, start);
+        if (offset === from || bytes > limit - offset) continue;
+        const sequence = sequenceAt(window, start);
+        const highest = Math.min(stopAt - 1, this.#expected + (offset - from) / FRAME_BYTES);
+        if (sequence < this.#expected || sequence > highest) continue;
+        const intact =
+          start + bytes <= window.length
+            ? isFrameIntact(window, start, bytes, salt)
+            : await isIntactOnDisk(this.#file, offset, bytes, salt);
+        if (intact) return { found: { sequence, offset }, lastUsedEnd };
+      }
+      windowOffset += Math.max(1, window.length - FRAME_BYTES + 1);
+      if (window.length < FRAME_BYTES) break;
+    }
+    return { lastUsedEnd };
+  }
 }
 
-async function isWholeBeyond(
+async function isIntactOnDisk(
   file: OpenFile,
   offset: number,
   bytes: number,
   salt: number,
 ): Promise<boolean> {
   const frame = await load(file, offset, bytes);
-  return frame.length === bytes && isFrameWhole(frame, 0, bytes, salt);
+  return frame.length === bytes && isFrameIntact(frame, 0, bytes, salt);
 }
 
-/** How far into the window anything but zeros stands. */
+/** The length of the window without the zeros at its end. */
 function usedBytes(window: Buffer): number {
   if (window.equals(zeros.subarray(0, window.length))) return 0;
   let used = window.length;
@@ -186,8 +214,8 @@ function usedBytes(window: Buffer): number {
 }
 
 /**
- * Up to `bytes` from `position`, fewer only at the end of the file. Sectors the disk does not give are read
- * as zeros, so that their records, and only theirs, are found damaged.
+ * Up to `bytes` from `position`, fewer only at the end of the file. Sectors that the disk cannot read become
+ * zeros, so that their records, and no others, are found damaged.
  */
 async function load(file: OpenFile, position: number, bytes: number): Promise<Buffer> {
   const window = Buffer.allocUnsafeSlow(Math.max(0, bytes));

@@ -5,13 +5,13 @@ import { crc32 } from 'node:zlib';
  *
  *     0     header   magic 8 | version 4 | salt 4 | journal id 16 | first sequence 8 | epoch 8 | crc32 4
  *     512   header   the same once more: one damaged sector does not cost the segment
- *     1024  frame    crc32 4 | payload bytes 4 | sequence 8 | place in its batch 4 | payload
+ *     1024  frame    crc32 4 | payload bytes 4 | sequence 8 | index in its batch 4 | payload
  *           frame    ...
  *           zeros    up to the preallocated size, or the end of the file
  *
  * A frame's checksum begins with the segment's salt, so that a frame of another file, or one inside a
- * payload, is none here. The place in the batch tells which records had been made durable before it was
- * written: all below `sequence - place`.
+ * payload, does not count here. The index in the batch tells which records were durable before this one was
+ * written: all below `sequence - index`.
  */
 export const HEADER_BYTES = 1_024;
 export const FRAME_BYTES = 20;
@@ -42,13 +42,13 @@ export function encodeHeader(header: SegmentHeader): Buffer {
   return block;
 }
 
-/** The header, from whichever of its two copies is whole. */
+/** The header, from the first of its two copies whose checksum matches. */
 export function decodeHeader(block: Buffer): SegmentHeader | undefined {
   return decodeCopy(block, 0) ?? decodeCopy(block, COPY_AT);
 }
 
-function decodeCopy(block: Buffer, at: number): SegmentHeader | undefined {
-  const copy = block.subarray(at, at + CHECKED_BYTES + 4);
+function decodeCopy(block: Buffer, offset: number): SegmentHeader | undefined {
+  const copy = block.subarray(offset, offset + CHECKED_BYTES + 4);
   if (copy.length < CHECKED_BYTES + 4 || copy.toString('latin1', 0, 8) !== MAGIC) return undefined;
   if (copy.readUInt32LE(CHECKED_BYTES) !== crc32(copy.subarray(0, CHECKED_BYTES))) return undefined;
   if (copy.readUInt32LE(8) !== VERSION) return undefined;
@@ -60,38 +60,43 @@ function decodeCopy(block: Buffer, at: number): SegmentHeader | undefined {
   };
 }
 
-/** Writes one frame at `at`; gives the place after it. */
+/** Writes one frame at `offset`; returns the offset after it. */
 export function encodeFrame(
   into: Buffer,
-  at: number,
-  frame: { salt: number; sequence: number; place: number; payload: Uint8Array },
+  offset: number,
+  frame: { salt: number; sequence: number; batchIndex: number; payload: Uint8Array },
 ): number {
-  const { salt, sequence, place, payload } = frame;
-  const end = at + FRAME_BYTES + payload.byteLength;
-  into.writeUInt32LE(payload.byteLength, at + 4);
-  writeInteger(into, sequence, at + 8);
-  into.writeUInt32LE(place, at + 16);
-  into.set(payload, at + FRAME_BYTES);
-  into.writeUInt32LE(crc32(into.subarray(at + 4, end), salt), at);
+  const { salt, sequence, batchIndex, payload } = frame;
+  const end = offset + FRAME_BYTES + payload.byteLength;
+  into.writeUInt32LE(payload.byteLength, offset + 4);
+  writeInteger(into, sequence, offset + 8);
+  into.writeUInt32LE(batchIndex, offset + 16);
+  into.set(payload, offset + FRAME_BYTES);
+  into.writeUInt32LE(crc32(into.subarray(offset + 4, end), salt), offset);
   return end;
 }
 
-/** The whole length that the frame at `at` claims; its first {@link FRAME_BYTES} must be in the window. */
-export function claimedBytes(window: Buffer, at: number): number {
-  return FRAME_BYTES + window.readUInt32LE(at + 4);
+/** The length that the frame at `offset` claims; its first {@link FRAME_BYTES} must be in the window. */
+export function claimedBytes(window: Buffer, offset: number): number {
+  return FRAME_BYTES + window.readUInt32LE(offset + 4);
 }
 
-/** Whether the frame of `bytes` at `at`, which must be in the window whole, is what was written. */
-export function isFrameWhole(window: Buffer, at: number, bytes: number, salt: number): boolean {
-  return crc32(window.subarray(at + 4, at + bytes), salt) === window.readUInt32LE(at);
+/** Whether the checksum of the frame matches; all of its `bytes` must be in the window. */
+export function isFrameIntact(
+  window: Buffer,
+  offset: number,
+  bytes: number,
+  salt: number,
+): boolean {
+  return crc32(window.subarray(offset + 4, offset + bytes), salt) === window.readUInt32LE(offset);
 }
 
-export function sequenceAt(window: Buffer, at: number): number {
-  return readInteger(window, at + 8);
+export function sequenceAt(window: Buffer, offset: number): number {
+  return readInteger(window, offset + 8);
 }
 
-export function batchIndexAt(window: Buffer, at: number): number {
-  return window.readUInt32LE(at + 16);
+export function batchIndexAt(window: Buffer, offset: number): number {
+  return window.readUInt32LE(offset + 16);
 }
 
 const namePattern = /^(\d{20})\.journal$/;
@@ -100,20 +105,20 @@ export function segmentName(first: number): string {
   return `${String(first).padStart(20, '0')}.journal`;
 }
 
-/** The first sequence that a segment's name tells, or nothing for any other file. */
+/** The first sequence of a segment by its file name; `undefined` for any other file. */
 export function firstOfName(name: string): number | undefined {
   const digits = namePattern.exec(name)?.[1];
   const first = digits === undefined ? 0 : Number(digits);
   return Number.isSafeInteger(first) && first >= 1 ? first : undefined;
 }
 
-export function writeInteger(into: Buffer, value: number, at: number): void {
-  into.writeUInt32LE(value % TWO_32, at);
-  into.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
+export function writeInteger(into: Buffer, value: number, offset: number): void {
+  into.writeUInt32LE(value % TWO_32, offset);
+  into.writeUInt32LE(Math.floor(value / TWO_32), offset + 4);
 }
 
-export function readInteger(from: Buffer, at: number): number {
-  return from.readUInt32LE(at) + from.readUInt32LE(at + 4) * TWO_32;
+export function readInteger(from: Buffer, offset: number): number {
+  return from.readUInt32LE(offset) + from.readUInt32LE(offset + 4) * TWO_32;
 }
 
 export function uuidOf(hex: string): string {

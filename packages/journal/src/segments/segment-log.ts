@@ -1,199 +1,247 @@
 import { JournalFullError, JournalWriteError, errnoOf, isOutOfSpace } from '../errors.ts';
-import { type FileSystem, writeAll } from '../files/file-system.ts';
-import type { Batch } from '../commit/group-commit.ts';
-import { FRAME_BYTES, HEADER_BYTES, encodeFrame } from './segment-format.ts';
-import type { ActiveSegment, SegmentAllocator } from './segment-allocator.ts';
-import { type Segment, bytesFrom, extend, recordsFrom } from './segment.ts';
+import type { FileSystem } from '../files/file-system.ts';
+import type { ActiveSegment } from './active-segment.ts';
+import { type Batch, BatchEncoder } from './batch.ts';
+import type { SegmentAllocator } from './segment-allocator.ts';
+import { FRAME_BYTES, HEADER_BYTES } from './segment-format.ts';
+import { type Extent, type Segment, bytesFrom, extend, recordsFrom } from './segment.ts';
 
-/** The segments of a directory, the newest of which is written to. */
-export interface SegmentLog {
-  /** Those with records not yet released, in order. */
-  readonly segments: readonly Segment[];
-  readonly first: number;
-  readonly next: number;
-  /** Every sequence below is on the disk, not only in the operating system's memory. */
-  readonly synced: number;
-  readonly heldBytes: number;
-  readonly heldRecords: number;
-  readonly commits: number;
-  readonly syncs: number;
-  readonly failedSegments: number;
-  /** How many bytes the next batch may have when its first unit has so many. */
-  capacity(firstUnitBytes: number): number;
-  /** Makes the batch durable; gives its first sequence. A batch that fails takes no sequence. */
-  commit(batch: Batch): Promise<number>;
-  /** Raises the release mark. */
-  release(through: number): void;
-  /** Deletes the segments that stand wholly at or below a mark that is durable. */
-  purge(through: number): Promise<void>;
-  /** @param owned whether the directory is still this process's to write to. */
-  close(owned: boolean): Promise<void>;
+interface SegmentLogDeps {
+  readonly files: FileSystem;
+  readonly directory: string;
+  readonly allocator: SegmentAllocator;
+  /** The result of recovery; `done` are the segments without an unreleased record. */
+  readonly recovered: { segments: Segment[]; done: Segment[]; released: number; next: number };
+  readonly segmentBytes: number;
+  /** Whether each batch is synced, or only a full segment. */
+  readonly syncsBatches: boolean;
+  /** Called when a segment failed to write or sync; nothing is written to it any more. */
+  readonly onSegmentFailed: (segment: Segment, cause: unknown) => void;
 }
 
-/** Kept from batch to batch up to this size. */
-const SCRATCH_BYTES = 1_114_112;
+type Outcome = 'not-applied' | 'unknown';
 
-export function createSegmentLog(options: {
-  files: FileSystem;
-  directory: string;
-  supply: SegmentAllocator;
-  /** What recovery found, with records not yet released. */
-  found: Segment[];
-  /** What recovery found with none. */
-  done: Segment[];
+/** The segments of a directory. Batches are written to the newest one. */
+export class SegmentLog {
+  /** The segments with unreleased records, in order. */
+  readonly segments: Segment[];
   first: number;
   next: number;
-  segmentBytes: number;
-  syncs: boolean;
-  condemn(segment: Segment, cause: unknown): void;
-}): SegmentLog {
-  const { files, directory, supply, segmentBytes, syncs: synchronous } = options;
-  const pointEvery = indexDistance(segmentBytes);
-  const segments = options.found;
-  const held = new Map<Segment, number>();
-  let doomed = options.done;
-  let first = options.first;
-  let next = options.next;
-  let synced = options.next;
-  let heldBytes = 0;
-  let active: ActiveSegment | undefined;
-  let scratch = Buffer.allocUnsafeSlow(65_536);
-  let commits = 0;
-  let syncs = 0;
-  let condemned = 0;
-  const background = new Set<Promise<unknown>>();
+  /** Every sequence below is on the disk, not only in the operating system's memory. */
+  synced: number;
+  heldBytes = 0;
+  commits = 0;
+  syncs = 0;
+  failedSegments = 0;
+  readonly #deps: SegmentLogDeps;
+  readonly #pointEvery: number;
+  readonly #encoder = new BatchEncoder();
+  readonly #bytesBySegment = new Map<Segment, number>();
+  readonly #retiring = new Set<Promise<void>>();
+  /** Segments without an unreleased record, which are deleted once the release mark is durable. */
+  #done: Segment[];
+  #active: ActiveSegment | undefined;
 
-  const count = (segment: Segment, bytes: number): void => {
-    heldBytes += bytes - (held.get(segment) ?? 0);
-    held.set(segment, bytes);
-  };
-  for (const segment of segments) count(segment, bytesFrom(segment, first));
+  constructor(deps: SegmentLogDeps) {
+    const { recovered } = deps;
+    this.#deps = deps;
+    this.#pointEvery = indexDistance(deps.segmentBytes);
+    this.segments = recovered.segments;
+    this.#done = recovered.done;
+    this.first = recovered.released + 1;
+    this.next = recovered.next;
+    this.synced = recovered.next;
+    for (const segment of this.segments) this.#setBytes(segment, bytesFrom(segment, this.first));
+  }
 
-  const roomIn = ({ segment }: ActiveSegment): number =>
-    segmentBytes - (segment.extents.at(-1)?.endOffset ?? HEADER_BYTES);
+  get heldRecords(): number {
+    return this.segments.reduce((sum, segment) => sum + recordsFrom(segment, this.first), 0);
+  }
 
-  const isEmpty = ({ segment }: ActiveSegment): boolean => segment.end === segment.first;
+  /** The largest size of the next batch, given the size of its first unit. */
+  capacity(firstUnitBytes: number): number {
+    const room = this.#active === undefined ? 0 : this.#roomIn(this.#active);
+    return firstUnitBytes <= room ? room : this.#deps.segmentBytes - HEADER_BYTES;
+  }
 
-  /** Nothing is written to it any more; what was prepared and not used goes back to the disk. */
-  const retire = ({ segment, file }: ActiveSegment): void => {
-    const work = Promise.allSettled([
-      file.truncate(segment.extents.at(-1)?.endOffset ?? HEADER_BYTES),
-    ]).then(() => Promise.allSettled([file.close()]));
-    background.add(work);
-    void work.then(() => background.delete(work));
-  };
+  /** Makes the batch durable; resolves with its first sequence. A batch that fails takes no sequence. */
+  async commit(batch: Batch): Promise<number> {
+    const active = this.#active;
+    let target =
+      active !== undefined && (active.isEmpty || batch.bytes <= this.#roomIn(active))
+        ? active
+        : await this.#openFirstTry();
+    const failure = await this.#write(target, batch);
+    if (failure !== undefined) target = await this.#writeToNewSegment(target, batch);
+    this.commits += 1;
+    const sequence = this.next;
+    const { segment } = target;
+    const extent = segment.extents.at(-1);
+    if (extent !== undefined) addBatch(extent, batch, this.#pointEvery);
+    this.next += batch.payloads.length;
+    segment.end = this.next;
+    if (this.#deps.syncsBatches) this.synced = this.next;
+    this.#setBytes(segment, (this.#bytesBySegment.get(segment) ?? 0) + batch.bytes);
+    return sequence;
+  }
 
-  const dropReleased = (): void => {
-    while (segments.length > 0) {
-      const [head] = segments;
-      if (head === undefined || head === active?.segment || head.end > first) break;
-      count(head, 0);
-      held.delete(head);
-      doomed.push(head);
-      segments.shift();
+  /** Raises the release mark. */
+  release(through: number): void {
+    if (through < this.first) return;
+    this.first = through + 1;
+    this.#dropReleased();
+  }
+
+  /** Deletes the segments whose records are all at or below a durable release mark. */
+  async purge(through: number): Promise<void> {
+    const ready = this.#done.filter((segment) => segment.end - 1 <= through);
+    if (ready.length === 0) return;
+    this.#done = this.#done.filter((segment) => segment.end - 1 > through);
+    // A file that cannot be deleted stays until the next opening, which finds it below the mark.
+    for (const { path } of ready) await Promise.allSettled([this.#deps.files.remove(path)]);
+    await this.#deps.files.syncDirectory(this.#deps.directory);
+  }
+
+  /** @param owned whether this process may still write to the directory. */
+  async close(owned: boolean): Promise<void> {
+    const last = this.#active;
+    this.#active = undefined;
+    if (last !== undefined && owned) {
+      await this.#syncFull(last);
+      this.#retire(last);
     }
-    const [head] = segments;
-    if (head !== undefined) count(head, first === next ? 0 : bytesFrom(head, first));
-  };
+    await Promise.allSettled([owned ? undefined : last?.close(), this.#deps.allocator.close()]);
+    await Promise.all(this.#retiring);
+  }
 
-  /** With `'os'` a segment is synced when it is full; that it fails costs nothing an append promised. */
-  const syncSealed = async ({ segment, file }: ActiveSegment): Promise<void> => {
+  #roomIn(active: ActiveSegment): number {
+    return this.#deps.segmentBytes - active.endOffset;
+  }
+
+  #setBytes(segment: Segment, bytes: number): void {
+    this.heldBytes += bytes - (this.#bytesBySegment.get(segment) ?? 0);
+    this.#bytesBySegment.set(segment, bytes);
+  }
+
+  #retire(target: ActiveSegment): void {
+    const work = target.retire();
+    this.#retiring.add(work);
+    void work.then(() => this.#retiring.delete(work));
+  }
+
+  #dropReleased(): void {
+    while (this.segments.length > 0) {
+      const [oldest] = this.segments;
+      if (oldest === undefined || oldest === this.#active?.segment || oldest.end > this.first)
+        break;
+      this.#setBytes(oldest, 0);
+      this.#bytesBySegment.delete(oldest);
+      this.#done.push(oldest);
+      this.segments.shift();
+    }
+    const [oldest] = this.segments;
+    if (oldest === undefined) return;
+    this.#setBytes(oldest, this.first === this.next ? 0 : bytesFrom(oldest, this.first));
+  }
+
+  /** With `'os'` a full segment is synced here; a failure breaks no promise that an append made. */
+  async #syncFull(full: ActiveSegment): Promise<void> {
     try {
-      if (!synchronous) await file.sync();
-      synced = next;
+      if (!this.#deps.syncsBatches) await full.sync();
+      this.synced = this.next;
     } catch (cause) {
-      condemned += 1;
-      options.condemn(segment, cause);
+      this.failedSegments += 1;
+      this.#deps.onSegmentFailed(full.segment, cause);
     }
-  };
+  }
 
-  const rotate = async (): Promise<ActiveSegment> => {
-    if (active !== undefined) {
-      const full = active;
-      await syncSealed(full);
-      active = undefined;
-      retire(full);
-      dropReleased();
+  async #rotate(): Promise<ActiveSegment> {
+    const full = this.#active;
+    if (full !== undefined) {
+      await this.#syncFull(full);
+      this.#active = undefined;
+      this.#retire(full);
+      this.#dropReleased();
     }
-    active = await supply.allocate(next);
-    segments.push(active.segment);
-    return active;
-  };
+    this.#active = await this.#deps.allocator.allocate(this.next);
+    this.segments.push(this.#active.segment);
+    return this.#active;
+  }
 
-  /** A segment without a record leaves memory; the next one takes its name, and so its place on the disk. */
-  const condemn = (target: ActiveSegment, cause: unknown): void => {
-    condemned += 1;
-    active = undefined;
-    if (isEmpty(target)) segments.pop();
-    retire(target);
-    options.condemn(target.segment, cause);
-  };
-
-  const encode = (batch: Batch, salt: number): Buffer => {
-    const { payloads, bytes } = batch;
-    if (scratch.length < bytes && bytes <= SCRATCH_BYTES) {
-      scratch = Buffer.allocUnsafeSlow(Math.min(SCRATCH_BYTES, bytes * 2));
-    }
-    const into = bytes <= scratch.length ? scratch : Buffer.allocUnsafeSlow(bytes);
-    let at = 0;
-    let place = 0;
-    for (const payload of payloads) {
-      at = encodeFrame(into, at, { salt, sequence: next + place, place, payload });
-      place += 1;
-    }
-    return into.subarray(0, bytes);
-  };
-
-  /** Cuts off what a failed write left behind, so that it is never taken for a record. */
-  const cut = async ({ segment, file }: ActiveSegment): Promise<boolean> => {
+  async #openFirstTry(): Promise<ActiveSegment> {
     try {
-      await file.truncate(segment.extents.at(-1)?.endOffset ?? HEADER_BYTES);
-      await file.sync();
-      return true;
-    } catch {
-      return false;
+      return await this.#rotate();
+    } catch (cause) {
+      throw this.#toError(this.#deps.directory, cause, 'not-applied');
     }
-  };
+  }
 
-  const write = async ({ segment, file }: ActiveSegment, batch: Batch): Promise<void> => {
-    const at = segment.extents.at(-1)?.endOffset ?? HEADER_BYTES;
-    if (synchronous) syncs += 1;
-    const how = synchronous ? 'writeThrough' : 'write';
-    await writeAll(file, encode(batch, segment.salt), at, how);
-  };
-
-  /** Gives the failure that condemned the segment, if one did. */
-  const put = async (
-    target: ActiveSegment,
-    batch: Batch,
-  ): Promise<{ cause: unknown } | undefined> => {
+  /** The second and last try of a batch, after `failed` has failed. */
+  async #writeToNewSegment(failed: ActiveSegment, batch: Batch): Promise<ActiveSegment> {
+    let target = failed;
+    let failure: { cause: unknown } | undefined;
     try {
-      await write(target, batch).catch(async (cause: unknown) => {
-        if (!isOutOfSpace(cause) || !(await cut(target))) throw cause;
-        // The zeros of the next segment must not take the room of this one's records.
-        if (!(await supply.releaseSpare())) throw diskFull(cause, 'not-applied');
-        await write(target, batch);
+      target = await this.#rotate();
+      failure = await this.#write(target, batch);
+    } catch (cause) {
+      throw this.#toError(target.segment.path, cause, 'unknown');
+    }
+    if (failure === undefined) return target;
+    throw this.#toError(target.segment.path, failure.cause, 'unknown');
+  }
+
+  /**
+   * Writes the batch. Resolves with the failure when the segment has failed and another one may be tried.
+   * @throws JournalFullError when the disk is full; the segment then stays in use
+   */
+  async #write(target: ActiveSegment, batch: Batch): Promise<{ cause: unknown } | undefined> {
+    try {
+      await this.#writeFrames(target, batch).catch(async (cause: unknown) => {
+        if (!isOutOfSpace(cause) || !(await target.cutUnfinishedWrite())) throw cause;
+        // The zeros of the next segment must not take the space that these records need.
+        if (!(await this.#deps.allocator.releaseSpare()))
+          throw this.#diskFull(cause, 'not-applied');
+        await this.#writeFrames(target, batch);
       });
+      return undefined;
     } catch (cause) {
       if (cause instanceof JournalFullError) throw cause;
-      if (isOutOfSpace(cause) && (await cut(target))) throw diskFull(cause, 'not-applied');
-      condemn(target, cause);
+      if (isOutOfSpace(cause) && (await target.cutUnfinishedWrite())) {
+        throw this.#diskFull(cause, 'not-applied');
+      }
+      this.#abandon(target, cause);
       return { cause };
     }
-    return undefined;
-  };
+  }
 
-  const diskFull = (cause: unknown, outcome: 'not-applied' | 'unknown'): JournalFullError =>
-    new JournalFullError(
+  async #writeFrames(target: ActiveSegment, batch: Batch): Promise<void> {
+    const { syncsBatches } = this.#deps;
+    if (syncsBatches) this.syncs += 1;
+    const frames = this.#encoder.encode(batch, target.segment.salt, this.next);
+    await target.write(frames, syncsBatches ? 'writeThrough' : 'write');
+  }
+
+  /** Takes a failed segment out of use. One without a record leaves memory: the next one takes its file name. */
+  #abandon(failed: ActiveSegment, cause: unknown): void {
+    this.failedSegments += 1;
+    this.#active = undefined;
+    if (failed.isEmpty) this.segments.pop();
+    this.#retire(failed);
+    this.#deps.onSegmentFailed(failed.segment, cause);
+  }
+
+  #diskFull(cause: unknown, outcome: Outcome): JournalFullError {
+    return new JournalFullError(
       'disk',
-      `journal: the disk of ${directory} has no room (${errnoOf(cause)}); ` +
+      `journal: the disk of ${this.#deps.directory} has no room (${errnoOf(cause)}); ` +
         'appends succeed again once there is',
-      { current: heldBytes, cause, outcome },
+      { current: this.heldBytes, cause, outcome },
     );
+  }
 
-  const failed = (file: string, cause: unknown, outcome: 'not-applied' | 'unknown'): Error => {
+  #toError(file: string, cause: unknown, outcome: Outcome): Error {
     if (cause instanceof JournalFullError) return cause;
-    if (isOutOfSpace(cause)) return diskFull(cause, outcome);
+    if (isOutOfSpace(cause)) return this.#diskFull(cause, outcome);
     return new JournalWriteError(
       file,
       `journal: writing ${file} failed (${errnoOf(cause) ?? 'no code'})` +
@@ -201,119 +249,19 @@ export function createSegmentLog(options: {
         '; the next append tries a new segment',
       { cause, outcome },
     );
-  };
-
-  const commit = async (batch: Batch): Promise<number> => {
-    let target = active;
-    if (target === undefined || (!isEmpty(target) && batch.bytes > roomIn(target))) {
-      try {
-        target = await rotate();
-      } catch (cause) {
-        throw failed(directory, cause, 'not-applied');
-      }
-    }
-    let failure = await put(target, batch);
-    if (failure !== undefined) {
-      try {
-        target = await rotate();
-        failure = await put(target, batch);
-      } catch (cause) {
-        throw failed(target.segment.path, cause, 'unknown');
-      }
-      if (failure !== undefined) throw failed(target.segment.path, failure.cause, 'unknown');
-    }
-    commits += 1;
-    const sequence = next;
-    const { segment } = target;
-    const extent = segment.extents.at(-1);
-    if (extent !== undefined) grow(extent, batch, pointEvery);
-    next += batch.payloads.length;
-    segment.end = next;
-    if (synchronous) synced = next;
-    count(segment, (held.get(segment) ?? 0) + batch.bytes);
-    return sequence;
-  };
-
-  return {
-    segments,
-    get first() {
-      return first;
-    },
-    get next() {
-      return next;
-    },
-    get synced() {
-      return synced;
-    },
-    get heldBytes() {
-      return heldBytes;
-    },
-    get heldRecords() {
-      return segments.reduce((sum, segment) => sum + recordsFrom(segment, first), 0);
-    },
-    get commits() {
-      return commits;
-    },
-    get syncs() {
-      return syncs;
-    },
-    get failedSegments() {
-      return condemned;
-    },
-    capacity(firstUnitBytes) {
-      const room = active === undefined ? 0 : roomIn(active);
-      return firstUnitBytes <= room ? room : segmentBytes - HEADER_BYTES;
-    },
-    commit,
-    release(through) {
-      if (through < first) return;
-      first = through + 1;
-      dropReleased();
-    },
-    async purge(through) {
-      const ready = doomed.filter((segment) => segment.end - 1 <= through);
-      if (ready.length === 0) return;
-      doomed = doomed.filter((segment) => segment.end - 1 > through);
-      for (const segment of ready) {
-        try {
-          await files.remove(segment.path);
-        } catch {
-          // It stays until the next opening, which finds it below the mark.
-        }
-      }
-      await files.syncDirectory(directory);
-    },
-    async close(owned) {
-      const last = active;
-      active = undefined;
-      if (last !== undefined && owned) {
-        await syncSealed(last);
-        retire(last);
-      }
-      await Promise.allSettled([owned ? undefined : last?.file.close(), supply.close()]);
-      await Promise.all(background);
-    },
-  };
+  }
 }
 
-/** How far apart search points stand: 256 to a segment. */
+/** The distance of search points in bytes: 256 to a segment. */
 export function indexDistance(segmentBytes: number): number {
   return Math.max(1, Math.ceil(segmentBytes / 256));
 }
 
 /** Adds the batch to the extent, record by record where a search point may fall between two. */
-function grow(extent: Segment['extents'][number], batch: Batch, pointEvery: number): void {
-  const { payloads, bytes } = batch;
+function addBatch(extent: Extent, { payloads, bytes }: Batch, pointEvery: number): void {
   if (bytes <= pointEvery) {
     extend(extent, payloads.length, bytes, pointEvery);
     return;
   }
-  for (const payload of payloads) {
-    extend(extent, 1, frameBytes(payload), pointEvery);
-  }
-}
-
-/** What a record takes in a segment. */
-export function frameBytes(payload: Uint8Array): number {
-  return FRAME_BYTES + payload.byteLength;
+  for (const payload of payloads) extend(extent, 1, FRAME_BYTES + payload.byteLength, pointEvery);
 }

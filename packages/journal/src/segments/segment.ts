@@ -1,22 +1,22 @@
 import { HEADER_BYTES } from './segment-format.ts';
 
-/** Records that stand one after the other in a segment, all of them readable. */
+/** Consecutive readable records of a segment. */
 export interface Extent {
   first: number;
   /** The sequence after the last one. */
   end: number;
   offset: number;
   endOffset: number;
-  /** Places to begin a search at, in ascending order; bounded by their distance. */
+  /** Search points in ascending order; their distance bounds their number. */
   readonly points: IndexPoint[];
 }
 
-export interface IndexPoint {
+interface IndexPoint {
   readonly sequence: number;
   readonly offset: number;
 }
 
-/** One file of the journal as memory knows it. */
+/** One file of the journal, as kept in memory. */
 export interface Segment {
   readonly name: string;
   readonly path: string;
@@ -31,7 +31,7 @@ export function emptyExtent(first: number): Extent {
   return { first, end: first, offset: HEADER_BYTES, endOffset: HEADER_BYTES, points: [] };
 }
 
-/** Adds `records` of `bytes` at the extent's end, and a search point when the last one is far enough back. */
+/** Adds `records` of `bytes` at the extent's end, and a search point if the last one is `pointEvery` back. */
 export function extend(extent: Extent, records: number, bytes: number, pointEvery: number): void {
   const lastPoint = extent.points.at(-1)?.offset ?? extent.offset;
   if (extent.endOffset - lastPoint >= pointEvery) {
@@ -41,7 +41,7 @@ export function extend(extent: Extent, records: number, bytes: number, pointEver
   extent.endOffset += bytes;
 }
 
-/** The nearest known place at or before the record, within the extent. */
+/** The nearest search point at or before the record, within the extent. */
 export function indexPointBefore(extent: Extent, sequence: number): IndexPoint {
   const { points } = extent;
   let low = 0;
@@ -54,7 +54,7 @@ export function indexPointBefore(extent: Extent, sequence: number): IndexPoint {
   return points[low - 1] ?? { sequence: extent.first, offset: extent.offset };
 }
 
-/** Bytes of the segment's records from `sequence` on; counts up to one search distance too many. */
+/** Bytes of the segment's records from `sequence` on; may count up to one search distance too much. */
 export function bytesFrom(segment: Segment, sequence: number): number {
   let bytes = 0;
   for (const extent of segment.extents) {

@@ -1,10 +1,10 @@
 /**
- * Messages of DNS as they are on the wire: RFC 1035, section 4. Names are written out whole, and read
- * whole or compressed. What records hold is bytes here.
+ * DNS messages on the wire (RFC 1035, section 4). The writer does not compress names; the reader accepts
+ * compressed ones. The data of a record is opaque here.
  */
 
 export interface DnsQuestion {
-  /** Without a dot at the end; the root is the empty string. */
+  /** Without a trailing dot; the root is the empty string. */
   readonly name: string;
   readonly type: number;
   readonly class: number;
@@ -23,7 +23,7 @@ export interface DnsMessage {
   readonly isTruncated: boolean;
   readonly recursionDesired: boolean;
   readonly recursionAvailable: boolean;
-  /** How it went: {@link responseCodes}. */
+  /** One of {@link responseCodes}. */
   readonly code: number;
   readonly questions: readonly DnsQuestion[];
   readonly answers: readonly ResourceRecord[];
@@ -40,7 +40,7 @@ export const responseCodes = {
   refused: 5,
 } as const;
 
-/** The bytes are no message. */
+/** The bytes are not a DNS message. */
 export class DnsFormatError extends Error {
   override readonly name = 'DnsFormatError';
 }
@@ -48,7 +48,7 @@ export class DnsFormatError extends Error {
 const HEADER_BYTES = 12;
 const MAX_LABEL_BYTES = 63;
 const MAX_NAME_BYTES = 255;
-/** The two highest bits of a length say that it is the place of the rest of the name instead. */
+/** A length byte with both high bits set is a pointer to the rest of the name. */
 const POINTER = 0xc0;
 
 export function encodeMessage(message: DnsMessage): Buffer {
@@ -65,8 +65,8 @@ export function encodeMessage(message: DnsMessage): Buffer {
       message.code,
     2,
   );
-  for (const [place, list] of [questions, answers, authorities, additionals].entries()) {
-    header.writeUInt16BE(list.length, 4 + 2 * place);
+  for (const [index, list] of [questions, answers, authorities, additionals].entries()) {
+    header.writeUInt16BE(list.length, 4 + 2 * index);
   }
   return Buffer.concat([
     header,
@@ -80,8 +80,8 @@ export function decodeMessage(bytes: Buffer): DnsMessage {
   if (bytes.length < HEADER_BYTES) throw new DnsFormatError('shorter than a header');
   const flags = bytes.readUInt16BE(2);
   const reader = new Reader(bytes, HEADER_BYTES);
-  const list = <T>(place: number, read: () => T): T[] =>
-    Array.from({ length: bytes.readUInt16BE(4 + 2 * place) }, read);
+  const list = <T>(index: number, read: () => T): T[] =>
+    Array.from({ length: bytes.readUInt16BE(4 + 2 * index) }, read);
   return {
     id: bytes.readUInt16BE(0),
     isResponse: (flags & 0x8000) !== 0,
@@ -98,7 +98,7 @@ export function decodeMessage(bytes: Buffer): DnsMessage {
   };
 }
 
-/** Labels, each behind its length, and a length of 0. @throws DnsFormatError */
+/** Writes each label preceded by its length, then a length of 0. @throws DnsFormatError */
 export function encodeName(name: string): Buffer {
   const labels = name === '' ? [] : name.split('.');
   const parts = labels.map((label) => {
@@ -114,10 +114,10 @@ export function encodeName(name: string): Buffer {
   return encoded;
 }
 
-function encodeQuestion({ name, type, class: family }: DnsQuestion): Buffer {
+function encodeQuestion({ name, type, class: recordClass }: DnsQuestion): Buffer {
   const tail = Buffer.alloc(4);
   tail.writeUInt16BE(type, 0);
-  tail.writeUInt16BE(family, 2);
+  tail.writeUInt16BE(recordClass, 2);
   return Buffer.concat([encodeName(name), tail]);
 }
 
@@ -128,7 +128,7 @@ function encodeRecord(record: ResourceRecord): Buffer {
   return Buffer.concat([encodeQuestion(record), tail, record.data]);
 }
 
-/** Reads on from a place of a message; everything it meets may be a lie. */
+/** Reads a message from an offset. The input is untrusted. */
 class Reader {
   readonly #bytes: Buffer;
   #at: number;
@@ -158,14 +158,14 @@ class Reader {
       if (size >= POINTER) {
         const target = ((size & ~POINTER) << 8) | this.#byteAt(at + 1);
         end ??= at + 2;
-        // Only ever backwards, so that no name goes round in a circle.
+        // Pointers may only point backwards, so a name cannot loop.
         if (target >= at) throw new DnsFormatError('a name that points ahead');
         at = target;
         continue;
       }
-      if (size > MAX_LABEL_BYTES) throw new DnsFormatError('a label of a kind nobody uses');
+      if (size > MAX_LABEL_BYTES) throw new DnsFormatError('a label of an unknown kind');
       length += size + 1;
-      if (length > MAX_NAME_BYTES) throw new DnsFormatError('a name without end');
+      if (length > MAX_NAME_BYTES) throw new DnsFormatError('a name that is too long');
       const label = this.#bytes.toString('latin1', at + 1, at + 1 + size);
       if (label.length < size || label.includes('.')) throw new DnsFormatError('a broken label');
       labels.push(label);
@@ -186,9 +186,9 @@ class Reader {
   }
 
   #take(length: number): Buffer {
-    const taken = this.#bytes.subarray(this.#at, this.#at + length);
-    if (taken.length < length) throw new DnsFormatError('ends too early');
+    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
+    if (bytes.length < length) throw new DnsFormatError('ends too early');
     this.#at += length;
-    return taken;
+    return bytes;
   }
 }

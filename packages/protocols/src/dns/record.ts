@@ -6,16 +6,17 @@ import {
   oneOf,
   parseOptions,
 } from '@holdfast/foundation';
+import { addressBytes } from '../ip-address.ts';
 import { type ResourceRecord, encodeName } from './message.ts';
 
 interface Named {
-  /** Such as `db.test`; letters of either case are the same. */
+  /** Such as `db.test`; case does not matter. */
   readonly name: string;
-  /** How long who asked may remember it. Default 60. */
+  /** How long a resolver may cache the record. Default 60. */
   readonly ttlSeconds?: number;
 }
 
-/** What the server knows of one name. */
+/** One resource record of a zone. */
 export type DnsRecord =
   | (Named & { readonly type: 'A' | 'AAAA'; readonly address: string })
   | (Named & { readonly type: 'CNAME'; readonly target: string })
@@ -32,7 +33,7 @@ export type DnsRecord =
 
 export type DnsRecordType = DnsRecord['type'];
 
-/** Numbers of the types: RFC 1035, 3596 and 2782. */
+/** Type numbers of RFC 1035, 3596 and 2782. */
 export const typeNumbers: Readonly<Record<DnsRecordType, number>> = {
   A: 1,
   CNAME: 5,
@@ -43,28 +44,28 @@ export const typeNumbers: Readonly<Record<DnsRecordType, number>> = {
 export const CLASS_INTERNET = 1;
 const MAX_TTL_SECONDS = 2_147_483_647;
 const MAX_TEXT_BYTES = 4_096;
-const PIECE_BYTES = 255;
+const TEXT_PART_BYTES = 255;
 
 const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
-const wholeName = new RegExp(String.raw`^${label}(?:\.${label})*$`, 'i');
+const dnsName = new RegExp(String.raw`^${label}(?:\.${label})*$`, 'i');
 
-/** A name with labels of letters, digits, hyphens and underscores. */
+/** Accepts a name whose labels consist of letters, digits, hyphens and underscores. */
 export const nameRule: OptionRule<string> = {
   permitted: 'a DNS name without a dot at its end',
   parse(value, field, owner) {
-    if (typeof value === 'string' && value.length <= 253 && wholeName.test(value)) return value;
+    if (typeof value === 'string' && value.length <= 253 && dnsName.test(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
   },
 };
 
-/** @param family which addresses it takes; absent: both. */
+/** @param family 4 or 6 to accept one address family only. */
 export function addressRule(family?: 4 | 6): OptionRule<string> {
   return {
     permitted: family === undefined ? 'an IP address' : `an IPv${family} address`,
     parse(value, field, owner) {
-      // An address with a zone, such as fe80::1%lo, means something on one machine alone.
-      const found = typeof value === 'string' && !value.includes('%') ? isIP(value) : 0;
-      if (typeof value === 'string' && found !== 0 && (family ?? found) === found) return value;
+      // A zone (fe80::1%lo) has a meaning on one machine only.
+      const actual = typeof value === 'string' && !value.includes('%') ? isIP(value) : 0;
+      if (typeof value === 'string' && actual !== 0 && (family ?? actual) === actual) return value;
       throw new InvalidOptionError(owner, field, value, this.permitted);
     },
   };
@@ -96,7 +97,7 @@ const shapes = {
   },
 };
 
-/** One record, checked by the rules of its type. */
+/** Validates one record by the rules of its type. */
 export const recordRule: OptionRule<DnsRecord> = {
   permitted: 'an object',
   parse(value, field, owner) {
@@ -114,7 +115,7 @@ export const recordRule: OptionRule<DnsRecord> = {
   },
 };
 
-/** The record as it goes into a message. */
+/** Converts a record to its form in a message. */
 export function toResource(record: DnsRecord): ResourceRecord {
   return {
     name: record.name,
@@ -131,31 +132,19 @@ function dataOf(record: DnsRecord): Buffer {
   if (record.type !== 'SRV') return addressBytes(record.address);
   const { priority = 0, weight = 0, port, target } = record;
   const head = Buffer.alloc(6);
-  for (const [place, value] of [priority, weight, port].entries()) {
-    head.writeUInt16BE(value, 2 * place);
+  for (const [index, value] of [priority, weight, port].entries()) {
+    head.writeUInt16BE(value, 2 * index);
   }
   return Buffer.concat([head, encodeName(target)]);
 }
 
-/** Pieces of up to 255 bytes, each behind its length; at least one. */
+/** Encodes a text as one or more character strings of at most 255 bytes, each preceded by its length. */
 function textBytes(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');
-  const pieces: Buffer[] = [];
-  for (let at = 0; at === 0 || at < bytes.length; at += PIECE_BYTES) {
-    const piece = bytes.subarray(at, at + PIECE_BYTES);
-    pieces.push(Buffer.from([piece.length]), piece);
+  const parts: Buffer[] = [];
+  for (let at = 0; at === 0 || at < bytes.length; at += TEXT_PART_BYTES) {
+    const part = bytes.subarray(at, at + TEXT_PART_BYTES);
+    parts.push(Buffer.from([part.length]), part);
   }
-  return Buffer.concat(pieces);
-}
-
-/** The 4 or 16 bytes of an address that is known to be one. */
-function addressBytes(address: string): Buffer {
-  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
-  // The host's own parser writes out an address that ends in the older form.
-  const [head = '', tail = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groups = (text: string): number[] =>
-    text === '' ? [] : text.split(':').map((group) => parseInt(group, 16));
-  const [before, after] = [groups(head), groups(tail)];
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => 0);
-  return Buffer.from([...before, ...zeros, ...after].flatMap((each) => [each >> 8, each & 0xff]));
+  return Buffer.concat(parts);
 }

@@ -1,31 +1,19 @@
-/** Messages of a client (PostgreSQL, "Message Formats", version 3.0). */
+import { PROTOCOL_3_0, int16, int32, lengthPrefixed, message, text } from './message.ts';
+
+/** The end of a session. */
+export const terminate: Buffer = message('X');
+
+/** The first message of a session, with parameters such as `user` and `database`. */
+export function startup(parameters: Readonly<Record<string, string>>): Buffer {
+  const pairs = Object.entries(parameters).flat().map(text);
+  return lengthPrefixed(int32(PROTOCOL_3_0), ...pairs, Buffer.alloc(1));
+}
 
 export function simpleQuery(sql: string): Buffer {
-  return typed('Q', `${sql}\0`);
+  return message('Q', text(sql));
 }
 
-/** Of a named statement without parameters. */
+/** Prepares a named statement without parameters. */
 export function parse(name: string, sql: string): Buffer {
-  return typed('P', `${name}\0${sql}\0\0\0`);
-}
-
-/** The strings that a message's body begins with. */
-export function stringsOf(bytes: Buffer, count: number): string[] {
-  const strings: string[] = [];
-  let from = 5;
-  for (let index = 0; index < count; index += 1) {
-    const end = bytes.indexOf(0, from);
-    if (end === -1) break;
-    strings.push(bytes.toString('utf8', from, end));
-    from = end + 1;
-  }
-  return strings;
-}
-
-function typed(type: string, body: string): Buffer {
-  const bytes = Buffer.alloc(5 + Buffer.byteLength(body));
-  bytes.write(type, 0, 'latin1');
-  bytes.writeInt32BE(bytes.length - 1, 1);
-  bytes.write(body, 5);
-  return bytes;
+  return message('P', text(name), text(sql), int16(0));
 }

@@ -1,44 +1,49 @@
 import { ProtocolError } from '../protocol-error.ts';
+import { HEAD_BYTES } from './message.ts';
 
-/** One message of the protocol: its type, and all of its bytes. */
+/** One complete message of the protocol. */
 export interface PostgresMessage {
   readonly type: string;
+  /** The whole message, with its type and length. */
   readonly bytes: Buffer;
 }
 
-export interface MessageReaderSetting {
-  /** A wanted message that is longer passes unread. */
-  readonly maxMessageBytes: number;
-  readonly isWanted: (type: string) => boolean;
-  /** A wanted message, whole. */
-  readonly onMessage: (message: PostgresMessage) => void;
-  /** Bytes of the other messages, as they come. */
-  readonly onPassing: (bytes: Buffer) => void;
-}
+/** A wanted message, or bytes of the others as they arrive. */
+export type PostgresSegment =
+  | ({ readonly kind: 'message' } & PostgresMessage)
+  | { readonly kind: 'bytes'; readonly bytes: Buffer };
 
-const HEAD_BYTES = 5;
+/** Cuts a stream of typed messages (type, length, body), either way, into segments. */
+export class MessageReader {
+  readonly #maxMessageBytes: number;
+  readonly #isWanted: (type: string) => boolean;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** The next message is incomplete until this many bytes are held. */
+  #neededBytes = 0;
+  /** The bytes of an unwanted message that are still to come. */
+  #unwantedBytes = 0;
 
-/** Cuts a stream of typed messages (type, length, body), either way, wherever its packets end. */
-export function createMessageReader(setting: MessageReaderSetting): (bytes: Buffer) => void {
-  const { maxMessageBytes, isWanted, onMessage, onPassing } = setting;
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  let wantedBytes = 0;
-  /** Of the message that passes, how much is to come. */
-  let passingBytes = 0;
-  return (bytes) => {
-    held.push(bytes);
-    heldBytes += bytes.length;
-    if (heldBytes < wantedBytes) return;
-    const all = held.length === 1 ? bytes : Buffer.concat(held);
+  /** @param maxMessageBytes a longer message counts as unwanted. */
+  constructor(maxMessageBytes: number, isWanted: (type: string) => boolean) {
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#isWanted = isWanted;
+  }
+
+  /** @throws ProtocolError */
+  *read(bytes: Buffer): Generator<PostgresSegment, void> {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes < this.#neededBytes) return;
+    const all = this.#held.length === 1 ? bytes : Buffer.concat(this.#held);
     let at = 0;
-    wantedBytes = 0;
+    this.#neededBytes = 0;
     while (at < all.length) {
-      if (passingBytes > 0) {
-        const passing = all.subarray(at, at + passingBytes);
-        passingBytes -= passing.length;
-        at += passing.length;
-        onPassing(passing);
+      if (this.#unwantedBytes > 0) {
+        const unwanted = all.subarray(at, at + this.#unwantedBytes);
+        this.#unwantedBytes -= unwanted.length;
+        at += unwanted.length;
+        yield { kind: 'bytes', bytes: unwanted };
         continue;
       }
       if (all.length - at < HEAD_BYTES) break;
@@ -46,17 +51,30 @@ export function createMessageReader(setting: MessageReaderSetting): (bytes: Buff
       const length = all.readInt32BE(at + 1);
       if (length < 4) throw new ProtocolError('Postgres', 'a message shorter than its own length');
       const end = at + 1 + length;
-      if (!isWanted(type) || length >= maxMessageBytes) {
-        passingBytes = 1 + length;
+      if (!this.#isWanted(type) || length >= this.#maxMessageBytes) {
+        this.#unwantedBytes = 1 + length;
       } else if (all.length < end) {
-        wantedBytes = end - at;
+        this.#neededBytes = end - at;
         break;
       } else {
-        onMessage({ type, bytes: all.subarray(at, end) });
+        yield { kind: 'message', type, bytes: all.subarray(at, end) };
         at = end;
       }
     }
-    held = at < all.length ? [all.subarray(at)] : [];
-    heldBytes = all.length - at;
-  };
+    this.#held = at < all.length ? [all.subarray(at)] : [];
+    this.#heldBytes = all.length - at;
+  }
+}
+
+/** Reads the strings that the body of a message begins with. */
+export function stringsOf(bytes: Buffer, count: number): string[] {
+  const strings: string[] = [];
+  let from = HEAD_BYTES;
+  for (let index = 0; index < count; index += 1) {
+    const end = bytes.indexOf(0, from);
+    if (end === -1) break;
+    strings.push(bytes.toString('utf8', from, end));
+    from = end + 1;
+  }
+  return strings;
 }

@@ -1,18 +1,11 @@
 import { ProtocolError } from '../protocol-error.ts';
 
-/** One command of a client, whole. */
+/** One complete command of a client. */
 export interface RedisCommand {
   readonly bytes: Buffer;
-  /** In lower case; empty for a line or array without a word, which is not answered. */
+  /** In lower case; empty for an empty line or array, which the server does not answer. */
   readonly name: string;
   readonly args: readonly Buffer[];
-}
-
-export interface CommandReader {
-  /** The commands that are complete with these bytes, in their order. @throws ProtocolError */
-  read(bytes: Buffer): RedisCommand[];
-  /** What was read of a command that is not complete. */
-  rest(): Buffer;
 }
 
 const CR = 13;
@@ -20,48 +13,52 @@ const LF = 10;
 const ASTERISK = 42;
 const DOLLAR = 36;
 
-/**
- * Cuts a client's stream into commands (RESP: arrays of bulk strings, or lines), wherever its packets end.
- * @param maxCommandBytes a longer command is no command.
- */
-export function createCommandReader(maxCommandBytes: number): CommandReader {
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  /** As many bytes have to be there before another look is worth it. */
-  let wantedBytes = 0;
-  const whole = (): Buffer => {
-    const [first = Buffer.alloc(0)] = held;
-    return held.length <= 1 ? first : Buffer.concat(held);
-  };
-  return {
-    read(bytes) {
-      held.push(bytes);
-      heldBytes += bytes.length;
-      if (heldBytes > maxCommandBytes)
-        throw new ProtocolError('Redis', `a longer command than ${maxCommandBytes} bytes`);
-      if (heldBytes < wantedBytes) return [];
-      const all = whole();
-      const commands: RedisCommand[] = [];
-      let at = 0;
-      wantedBytes = 0;
-      while (at < all.length) {
-        const found = commandAt(all, at);
-        if (typeof found === 'number') {
-          wantedBytes = found - at;
-          break;
-        }
-        commands.push(found);
-        at += found.bytes.length;
+/** Cuts a client's stream into commands (RESP arrays of bulk strings, or inline commands). */
+export class CommandReader {
+  readonly #maxCommandBytes: number;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** The next command is incomplete until this many bytes are held. */
+  #neededBytes = 0;
+
+  /** @param maxCommandBytes a longer command is a protocol error. */
+  constructor(maxCommandBytes: number) {
+    this.#maxCommandBytes = maxCommandBytes;
+  }
+
+  /** Returns the commands that these bytes complete, in order. @throws ProtocolError */
+  read(bytes: Buffer): RedisCommand[] {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > this.#maxCommandBytes)
+      throw new ProtocolError('Redis', `a command longer than ${this.#maxCommandBytes} bytes`);
+    if (this.#heldBytes < this.#neededBytes) return [];
+    const all = this.rest();
+    const commands: RedisCommand[] = [];
+    let at = 0;
+    this.#neededBytes = 0;
+    while (at < all.length) {
+      const found = commandAt(all, at);
+      if (typeof found === 'number') {
+        this.#neededBytes = found - at;
+        break;
       }
-      held = at < all.length ? [all.subarray(at)] : [];
-      heldBytes = all.length - at;
-      return commands;
-    },
-    rest: whole,
-  };
+      commands.push(found);
+      at += found.bytes.length;
+    }
+    this.#held = at < all.length ? [all.subarray(at)] : [];
+    this.#heldBytes = all.length - at;
+    return commands;
+  }
+
+  /** Returns the bytes of the incomplete command. */
+  rest(): Buffer {
+    const [first = Buffer.alloc(0)] = this.#held;
+    return this.#held.length <= 1 ? first : Buffer.concat(this.#held);
+  }
 }
 
-/** The command that begins at `from`, or where at least the bytes must end for it to be whole. */
+/** Returns the command that begins at `from`, or the least offset at which it can be complete. */
 function commandAt(bytes: Buffer, from: number): RedisCommand | number {
   const lineEnd = bytes.indexOf(LF, from);
   if (lineEnd === -1) return bytes.length + 1;
@@ -92,9 +89,9 @@ function commandAt(bytes: Buffer, from: number): RedisCommand | number {
   };
 }
 
-/** @param end where the line's LF is. */
+/** @param end the offset of the line's LF. */
 function numberIn(bytes: Buffer, start: number, end: number): number {
   const digits = bytes.toString('latin1', start, bytes[end - 1] === CR ? end - 1 : end);
-  if (!/^\d{1,10}$/.test(digits)) throw new ProtocolError('Redis', 'a length that is no number');
+  if (!/^\d{1,10}$/.test(digits)) throw new ProtocolError('Redis', 'a length that is not a number');
   return Number(digits);
 }

@@ -1,5 +1,6 @@
 import { type KeyObject, createHash, sign } from 'node:crypto';
 import { isIP } from 'node:net';
+import { addressBytes } from '../ip-address.ts';
 import {
   bitString,
   boolean,
@@ -14,20 +15,20 @@ import {
   utf8String,
 } from './der.ts';
 
-/** Who a certificate speaks of, or who signed it. */
+/** The subject or the issuer of a certificate. */
 export interface Party {
   readonly commonName: string;
   readonly publicKey: KeyObject;
 }
 
-/** What one certificate states. */
+/** The fields of one certificate. */
 export interface CertificateFields {
   readonly serial: Buffer;
   readonly subject: Party;
   readonly issuer: Party;
   readonly validFromMs: number;
   readonly validToMs: number;
-  /** The names it is good for; `'authority'`: it signs others instead. */
+  /** The host names a server certificate is valid for, or `'authority'` for a certificate that signs others. */
   readonly role: 'authority' | { readonly hostnames: readonly string[] };
 }
 
@@ -50,11 +51,11 @@ const DNS_NAME = 2;
 const IP_ADDRESS = 7;
 
 /**
- * Signs a statement as an X.509 certificate (RFC 5280) and returns it as PEM.
+ * Signs the fields as an X.509 certificate (RFC 5280) and returns it as PEM.
  * @param key the issuer's private key, on the curve P-256.
  */
-export function writeCertificate(statement: CertificateFields, key: KeyObject): string {
-  const { serial, subject, issuer, validFromMs, validToMs, role } = statement;
+export function writeCertificate(fields: CertificateFields, key: KeyObject): string {
+  const { serial, subject, issuer, validFromMs, validToMs, role } = fields;
   const algorithm = sequence(objectIdentifier(oid.ecdsaWithSha256));
   const signed = sequence(
     contextConstructed(0, unsignedInteger(VERSION_3)),
@@ -100,7 +101,7 @@ function extension(name: string, value: Buffer): Buffer {
   return sequence(objectIdentifier(name), octetString(value));
 }
 
-/** One that whoever does not know it must refuse. */
+/** An extension that a client must reject when it does not know it. */
 function critical(name: string, value: Buffer): Buffer {
   return sequence(objectIdentifier(name), boolean(true), octetString(value));
 }
@@ -115,26 +116,10 @@ function generalName(hostname: string): Buffer {
     : contextPrimitive(IP_ADDRESS, addressBytes(hostname));
 }
 
-/** Which of an issuer's keys signed: RFC 5280, section 4.2.1.2, method (1). */
+/** Identifies a public key: RFC 5280, section 4.2.1.2, method (1). */
 function keyIdentifier({ publicKey }: Party): Buffer {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha1').update(spki).digest();
-}
-
-/** The 4 or 16 bytes of an address that is known to be one. */
-function addressBytes(address: string): Buffer {
-  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
-  // The host's own parser writes out an address that ends in the older form.
-  const written = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [head = '', tail] = written.split('::');
-  const groups = (text: string | undefined): number[] =>
-    text === undefined || text === '' ? [] : text.split(':').map((group) => parseInt(group, 16));
-  const before = groups(head);
-  const after = groups(tail);
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => 0);
-  return Buffer.from(
-    [...before, ...zeros, ...after].flatMap((group) => [group >> 8, group & 0xff]),
-  );
 }
 
 function pem(label: string, der: Buffer): string {

@@ -1,6 +1,6 @@
 /**
- * Writes DER, the one binary form of ASN.1 that certificates are signed in: tag, length, content.
- * Encoding: ITU-T X.690. Only what a certificate needs is here.
+ * Writes DER (ITU-T X.690), the binary form of ASN.1 that certificates use: tag, length, content.
+ * It covers the types a certificate contains.
  */
 
 const CONSTRUCTED = 0x20;
@@ -18,16 +18,16 @@ export function boolean(value: boolean): Buffer {
   return element(0x01, Buffer.from([value ? 0xff : 0x00]));
 }
 
-/** A whole number from 0, as the bytes of its magnitude, the highest first. */
+/** @param magnitude a non-negative integer, big-endian. */
 export function unsignedInteger(magnitude: Buffer): Buffer {
   const firstUsed = magnitude.findIndex((byte) => byte !== 0);
   const digits = firstUsed === -1 ? Buffer.from([0]) : magnitude.subarray(firstUsed);
-  // The highest bit is the sign.
+  // The highest bit is the sign bit.
   const isNegative = (digits[0] ?? 0) >= 0x80;
   return element(0x02, isNegative ? Buffer.concat([Buffer.from([0]), digits]) : digits);
 }
 
-/** @param unusedBits how many of the last byte's lowest bits do not count. */
+/** @param unusedBits the number of unused low bits in the last byte. */
 export function bitString(bits: Buffer, unusedBits = 0): Buffer {
   return element(0x03, Buffer.concat([Buffer.from([unusedBits]), bits]));
 }
@@ -46,19 +46,19 @@ export function utf8String(text: string): Buffer {
   return element(0x0c, Buffer.from(text, 'utf8'));
 }
 
-/** RFC 5280, section 4.1.2.5: UTCTime up to 2049, GeneralizedTime from 2050 on; whole seconds. */
+/** RFC 5280, section 4.1.2.5: UTCTime until 2049, GeneralizedTime from 2050, in whole seconds. */
 export function time(epochMs: number): Buffer {
   const digits = new Date(epochMs).toISOString().replaceAll(/\.\d+|[-:T]/g, '');
   const isShort = digits < '2050';
   return element(isShort ? 0x17 : 0x18, Buffer.from(isShort ? digits.slice(2) : digits, 'latin1'));
 }
 
-/** A field told apart by its number alone, such as the name's kind in a list of names. */
+/** A primitive field with a context-specific tag, such as one name in a list of general names. */
 export function contextPrimitive(number: number, content: Buffer): Buffer {
   return element(CONTEXT | number, content);
 }
 
-/** A field by its number with whole elements in it. */
+/** A constructed field with a context-specific tag. */
 export function contextConstructed(number: number, ...items: readonly Buffer[]): Buffer {
   return element(CONTEXT | CONSTRUCTED | number, Buffer.concat(items));
 }
@@ -67,7 +67,7 @@ function element(tag: number, content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([tag, ...lengthOf(content.length)]), content]);
 }
 
-/** Up to 127 as itself, else the number of its bytes and the bytes. */
+/** A length up to 127 takes one byte; a longer one is preceded by the number of its bytes. */
 function lengthOf(length: number): number[] {
   if (length < 0x80) return [length];
   const bytes: number[] = [];
@@ -75,7 +75,7 @@ function lengthOf(length: number): number[] {
   return [0x80 | bytes.length, ...bytes];
 }
 
-/** Seven bits a byte, the highest first; all but the last are marked. */
+/** Seven bits a byte, big-endian; every byte but the last has its high bit set. */
 function base128(value: number): number[] {
   const bytes = [value % 128];
   for (let left = Math.floor(value / 128); left > 0; left = Math.floor(left / 128)) {

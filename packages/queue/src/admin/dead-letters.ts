@@ -1,14 +1,14 @@
 import type { QueueBackend } from '../backend.ts';
 import { parseDeadLetterOptions } from '../options.ts';
 import { checkJobId } from '../producer/payload.ts';
-import type { Submission } from '../producer/pending-job.ts';
+import type { Submission } from '../state/pending-job.ts';
 import { type PoisonStore, deadJobOf } from '../fallback/poison-store.ts';
 import type { DeadLetters } from '../queue.ts';
 
 const LISTED = 100;
 const REDRIVEN = 1_000;
 
-/** The jobs of a topic whose handlers failed for good; they are in the store. */
+/** The jobs of a topic whose attempts are used up; the store keeps them. */
 export function deadLettersOf(backend: QueueBackend, topic: string): DeadLetters {
   return {
     async list(options) {
@@ -30,7 +30,7 @@ export function deadLettersOf(backend: QueueBackend, topic: string): DeadLetters
   };
 }
 
-/** The jobs of a topic that the store refused; they are aside. */
+/** The jobs of a topic that the store rejected; the poison store keeps them. */
 export function poisonJobsOf(
   topic: string,
   opened: () => Promise<{
@@ -56,7 +56,7 @@ export function poisonJobsOf(
         .filter(({ job }) => wanted?.includes(job.id) ?? true)
         .slice(0, limit);
       for (const { sequence, job } of chosen) {
-        // Its id makes it one job also when this process ends before the line below.
+        // Its unique id prevents a second job when this process ends before the next line.
         await submit({ ...job, unique: true });
         await poison.remove(sequence);
       }

@@ -1,9 +1,9 @@
 import type { QueueHealth, QueueStats } from '../queue.ts';
 
-/** From here on a fallback that fills up is worth waking somebody for. */
+/** The share of the fallback's limits from which its level is critical. */
 const NEARLY_FULL = 0.8;
 
-/** A queue's numbers as an answer to "is it well?". */
+/** Derives the health of a queue from its statistics. */
 export function healthOf(
   stats: QueueStats,
   limits: { readonly maxBacklogJobs: number; readonly maxBacklogBytes: number },
@@ -20,7 +20,7 @@ export function healthOf(
     bytes: backlog.bytes,
     ...(backlog.oldestAgeMs !== undefined && { oldestAgeMs: backlog.oldestAgeMs }),
     ...(state === 'draining' && drainEtaMs !== undefined && { drainEtaMs }),
-    dataLossCount: dataLoss.times,
+    dataLossCount: dataLoss.count,
   };
 }
 

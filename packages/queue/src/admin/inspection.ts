@@ -4,19 +4,19 @@ import type { Inspection, InspectedJob } from '../queue.ts';
 
 const shape = { limit: integer({ min: 1, max: 1_000, default: 20 }) };
 
-/** Looks at a topic without taking anything from it. */
+/** Counts and shows the jobs of a topic without removing any. */
 export function inspectionOf(backend: QueueBackend, topic: string): Inspection {
   return {
     counts: () => backend.count(topic),
     async peek(kind, options) {
       const { limit } = parseOptions('inspect', shape, options);
       const jobs = await backend.peek(topic, kind, limit);
-      return jobs.slice(0, limit).map(shown);
+      return jobs.slice(0, limit).map(toInspectedJob);
     },
   };
 }
 
-function shown({
+function toInspectedJob({
   id,
   payload,
   enqueuedAtMs,

@@ -15,12 +15,12 @@ import type {
 } from '../backend.ts';
 import { type QueueOptions, type ResolvedQueueTuning, parseQueueOptions } from '../options.ts';
 import { type Connections, singleConnection } from '../redis/connection/connections.ts';
-import { resolversFor } from '../redis/resolver/server-resolver.ts';
-import { type JobData, dataOf, readData } from './job-data.ts';
+import { resolversFor } from '../redis/resolver/create-resolver.ts';
+import { type JobData, toJobData, parseJobData } from './job-data.ts';
 import { BullmqClients } from './clients.ts';
 import { BullmqSubscription } from './subscription.ts';
 
-/** BullMQ hands out those of a lower number first, and those without one before them. */
+/** BullMQ delivers lower numbers first, and jobs without a priority before them. */
 const PRIORITIES: Readonly<Record<string, number>> = { high: 1, low: 3 };
 const NORMAL = 2;
 
@@ -31,9 +31,9 @@ const TYPES: Readonly<Record<PeekedKind, JobType[]>> = {
 };
 
 /**
- * BullMQ as the queue sees it, for services whose workers stand on it. It keeps no marks: a job is added at
- * least once, and once for as long as BullMQ remembers its id, which is `jobIdTtlMs` after it was handled.
- * What Redis has forgotten is not noticed, and there is no order by key.
+ * Creates a backend that stores jobs in BullMQ, for services whose workers use BullMQ. It has no high-water marks: a
+ * job is added at least once, and exactly once while BullMQ remembers its id, which is `jobIdTtlMs` after it was
+ * handled. Lost jobs are not detected, and there is no order by key.
  * @throws InvalidOptionError naming field, value and permitted range; `redis` has to be `{ url }`.
  */
 export function createBullmqBackend(options: QueueOptions): QueueBackend {
@@ -42,36 +42,36 @@ export function createBullmqBackend(options: QueueOptions): QueueBackend {
     const permitted = 'one server by its address: { url }';
     throw new InvalidOptionError('createBullmqBackend', 'redis', redis.kind, permitted);
   }
-  const side = new BullmqClients(redis.url, tuning.prefix);
-  return new BullmqBackend(singleConnection(resolversFor(redis, tuning), tuning), side, tuning);
+  const clients = new BullmqClients(redis.url, tuning.prefix);
+  return new BullmqBackend(singleConnection(resolversFor(redis, tuning), tuning), clients, tuning);
 }
 
 class BullmqBackend implements QueueBackend {
   readonly kind = 'redis';
-  readonly #links: Connections;
-  readonly #side: BullmqClients;
+  readonly #connections: Connections;
+  readonly #clients: BullmqClients;
   readonly #tuning: ResolvedQueueTuning;
 
-  constructor(links: Connections, side: BullmqClients, tuning: ResolvedQueueTuning) {
-    this.#links = links;
-    this.#side = side;
+  constructor(connections: Connections, clients: BullmqClients, tuning: ResolvedQueueTuning) {
+    this.#connections = connections;
+    this.#clients = clients;
     this.#tuning = tuning;
   }
 
   open(listener: ConnectionListener): void {
-    this.#links.open({
+    this.#connections.open({
       ...listener,
       connected: (event) => listener.connected(event),
       attemptFailed: (event) => listener.attemptFailed(event),
       disconnected: (event) => {
-        void this.#side.renew();
+        void this.#clients.replace();
         listener.disconnected(event);
       },
     });
   }
 
   whenConnected(signal: AbortSignal): Promise<void> {
-    return this.#links.whenConnected(signal);
+    return this.#connections.whenConnected(signal);
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
@@ -82,16 +82,16 @@ class BullmqBackend implements QueueBackend {
     const added = sound.slice(0, room);
     if (added.length > 0) {
       const bulk = added.map((job) => {
-        return { name: 'job', data: dataOf(job), opts: this.#optionsOf(publication, job) };
+        return { name: 'job', data: toJobData(job), opts: this.#optionsOf(publication, job) };
       });
-      await this.#ask(topic, (queue) => queue.addBulk(bulk));
+      await this.#call(topic, (queue) => queue.addBulk(bulk));
     } else {
-      await this.#ask(topic, async () => undefined);
+      await this.#call(topic, async () => undefined);
     }
     const sequence = jobs[keyed]?.sequence;
-    const reason = 'BullMQ keeps no order by key: enqueue it without one';
+    const reason = 'BullMQ keeps no order by key: enqueue the job without a key';
     return {
-      // It cannot tell what it has forgotten.
+      // BullMQ cannot tell which jobs it has lost.
       remembered: Number.MAX_SAFE_INTEGER,
       alreadyApplied: 0,
       duplicates: [],
@@ -102,24 +102,24 @@ class BullmqBackend implements QueueBackend {
 
   subscribe(topic: string, leaseMs: number): Subscription {
     const { clock } = this.#tuning;
-    const link = this.#links.of(topic);
-    return new BullmqSubscription({ topic, link, side: this.#side, clock, leaseMs });
+    const connection = this.#connections.forTopic(topic);
+    return new BullmqSubscription({ topic, connection, clients: this.#clients, clock, leaseMs });
   }
 
   async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
     const failed = await this.#failed(topic, limit);
     return failed.map(({ data, attemptsStarted, failedReason }) =>
-      Object.assign(readData(data), { deliveries: attemptsStarted, reason: failedReason }),
+      Object.assign(parseJobData(data), { deliveries: attemptsStarted, reason: failedReason }),
     );
   }
 
   async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
-    const isMeant = ({ data }: Job<JobData>): boolean => ids.length === 0 || ids.includes(data.id);
+    const isChosen = ({ data }: Job<JobData>): boolean => ids.length === 0 || ids.includes(data.id);
     const failed = await this.#failed(topic, ids.length === 0 ? limit : -1);
-    const chosen = failed.filter(isMeant).slice(0, limit);
+    const chosen = failed.filter(isChosen).slice(0, limit);
     for (const job of chosen) {
-      const { history, ...data } = readData(job.data);
-      await this.#ask(topic, async () => {
+      const { history, ...data } = parseJobData(job.data);
+      await this.#call(topic, async () => {
         await job.updateData({ ...data, history: [...history, job.failedReason] });
         await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
       });
@@ -129,35 +129,35 @@ class BullmqBackend implements QueueBackend {
 
   async count(topic: string): Promise<TopicCounts> {
     const kinds: JobType[] = ['waiting', 'prioritized', 'active', 'delayed', 'failed'];
-    const counts = await this.#ask(topic, (queue) => queue.getJobCounts(...kinds));
+    const counts = await this.#call(topic, (queue) => queue.getJobCounts(...kinds));
     const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
     return { waiting: waiting + prioritized, pending: active, delayed, dead: failed };
   }
 
   async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
-    const jobs: Job<JobData>[] = await this.#ask(topic, (queue) =>
+    const jobs: Job<JobData>[] = await this.#call(topic, (queue) =>
       queue.getJobs(TYPES[kind], 0, limit - 1, true),
     );
     return jobs.slice(0, limit).map((job) => {
-      const { history: _, ...data } = readData(job.data);
+      const { history: _, ...data } = parseJobData(job.data);
       const due = kind === 'delayed' ? { dueAtMs: job.timestamp + job.delay } : {};
       return Object.assign(data, { deliveries: job.attemptsStarted }, due);
     });
   }
 
   async close(): Promise<void> {
-    await this.#links.close();
-    await this.#side.renew();
+    await this.#connections.close();
+    await this.#clients.replace();
   }
 
   #optionsOf({ producer, originEpoch }: Publication, job: PublishedJob): JobsOptions {
     const { jobIdTtlMs, maxDeadLetters, clock } = this.#tuning;
-    const mine = `${producer} ${originEpoch} ${job.sequence}`;
-    // Theirs is counted from the timestamp: with one of its own reading it would be due a moment later.
+    const sequence = `${producer} ${originEpoch} ${job.sequence}`;
+    // BullMQ counts the delay from the timestamp, so both use the same clock reading.
     const timestamp = Math.round(clock.epochMs());
-    const name = job.unique ? `id ${job.id}` : `sequence ${mine}`;
+    const name = job.unique ? `id ${job.id}` : `sequence ${sequence}`;
     return {
-      // Theirs may not have colons, nor be numbers.
+      // BullMQ's ids may not contain colons, nor be numbers.
       jobId: createHash('sha256').update(name).digest('base64url'),
       attempts: 1,
       priority: PRIORITIES[job.routing ?? ''] ?? NORMAL,
@@ -175,14 +175,14 @@ class BullmqBackend implements QueueBackend {
 
   #failed(topic: string, limit: number): Promise<Job<JobData>[]> {
     const last = limit < 0 ? limit : limit - 1;
-    return this.#ask(topic, (queue) => queue.getJobs(['failed'], 0, last, true));
+    return this.#call(topic, (queue) => queue.getJobs(['failed'], 0, last, true));
   }
 
-  /** Within the deadline of every command, on our own link's word that Redis is there. */
-  #ask<T>(
+  /** Calls BullMQ within the deadline of a command, and only while our own connection is up. */
+  #call<T>(
     topic: string,
-    ask: (queue: ReturnType<BullmqClients['queue']>) => Promise<T>,
+    run: (queue: ReturnType<BullmqClients['queue']>) => Promise<T>,
   ): Promise<T> {
-    return this.#links.of(topic).call(() => ask(this.#side.queue(topic)));
+    return this.#connections.forTopic(topic).call(() => run(this.#clients.queue(topic)));
   }
 }

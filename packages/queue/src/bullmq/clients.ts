@@ -1,7 +1,7 @@
 import { Queue, type QueueOptions } from 'bullmq';
 import type { JobData } from './job-data.ts';
 
-/** What BullMQ is reached by. It is thrown away with each connection that was lost, and made anew. */
+/** The BullMQ queues of one connection. They are replaced after each lost connection. */
 export class BullmqClients {
   readonly options: Pick<QueueOptions, 'connection' | 'prefix'>;
   #generation = 0;
@@ -11,12 +11,12 @@ export class BullmqClients {
     this.options = { connection: { url, maxRetriesPerRequest: null }, prefix };
   }
 
-  /** Rises with each lost connection. */
+  /** Increases with each lost connection. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** BullMQ's names have no colons. */
+  /** BullMQ's queue names may not contain colons. */
   nameOf(topic: string): string {
     return topic.replaceAll(':', '%3A');
   }
@@ -30,8 +30,8 @@ export class BullmqClients {
     return queue;
   }
 
-  /** What is on its way on it may still arrive; nobody waits for it. */
-  async renew(): Promise<void> {
+  /** Disconnects all queues. Commands in transit may still be executed; their replies are ignored. */
+  async replace(): Promise<void> {
     const queues = [...this.#queues.values()];
     this.#queues = new Map();
     this.#generation += 1;

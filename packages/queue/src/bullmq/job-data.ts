@@ -1,6 +1,6 @@
 import type { PublishedJob } from '../backend.ts';
 
-/** A job of ours within one of BullMQ's. */
+/** The data of a BullMQ job: the queue's own job. */
 export interface JobData {
   readonly id: string;
   readonly payload: string;
@@ -9,12 +9,12 @@ export interface JobData {
   readonly history?: readonly string[];
 }
 
-export function dataOf({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
+export function toJobData({ id, payload, enqueuedAtMs, routing }: PublishedJob): JobData {
   return { id, payload, enqueuedAtMs, ...(routing !== undefined && { routing }) };
 }
 
-/** What a job holds, with the reasons of its earlier failures. */
-export function readData({
+/** The data of a job; without a stored history it is empty. */
+export function parseJobData({
   history = [],
   ...data
 }: JobData): Omit<JobData, 'history'> & { history: readonly string[] } {

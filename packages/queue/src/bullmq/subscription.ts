@@ -4,59 +4,61 @@ import { Job, Worker } from 'bullmq';
 import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
 import type { ManagedConnection } from '../redis/connection/managed-connection.ts';
 import type { BullmqClients } from './clients.ts';
-import { type JobData, readData } from './job-data.ts';
+import { type JobData, parseJobData } from './job-data.ts';
 
-/** How long a fetch that found nothing waits: BullMQ's own waiting cannot be cut short. */
+/** The pause after an empty fetch: BullMQ's own blocking read cannot be cut short. */
 const POLL_MS = 50;
-/** A job that fails by dying consumers is judged by the attempts of the queue, not of BullMQ. */
+/** Disables BullMQ's own limit: the queue counts the attempts of jobs whose consumers die. */
 const MAX_STALLED = 1_000_000;
 
-export interface BullmqSubscriptionDeps {
+interface BullmqSubscriptionDeps {
   readonly topic: string;
-  readonly link: ManagedConnection;
-  readonly side: BullmqClients;
+  readonly connection: ManagedConnection;
+  readonly clients: BullmqClients;
   readonly clock: Clock;
   readonly leaseMs: number;
 }
 
-/** A worker that is asked for jobs instead of running by itself. */
+/** Pulls jobs from a BullMQ worker that does not run by itself. */
 export class BullmqSubscription implements Subscription {
-  readonly #parts: BullmqSubscriptionDeps;
+  readonly #deps: BullmqSubscriptionDeps;
   readonly #token = randomUUID();
-  #worker: { readonly generation: number; readonly made: Promise<Worker<JobData>> } | undefined;
+  #worker: { readonly generation: number; readonly worker: Promise<Worker<JobData>> } | undefined;
 
-  constructor(parts: BullmqSubscriptionDeps) {
-    this.#parts = parts;
+  constructor(deps: BullmqSubscriptionDeps) {
+    this.#deps = deps;
   }
 
   whenConnected(signal: AbortSignal): Promise<void> {
-    return this.#parts.link.whenConnected(signal);
+    return this.#deps.connection.whenConnected(signal);
   }
 
   async fetch(max: number): Promise<Delivery[]> {
     const taken: Delivery[] = [];
     while (taken.length < max) {
-      const job = await this.#ask(async (worker) =>
+      const job = await this.#call(async (worker) =>
         worker.getNextJob(this.#token, { block: false }),
       );
       if (job === undefined) break;
       taken.push(deliveryOf(job));
     }
-    if (taken.length === 0) await sleep(this.#parts.clock, POLL_MS);
+    if (taken.length === 0) await sleep(this.#deps.clock, POLL_MS);
     return taken;
   }
 
-  /** What a silent consumer held BullMQ puts back by itself, so that it is fetched. */
+  /** BullMQ itself returns the jobs of dead consumers to the queue, so that `fetch` delivers them. */
   async recover(held: readonly string[]): Promise<RecoveredDeliveries> {
     if (held.length === 0) {
-      await this.#ask(async () => undefined);
+      await this.#call(async () => undefined);
       return { deliveries: [], lost: [] };
     }
     const tokens = held.map(() => this.#token);
-    const { leaseMs } = this.#parts;
-    const unlocked = await this.#ask((worker) => worker.extendJobLocks([...held], tokens, leaseMs));
+    const { leaseMs } = this.#deps;
+    const unlocked = await this.#call((worker) =>
+      worker.extendJobLocks([...held], tokens, leaseMs),
+    );
     const lost: string[] = [];
-    for (const handle of unlocked) if (await this.#isThere(handle)) lost.push(handle);
+    for (const handle of unlocked) if (await this.#exists(handle)) lost.push(handle);
     return { deliveries: [], lost };
   }
 
@@ -73,48 +75,51 @@ export class BullmqSubscription implements Subscription {
   }
 
   async close(): Promise<void> {
-    const worker = await this.#worker?.made.catch(() => undefined);
+    const worker = await this.#worker?.worker.catch(() => undefined);
     await worker?.close(true).catch(() => undefined);
   }
 
-  /** What is handled or gone is not lost to anybody. */
-  #isThere(handle: string): Promise<boolean> {
-    return this.#ask(async (worker) => {
+  /** A job that was handled or removed is not lost to another consumer. */
+  #exists(handle: string): Promise<boolean> {
+    return this.#call(async (worker) => {
       const job: Job<JobData> | undefined = await Job.fromId(worker, handle);
       return job !== undefined && job.finishedOn === undefined;
     });
   }
 
-  /** A job that is gone, or another's by now, is left alone: its lock says so. */
+  /** Ignores a job that was removed or is locked by another consumer. */
   async #settle(handle: string, settle: (job: Job<JobData>) => Promise<unknown>): Promise<void> {
-    await this.#ask(async (worker) => {
+    await this.#call(async (worker) => {
       const job: Job<JobData> | undefined = await Job.fromId(worker, handle);
       if (job === undefined) return;
       try {
         await settle(job);
       } catch (error) {
-        if (!isNotOurs(error)) throw error;
+        if (!isLostJob(error)) throw error;
       }
     });
   }
 
-  #ask<T>(ask: (worker: Worker<JobData>) => Promise<T>): Promise<T> {
-    return this.#parts.link.call(async () => ask(await this.#current()));
+  #call<T>(run: (worker: Worker<JobData>) => Promise<T>): Promise<T> {
+    return this.#deps.connection.call(async () => run(await this.#current()));
   }
 
-  /** A worker of the present connection: one of a lost one may wait for ever. */
+  /** The worker of the current connection: the worker of a lost one may never answer. */
   #current(): Promise<Worker<JobData>> {
-    const { side, topic, leaseMs } = this.#parts;
-    if (this.#worker?.generation !== side.generation) {
+    const { clients, topic, leaseMs } = this.#deps;
+    if (this.#worker?.generation !== clients.generation) {
       void this.close();
-      this.#worker = { generation: side.generation, made: this.#make(side, topic, leaseMs) };
+      this.#worker = {
+        generation: clients.generation,
+        worker: this.#create(clients, topic, leaseMs),
+      };
     }
-    return this.#worker.made;
+    return this.#worker.worker;
   }
 
-  async #make(side: BullmqClients, topic: string, leaseMs: number): Promise<Worker<JobData>> {
-    const worker = new Worker<JobData>(side.nameOf(topic), undefined, {
-      ...side.options,
+  async #create(clients: BullmqClients, topic: string, leaseMs: number): Promise<Worker<JobData>> {
+    const worker = new Worker<JobData>(clients.nameOf(topic), undefined, {
+      ...clients.options,
       autorun: false,
       lockDuration: leaseMs,
       stalledInterval: leaseMs,
@@ -127,15 +132,15 @@ export class BullmqSubscription implements Subscription {
   }
 }
 
-/** BullMQ numbers what its scripts found: the job is missing, its lock is, it is not active, or another's. */
-const NOT_OURS: ReadonlySet<unknown> = new Set([-1, -2, -3, -6]);
+/** Result codes of BullMQ's scripts: the job or its lock is missing, it is not active, or it is another consumer's. */
+const LOST_CODES: ReadonlySet<unknown> = new Set([-1, -2, -3, -6]);
 
-function isNotOurs(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && NOT_OURS.has(error.code);
+function isLostJob(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && LOST_CODES.has(error.code);
 }
 
 function deliveryOf(job: Job<JobData>): Delivery {
-  const { history, ...data } = readData(job.data);
+  const { history, ...data } = parseJobData(job.data);
   return {
     ...data,
     handle: job.id ?? '',

@@ -1,36 +1,36 @@
 import { type Clock, type Random, sleep } from '@holdfast/foundation';
 import type { Delivery, Subscription } from '../backend.ts';
+import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { RecentIds } from './recent-ids.ts';
-import { refusalBackoff } from '../refusal-backoff.ts';
 
 export interface AcknowledgerDeps {
   readonly subscription: Subscription;
   readonly clock: Clock;
   readonly random: Random;
-  /** How many handled jobs are remembered after the store has confirmed them. */
+  /** The number of handled jobs that are remembered after the store has confirmed them. */
   readonly maxRememberedJobs: number;
 }
 
 /**
- * Tells the store what became of jobs, in batches, and again until it has confirmed it. Confirmed ones are
- * remembered for a while: a job is not run again by this process because an acknowledgement was lost, be it
- * on its way or by a store that forgot it.
+ * Acknowledges handled jobs and dead-letters failed ones, in batches, and retries until the store confirms it.
+ * Remembers confirmed jobs for a while, so that this process does not run a job again when its acknowledgement was
+ * lost in transit or by the store.
  */
 export class Acknowledger {
-  readonly #parts: AcknowledgerDeps;
+  readonly #deps: AcknowledgerDeps;
   readonly #handled = new Map<string, Delivery>();
   readonly #unconfirmedIds = new Set<string>();
   readonly #confirmed: RecentIds;
   readonly #failed = new Map<string, { delivery: Delivery; reason: string }>();
   readonly #giveUp = new AbortController();
-  #telling: Promise<void> | undefined;
+  #flushing: Promise<void> | undefined;
 
-  constructor(parts: AcknowledgerDeps) {
-    this.#parts = parts;
-    this.#confirmed = new RecentIds(parts.maxRememberedJobs);
+  constructor(deps: AcknowledgerDeps) {
+    this.#deps = deps;
+    this.#confirmed = new RecentIds(deps.maxRememberedJobs);
   }
 
-  /** How many the store has not confirmed yet. */
+  /** The number of jobs the store has not confirmed yet. */
   get size(): number {
     return this.#handled.size + this.#failed.size;
   }
@@ -44,7 +44,7 @@ export class Acknowledger {
     yield* this.#failed.keys();
   }
 
-  /** Whether the store had confirmed this job as handled before, be it under another handle. */
+  /** Whether the store has confirmed this job as handled before, possibly under another handle. */
   wasConfirmed({ id }: Delivery): boolean {
     return this.#confirmed.has(id);
   }
@@ -52,70 +52,70 @@ export class Acknowledger {
   acknowledge(delivery: Delivery): void {
     this.#handled.set(delivery.handle, delivery);
     this.#unconfirmedIds.add(delivery.id);
-    this.#tell();
+    this.#flush();
   }
 
-  bury(delivery: Delivery, reason: string): void {
+  deadLetter(delivery: Delivery, reason: string): void {
     this.#failed.set(delivery.handle, { delivery, reason });
     this.#unconfirmedIds.add(delivery.id);
-    this.#tell();
+    this.#flush();
   }
 
-  /** The job is another consumer's now; what became of it here is of no interest to the store. */
-  forget(handle: string): void {
+  /** Drops a job whose lease went to another consumer. */
+  drop(handle: string): void {
     const delivery = this.#handled.get(handle) ?? this.#failed.get(handle)?.delivery;
-    if (delivery !== undefined) this.#drop(delivery);
+    if (delivery !== undefined) this.#remove(delivery);
   }
 
-  /** Resolves once everything is confirmed or the signal says to leave it. */
+  /** Resolves once the store has confirmed everything, or the signal is aborted. */
   async finish(signal: AbortSignal): Promise<void> {
     const onAbort = (): void => this.#giveUp.abort(signal.reason);
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    await this.#telling;
+    await this.#flushing;
     signal.removeEventListener('abort', onAbort);
   }
 
-  #tell(): void {
-    this.#telling ??= this.#tellAll().finally(() => {
-      this.#telling = undefined;
-      if (this.size > 0 && !this.#giveUp.signal.aborted) this.#tell();
+  #flush(): void {
+    this.#flushing ??= this.#flushAll().finally(() => {
+      this.#flushing = undefined;
+      if (this.size > 0 && !this.#giveUp.signal.aborted) this.#flush();
     });
   }
 
-  async #tellAll(): Promise<void> {
-    const { subscription, clock, random } = this.#parts;
+  async #flushAll(): Promise<void> {
+    const { subscription, clock, random } = this.#deps;
     const { signal } = this.#giveUp;
     const delays = refusalBackoff.delays(random);
-    // A turn later, so that what is handled together is told together.
+    // One microtask later, so that jobs handled in the same turn share a batch.
     await Promise.resolve();
     while (this.size > 0 && !signal.aborted) {
       try {
         await subscription.whenConnected(signal);
-        await this.#tellOnce();
+        await this.#flushOnce();
       } catch {
         await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }
     }
   }
 
-  async #tellOnce(): Promise<void> {
-    const { subscription } = this.#parts;
+  async #flushOnce(): Promise<void> {
+    const { subscription } = this.#deps;
     if (this.#handled.size > 0) {
       const batch = [...this.#handled.values()];
       await subscription.acknowledge(batch.map(({ handle }) => handle));
       for (const delivery of batch) {
-        this.#drop(delivery);
+        this.#remove(delivery);
         this.#confirmed.add(delivery.id);
       }
     }
     for (const { delivery, reason } of this.#failed.values()) {
       await subscription.deadLetter(delivery, reason);
-      this.#drop(delivery);
+      this.#remove(delivery);
     }
   }
 
-  #drop({ handle, id }: Delivery): void {
+  #remove({ handle, id }: Delivery): void {
     this.#handled.delete(handle);
     this.#failed.delete(handle);
     this.#unconfirmedIds.delete(id);

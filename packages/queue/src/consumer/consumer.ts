@@ -1,61 +1,61 @@
 import {
-  type Emitter,
   type Backoff,
   type Clock,
+  type Emitter,
   type Random,
   type Timer,
   exponentialBackoff,
   sleep,
 } from '@holdfast/foundation';
 import { type RateLimiter, createRateLimiter } from '@holdfast/resilience';
-import { Prefetch } from './prefetch.ts';
 import type { Delivery, Subscription } from '../backend.ts';
 import {
   type ResolvedProcessOptions,
-  UNPACED_PER_SECOND,
+  UNLIMITED_PER_SECOND,
   parseCloseDeadlineMs,
 } from '../options.ts';
-import type { ExecuteJob } from './handler.ts';
 import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
-import { refusalBackoff } from '../refusal-backoff.ts';
-import { JobExecution } from './job-execution.ts';
+import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
+import type { ExecuteJob } from './handler.ts';
+import { JobExecution } from './job-execution.ts';
+import { Prefetch } from './prefetch.ts';
 
 export interface ConsumerDeps {
   readonly topic: string;
   readonly subscription: Subscription;
-  readonly perform: ExecuteJob;
-  readonly tuning: ResolvedProcessOptions;
-  readonly announcer: Emitter<QueueEvents>;
+  readonly executeJob: ExecuteJob;
+  readonly options: ResolvedProcessOptions;
+  readonly events: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
   readonly onClosed: () => void;
 }
 
-/** How often, at least, jobs that nobody alive works on are looked for. */
+/** The interval at which orphaned jobs are looked for. */
 const RECOVER_EVERY_MS = 1_000;
-/** Into how many parts a second is divided where the rate is limited: the bursts are this much smaller. */
-const PACED_PER_SECOND = 20;
+/** A rate limit is granted in this many parts of a second, which keeps bursts small. */
+const PARTS_PER_SECOND = 20;
 
 /**
- * Takes jobs of one topic, runs the handler on each, and tells the store what became of them.
+ * Takes jobs of one topic, runs the handler on each, and reports the result to the store.
  *
  *     fetched or recovered ──▶ running ──▶ handled ──▶ acknowledged   (kept until the store confirms it)
  *                                 │  ▲
  *                          failed ▼  │ after a delay, while attempts remain
  *                               waiting ──────▶ dead letter
  *
- * The lease of everything from `running` to the confirmation is renewed; a job whose lease went to another
- * consumer has its signal aborted and is not acknowledged.
+ * Renews the lease of every job from `running` until it is confirmed. When the lease of a job goes to another
+ * consumer, the job's signal is aborted and the job is not acknowledged.
  */
 export class TopicConsumer implements Consumer {
   readonly topic: string;
-  readonly #parts: ConsumerDeps;
+  readonly #deps: ConsumerDeps;
   readonly #running = new Map<string, JobExecution>();
   readonly #runningIds = new Set<string>();
-  readonly #ahead: Prefetch;
-  readonly #settlement: Acknowledger;
-  readonly #pace: RateLimiter;
+  readonly #prefetch: Prefetch;
+  readonly #acknowledger: Acknowledger;
+  readonly #rateLimiter: RateLimiter;
   readonly #retries: Backoff;
   readonly #closing = new AbortController();
   readonly #counts = { handled: 0, failed: 0, deadLettered: 0, recovered: 0, redelivered: 0 };
@@ -64,30 +64,26 @@ export class TopicConsumer implements Consumer {
   #lastRecoveryMs = -Infinity;
   #heartbeat: Timer;
   #closed: Promise<void> | undefined;
-  /** No lease is renewed any more. */
+  /** The consumer is closed: leases are not renewed any more. */
   #isOver = false;
 
-  constructor(parts: ConsumerDeps) {
-    this.topic = parts.topic;
-    this.#parts = parts;
-    this.#settlement = new Acknowledger({
-      ...parts,
-      maxRememberedJobs: parts.tuning.maxRememberedJobs,
-    });
-    const { maxPerSecond } = parts.tuning;
-    this.#pace = createRateLimiter({
-      maxTokens: Math.ceil(maxPerSecond / PACED_PER_SECOND),
+  constructor(deps: ConsumerDeps) {
+    this.topic = deps.topic;
+    this.#deps = deps;
+    const { maxRememberedJobs, maxPerSecond, retryDelayMs, concurrency } = deps.options;
+    this.#acknowledger = new Acknowledger({ ...deps, maxRememberedJobs });
+    this.#rateLimiter = createRateLimiter({
+      maxTokens: Math.ceil(maxPerSecond / PARTS_PER_SECOND),
       refillRate: maxPerSecond,
-      clock: parts.clock,
+      clock: deps.clock,
     });
-    const { retryDelayMs } = parts.tuning;
     this.#retries = exponentialBackoff({
       initialDelayMs: retryDelayMs,
       maxDelayMs: Math.max(retryDelayMs, 60_000),
     });
-    // What may be begun per second is taken as it may be begun.
-    const isPaced = maxPerSecond < UNPACED_PER_SECOND;
-    this.#ahead = new Prefetch(isPaced ? 0 : parts.tuning.concurrency, parts.clock.now());
+    // With a rate limit, a job is fetched only when it may be started.
+    const isLimited = maxPerSecond < UNLIMITED_PER_SECOND;
+    this.#prefetch = new Prefetch(isLimited ? 0 : concurrency, deps.clock.now());
     this.#heartbeat = this.#scheduleHeartbeat();
     this.#loop = this.#takeJobs();
   }
@@ -95,7 +91,7 @@ export class TopicConsumer implements Consumer {
   getStats(): ConsumerStats {
     return {
       running: this.#running.size,
-      unconfirmed: this.#settlement.size,
+      unconfirmed: this.#acknowledger.size,
       ...this.#counts,
     };
   }
@@ -107,28 +103,29 @@ export class TopicConsumer implements Consumer {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    const { clock, subscription, onClosed } = this.#parts;
+    const { clock, subscription, onClosed } = this.#deps;
     this.#closing.abort();
     this.#onFreeSlot();
     const giveUp = new AbortController();
     const deadline = clock.schedule(deadlineMs, () => giveUp.abort(), { holdsProcess: false });
     giveUp.signal.addEventListener('abort', () => {
-      this.#ahead.clear();
-      for (const run of this.#running.values())
-        run.abort(new Error(`${this.topic}: the consumer is closing`));
+      this.#prefetch.clear();
+      for (const execution of this.#running.values()) {
+        execution.abort(new Error(`${this.topic}: the consumer is closing`));
+      }
     });
     await this.#loop;
     await this.#untilIdle(giveUp.signal);
-    await this.#settlement.finish(giveUp.signal);
+    await this.#acknowledger.finish(giveUp.signal);
     deadline.cancel();
     this.#isOver = true;
     this.#heartbeat.cancel();
     await subscription.close();
-    await this.#pace.close();
+    await this.#rateLimiter.close();
     onClosed();
   }
 
-  /** Resolves once no handler runs, or the signal says not to wait for them. */
+  /** Resolves once no handler runs, or the signal is aborted. */
   async #untilIdle(signal: AbortSignal): Promise<void> {
     while (this.#running.size > 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -139,20 +136,20 @@ export class TopicConsumer implements Consumer {
   }
 
   async #takeJobs(): Promise<void> {
-    const { subscription, tuning, clock, random } = this.#parts;
+    const { subscription, options, clock, random } = this.#deps;
     const { signal } = this.#closing;
     let delays = refusalBackoff.delays(random);
     while (!signal.aborted) {
       try {
         await subscription.whenConnected(signal);
-        const wanted = tuning.concurrency - this.#running.size + this.#ahead.room;
-        const { availableTokens } = this.#pace.getStats();
+        const wanted = options.concurrency - this.#running.size + this.#prefetch.room;
+        const { availableTokens } = this.#rateLimiter.getStats();
         if (wanted === 0) await this.#untilFreeSlot();
         else if (availableTokens > 0) await this.#takeUpTo(Math.min(wanted, availableTokens));
-        else await sleep(clock, this.#pace.retryAfterMs(), signal);
+        else await sleep(clock, this.#rateLimiter.retryAfterMs(), signal);
         delays = refusalBackoff.delays(random);
       } catch {
-        // What the store's failures mean is told by the link's events; here they only mean: later.
+        // The connection's events report failures of the store; here they only cause a delay.
         this.#lastRecoveryMs = -Infinity;
         await sleep(clock, delays.next().value, signal).catch(() => undefined);
       }
@@ -160,24 +157,24 @@ export class TopicConsumer implements Consumer {
   }
 
   async #takeUpTo(wanted: number): Promise<void> {
-    const { subscription, clock, topic, announcer } = this.#parts;
-    this.#ahead.measure(clock.now());
+    const { subscription, clock, topic, events } = this.#deps;
+    this.#prefetch.measure(clock.now());
     const isRecoveryDue = clock.now() - this.#lastRecoveryMs >= RECOVER_EVERY_MS;
     if (!isRecoveryDue) {
       for (const delivery of await subscription.fetch(wanted)) this.#admit(delivery);
       return;
     }
-    const { deliveries, lost } = await subscription.recover(this.#held(), wanted);
-    this.#giveUpLost(lost);
+    const { deliveries, lost } = await subscription.recover(this.#heldHandles(), wanted);
+    this.#abortLost(lost);
     const unknown = deliveries.filter((delivery) => !this.#isKnown(delivery));
-    // Where there may be more of them, those come before anything new, which is younger: a read whose reply was
-    // lost may have taken more than there is room for now.
-    const isThrough = deliveries.length < wanted || unknown.length === 0;
-    if (isThrough) this.#lastRecoveryMs = clock.now();
+    // There may be more jobs to recover, which precede new ones: a read whose reply was lost may have taken more
+    // jobs than there is room for now.
+    const isComplete = deliveries.length < wanted || unknown.length === 0;
+    if (isComplete) this.#lastRecoveryMs = clock.now();
     for (const delivery of unknown) {
       this.#counts.recovered += 1;
       const { id, deliveries: attempt } = delivery;
-      announcer.emit('recovered', { topic, id, attempt, atMs: clock.now() });
+      events.emit('recovered', { topic, id, attempt, atMs: clock.now() });
       this.#admit(delivery);
     }
   }
@@ -188,55 +185,56 @@ export class TopicConsumer implements Consumer {
     });
   }
 
-  /** Into a slot, or in line for the next one that gets free. */
+  /** Starts the job, or keeps it for the next free slot. */
   #admit(delivery: Delivery): void {
-    if (this.#running.size < this.#parts.tuning.concurrency) this.#start(delivery);
-    else this.#ahead.add(delivery);
+    if (this.#running.size < this.#deps.options.concurrency) this.#start(delivery);
+    else this.#prefetch.add(delivery);
   }
 
   #start(delivery: Delivery): void {
-    const wasConfirmed = this.#settlement.wasConfirmed(delivery);
+    const wasConfirmed = this.#acknowledger.wasConfirmed(delivery);
     if (wasConfirmed || this.#isKnown(delivery)) {
-      this.#tellRedelivered(delivery.id);
-      if (wasConfirmed) this.#settlement.acknowledge(delivery);
+      this.#reportRedelivered(delivery.id);
+      if (wasConfirmed) this.#acknowledger.acknowledge(delivery);
       return;
     }
-    this.#pace.tryAcquire();
-    this.#ahead.recordStart();
-    const run = new JobExecution();
-    this.#running.set(delivery.handle, run);
+    this.#rateLimiter.tryAcquire();
+    this.#prefetch.recordStart();
+    const execution = new JobExecution();
+    this.#running.set(delivery.handle, execution);
     this.#runningIds.add(delivery.id);
-    void this.#occupySlot(delivery, run);
+    void this.#occupySlot(delivery, execution);
   }
 
-  async #occupySlot(delivery: Delivery, run: JobExecution): Promise<void> {
+  async #occupySlot(delivery: Delivery, execution: JobExecution): Promise<void> {
     try {
-      await this.#handle(delivery, run);
+      await this.#handle(delivery, execution);
     } finally {
       this.#running.delete(delivery.handle);
       this.#runningIds.delete(delivery.id);
-      this.#fillSlot();
+      this.#fillSlots();
       this.#onFreeSlot();
     }
   }
 
-  #fillSlot(): void {
-    while (this.#running.size < this.#parts.tuning.concurrency) {
-      const next = this.#ahead.next();
+  #fillSlots(): void {
+    while (this.#running.size < this.#deps.options.concurrency) {
+      const next = this.#prefetch.next();
       if (next === undefined) return;
       this.#start(next);
     }
   }
 
-  #tellRedelivered(id: string): void {
-    const { topic, announcer, clock } = this.#parts;
+  #reportRedelivered(id: string): void {
+    const { topic, events, clock } = this.#deps;
     this.#counts.redelivered += 1;
-    announcer.emit('redelivered', { topic, id, atMs: clock.now() });
+    events.emit('redelivered', { topic, id, atMs: clock.now() });
   }
 
-  /** Runs the handler until it succeeds, its attempts are used up, or the job is somebody else's. */
-  async #handle(delivery: Delivery, run: JobExecution): Promise<void> {
-    const { perform, tuning, clock, random, topic, announcer } = this.#parts;
+  /** Runs the handler until it succeeds, its attempts are used up, or the lease is lost. */
+  async #handle(delivery: Delivery, execution: JobExecution): Promise<void> {
+    const { executeJob, options, random, topic } = this.#deps;
+    const { maxAttempts, whenExhausted } = options;
     let delays: Iterator<number, never> | undefined;
     let attempt = delivery.deliveries;
     while (true) {
@@ -244,81 +242,74 @@ export class TopicConsumer implements Consumer {
         const payload: unknown = JSON.parse(delivery.payload);
         const { id, enqueuedAtMs, history } = delivery;
         const job = { id, topic, payload, attempt, enqueuedAtMs, ...(history && { history }) };
-        const outcome = await perform(job, run);
-        if (outcome === 'known') this.#tellRedelivered(id);
+        const outcome = await executeJob(job, execution);
+        if (outcome === 'known') this.#reportRedelivered(id);
         else this.#counts.handled += 1;
-        this.#settlement.acknowledge(delivery);
+        this.#acknowledger.acknowledge(delivery);
         return;
       } catch (error) {
         this.#counts.failed += 1;
-        if (run.isAborted) return;
-        if (attempt >= tuning.maxAttempts && tuning.whenExhausted === 'dead-letter') {
-          const reason = String(error);
-          this.#counts.deadLettered += 1;
-          this.#settlement.bury(delivery, reason);
-          const atMs = clock.now();
-          announcer.emit('dead-lettered', {
-            topic,
-            id: delivery.id,
-            attempts: attempt,
-            reason,
-            atMs,
-          });
-          return;
+        if (execution.isAborted) return;
+        if (attempt >= maxAttempts && whenExhausted === 'dead-letter') {
+          return this.#deadLetter(delivery, attempt, String(error));
         }
         attempt += 1;
         delays ??= this.#retries.delays(random);
-        const waited = sleep(
-          clock,
-          delays.next().value,
-          AbortSignal.any([run.signal, this.#closing.signal]),
-        );
-        // A closing consumer leaves what it has not managed to the next one.
-        if (
-          !(await waited.then(
-            () => true,
-            () => false,
-          ))
-        )
-          return;
+        if (!(await this.#waitForRetry(delays.next().value, execution))) return;
       }
     }
   }
 
+  #deadLetter(delivery: Delivery, attempts: number, reason: string): void {
+    const { topic, events, clock } = this.#deps;
+    const { id } = delivery;
+    this.#counts.deadLettered += 1;
+    this.#acknowledger.deadLetter(delivery, reason);
+    events.emit('dead-lettered', { topic, id, attempts, reason, atMs: clock.now() });
+  }
+
+  /** @returns false when the lease was lost, or when the consumer closes: the next consumer then takes the job. */
+  #waitForRetry(delayMs: number, execution: JobExecution): Promise<boolean> {
+    const signal = AbortSignal.any([execution.signal, this.#closing.signal]);
+    return sleep(this.#deps.clock, delayMs, signal).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /**
-   * It is being handled, or handled and about to be acknowledged; be it under another handle, which is then
-   * asked for again until this one is settled.
+   * Whether the job is running, or handled and not yet confirmed, possibly under another handle. That delivery is
+   * recovered again until this one is settled.
    */
   #isKnown({ id }: Delivery): boolean {
-    return this.#runningIds.has(id) || this.#settlement.has(id);
+    return this.#runningIds.has(id) || this.#acknowledger.has(id);
   }
 
-  #held(): string[] {
-    return [...this.#running.keys(), ...this.#ahead.handles(), ...this.#settlement.handles()];
+  #heldHandles(): string[] {
+    return [...this.#running.keys(), ...this.#prefetch.handles(), ...this.#acknowledger.handles()];
   }
 
-  #giveUpLost(lost: readonly string[]): void {
-    if (lost.length > 0) this.#ahead.forget(lost);
+  #abortLost(lost: readonly string[]): void {
+    if (lost.length > 0) this.#prefetch.drop(lost);
     for (const handle of lost) {
-      this.#running
-        .get(handle)
-        ?.abort(new Error(`${this.topic}: the lease went to another consumer`));
-      this.#settlement.forget(handle);
+      const reason = new Error(`${this.topic}: the lease went to another consumer`);
+      this.#running.get(handle)?.abort(reason);
+      this.#acknowledger.drop(handle);
     }
   }
 
   #scheduleHeartbeat(): Timer {
-    const { clock, subscription, tuning } = this.#parts;
+    const { clock, subscription, options } = this.#deps;
     const beat = async (): Promise<void> => {
-      const held = this.#held();
+      const held = this.#heldHandles();
       if (held.length > 0) {
         await subscription.recover(held, 0).then(
-          ({ lost }) => this.#giveUpLost(lost),
+          ({ lost }) => this.#abortLost(lost),
           () => undefined,
         );
       }
       if (!this.#isOver) this.#heartbeat = this.#scheduleHeartbeat();
     };
-    return clock.schedule(tuning.leaseMs / 3, () => void beat(), { holdsProcess: false });
+    return clock.schedule(options.leaseMs / 3, () => void beat(), { holdsProcess: false });
   }
 }

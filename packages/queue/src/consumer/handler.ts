@@ -2,36 +2,36 @@ import type { IdempotencyLedger } from '../ledger/idempotency-ledger.ts';
 import type { Handler, Job } from '../queue.ts';
 import type { JobExecution } from './job-execution.ts';
 
-/** Handles one job; `known` where the ledger says that its effect has happened already. */
-export type ExecuteJob = (job: Job, run: JobExecution) => Promise<'applied' | 'known'>;
+/** Handles one job; resolves with `known` when the ledger has its entry already. */
+export type ExecuteJob = (job: Job, execution: JobExecution) => Promise<'applied' | 'known'>;
 
-/** The handler, behind the ledger where there is one. */
+/** Combines the handler with the ledger, if there is one. */
 export function createJobExecutor<Transaction>(
   handler: Handler | Handler<Transaction>,
   ledger: IdempotencyLedger<Transaction> | undefined,
 ): ExecuteJob {
   if (ledger === undefined || isPlain(handler, ledger)) {
-    return async (job, run) => {
-      if (isPlain(handler, ledger)) await handler(job, new Context(run, undefined));
+    return async (job, execution) => {
+      if (isPlain(handler, ledger)) await handler(job, new Context(execution, undefined));
       return 'applied';
     };
   }
-  return (job, run) =>
-    ledger.once(job, async (transaction) => handler(job, new Context(run, transaction)));
+  return (job, execution) =>
+    ledger.once(job, async (transaction) => handler(job, new Context(execution, transaction)));
 }
 
-/** What a handler is given beside its job. */
+/** The second argument of a handler. */
 class Context<Transaction> {
-  readonly #run: JobExecution;
+  readonly #execution: JobExecution;
   readonly transaction: Transaction;
 
-  constructor(run: JobExecution, transaction: Transaction) {
-    this.#run = run;
+  constructor(execution: JobExecution, transaction: Transaction) {
+    this.#execution = execution;
     this.transaction = transaction;
   }
 
   get signal(): AbortSignal {
-    return this.#run.signal;
+    return this.#execution.signal;
   }
 }
 

@@ -1,9 +1,9 @@
-/** One handler at work on one job. Its signal is made when somebody asks for it, which most never do. */
+/** One run of a handler. Creates the signal on first use, because most handlers never use it. */
 export class JobExecution {
   #controller: AbortController | undefined;
 
   get signal(): AbortSignal {
-    return this.#made.signal;
+    return this.#created.signal;
   }
 
   get isAborted(): boolean {
@@ -11,10 +11,10 @@ export class JobExecution {
   }
 
   abort(reason: Error): void {
-    this.#made.abort(reason);
+    this.#created.abort(reason);
   }
 
-  get #made(): AbortController {
+  get #created(): AbortController {
     this.#controller ??= new AbortController();
     return this.#controller;
   }

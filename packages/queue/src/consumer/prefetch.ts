@@ -1,17 +1,17 @@
 import type { Delivery } from '../backend.ts';
 
-/** Jobs are taken ahead for so long: about the time in which the next ones come. */
-const AHEAD_MS = 10;
+/** The time that prefetched jobs should last: about the time in which the next ones arrive. */
+const PREFETCH_MS = 10;
 
 /**
- * Jobs that were taken before there is a slot for them, so that slots need not stand empty while the next
- * ones are asked for. Only as many as were begun lately in that time, and never more than there are slots: where
- * handlers take their time, every job is left to whoever has a slot first.
+ * Jobs that were fetched before a slot is free, so that slots do not idle while the next jobs are fetched. Holds at
+ * most as many as were started lately in that time, and never more than there are slots: where handlers are slow,
+ * every job is left to the consumer that has a free slot first.
  */
 export class Prefetch {
   readonly #maxJobs: number;
   #waiting: Delivery[] = [];
-  #begun = 0;
+  #started = 0;
   #allowed = 0;
   #measuredAtMs: number;
 
@@ -20,23 +20,23 @@ export class Prefetch {
     this.#measuredAtMs = nowMs;
   }
 
-  /** How many more may be taken; none before half of them are gone, so that they come in worthwhile numbers. */
+  /** The number of jobs to prefetch; 0 until half of the prefetched jobs are used, so that fetches are large. */
   get room(): number {
     const { length } = this.#waiting;
     return length * 2 > this.#allowed ? 0 : this.#allowed - length;
   }
 
-  /** A slot was filled, from here or at once. */
+  /** A job was started, prefetched or not. */
   recordStart(): void {
-    this.#begun += 1;
+    this.#started += 1;
   }
 
-  /** Others were asked for: how many may be ahead is judged by how many were begun since the last time. */
+  /** Call at each fetch: the limit follows from the number of jobs started since the last one. */
   measure(nowMs: number): void {
     const tookMs = nowMs - this.#measuredAtMs;
-    const pace = tookMs > 0 ? this.#begun / tookMs : 0;
-    this.#allowed = Math.min(this.#maxJobs, Math.floor(pace * AHEAD_MS));
-    this.#begun = 0;
+    const pace = tookMs > 0 ? this.#started / tookMs : 0;
+    this.#allowed = Math.min(this.#maxJobs, Math.floor(pace * PREFETCH_MS));
+    this.#started = 0;
     this.#measuredAtMs = nowMs;
   }
 
@@ -44,7 +44,7 @@ export class Prefetch {
     this.#waiting.push(delivery);
   }
 
-  /** The oldest, which is not ahead any more. */
+  /** Removes the oldest job. */
   next(): Delivery | undefined {
     return this.#waiting.shift();
   }
@@ -53,8 +53,8 @@ export class Prefetch {
     return this.#waiting.map(({ handle }) => handle);
   }
 
-  /** They are other consumers' now. */
-  forget(handles: readonly string[]): void {
+  /** Removes jobs whose leases went to other consumers. */
+  drop(handles: readonly string[]): void {
     this.#waiting = this.#waiting.filter(({ handle }) => !handles.includes(handle));
   }
 

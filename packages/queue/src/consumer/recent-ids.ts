@@ -1,8 +1,8 @@
-/** The ids it was given last, up to a bound; a new one takes the place of the oldest. */
+/** A set of the most recently added ids, with a bound: a new id replaces the oldest. */
 export class RecentIds {
   readonly #maxIds: number;
   readonly #known = new Set<string>();
-  /** The same ids in a ring. A Set finds its oldest only by way of the gaps that deleted ones have left. */
+  /** The same ids in a ring. A Set finds its oldest entry only by skipping the gaps that deleted entries leave. */
   readonly #ring: string[] = [];
   #oldest = 0;
 
@@ -21,8 +21,8 @@ export class RecentIds {
       this.#ring.push(id);
       return;
     }
-    const forgotten = this.#ring[this.#oldest];
-    if (forgotten !== undefined) this.#known.delete(forgotten);
+    const replaced = this.#ring[this.#oldest];
+    if (replaced !== undefined) this.#known.delete(replaced);
     this.#ring[this.#oldest] = id;
     this.#oldest = (this.#oldest + 1) % this.#maxIds;
   }

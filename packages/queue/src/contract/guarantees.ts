@@ -1,22 +1,27 @@
 import { test } from '@jest/globals';
+import type { QueueOptions } from '../options.ts';
+import type { Queue } from '../queue.ts';
 
 /**
- * What a store may leave out of the contract, if it says so.
- * - `marks`: jobs are known by their sequence, so each is added once, and a store that forgot is found out.
- * - `keys`: the jobs of a partition are handed out one at a time.
- * - `takeover`: `recover` hands over what nobody alive works on; else `fetch` does, by and by.
- * - `fairness`: no level of urgency starves.
+ * The guarantees that a store may leave out of the contract.
+ * - `deduplication`: the store knows jobs by their sequence, so it adds each once and detects lost ones.
+ * - `keys`: the store delivers the jobs of a partition one at a time.
+ * - `takeover`: `recover` hands over orphaned jobs; without it, `fetch` delivers them later.
+ * - `fairness`: no priority level starves.
  */
 export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness';
 
-/** A test, where the store promises what it needs; else left out by name. */
+/** Opens a queue for one test, with these options besides its own. */
+export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;
+
+/** Declares a test that needs a guarantee; it is skipped by name when the store does not give it. */
 export type TestWith = (needs: StoreGuarantee, name: string, run: () => Promise<void>) => void;
 
 export function testsWithout(without: readonly StoreGuarantee[]): TestWith {
   return (needs, name, run) => {
-    // oxlint-disable-next-line jest/expect-expect -- what it is given to run asserts
+    // oxlint-disable-next-line jest/expect-expect -- `run` contains the assertions
     if (!without.includes(needs)) test(name, run);
-    // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
-    else test.skip(`${name} (not promised: ${needs})`, run);
+    // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name tells the reason
+    else test.skip(`${name} (not guaranteed: ${needs})`, run);
   };
 }

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import type { Delivery, Publication, PublishedJob, QueueBackend } from '../backend.ts';
 
-/** What the promises of the contract are played with. */
+/** The parameters of the contract's tests. */
 export const PARTS = { TOPIC: 'contract', LEASE_MS: 300 } as const;
 const { TOPIC, LEASE_MS } = PARTS;
 const POLL_MS = 10;
@@ -34,7 +34,7 @@ export async function takeAll(backend: QueueBackend, count: number): Promise<Del
   return taken;
 }
 
-/** The first fetch of a topic may only find out that there is no group yet. */
+/** Fetches `count` jobs. The first fetch of a topic may only create the consumer group. */
 export async function fetchAll(
   consumer: ReturnType<QueueBackend['subscribe']>,
   count: number,

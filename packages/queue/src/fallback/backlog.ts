@@ -1,111 +1,111 @@
 import type { Journal } from '@holdfast/journal';
-import { type Clock, type Timer, isHoldfastError } from '@holdfast/foundation';
-import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../producer/topic-buffer.ts';
+import type { Clock, Timer } from '@holdfast/foundation';
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../batch-limits.ts';
+import { isJournalFull } from '../errors.ts';
 import { type StoredJob, decodeJob, encodeJobs } from './record.ts';
 import { TailCache } from './tail-cache.ts';
 
 export interface BacklogDeps {
   readonly journal: Journal;
   readonly clock: Clock;
-  /** How long what Redis has taken stays in the journal, in case Redis forgets it; 0 for not at all. */
+  /** How long jobs stay in the journal after Redis has accepted them, in case Redis loses them; 0 for not at all. */
   readonly retainMs: number;
-  /** Hears of jobs that were given up to make room; without it, none is. */
+  /** Called with jobs that were shed to make room; without it, none are shed. */
   readonly onShed?: ((jobs: readonly StoredJob[]) => void) | undefined;
 }
 
-/** Jobs that stand together in the journal. */
-export interface Window {
+/** Consecutive jobs of the journal. */
+interface Window {
   readonly jobs: readonly StoredJob[];
-  /** The place of the last one; where none could be read, of the last there was when that was tried. */
+  /** The journal sequence of the last job; of the last record when none could be read. */
   readonly through: number;
 }
 
 /**
- * The jobs that wait in the journal for Redis, and behind them those that Redis has taken lately.
+ * The jobs of the journal: those that Redis has not accepted yet, and those that it has accepted lately.
  *
- *     released │ taken, kept for `retainMs` │ waiting │ next
- *              └ journal.first              └ cursor
+ *     released │ accepted, kept for `retainMs` │ waiting │ next
+ *              └ journal.first                 └ cursor
  */
 export class Backlog {
   readonly id: string;
   readonly epoch: number;
-  readonly #parts: BacklogDeps;
-  /** Below it stands what an earlier owner of the journal has written. */
+  readonly #deps: BacklogDeps;
+  /** Records below this sequence were written by an earlier owner of the journal. */
   readonly #inheritedUntil: number;
   #cursor: number;
   readonly #tail = new TailCache();
-  #taken: { readonly through: number; readonly atMs: number }[] = [];
+  #accepted: { readonly through: number; readonly atMs: number }[] = [];
   #timer: Timer | undefined;
   #isClosed = false;
 
-  constructor(parts: BacklogDeps) {
-    const { journal } = parts;
-    this.#parts = parts;
+  constructor(deps: BacklogDeps) {
+    const { journal } = deps;
+    this.#deps = deps;
     this.id = journal.id;
     this.epoch = journal.epoch;
     this.#cursor = journal.first;
     this.#inheritedUntil = journal.next;
   }
 
-  /** How many jobs wait. */
+  /** The number of waiting jobs. */
   get size(): number {
-    return this.#parts.journal.next - this.#cursor;
+    return this.#deps.journal.next - this.#cursor;
   }
 
-  /** What they take, as their share of all that the journal holds. */
+  /** The waiting jobs' share of the journal's bytes. */
   get bytes(): number {
-    const { journal } = this.#parts;
+    const { journal } = this.#deps;
     const held = journal.next - journal.first;
     return held === 0 ? 0 : Math.ceil((journal.getStats().bytes * this.size) / held);
   }
 
   /**
-   * Resolves once all of them are durable. The jobs of one topic are appended one call after the other:
-   * only then does one that had to make room first keep its place.
-   * @throws what the journal throws; none of them is kept then.
+   * Resolves once all jobs are durable. The caller appends the jobs of one topic one call after the other, because
+   * a call that has to make room first may be overtaken by a later one.
+   * @throws the errors of the journal; none of the jobs is stored then.
    */
   async append(jobs: readonly StoredJob[]): Promise<void> {
     const records = encodeJobs(jobs);
     while (true) {
       try {
-        const first = await this.#parts.journal.appendAll(records);
+        const first = await this.#deps.journal.appendAll(records);
         this.#tail.add(first, jobs, this.#cursor);
         return;
       } catch (error) {
-        const isFull = isHoldfastError(error) && error.code === 'JOURNAL_FULL';
-        if (!isFull || !(await this.#makeRoom())) throw error;
+        if (!isJournalFull(error) || !(await this.#makeRoom())) throw error;
       }
     }
   }
 
   /**
-   * The oldest jobs that wait, as many as travel in one step. Those of an earlier owner travel by themselves:
-   * were one of this owner's confirmed before they are taken, and then forgotten, it would be given again
-   * before them, and Redis, having seen a later epoch, would skip them.
+   * The oldest waiting jobs, at most one batch. Jobs of an earlier owner are never in one window with this owner's:
+   * if Redis confirmed and then lost one of this owner's, it would be sent again before them, and Redis, having
+   * seen a later epoch, would skip them.
    */
   async window(): Promise<Window> {
     const from = this.#cursor;
     if (from < this.#inheritedUntil) return this.#read(from, this.#inheritedUntil);
     const jobs = this.#tail.window(from);
     if (jobs !== undefined) return { jobs, through: from + jobs.length - 1 };
-    return this.#read(from, this.#parts.journal.next);
+    return this.#read(from, this.#deps.journal.next);
   }
 
-  /** Redis has taken everything through there. */
-  async taken(through: number): Promise<void> {
-    const { journal, clock, retainMs } = this.#parts;
+  /** Redis has accepted all jobs up to this journal sequence. */
+  async accepted(through: number): Promise<void> {
+    const { journal, clock, retainMs } = this.#deps;
     if (through < this.#cursor) return;
     this.#cursor = through + 1;
     this.#tail.dropBefore(this.#cursor);
     if (retainMs === 0) return journal.release(through);
-    this.#taken.push({ through, atMs: clock.now() });
+    this.#accepted.push({ through, atMs: clock.now() });
     this.#schedule();
   }
 
-  /** What an earlier owner has written and Redis has taken: its numbering is not in this one's memory. */
+  /** The jobs that an earlier owner has written and Redis has accepted; this process has no resend buffer for them. */
   async *inherited(): AsyncGenerator<Window> {
     const end = (): number => Math.min(this.#cursor, this.#inheritedUntil);
-    let from = this.#parts.journal.first;
+    let from = this.#deps.journal.first;
     while (from < end()) {
       const { jobs, through } = await this.#read(from, end());
       if (jobs.length === 0) return;
@@ -114,20 +114,20 @@ export class Backlog {
     }
   }
 
-  /** Lets go of what is old enough; the rest stays for the next owner. */
+  /** Releases expired jobs; the others stay for the next owner. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
     await this.#release();
-    await this.#parts.journal.close();
+    await this.#deps.journal.close();
   }
 
-  /** What Redis has taken gives way to what it has not; and that, where it was asked for, the oldest first. */
+  /** Releases accepted jobs; if there are none and shedding is on, sheds the oldest waiting ones. */
   async #makeRoom(): Promise<boolean> {
-    const { journal, onShed } = this.#parts;
-    const taken = this.#taken.splice(0).at(-1);
-    if (taken !== undefined) {
-      await journal.release(taken.through);
+    const { journal, onShed } = this.#deps;
+    const accepted = this.#accepted.splice(0).at(-1);
+    if (accepted !== undefined) {
+      await journal.release(accepted.through);
       return true;
     }
     if (onShed === undefined) return false;
@@ -139,9 +139,9 @@ export class Backlog {
     return true;
   }
 
-  /** Those before `end`, which may be far apart where the journal was damaged. */
+  /** Reads records below `end`; in a damaged journal their sequences may have gaps. */
   async #read(from: number, end: number): Promise<Window> {
-    const read = await this.#parts.journal.read(from, {
+    const read = await this.#deps.journal.read(from, {
       maxRecords: Math.max(1, Math.min(end - from, MAX_BATCH_JOBS)),
       maxBytes: MAX_BATCH_CHARACTERS,
     });
@@ -151,9 +151,9 @@ export class Backlog {
   }
 
   #schedule(): void {
-    const [oldest] = this.#taken;
+    const [oldest] = this.#accepted;
     if (this.#timer !== undefined || oldest === undefined || this.#isClosed) return;
-    const { clock, retainMs } = this.#parts;
+    const { clock, retainMs } = this.#deps;
     const delayMs = Math.max(1, oldest.atMs + retainMs - clock.now());
     const onTime = async (): Promise<void> => {
       await this.#release().catch(() => undefined);
@@ -164,10 +164,10 @@ export class Backlog {
   }
 
   async #release(): Promise<void> {
-    const { journal, clock, retainMs } = this.#parts;
+    const { journal, clock, retainMs } = this.#deps;
     const youngest = clock.now() - retainMs;
-    const expired = this.#taken.findLastIndex(({ atMs }) => atMs <= youngest);
-    const through = this.#taken.splice(0, expired + 1).at(-1)?.through;
+    const expired = this.#accepted.findLastIndex(({ atMs }) => atMs <= youngest);
+    const through = this.#accepted.splice(0, expired + 1).at(-1)?.through;
     if (through !== undefined) await journal.release(through);
   }
 }

@@ -9,7 +9,7 @@ import {
 import type { ResolvedQueueOptions } from '../options.ts';
 import { PoisonStore } from './poison-store.ts';
 
-/** Where journals stand. */
+/** Opens journals by their directories. */
 export interface JournalFactory {
   open(options: JournalOptions): Promise<Journal>;
   exists(directory: string): Promise<boolean>;
@@ -24,14 +24,14 @@ export const diskJournals: JournalFactory = {
     ),
 };
 
-/** Beside the jobs that wait, those that were set apart; made when there is the first one. */
+/** The subdirectory of the poison jobs, created for the first one. */
 const POISON_FOLDER = 'poison';
-/** What a record has beside its payload, generously. */
+/** A generous bound of a record's bytes besides its payload. */
 const ENVELOPE_BYTES = 65_536;
 
 /**
- * Opens what jobs are kept in while Redis does not take them.
- * @throws what the journal throws
+ * Opens the journal that keeps jobs while Redis does not accept them, and the store of poison jobs beside it.
+ * @throws the errors of the journal
  */
 export async function openFallback(
   { fallback, tuning }: Pick<ResolvedQueueOptions, 'fallback' | 'tuning'>,
@@ -39,7 +39,7 @@ export async function openFallback(
 ): Promise<{ journal: Journal; poison: PoisonStore }> {
   const { clock, maxBacklogJobs: maxRecords, maxBacklogBytes: maxBytes } = tuning;
   const maxJobs = tuning.maxDeadLetters;
-  // As JSON within JSON, where a job was set apart, a payload may be twice as long.
+  // A poison job is stored as JSON within JSON, which may double the length of its payload.
   const maxRecordBytes = 2 * tuning.maxPayloadBytes + ENVELOPE_BYTES;
   const bounds = { maxRecords, maxBytes, maxRecordBytes };
   if (fallback === 'memory') {
@@ -51,10 +51,10 @@ export async function openFallback(
     journals.open({ ...fallback.journal, directory, ...bounds, clock });
   const { directory } = fallback.journal;
   const journal = await open(directory);
-  const aside = join(directory, POISON_FOLDER);
-  const poison = new PoisonStore({ open: () => open(aside), maxJobs });
+  const poisonDirectory = join(directory, POISON_FOLDER);
+  const poison = new PoisonStore({ open: () => open(poisonDirectory), maxJobs });
   try {
-    if (await journals.exists(aside)) await poison.load();
+    if (await journals.exists(poisonDirectory)) await poison.load();
   } catch (error) {
     await journal.close();
     throw error;

@@ -2,7 +2,7 @@ import type { Journal } from '@holdfast/journal';
 import type { DeadJob } from '../queue.ts';
 import type { StoredJob } from './record.ts';
 
-/** A job that Redis refused for what it is, after the fallback had accepted it. */
+/** A job that Redis rejected individually, after the fallback had accepted it. */
 export interface PoisonJob extends StoredJob {
   readonly reason: string;
 }
@@ -12,37 +12,36 @@ type Entry =
   | { readonly kind: 'redriven'; readonly sequence: number };
 
 export interface PoisonStoreDeps {
-  /** Opens where they are kept; asked once, when something is there or comes. */
+  /** Opens the journal of the poison jobs; called when it exists, or for the first poison job. */
   readonly open: () => Promise<Journal>;
   readonly maxJobs: number;
 }
 
 /**
- * Jobs set apart, kept as durably as the fallback keeps the others. A job that was redriven is remembered as
- * gone until the next opening, because the fallback may hold its first record for a while yet, and that one
- * must not be sent.
+ * Stores poison jobs as durably as the fallback stores the others. A redriven job stays known until the store is
+ * opened again, because the fallback may still hold its first record, which must not be sent.
  */
 export class PoisonStore {
-  readonly #parts: PoisonStoreDeps;
+  readonly #deps: PoisonStoreDeps;
   readonly #jobs = new Map<number, PoisonJob>();
   readonly #known = new Set<string>();
   #journal: Promise<Journal> | undefined;
 
-  constructor(parts: PoisonStoreDeps) {
-    this.#parts = parts;
+  constructor(deps: PoisonStoreDeps) {
+    this.#deps = deps;
   }
 
   get size(): number {
     return this.#jobs.size;
   }
 
-  /** Reads what the last owner has set apart. */
+  /** Loads the jobs that earlier owners have stored. */
   async load(): Promise<void> {
     const journal = await this.#opened();
     let from = journal.first;
     while (true) {
       const records = await journal.read(from);
-      for (const { sequence, payload } of records) this.#replay(sequence, readEntry(payload));
+      for (const { sequence, payload } of records) this.#replay(sequence, parseEntry(payload));
       const last = records.at(-1);
       if (last === undefined) break;
       from = last.sequence + 1;
@@ -50,12 +49,12 @@ export class PoisonStore {
     await this.#releasePrefix(journal);
   }
 
-  /** Whether this record of the fallback was set apart, be it long redriven. */
+  /** Whether this record of the fallback is poison, also when it was redriven since. */
   has(job: StoredJob): boolean {
     return this.#known.size > 0 && this.#known.has(recordOf(job));
   }
 
-  /** Resolves once it is kept. @throws what the journal throws */
+  /** Resolves once the job is durable. @throws the errors of the journal */
   async add(job: PoisonJob): Promise<void> {
     const journal = await this.#opened();
     if (this.has(job)) return;
@@ -67,21 +66,21 @@ export class PoisonStore {
       this.#known.delete(recordOf(job));
       throw error;
     }
-    while (this.#jobs.size > this.#parts.maxJobs) {
+    while (this.#jobs.size > this.#deps.maxJobs) {
       const [oldest] = this.#jobs.keys();
       if (oldest !== undefined) this.#jobs.delete(oldest);
       await this.#releasePrefix(journal);
     }
   }
 
-  /** The topic's, the oldest first. */
+  /** The jobs of the topic, the oldest first. */
   of(topic: string): { readonly sequence: number; readonly job: PoisonJob }[] {
     return [...this.#jobs]
       .filter(([, job]) => job.topic === topic)
       .map(([sequence, job]) => ({ sequence, job }));
   }
 
-  /** It is a job again. */
+  /** Removes a job that was redriven. */
   async remove(sequence: number): Promise<void> {
     const journal = await this.#opened();
     await journal.append(encodeEntry({ kind: 'redriven', sequence }));
@@ -94,8 +93,8 @@ export class PoisonStore {
   }
 
   #opened(): Promise<Journal> {
-    this.#journal ??= this.#parts.open();
-    // A disk that had no room may have some the next time.
+    this.#journal ??= this.#deps.open();
+    // Opening is retried at the next call: a full disk may have room by then.
     this.#journal.catch(() => (this.#journal = undefined));
     return this.#journal;
   }
@@ -109,14 +108,14 @@ export class PoisonStore {
     this.#known.add(recordOf(entry.job));
   }
 
-  /** Releases what stands before the oldest that is still here. */
+  /** Releases the records before the oldest stored job. */
   async #releasePrefix(journal: Journal): Promise<void> {
     const [oldest = journal.next] = this.#jobs.keys();
     if (oldest > journal.first) await journal.release(oldest - 1);
   }
 }
 
-/** As `DeadLetters` lists it: no handler has seen it. */
+/** The job as `DeadLetters` lists it; no handler has run it. */
 export function deadJobOf({ id, payload, enqueuedAtMs, reason }: PoisonJob): DeadJob {
   return { id, payload: JSON.parse(payload), enqueuedAtMs, attempts: 0, reason, history: [] };
 }
@@ -129,7 +128,7 @@ function encodeEntry(entry: Entry): Buffer {
   return Buffer.from(JSON.stringify(entry));
 }
 
-function readEntry(bytes: Uint8Array): Entry {
+function parseEntry(bytes: Uint8Array): Entry {
   const entry: Entry = JSON.parse(Buffer.from(bytes).toString('utf8'));
   return entry;
 }

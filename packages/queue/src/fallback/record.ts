@@ -1,6 +1,6 @@
 import type { PublishedJob } from '../backend.ts';
 
-/** A job as the journal holds it: what `publish` needs, and whose numbering it carries. */
+/** A job as the journal stores it: the fields that `publish` needs, and the epoch that numbered it. */
 export interface StoredJob extends PublishedJob {
   readonly topic: string;
   readonly originEpoch: number;
@@ -26,11 +26,11 @@ const HEADERS: ReadonlyMap<number, number> = new Map([
   [VERSION, HEADER_BYTES],
 ]);
 
-/** The jobs as records, in one piece of memory. */
+/** Encodes the jobs as records, in one block of memory. */
 export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
   let mostBytes = 0;
   for (const { topic, id, routing = '', payload } of jobs) {
-    // Names are short: counting their bytes costs more than leaving room for the longest there may be.
+    // Names are short: counting their bytes costs more than reserving the most they may take.
     const nameBytes = 3 * (topic.length + id.length) + routing.length;
     mostBytes += HEADER_BYTES + nameBytes + Buffer.byteLength(payload);
   }
@@ -44,7 +44,7 @@ export function encodeJobs(jobs: readonly StoredJob[]): Buffer[] {
   });
 }
 
-/** Writes one record; gives the routing after it. */
+/** Writes one record and returns its end. */
 function encodeInto(block: Buffer, start: number, job: StoredJob): number {
   const topicAt = start + HEADER_BYTES;
   const idAt = topicAt + block.write(job.topic, topicAt);

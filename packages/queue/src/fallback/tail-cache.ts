@@ -1,21 +1,21 @@
-import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../producer/topic-buffer.ts';
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../batch-limits.ts';
 import type { StoredJob } from './record.ts';
 
-/** How much is kept: as many windows as may come in while one is on its way to Redis. */
+/** The size of the cache: the windows that may be appended while one is in flight to Redis. */
 const MAX_JOBS = 4 * MAX_BATCH_JOBS;
 const MAX_CHARACTERS = 4 * MAX_BATCH_CHARACTERS;
 
 interface Run {
-  /** The place of the first one in the journal; the others follow it there. */
+  /** The journal sequence of the first job; the others follow it directly. */
   readonly first: number;
   readonly jobs: readonly StoredJob[];
   readonly characters: number;
 }
 
 /**
- * The newest jobs of the journal, as they were before they were written: whoever follows closely need not
- * read them back. Bounded; what is older is in the journal only. While nobody follows closely, as through an
- * outage, nothing is kept: it would live just long enough to be garbage of the costly kind.
+ * Caches the newest jobs of the journal, so that a drain that keeps up does not read them back. Bounded. While the
+ * drain is far behind, as during an outage, nothing is cached: the jobs would survive just long enough to make
+ * garbage collection expensive.
  */
 export class TailCache {
   #runs: Run[] = [];
@@ -23,12 +23,12 @@ export class TailCache {
   #characters = 0;
 
   /**
-   * @param first the place of the first of these jobs, the newest there are.
-   * @param cursor the place of the oldest job that somebody will ask for.
+   * @param first the journal sequence of the first of these jobs, which are the newest of the journal.
+   * @param cursor the journal sequence of the oldest job that may be requested.
    */
   add(first: number, jobs: readonly StoredJob[], cursor: number): void {
     const isFar = first + jobs.length - cursor > MAX_JOBS;
-    // Where something else came between, what stands before it does not lead up to here.
+    // A gap before these jobs makes the cached ones unusable.
     if (isFar || first !== this.#end) this.dropBefore(Infinity);
     if (isFar) return;
     const characters = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
@@ -38,7 +38,7 @@ export class TailCache {
     while (this.#jobs > MAX_JOBS || this.#characters > MAX_CHARACTERS) this.#dropOldest();
   }
 
-  /** The jobs from this place on, as many as travel in one step; `undefined` where it is not kept. */
+  /** The jobs from this journal sequence on, at most one batch; `undefined` when they are not cached. */
   window(from: number): StoredJob[] | undefined {
     const start = this.#runs.findIndex(({ first, jobs }) => from < first + jobs.length);
     if (start === -1 || from < (this.#runs[start]?.first ?? Infinity)) return undefined;
@@ -56,9 +56,9 @@ export class TailCache {
     return window;
   }
 
-  /** Those before this place are not needed any more. */
-  dropBefore(place: number): void {
-    while (this.#runs.length > 0 && this.#firstEnd <= place) this.#dropOldest();
+  /** Drops jobs before this journal sequence. */
+  dropBefore(sequence: number): void {
+    while (this.#runs.length > 0 && this.#firstEnd <= sequence) this.#dropOldest();
   }
 
   get #end(): number | undefined {

@@ -1,18 +1,18 @@
-/** A job as a ledger knows it. */
+/** The key of a job in a ledger. */
 export interface LedgerEntry {
   readonly topic: string;
   readonly id: string;
 }
 
 /**
- * Remembers whose effects have happened, so that a job handed out again has none again. How exactly depends
- * on where it remembers: only a ledger in the effect's own transaction leaves no gap between the two.
+ * Records which jobs have had their effect, so that a redelivered job does not have it again. Only a ledger in the
+ * transaction of the effect leaves no gap between effect and record.
  */
 export interface IdempotencyLedger<Transaction = undefined> {
   /**
-   * Runs the effect unless it has happened before, and remembers that it has.
-   * @returns whether it was run.
-   * @throws what the effect or the ledger's store throws; the job is tried again then.
+   * Runs the effect and records it, unless it is recorded already.
+   * @returns `applied` when the effect ran, `known` when it was recorded before.
+   * @throws the errors of the effect or of the ledger's store; the job is then retried.
    */
   once(
     entry: LedgerEntry,

@@ -4,8 +4,8 @@ import type { IdempotencyLedger } from './idempotency-ledger.ts';
 const shape = { maxEntries: integer({ min: 1, max: 100_000_000, default: 100_000 }) };
 
 /**
- * Remembers in this process: covers what is handed out again to it, not a crash, nor another process.
- * @param options.maxEntries how many jobs are remembered, the newest; default 100 000.
+ * Creates a ledger in this process: covers redeliveries to this process, but no crash and no other process.
+ * @param options.maxEntries the number of jobs remembered, the newest; default 100 000.
  * @throws InvalidOptionError
  */
 export function memoryLedger(options?: { maxEntries?: number }): IdempotencyLedger {

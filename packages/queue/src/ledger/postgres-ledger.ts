@@ -2,30 +2,30 @@ import { InvalidOptionError, objectWith, parseOptions, string } from '@holdfast/
 import { EffectRolledBackError } from '../errors.ts';
 import type { IdempotencyLedger } from './idempotency-ledger.ts';
 
-/** One connection of a pool, as the ledger and the effect need it; one of `pg` has it. */
+/** A connection of a pool for the ledger and the effect; the clients of `pg` have these methods. */
 export interface LedgerConnection {
   query(sql: string, values?: unknown[]): Promise<{ rowCount: number | null; command?: string }>;
   release(error?: Error | boolean): void;
 }
 
-/** As much of a pool as the ledger needs; `pg.Pool` has it. */
+/** The part of a pool that the ledger uses; `pg.Pool` has it. */
 export interface LedgerPool<Connection extends LedgerConnection = LedgerConnection> {
   connect(): Promise<Connection>;
 }
 
 export interface PostgresLedgerOptions<Connection extends LedgerConnection> {
   client: LedgerPool<NoInfer<Connection>>;
-  /** The inbox, of letters, digits, underscores and one dot at most. Default `holdfast_inbox`. */
+  /** The inbox table: letters, digits, underscores, and at most one dot. Default `holdfast_inbox`. */
   table?: string;
 }
 
-/** A ledger in Postgres, and the table it needs. */
+/** A ledger in Postgres, which manages its table. */
 export interface PostgresLedger<Connection> extends IdempotencyLedger<Connection> {
-  /** Makes the table where it is missing. */
+  /** Creates the table if it does not exist. */
   prepare(): Promise<void>;
   /**
-   * Forgets jobs that were handled longer ago; never so few that one could still be handed out again.
-   * @returns how many it forgot.
+   * Deletes entries of jobs that were handled longer ago. Choose an age after which no job is redelivered.
+   * @returns the number of deleted entries.
    */
   forget(olderThanMs: number): Promise<number>;
 }
@@ -34,8 +34,8 @@ const OWNER = 'postgresLedger';
 const NAME = /^[a-z_]\w{0,62}(?:\.[a-z_]\w{0,62})?$/iu;
 
 /**
- * An inbox in the database of the effect. The job's entry and all that the handler does on the connection
- * it is given become true in one transaction: each job's effect happens once, whatever dies.
+ * Creates an inbox in the database of the effect. The entry of the job and the statements of the handler on its
+ * connection commit in one transaction: each effect happens once, whichever process dies.
  * @throws InvalidOptionError
  */
 export function postgresLedger<Connection extends LedgerConnection = LedgerConnection>(
@@ -48,7 +48,7 @@ export function postgresLedger<Connection extends LedgerConnection = LedgerConne
   const { client, table } = parseOptions(OWNER, shape, options);
   if (!NAME.test(table)) {
     const permitted =
-      'a name of letters, digits and underscores, with a schema in front or without';
+      'a name of letters, digits and underscores, optionally with a schema in front';
     throw new InvalidOptionError(OWNER, 'table', table, permitted);
   }
 
@@ -58,7 +58,7 @@ export function postgresLedger<Connection extends LedgerConnection = LedgerConne
     try {
       return await work(connection);
     } catch (error) {
-      // The connection may be what failed; one that cannot roll back is of no use to anybody.
+      // The connection itself may have failed; one that cannot roll back must not be reused.
       isBroken = await connection.query('ROLLBACK').then(
         () => false,
         () => true,
@@ -73,7 +73,7 @@ export function postgresLedger<Connection extends LedgerConnection = LedgerConne
     once: ({ topic, id }, effect) =>
       onConnection(async (connection) => {
         await connection.query('BEGIN');
-        // A second consumer with the same job waits here until the first one's transaction has ended.
+        // A second consumer with the same job waits here until the first transaction has ended.
         const { rowCount } = await connection.query(
           `INSERT INTO ${table} (topic, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
           [topic, id],
@@ -83,7 +83,7 @@ export function postgresLedger<Connection extends LedgerConnection = LedgerConne
           return 'known';
         }
         await effect(connection);
-        // Postgres answers the COMMIT of a transaction that had failed with ROLLBACK, and no error.
+        // Postgres answers the COMMIT of a failed transaction with ROLLBACK, without an error.
         const { command } = await connection.query('COMMIT');
         if (command === 'ROLLBACK') throw new EffectRolledBackError(topic, id);
         return 'applied';

@@ -1,7 +1,7 @@
 import { objectWith, integer, parseOptions, string } from '@holdfast/foundation';
 import type { IdempotencyLedger } from './idempotency-ledger.ts';
 
-/** As much of a Redis client as the ledger needs; a client of ioredis has it. */
+/** The part of a Redis client that the ledger uses; clients of ioredis have it. */
 export interface LedgerRedis {
   exists(key: string): Promise<number>;
   set(key: string, value: string, px: 'PX', ms: number): Promise<unknown>;
@@ -11,7 +11,7 @@ export interface RedisLedgerOptions {
   client: LedgerRedis;
   /** How long a job is remembered, in milliseconds. Default one day. */
   ttlMs?: number;
-  /** What the keys begin with. Default `holdfast:done`. */
+  /** The prefix of the keys. Default `holdfast:done`. */
   prefix?: string;
 }
 
@@ -24,8 +24,8 @@ const shape = {
 };
 
 /**
- * Remembers in Redis, for all consumers. A consumer that dies between an effect and the note of it leaves
- * an effect that happens again; so does a Redis that forgets the note.
+ * Creates a ledger in Redis, for all consumers. The effect may happen again when a consumer dies between the effect
+ * and its record, or when Redis loses the record.
  * @throws InvalidOptionError
  */
 export function redisLedger(options: RedisLedgerOptions): IdempotencyLedger {

@@ -15,9 +15,9 @@ import { BackendError } from '../errors.ts';
 import { StoredTopic } from './stored-topic.ts';
 
 export interface MemoryBackendOptions {
-  /** Jobs it holds, all topics together; with more it is `busy`. Default 1 000 000. */
+  /** The most jobs of all topics together; then it is `busy`. Default 1 000 000. */
   maxJobs?: number;
-  /** Dead letters of a topic, the newest. Default 10 000. */
+  /** The most dead letters kept of a topic, the newest. Default 10 000. */
   maxDeadLetters?: number;
   clock?: Clock;
 }
@@ -28,12 +28,12 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** How long one fetch waits, as it does with Redis. */
+/** The longest wait of a fetch, as with Redis. */
 const WAIT_MS = 250;
 
 /**
- * A store in this process, for services that run alone and for tests: the same promises as Redis, for as
- * long as the process lives. Ids and marks are kept as long as itself.
+ * Creates a store in this process, for services without Redis and for tests. It gives the same guarantees as Redis
+ * while the process lives. Ids and high-water marks never expire.
  * @throws InvalidOptionError
  */
 export function createMemoryBackend(options?: MemoryBackendOptions): QueueBackend {
@@ -44,7 +44,7 @@ class MemoryBackend implements QueueBackend {
   readonly kind = 'memory';
   readonly #options: Required<MemoryBackendOptions>;
   readonly #topics = new Map<string, StoredTopic>();
-  /** Consumers that wait for something to come. */
+  /** Wakes consumers that wait for jobs. */
   readonly #waiting = new Set<() => void>();
   #consumers = 0;
   #isClosed = false;
@@ -59,11 +59,11 @@ class MemoryBackend implements QueueBackend {
 
   async whenConnected(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    this.#requireOpen();
+    this.#assertOpen();
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
-    this.#requireOpen();
+    this.#assertOpen();
     const held = [...this.#topics.values()].reduce((sum, { size }) => sum + size, 0);
     const { maxJobs } = this.#options;
     if (held + publication.jobs.length > maxJobs) {
@@ -83,17 +83,17 @@ class MemoryBackend implements QueueBackend {
     return {
       whenConnected: (signal) => this.whenConnected(signal),
       fetch: async (max) => {
-        this.#requireOpen();
+        this.#assertOpen();
         const nextDueMs = topic.promote(clock.epochMs());
         const taken = topic.take(me, max, leasedUntilMs());
         if (taken.length > 0) return taken;
-        await this.#untilSomething(Math.min(WAIT_MS, (nextDueMs ?? Infinity) - clock.epochMs()));
-        this.#requireOpen();
+        await this.#untilPublished(Math.min(WAIT_MS, (nextDueMs ?? Infinity) - clock.epochMs()));
+        this.#assertOpen();
         topic.promote(clock.epochMs());
         return topic.take(me, max, leasedUntilMs());
       },
       recover: async (held, max): Promise<RecoveredDeliveries> => {
-        this.#requireOpen();
+        this.#assertOpen();
         const time = { nowMs: clock.now(), leasedUntilMs: leasedUntilMs() };
         const deliveries = topic.takeOver(me, new Set(held), max, time);
         const isLost = (handle: string): boolean => {
@@ -103,12 +103,12 @@ class MemoryBackend implements QueueBackend {
         return { deliveries, lost: held.filter(isLost) };
       },
       acknowledge: async (handles) => {
-        this.#requireOpen();
+        this.#assertOpen();
         for (const handle of handles) topic.remove(me, handle);
         this.#wake();
       },
       deadLetter: async ({ handle, history = [], ...job }, reason) => {
-        this.#requireOpen();
+        this.#assertOpen();
         if (!topic.remove(me, handle)) return;
         topic.dead.push({ ...job, reason, history });
         if (topic.dead.length > this.#options.maxDeadLetters) topic.dead.shift();
@@ -119,15 +119,15 @@ class MemoryBackend implements QueueBackend {
   }
 
   async deadLetters(name: string, limit: number): Promise<DeadLetter[]> {
-    this.#requireOpen();
+    this.#assertOpen();
     return this.#topic(name).dead.slice(0, limit);
   }
 
   async redrive(name: string, limit: number, ids: readonly string[] = []): Promise<number> {
-    this.#requireOpen();
+    this.#assertOpen();
     const topic = this.#topic(name);
-    const isMeant = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
-    const chosen = new Set(topic.dead.filter(isMeant).slice(0, limit));
+    const isChosen = ({ id }: DeadLetter): boolean => ids.length === 0 || ids.includes(id);
+    const chosen = new Set(topic.dead.filter(isChosen).slice(0, limit));
     topic.dead = topic.dead.filter((letter) => !chosen.has(letter));
     for (const { reason, history, deliveries: _, ...job } of chosen) {
       topic.append({ ...job, sequence: 0, unique: false, dueAtMs: 0 }, [...history, reason]);
@@ -137,7 +137,7 @@ class MemoryBackend implements QueueBackend {
   }
 
   async count(name: string): Promise<TopicCounts> {
-    this.#requireOpen();
+    this.#assertOpen();
     const { entries, delayed, dead } = this.#topic(name);
     const pending = [...entries.values()].filter(({ owner }) => owner !== undefined).length;
     const waiting = entries.size - pending;
@@ -145,7 +145,7 @@ class MemoryBackend implements QueueBackend {
   }
 
   async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
-    this.#requireOpen();
+    this.#assertOpen();
     return this.#topic(name).peek(kind).slice(0, limit);
   }
 
@@ -166,8 +166,8 @@ class MemoryBackend implements QueueBackend {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Resolves when something was published, or after `withinMs` without. */
-  #untilSomething(withinMs: number): Promise<void> {
+  /** Resolves when jobs were published, or after `withinMs`. */
+  #untilPublished(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake);
@@ -181,7 +181,7 @@ class MemoryBackend implements QueueBackend {
     });
   }
 
-  #requireOpen(): void {
+  #assertOpen(): void {
     if (this.#isClosed) throw new BackendError('unreachable', 'the memory backend is closed');
   }
 }

@@ -8,9 +8,9 @@ import type {
   PublishedJob,
 } from '../backend.ts';
 import { BackendError } from '../errors.ts';
-import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../scheduling.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition, selectNext } from '../producer/scheduling.ts';
 
-/** A job in memory, and whose it is. */
+/** A job in memory, with its owner. */
 interface Entry {
   readonly handle: string;
   readonly job: PublishedJob;
@@ -20,22 +20,22 @@ interface Entry {
   leasedUntilMs: number;
 }
 
-interface Mark {
+interface HighWaterMark {
   readonly owner: number;
   readonly epoch: number;
   readonly sequence: number;
 }
 
-/** One topic in memory: what the scripts do in Redis, by the same rules. */
+/** One topic in memory, by the same rules as the scripts of Redis. */
 export class StoredTopic {
   readonly entries: Map<string, Entry> = new Map();
   delayed: PublishedJob[] = [];
   dead: DeadLetter[] = [];
-  readonly #marks = new Map<string, Mark>();
+  readonly #marks = new Map<string, HighWaterMark>();
   readonly #ids = new Set<string>();
-  readonly #turns = new WeightedRoundRobin();
+  readonly #roundRobin = new WeightedRoundRobin();
   #partitions = 0;
-  /** No job was ever routed. */
+  /** No job has had a routing yet. */
   #isPlain = true;
   #lastHandle = 0;
 
@@ -43,14 +43,14 @@ export class StoredTopic {
     return this.entries.size + this.delayed.length;
   }
 
-  /** @throws BackendError (`fenced`; `busy` where something is missing before) */
+  /** @throws BackendError (`fenced`; `busy` when jobs before these are missing) */
   publish(publication: Publication): PublishReceipt {
     const { producer, ownerEpoch, originEpoch, floor, previous, jobs } = publication;
     const mark = this.#marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
     if (ownerEpoch < mark.owner) {
       throw new BackendError('fenced', `owner ${mark.owner} has taken over from ${ownerEpoch}`);
     }
-    this.#shape(publication);
+    this.#setPartitions(publication);
     const isPassed = originEpoch < mark.epoch;
     const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
     let sequence = isPassed ? remembered : Math.max(remembered, floor);
@@ -70,7 +70,7 @@ export class StoredTopic {
     return receipt;
   }
 
-  /** Hands over what is due, the earliest first; gives when the next one is. */
+  /** Moves due jobs to the waiting ones, the earliest first; returns when the next one is due. */
   promote(epochMs: number): number | undefined {
     const due = this.delayed.filter(({ dueAtMs }) => dueAtMs <= epochMs);
     if (due.length > 0) this.delayed = this.delayed.filter(({ dueAtMs }) => dueAtMs > epochMs);
@@ -89,24 +89,26 @@ export class StoredTopic {
     this.entries.set(handle, entry);
   }
 
-  /** Up to `max` jobs that are nobody's. */
+  /** Delivers up to `max` waiting jobs. */
   take(owner: string, max: number, leasedUntilMs: number): Delivery[] {
     const subqueue = ({ job }: Entry): string => subqueueOf(job.routing, this.#partitions);
     const waiting: Entry[] = [];
     const busy = new Set<string>();
     for (const entry of this.entries.values()) {
-      // Without levels and keys the first ones are the next ones.
+      // Without levels and keys, the order of the entries is the order of delivery.
       if (this.#isPlain && waiting.length >= max) break;
       if (entry.owner === undefined) waiting.push(entry);
       else if (isPartition(subqueue(entry))) busy.add(subqueue(entry));
     }
-    return selectNext(waiting, subqueue, busy, { turns: this.#turns, max }).map((entry) => {
-      entry.deliveries += 1;
-      return hand(entry, owner, leasedUntilMs);
-    });
+    return selectNext(waiting, subqueue, busy, { roundRobin: this.#roundRobin, max }).map(
+      (entry) => {
+        entry.deliveries += 1;
+        return deliver(entry, owner, leasedUntilMs);
+      },
+    );
   }
 
-  /** What nobody alive works on: the consumer's own that it does not hold, and what silent ones hold. */
+  /** Takes over orphaned jobs: the consumer's own that it does not hold, and those whose leases have expired. */
   takeOver(
     owner: string,
     held: ReadonlySet<string>,
@@ -116,17 +118,17 @@ export class StoredTopic {
     const taken: Delivery[] = [];
     for (const entry of this.entries.values()) {
       if (entry.owner === owner && held.has(entry.handle)) entry.leasedUntilMs = time.leasedUntilMs;
-      const isOrphan = entry.owner === owner && !held.has(entry.handle);
-      const isSilent =
+      const isUnheld = entry.owner === owner && !held.has(entry.handle);
+      const isExpired =
         entry.owner !== undefined && entry.owner !== owner && entry.leasedUntilMs <= time.nowMs;
-      if (taken.length >= max || (!isOrphan && !isSilent)) continue;
-      if (isSilent) entry.deliveries += 1;
-      taken.push(hand(entry, owner, time.leasedUntilMs));
+      if (taken.length >= max || (!isUnheld && !isExpired)) continue;
+      if (isExpired) entry.deliveries += 1;
+      taken.push(deliver(entry, owner, time.leasedUntilMs));
     }
     return taken;
   }
 
-  /** Removes a job that is still the consumer's; gives whether it was. */
+  /** Removes a job if it still belongs to the consumer; returns whether it did. */
   remove(owner: string, handle: string): boolean {
     return this.entries.get(handle)?.owner === owner && this.entries.delete(handle);
   }
@@ -134,21 +136,23 @@ export class StoredTopic {
   peek(kind: PeekedKind): PeekedJob[] {
     if (kind === 'delayed') {
       const inOrder = this.delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
-      return inOrder.map(({ routing, ...job }) => shown(job, routing, { dueAtMs: job.dueAtMs }));
+      return inOrder.map(({ routing, ...job }) =>
+        toPeekedJob(job, routing, { dueAtMs: job.dueAtMs }),
+      );
     }
     return [...this.entries.values()]
       .filter(({ owner }) => (owner !== undefined) === (kind === 'pending'))
-      .map(({ job, deliveries }) => shown(job, job.routing, { deliveries }));
+      .map(({ job, deliveries }) => toPeekedJob(job, job.routing, { deliveries }));
   }
 
-  #shape({ partitions = 0, jobs }: Publication): void {
+  #setPartitions({ partitions = 0, jobs }: Publication): void {
     if (partitions === 0 || partitions === this.#partitions) return;
     if (jobs.every(({ routing }) => routing === undefined)) return;
     const isRouted = ({ job }: Entry): boolean =>
       isPartition(subqueueOf(job.routing, this.#partitions));
     if ([...this.entries.values()].some(isRouted)) {
-      const said = `the topic has ${this.#partitions} partitions with jobs in them, not ${partitions}`;
-      throw new BackendError('denied', said);
+      const message = `the topic has ${this.#partitions} partitions with jobs in them, not ${partitions}`;
+      throw new BackendError('denied', message);
     }
     this.#partitions = partitions;
   }
@@ -162,7 +166,7 @@ export class StoredTopic {
   }
 }
 
-function shown(
+function toPeekedJob(
   { id, payload, enqueuedAtMs }: PublishedJob,
   routing: string | undefined,
   more: Partial<PeekedJob>,
@@ -171,7 +175,7 @@ function shown(
   return { ...job, ...(routing !== undefined && { routing }), ...more };
 }
 
-function hand(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
+function deliver(entry: Entry, owner: string, leasedUntilMs: number): Delivery {
   entry.owner = owner;
   entry.leasedUntilMs = leasedUntilMs;
   const { handle, deliveries, history } = entry;

@@ -1,7 +1,8 @@
-import { type Clock, isHoldfastError } from '@holdfast/foundation';
-import type { Producer } from './producer.ts';
-import type { Submission } from './pending-job.ts';
+import { type Clock, abortable } from '@holdfast/foundation';
+import { isQueueFull } from '../errors.ts';
 import type { Accepted } from '../queue.ts';
+import type { Submission } from '../state/pending-job.ts';
+import type { Producer } from './producer.ts';
 
 export interface BackpressureOptions {
   readonly clock: Clock;
@@ -9,24 +10,21 @@ export interface BackpressureOptions {
   readonly backpressureTimeoutMs: number;
 }
 
-/** Lets jobs in, or has them wait for room, one after the other in the order they came. */
+/** Submits jobs, or makes them wait for room one after the other, in the order of their calls. */
 export class Backpressure {
   readonly #producer: Producer;
-  readonly #tuning: BackpressureOptions;
-  /** Settles when the last of those that wait has gone in or given up. */
-  #line: Promise<unknown> | undefined;
+  readonly #options: BackpressureOptions;
+  /** Settles when the last waiter has submitted its job or given up. */
+  #waiters: Promise<unknown> | undefined;
 
-  constructor(producer: Producer, tuning: BackpressureOptions) {
+  constructor(producer: Producer, options: BackpressureOptions) {
     this.#producer = producer;
-    this.#tuning = tuning;
+    this.#options = options;
   }
 
-  /**
-   * Settles as `Dispatcher.submit`; rejects with a QueueFullError only after having waited, where that was
-   * asked for.
-   */
+  /** Settles as `Producer.submit`. With `wait`, rejects with QueueFullError only after the timeout. */
   submit(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    if (this.#tuning.backpressure === 'wait') return this.#submitOrWait(submission, signal);
+    if (this.#options.backpressure === 'wait') return this.#submitOrWait(submission, signal);
     try {
       return this.#producer.submit(submission, signal);
     } catch (error) {
@@ -35,59 +33,48 @@ export class Backpressure {
   }
 
   async #submitOrWait(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    if (this.#line === undefined) {
+    if (this.#waiters === undefined) {
       try {
         return await this.#producer.submit(submission, signal);
       } catch (error) {
-        if (!isRoomMissing(error)) throw error;
+        if (!isQueueFull(error)) throw error;
       }
     }
-    return this.#standInLine(submission, signal);
+    return this.#waitForRoom(submission, signal);
   }
 
-  #standInLine(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
-    const { clock, backpressureTimeoutMs } = this.#tuning;
+  #waitForRoom(submission: Submission, signal: AbortSignal | undefined): Promise<Accepted> {
+    const { clock, backpressureTimeoutMs } = this.#options;
     const late = new AbortController();
     const deadline = clock.schedule(backpressureTimeoutMs, () => late.abort(), {
       holdsProcess: false,
     });
-    const before = this.#line;
-    const entering = this.#enter(submission, before, late.signal, signal).finally(() => {
+    const before = this.#waiters;
+    const submitting = this.#submitAfter(before, submission, late.signal, signal).finally(() => {
       deadline.cancel();
-      if (this.#line === mine) this.#line = undefined;
+      if (this.#waiters === mine) this.#waiters = undefined;
     });
-    const mine = entering.catch(() => undefined);
-    this.#line = mine;
-    return entering;
+    const mine = submitting.catch(() => undefined);
+    this.#waiters = mine;
+    return submitting;
   }
 
-  async #enter(
-    submission: Submission,
+  async #submitAfter(
     before: Promise<unknown> | undefined,
+    submission: Submission,
     late: AbortSignal,
     signal: AbortSignal | undefined,
   ): Promise<Accepted> {
     const stop = signal === undefined ? late : AbortSignal.any([late, signal]);
-    await Promise.race([before, whenAborted(stop)]);
+    if (before !== undefined) await abortable(before, stop).catch(() => undefined);
     while (true) {
       try {
         return await this.#producer.submit(submission, signal);
       } catch (error) {
         signal?.throwIfAborted();
-        if (!isRoomMissing(error) || late.aborted) throw error;
-        await this.#producer.progress(stop).catch(() => undefined);
+        if (!isQueueFull(error) || late.aborted) throw error;
+        await this.#producer.state.progress.wait(stop).catch(() => undefined);
       }
     }
   }
-}
-
-function isRoomMissing(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'QUEUE_FULL' && error.outcome === 'not-applied';
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

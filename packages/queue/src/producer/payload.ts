@@ -29,8 +29,8 @@ function checkName(owner: string, field: string, value: unknown): string {
 }
 
 /**
- * The payload as JSON that says the same when read back.
- * @throws InvalidOptionError naming the part JSON would lose; PayloadTooLargeError.
+ * Serializes the payload as JSON without loss.
+ * @throws InvalidOptionError naming the part that JSON would lose; PayloadTooLargeError.
  */
 export function serializePayload(topic: string, payload: unknown, maxPayloadBytes: number): string {
   const part = lossyPart(payload, []);
@@ -38,17 +38,17 @@ export function serializePayload(topic: string, payload: unknown, maxPayloadByte
     throw new InvalidOptionError('enqueue', pathOf(part), part.value, part.permitted);
   }
   const json = JSON.stringify(payload);
-  // No character takes more than three bytes, so most need not be counted.
+  // A character takes at most three bytes, so the bytes of most payloads need not be counted.
   const bytes = json.length * 3 <= maxPayloadBytes ? 0 : Buffer.byteLength(json);
   if (bytes > maxPayloadBytes) throw new PayloadTooLargeError(topic, bytes, maxPayloadBytes);
   return json;
 }
 
-/** A part of the payload that JSON would lose, and where it is. */
+/** A part of the payload that JSON would lose, and its path. */
 interface LossyPart {
   readonly value: unknown;
   readonly permitted: string;
-  /** From the part outwards, as it is found on the way back up: what holds no loss pays for no path. */
+  /** From the part outwards, collected while returning: a payload without loss pays for no path. */
   readonly steps: (string | number)[];
 }
 
@@ -59,7 +59,7 @@ function pathOf({ steps }: LossyPart): string {
   );
 }
 
-/** `undefined` inside an object is the one loss allowed: leaving a field out is how it is meant. */
+/** `undefined` as a field of an object is allowed: JSON omits the field, as intended. */
 function lossyPart(value: unknown, above: object[]): LossyPart | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined;
   if (typeof value === 'object') return lossyInObject(value, above);

@@ -1,6 +1,6 @@
 import { SchemaViolationError } from '../errors.ts';
 
-/** As much of a Standard Schema (https://standardschema.dev) as the queue needs. */
+/** The part of a Standard Schema (https://standardschema.dev) that the queue uses. */
 export interface StandardSchema {
   readonly '~standard': {
     validate(value: unknown): SchemaResult | Promise<SchemaResult>;
@@ -16,7 +16,7 @@ interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What the schema makes of a payload. @throws SchemaViolationError */
+/** Validates a payload; returns the schema's output. @throws SchemaViolationError */
 export async function validatePayload(
   topic: string,
   schema: StandardSchema,

@@ -21,56 +21,56 @@ import {
   singleConnection,
 } from './connection/connections.ts';
 import {
-  readCopies,
-  readCount,
-  readDeadLetters,
-  readReceipt,
-  readCounts,
-  readDelayed,
-  readPeeked,
+  parseReplicaCounts,
+  parseCount,
+  parseDeadLetters,
+  parseReceipt,
+  parseCounts,
+  parseDelayed,
+  parsePeeked,
 } from './replies.ts';
-import { resolversFor } from './resolver/server-resolver.ts';
+import { resolversFor } from './resolver/create-resolver.ts';
 import { runScript } from './scripts/script.ts';
 import { publishScript, redriveScript } from './scripts/topic-scripts.ts';
 import { findTooLarge } from './size-limit.ts';
 import { GROUP, RedisSubscription } from './subscription.ts';
 
 /**
- * Redis as the queue sees it.
+ * Creates the backend that stores jobs in Redis.
  * @throws InvalidOptionError naming field, value and permitted range.
  */
 export function createRedisBackend(options: QueueOptions): QueueBackend {
   const { redis, tuning } = parseQueueOptions(options);
-  const routeTo = resolversFor(redis, tuning);
-  const links =
+  const createResolver = resolversFor(redis, tuning);
+  const connections =
     redis.kind === 'cluster'
-      ? new ClusterConnections(routeTo, tuning)
-      : singleConnection(routeTo, tuning);
-  return new RedisBackend(links, tuning);
+      ? new ClusterConnections(createResolver, tuning)
+      : singleConnection(createResolver, tuning);
+  return new RedisBackend(connections, tuning);
 }
 
-/** Jobs in Redis Streams, one stream a topic, filled and emptied by small atomic scripts. */
-export class RedisBackend implements QueueBackend {
+/** Stores jobs in Redis Streams, one stream per topic, with small atomic scripts. */
+class RedisBackend implements QueueBackend {
   readonly kind = 'redis';
-  readonly #links: Connections;
+  readonly #connections: Connections;
   readonly #tuning: ResolvedQueueTuning;
 
-  constructor(links: Connections, tuning: ResolvedQueueTuning) {
-    this.#links = links;
+  constructor(connections: Connections, tuning: ResolvedQueueTuning) {
+    this.#connections = connections;
     this.#tuning = tuning;
   }
 
   open(listener: ConnectionListener): void {
-    this.#links.open(listener);
+    this.#connections.open(listener);
   }
 
   whenConnected(signal: AbortSignal): Promise<void> {
-    return this.#links.whenConnected(signal);
+    return this.#connections.whenConnected(signal);
   }
 
   async publish(publication: Publication): Promise<PublishReceipt> {
     const { jobs } = publication;
-    const tooLarge = await findTooLarge(this.#links.of(publication.topic), jobs);
+    const tooLarge = await findTooLarge(this.#connections.forTopic(publication.topic), jobs);
     if (tooLarge === undefined) return this.#publish(publication);
     const { index, reason } = tooLarge;
     const receipt = await this.#publish({ ...publication, jobs: jobs.slice(0, index) });
@@ -91,80 +91,84 @@ export class RedisBackend implements QueueBackend {
       unique ? keys.push(topic.id(id)) : 0,
     );
     const args = [...marks, markTtlMs, jobIdTtlMs, maxJobs, partitions, batch];
-    const link = this.#links.of(publication.topic);
-    const reply = await link.call((client) => runScript(client, publishScript, keys, args));
-    if (publication.jobs.length > 0) await this.#replicated(link);
-    return readReceipt(reply);
+    const connection = this.#connections.forTopic(publication.topic);
+    const reply = await connection.call((client) => runScript(client, publishScript, keys, args));
+    if (publication.jobs.length > 0) await this.#waitForReplicas(connection);
+    return parseReceipt(reply);
   }
 
   subscribe(topic: string, leaseMs: number): Subscription {
     const keys = topicKeys(this.#tuning.prefix, topic);
-    const telling = this.#links.of(topic);
-    const links = { fetching: this.#links.fetching(topic), telling };
-    return new RedisSubscription(links, keys, { ...this.#tuning, leaseMs });
+    const commands = this.#connections.forTopic(topic);
+    const blocking = this.#connections.createBlocking(topic);
+    return new RedisSubscription({ blocking, commands }, keys, { ...this.#tuning, leaseMs });
   }
 
   async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
     const { dead } = topicKeys(this.#tuning.prefix, topic);
-    const link = this.#links.of(topic);
-    return readDeadLetters(
-      await link.call((client) => client.xrange(dead, '-', '+', 'COUNT', limit)),
+    const connection = this.#connections.forTopic(topic);
+    return parseDeadLetters(
+      await connection.call((client) => client.xrange(dead, '-', '+', 'COUNT', limit)),
     );
   }
 
   async redrive(topic: string, limit: number, ids: readonly string[] = []): Promise<number> {
     const { stream, dead } = topicKeys(this.#tuning.prefix, topic);
-    const link = this.#links.of(topic);
-    const reply = await link.call((client) =>
+    const connection = this.#connections.forTopic(topic);
+    const reply = await connection.call((client) =>
       runScript(client, redriveScript, [stream, dead], [limit, ...ids]),
     );
-    return readCount(reply);
+    return parseCount(reply);
   }
 
   async count(topic: string): Promise<TopicCounts> {
     const { stream, delayed, dead } = topicKeys(this.#tuning.prefix, topic);
-    const link = this.#links.of(topic);
+    const connection = this.#connections.forTopic(topic);
     const keys = [stream, delayed, dead];
-    return readCounts(await link.call((client) => runScript(client, countScript, keys, [GROUP])));
+    return parseCounts(
+      await connection.call((client) => runScript(client, countScript, keys, [GROUP])),
+    );
   }
 
   async peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
     const { stream, delayed } = topicKeys(this.#tuning.prefix, topic);
-    const link = this.#links.of(topic);
+    const connection = this.#connections.forTopic(topic);
     if (kind === 'delayed') {
       const last = limit - 1;
-      return readDelayed(
-        await link.call((client) => client.zrange(delayed, '0', String(last), 'WITHSCORES')),
+      return parseDelayed(
+        await connection.call((client) => client.zrange(delayed, '0', String(last), 'WITHSCORES')),
       );
     }
     const args = [GROUP, kind, limit];
-    return readPeeked(await link.call((client) => runScript(client, peekScript, [stream], args)));
+    return parsePeeked(
+      await connection.call((client) => runScript(client, peekScript, [stream], args)),
+    );
   }
 
   /**
-   * Waits, where it was asked for, until enough copies have all that was written on this link so far.
-   * @throws BackendError (`busy`) when they have not within `commandTimeoutMs`
+   * With `acknowledge: 'replicated'`, waits until enough replicas have everything written on this connection.
+   * @throws BackendError (`busy`) when they do not have it within `commandTimeoutMs`
    */
-  async #replicated(link: ManagedConnection): Promise<void> {
+  async #waitForReplicas(connection: ManagedConnection): Promise<void> {
     const { acknowledge, replicas, onDisk, commandTimeoutMs } = this.#tuning;
     if (acknowledge !== 'replicated') return;
-    const reply = await link.call(
+    const reply = await connection.call(
       (client) =>
         onDisk
           ? client.call('WAITAOF', 1, replicas, commandTimeoutMs)
           : client.call('WAIT', replicas, commandTimeoutMs),
       commandTimeoutMs,
     );
-    const { disks, copies } = readCopies(reply);
+    const { disks, copies } = parseReplicaCounts(reply);
     if (copies >= replicas && (!onDisk || disks > 0)) return;
     const wanted = onDisk ? `its disk and those of ${replicas} replicas` : `${replicas} replicas`;
     throw new BackendError(
       'busy',
-      `Redis: of ${wanted} only ${onDisk ? `${disks} and ` : ''}${copies} had the jobs within ${commandTimeoutMs} ms`,
+      `Redis: of ${wanted}, only ${onDisk ? `${disks} and ` : ''}${copies} had the jobs within ${commandTimeoutMs} ms`,
     );
   }
 
   async close(): Promise<void> {
-    await this.#links.close();
+    await this.#connections.close();
   }
 }

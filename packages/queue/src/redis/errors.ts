@@ -3,11 +3,11 @@ import { BackendError } from '../errors.ts';
 import type { ErrorClass } from '../backend.ts';
 
 /**
- * What can be done about each reply code of Redis and each code of a socket. A reply code is the first
- * word of the reply, which is the protocol's own place for it.
+ * The error class of each reply code of Redis. The reply code is the first word of the reply, as the protocol
+ * specifies.
  */
 const CLASSES: Readonly<Record<string, ErrorClass>> = {
-  // The server says: later.
+  // The server will accept the command later.
   LOADING: 'busy',
   OOM: 'busy',
   MISCONF: 'busy',
@@ -16,25 +16,25 @@ const CLASSES: Readonly<Record<string, ErrorClass>> = {
   TRYAGAIN: 'busy',
   BUSY: 'busy',
   MASTERDOWN: 'busy',
-  // The slot is being moved to another node, and the topic's keys are there already.
+  // The slot is being migrated, and the topic's keys are on the new node already.
   ASK: 'busy',
-  // The wrong server, or none.
+  // The connection leads to the wrong server.
   READONLY: 'unreachable',
   UNBLOCKED: 'unreachable',
   MOVED: 'unreachable',
-  // Somebody has to act.
+  // An operator has to act.
   NOAUTH: 'denied',
   WRONGPASS: 'denied',
   NOPERM: 'denied',
   NOPROTO: 'denied',
   WRONGTYPE: 'denied',
-  // Our own script's reply to a process whose journal has a newer owner.
+  // The publish script's reply to a process whose journal has a newer owner.
   FENCED: 'fenced',
 };
 
 /**
- * Sorts a failure seen by a Redis client. An unknown reply is `denied` (kept, with an alarm); anything
- * that is not a reply is the link's failure, so `unreachable`.
+ * Classifies an error of a Redis client. An unknown reply is `denied`: the jobs are kept and an operator has to act.
+ * An error that is not a reply is a failure of the connection, hence `unreachable`.
  */
 export function classifyRedisError(error: unknown): BackendError {
   if (error instanceof BackendError) return error;
@@ -44,27 +44,27 @@ export function classifyRedisError(error: unknown): BackendError {
   return new BackendError(errorClass, `Redis: ${message}`, error);
 }
 
-/** Redis before 7 reports a failure inside a script with the code behind the place. */
+/** In Redis before 7, the code of an error inside a script follows its line number. */
 function replyCode(message: string): string {
   return /^(?:ERR .*@user_script: ?\d+: )?-?([A-Z]+)/u.exec(message)?.[1] ?? '';
 }
 
-/** Whether Redis does not know the script, so that its text has to be sent. */
+/** Whether Redis has not cached the script, so that its text has to be sent. */
 export function isUnknownScript(error: unknown): boolean {
   return hasReplyCode(error, 'NOSCRIPT');
 }
 
-/** Whether the access list of this user leaves the command out. */
+/** Whether the access list of this user forbids the command. */
 export function isForbidden(error: unknown): boolean {
   return hasReplyCode(error, 'NOPERM');
 }
 
-/** Whether the consumer group is gone, as after a restart without persistence. */
+/** Whether the consumer group does not exist, as after a restart without persistence. */
 export function isMissingGroup(error: unknown): boolean {
   return hasReplyCode(error, 'NOGROUP');
 }
 
-/** Whether the consumer group to be made is there already. */
+/** Whether the consumer group to create exists already. */
 export function isExistingGroup(error: unknown): boolean {
   return hasReplyCode(error, 'BUSYGROUP');
 }

@@ -1,9 +1,10 @@
-/** The keys of one topic; the braces keep them in one slot of a cluster, so that one script reaches all. */
+/** The keys of one topic. The hash tag keeps them in one slot of a cluster, so that one script can use all. */
 export interface TopicKeys {
   readonly stream: string;
   readonly dead: string;
-  /** Jobs that are not due yet, by when they are. */
+  /** The jobs that are not due yet, sorted by their due time. */
   readonly delayed: string;
+  /** The high-water mark of a producer. */
   mark(producer: string): string;
   id(jobId: string): string;
 }

@@ -8,21 +8,21 @@ import type {
   TopicCounts,
 } from '../backend.ts';
 
-/** Reading what the scripts and stream commands answer; a reply of another shape is a refusal. */
+/** Parsers for the replies of the scripts and stream commands. An unexpected reply is `denied`. */
 
-export function readReceipt(reply: unknown): PublishReceipt {
+export function parseReceipt(reply: unknown): PublishReceipt {
   const [remembered, alreadyApplied, refused = 0, poison = [], ...duplicates] = list(reply);
   if (alreadyApplied === -1) {
     throw new BackendError(
       'busy',
-      `Redis knows this producer's jobs only up to ${whole(remembered)}`,
+      `Redis knows this producer's jobs only up to ${integer(remembered)}`,
     );
   }
   return {
-    remembered: whole(remembered),
-    alreadyApplied: whole(alreadyApplied),
-    refused: whole(refused),
-    duplicates: duplicates.map(word),
+    remembered: integer(remembered),
+    alreadyApplied: integer(alreadyApplied),
+    refused: integer(refused),
+    duplicates: duplicates.map(text),
     ...poisonOf(poison),
   };
 }
@@ -31,29 +31,29 @@ function poisonOf(reply: unknown): Pick<PublishReceipt, 'poison'> {
   const [sequence, reason] = list(reply);
   return sequence === undefined
     ? {}
-    : { poison: { sequence: whole(sequence), reason: word(reason) } };
+    : { poison: { sequence: integer(sequence), reason: text(reason) } };
 }
 
-/** What WAIT (how many replicas) and WAITAOF (how many own disks, how many replicas') answer. */
-export function readCopies(reply: unknown): { disks: number; copies: number } {
+/** Parses the replies of WAIT (replicas) and WAITAOF (local disks, disks of replicas). */
+export function parseReplicaCounts(reply: unknown): { disks: number; copies: number } {
   if (typeof reply === 'number') return { disks: 0, copies: reply };
   const [disks, copies] = list(reply);
-  return { disks: whole(disks), copies: whole(copies) };
+  return { disks: integer(disks), copies: integer(copies) };
 }
 
-export function readRecovery(reply: unknown): RecoveredDeliveries {
+export function parseRecovered(reply: unknown): RecoveredDeliveries {
   const [lost, taken] = list(reply);
   return {
-    lost: list(lost).map(word),
+    lost: list(lost).map(text),
     deliveries: list(taken).map((entry) => {
       const [handle, deliveries, fields] = list(entry);
-      return delivery(handle, whole(deliveries), fields);
+      return delivery(handle, integer(deliveries), fields);
     }),
   };
 }
 
-/** The reply of XREADGROUP for one stream; `null` when nothing came in time. */
-export function readNewDeliveries(reply: unknown): Delivery[] {
+/** The reply of XREADGROUP for one stream; `null` after its timeout. */
+export function parseNewDeliveries(reply: unknown): Delivery[] {
   if (reply === null) return [];
   const [stream] = list(reply);
   const [, entries] = list(stream);
@@ -63,36 +63,36 @@ export function readNewDeliveries(reply: unknown): Delivery[] {
   });
 }
 
-export function readCounts(reply: unknown): TopicCounts {
-  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(whole);
+export function parseCounts(reply: unknown): TopicCounts {
+  const [waiting = 0, pending = 0, delayed = 0, dead = 0] = list(reply).map(integer);
   return { waiting, pending, delayed, dead };
 }
 
-export function readPeeked(reply: unknown): PeekedJob[] {
+export function parsePeeked(reply: unknown): PeekedJob[] {
   return list(reply).map((entry) => {
     const [deliveries, fields] = list(entry);
-    return delivery('', whole(deliveries), fields);
+    return delivery('', integer(deliveries), fields);
   });
 }
 
 /** Members and scores of the set of delayed jobs. */
-export function readDelayed(reply: unknown): PeekedJob[] {
-  const words = list(reply).map(word);
+export function parseDelayed(reply: unknown): PeekedJob[] {
+  const values = list(reply).map(text);
   const jobs: PeekedJob[] = [];
-  for (let index = 0; index + 1 < words.length; index += 2) {
-    const [id = '', at, ...payload] = (words[index] ?? '').split('\n');
-    const dueAtMs = Number(words[index + 1]);
+  for (let index = 0; index + 1 < values.length; index += 2) {
+    const [id = '', at, ...payload] = (values[index] ?? '').split('\n');
+    const dueAtMs = Number(values[index + 1]);
     const job = { id, payload: payload.join('\n'), deliveries: 0, dueAtMs };
-    jobs.push(Object.assign(job, readTimeAndRouting(at)));
+    jobs.push(Object.assign(job, parseTimeAndRouting(at)));
   }
   return jobs;
 }
 
-export function readCount(reply: unknown): number {
-  return whole(reply);
+export function parseCount(reply: unknown): number {
+  return integer(reply);
 }
 
-/** When it was enqueued, and where it belongs, as they stand in an entry. */
+/** The value of the field `at`: when the job was enqueued, and its routing. */
 export function timeAndRouting({
   enqueuedAtMs,
   routing,
@@ -103,74 +103,74 @@ export function timeAndRouting({
   return routing === undefined ? enqueuedAtMs : `${enqueuedAtMs} ${routing}`;
 }
 
-function readTimeAndRouting(text = '0'): { enqueuedAtMs: number; routing?: string } {
-  const [time, routing] = text.split(' ');
+function parseTimeAndRouting(value = '0'): { enqueuedAtMs: number; routing?: string } {
+  const [time, routing] = value.split(' ');
   return { enqueuedAtMs: Number(time), ...(routing !== undefined && { routing }) };
 }
 
-/** What a look for due jobs answers: when to look again, and what the topic has beside its stream. */
-export function readPromotion(reply: unknown): {
+/** The reply of the promote script: when to run it again, and which subqueues the topic has. */
+export function parsePromotion(reply: unknown): {
   dueInMs: number;
   partitions: number;
   hasLevels: boolean;
 } {
-  const [dueInMs, partitions, levels] = list(reply).map(whole);
+  const [dueInMs, partitions, levels] = list(reply).map(integer);
   return { dueInMs: dueInMs ?? -1, partitions: partitions ?? 0, hasLevels: levels === 1 };
 }
 
-/** The handle of a job that is not in the topic's main stream begins with the subqueue it is in. */
-export function readTaken(reply: unknown): {
-  notify: string;
+/** The handle of a job in a subqueue begins with the name of the subqueue. */
+export function parseTaken(reply: unknown): {
+  notified: string;
   newest: string;
   deliveries: Delivery[];
 } {
-  const [notify, newest, ...taken] = list(reply);
+  const [notified, newest, ...taken] = list(reply);
   const deliveries = taken.map((entry) => {
     const [subqueue, id, fields] = list(entry);
-    return inSubqueue(word(subqueue), delivery(id, 1, fields));
+    return inSubqueue(text(subqueue), delivery(id, 1, fields));
   });
-  return { notify: word(notify), newest: word(newest), deliveries };
+  return { notified: text(notified), newest: text(newest), deliveries };
 }
 
 export function inSubqueue(subqueue: string, taken: Delivery): Delivery {
   return subqueue === '' ? taken : { ...taken, handle: `${subqueue}/${taken.handle}` };
 }
 
-/** The subqueue a handle belongs to, and the id it has there. */
-export function readHandle(handle: string): { subqueue: string; id: string } {
+/** The subqueue of a handle, and the stream id. */
+export function parseHandle(handle: string): { subqueue: string; id: string } {
   const at = handle.indexOf('/');
   return { subqueue: handle.slice(0, Math.max(0, at)), id: handle.slice(at + 1) };
 }
 
-/** The reply of XRANGE for dead letters. */
-export function readDeadLetters(reply: unknown): DeadLetter[] {
+/** Parses the reply of XRANGE for dead letters. */
+export function parseDeadLetters(reply: unknown): DeadLetter[] {
   return list(reply).map((entry) => {
     const [, fields] = list(entry);
     const values = valuesOf(fields);
-    return Object.assign(readTimeAndRouting(values.get('at')), {
+    return Object.assign(parseTimeAndRouting(values.get('at')), {
       id: values.get('id') ?? '',
       payload: values.get('payload') ?? 'null',
       deliveries: Number(values.get('deliveries') ?? 0),
       reason: values.get('reason') ?? '',
-      history: historyOf(values.get('history') ?? '[]'),
+      history: parseHistory(values.get('history') ?? '[]'),
     });
   });
 }
 
-function historyOf(text: string): string[] {
-  return list(JSON.parse(text)).map(word);
+function parseHistory(json: string): string[] {
+  return list(JSON.parse(json)).map(text);
 }
 
 function valuesOf(fields: unknown): Map<string, string> {
   const values = new Map<string, string>();
-  const flat = list(fields).map(word);
+  const flat = list(fields).map(text);
   for (let index = 0; index + 1 < flat.length; index += 2) {
     values.set(flat[index] ?? '', flat[index + 1] ?? '');
   }
   return values;
 }
 
-/** Every delivery comes by here: its fields are read as they come. */
+/** Called for every delivery: reads the fields in one pass, without a map. */
 function delivery(handle: unknown, deliveries: number, fields: unknown): Delivery {
   const flat = list(fields);
   let id: string | undefined;
@@ -178,7 +178,7 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
   let payload = 'null';
   let history: string[] | undefined;
   for (let index = 0; index + 1 < flat.length; index += 2) {
-    const value = word(flat[index + 1]);
+    const value = text(flat[index + 1]);
     switch (flat[index]) {
       case 'id':
         id = value;
@@ -190,17 +190,17 @@ function delivery(handle: unknown, deliveries: number, fields: unknown): Deliver
         payload = value;
         break;
       case 'history':
-        history = historyOf(value);
+        history = parseHistory(value);
         break;
     }
   }
-  const named = word(handle);
+  const name = text(handle);
   return {
     ...(history && { history }),
-    handle: named,
+    handle: name,
     deliveries,
-    id: id ?? named,
-    ...readTimeAndRouting(at),
+    id: id ?? name,
+    ...parseTimeAndRouting(at),
     payload,
   };
 }
@@ -209,11 +209,11 @@ function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : unexpected(value);
 }
 
-function word(value: unknown): string {
+function text(value: unknown): string {
   return typeof value === 'string' ? value : unexpected(value);
 }
 
-function whole(value: unknown): number {
+function integer(value: unknown): number {
   return typeof value === 'number' ? value : unexpected(value);
 }
 

@@ -8,7 +8,7 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import type { RedisConnector } from './connection/connector.ts';
+import type { RedisConnector } from './connector.ts';
 
 /** Where a server listens. */
 export interface RedisAddress {
@@ -17,22 +17,22 @@ export interface RedisAddress {
   port?: number;
 }
 
-/** How a client introduces itself to servers that are found by asking others. */
+/** The credentials for servers that are found through other servers. */
 export interface RedisLogin {
   username?: string;
   password?: string;
-  /** Speaks TLS, checking certificates by the system's authorities. Default false. */
+  /** Uses TLS, and verifies certificates with the system's authorities. Default false. */
   tls?: boolean;
 }
 
-/** How Redis is reached. */
+/** The servers to connect to. */
 export type RedisServerOptions =
   | { url: string }
-  /** A function that makes an ioredis client of your own. */
+  /** A function that creates your own ioredis client. */
   | { connect: RedisConnector }
-  /** The primary that these Sentinels name; the login is for the Redis, not for the Sentinels. */
+  /** The primary that these Sentinels name; the login is for Redis, not for the Sentinels. */
   | ({ sentinels: readonly RedisAddress[]; name: string; sentinelPassword?: string } & RedisLogin)
-  /** Some nodes of a cluster; the others are found by asking them. */
+  /** Some nodes of a cluster; the others are discovered through them. */
   | ({ cluster: readonly RedisAddress[] } & RedisLogin);
 
 /** An address with its port filled in. */
@@ -41,7 +41,7 @@ export interface ResolvedAddress {
   readonly port: number;
 }
 
-/** How Redis is reached, checked and with every default filled in. */
+/** The servers to connect to, validated and with every default filled in. */
 export type RedisServer =
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'connect'; readonly connect: RedisConnector }
@@ -81,11 +81,12 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function parseRedisServer(owner: string, given: unknown): RedisServer {
-  const read = parseOptions(owner, shape, given, 'redis');
-  const { url, connect, sentinels, cluster, name, sentinelPassword } = read;
+  const parsed = parseOptions(owner, shape, given, 'redis');
+  const { url, connect, sentinels, cluster, name, sentinelPassword } = parsed;
   const kinds = [url, connect, sentinels, cluster].filter((kind) => kind !== undefined);
   if (kinds.length !== 1) throw new InvalidOptionError(owner, 'redis', given, KINDS);
-  const login = { username: read.username, password: read.password, tls: read.tls ?? false };
+  const { username, password, tls } = parsed;
+  const login = { username, password, tls: tls ?? false };
   if (sentinels !== undefined) {
     if (name === undefined) {
       const permitted = 'the name under which the Sentinels know the primary';
@@ -93,10 +94,9 @@ export function parseRedisServer(owner: string, given: unknown): RedisServer {
     }
     return { kind: 'sentinel', sentinels, name, sentinelPassword, login };
   }
-  refuse(owner, { name, sentinelPassword }, 'absent without sentinels');
+  assertAbsent(owner, { name, sentinelPassword }, 'absent without sentinels');
   if (cluster !== undefined) return { kind: 'cluster', nodes: cluster, login };
-  const { username, password, tls } = read;
-  refuse(
+  assertAbsent(
     owner,
     { username, password, tls },
     'part of the url, or of the client that connect makes',
@@ -111,8 +111,8 @@ function isRedisUrl(url: string): boolean {
   return URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol);
 }
 
-/** What stands beside an option it has nothing to do with; secrets are not shown. */
-function refuse(owner: string, fields: Record<string, unknown>, permitted: string): void {
+/** Rejects fields that conflict with the chosen kind of server; the message hides their values. */
+function assertAbsent(owner: string, fields: Record<string, unknown>, permitted: string): void {
   for (const [field, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     throw new InvalidOptionError(owner, `redis.${field}`, '***', permitted);

@@ -1,71 +1,71 @@
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { Delivery } from '../backend.ts';
-import { WeightedRoundRobin } from '../scheduling.ts';
-import { takeFromSubqueuesScript } from './scripts/subqueue-scripts.ts';
+import { WeightedRoundRobin } from '../producer/scheduling.ts';
 import type { ManagedConnection } from './connection/managed-connection.ts';
-import { readTaken } from './replies.ts';
+import { parseTaken } from './replies.ts';
 import { runScript } from './scripts/script.ts';
+import { takeFromSubqueuesScript } from './scripts/subqueue-scripts.ts';
 
-export interface SubqueuesDeps {
+interface SubqueuesDeps {
   readonly stream: string;
   readonly group: string;
   readonly consumer: string;
-  /** Where it is waited for news. */
-  readonly fetching: ManagedConnection;
-  readonly telling: ManagedConnection;
+  /** The connection for blocking reads. */
+  readonly blocking: ManagedConnection;
+  readonly commands: ManagedConnection;
   readonly clock: Clock;
-  /** How long one wait may last, in milliseconds. */
+  /** The longest blocking read, in milliseconds. */
   readonly blockMs: number;
 }
 
-/** Takes jobs of a topic that has levels or partitions. */
+/** Takes jobs of a topic that has priority levels or partitions. */
 export class Subqueues {
-  readonly #parts: SubqueuesDeps;
-  readonly #turns = new WeightedRoundRobin();
+  readonly #deps: SubqueuesDeps;
+  readonly #roundRobin = new WeightedRoundRobin();
   #begin = 0;
-  /** A wait for news that has outlived the fetch it was for. */
+  /** A blocking read, which may outlast the fetch that started it. */
   #news: Promise<unknown> | undefined;
-  #onFree: () => void = () => undefined;
+  #onJobDone: () => void = () => undefined;
 
-  constructor(parts: SubqueuesDeps) {
-    this.#parts = parts;
+  constructor(deps: SubqueuesDeps) {
+    this.#deps = deps;
   }
 
   async fetch(max: number, waitMs: number): Promise<Delivery[]> {
-    // Asked for before, so that what this consumer gives free meanwhile is not missed.
-    const free = new Promise<void>((resolve) => (this.#onFree = resolve));
-    const { deliveries, notify, newest } = await this.#take(max);
+    // Created before the script runs, so that a job finished meanwhile is not missed.
+    const jobDone = new Promise<void>((resolve) => (this.#onJobDone = resolve));
+    const { deliveries, notified, newest } = await this.#take(max);
     if (deliveries.length > 0) return deliveries;
     const over = new AbortController();
-    const late = sleep(this.#parts.clock, waitMs, over.signal).catch(() => undefined);
-    await Promise.race([this.#untilNews(notify, newest), free, late]);
+    const late = sleep(this.#deps.clock, waitMs, over.signal).catch(() => undefined);
+    await Promise.race([this.#untilNews(notified, newest), jobDone, late]);
     over.abort();
     return (await this.#take(max)).deliveries;
   }
 
-  /** This consumer is done with a job, so the next one of its partition may be had. */
-  freed(): void {
-    this.#onFree();
+  /** This consumer has finished a job, so the next one of its partition may be available. */
+  jobDone(): void {
+    this.#onJobDone();
   }
 
-  async #take(max: number): Promise<ReturnType<typeof readTaken>> {
-    const { group, consumer, stream, telling } = this.#parts;
-    const { high, normal, low } = this.#turns.shares(max);
+  async #take(max: number): Promise<ReturnType<typeof parseTaken>> {
+    const { group, consumer, stream, commands } = this.#deps;
+    const { high, normal, low } = this.#roundRobin.shares(max);
     const args = [group, consumer, max, high, normal, low, this.#begin];
     this.#begin += 1;
-    const reply = await telling.call((client) =>
+    const reply = await commands.call((client) =>
       runScript(client, takeFromSubqueuesScript, [stream], args),
     );
-    const taken = readTaken(reply);
-    this.#turns.giveBack(max - taken.deliveries.length);
+    const taken = parseTaken(reply);
+    this.#roundRobin.giveBack(max - taken.deliveries.length);
     return taken;
   }
 
-  /** Something came to one of the streams since. */
-  #untilNews(notify: string, newest: string): Promise<unknown> {
-    const { fetching, stream, blockMs } = this.#parts;
-    const streams = ['STREAMS', `${stream}:notify`, stream, notify, newest];
-    this.#news ??= fetching
+  /** Resolves when a job has been added to one of the streams, or after `blockMs`. */
+  #untilNews(notified: string, newest: string): Promise<unknown> {
+    const { blocking, stream, blockMs } = this.#deps;
+    const streams = ['STREAMS', `${stream}:notify`, stream, notified, newest];
+    this.#news ??= blocking
       .call((client) => client.call('XREAD', 'COUNT', 1, 'BLOCK', blockMs, ...streams), blockMs)
       .finally(() => (this.#news = undefined));
     return this.#news;

@@ -2,42 +2,42 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '@holdfast/foundation';
 import type { Delivery, RecoveredDeliveries, Subscription } from '../backend.ts';
 import { BackendError } from '../errors.ts';
+import type { ManagedConnection } from './connection/managed-connection.ts';
 import { isExistingGroup, isMissingGroup } from './errors.ts';
 import type { TopicKeys } from './keys.ts';
-import type { ManagedConnection } from './connection/managed-connection.ts';
-import { Subqueues } from './subqueues.ts';
 import {
   inSubqueue,
-  readHandle,
-  readNewDeliveries,
-  readPromotion,
-  readRecovery,
+  parseHandle,
+  parseNewDeliveries,
+  parsePromotion,
+  parseRecovered,
   timeAndRouting,
 } from './replies.ts';
-import { type Script, runScript } from './scripts/script.ts';
 import {
   acknowledgeScript,
   deadLetterScript,
-  leaveScript,
-  promoteScript,
   recoverScript,
-} from './scripts/topic-scripts.ts';
+  removeConsumerScript,
+} from './scripts/consumer-scripts.ts';
+import { promoteScript } from './scripts/topic-scripts.ts';
+import { type LuaScript, runScript } from './scripts/script.ts';
+import { Subqueues } from './subqueues.ts';
 
-/** Everybody who handles a topic's jobs is in one group: each job goes to one of them. */
+/** The consumer group of all consumers of a topic: each job is delivered to one of them. */
 export const GROUP = 'holdfast';
-/** How long one XREADGROUP waits; short, so that closing and recovering are never far away. */
+/** The longest XREADGROUP; short, so that closing and recovering are not delayed. */
 const BLOCK_MS = 250;
 
-export interface SubscriptionOptions {
+interface SubscriptionOptions {
   readonly leaseMs: number;
   readonly maxDeadLetters: number;
   readonly clock: Clock;
 }
 
-/** One consumer of one stream: it waits for jobs on a link of its own and tells on the main one. */
+/** One consumer of one topic. It reads on its own connection, and sends other commands on the shared one. */
 export class RedisSubscription implements Subscription {
-  readonly #fetching: ManagedConnection;
-  readonly #telling: ManagedConnection;
+  readonly #blocking: ManagedConnection;
+  readonly #commands: ManagedConnection;
   readonly #keys: TopicKeys;
   readonly #options: SubscriptionOptions;
   readonly #clock: Clock;
@@ -45,56 +45,51 @@ export class RedisSubscription implements Subscription {
   readonly #subqueues: Subqueues;
   /** When the next delayed job may be due. */
   #nextDueMs = 0;
-  /** What the topic has beside its main stream, which is ''. */
-  #others: readonly string[] = [];
+  /** The names of the topic's subqueues, without the main one, which is ''. */
+  #subqueueNames: readonly string[] = [];
 
   constructor(
-    { fetching, telling }: { fetching: ManagedConnection; telling: ManagedConnection },
+    { blocking, commands }: { blocking: ManagedConnection; commands: ManagedConnection },
     keys: TopicKeys,
     options: SubscriptionOptions,
   ) {
-    this.#fetching = fetching;
+    const { clock } = options;
+    const consumer = this.#consumer;
+    this.#blocking = blocking;
     this.#options = options;
-    this.#clock = options.clock;
-    this.#telling = telling;
+    this.#clock = clock;
+    this.#commands = commands;
     this.#keys = keys;
-    this.#subqueues = new Subqueues({
-      stream: keys.stream,
-      group: GROUP,
-      consumer: this.#consumer,
-      fetching,
-      telling,
-      clock: options.clock,
-      blockMs: BLOCK_MS,
-    });
-    fetching.open();
+    const own = { stream: keys.stream, group: GROUP, consumer, blockMs: BLOCK_MS };
+    this.#subqueues = new Subqueues({ ...own, blocking, commands, clock });
+    blocking.open();
   }
 
   async whenConnected(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#fetching.whenConnected(signal), this.#telling.whenConnected(signal)]);
+    await Promise.all([this.#blocking.whenConnected(signal), this.#commands.whenConnected(signal)]);
   }
 
   async fetch(max: number): Promise<Delivery[]> {
     await this.#promote();
     const blockMs = Math.max(1, Math.min(BLOCK_MS, Math.ceil(this.#nextDueMs - this.#clock.now())));
-    if (this.#others.length > 0) return this.#subqueues.fetch(max, blockMs);
+    if (this.#subqueueNames.length > 0) return this.#subqueues.fetch(max, blockMs);
     const command = ['GROUP', GROUP, this.#consumer, 'COUNT', max, 'BLOCK', blockMs];
     const from = ['STREAMS', this.#keys.stream, '>'];
     const reply = await this.#inGroup(() =>
-      this.#fetching.call((client) => client.call('XREADGROUP', ...command, ...from), BLOCK_MS),
+      this.#blocking.call((client) => client.call('XREADGROUP', ...command, ...from), BLOCK_MS),
     );
-    return readNewDeliveries(reply ?? null);
+    return parseNewDeliveries(reply ?? null);
   }
 
-  /** Hands over what is due; asked for again when the next one is, and often enough to notice new ones. */
+  /** Moves due jobs to their streams; at most once per `BLOCK_MS`, and when the next job is due. */
   async #promote(): Promise<void> {
     if (this.#clock.now() < this.#nextDueMs) return;
     const { stream, delayed } = this.#keys;
-    const reply = await this.#telling.call((client) =>
+    const reply = await this.#commands.call((client) =>
       runScript(client, promoteScript, [stream, delayed], []),
     );
-    const { dueInMs, partitions, hasLevels } = readPromotion(reply);
-    this.#others = [
+    const { dueInMs, partitions, hasLevels } = parsePromotion(reply);
+    this.#subqueueNames = [
       ...(hasLevels ? ['high', 'low'] : []),
       ...Array.from({ length: partitions }, (_, number) => String(number)),
     ];
@@ -103,85 +98,82 @@ export class RedisSubscription implements Subscription {
   }
 
   async recover(held: readonly string[], max: number): Promise<RecoveredDeliveries> {
-    // What the topic has beside its stream may hold jobs of the dead.
+    // Subqueues that this consumer does not know yet may hold jobs of dead consumers.
     if (max > 0) await this.#promote();
     const bySubqueue = groupHandles(held);
-    const recovery: { deliveries: Delivery[]; lost: string[] } = { deliveries: [], lost: [] };
-    for (const subqueue of new Set(['', ...this.#others, ...bySubqueue.keys()])) {
+    const recovered: { deliveries: Delivery[]; lost: string[] } = { deliveries: [], lost: [] };
+    for (const subqueue of new Set(['', ...this.#subqueueNames, ...bySubqueue.keys()])) {
       const ids = bySubqueue.get(subqueue) ?? [];
-      const room = max - recovery.deliveries.length;
+      const room = max - recovered.deliveries.length;
       if (subqueue !== '' && ids.length === 0 && room === 0) continue;
-      const reply = await this.#tellIn(subqueue, recoverScript, [
-        this.#options.leaseMs,
-        room,
-        ...ids,
-      ]);
-      // Without a group Redis has forgotten the jobs themselves; their handlers may as well finish.
+      const args = [this.#options.leaseMs, room, ...ids];
+      const reply = await this.#runInGroup(subqueue, recoverScript, args);
+      // Without a group, Redis has lost the jobs as well; their handlers may as well finish.
       if (reply === undefined) continue;
-      const { deliveries, lost } = readRecovery(reply);
-      recovery.deliveries.push(...deliveries.map((taken) => inSubqueue(subqueue, taken)));
-      recovery.lost.push(...lost.map((id) => (subqueue === '' ? id : `${subqueue}/${id}`)));
+      const { deliveries, lost } = parseRecovered(reply);
+      recovered.deliveries.push(...deliveries.map((taken) => inSubqueue(subqueue, taken)));
+      recovered.lost.push(...lost.map((id) => (subqueue === '' ? id : `${subqueue}/${id}`)));
     }
-    return recovery;
+    return recovered;
   }
 
   async acknowledge(deliveries: readonly string[]): Promise<void> {
     for (const [subqueue, ids] of groupHandles(deliveries)) {
-      await this.#tellIn(subqueue, acknowledgeScript, ids);
+      await this.#runInGroup(subqueue, acknowledgeScript, ids);
     }
-    this.#subqueues.freed();
+    this.#subqueues.jobDone();
   }
 
   async deadLetter(delivery: Delivery, reason: string): Promise<void> {
     const { id, payload, deliveries, history = [] } = delivery;
-    const { subqueue, id: entry } = readHandle(delivery.handle);
-    const fate = ['deliveries', deliveries, 'reason', reason, 'history', JSON.stringify(history)];
-    const letter = ['id', id, 'at', timeAndRouting(delivery), 'payload', payload, ...fate];
-    const { maxDeadLetters } = this.#options;
-    await this.#tellIn(
-      subqueue,
-      deadLetterScript,
-      [entry, maxDeadLetters, ...letter],
-      [this.#keys.dead],
-    );
-    this.#subqueues.freed();
+    const { subqueue, id: entry } = parseHandle(delivery.handle);
+    const failure = [
+      'deliveries',
+      deliveries,
+      'reason',
+      reason,
+      'history',
+      JSON.stringify(history),
+    ];
+    const letter = ['id', id, 'at', timeAndRouting(delivery), 'payload', payload, ...failure];
+    const args = [entry, this.#options.maxDeadLetters, ...letter];
+    await this.#runInGroup(subqueue, deadLetterScript, args, [this.#keys.dead]);
+    this.#subqueues.jobDone();
   }
 
   async close(): Promise<void> {
-    for (const subqueue of ['', ...this.#others]) {
-      await this.#tell(subqueue, leaveScript, []).catch(() => undefined);
+    for (const subqueue of ['', ...this.#subqueueNames]) {
+      await this.#run(subqueue, removeConsumerScript, []).catch(() => undefined);
     }
-    await this.#fetching.close();
+    await this.#blocking.close();
   }
 
   #streamOf(subqueue: string): string {
     return subqueue === '' ? this.#keys.stream : `${this.#keys.stream}:${subqueue}`;
   }
 
-  #tellIn(
+  #runInGroup(
     subqueue: string,
-    script: Script,
+    script: LuaScript,
     args: readonly (string | number)[],
     furtherKeys: readonly string[] = [],
   ): Promise<unknown> {
-    return this.#inGroup(
-      () => this.#tell(subqueue, script, args, furtherKeys),
-      this.#streamOf(subqueue),
-    );
+    const run = (): Promise<unknown> => this.#run(subqueue, script, args, furtherKeys);
+    return this.#inGroup(run, this.#streamOf(subqueue));
   }
 
-  #tell(
+  #run(
     subqueue: string,
-    script: Script,
+    script: LuaScript,
     args: readonly (string | number)[],
     furtherKeys: readonly string[] = [],
   ): Promise<unknown> {
     const keys = [this.#streamOf(subqueue), ...furtherKeys];
     const all = [GROUP, this.#consumer, ...args];
-    return this.#telling.call((client) => runScript(client, script, keys, all));
+    return this.#commands.call((client) => runScript(client, script, keys, all));
   }
 
-  /** Runs an exchange; where the group is not there (yet, or any more) makes it and resolves `undefined`. */
+  /** Runs an exchange. If the consumer group does not exist, creates it and resolves with `undefined`. */
   async #inGroup(
     exchange: () => Promise<unknown>,
     stream: string = this.#keys.stream,
@@ -190,7 +182,7 @@ export class RedisSubscription implements Subscription {
       return await exchange();
     } catch (error) {
       if (!(error instanceof BackendError) || !isMissingGroup(error.cause)) throw error;
-      await this.#telling.call((client) =>
+      await this.#commands.call((client) =>
         client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting),
       );
       return undefined;
@@ -198,11 +190,11 @@ export class RedisSubscription implements Subscription {
   }
 }
 
-/** The ids of deliveries, by the subqueue they are in. */
+/** The stream ids of deliveries, by subqueue. */
 function groupHandles(handles: readonly string[]): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const handle of handles) {
-    const { subqueue, id } = readHandle(handle);
+    const { subqueue, id } = parseHandle(handle);
     const group = groups.get(subqueue);
     if (group === undefined) groups.set(subqueue, [id]);
     else group.push(id);
@@ -210,7 +202,7 @@ function groupHandles(handles: readonly string[]): Map<string, string[]> {
   return groups;
 }
 
-/** Two consumers may find the group missing at once; the second CREATE is refused, and that is fine. */
+/** Two consumers may create a missing group at the same time; the second CREATE fails, which is harmless. */
 function ignoreExisting(error: unknown): void {
   if (!isExistingGroup(error)) throw error;
 }

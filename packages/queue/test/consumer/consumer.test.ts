@@ -2,7 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent } from '@holdfast/foundation';
 import { memoryLedger } from '../../src/ledger/memory-ledger.ts';
 import type { Handler, Job, ProcessOptions } from '../../src/queue.ts';
-import { hand } from '../fake-topic.ts';
+import { hand } from '../fake/fake-topic.ts';
 import { type TestQueue, openTestQueue } from '../open-queue.ts';
 
 const opened: TestQueue[] = [];

@@ -40,7 +40,7 @@ test('others are asked for once half of them are gone, and they leave in the ord
 test('what became another consumer’s is not begun', () => {
   const ahead = after(1_000, 10);
   for (const handle of ['1', '2', '3']) ahead.add(delivery(handle));
-  ahead.forget(['1', '3']);
+  ahead.drop(['1', '3']);
   expect(ahead.handles()).toEqual(['2']);
   ahead.clear();
   expect(ahead.next()).toBeUndefined();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { BackendError } from '../../src/errors.ts';
-import type { FakeBackend } from '../fake-backend.ts';
+import type { FakeBackend } from '../fake/fake-backend.ts';
 import { type TestQueue, openTestQueue } from '../open-queue.ts';
 
 const opened: TestQueue[] = [];
@@ -79,7 +79,7 @@ test('after poison at the end of a batch the queue goes on, and takes nothing fo
   await drained;
   await queue.enqueue('t', 5);
   expect(applied(backend)).toEqual([1, 3, 5]);
-  expect(queue.getStats().dataLoss).toEqual({ times: 0, jobs: 0, resent: 0 });
+  expect(queue.getStats().dataLoss).toEqual({ count: 0, jobs: 0, resent: 0 });
 });
 
 test('poison the fallback had accepted is kept aside with its reason, and blocks nobody', async () => {

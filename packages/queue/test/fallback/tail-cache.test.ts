@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../../src/producer/topic-buffer.ts';
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_JOBS } from '../../src/batch-limits.ts';
 import type { StoredJob } from '../../src/fallback/record.ts';
 import { TailCache } from '../../src/fallback/tail-cache.ts';
 

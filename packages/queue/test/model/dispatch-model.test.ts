@@ -8,7 +8,7 @@ import { DurableQueue } from '../../src/durable-queue.ts';
 import { BackendError } from '../../src/errors.ts';
 import type { JournalFactory } from '../../src/fallback/open-fallback.ts';
 import { parseQueueOptions } from '../../src/options.ts';
-import { FakeBackend } from '../fake-backend.ts';
+import { FakeBackend } from '../fake/fake-backend.ts';
 
 type Step =
   | { readonly kind: 'enqueue'; readonly topic: number; readonly count: number }

@@ -5,7 +5,7 @@ import type {
   QueueBackend,
 } from '../../src/backend.ts';
 import { BackendError } from '../../src/errors.ts';
-import { type Topic, emptyTopic, publishInto } from '../fake-topic.ts';
+import { type Topic, emptyTopic, publishInto } from '../fake/fake-topic.ts';
 
 interface Call {
   readonly publication: Publication;

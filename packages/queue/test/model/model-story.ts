@@ -82,11 +82,11 @@ export class Story {
     const isAtRest = (): boolean =>
       link.inFlight === 0 &&
       backlog.size === 0 &&
-      producer.counts.pending === 0 &&
-      producer.machine.state === 'direct';
+      producer.state.counts.pending === 0 &&
+      producer.state.machine.state === 'direct';
     link.connect();
     for (let turn = 0; !isAtRest(); turn += 1) {
-      if (turn === REST_WITHIN) throw new Error(`it stays ${producer.machine.state}`);
+      if (turn === REST_WITHIN) throw new Error(`it stays ${producer.state.machine.state}`);
       this.#disk.flush();
       if (link.inFlight === 0) await clock.advance(100);
       while (link.reply());
@@ -165,7 +165,7 @@ export class Story {
     for (const [name, record] of this.#records) {
       record.check(this.#server.topics.get(name)?.entries ?? []);
     }
-    if (this.#owner.producer.machine.state === 'direct') this.#forgottenSinceMs = undefined;
+    if (this.#owner.producer.state.machine.state === 'direct') this.#forgottenSinceMs = undefined;
   }
 
   get #nowMs(): number {
@@ -209,7 +209,7 @@ export class Story {
       backlog,
       poison: new PoisonStore({ open: () => Promise.reject(new Error('no poison')), maxJobs: 1 }),
       fallback: 'journal',
-      announcer: createEmitter<QueueEvents>('holdfast:queue'),
+      events: createEmitter<QueueEvents>('holdfast:queue'),
       clock,
       random: seededRandom(7),
       maxTopics: 10,
@@ -222,9 +222,9 @@ export class Story {
     });
     await producer.open();
     link.open({
-      connected: () => producer.linkUp(),
-      attemptFailed: ({ error }) => producer.linkFailed(error),
-      disconnected: ({ error }) => producer.linkFailed(error),
+      connected: () => producer.monitor.connected(),
+      attemptFailed: ({ error }) => producer.monitor.failed(error),
+      disconnected: ({ error }) => producer.monitor.failed(error),
     });
     return { link, clock, backlog, producer };
   }

@@ -149,7 +149,7 @@ test('what Redis forgot of the retained jobs is sent again, in order and before 
   await drained;
   await queue.enqueue('t', 10);
   expect(payloads(backend, 't')).toEqual(range(1, 10));
-  expect(queue.getStats().dataLoss).toEqual({ times: 1, jobs: 7, resent: 7 });
+  expect(queue.getStats().dataLoss).toEqual({ count: 1, jobs: 7, resent: 7 });
 });
 
 test('what Redis forgot of older jobs is announced with its number', async () => {
@@ -182,7 +182,7 @@ test('without retention nothing is sent again', async () => {
   backend.up();
   await expect(forgot).resolves.toMatchObject({ topic: 't', jobs: 7, resent: 0 });
   await queue.enqueue('t', 8);
-  expect(queue.getStats().dataLoss).toEqual({ times: 1, jobs: 7, resent: 0 });
+  expect(queue.getStats().dataLoss).toEqual({ count: 1, jobs: 7, resent: 0 });
 });
 
 test('a second job with a known id is not applied', async () => {

@@ -1,6 +1,11 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { WeightedRoundRobin, subqueueOf, selectNext, routingOf } from '../../src/scheduling.ts';
+import {
+  WeightedRoundRobin,
+  subqueueOf,
+  selectNext,
+  routingOf,
+} from '../../src/producer/scheduling.ts';
 
 const keyed = (key: string): string | undefined => routingOf('t', { key, priority: undefined }, 4);
 
@@ -40,16 +45,16 @@ test('a key without partitions, or with a priority, is refused by name', () => {
   expect(() => routingOf('t', { key: 'k', priority: 'high' }, 4)).toThrow(refused('priority'));
 });
 
-test('turns that were not used are not lost, however they were asked for', () => {
+test('unused shares are returned, whatever the sizes of the requests', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(30), { minLength: 1, maxLength: 20 }), (sizes) => {
-      const turns = new WeightedRoundRobin();
+      const roundRobin = new WeightedRoundRobin();
       const reference = new WeightedRoundRobin();
       for (const size of sizes) {
-        turns.shares(size);
-        turns.giveBack(size);
+        roundRobin.shares(size);
+        roundRobin.giveBack(size);
       }
-      expect(turns.shares(10)).toEqual(reference.shares(10));
+      expect(roundRobin.shares(10)).toEqual(reference.shares(10));
     }),
     { seed: 20_261_128 },
   );
@@ -62,13 +67,13 @@ test('through any sequence of takes, a partition has one job out at a time and g
       fc.array(entry, { maxLength: 60 }),
       fc.integer({ min: 1, max: 5 }),
       (given, max) => {
-        const turns = new WeightedRoundRobin();
+        const roundRobin = new WeightedRoundRobin();
         const subqueue = ({ routing }: { routing: string | undefined }): string =>
           subqueueOf(routing, 2);
         let waiting = given.map(({ routing }, number) => ({ routing, number }));
         const taken: typeof waiting = [];
         while (waiting.length > 0) {
-          const next = selectNext(waiting, subqueue, new Set(), { turns, max });
+          const next = selectNext(waiting, subqueue, new Set(), { roundRobin, max });
           expect(next.length).toBeGreaterThan(0);
           expect(next.length).toBeLessThanOrEqual(max);
           const serial = next.map(subqueue).filter((name) => /^\d/u.test(name));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import type { FakeBackend } from '../fake-backend.ts';
+import type { FakeBackend } from '../fake/fake-backend.ts';
 import { type TestQueue, openTestQueue } from '../open-queue.ts';
 
 const opened: TestQueue[] = [];

@@ -5,21 +5,21 @@ import {
   type BackendResult,
   type BodySource,
   type ListedObject,
-  type Mark,
+  type WriteStamp,
   type ObjectHead,
   type PutOptions,
   type StorageBackend,
-  failed,
+  fail,
   ok,
 } from '../backend.ts';
-import { bytesSource, collect } from '../body.ts';
-import { anyKeys, refuseKey } from '../key.ts';
+import { bytesSource, collect } from '../object/body.ts';
+import { anyKeys, refuseKey } from '../object/key.ts';
 
 /** One call, as an interceptor sees it. */
 export interface MemoryCall {
   readonly kind: 'put' | 'get' | 'head' | 'remove' | 'list';
   readonly key: string;
-  readonly mark?: Mark;
+  readonly stamp?: WriteStamp;
 }
 
 /** What an interceptor makes of a call: nothing, a failure before it, or one after it took effect. */
@@ -60,8 +60,8 @@ export function createMemoryBackend(
     act: () => BackendResult<T> | Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> => {
     const refused = refuseKey(call.key, anyKeys);
-    if (refused !== undefined && call.kind !== 'list') return failed('invalid', refused);
-    if (signal.aborted) return failed('transient', 'aborted before it was sent');
+    if (refused !== undefined && call.kind !== 'list') return fail('invalid', refused);
+    if (signal.aborted) return fail('transient', 'aborted before it was sent');
     const fault = await backend.intercept(call, signal);
     if (fault !== undefined && 'before' in fault) return fault.before;
     const result = await act();
@@ -87,30 +87,30 @@ export function createMemoryBackend(
       };
       objects.set(key, { bytes: Uint8Array.from(bytes), head });
     },
-    put: (key: string, body: BodySource, { mark, condition, signal, ...given }: PutOptions) =>
-      attempt({ kind: 'put', key, mark }, signal, async () => {
+    put: (key: string, body: BodySource, { stamp, condition, signal, ...given }: PutOptions) =>
+      attempt({ kind: 'put', key, stamp }, signal, async () => {
         const bytes = body.bytes ?? (await collect(body.open()).catch(() => undefined));
-        if (bytes === undefined) return failed('transient', 'the body could not be read');
+        if (bytes === undefined) return fail('transient', 'the body could not be read');
         const found = objects.get(key)?.head;
         if (condition === 'absent' && found !== undefined) {
-          return failed('conflict', 'it exists');
+          return fail('conflict', 'it exists');
         }
         if (typeof condition === 'object' && found?.version !== condition.version) {
-          return failed('conflict', 'another version');
+          return fail('conflict', 'another version');
         }
         const sha256 = createHash('sha256').update(bytes).digest('hex');
-        if (sha256 !== mark.sha256) return failed('transient', 'the checksum does not match');
+        if (sha256 !== stamp.sha256) return fail('transient', 'the checksum does not match');
         const { contentType, metadata } = given;
-        backend.apply(key, bytes, { contentType, metadata, mark });
+        backend.apply(key, bytes, { contentType, metadata, stamp });
         const { version } = objects.get(key)?.head ?? {};
         return ok(version === undefined ? {} : { version });
       }),
     get: (key, { signal, from = 0, version }) =>
       attempt({ kind: 'get', key }, signal, () => {
         const found = objects.get(key);
-        if (found === undefined) return failed('notFound', 'no such object');
+        if (found === undefined) return fail('notFound', 'no such object');
         if (version !== undefined && found.head.version !== version) {
-          return failed('conflict', 'another version');
+          return fail('conflict', 'another version');
         }
         return ok({ head: found.head, body: bytesSource(found.bytes).open(from) });
       }),
@@ -118,7 +118,7 @@ export function createMemoryBackend(
       attempt({ kind: 'head', key }, signal, () => {
         const found = objects.get(key);
         return found === undefined
-          ? failed('notFound', 'no such object')
+          ? fail('notFound', 'no such object')
           : ok({ ...found.head, servedAtEpochMs: clock.epochMs() });
       }),
     remove: (key, { signal }) =>

@@ -3,12 +3,12 @@ import { expect, test } from '@jest/globals';
 import type {
   BackendResult,
   BodySource,
-  Condition,
+  WriteCondition,
   FailureKind,
   PutOptions,
   StorageBackend,
 } from '../backend.ts';
-import { bytesSource, collect } from '../body.ts';
+import { bytesSource, collect } from '../object/body.ts';
 
 /** How the contract gets an empty bucket of its own; `close` removes it. */
 export interface BackendUnderTest {
@@ -31,7 +31,7 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
   };
 
   promise(
-    'an object is read back as it was put, with its type, metadata and mark',
+    'an object is read back as it was put, with its type, metadata and stamp',
     async (backend) => {
       const bytes = Buffer.from('seen and kept');
       const options = putOptions(bytes, {
@@ -45,9 +45,9 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
       expect(textOf(await collect(body))).toBe('seen and kept');
       expect(head).toMatchObject({ size: bytes.length, metadata: { colour: 'blue' } });
       expect(head.contentType).toMatch(/^text\/plain/);
-      // A mark may need another question.
-      const mark = head.mark ?? value(await backend.head('a/b c.txt', { signal })).mark;
-      expect(mark).toEqual(options.mark);
+      // A stamp may need a further request.
+      const stamp = head.stamp ?? value(await backend.head('a/b c.txt', { signal })).stamp;
+      expect(stamp).toEqual(options.stamp);
     },
   );
 
@@ -208,7 +208,11 @@ const { signal } = new AbortController();
 
 function putOptions(
   bytes: Uint8Array,
-  given: { metadata?: Record<string, string>; contentType?: string; condition?: Condition } = {},
+  given: {
+    metadata?: Record<string, string>;
+    contentType?: string;
+    condition?: WriteCondition;
+  } = {},
 ): PutOptions {
   return {
     contentType: 'application/octet-stream',
@@ -216,7 +220,7 @@ function putOptions(
     metadata: {},
     condition: 'none',
     signal,
-    mark: {
+    stamp: {
       operationId: randomUUID(),
       generation: 1,
       sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -238,7 +242,7 @@ async function conditional(
   backend: StorageBackend,
   key: string,
   text: string,
-  condition: Condition,
+  condition: WriteCondition,
 ): Promise<'ok' | FailureKind> {
   const bytes = Buffer.from(text);
   const result = await backend.put(key, bytesSource(bytes), putOptions(bytes, { condition }));

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FileSystem } from '@holdfast/journal';
-import { writeAtomically } from '../atomic-file.ts';
-import { diskName } from '../disk-name.ts';
+import { writeAtomically } from '../files/atomic-file.ts';
+import { safeFileName } from '../files/safe-file-name.ts';
 import { KeyedMutex } from '@holdfast/foundation';
 
 /** What a copy says of itself. */
@@ -154,7 +154,7 @@ export class LocalCopies {
   }
 
   #nameOf(key: string): string {
-    return `${diskName('', key)}${SUFFIX}`;
+    return `${safeFileName('', key)}${SUFFIX}`;
   }
 }
 

@@ -6,22 +6,28 @@ import {
   type BackendResult,
   type ObjectContent,
   type StorageBackend,
-  caught,
-  failed,
+  toResult,
+  fail,
 } from '../backend.ts';
-import { collect } from '../body.ts';
-import type { Channel } from '../dispatch/channel.ts';
-import { type Chain, laneOf } from '../dispatch/lane.ts';
+import { collect } from '../object/body.ts';
+import type { BackendWriter } from '../replication/backend-writer.ts';
+import { type KeyWrites, replicaOf } from '../replication/key-replica.ts';
 import { ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
-import type { OperationLog } from '../log/operation-log.ts';
+import type { OperationLog } from '../journal/operation-log.ts';
 import type { Download, ObjectInfo } from '../storage.ts';
-import { checkedBody, infoOf, provenBody, streamed, whole } from './content.ts';
-import type { Fence, Fences } from './fences.ts';
+import {
+  resumingBody,
+  infoOf,
+  verifiedBody,
+  streamedDownload,
+  bufferedDownload,
+} from './download-body.ts';
+import type { ReadEpoch, ReadEpochs } from './stale-reads.ts';
 import type { LocalCopies } from './local-copies.ts';
 
-export interface ReaderParts {
-  readonly channels: readonly Channel[];
-  readonly chainOf: (key: string) => Chain | undefined;
+export interface ReaderDeps {
+  readonly channels: readonly BackendWriter[];
+  readonly chainOf: (key: string) => KeyWrites | undefined;
   readonly log: OperationLog;
   readonly local: LocalCopies | undefined;
   readonly clock: Clock;
@@ -31,9 +37,9 @@ export interface ReaderParts {
     readonly openDurationMs: number;
     readonly maxOpenDurationMs: number;
   };
-  readonly fences: Fences;
+  readonly fences: ReadEpochs;
   /** A backend has bytes that are not what was stored; these are, by what the fence knows. */
-  readonly repair: (backend: string, good: Download, bytes: Uint8Array, fence: Fence) => void;
+  readonly repair: (backend: string, good: Download, bytes: Uint8Array, fence: ReadEpoch) => void;
 }
 
 interface Attempt {
@@ -42,7 +48,7 @@ interface Attempt {
 }
 
 /** What became of an answer with a body. */
-type Taken =
+type ReadResult =
   | {
       readonly kind: 'ok';
       readonly download: Download;
@@ -58,12 +64,12 @@ const READS = 2;
 
 /** Finds the latest bytes that can be reached. */
 export class Reader {
-  readonly #parts: ReaderParts;
+  readonly #deps: ReaderDeps;
   readonly #circuits: readonly CircuitBreaker[];
   readonly counts: Record<string, number> = {};
 
-  constructor(parts: ReaderParts) {
-    this.#parts = parts;
+  constructor(parts: ReaderDeps) {
+    this.#deps = parts;
     this.#circuits = parts.channels.map(({ backend }) =>
       createCircuitBreaker({
         ...parts.circuitBreaker,
@@ -75,7 +81,7 @@ export class Reader {
 
   /** @throws ObjectNotFoundError, StorageUnavailableError, the signal's own reason */
   async download(key: string, signal: AbortSignal): Promise<Download> {
-    const fence = this.#parts.fences.begin(key);
+    const fence = this.#deps.fences.begin(key);
     try {
       return this.#counted(await this.#find(key, signal, fence));
     } finally {
@@ -83,11 +89,11 @@ export class Reader {
     }
   }
 
-  async #find(key: string, signal: AbortSignal, fence: Fence): Promise<Download> {
+  async #find(key: string, signal: AbortSignal, fence: ReadEpoch): Promise<Download> {
     const attempts: Attempt[] = [];
     const corrupt: { backend: string; operationId: string }[] = [];
-    for (const channel of this.#parts.channels) {
-      const chain = this.#parts.chainOf(key);
+    for (const channel of this.#deps.channels) {
+      const chain = this.#deps.chainOf(key);
       if (chain !== undefined && isBehind(chain, channel)) {
         const pending = await this.#pending(chain);
         if (pending !== undefined) return pending;
@@ -98,7 +104,7 @@ export class Reader {
         const { download, bytes, operationId } = read;
         const damaged = corrupt.find((one) => one.operationId === operationId);
         if (bytes !== undefined && damaged !== undefined) {
-          this.#parts.repair(damaged.backend, download, bytes, fence);
+          this.#deps.repair(damaged.backend, download, bytes, fence);
         }
         return download;
       }
@@ -111,11 +117,11 @@ export class Reader {
       }
       attempts.push({ from: channel.backend.name, failure: found });
     }
-    const copy = await this.#parts.local?.read(key).catch(() => undefined);
+    const copy = await this.#deps.local?.read(key).catch(() => undefined);
     if (copy !== undefined) {
       const { contentType, metadata } = copy.head;
       const head = { key, size: copy.bytes.byteLength, contentType, metadata };
-      return whole('local', head, copy.bytes);
+      return bufferedDownload('local', head, copy.bytes);
     }
     if (attempts.length > 0 && attempts.every(({ failure }) => failure.kind === 'notFound')) {
       throw new ObjectNotFoundError(key, 'no backend has such an object');
@@ -129,8 +135,8 @@ export class Reader {
    */
   async describe(tried: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
     const attempts: Attempt[] = [];
-    for (const channel of this.#parts.channels) {
-      const chain = this.#parts.chainOf(key);
+    for (const channel of this.#deps.channels) {
+      const chain = this.#deps.chainOf(key);
       if (chain !== undefined && isBehind(chain, channel)) {
         const { kind, size, contentType, metadata, acceptedAtEpochMs } = chain.newest;
         if (kind === 'remove') return undefined;
@@ -144,7 +150,7 @@ export class Reader {
       if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return undefined;
       attempts.push({ from, failure: found });
     }
-    const copy = await this.#parts.local?.read(key).catch(() => undefined);
+    const copy = await this.#deps.local?.read(key).catch(() => undefined);
     if (copy !== undefined) {
       const { contentType, metadata } = copy.head;
       const size = copy.bytes.byteLength;
@@ -162,7 +168,7 @@ export class Reader {
     ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
   ): Promise<{ value: T; from: string }> {
     const attempts: Attempt[] = [];
-    for (const channel of this.#parts.channels) {
+    for (const channel of this.#deps.channels) {
       const from = channel.backend.name;
       if (only !== undefined && from !== only) continue;
       const answered = await this.#ask(channel, signal, ask);
@@ -174,17 +180,17 @@ export class Reader {
   }
 
   async #ask<T>(
-    channel: Channel,
+    channel: BackendWriter,
     signal: AbortSignal,
     ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> {
-    const permit = this.#circuits[channel.place]?.tryAcquire();
-    if (permit?.granted === false) return failed('transient', 'left alone after its failures');
-    const result = await caught('read', () => ask(channel.backend));
+    const permit = this.#circuits[channel.index]?.tryAcquire();
+    if (permit?.granted === false) return fail('transient', 'left alone after its failures');
+    const result = await toResult('read', () => ask(channel.backend));
     // A caller who gave up says nothing about the backend.
     if (signal.aborted) permit?.release();
     else if (result.kind === 'transient' || result.kind === 'unknown') {
-      channel.failed(result);
+      channel.recordFailure(result);
       permit?.failure(result);
     } else {
       permit?.success();
@@ -198,11 +204,11 @@ export class Reader {
    */
   async #read(
     key: string,
-    channel: Channel,
+    channel: BackendWriter,
     signal: AbortSignal,
-    fence: Fence,
+    fence: ReadEpoch,
   ): Promise<
-    Extract<Taken, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
+    Extract<ReadResult, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
   > {
     for (let attempt = 1; ; attempt += 1) {
       const found = await this.#ask(channel, signal, (backend) => backend.get(key, { signal }));
@@ -218,24 +224,24 @@ export class Reader {
    * That nothing is there is believed of the first that is asked and is well, not of one that just came
    * back: what others wrote to the first the next ones never had.
    */
-  #isAuthoritative(failure: BackendFailure, { place, state }: Channel): boolean {
+  #isAuthoritative(failure: BackendFailure, { index, state }: BackendWriter): boolean {
     return (
       failure.kind === 'notFound' &&
       failure.code !== 'NoSuchBucket' &&
       state === 'up' &&
-      this.#circuits[place]?.state === 'closed'
+      this.#circuits[index]?.state === 'closed'
     );
   }
 
   /** The bytes of a write that a backend does not have yet; throws when that is a removal. */
-  async #pending({ key, newest }: Chain): Promise<Download | undefined> {
+  async #pending({ key, newest }: KeyWrites): Promise<Download | undefined> {
     if (newest.kind === 'remove') throw new ObjectNotFoundError(key, 'it was removed');
     const { size, contentType, metadata, sha256 } = newest;
     try {
-      const source = await this.#parts.log.body(newest);
+      const source = await this.#deps.log.body(newest);
       const head = { key, size, contentType, metadata };
-      if (source.bytes !== undefined) return whole('pending', head, source.bytes);
-      return streamed('pending', head, provenBody(key, source.open(), sha256));
+      if (source.bytes !== undefined) return bufferedDownload('pending', head, source.bytes);
+      return streamedDownload('pending', head, verifiedBody(key, source.open(), sha256));
     } catch {
       // Settled and let go of while it was looked for: a backend has it now.
       return undefined;
@@ -243,33 +249,37 @@ export class Reader {
   }
 
   async #take(
-    channel: Channel,
+    channel: BackendWriter,
     { head, body }: ObjectContent,
     signal: AbortSignal,
-    fence: Fence,
-  ): Promise<Taken> {
+    fence: ReadEpoch,
+  ): Promise<ReadResult> {
     const from = channel.backend.name;
-    const { sha256, operationId = '' } = head.mark ?? {};
-    if (head.size > this.#parts.verifyWholeBytes) {
-      const download = streamed(from, head, checkedBody(channel.backend, { head, body }, signal));
+    const { sha256, operationId = '' } = head.stamp ?? {};
+    if (head.size > this.#deps.verifyWholeBytes) {
+      const download = streamedDownload(
+        from,
+        head,
+        resumingBody(channel.backend, { head, body }, signal),
+      );
       return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
     try {
       bytes = await collect(body, head.size);
     } catch (cause) {
-      const failure = failed('transient', 'its body broke off', { cause });
-      channel.failed(failure);
+      const failure = fail('transient', 'its body broke off', { cause });
+      channel.recordFailure(failure);
       return { kind: 'failed', failure };
     }
     if (sha256 !== undefined && createHash('sha256').update(bytes).digest('hex') !== sha256) {
-      const failure = failed('transient', 'its bytes are not what was stored');
+      const failure = fail('transient', 'its bytes are not what was stored');
       return { kind: 'corrupt', failure, operationId };
     }
-    const download = whole(from, head, bytes);
+    const download = bufferedDownload(from, head, bytes);
     if (sha256 !== undefined && !fence.signal.aborted) {
       const { contentType, metadata } = download;
-      this.#parts.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
+      this.#deps.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
     }
     return { kind: 'ok', download, bytes, operationId };
   }
@@ -281,6 +291,6 @@ export class Reader {
 }
 
 /** Whether a backend does not have the newest write of the key. */
-function isBehind(chain: Chain, channel: Channel): boolean {
-  return laneOf(chain, channel).settledGeneration < chain.newest.generation;
+function isBehind(chain: KeyWrites, channel: BackendWriter): boolean {
+  return replicaOf(chain, channel).settledGeneration < chain.newest.generation;
 }

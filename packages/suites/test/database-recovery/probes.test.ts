@@ -16,7 +16,7 @@ describe('probes', () => {
 
 beside('probes of others', () => {
   test('a probe finds a pool that ends the process', async () => {
-    const row = await probeInChild('pg.Pool', 'idle link lost, no listener');
+    const row = await probeInChild('pg.Pool', 'idle connection lost, no listener');
     expect(row).toMatchObject({ verdict: 'dies', seen: expect.stringContaining('terminat') });
   });
 

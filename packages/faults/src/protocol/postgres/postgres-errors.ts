@@ -1,51 +1,44 @@
-import {
-  InvalidOptionError,
-  type OptionRule,
-  integer,
-  number,
-  optional,
-  parseOptions,
-  string,
-} from '@holdfast/foundation';
-import type { CountedFault } from '../../fault-injector.ts';
+import { InvalidOptionError, optional, parseOptions, string } from '@holdfast/foundation';
 import type { ErrorFields } from '@holdfast/protocols/postgres';
+import { type CountedFault, countedShape } from '../../fault-injector.ts';
+import { nameSet } from '../name-set.ts';
 import type { SqlStatement } from './sql-statement.ts';
 
 export interface PostgresErrorOptions {
-  /** Share of what it meets, 0 to 1, drawn for each. Default 1. */
+  /** The share of connections or statements, 0 to 1, drawn for each. Default 1. */
   probability?: number;
-  /** It strikes so often, then no more. Default: no end. */
+  /** How often it is injected. Default: no limit. */
   times?: number;
 }
 
 export interface PostgresStatementErrorOptions extends PostgresErrorOptions {
-  /** First words of statements, such as `update` or `commit`. Default: those Postgres itself would refuse so. */
+  /** First words of statements, such as `update` or `commit`. Default: those that Postgres refuses with this error. */
   statements?: readonly string[];
-  /** Only statements with this in their text. */
+  /** Only statements whose text contains this. */
   containing?: string;
 }
 
-/** Each refusal of Postgres, by its SQLSTATE. */
+/** The options of each error of Postgres, by its SQLSTATE. */
 export interface PostgresErrors {
-  /** `cannot_connect_now`: it starts up; connections are refused and closed. */
+  /** `cannot_connect_now`, while the server starts; refuses connections. */
   '57P03': PostgresErrorOptions;
-  /** `too_many_connections`; connections are refused and closed. */
+  /** `too_many_connections`; refuses connections. */
   '53300': PostgresErrorOptions;
-  /** `admin_shutdown`: the session ends instead of the statement. */
+  /** `admin_shutdown`; ends the session instead of running the statement. */
   '57P01': PostgresStatementErrorOptions;
-  /** `serialization_failure`: of what reads or writes rows, or of `commit` when it is named. */
+  /** `serialization_failure`; refuses statements on rows, or `commit` when it is named. */
   '40001': PostgresStatementErrorOptions;
-  /** `deadlock_detected`: of what reads or writes rows. */
+  /** `deadlock_detected`; refuses statements on rows. */
   '40P01': PostgresStatementErrorOptions;
-  /** `read_only_sql_transaction`: of what writes. */
+  /** `read_only_sql_transaction`; refuses writes. */
   '25006': PostgresStatementErrorOptions;
-  /** `disk_full`: of what writes. */
+  /** `disk_full`; refuses writes that need space. */
   '53100': PostgresStatementErrorOptions;
 }
 
 export type PostgresErrorKind = keyof PostgresErrors;
 
-/** In the order in which a session meets them. */
+/** In the order in which they are checked. */
 export const postgresErrorKinds: readonly PostgresErrorKind[] = [
   '57P03',
   '53300',
@@ -61,46 +54,33 @@ export interface ResolvedPostgresError extends CountedFault {
   readonly containing: string | undefined;
 }
 
-const namesRule: OptionRule<ReadonlySet<string> | undefined> = optional({
-  permitted: 'a list of first words of statements',
-  parse(value, field, owner) {
-    if (!isNames(value)) {
-      throw new InvalidOptionError(owner, field, value, 'a list of first words of statements');
-    }
-    return new Set(value.map((name) => name.toLowerCase()));
-  },
-});
-const aimShape = {
-  probability: number({ min: 0, max: 1, default: 1 }),
-  times: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: Number.MAX_SAFE_INTEGER }),
-};
 const statementShape = {
-  ...aimShape,
-  statements: namesRule,
+  ...countedShape,
+  statements: nameSet('a list of first words of statements'),
   containing: optional(string({ maxLength: 10_000 })),
 };
 
-/** @throws InvalidOptionError, also for a word that is not known. */
+/** @throws InvalidOptionError, also for an unknown kind. */
 export function parsePostgresError(
-  word: PostgresErrorKind,
+  kind: PostgresErrorKind,
   options: unknown,
 ): ResolvedPostgresError {
-  if (!postgresErrorKinds.includes(word)) {
+  if (!postgresErrorKinds.includes(kind)) {
     const permitted = `one of ${postgresErrorKinds.join(', ')}`;
-    throw new InvalidOptionError('faults.set', 'word', word, permitted);
+    throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
   }
-  const owner = `faults.set('${word}')`;
-  if (!isAtStart(word)) return parseOptions(owner, statementShape, options);
+  const owner = `faults.set('${kind}')`;
+  if (!isAtStart(kind)) return parseOptions(owner, statementShape, options);
   return {
-    ...parseOptions(owner, aimShape, options),
+    ...parseOptions(owner, countedShape, options),
     statements: undefined,
     containing: undefined,
   };
 }
 
-/** Whether a refusal is for connections that begin. */
-export function isAtStart(word: PostgresErrorKind): boolean {
-  return word === '57P03' || word === '53300';
+/** Returns whether an error refuses a connection at its start. */
+export function isAtStart(kind: PostgresErrorKind): boolean {
+  return kind === '57P03' || kind === '53300';
 }
 
 const rows = new Set(['select', 'insert', 'update', 'delete', 'merge']);
@@ -126,20 +106,20 @@ const refusedBy: Readonly<Record<PostgresErrorKind, { has(verb: string): boolean
   '53100': grows,
 };
 
-/** Whether a refusal is for this statement. */
+/** Returns whether an error refuses this statement. */
 export function refusesStatement(
   { statements, containing }: ResolvedPostgresError,
-  word: PostgresErrorKind,
+  kind: PostgresErrorKind,
   { verb, sql }: SqlStatement,
 ): boolean {
-  if (isAtStart(word) || verb === '') return false;
+  if (isAtStart(kind) || verb === '') return false;
   if (containing !== undefined && !sql.includes(containing)) return false;
-  return (statements ?? refusedBy[word]).has(verb);
+  return (statements ?? refusedBy[kind]).has(verb);
 }
 
-/** The refusal as Postgres words it. */
-export function errorFields(word: PostgresErrorKind, verb: string): ErrorFields {
-  return { sqlState: word, ...texts[word](verb.toUpperCase()) };
+/** Returns the error as Postgres reports it. */
+export function errorFields(kind: PostgresErrorKind, verb: string): ErrorFields {
+  return { sqlState: kind, ...texts[kind](verb.toUpperCase()) };
 }
 
 type Text = Omit<ErrorFields, 'sqlState'>;
@@ -169,11 +149,3 @@ const texts: Readonly<Record<PostgresErrorKind, (verb: string) => Text>> = {
     hint: 'Check free disk space.',
   }),
 };
-
-function isNames(value: unknown): value is readonly string[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((name) => typeof name === 'string' && name !== '')
-  );
-}

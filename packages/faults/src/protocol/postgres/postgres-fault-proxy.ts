@@ -1,30 +1,28 @@
-import { type Clock, objectWith, integer, parseOptions, systemClock } from '@holdfast/foundation';
-import { createDecisionLog } from '../../decision-log.ts';
-import { type ProxyAddresses, addressShape, refuseRemote } from '../../proxy/addresses.ts';
-import { createFaultInjector } from '../../fault-injector.ts';
+import { type Clock, integer, parseOptions } from '@holdfast/foundation';
+import { errorResponse } from '@holdfast/protocols/postgres';
+import type { ProxyAddresses } from '../../proxy/addresses.ts';
 import {
   type ProtocolFaultProxy,
   type ProtocolFaultProxyStats,
-  protocolFaultProxy,
+  openProtocolFaultProxy,
+  protocolProxyShape,
 } from '../protocol-fault-proxy.ts';
-import { openProtocolProxy } from '../protocol-proxy.ts';
-import { errorResponse } from '@holdfast/protocols/postgres';
-import { createPostgresFilter } from './postgres-filter.ts';
 import {
   type PostgresErrorKind,
   type PostgresErrors,
   type ResolvedPostgresError,
-  refusesStatement,
-  isAtStart,
-  postgresErrorKinds,
-  parsePostgresError,
   errorFields,
+  isAtStart,
+  parsePostgresError,
+  postgresErrorKinds,
+  refusesStatement,
 } from './postgres-errors.ts';
+import { PostgresFilter } from './postgres-filter.ts';
 
 export interface PostgresFaultProxyOptions extends ProxyAddresses {
   /** How long Postgres may take to accept; then the client gets RST. Default 30 000. */
   dialTimeoutMs?: number;
-  /** A longer statement, or values for one, is not looked at and passes. Default 16 MiB. */
+  /** A longer statement, or longer values for one, passes unread. Default 16 MiB. */
   maxMessageBytes?: number;
   clock?: Clock;
 }
@@ -32,9 +30,9 @@ export interface PostgresFaultProxyOptions extends ProxyAddresses {
 export type PostgresFaultProxyStats = ProtocolFaultProxyStats<PostgresErrorKind>;
 
 /**
- * Stands before a Postgres and refuses connections and statements in its words, in the simple and the
- * extended protocol; the rest passes as it is. It declines TLS, which it could not read: put a
- * {@link FaultProxy} before it for faults of the wire.
+ * A proxy in front of a Postgres that refuses connections and statements with errors of Postgres, in the simple and
+ * the extended protocol, and passes everything else. It declines TLS, which it could not read. For network faults put
+ * a {@link FaultProxy} in front of it.
  */
 export interface PostgresFaultProxy extends ProtocolFaultProxy<PostgresErrors> {
   /** Ends every session by 57P01, idle ones too, as a restart of the server does. */
@@ -42,48 +40,42 @@ export interface PostgresFaultProxy extends ProtocolFaultProxy<PostgresErrors> {
 }
 
 const shape = {
-  ...addressShape,
-  dialTimeoutMs: integer({ min: 1, max: 86_400_000, default: 30_000 }),
+  ...protocolProxyShape,
   maxMessageBytes: integer({ min: 5, max: 1_073_741_824, default: 16_777_216 }),
-  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError, RemoteTargetError, ProxyListenError */
 export async function createPostgresFaultProxy(
-  options: PostgresFaultProxyOptions,
+  given: PostgresFaultProxyOptions,
 ): Promise<PostgresFaultProxy> {
-  const settled = parseOptions('createPostgresFaultProxy', shape, options);
-  const { target, seed, maxMessageBytes } = settled;
-  refuseRemote(target, settled.allowRemote);
-  const log = createDecisionLog();
-  const strikes = createFaultInjector<PostgresErrorKind, ResolvedPostgresError>(
-    postgresErrorKinds,
-    { seed, log },
-  );
-
-  const proxy = await openProtocolProxy({
-    ...settled,
-    filterFor: (connection, line) =>
-      createPostgresFilter(line, {
+  const options = parseOptions('createPostgresFaultProxy', shape, given);
+  const { proxy, connections } = await openProtocolFaultProxy<
+    PostgresErrors,
+    ResolvedPostgresError
+  >(options, {
+    kinds: postgresErrorKinds,
+    parseFault: parsePostgresError,
+    createFilter: (io, injector, { connection }) =>
+      new PostgresFilter(io, {
         connection,
-        maxMessageBytes,
+        maxMessageBytes: options.maxMessageBytes,
         startRefusal() {
-          const strike = strikes.draw(connection, 0, (_, word) => isAtStart(word));
-          return strike && errorFields(strike.kind, '');
+          const drawn = injector.drawFirst([connection, 0], (_, kind) => isAtStart(kind));
+          return drawn && errorFields(drawn.kind, '');
         },
-        refusal(statement, number) {
-          const meets = (fault: ResolvedPostgresError, word: PostgresErrorKind): boolean =>
-            refusesStatement(fault, word, statement);
-          const strike = strikes.draw(connection, number, meets);
-          return strike && errorFields(strike.kind, statement.verb);
+        refusalOf(statement, number) {
+          const drawn = injector.drawFirst([connection, number], (fault, kind) =>
+            refusesStatement(fault, kind, statement),
+          );
+          return drawn && errorFields(drawn.kind, statement.verb);
         },
       }),
   });
   return {
-    ...protocolFaultProxy(proxy, { seed, log, strikes, read: parsePostgresError }),
+    ...proxy,
     terminate() {
-      const lastWords = errorResponse(errorFields('57P01', ''));
-      for (const line of proxy.connections()) line.closeAfter(lastWords);
+      const bytes = errorResponse(errorFields('57P01', ''));
+      for (const io of connections()) io.closeAfter(bytes);
     },
   };
 }

@@ -1,168 +1,183 @@
-import type { ProtocolFilter, ConnectionIo } from '../../proxy/relay.ts';
 import { ProtocolError } from '@holdfast/protocols';
 import {
-  createMessageReader,
+  CANCEL_REQUEST,
   type ErrorFields,
-  errorResponse,
-  parse,
+  GSS_ENCRYPTION_REQUEST,
+  HEAD_BYTES,
+  MessageReader,
   type PostgresMessage,
+  SSL_REQUEST,
+  errorResponse,
+  noEncryption,
+  parse,
   simpleQuery,
   stringsOf,
 } from '@holdfast/protocols/postgres';
+import type { ConnectionIo, ProtocolFilter } from '../../proxy/relay.ts';
 import { type SqlStatement, parseStatement } from './sql-statement.ts';
 
 export interface PostgresFilterDeps {
-  /** Part of the names that the refusals of this connection are known by. */
+  /** The number of the connection, which makes the names of its substitute statements unique. */
   readonly connection: number;
   readonly maxMessageBytes: number;
-  /** The refusal of the connection itself. */
+  /** Returns the error for the connection itself, or undefined to pass it. */
   readonly startRefusal: () => ErrorFields | undefined;
-  /** The refusal of the statement that has this number on its connection. */
-  readonly refusal: (statement: SqlStatement, number: number) => ErrorFields | undefined;
+  /** Returns the error for the statement with this number on its connection, or undefined to pass it. */
+  readonly refusalOf: (statement: SqlStatement, number: number) => ErrorFields | undefined;
 }
 
-const SSL_REQUEST = 80_877_103;
-const GSS_REQUEST = 80_877_104;
-const CANCEL_REQUEST = 80_877_102;
 const MAX_START_BYTES = 10_000;
 const MAX_STATEMENTS = 10_000;
 const MAX_PENDING = 1_000;
-const NO = Buffer.from('N');
+const IN_TRANSACTION = 'T'.charCodeAt(0);
 
 /**
- *             start-up            its refusal
- * starting ─────────────▶ talking ───────────▶ (hung up)
- *     └───────────────────▶ deaf: a request to cancel passes as it is
+ *             start-up           FATAL error
+ * starting ─────────────▶ session ───────────▶ (closed)
+ *     └───────────────────▶ opaque: a cancel request passes unchanged
  */
-type Phase = 'starting' | 'talking' | 'deaf';
+type Phase = 'starting' | 'session' | 'opaque';
 
 /**
- * Refuses statements of a session. In place of a struck one the server is sent one that fails for certain,
- * and its error is reworded: so the order of answers, what is skipped until Sync, ReadyForQuery and the
- * state of the transaction are the server's own.
+ * Refuses statements of a session. In place of a refused statement the server gets one that is certain to fail, and
+ * its error is replaced. So the order of responses, the skipping until Sync, ReadyForQuery and the state of the
+ * transaction are the server's own.
  */
-export function createPostgresFilter(
-  line: ConnectionIo,
-  setting: PostgresFilterDeps,
-): ProtocolFilter {
-  const { connection, maxMessageBytes } = setting;
-  /** The text of each prepared statement, by its name. */
-  const prepared = new Map<string, SqlStatement>();
-  /** The refusals under way, by the function that does not exist. */
-  const pending = new Map<string, ErrorFields>();
-  let phase: Phase = 'starting';
-  let opening = Buffer.alloc(0);
-  let statements = 0;
-  let isInTransaction = false;
-  /** The tag of a rollback in place of a commit is not for the client. */
-  let swallowsTag = false;
+export class PostgresFilter implements ProtocolFilter {
+  readonly #io: ConnectionIo;
+  readonly #deps: PostgresFilterDeps;
+  readonly #fromClient: MessageReader;
+  readonly #fromServer: MessageReader;
+  /** The prepared statements by their name. */
+  readonly #prepared = new Map<string, SqlStatement>();
+  /** The errors to come, by the missing function that the substitute statement calls. */
+  readonly #pending = new Map<string, ErrorFields>();
+  #phase: Phase = 'starting';
+  #startBytes = Buffer.alloc(0);
+  #statements = 0;
+  #isInTransaction = false;
+  /** The command tag of a rollback in place of a commit is not for the client. */
+  #dropsTag = false;
 
-  /** Decides for one statement; whether it was struck, and the session goes on. */
-  const strike = (
-    statement: SqlStatement,
-    substitute: (sql: string, name: string) => Buffer,
-  ): boolean => {
-    statements += 1;
-    const isCommit = statement.verb === 'commit' || statement.verb === 'end';
-    if (isCommit && !isInTransaction) return false;
-    const refusal = setting.refusal(statement, statements);
-    if (refusal === undefined) return false;
-    if (refusal.severity === 'FATAL') {
-      line.closeAfter(errorResponse(refusal));
-      return true;
+  constructor(io: ConnectionIo, deps: PostgresFilterDeps) {
+    this.#io = io;
+    this.#deps = deps;
+    const { maxMessageBytes } = deps;
+    this.#fromClient = new MessageReader(maxMessageBytes, (type) => 'QPB'.includes(type));
+    this.#fromServer = new MessageReader(
+      maxMessageBytes,
+      (type) => type === 'E' || type === 'Z' || (type === 'C' && this.#dropsTag),
+    );
+  }
+
+  fromClient(bytes: Buffer): void {
+    if (this.#phase === 'starting') this.#start(bytes);
+    else if (this.#phase === 'session') this.#readRequests(bytes);
+    else this.#io.toServer(bytes);
+  }
+
+  fromServer(bytes: Buffer): void {
+    if (this.#phase !== 'session') {
+      this.#io.toClient(bytes);
+      return;
     }
-    const name = `holdfast_refuses_${connection}_${statements}`;
-    const [oldest] = pending.size < MAX_PENDING ? [] : pending.keys();
-    if (oldest !== undefined) pending.delete(oldest);
-    pending.set(name, refusal);
-    line.toServer(substitute(`select ${name}()`, name));
-    return true;
-  };
+    for (const segment of this.#fromServer.read(bytes)) {
+      if (segment.kind === 'bytes') this.#io.toClient(segment.bytes);
+      else this.#handleResponse(segment);
+    }
+  }
 
-  const onStatement = ({ type, bytes }: PostgresMessage): void => {
+  /** Reads the messages before the session, which have no type. */
+  #start(bytes: Buffer): void {
+    this.#startBytes = Buffer.concat([this.#startBytes, bytes]);
+    while (this.#phase === 'starting' && this.#startBytes.length >= 8) {
+      const length = this.#startBytes.readInt32BE(0);
+      if (length < 8 || length > MAX_START_BYTES)
+        throw new ProtocolError('Postgres', 'a first message that is not a start-up');
+      if (this.#startBytes.length < length) return;
+      const code = this.#startBytes.readInt32BE(4);
+      const message = this.#startBytes.subarray(0, length);
+      this.#startBytes = this.#startBytes.subarray(length);
+      if (code === SSL_REQUEST || code === GSS_ENCRYPTION_REQUEST) {
+        this.#io.toClient(noEncryption);
+        continue;
+      }
+      this.#phase = code === CANCEL_REQUEST ? 'opaque' : 'session';
+      const refusal = this.#phase === 'session' ? this.#deps.startRefusal() : undefined;
+      if (refusal === undefined) this.#io.toServer(message);
+      else this.#io.closeAfter(errorResponse(refusal));
+    }
+    if (this.#phase === 'session' && this.#startBytes.length > 0)
+      this.#readRequests(this.#startBytes);
+  }
+
+  #readRequests(bytes: Buffer): void {
+    for (const segment of this.#fromClient.read(bytes)) {
+      if (segment.kind === 'bytes' || !this.#isRefused(segment)) this.#io.toServer(segment.bytes);
+    }
+  }
+
+  /** Returns whether a request was refused, and so must not be sent to the server. */
+  #isRefused({ type, bytes }: PostgresMessage): boolean {
     if (type === 'Q') {
       const statement = parseStatement(stringsOf(bytes, 1)[0] ?? '');
-      const isCommit = statement.verb === 'commit' || statement.verb === 'end';
-      const isStruck = strike(statement, (sql) => simpleQuery(isCommit ? `rollback; ${sql}` : sql));
-      if (isStruck) swallowsTag = isCommit;
-      else line.toServer(bytes);
-    } else if (type === 'P') {
+      const isEnding = isCommit(statement);
+      const isRefused = this.#refuse(statement, (sql) =>
+        simpleQuery(isEnding ? `rollback; ${sql}` : sql),
+      );
+      if (isRefused) this.#dropsTag = isEnding;
+      return isRefused;
+    }
+    if (type === 'P') {
       const [name = '', sql = ''] = stringsOf(bytes, 2);
-      const [oldest] = prepared.size < MAX_STATEMENTS ? [] : prepared.keys();
-      if (oldest !== undefined) prepared.delete(oldest);
-      prepared.set(name, parseStatement(sql));
-      line.toServer(bytes);
-    } else {
-      const statement = prepared.get(stringsOf(bytes, 2)[1] ?? '');
-      const isCommit = statement?.verb === 'commit' || statement?.verb === 'end';
-      // A failed commit ends its transaction, which here no statement that fails does.
-      const isStruck =
-        statement !== undefined && !isCommit && strike(statement, (sql, name) => parse(name, sql));
-      if (!isStruck) line.toServer(bytes);
+      dropOldest(this.#prepared, MAX_STATEMENTS);
+      this.#prepared.set(name, parseStatement(sql));
+      return false;
     }
-  };
+    const statement = this.#prepared.get(stringsOf(bytes, 2)[1] ?? '');
+    // A failed commit ends its transaction, which no failing statement does in the extended protocol.
+    if (statement === undefined || isCommit(statement)) return false;
+    return this.#refuse(statement, (sql, name) => parse(name, sql));
+  }
 
-  const onAnswer = ({ type, bytes }: PostgresMessage): void => {
-    if (type === 'Z') {
-      isInTransaction = bytes[5] === 'T'.charCodeAt(0);
-      swallowsTag = false;
+  /** Sends a failing substitute, or closes the session, when the statement is refused. */
+  #refuse(statement: SqlStatement, substitute: (sql: string, name: string) => Buffer): boolean {
+    this.#statements += 1;
+    if (isCommit(statement) && !this.#isInTransaction) return false;
+    const refusal = this.#deps.refusalOf(statement, this.#statements);
+    if (refusal === undefined) return false;
+    if (refusal.severity === 'FATAL') {
+      this.#io.closeAfter(errorResponse(refusal));
+      return true;
     }
-    if (type === 'C' && swallowsTag) {
-      swallowsTag = false;
+    const name = `holdfast_refuses_${this.#deps.connection}_${this.#statements}`;
+    dropOldest(this.#pending, MAX_PENDING);
+    this.#pending.set(name, refusal);
+    this.#io.toServer(substitute(`select ${name}()`, name));
+    return true;
+  }
+
+  #handleResponse({ type, bytes }: PostgresMessage): void {
+    if (type === 'Z') {
+      this.#isInTransaction = bytes[HEAD_BYTES] === IN_TRANSACTION;
+      this.#dropsTag = false;
+    }
+    if (type === 'C' && this.#dropsTag) {
+      this.#dropsTag = false;
       return;
     }
     const name = type === 'E' ? /holdfast_refuses_\d+_\d+/.exec(bytes.toString())?.[0] : undefined;
-    const refusal = name === undefined ? undefined : pending.get(name);
-    if (name !== undefined) pending.delete(name);
-    line.toClient(refusal === undefined ? bytes : errorResponse(refusal));
-  };
+    const refusal = name === undefined ? undefined : this.#pending.get(name);
+    if (name !== undefined) this.#pending.delete(name);
+    this.#io.toClient(refusal === undefined ? bytes : errorResponse(refusal));
+  }
+}
 
-  const readClient = createMessageReader({
-    maxMessageBytes,
-    isWanted: (type) => type === 'Q' || type === 'P' || type === 'B',
-    onMessage: onStatement,
-    onPassing: (bytes) => line.toServer(bytes),
-  });
-  const readServer = createMessageReader({
-    maxMessageBytes,
-    isWanted: (type) => type === 'E' || type === 'Z' || (type === 'C' && swallowsTag),
-    onMessage: onAnswer,
-    onPassing: (bytes) => line.toClient(bytes),
-  });
+function isCommit({ verb }: SqlStatement): boolean {
+  return verb === 'commit' || verb === 'end';
+}
 
-  /** Messages before the session have no type. */
-  const start = (bytes: Buffer): void => {
-    opening = Buffer.concat([opening, bytes]);
-    while (phase === 'starting' && opening.length >= 8) {
-      const length = opening.readInt32BE(0);
-      if (length < 8 || length > MAX_START_BYTES) {
-        throw new ProtocolError('Postgres', 'a first message that is no start-up');
-      }
-      if (opening.length < length) return;
-      const code = opening.readInt32BE(4);
-      const message = opening.subarray(0, length);
-      opening = opening.subarray(length);
-      if (code === SSL_REQUEST || code === GSS_REQUEST) {
-        line.toClient(NO);
-        continue;
-      }
-      phase = code === CANCEL_REQUEST ? 'deaf' : 'talking';
-      const refusal = phase === 'talking' ? setting.startRefusal() : undefined;
-      if (refusal === undefined) line.toServer(message);
-      else line.closeAfter(errorResponse(refusal));
-    }
-    if (phase === 'talking' && opening.length > 0) readClient(opening);
-  };
-
-  return {
-    fromClient(bytes) {
-      if (phase === 'starting') start(bytes);
-      else if (phase === 'talking') readClient(bytes);
-      else line.toServer(bytes);
-    },
-    fromServer(bytes) {
-      if (phase === 'talking') readServer(bytes);
-      else line.toClient(bytes);
-    },
-  };
+function dropOldest(entries: Map<string, unknown>, maxEntries: number): void {
+  const [oldest] = entries.size < maxEntries ? [] : entries.keys();
+  if (oldest !== undefined) entries.delete(oldest);
 }

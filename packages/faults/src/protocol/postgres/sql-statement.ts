@@ -1,6 +1,6 @@
-/** What a refusal looks at. */
+/** What decides whether a statement is refused. */
 export interface SqlStatement {
-  /** Its first word in lower case; for `with`, what the statement does in the end. Empty without one. */
+  /** The first word in lower case; for `with`, the verb of the main statement. Empty when there is none. */
   readonly verb: string;
   readonly sql: string;
 }
@@ -8,7 +8,7 @@ export interface SqlStatement {
 const LEADING = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|\()*([A-Za-z]+)/;
 const CHANGING = /\b(insert|update|delete|merge)\b/i;
 
-/** Told by its words alone: what a function does is not seen, and a list of statements is its first. */
+/** Reads the words only: it does not know what a function does, and of several statements it reads the first. */
 export function parseStatement(sql: string): SqlStatement {
   const first = LEADING.exec(sql)?.[1]?.toLowerCase() ?? '';
   if (first !== 'with') return { verb: first, sql };

@@ -1,10 +1,10 @@
 /**
- * What Redis 7 says of its commands (`COMMAND`), as far as a refusal depends on it. What a script or module
- * does is not known by its name: name such commands when they are to be struck.
+ * The flags of commands in Redis 7 (`COMMAND`) that decide about a refusal. The effect of a script or a module is
+ * unknown: name such commands in the `commands` option.
  */
 const named = (names: string): ReadonlySet<string> => new Set(names.split(/\s+/));
 
-/** Flag `denyoom`: they may need memory. All of them write. */
+/** Flag `denyoom`: commands that may need memory. All of them write. */
 export const needsMemory: ReadonlySet<string> = named(
   `append bitfield bitop blmove brpoplpush copy decr decrby geoadd georadius georadiusbymember
   geosearchstore getset hincrby hincrbyfloat hmset hset hsetnx incr incrby incrbyfloat linsert lmove lpush
@@ -35,12 +35,12 @@ const withoutKeyFirst = named(
   'bitop blmpop bzmpop flushall flushdb lmpop migrate pfdebug swapdb xreadgroup zmpop',
 );
 
-/** Their first argument is a key. */
+/** Commands whose first argument is a key. */
 export const keyFirst: ReadonlySet<string> = new Set(
   [...writes, ...readsKeys].filter((name) => !withoutKeyFirst.has(name)),
 );
 
-/** Flag `loading`: answered while the data are still being read. */
+/** Flag `loading`: commands that are answered while the data is being loaded. */
 export const whileLoading: ReadonlySet<string> = named(
   `auth client command debug discard echo exec hello info lastsave monitor multi psubscribe publish
   punsubscribe quit readonly readwrite replconf reset role select shutdown spublish ssubscribe subscribe
@@ -55,7 +55,7 @@ export const whileBusy: ReadonlySet<string> = named(
   'auth discard function hello multi quit replconf reset script shutdown unwatch watch',
 );
 
-/** After them replies are no longer one a command; nor after `client reply`. */
+/** After these commands, and after `client reply`, there is no longer one reply for each command. */
 export const endsCounting: ReadonlySet<string> = named(
   'monitor psubscribe psync ssubscribe subscribe sync',
 );

@@ -2,12 +2,13 @@ import {
   InvalidOptionError,
   type OptionRule,
   integer,
-  number,
   optional,
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import type { CountedFault } from '../../fault-injector.ts';
+import { type RedisCommand, keySlot } from '@holdfast/protocols/redis';
+import { type CountedFault, countedShape } from '../../fault-injector.ts';
+import { nameSet } from '../name-set.ts';
 import {
   keyFirst,
   needsMemory,
@@ -16,48 +17,47 @@ import {
   withoutPassword,
   writes,
 } from './command-flags.ts';
-import { keySlot, type RedisCommand } from '@holdfast/protocols/redis';
 
-/** Which commands a refusal strikes. */
+/** Which commands an error refuses. */
 export interface RedisErrorOptions {
-  /** Names of commands. Default: those that Redis itself would refuse so. */
+  /** Names of commands. Default: those that Redis refuses with this error. */
   commands?: readonly string[];
-  /** Share of these commands, 0 to 1, drawn for each. Default 1. */
+  /** The share of these commands, 0 to 1, drawn for each. Default 1. */
   probability?: number;
-  /** It strikes so many commands, then no more. Default: no end. */
+  /** How many commands it refuses. Default: no limit. */
   times?: number;
 }
 
 export interface RedisRedirectOptions extends RedisErrorOptions {
-  /** Where the client is sent. Default: to the proxy again, so that it goes in circles. */
+  /** Where the client is redirected. Default: to the proxy itself, an endless redirect. */
   to?: { host: string; port: number };
 }
 
-/** Each refusal of Redis, by the word it begins with. */
+/** The options of each error of Redis, by its first word. */
 export interface RedisErrors {
-  /** Out of memory: whatever may need some. */
+  /** Out of memory; refuses commands that may need memory. */
   OOM: RedisErrorOptions;
-  /** It is a replica: whatever writes. */
+  /** The server is a replica; refuses writes. */
   READONLY: RedisErrorOptions;
-  /** It reads its data still: nearly everything. */
+  /** The server is loading its data; refuses nearly everything. */
   LOADING: RedisErrorOptions;
-  /** It cannot save its data: whatever writes, and PING. */
+  /** The server cannot save its data; refuses writes and PING. */
   MISCONF: RedisErrorOptions;
-  /** It wants a password: everything but giving one. */
+  /** A password is required; refuses everything but authentication. */
   NOAUTH: RedisErrorOptions;
-  /** A script runs: nearly everything. */
+  /** A script is running; refuses nearly everything. */
   BUSY: RedisErrorOptions;
-  /** The cluster is down: whatever has a key. */
+  /** The cluster is down; refuses commands with a key. */
   CLUSTERDOWN: RedisErrorOptions;
-  /** The key's slot has moved: whatever has a key. */
+  /** The key's slot has moved; redirects commands with a key. */
   MOVED: RedisRedirectOptions;
-  /** The key's slot is moving: whatever has a key. */
+  /** The key's slot is moving; redirects commands with a key. */
   ASK: RedisRedirectOptions;
 }
 
 export type RedisErrorKind = keyof RedisErrors;
 
-/** In the order in which Redis itself looks for reasons to refuse. */
+/** In the order in which Redis checks for them. */
 export const redisErrorKinds: readonly RedisErrorKind[] = [
   'NOAUTH',
   'MOVED',
@@ -75,38 +75,25 @@ export interface ResolvedRedisError extends CountedFault {
   readonly to: { readonly host: string; readonly port: number } | undefined;
 }
 
-const namesRule: OptionRule<ReadonlySet<string> | undefined> = optional({
-  permitted: 'a list of names of commands',
-  parse(value, field, owner) {
-    if (!isNames(value))
-      throw new InvalidOptionError(owner, field, value, 'a list of names of commands');
-    return new Set(value.map((name) => name.toLowerCase()));
-  },
-});
-
-const aimShape = {
-  commands: namesRule,
-  probability: number({ min: 0, max: 1, default: 1 }),
-  times: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: Number.MAX_SAFE_INTEGER }),
-};
+const shape = { ...countedShape, commands: nameSet('a list of names of commands') };
 const toShape = { host: string({ maxLength: 253 }), port: integer({ min: 1, max: 65_535 }) };
-const redirectionShape = {
-  ...aimShape,
+const redirectShape = {
+  ...shape,
   to: optional({
     permitted: 'an object',
     parse: (value, field, owner) => parseOptions(owner, toShape, value, field),
   } satisfies OptionRule<{ readonly host: string; readonly port: number }>),
 };
 
-/** @throws InvalidOptionError, also for a word that is not known. */
-export function parseRedisError(word: RedisErrorKind, options: unknown): ResolvedRedisError {
-  if (!redisErrorKinds.includes(word)) {
+/** @throws InvalidOptionError, also for an unknown kind. */
+export function parseRedisError(kind: RedisErrorKind, options: unknown): ResolvedRedisError {
+  if (!redisErrorKinds.includes(kind)) {
     const permitted = `one of ${redisErrorKinds.join(', ')}`;
-    throw new InvalidOptionError('faults.set', 'word', word, permitted);
+    throw new InvalidOptionError('faults.set', 'kind', kind, permitted);
   }
-  const owner = `faults.set('${word}')`;
-  if (word === 'MOVED' || word === 'ASK') return parseOptions(owner, redirectionShape, options);
-  return { ...parseOptions(owner, aimShape, options), to: undefined };
+  const owner = `faults.set('${kind}')`;
+  if (kind === 'MOVED' || kind === 'ASK') return parseOptions(owner, redirectShape, options);
+  return { ...parseOptions(owner, shape, options), to: undefined };
 }
 
 const refusedBy: Readonly<Record<RedisErrorKind, (name: string) => boolean>> = {
@@ -121,13 +108,13 @@ const refusedBy: Readonly<Record<RedisErrorKind, (name: string) => boolean>> = {
   ASK: (name) => keyFirst.has(name),
 };
 
-/** Whether a refusal is for this command. */
+/** Returns whether an error refuses this command. */
 export function refusesCommand(
   { commands }: ResolvedRedisError,
-  word: RedisErrorKind,
+  kind: RedisErrorKind,
   name: string,
 ): boolean {
-  return commands === undefined ? refusedBy[word](name) : commands.has(name);
+  return commands === undefined ? refusedBy[kind](name) : commands.has(name);
 }
 
 const texts: Readonly<Record<Exclude<RedisErrorKind, 'MOVED' | 'ASK'>, string>> = {
@@ -141,22 +128,14 @@ const texts: Readonly<Record<Exclude<RedisErrorKind, 'MOVED' | 'ASK'>, string>> 
   CLUSTERDOWN: 'The cluster is down',
 };
 
-/** The refusal as Redis words it, without the sign and the line end. */
+/** Returns the error message of Redis. @param self the address of the proxy. */
 export function errorText(
-  word: RedisErrorKind,
+  kind: RedisErrorKind,
   { to }: ResolvedRedisError,
   command: RedisCommand,
-  here: { host: string; port: number },
+  self: { host: string; port: number },
 ): string {
-  if (word !== 'MOVED' && word !== 'ASK') return `${word} ${texts[word]}`;
-  const { host, port } = to ?? here;
-  return `${word} ${keySlot(command.args[0] ?? Buffer.alloc(0))} ${host}:${port}`;
-}
-
-function isNames(value: unknown): value is readonly string[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((name) => typeof name === 'string' && name !== '')
-  );
+  if (kind !== 'MOVED' && kind !== 'ASK') return `${kind} ${texts[kind]}`;
+  const { host, port } = to ?? self;
+  return `${kind} ${keySlot(command.args[0] ?? Buffer.alloc(0))} ${host}:${port}`;
 }

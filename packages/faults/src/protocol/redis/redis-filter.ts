@@ -1,148 +1,146 @@
-import type { ProtocolFilter, ConnectionIo } from '../../proxy/relay.ts';
 import { ProtocolError } from '@holdfast/protocols';
-import { endsCounting } from './command-flags.ts';
 import {
-  createCommandReader,
-  createReplyScanner,
+  CommandReader,
   type RedisCommand,
+  ReplyScanner,
+  errorReply,
 } from '@holdfast/protocols/redis';
+import type { ConnectionIo, ProtocolFilter } from '../../proxy/relay.ts';
+import { endsCounting } from './command-flags.ts';
 
-/** What the client is to get for a command: the server's reply, ours, or ours when the server's comes. */
-type Expected =
-  | { readonly is: 'passed' }
-  | { readonly is: 'answered'; readonly bytes: Buffer }
-  | { readonly is: 'replaced'; readonly bytes: Buffer };
+/** What the client gets for a command: the server's reply, an error at once, or an error in the reply's place. */
+type ExpectedReply =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'refused'; readonly bytes: Buffer }
+  | { readonly kind: 'replaced'; readonly bytes: Buffer };
 
-export interface RedisInterpreterSetting {
+export interface RedisFilterDeps {
   readonly maxCommandBytes: number;
-  /** Replies a client may wait for at one time. */
+  /** How many replies a client may wait for at one time. */
   readonly maxPendingReplies: number;
-  /** The refusal for the command that has this number on its connection, or undefined to let it pass. */
-  readonly refusal: (command: RedisCommand, number: number) => string | undefined;
+  /** Returns the error for the command with this number on its connection, or undefined to pass it. */
+  readonly refusalOf: (command: RedisCommand, number: number) => string | undefined;
 }
 
 const DISCARD = Buffer.from('*1\r\n$7\r\nDISCARD\r\n');
 
 /**
- * Answers some commands of a connection in the server's place. Replies keep the order of their commands,
- * whoever gives them, and a transaction that had a command refused is refused as a whole, as by Redis.
- * From a command on after which replies can no longer be counted (`subscribe`, `monitor`), all passes.
+ * Answers some commands of a connection in place of the server. Replies keep the order of their commands, and a
+ * transaction with a refused command is refused as a whole, as Redis does it. After a command whose replies cannot
+ * be counted (`subscribe`, `monitor`), everything passes.
  */
-export function createRedisFilter(
-  line: ConnectionIo,
-  setting: RedisInterpreterSetting,
-): ProtocolFilter {
-  const reader = createCommandReader(setting.maxCommandBytes);
-  const scan = createReplyScanner();
-  let expected: Expected[] = [];
-  /** Where `expected` begins; taking from the front of a long array is not free. */
-  let first = 0;
-  let commands = 0;
-  let transaction: 'none' | 'open' | 'spoiled' = 'none';
-  let isCounting = true;
+export class RedisFilter implements ProtocolFilter {
+  readonly #io: ConnectionIo;
+  readonly #deps: RedisFilterDeps;
+  readonly #reader: CommandReader;
+  readonly #scanner = new ReplyScanner();
+  #expected: ExpectedReply[] = [];
+  /** The index at which `#expected` begins; removing from the front of a long array is expensive. */
+  #first = 0;
+  #commands = 0;
+  #transaction: 'none' | 'open' | 'aborted' = 'none';
+  #isCounting = true;
 
-  const next = (): Expected | undefined => expected[first];
-  const settle = (): void => {
-    first += 1;
-    if (first === expected.length) {
-      expected = [];
-      first = 0;
-    } else if (first > 1_000 && first * 2 > expected.length) {
-      expected = expected.slice(first);
-      first = 0;
-    }
-  };
-  const flush = (): void => {
-    for (let head = next(); head?.is === 'answered'; head = next()) {
-      line.toClient(head.bytes);
-      settle();
-    }
-  };
-  const expect = (entry: Expected): void => {
-    if (expected.length - first >= setting.maxPendingReplies) {
-      throw new ProtocolError(
-        'Redis',
-        `over ${setting.maxPendingReplies} commands without a reply`,
-      );
-    }
-    expected.push(entry);
-  };
-  const pass = ({ bytes }: RedisCommand): void => {
-    expect({ is: 'passed' });
-    line.toServer(bytes);
-  };
-  const discard = (reply: string): void => {
-    expect({ is: 'replaced', bytes: errorReply(reply) });
-    line.toServer(DISCARD);
-  };
+  constructor(io: ConnectionIo, deps: RedisFilterDeps) {
+    this.#io = io;
+    this.#deps = deps;
+    this.#reader = new CommandReader(deps.maxCommandBytes);
+  }
 
-  const meet = (command: RedisCommand): void => {
+  fromClient(bytes: Buffer): void {
+    if (!this.#isCounting) {
+      this.#io.toServer(bytes);
+      return;
+    }
+    for (const command of this.#reader.read(bytes)) {
+      if (this.#isCounting) this.#handle(command);
+      else this.#io.toServer(command.bytes);
+    }
+    if (!this.#isCounting) this.#io.toServer(this.#reader.rest());
+  }
+
+  fromServer(bytes: Buffer): void {
+    if (!this.#isCounting && this.#next() === undefined) {
+      this.#io.toClient(bytes);
+      return;
+    }
+    for (const segment of this.#scanner.scan(bytes)) {
+      const head = segment.isReply ? this.#next() : undefined;
+      if (head?.kind !== 'replaced') this.#io.toClient(segment.bytes);
+      else if (segment.isLast) this.#io.toClient(head.bytes);
+      if (head === undefined || !segment.isLast) continue;
+      this.#shift();
+      this.#sendRefusals();
+    }
+  }
+
+  #handle(command: RedisCommand): void {
     const { name, bytes } = command;
     if (name === '') {
-      line.toServer(bytes);
+      this.#io.toServer(bytes);
       return;
     }
-    commands += 1;
-    const wasIn = transaction;
-    if (name === 'exec' || name === 'discard' || name === 'reset') transaction = 'none';
-    const refusal = setting.refusal(command, commands);
-    if (name === 'exec' && wasIn !== 'none' && (refusal !== undefined || wasIn === 'spoiled')) {
-      discard(
-        refusal === undefined
-          ? 'EXECABORT Transaction discarded because of previous errors.'
-          : `EXECABORT Transaction discarded because of: ${refusal}`,
-      );
-      return;
+    this.#commands += 1;
+    const before = this.#transaction;
+    if (name === 'exec' || name === 'discard' || name === 'reset') this.#transaction = 'none';
+    const refusal = this.#deps.refusalOf(command, this.#commands);
+    if (name === 'exec' && before !== 'none' && (refusal !== undefined || before === 'aborted')) {
+      this.#abortTransaction(refusal);
+    } else if (refusal !== undefined) {
+      if (before !== 'none') this.#transaction = 'aborted';
+      this.#expect({ kind: 'refused', bytes: errorReply(refusal) });
+      this.#sendRefusals();
+    } else if (endsCounting.has(name) || isReplyMode(command)) {
+      this.#isCounting = false;
+      this.#io.toServer(bytes);
+    } else {
+      if (name === 'multi') this.#transaction = 'open';
+      this.#expect({ kind: 'passed' });
+      this.#io.toServer(bytes);
     }
-    if (refusal === undefined && (endsCounting.has(name) || isReplyMode(command))) {
-      isCounting = false;
-      line.toServer(bytes);
-      return;
-    }
-    if (refusal === undefined) {
-      if (name === 'multi') transaction = 'open';
-      pass(command);
-      return;
-    }
-    if (wasIn !== 'none') transaction = 'spoiled';
-    expect({ is: 'answered', bytes: errorReply(refusal) });
-    flush();
-  };
+  }
 
-  return {
-    fromClient(bytes) {
-      if (!isCounting) {
-        line.toServer(bytes);
-        return;
-      }
-      for (const command of reader.read(bytes)) {
-        if (isCounting) meet(command);
-        else line.toServer(command.bytes);
-      }
-      if (!isCounting) line.toServer(reader.rest());
-    },
-    fromServer(bytes) {
-      if (!isCounting && next() === undefined) {
-        line.toClient(bytes);
-        return;
-      }
-      for (const segment of scan(bytes)) {
-        const head = segment.isReply ? next() : undefined;
-        if (head?.is !== 'replaced') line.toClient(segment.bytes);
-        else if (segment.isLast) line.toClient(head.bytes);
-        if (head === undefined || !segment.isLast) continue;
-        settle();
-        flush();
-      }
-    },
-  };
+  #abortTransaction(refusal: string | undefined): void {
+    const reason =
+      refusal === undefined
+        ? 'EXECABORT Transaction discarded because of previous errors.'
+        : `EXECABORT Transaction discarded because of: ${refusal}`;
+    this.#expect({ kind: 'replaced', bytes: errorReply(reason) });
+    this.#io.toServer(DISCARD);
+  }
+
+  #expect(reply: ExpectedReply): void {
+    const { maxPendingReplies } = this.#deps;
+    if (this.#expected.length - this.#first >= maxPendingReplies)
+      throw new ProtocolError('Redis', `more than ${maxPendingReplies} commands without a reply`);
+    this.#expected.push(reply);
+  }
+
+  #next(): ExpectedReply | undefined {
+    return this.#expected[this.#first];
+  }
+
+  #shift(): void {
+    this.#first += 1;
+    if (this.#first === this.#expected.length) {
+      this.#expected = [];
+      this.#first = 0;
+    } else if (this.#first > 1_000 && this.#first * 2 > this.#expected.length) {
+      this.#expected = this.#expected.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  /** Sends the refusals that no earlier reply precedes any longer. */
+  #sendRefusals(): void {
+    for (let head = this.#next(); head?.kind === 'refused'; head = this.#next()) {
+      this.#io.toClient(head.bytes);
+      this.#shift();
+    }
+  }
 }
 
-function errorReply(text: string): Buffer {
-  return Buffer.from(`-${text}\r\n`);
-}
-
-/** `client reply off` and `skip` take replies away. */
+/** `client reply off` and `client reply skip` suppress replies. */
 function isReplyMode({ name, args: [subcommand] }: RedisCommand): boolean {
   return name === 'client' && subcommand?.toString('latin1').toLowerCase() === 'reply';
 }

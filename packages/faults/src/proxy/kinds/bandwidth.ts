@@ -3,31 +3,31 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import { type Chunk, notBefore } from '../chunk.ts';
 
 export interface BandwidthOptions extends DirectionalFaultOptions {
-  /** What passes in a second, each way on each connection. */
+  /** The rate of each direction of each connection. */
   bytesPerSecond: number;
 }
 
 const shape = { ...directionalShape, bytesPerSecond: integer({ min: 1, max: 1_000_000_000 }) };
 
-/** A piece lasts no longer than this on the line, so that a slow line trickles instead of jerking. */
+/** How long one piece occupies the line at most, so that bytes trickle instead of arriving in bursts. */
 const PIECE_MS = 20;
 
-/** A narrow line: a byte leaves when those before it have passed. */
+/** Limits the rate: a byte leaves when those before it have passed. */
 export function bandwidth(options: unknown): Fault {
-  const { bytesPerSecond, ...aim } = parseOptions('bandwidth', shape, options);
+  const { bytesPerSecond, ...common } = parseOptions('bandwidth', shape, options);
   const pieceBytes = Math.max(1, Math.floor((bytesPerSecond * PIECE_MS) / 1_000));
   return {
-    ...aim,
+    ...common,
     transform: () => {
       let freeAtMs = 0;
-      return (parcel): readonly Chunk[] => {
-        if (parcel.kind !== 'bytes') return [notBefore(parcel, freeAtMs)];
+      return (chunk): readonly Chunk[] => {
+        if (chunk.kind !== 'bytes') return [notBefore(chunk, freeAtMs)];
         const pieces: Chunk[] = [];
-        for (let from = 0; from < parcel.bytes.length; from += pieceBytes) {
-          const bytes = parcel.bytes.subarray(from, from + pieceBytes);
+        for (let from = 0; from < chunk.bytes.length; from += pieceBytes) {
+          const bytes = chunk.bytes.subarray(from, from + pieceBytes);
           const lineMs = (bytes.length / bytesPerSecond) * 1_000;
-          freeAtMs = Math.max(freeAtMs, parcel.dueMs) + lineMs;
-          pieces.push({ ...parcel, bytes, dueMs: freeAtMs });
+          freeAtMs = Math.max(freeAtMs, chunk.dueMs) + lineMs;
+          pieces.push({ ...chunk, bytes, dueMs: freeAtMs });
         }
         return pieces;
       };

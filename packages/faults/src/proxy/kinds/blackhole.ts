@@ -4,8 +4,8 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 export type BlackholeOptions = DirectionalFaultOptions;
 
 /**
- * Nothing passes, and nobody is told: a partition, one-way with a `direction`. Bytes stay where TCP keeps
- * them, in the buffers of both ends, and arrive when the fault goes; the end of a connection likewise.
+ * Nothing passes, without an error: a network partition, one-way with a `direction`. TCP keeps the bytes in the buffers
+ * of both ends; they arrive when the fault ends, and so does the end of a connection.
  */
 export function blackhole(options: unknown): Fault {
   return { ...parseOptions('blackhole', directionalShape, options), holds: true };

@@ -3,40 +3,40 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import type { Chunk } from '../chunk.ts';
 
 export interface CorruptOptions extends DirectionalFaultOptions {
-  /** Share of the bytes in which one bit is flipped, above 0 up to 1. */
+  /** The share of the bytes in which one bit is flipped, above 0 up to 1. */
   byteShare: number;
 }
 
 const shape = { ...directionalShape, byteShare: number({ min: 1e-9, max: 1 }) };
 
-/** Bits flip, at the same places of the stream whatever its packets were. */
+/** Flips bits at the same offsets of the stream, however it is split into packets. */
 export function corrupt(options: unknown): Fault {
-  const { byteShare, ...aim } = parseOptions('corrupt', shape, options);
+  const { byteShare, ...common } = parseOptions('corrupt', shape, options);
   return {
-    ...aim,
+    ...common,
     transform: (random) => {
       let untilNext = gap(byteShare, random);
-      return (parcel): readonly Chunk[] => {
-        if (parcel.kind !== 'bytes') return [parcel];
-        const { length } = parcel.bytes;
+      return (chunk): readonly Chunk[] => {
+        if (chunk.kind !== 'bytes') return [chunk];
+        const { length } = chunk.bytes;
         if (untilNext >= length) {
           untilNext -= length;
-          return [parcel];
+          return [chunk];
         }
-        const bytes = Buffer.from(parcel.bytes);
+        const bytes = Buffer.from(chunk.bytes);
         let at = untilNext;
         while (at < length) {
           bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(random() * 8));
           at += 1 + gap(byteShare, random);
         }
         untilNext = at - length;
-        return [{ ...parcel, bytes }];
+        return [{ ...chunk, bytes }];
       };
     },
   };
 }
 
-/** How many bytes stay whole before the next one: geometric, so that no byte needs a draw of its own. */
+/** The number of unchanged bytes before the next changed one: geometric, so that not every byte needs a draw. */
 function gap(share: number, random: Random): number {
   return share === 1 ? 0 : Math.floor(Math.log1p(-random()) / Math.log1p(-share));
 }

@@ -3,12 +3,12 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import { type Chunk, notBefore } from '../chunk.ts';
 
 export interface LatencyOptions extends DirectionalFaultOptions {
-  /** Delay of all that passes, in milliseconds. */
+  /** The delay of everything that passes, in milliseconds. */
   latencyMs: number;
-  /** How far the delay varies; what it measures depends on `distribution`. Default 0. */
+  /** How far the delay varies; its meaning depends on `distribution`. Default 0. */
   jitterMs?: number;
   /**
-   * `uniform`: up to `jitterMs` less or more. `normal`: `jitterMs` is the standard deviation.
+   * `uniform`: up to `jitterMs` less or more. `normal`: a standard deviation of `jitterMs`.
    * `exponential`, `pareto`: `jitterMs` more on average, rarely much more. Default `uniform`.
    */
   distribution?: 'uniform' | 'normal' | 'exponential' | 'pareto';
@@ -22,17 +22,17 @@ const shape = {
   distribution: oneOf(['uniform', 'normal', 'exponential', 'pareto'], 'uniform'),
 };
 
-/** Everything comes later, in its order; the half-close too. */
+/** Delays everything, the half-close too, and keeps the order. */
 export function latency(options: unknown): Fault {
-  const { latencyMs, jitterMs, distribution, ...aim } = parseOptions('latency', shape, options);
+  const { latencyMs, jitterMs, distribution, ...common } = parseOptions('latency', shape, options);
   const draw = deviations[distribution];
   return {
-    ...aim,
+    ...common,
     transform:
       (random) =>
-      (parcel: Chunk): readonly Chunk[] => {
+      (chunk: Chunk): readonly Chunk[] => {
         const delayMs = latencyMs + (jitterMs === 0 ? 0 : jitterMs * draw(random));
-        return [notBefore(parcel, parcel.dueMs + Math.min(MAX_MS, Math.max(0, delayMs)))];
+        return [notBefore(chunk, chunk.dueMs + Math.min(MAX_MS, Math.max(0, delayMs)))];
       },
   };
 }
@@ -44,6 +44,6 @@ const deviations = {
   normal: (random: Random) =>
     Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
   exponential: (random: Random) => -Math.log(1 - random()),
-  // Lomax with exponent 3 and mean 1: a finite variance, and a tail that is felt.
+  // Lomax with exponent 3 and mean 1: a finite variance and a heavy tail.
   pareto: (random: Random) => 2 * ((1 - random()) ** (-1 / 3) - 1),
 };

@@ -3,9 +3,9 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import type { Chunk } from '../chunk.ts';
 
 export interface LimitDataOptions extends DirectionalFaultOptions {
-  /** Bytes that pass, each way on each connection, counted from when the fault met it. */
+  /** How many bytes pass in each direction of a connection, counted from when the fault applied to it. */
   maxBytes: number;
-  /** What follows them: FIN or RST, to both ends. Default `close`. */
+  /** Whether FIN or RST follows, to both ends. Default `close`. */
   ending?: 'close' | 'reset';
 }
 
@@ -15,25 +15,25 @@ const shape = {
   ending: oneOf(['close', 'reset'], 'close'),
 };
 
-/** So many bytes pass, then the connection is cut, in the middle of whatever it was. */
+/** Ends a connection after a number of bytes, in the middle of a message too. */
 export function limitData(options: unknown): Fault {
-  const { maxBytes, ending, ...aim } = parseOptions('limitData', shape, options);
+  const { maxBytes, ending, ...common } = parseOptions('limitData', shape, options);
   return {
-    ...aim,
+    ...common,
     transform: () => {
       let leftBytes = maxBytes;
       let isCut = false;
-      return (parcel): readonly Chunk[] => {
+      return (chunk): readonly Chunk[] => {
         if (isCut) return [];
-        if (parcel.kind !== 'bytes') return [parcel];
-        if (parcel.bytes.length <= leftBytes) {
-          leftBytes -= parcel.bytes.length;
-          return [parcel];
+        if (chunk.kind !== 'bytes') return [chunk];
+        if (chunk.bytes.length <= leftBytes) {
+          leftBytes -= chunk.bytes.length;
+          return [chunk];
         }
         isCut = true;
-        const cut: Chunk = { kind: ending, dueMs: parcel.dueMs };
+        const cut: Chunk = { kind: ending, dueMs: chunk.dueMs };
         if (leftBytes === 0) return [cut];
-        return [{ ...parcel, bytes: parcel.bytes.subarray(0, leftBytes) }, cut];
+        return [{ ...chunk, bytes: chunk.bytes.subarray(0, leftBytes) }, cut];
       };
     },
   };

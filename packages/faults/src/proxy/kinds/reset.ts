@@ -2,19 +2,19 @@ import { integer, parseOptions } from '@holdfast/foundation';
 import { type FaultOptions, type Fault, faultShape } from '../fault.ts';
 
 export interface ResetOptions extends FaultOptions {
-  /** Milliseconds from when the fault met the connection. Default 0. */
+  /** Milliseconds from when the fault applied to the connection. Default 0. */
   afterMs?: number;
 }
 
 const shape = { ...faultShape, afterMs: integer({ min: 0, max: 86_400_000, default: 0 }) };
 
-/** RST to both ends of each connection, idle ones and new ones too, while the fault is in force. */
+/** Sends RST to both ends of each connection, idle and new ones too, while the fault is active. */
 export function reset(options: unknown): Fault {
-  const { afterMs, ...aim } = parseOptions('reset', shape, options);
+  const { afterMs, ...common } = parseOptions('reset', shape, options);
   return {
-    ...aim,
+    ...common,
     direction: 'both',
-    // So that no answer gets through first: what the sockets have ready may come before the timer.
+    // Holds at once, because bytes that are ready may arrive before the timer.
     holds: afterMs === 0,
     delaysDial: afterMs === 0,
     applyTo(connection, clock) {

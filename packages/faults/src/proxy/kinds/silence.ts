@@ -4,10 +4,10 @@ import { type FaultOptions, type Fault, faultShape } from '../fault.ts';
 export type SilenceOptions = FaultOptions;
 
 /**
- * New connections are accepted and nothing answers; the server never sees them, as when it hangs before
- * its `accept`. When the fault goes they are carried on.
+ * Accepts new connections without a response; the server does not see them, as when it hangs before `accept`. After the
+ * fault they continue to the server.
  */
 export function silence(options: unknown): Fault {
-  const aim = parseOptions('silence', faultShape, options);
-  return { ...aim, direction: 'both', delaysDial: true };
+  const common = parseOptions('silence', faultShape, options);
+  return { ...common, direction: 'both', delaysDial: true };
 }

@@ -3,11 +3,11 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import { type Chunk, notBefore } from '../chunk.ts';
 
 export interface SliceOptions extends DirectionalFaultOptions {
-  /** Bytes of a slice. */
+  /** The length of a slice. */
   sliceBytes: number;
-  /** Up to so many less or more, drawn for each slice. Default 0; less than `sliceBytes`. */
+  /** How far the length varies, drawn for each slice. Default 0; less than `sliceBytes`. */
   jitterBytes?: number;
-  /** Milliseconds between one slice and the next. Default 0. */
+  /** Milliseconds between slices. Default 0. */
   delayMs?: number;
 }
 
@@ -18,24 +18,24 @@ const shape = {
   delayMs: number({ min: 0, max: 86_400_000, default: 0 }),
 };
 
-/** Bytes come in small slices, cut at the same places of the stream whatever its packets were. */
+/** Splits bytes into small slices at the same offsets of the stream, however it is split into packets. */
 export function slice(options: unknown): Fault {
-  const { sliceBytes, jitterBytes, delayMs, ...aim } = parseOptions('slice', shape, options);
+  const { sliceBytes, jitterBytes, delayMs, ...common } = parseOptions('slice', shape, options);
   return {
-    ...aim,
+    ...common,
     transform: (random) => {
       const drawn = (): number =>
         Math.max(1, Math.round(sliceBytes + jitterBytes * (2 * random() - 1)));
       let leftBytes = drawn();
       let nextMs = 0;
-      return (parcel): readonly Chunk[] => {
-        if (parcel.kind !== 'bytes') return [notBefore(parcel, nextMs - delayMs)];
+      return (chunk): readonly Chunk[] => {
+        if (chunk.kind !== 'bytes') return [notBefore(chunk, nextMs - delayMs)];
         const slices: Chunk[] = [];
         let from = 0;
-        while (from < parcel.bytes.length) {
-          const bytes = parcel.bytes.subarray(from, from + leftBytes);
-          const dueMs = Math.max(parcel.dueMs, nextMs);
-          slices.push({ ...parcel, bytes, dueMs });
+        while (from < chunk.bytes.length) {
+          const bytes = chunk.bytes.subarray(from, from + leftBytes);
+          const dueMs = Math.max(chunk.dueMs, nextMs);
+          slices.push({ ...chunk, bytes, dueMs });
           from += bytes.length;
           leftBytes -= bytes.length;
           if (leftBytes === 0) {

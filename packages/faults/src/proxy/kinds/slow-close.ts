@@ -3,18 +3,18 @@ import { type DirectionalFaultOptions, type Fault, directionalShape } from '../f
 import { notBefore } from '../chunk.ts';
 
 export interface SlowCloseOptions extends DirectionalFaultOptions {
-  /** Milliseconds by which the end of a direction comes later. */
+  /** The delay of a half-close, in milliseconds. */
   delayMs: number;
 }
 
 const shape = { ...directionalShape, delayMs: number({ min: 0, max: 86_400_000 }) };
 
-/** Bytes pass as ever; the FIN after them is late. */
+/** Delays the FIN; bytes pass unchanged. */
 export function slowClose(options: unknown): Fault {
-  const { delayMs, ...aim } = parseOptions('slowClose', shape, options);
+  const { delayMs, ...common } = parseOptions('slowClose', shape, options);
   return {
-    ...aim,
-    transform: () => (parcel) =>
-      parcel.kind === 'bytes' ? [parcel] : [notBefore(parcel, parcel.dueMs + delayMs)],
+    ...common,
+    transform: () => (chunk) =>
+      chunk.kind === 'bytes' ? [chunk] : [notBefore(chunk, chunk.dueMs + delayMs)],
   };
 }

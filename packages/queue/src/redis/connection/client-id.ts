@@ -1,29 +1,29 @@
 import type { Redis } from 'ioredis';
 
-/** One connection as its server knows it. */
+/** The id that a server has given to one of its clients. */
 export interface ClientId {
-  /** The server's process: numbers of connections mean nothing to another one. */
+  /** The run id of the server process: client ids are unique within one process only. */
   readonly server: string;
   readonly connection: number;
 }
 
 /**
- * What a connection is called by its server.
- * @param printed the server section of its INFO.
- * @returns `undefined` where the server does not say, or this user may not ask.
+ * Asks the server for the id of this client.
+ * @param info the `server` section of the server's INFO.
+ * @returns `undefined` when the server does not tell, or this user may not ask.
  */
-export async function clientIdOf(client: Redis, printed: string): Promise<ClientId | undefined> {
-  const [, server] = /^run_id:(\w+)/mu.exec(printed) ?? [];
+export async function clientIdOf(client: Redis, info: string): Promise<ClientId | undefined> {
+  const [, server] = /^run_id:(\w+)/mu.exec(info) ?? [];
   if (server === undefined) return undefined;
   const connection = await client.client('ID').catch(() => undefined);
   return connection === undefined ? undefined : { server, connection };
 }
 
 /**
- * Has the server drop a connection that was given up, and all that is still on its way there: a read that is
- * executed late would take jobs nobody hears of, and those read meanwhile would overtake them. Where it cannot be
- * dropped, these jobs are recovered all the same, though later.
- * @param client the connection that came after it.
+ * Makes the server close an abandoned connection and drop the commands that are still in transit on it. A read that
+ * is executed late would take jobs that no consumer receives, and jobs read meanwhile would overtake them. Where the
+ * connection cannot be closed, these jobs are recovered as well, but later.
+ * @param client the connection that replaced it.
  */
 export async function killPreviousClient(
   client: Redis,

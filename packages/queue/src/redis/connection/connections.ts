@@ -1,56 +1,59 @@
 import type { ConnectionListener } from '../../backend.ts';
 import { BackendError } from '../../errors.ts';
-import { ManagedConnection, type ConnectionOptions } from './managed-connection.ts';
 import type { CreateResolver } from '../resolver/server-resolver.ts';
 import { slotOfTopic } from '../resolver/slot.ts';
+import { type ConnectionOptions, ManagedConnection } from './managed-connection.ts';
 
-/** The links of one backend: which of them a topic's keys are reached on. */
+/** The connections of one backend, by the topics whose keys they reach. */
 export interface Connections {
   open(listener: ConnectionListener): void;
-  /** Resolves once each of them is up; rejects with the signal's own reason. */
+  /** Resolves once all of them are up; rejects with the signal's own reason. */
   whenConnected(signal: AbortSignal): Promise<void>;
-  /** The link for what is published and told. */
-  of(topic: string): ManagedConnection;
-  /** A new link for one consumer's waiting; the caller opens and closes it. */
-  fetching(topic: string): ManagedConnection;
+  /** The connection for the commands of a topic that do not block. */
+  forTopic(topic: string): ManagedConnection;
+  /** A new connection for the blocking reads of one consumer; the caller opens and closes it. */
+  createBlocking(topic: string): ManagedConnection;
   close(): Promise<void>;
 }
 
 /** One server serves all topics. */
-export function singleConnection(routeTo: CreateResolver, tuning: ConnectionOptions): Connections {
-  const link = new ManagedConnection(routeTo(), tuning);
+export function singleConnection(
+  createResolver: CreateResolver,
+  options: ConnectionOptions,
+): Connections {
+  const connection = new ManagedConnection(createResolver(), options);
   return {
-    open: (listener) => link.open(listener),
-    whenConnected: (signal) => link.whenConnected(signal),
-    of: () => link,
-    fetching: () => new ManagedConnection(routeTo(), tuning),
-    close: () => link.close(),
+    open: (listener) => connection.open(listener),
+    whenConnected: (signal) => connection.whenConnected(signal),
+    forTopic: () => connection,
+    createBlocking: () => new ManagedConnection(createResolver(), options),
+    close: () => connection.close(),
   };
 }
 
 /**
- * A cluster: one link a topic, to the node that serves its slot. What becomes of one concerns all: the
- * queue counts Redis as there while every link is up. Before the first topic, any node stands for all.
+ * In a cluster each topic has a connection to the node that serves its slot. The listener sees them as one: Redis is
+ * up while all of them are. Before the first topic, a connection to any node represents the cluster.
  */
 export class ClusterConnections implements Connections {
-  readonly #routeTo: CreateResolver;
-  readonly #tuning: ConnectionOptions;
+  readonly #createResolver: CreateResolver;
+  readonly #options: ConnectionOptions;
   readonly #any: ManagedConnection;
-  readonly #links = new Map<string, ManagedConnection>();
+  readonly #byTopic = new Map<string, ManagedConnection>();
   #listener: ConnectionListener | undefined;
   #isClosed = false;
 
-  constructor(routeTo: CreateResolver, tuning: ConnectionOptions) {
-    this.#routeTo = routeTo;
-    this.#tuning = tuning;
-    this.#any = new ManagedConnection(routeTo(), tuning);
+  constructor(createResolver: CreateResolver, options: ConnectionOptions) {
+    this.#createResolver = createResolver;
+    this.#options = options;
+    this.#any = new ManagedConnection(createResolver(), options);
   }
 
   open(listener: ConnectionListener): void {
     this.#listener = listener;
-    // Consumers may have come first, and their links be up already.
-    if (this.#links.size > 0) this.#tellWhenWhole(1);
-    const isConcerned = (): boolean => this.#links.size === 0;
+    // The connections of consumers may have been created, and be up, before.
+    if (this.#byTopic.size > 0) this.#reportWhenAllConnected(1);
+    const isConcerned = (): boolean => this.#byTopic.size === 0;
     this.#any.open({
       connected: (event) => isConcerned() && listener.connected(event),
       attemptFailed: (event) => isConcerned() && listener.attemptFailed(event),
@@ -59,35 +62,36 @@ export class ClusterConnections implements Connections {
   }
 
   async whenConnected(signal: AbortSignal): Promise<void> {
-    const needed = this.#links.size === 0 ? [this.#any] : [...this.#links.values()];
-    await Promise.all(needed.map((link) => link.whenConnected(signal)));
+    const needed = this.#byTopic.size === 0 ? [this.#any] : [...this.#byTopic.values()];
+    await Promise.all(needed.map((connection) => connection.whenConnected(signal)));
   }
 
-  of(topic: string): ManagedConnection {
-    const known = this.#links.get(topic);
+  forTopic(topic: string): ManagedConnection {
+    const known = this.#byTopic.get(topic);
     if (known !== undefined) return known;
-    if (this.#isClosed) throw new BackendError('unreachable', 'Redis: the link is closed');
-    const link = this.fetching(topic);
-    this.#links.set(topic, link);
-    link.open({
-      connected: ({ attempt }) => this.#tellWhenWhole(attempt),
+    if (this.#isClosed) throw new BackendError('unreachable', 'Redis: the connection is closed');
+    const connection = this.createBlocking(topic);
+    this.#byTopic.set(topic, connection);
+    connection.open({
+      connected: ({ attempt }) => this.#reportWhenAllConnected(attempt),
       attemptFailed: (event) => this.#listener?.attemptFailed(event),
       disconnected: (event) => this.#listener?.disconnected(event),
     });
-    return link;
+    return connection;
   }
 
-  fetching(topic: string): ManagedConnection {
-    return new ManagedConnection(this.#routeTo(slotOfTopic(topic)), this.#tuning);
+  createBlocking(topic: string): ManagedConnection {
+    return new ManagedConnection(this.#createResolver(slotOfTopic(topic)), this.#options);
   }
 
-  #tellWhenWhole(attempt: number): void {
-    if ([...this.#links.values()].every(({ isConnected }) => isConnected))
-      this.#listener?.connected({ attempt });
+  #reportWhenAllConnected(attempt: number): void {
+    const all = [...this.#byTopic.values()];
+    if (all.every(({ isConnected }) => isConnected)) this.#listener?.connected({ attempt });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([this.#any, ...this.#links.values()].map((link) => link.close()));
+    const all = [this.#any, ...this.#byTopic.values()];
+    await Promise.all(all.map((connection) => connection.close()));
   }
 }

@@ -8,12 +8,13 @@ import {
 import type { Redis } from 'ioredis';
 import type { ConnectionListener } from '../../backend.ts';
 import { BackendError } from '../../errors.ts';
-import { Connection } from './connection.ts';
-import { requiredOptions } from './connector.ts';
+import { Notifier } from '../../notifier.ts';
+import { ClientConnection } from '../client-connection.ts';
+import { requiredOptions } from '../connector.ts';
 import { classifyRedisError } from '../errors.ts';
 import type { ServerResolver } from '../resolver/server-resolver.ts';
-import { describeServer, oldestServer, refuseOldServer } from './server-version.ts';
-import { type ClientId, killPreviousClient, clientIdOf } from './client-id.ts';
+import { type ClientId, clientIdOf, killPreviousClient } from './client-id.ts';
+import { assertServerVersion, describeServer, oldestServer } from './server-version.ts';
 
 export interface ConnectionOptions {
   readonly clock: Clock;
@@ -21,98 +22,84 @@ export interface ConnectionOptions {
   readonly commandTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly pingIntervalMs: number;
-  /** Whether Redis has to be able to say what is on its disk. */
+  /** Whether the server has to support WAITAOF. */
   readonly onDisk: boolean;
   readonly reconnect: { readonly initialDelayMs: number; readonly maxDelayMs: number };
 }
 
 /**
- * Keeps one connection to Redis standing: the server looked up anew and a fresh client per attempt, a
- * deadline on the handshake and on every call, a PING when idle, and a capped exponential backoff between
+ * Keeps one connection to Redis up. Each attempt resolves the server anew and uses a new client. The handshake and
+ * every call have a deadline, an idle connection is probed with PING, and a capped exponential backoff separates the
  * attempts.
  *
- *     connecting ── PING answered ──▶ up ── closed, deadline passed, given up ──▶ connecting ...
+ *     connecting ── PING answered ──▶ connected ── closed, deadline passed, given up ──▶ connecting ...
  */
 export class ManagedConnection {
-  readonly #route: ServerResolver;
-  readonly #tuning: ConnectionOptions;
+  readonly #resolver: ServerResolver;
+  readonly #options: ConnectionOptions;
   readonly #closing = new AbortController();
-  /** Resolves when the first attempt has ended, either way. */
-  readonly #tried: Promise<void>;
-  #tellTried!: () => void;
-  #connection: Connection | undefined;
-  /** The connection that was used last. */
-  #session: ClientId | undefined;
-  #isUp = false;
+  /** Resolves when the first attempt has succeeded or failed. */
+  readonly #firstAttempt: Promise<void>;
+  #endFirstAttempt!: () => void;
+  #client: ClientConnection | undefined;
+  /** The id of the client that was connected last. */
+  #clientId: ClientId | undefined;
+  #isConnected = false;
   #supervision: Promise<void> = Promise.resolve();
   #lastUseMs = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #connects = new Notifier();
 
-  constructor(route: ServerResolver, tuning: ConnectionOptions) {
-    this.#route = route;
-    this.#tuning = tuning;
-    this.#tried = new Promise((resolve) => {
-      this.#tellTried = resolve;
+  constructor(resolver: ServerResolver, options: ConnectionOptions) {
+    this.#resolver = resolver;
+    this.#options = options;
+    this.#firstAttempt = new Promise((resolve) => {
+      this.#endFirstAttempt = resolve;
     });
   }
 
   get isConnected(): boolean {
-    return this.#isUp;
+    return this.#isConnected;
   }
 
-  /** Starts reaching for the server, for as long as the link is not closed. */
-  open(listener: ConnectionListener = silent): void {
+  /** Starts connecting, and reconnects until the connection is closed. */
+  open(listener: ConnectionListener = noListener): void {
     this.#supervision = this.#supervise(listener);
   }
 
-  /** Resolves once the link is up; rejects with the signal's own reason, or when the link is closed. */
+  /** Resolves once connected; rejects with the signal's own reason, or when the connection is closed. */
   whenConnected(signal: AbortSignal): Promise<void> {
-    if (this.#isUp) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const either = AbortSignal.any([signal, this.#closing.signal]);
-      const onAbort = (): void => {
-        this.#waiting.delete(proceed);
-        reject(either.reason);
-      };
-      const proceed = (): void => {
-        either.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      if (either.aborted) return onAbort();
-      either.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.add(proceed);
-    });
+    if (this.#isConnected) return Promise.resolve();
+    return this.#connects.wait(AbortSignal.any([signal, this.#closing.signal]));
   }
 
-  /** Gives the present connection up, so that a new one is made. */
+  /** Ends the current client; a new one is connected. */
   disconnect(error: BackendError): void {
-    this.#connection?.disconnect(error);
+    this.#client?.disconnect(error);
   }
 
   /**
-   * Runs one exchange with the server, which may take `waitMs` longer than the deadline because it was
-   * asked to. Rejects with a BackendError; at once when the link is down, but for the first attempt to
-   * bring it up, which is waited for.
+   * Runs one exchange with the server, which may take `waitMs` longer than the deadline because its command blocks.
+   * Rejects with a BackendError; without waiting while disconnected, except for the first attempt to connect.
    */
   async call<T>(exchange: (client: Redis) => Promise<T>, waitMs = 0): Promise<T> {
-    if (!this.#isUp) await this.#tried;
-    if (!this.#isUp || this.#connection === undefined) {
-      throw new BackendError('unreachable', 'Redis: the link is down');
+    if (!this.#isConnected) await this.#firstAttempt;
+    if (!this.#isConnected || this.#client === undefined) {
+      throw new BackendError('unreachable', 'Redis: not connected');
     }
-    this.#lastUseMs = this.#tuning.clock.now();
-    return this.#connection.call(this.#tuning.commandTimeoutMs + waitMs, exchange);
+    this.#lastUseMs = this.#options.clock.now();
+    return this.#client.call(this.#options.commandTimeoutMs + waitMs, exchange);
   }
 
   async close(): Promise<void> {
-    const closed = new BackendError('unreachable', 'Redis: the link is closed');
+    const closed = new BackendError('unreachable', 'Redis: the connection is closed');
     this.#closing.abort(closed);
-    this.#tellTried();
+    this.#endFirstAttempt();
     this.disconnect(closed);
     await this.#supervision;
   }
 
   async #supervise(listener: ConnectionListener): Promise<void> {
-    const { clock, random, reconnect } = this.#tuning;
+    const { clock, random, reconnect } = this.#options;
     const { signal } = this.#closing;
     const backoff = exponentialBackoff({ ...reconnect, jitterFactor: 0.25 });
     let delays = backoff.delays(random);
@@ -122,32 +109,32 @@ export class ManagedConnection {
       const failure = await this.#connect();
       if (failure === undefined) {
         delays = backoff.delays(random);
-        const error = await this.#useUntilLost(() => listener.connected({ attempt }));
+        const error = await this.#useUntilDisconnected(() => listener.connected({ attempt }));
         attempt = 0;
         if (!signal.aborted) listener.disconnected({ error });
       } else if (!signal.aborted) {
         const delayMs = delays.next().value;
         listener.attemptFailed({ attempt, delayMs, error: failure });
-        this.#tellTried();
+        this.#endFirstAttempt();
         await sleep(clock, delayMs, signal).catch(() => undefined);
       }
     }
   }
 
-  /** Makes a connection that has answered a PING, or says why there is none. */
+  /** Connects a client that has answered a PING; returns the failure otherwise. */
   async #connect(): Promise<BackendError | undefined> {
-    const { connectTimeoutMs, clock } = this.#tuning;
+    const { connectTimeoutMs, clock } = this.#options;
     try {
-      const client = await this.#route.client(requiredOptions(connectTimeoutMs));
-      this.#connection = new Connection(client, clock);
+      const client = await this.#resolver.createClient(requiredOptions(connectTimeoutMs));
+      this.#client = new ClientConnection(client, clock);
       this.#closing.signal.throwIfAborted();
-      await this.#connection.call(connectTimeoutMs, async () => {
+      await this.#client.call(connectTimeoutMs, async () => {
         await client.connect();
         await client.ping();
-        const printed = await describeServer(client);
-        refuseOldServer(printed, oldestServer(this.#tuning));
-        await this.#route.verify(client);
-        await this.#succeed(client, printed);
+        const info = await describeServer(client);
+        assertServerVersion(info, oldestServer(this.#options));
+        await this.#resolver.verify(client);
+        await this.#replacePrevious(client, info);
       });
       return undefined;
     } catch (error) {
@@ -157,55 +144,53 @@ export class ManagedConnection {
     }
   }
 
-  /** From here on the last connection that was used has no effect any more. */
-  async #succeed(client: Redis, printed: string): Promise<void> {
-    const session = await clientIdOf(client, printed);
-    if (session !== undefined && this.#session !== undefined) {
-      await killPreviousClient(client, this.#session, session);
+  /** From then on, commands in transit on the previous connection have no effect. */
+  async #replacePrevious(client: Redis, info: string): Promise<void> {
+    const present = await clientIdOf(client, info);
+    if (present !== undefined && this.#clientId !== undefined) {
+      await killPreviousClient(client, this.#clientId, present);
     }
-    this.#session = session;
+    this.#clientId = present;
   }
 
-  async #useUntilLost(onUp: () => void): Promise<BackendError> {
-    const { clock, pingIntervalMs } = this.#tuning;
-    let watching: Timer;
-    const watch = (): void => {
+  async #useUntilDisconnected(onConnected: () => void): Promise<BackendError> {
+    const { clock, pingIntervalMs } = this.#options;
+    let probing: Timer;
+    const probe = (): void => {
       void this.#probe();
-      watching = clock.schedule(pingIntervalMs, watch, { holdsProcess: false });
+      probing = clock.schedule(pingIntervalMs, probe, { holdsProcess: false });
     };
     this.#lastUseMs = clock.now();
-    watching = clock.schedule(pingIntervalMs, watch, { holdsProcess: false });
-    this.#isUp = true;
-    for (const proceed of this.#waiting) proceed();
-    this.#waiting.clear();
-    onUp();
-    this.#tellTried();
+    probing = clock.schedule(pingIntervalMs, probe, { holdsProcess: false });
+    this.#isConnected = true;
+    this.#connects.notifyAll();
+    onConnected();
+    this.#endFirstAttempt();
     try {
-      return (
-        (await this.#connection?.lost) ?? new BackendError('unreachable', 'Redis: no connection')
-      );
+      const error = await this.#client?.disconnected;
+      return error ?? new BackendError('unreachable', 'Redis: no connection');
     } finally {
-      this.#isUp = false;
-      watching.cancel();
+      this.#isConnected = false;
+      probing.cancel();
     }
   }
 
-  /** Whether the server still answers, where nothing else has asked it lately, and is still the right one. */
+  /** Checks that an idle server still answers, and that it is still the right one. */
   async #probe(): Promise<void> {
-    const connection = this.#connection;
+    const connection = this.#client;
     if (connection === undefined) return;
-    const { clock, pingIntervalMs } = this.#tuning;
+    const { clock, pingIntervalMs } = this.#options;
     const isIdle = this.#lastUseMs + pingIntervalMs <= clock.now();
     if (isIdle) void this.call(async (client) => client.ping()).catch(() => undefined);
-    if (await this.#route.isCurrent(connection.client)) return;
+    if (await this.#resolver.isCurrent(connection.client)) return;
     connection.disconnect(
       new BackendError('unreachable', 'Redis: another server is the primary now'),
     );
   }
 }
 
-/** For a link whose fate another link tells. */
-const silent: ConnectionListener = {
+/** For blocking connections: the events of the main connection represent them. */
+const noListener: ConnectionListener = {
   connected: () => undefined,
   attemptFailed: () => undefined,
   disconnected: () => undefined,

@@ -1,28 +1,28 @@
 import { Redis } from 'ioredis';
-import {
-  addressOf,
-  addressText,
-  majorityAnswer,
-  runOnce,
-  loginOptions,
-} from './one-off-command.ts';
-import { type RequiredOptions, requiredOptions } from '../connection/connector.ts';
-import type { ServerResolver, ResolverOptions } from './server-resolver.ts';
+import { type RequiredOptions, requiredOptions } from '../connector.ts';
 import type { ResolvedAddress, ResolvedLogin } from '../server-options.ts';
+import {
+  addressText,
+  loginOptions,
+  majorityAnswer,
+  parseAddress,
+  runOnce,
+} from './one-off-command.ts';
+import type { ResolverOptions, ServerResolver } from './server-resolver.ts';
 
-export interface ClusterResolverOptions extends ResolverOptions {
+interface ClusterResolverOptions extends ResolverOptions {
   readonly login: ResolvedLogin;
-  /** The nodes known so far, those asked last in front; shared by the routes of one cluster. */
+  /** The nodes known so far, those to ask first in front; shared by all resolvers of one cluster. */
   readonly known: ResolvedAddress[];
 }
 
-/** More of them would not know better. */
+/** The number of nodes that are asked; more would not give a better answer. */
 const MAX_ASKED = 7;
 const MAX_KNOWN = 100;
 
 /**
- * The way to the node that serves a slot, as most of the nodes asked say; without a slot, to any node that
- * serves some. A slot that moves on (`MOVED`) costs the link, and the next one is made to its new node.
+ * Finds the node that serves a slot, by the majority of the nodes asked; without a slot, any node that serves one.
+ * When a slot moves (`MOVED`), the connection is closed and the next one goes to its new node.
  */
 export class ClusterResolver implements ServerResolver {
   readonly #options: ClusterResolverOptions;
@@ -33,17 +33,17 @@ export class ClusterResolver implements ServerResolver {
     this.#slot = slot;
   }
 
-  async client(required: RequiredOptions): Promise<Redis> {
+  async createClient(required: RequiredOptions): Promise<Redis> {
     const { known, login } = this.#options;
-    const said = await majorityAnswer(known.slice(0, MAX_ASKED).map((node) => this.#ask(node)));
-    return new Redis({ ...addressOf(said), ...loginOptions(login), ...required });
+    const named = await majorityAnswer(known.slice(0, MAX_ASKED).map((node) => this.#ask(node)));
+    return new Redis({ ...parseAddress(named), ...loginOptions(login), ...required });
   }
 
   verify(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** The cluster itself stops a node that it has replaced, and sends away who asks for a slot that moved. */
+  /** The cluster stops a node that it has replaced, and a node redirects requests for a slot that has moved. */
   isCurrent(): Promise<boolean> {
     return Promise.resolve(true);
   }
@@ -53,25 +53,25 @@ export class ClusterResolver implements ServerResolver {
     const options = { ...requiredOptions(connectTimeoutMs), ...node, ...loginOptions(login) };
     const limits = { clock, limitMs: connectTimeoutMs };
     try {
-      const shares = readShares(await runOnce(options, ['CLUSTER', 'SLOTS'], limits), node);
-      for (const { nodes } of shares) for (const found of nodes) this.#meet(found);
+      const ranges = parseSlotRanges(await runOnce(options, ['CLUSTER', 'SLOTS'], limits), node);
+      for (const { nodes } of ranges) for (const found of nodes) this.#addKnown(found);
       const slot = this.#slot;
       if (slot === undefined) return addressText(node);
-      const share = shares.find(({ from, to }) => from <= slot && slot <= to);
-      return share?.nodes[0] && addressText(share.nodes[0]);
+      const range = ranges.find(({ from, to }) => from <= slot && slot <= to);
+      return range?.nodes[0] && addressText(range.nodes[0]);
     } catch (error) {
-      this.#avoid(node);
+      this.#moveToEnd(node);
       throw error;
     }
   }
 
-  #meet(found: ResolvedAddress): void {
+  #addKnown(found: ResolvedAddress): void {
     const { known } = this.#options;
     if (known.length < MAX_KNOWN && !known.some((node) => isSame(node, found))) known.push(found);
   }
 
-  /** It is asked last the next time. */
-  #avoid(silent: ResolvedAddress): void {
+  /** A node that did not answer is asked last the next time. */
+  #moveToEnd(silent: ResolvedAddress): void {
     const { known } = this.#options;
     const at = known.findIndex((node) => isSame(node, silent));
     if (at !== -1) known.push(...known.splice(at, 1));
@@ -82,28 +82,28 @@ function isSame(one: ResolvedAddress, other: ResolvedAddress): boolean {
   return one.host === other.host && one.port === other.port;
 }
 
-interface Share {
+interface SlotRange {
   readonly from: number;
   readonly to: number;
   /** The primary first. */
   readonly nodes: readonly ResolvedAddress[];
 }
 
-/** The reply of CLUSTER SLOTS; a node that does not know its own address means the one it was asked at. */
-function readShares(reply: unknown, asked: ResolvedAddress): Share[] {
+/** Parses the reply of CLUSTER SLOTS. A node that does not know its own address means the one it was asked at. */
+function parseSlotRanges(reply: unknown, asked: ResolvedAddress): SlotRange[] {
   if (!Array.isArray(reply)) return [];
   return reply.flatMap((range: unknown) => {
     if (!Array.isArray(range)) return [];
     const [from, to, ...nodes]: unknown[] = range;
     return [
-      { from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => readNode(at, asked)) },
+      { from: Number(from), to: Number(to), nodes: nodes.flatMap((at) => parseNode(at, asked)) },
     ];
   });
 }
 
-function readNode(described: unknown, asked: ResolvedAddress): ResolvedAddress[] {
-  if (!Array.isArray(described)) return [];
-  const [host, port]: unknown[] = described;
+function parseNode(node: unknown, asked: ResolvedAddress): ResolvedAddress[] {
+  if (!Array.isArray(node)) return [];
+  const [host, port]: unknown[] = node;
   const isNamed = typeof host === 'string' && host !== '';
   return [{ host: isNamed ? host : asked.host, port: Number(port) }];
 }

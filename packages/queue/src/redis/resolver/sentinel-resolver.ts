@@ -1,17 +1,17 @@
 import { Redis } from 'ioredis';
 import { BackendError } from '../../errors.ts';
-import {
-  addressOf,
-  addressText,
-  majorityAnswer,
-  runOnce,
-  loginOptions,
-} from './one-off-command.ts';
-import { type RequiredOptions, requiredOptions } from '../connection/connector.ts';
-import type { ServerResolver, ResolverOptions } from './server-resolver.ts';
+import { type RequiredOptions, requiredOptions } from '../connector.ts';
 import type { ResolvedAddress, ResolvedLogin } from '../server-options.ts';
+import {
+  addressText,
+  loginOptions,
+  majorityAnswer,
+  parseAddress,
+  runOnce,
+} from './one-off-command.ts';
+import type { ResolverOptions, ServerResolver } from './server-resolver.ts';
 
-export interface SentinelResolverOptions extends ResolverOptions {
+interface SentinelResolverOptions extends ResolverOptions {
   readonly sentinels: readonly ResolvedAddress[];
   readonly name: string;
   readonly sentinelPassword: string | undefined;
@@ -19,8 +19,8 @@ export interface SentinelResolverOptions extends ResolverOptions {
 }
 
 /**
- * The way to the primary that most of the Sentinels name. All are asked at once, so that one that is
- * silent, or cut off with an old primary, neither delays nor decides.
+ * Finds the primary that the majority of the Sentinels names. Asks all of them at once, so that a Sentinel that is
+ * silent, or partitioned together with an old primary, neither delays nor decides the answer.
  */
 export class SentinelResolver implements ServerResolver {
   readonly #options: SentinelResolverOptions;
@@ -30,12 +30,12 @@ export class SentinelResolver implements ServerResolver {
     this.#options = options;
   }
 
-  async client(required: RequiredOptions): Promise<Redis> {
-    const { host, port } = addressOf(await this.#ask());
+  async createClient(required: RequiredOptions): Promise<Redis> {
+    const { host, port } = parseAddress(await this.#ask());
     return new Redis({ host, port, ...loginOptions(this.#options.login), ...required });
   }
 
-  /** A server may have been demoted, or not promoted yet, while the Sentinels name it. */
+  /** The Sentinels may name a server that has been demoted, or is not promoted yet. */
   async verify(client: Redis): Promise<void> {
     const [role] = await client.role();
     if (role === 'master') return;
@@ -52,7 +52,7 @@ export class SentinelResolver implements ServerResolver {
     return named === undefined || named === addressText({ host, port });
   }
 
-  /** For all links together once per interval. */
+  /** At most once per ping interval for all connections together. */
   #askSparingly(): Promise<string> {
     const { clock, pingIntervalMs } = this.#options;
     const isFresh = this.#asked !== undefined && clock.now() - this.#asked.atMs < pingIntervalMs;
@@ -75,8 +75,8 @@ export class SentinelResolver implements ServerResolver {
         };
         const limits = { clock, limitMs: connectTimeoutMs };
         const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name] as const;
-        const said = await runOnce(options, command, limits);
-        return Array.isArray(said) ? said.map(String).join(' ') : undefined;
+        const reply = await runOnce(options, command, limits);
+        return Array.isArray(reply) ? reply.map(String).join(' ') : undefined;
       }),
     );
   }

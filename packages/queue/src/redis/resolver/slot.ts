@@ -1,7 +1,7 @@
 const SLOTS = 16_384;
 
 /**
- * The cluster's slot of a topic, whose name is the hash tag of all its keys: CRC16 (XMODEM: polynomial
+ * The cluster slot of a topic, whose name is the hash tag of all its keys: CRC16 (XMODEM: polynomial
  * 0x1021, from 0) modulo 16384. Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
  */
 export function slotOfTopic(topic: string): number {

@@ -2,21 +2,21 @@ import type { PublishedJob } from '../../backend.ts';
 import { timeAndRouting } from '../replies.ts';
 
 /**
- * How a script reads one job of a batch, in the language of Lua's `struct` library, little-endian:
+ * The layout of one job of a batch as a format of Lua's `struct` library, little-endian:
  *
- *     sequence (f64)   due at or 0 (f64)   index in KEYS of its own id's key, or 0 (u16)
- *     bytes of (u16) and: enqueued at and routing, as they are stored
- *     bytes of (u16) and: id          bytes of (u32) and: payload
+ *     sequence (f64)   due at or 0 (f64)   index in KEYS of the key of its id, or 0 (u16)
+ *     length (u16) and bytes of: enqueued at and routing, as they are stored
+ *     length (u16) and bytes of: id       length (u32) and bytes of: payload
  */
 export const JOB_LAYOUT = '<ddI2I2c0I2c0I4c0';
 
 const FIXED_BYTES = 26;
-/** Of a number of milliseconds, and of a routing. */
+/** The longest time and routing. */
 const MAX_DIGITS = 36;
 
 /**
- * A batch as one argument of a script: both ends have less work with one than with several for each job.
- * @param keyIndexOf gives a job's key among the script's, where it has one; asked in the jobs' order.
+ * Encodes a batch as one argument of a script, which is cheaper for both sides than several arguments per job.
+ * @param keyIndexOf returns the index of the key of the job's id in KEYS, or 0; called in the order of the jobs.
  */
 export function encodeBatch(
   jobs: readonly PublishedJob[],
@@ -24,7 +24,7 @@ export function encodeBatch(
 ): Buffer {
   let mostBytes = 0;
   for (const { id, payload } of jobs) {
-    // An id is short: counting its bytes costs more than leaving room for the longest it may be.
+    // Ids are short: counting their bytes costs more than reserving the most they may take.
     mostBytes += FIXED_BYTES + MAX_DIGITS + 3 * id.length + Buffer.byteLength(payload);
   }
   const batch = Buffer.allocUnsafeSlow(mostBytes);
@@ -42,7 +42,7 @@ export function encodeBatch(
   return batch.subarray(0, at);
 }
 
-/** Writes how many bytes the text has, and the text; gives the routing after it. */
+/** Writes the text with its length in front; returns the end. */
 function writeCounted(batch: Buffer, text: string, at: number): number {
   const bytes = batch.write(text, at + 2);
   batch.writeUInt16LE(bytes, at);

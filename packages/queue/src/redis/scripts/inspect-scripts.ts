@@ -1,13 +1,13 @@
 import { routingLua } from './routing-script.ts';
-import { type Script, script } from './script.ts';
+import { type LuaScript, script } from './script.ts';
 
 /**
- * How many jobs of a topic are where.
+ * Counts the jobs of a topic by their state.
  *
  *   KEYS  1 stream   2 delayed   3 dead letters   ARGV  1 group
  *   Returns { waiting, pending, delayed, dead }
  */
-export const countScript: Script = script(`
+export const countScript: LuaScript = script(`
 ${routingLua}
 local held, pending = 0, 0
 local streams = subqueuesOf(KEYS[1])
@@ -15,19 +15,19 @@ streams[#streams + 1] = KEYS[1]
 for _, stream in ipairs(streams) do
   held = held + redis.call('XLEN', stream)
   local summary = redis.pcall('XPENDING', stream, ARGV[1])
-  -- Without a group nobody has taken anything yet.
+  -- Without a group, no job has been delivered yet.
   if not summary.err then pending = pending + summary[1] end
 end
 return {math.max(0, held - pending), pending, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3])}
 `);
 
 /**
- * The oldest jobs of one kind, of each of the topic's streams at most as many as asked for.
+ * Lists the oldest jobs of one kind, at most the limit from each of the topic's streams.
  *
- *   KEYS  1 stream   ARGV  1 group   2 'waiting' or 'pending'   3 most
+ *   KEYS  1 stream   ARGV  1 group   2 'waiting' or 'pending'   3 limit
  *   Returns { deliveries, fields } of each
  */
-export const peekScript: Script = script(`
+export const peekScript: LuaScript = script(`
 ${routingLua}
 local streams = subqueuesOf(KEYS[1])
 table.insert(streams, 1, KEYS[1])

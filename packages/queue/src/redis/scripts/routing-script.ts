@@ -1,10 +1,10 @@
 /**
- * Lua that all scripts share which add jobs to a topic. Besides the stream there is one for each level but the
- * normal one (`<stream>:high`, `<stream>:low`) and one for each partition (`<stream>:0` ...). What a topic has of these
- * stands in `<stream>:layout`, so that consumers need not be told; `<stream>:notify` tells them that something came
- * to one of them. None of these keys can be named before the script runs; all are in the stream's slot.
+ * Lua shared by all scripts that add jobs to a topic. Besides the main stream, a topic may have subqueues: a stream
+ * for each priority level but `normal` (`<stream>:high`, `<stream>:low`), and one for each partition (`<stream>:0`
+ * ...). Consumers learn from `<stream>:layout` which of them exist; `<stream>:notify` wakes consumers when a job was
+ * added to one of them. These keys are not known before the script runs; all are in the stream's slot.
  *
- * Where a job belongs stands behind its time, after a space: a level, or the hash of its key.
+ * The routing of a job follows its time, after a space: a priority level, or the hash of its key.
  */
 export const routingLua = `
 local partitions
@@ -27,7 +27,7 @@ local function streamOf(base, at)
   return base .. ':' .. string.format('%.0f', hash % partitions)
 end
 local function notify(base)
-  -- A failed notification delays consumers briefly; an error here would lose the update of the mark.
+  -- A failed notification delays consumers briefly; an error here would lose the update of the high-water mark.
   if mustNotify then redis.pcall('XADD', base .. ':notify', 'MAXLEN', 1, '*', 'n', 1) end
 end
 local function subqueuesOf(base)

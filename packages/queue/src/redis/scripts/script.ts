@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { isUnknownScript } from '../errors.ts';
 
-/** A Lua script and the name Redis caches it under. */
-export interface Script {
+/** A Lua script and the SHA-1 under which Redis caches it. */
+export interface LuaScript {
   readonly lua: string;
   readonly sha: string;
 }
 
-export function script(lua: string): Script {
+export function script(lua: string): LuaScript {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
-/** Runs a script by its name, and by its text where Redis does not know it yet. */
+/** Runs a script by its SHA-1, or by its text when Redis has not cached it. */
 export async function runScript(
   client: Redis,
-  { sha, lua }: Script,
+  { sha, lua }: LuaScript,
   keys: readonly string[],
   args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {

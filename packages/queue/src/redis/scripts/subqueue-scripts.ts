@@ -1,15 +1,15 @@
 import { routingLua } from './routing-script.ts';
-import { type Script, script } from './script.ts';
+import { type LuaScript, script } from './script.ts';
 
 /**
- * Hands out jobs of a topic that has levels or partitions: of the levels each its share and what is left by
- * urgency, and of each partition the oldest, where none of it is being handled.
+ * Delivers jobs of a topic that has levels or partitions: from each level its share, then the rest by priority; and
+ * from each partition the oldest job, if no job of it is pending.
  *
  *   KEYS  1 stream
  *   ARGV  1 group   2 consumer   3 most   4, 5, 6 shares of high, normal, low   7 the subqueue to begin with
- *   Returns { newest id of the notify, newest id of the stream, { subqueue, handle, fields } ... }
+ *   Returns { newest id of the notify stream, newest id of the main stream, { subqueue, handle, fields } ... }
  */
-export const takeFromSubqueuesScript: Script = script(`
+export const takeFromSubqueuesScript: LuaScript = script(`
 ${routingLua}
 local base, group, me, room = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local taken = {}
@@ -35,7 +35,7 @@ end
 local function takeHead(subqueue)
   local stream = base .. ':' .. subqueue
   if room <= 0 or redis.call('XLEN', stream) == 0 then return end
-  -- While one is pending, be it a dead consumer's, the next has to wait.
+  -- While a job is pending, even with a dead consumer, the next one has to wait.
   if inGroup(stream, 'XPENDING', stream, group)[1] == 0 then take(subqueue, 1) end
 end
 local levels = {'high', '', 'low'}

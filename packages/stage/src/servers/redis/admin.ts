@@ -3,7 +3,8 @@ import { abortable, type Clock, sleep, withDeadline } from '@holdfast/foundation
 import { ServerTimeoutError } from '../../errors.ts';
 import type { Address } from '../../topology/server-spec.ts';
 import type { ServerHandle } from '../../stage.ts';
-import { type RedisReply, askRedis } from './command.ts';
+import type { RedisReply } from '@holdfast/protocols/redis';
+import { askRedis } from './command.ts';
 
 const POLL_MS = 5;
 

@@ -13,7 +13,7 @@ import type { ServerHandle } from '../../stage.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
 import { askRedis } from './command.ts';
-import { SLOTS, keySlot } from './slots.ts';
+import { SLOT_COUNT, keySlot } from '@holdfast/protocols/redis';
 import { ANSWER_TIMEOUT_MS, askIfUp, askAll, infoField, waitUntil, valueOf } from './admin.ts';
 
 /**
@@ -122,8 +122,8 @@ function nodesFile(places: readonly ServerAddress[], self: number): string {
 
 /** An even share of the slots. */
 function slotsOf(primary: number): string {
-  const from = Math.ceil((SLOTS * primary) / PRIMARIES);
-  const to = Math.ceil((SLOTS * (primary + 1)) / PRIMARIES) - 1;
+  const from = Math.ceil((SLOT_COUNT * primary) / PRIMARIES);
+  const to = Math.ceil((SLOT_COUNT * (primary + 1)) / PRIMARIES) - 1;
   return `${from}-${to}`;
 }
 
@@ -137,8 +137,8 @@ function toClusterHandle(handles: readonly ServerHandle[], { clock }: StageConte
     nodes: handles,
     keySlot,
     async primaryOfSlot(slot, { signal } = {}) {
-      if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS) {
-        const permitted = `a whole number from 0 to ${SLOTS - 1}`;
+      if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
+        const permitted = `a whole number from 0 to ${SLOT_COUNT - 1}`;
         throw new InvalidOptionError('primaryOfSlot', 'slot', slot, permitted);
       }
       const views = await askAll(clock, handles, ['CLUSTER', 'NODES'], signal);

@@ -12,7 +12,7 @@ import {
   type BackendFailure,
   type BackendResult,
   type BodySource,
-  type Condition,
+  type WriteCondition,
   type GetOptions,
   type ListOptions,
   type ListPage,
@@ -21,12 +21,12 @@ import {
   type PutOptions,
   type PutReceipt,
   type StorageBackend,
-  failed,
+  fail,
   ok,
 } from '../../backend.ts';
-import { anyKeys, refuseKey } from '../../key.ts';
-import { markedMetadata, readMetadata } from '../../mark.ts';
-import { countedBody } from '../counted-body.ts';
+import { anyKeys, refuseKey } from '../../object/key.ts';
+import { stampedMetadata, parseMetadata } from '../../object/write-stamp.ts';
+import { lengthCheckedBody } from '../length-checked-body.ts';
 import { conditionHeaders, honoursConditions } from './conditions.ts';
 import { abandonParts, putInParts } from './multipart.ts';
 import { S3Session } from './session.ts';
@@ -66,8 +66,8 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function s3Backend(options: S3BackendOptions): StorageBackend {
-  const settled = parseOptions('s3Backend', shape, options);
-  return new S3Backend(new S3Session(settled), settled);
+  const resolved = parseOptions('s3Backend', shape, options);
+  return new S3Backend(new S3Session(resolved), resolved);
 }
 
 class S3Backend implements StorageBackend {
@@ -104,7 +104,7 @@ class S3Backend implements StorageBackend {
     if (body.size > this.largeFromBytes) {
       return putInParts(this.#session, { key, body, options, partBytes: this.#partBytes });
     }
-    const { mark, signal } = options;
+    const { stamp, signal } = options;
     const sent = await this.#session.send(
       { effect: 'write', signal, bytes: body.size },
       (client, sdk, sending) =>
@@ -116,9 +116,9 @@ class S3Backend implements StorageBackend {
             ContentLength: body.size,
             ContentType: options.contentType,
             CacheControl: `max-age=${options.maxAgeSeconds}`,
-            Metadata: markedMetadata(mark, options.metadata),
+            Metadata: stampedMetadata(stamp, options.metadata),
             // Known already; and the server then checks the same sum that a reader will.
-            ChecksumSHA256: Buffer.from(mark.sha256, 'hex').toString('base64'),
+            ChecksumSHA256: Buffer.from(stamp.sha256, 'hex').toString('base64'),
             ...conditionHeaders(options.condition),
           }),
           sending,
@@ -126,9 +126,7 @@ class S3Backend implements StorageBackend {
     );
     if (sent.kind !== 'ok') return sent;
     const { ETag } = sent.value;
-    return ETag === undefined
-      ? failed('unknown', 'HTTP 200 without an ETag')
-      : ok({ version: ETag });
+    return ETag === undefined ? fail('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
   }
 
   async get(
@@ -149,16 +147,16 @@ class S3Backend implements StorageBackend {
       ),
     );
     if (begun.kind !== 'ok') return begun;
-    const { output, limit } = begun.value;
+    const { output, timeout } = begun.value;
     const { Body: body, ContentLength: stated } = output;
     if (!(body instanceof Readable) || stated === undefined) {
-      limit.end();
-      return failed('transient', 'an answer without a body, or that does not say how long it is');
+      timeout.end();
+      return fail('transient', 'an answer without a body, or that does not say how long it is');
     }
     const skipped = output.ContentRange === undefined ? 0 : from;
     const head = { ...headOf(key, output), size: stated + skipped };
-    const expected = { skip: from - skipped, size: stated, limit };
-    return ok({ head, body: countedBody(key, body, expected) });
+    const expected = { skip: from - skipped, size: stated, timeout };
+    return ok({ head, body: lengthCheckedBody(key, body, expected) });
   }
 
   async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
@@ -169,7 +167,7 @@ class S3Backend implements StorageBackend {
     );
     if (sent.kind !== 'ok') return sent;
     return sent.value.ETag === undefined
-      ? failed('transient', 'HTTP 200 without an ETag')
+      ? fail('transient', 'HTTP 200 without an ETag')
       : ok({ ...headOf(key, sent.value), ...this.#session.servedAt(sent.value) });
   }
 
@@ -230,7 +228,7 @@ class S3Backend implements StorageBackend {
   /** Checks a condition by a look beforehand, where the server would ignore it. */
   async #unmet(
     key: string,
-    { condition, signal }: { condition: Condition; signal: AbortSignal },
+    { condition, signal }: { condition: WriteCondition; signal: AbortSignal },
   ): Promise<BackendFailure | undefined> {
     if (condition === 'none') return undefined;
     if (this.#honoursConditions === undefined) {
@@ -244,12 +242,12 @@ class S3Backend implements StorageBackend {
     const version = found.kind === 'ok' ? found.value.version : undefined;
     const isMet =
       condition === 'absent' ? found.kind === 'notFound' : version === condition.version;
-    return isMet ? undefined : failed('conflict', 'it exists in another version');
+    return isMet ? undefined : fail('conflict', 'it exists in another version');
   }
 
   #refusal(key: string): BackendFailure | undefined {
     const permitted = this.refuseKey(key);
-    return permitted === undefined ? undefined : failed('invalid', `a key must be ${permitted}`);
+    return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
   }
 }
 
@@ -270,6 +268,6 @@ function headOf(
     ...(ETag !== undefined && { version: ETag }),
     ...(ContentType !== undefined && { contentType: ContentType }),
     ...(LastModified !== undefined && { lastModifiedEpochMs: LastModified.getTime() }),
-    ...readMetadata(Metadata),
+    ...parseMetadata(Metadata),
   };
 }

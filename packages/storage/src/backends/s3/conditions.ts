@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type BackendResult, type Condition, ok } from '../../backend.ts';
+import { type BackendResult, type WriteCondition, ok } from '../../backend.ts';
 import type { S3Session } from './session.ts';
 
 /** A condition as S3 takes it. */
-export function conditionHeaders(condition: Condition): { IfMatch?: string; IfNoneMatch?: string } {
+export function conditionHeaders(condition: WriteCondition): {
+  IfMatch?: string;
+  IfNoneMatch?: string;
+} {
   if (condition === 'none') return {};
   return condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: condition.version };
 }

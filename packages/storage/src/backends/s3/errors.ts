@@ -1,5 +1,5 @@
 import { retryAfterMsOf } from '@holdfast/foundation';
-import { type BackendFailure, type FailureKind, failed } from '../../backend.ts';
+import { type BackendFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
 /** S3's own names of errors, which the SDK gives as the error's `name`. */
@@ -50,11 +50,11 @@ export function classifyS3Error(
     const shown = typeof status === 'number' ? `HTTP ${status}` : 'no status';
     const kind = known ?? kindOfStatus(Number(status), effect);
     const code = typeof name === 'string' ? name : undefined;
-    return failed(kind, `${shown} ${String(name)}`, { code, cause: error, retryAfterMs });
+    return fail(kind, `${shown} ${String(name)}`, { code, cause: error, retryAfterMs });
   }
   const code = networkCodeOf(error) ?? (typeof name === 'string' ? name : undefined);
   const unsent = effect === 'read' || failedBeforeSending(code);
-  return failed(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
+  return fail(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
     code,
     cause: error,
   });

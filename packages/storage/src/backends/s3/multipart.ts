@@ -3,11 +3,11 @@ import {
   type BodySource,
   type PutOptions,
   type PutReceipt,
-  failed,
+  fail,
   ok,
 } from '../../backend.ts';
-import { partReader } from '../../body.ts';
-import { markedMetadata } from '../../mark.ts';
+import { partReader } from '../../object/body.ts';
+import { stampedMetadata } from '../../object/write-stamp.ts';
 import { conditionHeaders } from './conditions.ts';
 import type { S3Session } from './session.ts';
 
@@ -23,7 +23,7 @@ interface Part {
   readonly ETag: string;
 }
 
-interface Standing {
+interface PartialUpload {
   readonly saved: Saved;
   readonly parts: Map<number, Part>;
 }
@@ -63,10 +63,10 @@ export async function putInParts(
           sending,
         ),
     );
-    if (sent.kind === 'notFound') return failed('transient', 'the upload is gone; it begins anew');
+    if (sent.kind === 'notFound') return fail('transient', 'the upload is gone; it begins anew');
     if (sent.kind !== 'ok') return sent;
     const { ETag } = sent.value;
-    if (ETag === undefined) return failed('transient', 'a part was taken without an ETag');
+    if (ETag === undefined) return fail('transient', 'a part was taken without an ETag');
     parts.set(number, { PartNumber: number, ETag });
   }
   const Parts = [...parts.values()].toSorted((left, right) => left.PartNumber - right.PartNumber);
@@ -81,10 +81,10 @@ export async function putInParts(
     ),
   );
   // Gone between its parts and its end: completed by an attempt whose answer was lost, or taken away.
-  if (completed.kind === 'notFound') return failed('unknown', 'the upload is gone at its end');
+  if (completed.kind === 'notFound') return fail('unknown', 'the upload is gone at its end');
   if (completed.kind !== 'ok') return completed;
   const { ETag } = completed.value;
-  return ETag === undefined ? failed('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
+  return ETag === undefined ? fail('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
 }
 
 /** Lets go of the parts of an upload that nobody will finish; the bucket's owner pays for them until then. */
@@ -109,11 +109,11 @@ export async function abandonParts(
 async function resume(
   session: S3Session,
   key: string,
-  { progress, mark, signal }: PutOptions,
-): Promise<BackendResult<Standing>> {
+  { progress, stamp, signal }: PutOptions,
+): Promise<BackendResult<PartialUpload>> {
   const saved = progress?.saved;
-  if (!isSaved(saved) || saved.operationId !== mark.operationId) {
-    return failed('notFound', 'no upload under way');
+  if (!isSaved(saved) || saved.operationId !== stamp.operationId) {
+    return fail('notFound', 'no upload under way');
   }
   const parts = new Map<number, Part>();
   let after: string | undefined;
@@ -143,7 +143,7 @@ async function resume(
 async function create(
   session: S3Session,
   { key, body, options, partBytes }: Parameters<typeof putInParts>[1],
-): Promise<BackendResult<Standing>> {
+): Promise<BackendResult<PartialUpload>> {
   const created = await session.send(
     { effect: 'read', signal: options.signal },
     (client, sdk, sending) =>
@@ -153,17 +153,17 @@ async function create(
           Key: key,
           ContentType: options.contentType,
           CacheControl: `max-age=${options.maxAgeSeconds}`,
-          Metadata: markedMetadata(options.mark, options.metadata),
+          Metadata: stampedMetadata(options.stamp, options.metadata),
         }),
         sending,
       ),
   );
   if (created.kind !== 'ok') return created;
   const { UploadId } = created.value;
-  if (UploadId === undefined) return failed('transient', 'an upload without an id');
+  if (UploadId === undefined) return fail('transient', 'an upload without an id');
   const saved: Saved = {
     uploadId: UploadId,
-    operationId: options.mark.operationId,
+    operationId: options.stamp.operationId,
     partBytes: Math.max(partBytes, Math.ceil(body.size / MAX_PARTS)),
   };
   await options.progress?.save(saved);

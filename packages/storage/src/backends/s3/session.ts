@@ -1,9 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Clock } from '@holdfast/foundation';
-import { type BackendResult, failed, ok } from '../../backend.ts';
+import { type BackendResult, fail, ok } from '../../backend.ts';
 import { epochMsOfDate } from '../date-header.ts';
-import { type Deadline, deadline } from '../deadline.ts';
+import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
 import { classifyS3Error } from './errors.ts';
 
 /** The SDK as a value: loaded with the first call, so that nobody else needs to have it. */
@@ -56,7 +56,7 @@ export class S3Session {
   async send<Output>(call: S3Call, send: Send<Output>): Promise<BackendResult<Output>> {
     const begun = await this.begin(call, send);
     if (begun.kind !== 'ok') return begun;
-    begun.value.limit.end();
+    begun.value.timeout.end();
     return ok(begun.value.output);
   }
 
@@ -64,17 +64,21 @@ export class S3Session {
   async begin<Output>(
     call: S3Call,
     send: Send<Output>,
-  ): Promise<BackendResult<{ output: Output; limit: Deadline }>> {
-    if (call.signal.aborted) return failed('transient', 'aborted before it was sent');
+  ): Promise<BackendResult<{ output: Output; timeout: RequestTimeout }>> {
+    if (call.signal.aborted) return fail('transient', 'aborted before it was sent');
     this.#sdk ??= import('@aws-sdk/client-s3');
     const sdk = await this.#sdk;
     const sendingMs = ((call.bytes ?? 0) / this.#minBytesPerSecond) * 1_000;
-    const limit = deadline(this.#clock, this.#requestTimeoutMs + sendingMs, call.signal);
+    const timeout = startRequestTimeout(
+      this.#clock,
+      this.#requestTimeoutMs + sendingMs,
+      call.signal,
+    );
     try {
-      const output = await send(this.#client, sdk, { abortSignal: limit.signal });
-      return ok({ output, limit });
+      const output = await send(this.#client, sdk, { abortSignal: timeout.signal });
+      return ok({ output, timeout });
     } catch (error) {
-      limit.end();
+      timeout.end();
       const cause = error instanceof AttemptFailed ? error.seen : error;
       return classifyS3Error(cause, call.effect, this.#clock.epochMs());
     }

@@ -10,17 +10,17 @@ import {
   type PutOptions,
   type PutReceipt,
   type StorageBackend,
-  failed,
+  fail,
   ok,
 } from '../../backend.ts';
-import { keyPath, refuseKey, supabaseKeys } from '../../key.ts';
-import { markedMetadata } from '../../mark.ts';
-import { countedBody } from '../counted-body.ts';
+import { keyPath, refuseKey, supabaseKeys } from '../../object/key.ts';
+import { stampedMetadata } from '../../object/write-stamp.ts';
+import { lengthCheckedBody } from '../length-checked-body.ts';
 import { epochMsOfDate } from '../date-header.ts';
-import { Connection, addressOf, readJson } from './connection.ts';
+import { SupabaseConnection, addressOf, readJson } from './connection.ts';
 import { isRecord, unproven } from './errors.ts';
-import { type SupabaseBackendOptions, readSupabaseOptions } from './options.ts';
-import { readInfo, readPage } from './replies.ts';
+import { type SupabaseBackendOptions, parseSupabaseOptions } from './options.ts';
+import { parseInfo, parsePage } from './replies.ts';
 import { abandonUpload, putResumable } from './resumable.ts';
 
 /** A gateway that compresses on the way states the length of what it made of it, and no part can be asked for. */
@@ -31,17 +31,17 @@ const AS_STORED = { 'accept-encoding': 'identity' } as const;
  * @throws InvalidOptionError
  */
 export function supabaseBackend(options: SupabaseBackendOptions): StorageBackend {
-  const settled = readSupabaseOptions(options);
-  const { client, url, key } = settled;
+  const resolved = parseSupabaseOptions(options);
+  const { client, url, key } = resolved;
   const address =
     client === undefined
       ? {
           url: `${url.replace(/\/+$/, '')}/storage/v1`,
           headers: { apikey: key, authorization: `Bearer ${key}` },
-          fetch: settled.fetch,
+          fetch: resolved.fetch,
         }
       : addressOf(client);
-  return new SupabaseBackend(new Connection(address, settled), settled);
+  return new SupabaseBackend(new SupabaseConnection(address, resolved), resolved);
 }
 
 class SupabaseBackend implements StorageBackend {
@@ -49,11 +49,11 @@ class SupabaseBackend implements StorageBackend {
   readonly bucket: string;
   readonly largeFromBytes: number;
   readonly #bucketPath: string;
-  readonly #connection: Connection;
+  readonly #connection: SupabaseConnection;
   readonly #verifiesDownloads: boolean;
 
   constructor(
-    connection: Connection,
+    connection: SupabaseConnection,
     options: {
       name: string;
       bucket: string;
@@ -93,7 +93,7 @@ class SupabaseBackend implements StorageBackend {
       });
       return sent.kind === 'ok' ? this.#proven(key, options) : sent;
     }
-    const answered = await this.#connection.askForJson({
+    const answered = await this.#connection.requestJson({
       method: 'POST',
       path: `/object/${this.#path(key)}`,
       effect: 'write',
@@ -105,7 +105,7 @@ class SupabaseBackend implements StorageBackend {
         'content-type': options.contentType,
         'cache-control': `max-age=${options.maxAgeSeconds}`,
         'x-metadata': Buffer.from(
-          JSON.stringify(markedMetadata(options.mark, options.metadata)),
+          JSON.stringify(stampedMetadata(options.stamp, options.metadata)),
         ).toString('base64'),
         ...(body.bytes === undefined && { 'content-length': String(body.size) }),
       },
@@ -114,7 +114,7 @@ class SupabaseBackend implements StorageBackend {
     const { value } = answered;
     if (!isRecord(value)) return unproven('write', 'a body that is no object');
     if (typeof value['Key'] === 'string' && value['Key'] !== `${this.bucket}/${key}`) {
-      return failed('invalid', 'the server stored it under another key', { code: 'KeyRewritten' });
+      return fail('invalid', 'the server stored it under another key', { code: 'KeyRewritten' });
     }
     if (typeof value['Id'] !== 'string' || value['Key'] === undefined) {
       return unproven('write', 'no id of the object stored');
@@ -129,7 +129,7 @@ class SupabaseBackend implements StorageBackend {
     const refused = this.#refusal(key);
     if (refused !== undefined) return refused;
     const [answered, known] = await Promise.all([
-      this.#connection.ask({
+      this.#connection.request({
         method: 'GET',
         path: `/object/${this.#path(key)}`,
         effect: 'read',
@@ -139,20 +139,20 @@ class SupabaseBackend implements StorageBackend {
       this.#verifiesDownloads || version !== undefined ? this.head(key, { signal }) : undefined,
     ]);
     if (answered.kind !== 'ok') return answered;
-    const { response, limit } = answered.value;
+    const { response, timeout } = answered.value;
     const info = known?.kind === 'ok' ? known.value : undefined;
     if (version !== undefined && info?.version !== version) {
-      limit.end();
+      timeout.end();
       await response.body?.cancel();
-      return failed('conflict', 'it has another version');
+      return fail('conflict', 'it has another version');
     }
     const skipped = response.status === 206 ? from : 0;
     const stated = statedLength(response.headers);
     const size = stated === undefined ? info?.size : stated + skipped;
     if (size === undefined) {
-      limit.end();
+      timeout.end();
       await response.body?.cancel();
-      return failed('transient', 'an answer that does not say how long it is');
+      return fail('transient', 'an answer that does not say how long it is');
     }
     const contentType = response.headers.get('content-type');
     const head: ObjectHead = {
@@ -162,10 +162,10 @@ class SupabaseBackend implements StorageBackend {
       ...info,
       size,
     };
-    const body = countedBody(key, response.body, {
+    const body = lengthCheckedBody(key, response.body, {
       skip: from - skipped,
       size: size - skipped,
-      limit,
+      timeout,
     });
     return ok({ head, body });
   }
@@ -173,7 +173,7 @@ class SupabaseBackend implements StorageBackend {
   async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
     const refused = this.#refusal(key);
     if (refused !== undefined) return refused;
-    const begun = await this.#connection.ask({
+    const begun = await this.#connection.request({
       method: 'GET',
       path: `/object/info/${this.#path(key)}`,
       effect: 'read',
@@ -183,7 +183,7 @@ class SupabaseBackend implements StorageBackend {
     const servedAtEpochMs = epochMsOfDate(begun.value.response.headers.get('date'));
     const answered = await readJson(begun.value, 'read');
     if (answered.kind !== 'ok') return answered;
-    const head = readInfo(key, answered.value);
+    const head = parseInfo(key, answered.value);
     if (head === undefined) return unproven('read', 'no description of the object');
     return ok({ ...head, ...(servedAtEpochMs !== undefined && { servedAtEpochMs }) });
   }
@@ -194,7 +194,7 @@ class SupabaseBackend implements StorageBackend {
   ): Promise<BackendResult<undefined>> {
     const refused = this.#refusal(key);
     if (refused !== undefined) return refused;
-    const answered = await this.#connection.askForJson({
+    const answered = await this.#connection.requestJson({
       method: 'DELETE',
       path: `/object/${this.#bucketPath}`,
       effect: 'write',
@@ -210,15 +210,15 @@ class SupabaseBackend implements StorageBackend {
     const found = await this.head(key, { signal });
     if (found.kind === 'notFound') return ok(undefined);
     return found.kind === 'ok'
-      ? failed('denied', 'the object is still there: a policy forbids its removal')
-      : failed('unknown', `it cannot be seen whether it was removed: ${found.message}`);
+      ? fail('denied', 'the object is still there: a policy forbids its removal')
+      : fail('unknown', `it cannot be seen whether it was removed: ${found.message}`);
   }
 
   async list(
     prefix: string,
     { signal, limit, cursor }: ListOptions,
   ): Promise<BackendResult<ListPage>> {
-    const answered = await this.#connection.askForJson({
+    const answered = await this.#connection.requestJson({
       method: 'POST',
       path: `/object/list-v2/${this.#bucketPath}`,
       effect: 'read',
@@ -227,7 +227,7 @@ class SupabaseBackend implements StorageBackend {
       headers: { 'content-type': 'application/json' },
     });
     if (answered.kind !== 'ok') return answered;
-    const page = readPage(answered.value);
+    const page = parsePage(answered.value);
     return page === undefined ? unproven('read', 'no list of objects') : ok(page);
   }
 
@@ -242,12 +242,12 @@ class SupabaseBackend implements StorageBackend {
   /** After the last part of a large upload: what stands there now is ours, or nobody knows. */
   async #proven(key: string, options: PutOptions): Promise<BackendResult<PutReceipt>> {
     const found = await this.head(key, { signal: options.signal });
-    const { operationId } = options.mark;
-    if (found.kind === 'ok' && found.value.mark?.operationId === operationId) {
+    const { operationId } = options.stamp;
+    if (found.kind === 'ok' && found.value.stamp?.operationId === operationId) {
       const { version } = found.value;
       return ok(version === undefined ? {} : { version });
     }
-    return failed('unknown', 'all parts were taken, but the object is not seen yet');
+    return fail('unknown', 'all parts were taken, but the object is not seen yet');
   }
 
   /** The server refuses what exists (`x-upsert: false`), but compares no versions. */
@@ -261,7 +261,7 @@ class SupabaseBackend implements StorageBackend {
     const version = found.kind === 'ok' ? found.value.version : undefined;
     return version === expected
       ? undefined
-      : failed('conflict', 'it exists in another version, or no more');
+      : fail('conflict', 'it exists in another version, or no more');
   }
 
   #path(key: string): string {
@@ -270,7 +270,7 @@ class SupabaseBackend implements StorageBackend {
 
   #refusal(key: string): BackendFailure | undefined {
     const permitted = this.refuseKey(key);
-    return permitted === undefined ? undefined : failed('invalid', `a key must be ${permitted}`);
+    return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
   }
 }
 

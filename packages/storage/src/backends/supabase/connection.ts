@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import { type Clock, InvalidOptionError, systemClock } from '@holdfast/foundation';
-import { type BackendFailure, type BackendResult, failed, ok } from '../../backend.ts';
-import { type Deadline, deadline } from '../deadline.ts';
-import { type Effect, classifyAnswer, classifyThrown, unproven } from './errors.ts';
+import { type BackendFailure, type BackendResult, fail, ok } from '../../backend.ts';
+import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
+import { type Effect, classifyResponse, classifyThrown, unproven } from './errors.ts';
 
 /** The part of a supabase-js client that is used: what it knows about its server. */
 export interface SupabaseClientLike {
@@ -10,7 +10,7 @@ export interface SupabaseClientLike {
 }
 
 /** Where the storage server is, and how it is asked. */
-export interface Address {
+export interface SupabaseAddress {
   /** Ends in `/storage/v1`, or wherever the server's paths begin. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -23,7 +23,7 @@ export interface Address {
  * `fetch` is, and with it the session's token.
  * @throws InvalidOptionError when it is no such client.
  */
-export function addressOf(client: SupabaseClientLike): Address {
+export function addressOf(client: SupabaseClientLike): SupabaseAddress {
   const { storage } = client;
   const url: unknown = Reflect.get(storage, 'url');
   const headers: unknown = Reflect.get(storage, 'headers');
@@ -39,7 +39,7 @@ export function addressOf(client: SupabaseClientLike): Address {
   return { url: url.replace(/\/+$/, ''), headers, fetch: ask };
 }
 
-export interface Asked {
+export interface SupabaseRequest {
   readonly method: string;
   /** Begins with a slash. */
   readonly path: string;
@@ -52,20 +52,20 @@ export interface Asked {
 }
 
 /** An answer whose head came, and the deadline that its body still has. */
-export interface Answer {
+export interface SupabaseResponse {
   readonly response: Response;
-  readonly limit: Deadline;
+  readonly timeout: RequestTimeout;
 }
 
 /** One request at a time to one server, each with a deadline; nothing throws. */
-export class Connection {
-  readonly #address: Address;
+export class SupabaseConnection {
+  readonly #address: SupabaseAddress;
   readonly #clock: Clock;
   readonly #requestTimeoutMs: number;
   readonly #minBytesPerSecond: number;
 
   constructor(
-    address: Address,
+    address: SupabaseAddress,
     options: { clock?: Clock; requestTimeoutMs: number; minBytesPerSecond: number },
   ) {
     this.#address = address;
@@ -79,46 +79,46 @@ export class Connection {
   }
 
   /** Resolves when the head of a good answer is there; the caller reads its body and ends its deadline. */
-  async ask(asked: Asked): Promise<BackendResult<Answer>> {
+  async request(asked: SupabaseRequest): Promise<BackendResult<SupabaseResponse>> {
     const { method, path, effect, body, bytes = 0 } = asked;
-    if (asked.signal.aborted) return failed('transient', 'aborted before it was sent');
+    if (asked.signal.aborted) return fail('transient', 'aborted before it was sent');
     const timeoutMs = this.#requestTimeoutMs + (bytes / this.#minBytesPerSecond) * 1_000;
-    const limit = deadline(this.#clock, timeoutMs, asked.signal);
+    const timeout = startRequestTimeout(this.#clock, timeoutMs, asked.signal);
     try {
       const response = await this.#address.fetch(`${this.#address.url}${path}`, {
         method,
         headers: { ...this.#address.headers, ...asked.headers },
-        signal: limit.signal,
+        signal: timeout.signal,
         redirect: 'manual',
         ...(body !== undefined && { body: bodyInit(body) }),
         ...(isStream(body) && { duplex: 'half' }),
       });
-      if (response.ok) return ok({ response, limit });
+      if (response.ok) return ok({ response, timeout });
       const failure = await this.#failure(response, effect);
-      limit.end();
+      timeout.end();
       return failure;
     } catch (error) {
-      limit.end();
+      timeout.end();
       return classifyThrown(error, effect);
     }
   }
 
   /** The same, for an answer whose body is JSON. */
-  async askForJson(asked: Asked): Promise<BackendResult<unknown>> {
-    const answered = await this.ask(asked);
+  async requestJson(asked: SupabaseRequest): Promise<BackendResult<unknown>> {
+    const answered = await this.request(asked);
     return answered.kind === 'ok' ? readJson(answered.value, asked.effect) : answered;
   }
 
   async #failure(response: Response, effect: Effect): Promise<BackendFailure> {
     // Without its body an error is still an error.
     const text = await response.text().catch(() => '');
-    return classifyAnswer(response, text, effect, this.#clock.epochMs());
+    return classifyResponse(response, text, effect, this.#clock.epochMs());
   }
 }
 
 /** The body of an answer as JSON. */
 export async function readJson(
-  { response, limit }: Answer,
+  { response, timeout }: SupabaseResponse,
   effect: Effect,
 ): Promise<BackendResult<unknown>> {
   let text: string;
@@ -127,7 +127,7 @@ export async function readJson(
   } catch (error) {
     return classifyThrown(error, effect);
   } finally {
-    limit.end();
+    timeout.end();
   }
   try {
     return ok(JSON.parse(text));
@@ -136,12 +136,12 @@ export async function readJson(
   }
 }
 
-function isStream(body: Asked['body']): body is AsyncIterable<Uint8Array> {
+function isStream(body: SupabaseRequest['body']): body is AsyncIterable<Uint8Array> {
   return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
 function bodyInit(
-  body: NonNullable<Asked['body']>,
+  body: NonNullable<SupabaseRequest['body']>,
 ): string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
   if (typeof body === 'string') return body;
   if (isStream(body)) return ReadableStream.from(body);

@@ -1,5 +1,5 @@
 import { parseRetryAfter } from '@holdfast/foundation';
-import { type BackendFailure, type FailureKind, failed } from '../../backend.ts';
+import { type BackendFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
 /** What a call may have changed: a failed read never leaves anything in doubt. */
@@ -36,14 +36,14 @@ const kindsOfCodes: Readonly<Record<string, FailureKind>> = {
 };
 
 /** What an answer other than success means. */
-export function classifyAnswer(
+export function classifyResponse(
   response: { readonly status: number; readonly headers: Headers },
   text: string,
   effect: Effect,
   epochMs: number,
 ): BackendFailure {
   const { status, headers } = response;
-  const body = readError(text);
+  const body = parseErrorBody(text);
   const stated = Number(body?.['statusCode']);
   const real = stated >= 400 && stated < 600 ? stated : status;
   const code = textOf(body?.['code']) ?? codeOfOldServers(body);
@@ -52,7 +52,7 @@ export function classifyAnswer(
   const message = `HTTP ${status}${code === undefined ? '' : ` ${code}`}${real === status ? '' : ` (${real})`}`;
   const known = code === undefined ? undefined : kindsOfCodes[code];
   const kind = known ?? (body === undefined ? kindOfBareStatus(real, effect) : kindOfStatus(real));
-  return failed(kind, message, { code, retryAfterMs });
+  return fail(kind, message, { code, retryAfterMs });
 }
 
 function kindOfStatus(status: number): FailureKind {
@@ -78,7 +78,7 @@ function kindOfBareStatus(status: number, effect: Effect): FailureKind {
 export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
   const code = networkCodeOf(error);
   const unsent = effect === 'read' || failedBeforeSending(code);
-  return failed(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
+  return fail(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
     code,
     cause: error,
   });
@@ -86,10 +86,10 @@ export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
 
 /** An answer that says success and does not prove it. */
 export function unproven(effect: Effect, seen: string, cause?: unknown): BackendFailure {
-  return failed(effect === 'write' ? 'unknown' : 'transient', `HTTP 200 with ${seen}`, { cause });
+  return fail(effect === 'write' ? 'unknown' : 'transient', `HTTP 200 with ${seen}`, { cause });
 }
 
-function readError(text: string): Readonly<Record<string, unknown>> | undefined {
+function parseErrorBody(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isRecord(value) ? value : undefined;

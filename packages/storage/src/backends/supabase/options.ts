@@ -13,10 +13,10 @@ import {
 import type { SupabaseClientLike } from './connection.ts';
 
 /** Options of {@link supabaseBackend}: a supabase-js client, or the project's address and a key. */
-export type SupabaseBackendOptions = SupabaseTuning &
+export type SupabaseBackendOptions = SupabaseBucketOptions &
   ({ client: SupabaseClientLike } | { url: string; key: string; fetch?: typeof fetch });
 
-export interface SupabaseTuning {
+export interface SupabaseBucketOptions {
   bucket: string;
   /** Default `supabase`. */
   name?: string;
@@ -49,7 +49,7 @@ const shape = {
 };
 
 /** The options with every default filled in; without a client, with an address. */
-export interface SettledSupabaseOptions extends Required<SupabaseTuning> {
+export interface ResolvedSupabaseOptions extends Required<SupabaseBucketOptions> {
   client: SupabaseClientLike | undefined;
   url: string;
   key: string;
@@ -57,16 +57,16 @@ export interface SettledSupabaseOptions extends Required<SupabaseTuning> {
 }
 
 /** @throws InvalidOptionError */
-export function readSupabaseOptions(options: SupabaseBackendOptions): SettledSupabaseOptions {
-  const settled = parseOptions('supabaseBackend', shape, options);
-  if (settled.client === undefined) {
+export function parseSupabaseOptions(options: SupabaseBackendOptions): ResolvedSupabaseOptions {
+  const resolved = parseOptions('supabaseBackend', shape, options);
+  if (resolved.client === undefined) {
     for (const field of ['url', 'key'] as const) {
-      if (settled[field] !== '') continue;
+      if (resolved[field] !== '') continue;
       throw new InvalidOptionError('supabaseBackend', field, undefined, 'given, or a client');
     }
   }
-  if (/[/\\]|^\.{1,2}$/.test(settled.bucket)) {
-    throw new InvalidOptionError('supabaseBackend', 'bucket', settled.bucket, 'a bucket name');
+  if (/[/\\]|^\.{1,2}$/.test(resolved.bucket)) {
+    throw new InvalidOptionError('supabaseBackend', 'bucket', resolved.bucket, 'a bucket name');
   }
-  return settled;
+  return resolved;
 }

@@ -1,9 +1,9 @@
 import type { ListPage, ListedObject, ObjectHead } from '../../backend.ts';
-import { readMetadata } from '../../mark.ts';
+import { parseMetadata } from '../../object/write-stamp.ts';
 import { isRecord } from './errors.ts';
 
 /** What `/object/info` says about an object; `undefined` when it does not. */
-export function readInfo(key: string, value: unknown): ObjectHead | undefined {
+export function parseInfo(key: string, value: unknown): ObjectHead | undefined {
   if (!isRecord(value) || typeof value['id'] !== 'string') return undefined;
   const size = value['size'];
   if (typeof size !== 'number') return undefined;
@@ -16,22 +16,22 @@ export function readInfo(key: string, value: unknown): ObjectHead | undefined {
     ...(typeof version === 'string' && { version }),
     ...(typeof contentType === 'string' && { contentType }),
     ...(modifiedEpochMs !== undefined && { lastModifiedEpochMs: modifiedEpochMs }),
-    ...readMetadata(value['metadata']),
+    ...parseMetadata(value['metadata']),
   };
 }
 
 /** What `/object/list-v2` says; `undefined` when it is no list. */
-export function readPage(value: unknown): ListPage | undefined {
+export function parsePage(value: unknown): ListPage | undefined {
   if (!isRecord(value) || !Array.isArray(value['objects'])) return undefined;
   const cursor = value['nextCursor'];
   const isLast = value['hasNext'] !== true || typeof cursor !== 'string';
   return {
-    objects: value['objects'].flatMap((entry) => readEntry(entry)),
+    objects: value['objects'].flatMap((entry) => parseEntry(entry)),
     ...(!isLast && { cursor }),
   };
 }
 
-function readEntry(value: unknown): ListedObject[] {
+function parseEntry(value: unknown): ListedObject[] {
   if (!isRecord(value)) return [];
   const key = typeof value['key'] === 'string' ? value['key'] : value['name'];
   if (typeof key !== 'string') return [];

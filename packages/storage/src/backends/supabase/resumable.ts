@@ -3,12 +3,12 @@ import {
   type BackendResult,
   type BodySource,
   type PutOptions,
-  failed,
+  fail,
   ok,
 } from '../../backend.ts';
-import { partReader, slices } from '../../body.ts';
-import { markedMetadata } from '../../mark.ts';
-import type { Connection } from './connection.ts';
+import { partReader, slices } from '../../object/body.ts';
+import { stampedMetadata } from '../../object/write-stamp.ts';
+import type { SupabaseConnection } from './connection.ts';
 import { isRecord } from './errors.ts';
 import { PART_BYTES } from './options.ts';
 
@@ -35,7 +35,7 @@ const TUS = { 'tus-resumable': '1.0.0' } as const;
  * part is sent twice.
  */
 export async function putResumable(
-  connection: Connection,
+  connection: SupabaseConnection,
   upload: ResumableUpload,
 ): Promise<BackendResult<undefined>> {
   const { body, options } = upload;
@@ -49,7 +49,7 @@ export async function putResumable(
   while (offset < body.size) {
     const end = Math.min(body.size, offset + PART_BYTES);
     const part = await read(offset, end);
-    const answered = await connection.ask({
+    const answered = await connection.request({
       method: 'PATCH',
       path: `${PATH}/${path}`,
       effect: end === body.size ? 'write' : 'read',
@@ -66,12 +66,12 @@ export async function putResumable(
       bytes: end - offset,
     });
     if (answered.kind !== 'ok') return partFailure(answered);
-    const { response, limit } = answered.value;
+    const { response, timeout } = answered.value;
     await response.body?.cancel();
-    limit.end();
+    timeout.end();
     const taken = Number(response.headers.get('upload-offset') ?? Number.NaN);
     if (taken !== end) {
-      return failed('transient', `the server says it has ${taken} bytes, ${end} were sent`);
+      return fail('transient', `the server says it has ${taken} bytes, ${end} were sent`);
     }
     offset = end;
   }
@@ -80,14 +80,14 @@ export async function putResumable(
 
 /** Where the server is with the upload that was saved; `notFound` when there is none, or no more. */
 async function resume(
-  connection: Connection,
-  { progress, mark, signal }: PutOptions,
+  connection: SupabaseConnection,
+  { progress, stamp, signal }: PutOptions,
 ): Promise<BackendResult<{ path: string; offset: number }>> {
   const saved = progress?.saved;
-  if (!isSaved(saved) || saved.operationId !== mark.operationId) {
-    return failed('notFound', 'no upload under way');
+  if (!isSaved(saved) || saved.operationId !== stamp.operationId) {
+    return fail('notFound', 'no upload under way');
   }
-  const answered = await connection.ask({
+  const answered = await connection.request({
     method: 'HEAD',
     path: `${PATH}/${saved.upload}`,
     effect: 'read',
@@ -95,16 +95,16 @@ async function resume(
     headers: TUS,
   });
   if (answered.kind !== 'ok') return answered;
-  const { response, limit } = answered.value;
-  limit.end();
+  const { response, timeout } = answered.value;
+  timeout.end();
   const offset = Number(response.headers.get('upload-offset') ?? Number.NaN);
   return Number.isSafeInteger(offset)
     ? ok({ path: saved.upload, offset })
-    : failed('notFound', 'an upload without an offset');
+    : fail('notFound', 'an upload without an offset');
 }
 
 async function create(
-  connection: Connection,
+  connection: SupabaseConnection,
   { bucket, key, body, options }: ResumableUpload,
 ): Promise<BackendResult<{ path: string; offset: number }>> {
   const metadata = {
@@ -112,9 +112,9 @@ async function create(
     objectName: key,
     contentType: options.contentType,
     cacheControl: String(options.maxAgeSeconds),
-    metadata: JSON.stringify(markedMetadata(options.mark, options.metadata)),
+    metadata: JSON.stringify(stampedMetadata(options.stamp, options.metadata)),
   };
-  const answered = await connection.ask({
+  const answered = await connection.request({
     method: 'POST',
     path: PATH,
     effect: 'read',
@@ -129,25 +129,25 @@ async function create(
     },
   });
   if (answered.kind !== 'ok') return answered;
-  const { response, limit } = answered.value;
+  const { response, timeout } = answered.value;
   await response.body?.cancel();
-  limit.end();
+  timeout.end();
   // Behind a gateway the host of the location may be one that only the server knows.
   const [, path] = (response.headers.get('location') ?? '').split(`${PATH}/`);
-  if (path === undefined || path === '') return failed('transient', 'an upload without a location');
-  const saved: Saved = { upload: path, operationId: options.mark.operationId };
+  if (path === undefined || path === '') return fail('transient', 'an upload without a location');
+  const saved: Saved = { upload: path, operationId: options.stamp.operationId };
   await options.progress?.save(saved);
   return ok({ path, offset: 0 });
 }
 
 /** Ends an upload that nobody will finish; the server would keep its parts for a day. */
 export async function abandonUpload(
-  connection: Connection,
+  connection: SupabaseConnection,
   saved: unknown,
   signal: AbortSignal,
 ): Promise<BackendResult<undefined>> {
   if (!isSaved(saved)) return ok(undefined);
-  const answered = await connection.ask({
+  const answered = await connection.request({
     method: 'DELETE',
     path: `${PATH}/${saved.upload}`,
     effect: 'read',
@@ -157,7 +157,7 @@ export async function abandonUpload(
   if (answered.kind === 'notFound') return ok(undefined);
   if (answered.kind !== 'ok') return answered;
   await answered.value.response.body?.cancel();
-  answered.value.limit.end();
+  answered.value.timeout.end();
   return ok(undefined);
 }
 

@@ -1,0 +1,115 @@
+import type { Publication, PublishedJob, QueueBackend } from '../backend.ts';
+import type { Backlog } from '../fallback/backlog.ts';
+import type { PoisonStore } from '../fallback/poison-store.ts';
+import type { StoredJob } from '../fallback/record.ts';
+import type { TopicOptions } from '../options.ts';
+import type { ProducerState } from '../state/producer-state.ts';
+import { publishIsolatingPoison } from '../publish.ts';
+
+export interface DrainerDeps {
+  readonly backend: QueueBackend;
+  readonly backlog: Backlog;
+  readonly poison: PoisonStore;
+  readonly topics: ReadonlyMap<string, TopicOptions>;
+}
+
+/** Moves jobs that were accepted before from the backlog to Redis, in order. */
+export class Drainer {
+  readonly #deps: DrainerDeps;
+  readonly #state: ProducerState;
+
+  constructor(deps: DrainerDeps, state: ProducerState) {
+    this.#deps = deps;
+    this.#state = state;
+  }
+
+  /**
+   * Publishes the oldest window of the backlog.
+   * @returns the number of its jobs; 0 when the backlog is empty.
+   * @throws BackendError; the window then stays in the backlog, and publishing it again is harmless.
+   */
+  async drainWindow(): Promise<number> {
+    const { backlog } = this.#deps;
+    const { jobs, through } = await backlog.window();
+    for (const publication of this.#publicationsOf(jobs)) {
+      const { jobs: published, receipt } = await this.#publish(publication);
+      this.#state.recordDrained({ ...publication, jobs: published }, receipt);
+    }
+    // A window without jobs is damaged; this was reported when the journal was opened.
+    await backlog.accepted(through);
+    this.#state.progress.notifyAll();
+    return jobs.length;
+  }
+
+  /**
+   * Publishes again what an earlier owner of the journal had written and Redis has accepted lately. Redis may have
+   * lost it, and this process cannot know. Precedes this process's own jobs.
+   */
+  async resendInherited(): Promise<void> {
+    for await (const { jobs } of this.#deps.backlog.inherited()) {
+      for (const publication of this.#publicationsOf(jobs)) await this.#publish(publication);
+    }
+  }
+
+  /** Asks Redis which confirmed jobs it still has, and publishes the lost ones again. */
+  async resendLost(): Promise<void> {
+    for (const query of this.#state.highWaterMarkQueries()) {
+      const lost = this.#state.lostJobs(query, await this.#deps.backend.publish(query));
+      for (const publication of lost) await this.#publish(publication);
+    }
+  }
+
+  /**
+   * Publishes jobs, and stores those that Redis rejects as poison.
+   * @returns the jobs that were published, and the receipt.
+   * @throws BackendError; the errors of the journal that stores the poison.
+   */
+  async #publish(publication: Publication): Promise<{
+    jobs: readonly PublishedJob[];
+    receipt: Awaited<ReturnType<typeof publishIsolatingPoison>>;
+  }> {
+    const { backend, poison } = this.#deps;
+    const { topic, originEpoch, jobs } = publication;
+    const poisoned = new Set<PublishedJob>();
+    const receipt = await publishIsolatingPoison(backend, publication, async (job, reason) => {
+      await poison.add({ ...job, topic, originEpoch, reason });
+      poisoned.add(job);
+      this.#state.reportPoison(topic, job.id, reason, true);
+    });
+    if (poisoned.size === 0) return { jobs, receipt };
+    return { jobs: jobs.filter((job) => !poisoned.has(job)), receipt };
+  }
+
+  /** One publication per topic and origin epoch, each in the order of the journal. */
+  #publicationsOf(jobs: readonly StoredJob[]): Publication[] {
+    const { backlog, poison, topics } = this.#deps;
+    const { id: producer, epoch: ownerEpoch } = backlog;
+    const groups = new Map<string, StoredJob[]>();
+    for (const job of jobs) {
+      if (poison.has(job)) continue;
+      const key = `${job.originEpoch} ${job.topic}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [job]);
+      else group.push(job);
+    }
+    return [...groups.values()].flatMap((group) => {
+      const [first] = group;
+      if (first === undefined) return [];
+      const { topic, originEpoch, sequence } = first;
+      if (originEpoch === ownerEpoch) {
+        return this.#state.publicationFor(this.#state.bufferOf(topic), group);
+      }
+      const partitions = topics.get(topic)?.partitions;
+      return {
+        topic,
+        producer,
+        ownerEpoch,
+        originEpoch,
+        floor: sequence - 1,
+        previous: 0,
+        partitions,
+        jobs: group,
+      };
+    });
+  }
+}

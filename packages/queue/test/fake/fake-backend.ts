@@ -1,0 +1,352 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock } from '@holdfast/foundation';
+import type {
+  BackendFailure,
+  DeadLetter,
+  Delivery,
+  ConnectionListener,
+  PeekedJob,
+  PeekedKind,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+  RecoveredDeliveries,
+  Subscription,
+  TopicCounts,
+} from '../../src/backend.ts';
+import { BackendError } from '../../src/errors.ts';
+import { subqueueOf, isPartition, selectNext } from '../../src/producer/scheduling.ts';
+import {
+  type Entry,
+  type Topic,
+  emptyTopic,
+  freshHandle,
+  hand,
+  peekInto,
+  publishInto,
+} from './fake-topic.ts';
+
+type Fault =
+  | { readonly kind: 'refused'; readonly error: BackendError }
+  | { readonly kind: 'reply-lost' };
+
+/**
+ * What the Lua scripts and streams do, in memory, with faults at a test's command. The same contract is
+ * held against it and against real servers.
+ */
+export class FakeBackend implements QueueBackend {
+  readonly kind = 'redis';
+  /** Every job in the order it was applied, by topic. */
+  readonly applied: Map<string, string[]>;
+  readonly dead: { id: string; reason: string }[] = [];
+  readonly #letters = new Map<string, DeadLetter[]>();
+  readonly topics: Map<string, Topic>;
+  /** Resolves once the queue has begun to reach for the server. */
+  readonly opened: Promise<void>;
+  #tellOpened!: () => void;
+  #listener: ConnectionListener | undefined;
+  #isUp = false;
+  /** Counts the links that were lost: what was on its way then gets no answer. */
+  #links = 0;
+  #isClosed = false;
+  #faults: Fault[] = [];
+  #standing: BackendError | undefined;
+  #poisonReason: (job: PublishedJob) => string | undefined = () => undefined;
+  #awaitingUp = new Set<() => void>();
+  #awaitingJobs = new Set<() => void>();
+  #removed: Entry[] = [];
+  #consumers = 0;
+
+  /** @param server what another backend stands in front of; its own server otherwise. */
+  constructor(server?: FakeBackend) {
+    this.applied = server?.applied ?? new Map();
+    this.topics = server?.topics ?? new Map();
+    this.opened = new Promise((resolve) => {
+      this.#tellOpened = resolve;
+    });
+  }
+
+  open(listener: ConnectionListener): void {
+    this.#listener = listener;
+    this.#tellOpened();
+    if (this.#isUp) listener.connected({ attempt: 1 });
+  }
+
+  /** The server answers from now on. */
+  up(): void {
+    if (this.#isUp) return;
+    this.#isUp = true;
+    for (const proceed of this.#awaitingUp) proceed();
+    this.#awaitingUp.clear();
+    this.#listener?.connected({ attempt: 1 });
+  }
+
+  /** The server is gone. */
+  down(): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    this.#links += 1;
+    this.#listener?.disconnected({ error: new BackendError('unreachable', 'it was taken down') });
+  }
+
+  /** One connection attempt fails with this. */
+  failAttempt(error: BackendFailure): void {
+    this.#listener?.attemptFailed({ attempt: 1, delayMs: 1, error });
+  }
+
+  /** The next publication is applied, but its reply never arrives. */
+  loseNextReply(): void {
+    this.#faults.push({ kind: 'reply-lost' });
+  }
+
+  /** The next publication is refused. */
+  refuseNext(error: BackendError): void {
+    this.#faults.push({ kind: 'refused', error });
+  }
+
+  /** Every publication is refused until told otherwise. */
+  refuseAll(error: BackendError | undefined): void {
+    this.#standing = error;
+  }
+
+  /** Each job is asked about before it is added: a reason makes it poison. */
+  refuseJobs(reasonFor: (job: PublishedJob) => string | undefined): void {
+    this.#poisonReason = reasonFor;
+  }
+
+  /** A crash without persistence. */
+  forget(): void {
+    this.topics.clear();
+  }
+
+  /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
+  sync(): () => void {
+    const topics = [...this.topics].map(
+      ([name, { entries, delayed, marks, ids, partitions, roundRobin }]): [string, Topic] => [
+        name,
+        {
+          partitions,
+          roundRobin,
+          entries: entries.map((entry) => Object.assign({}, entry)),
+          delayed: [...delayed],
+          marks: new Map(marks),
+          ids: new Set(ids),
+        },
+      ],
+    );
+    const applied = [...this.applied].map(([name, jobs]): [string, string[]] => [name, [...jobs]]);
+    return () => {
+      this.down();
+      this.topics.clear();
+      this.applied.clear();
+      for (const [name, topic] of topics) this.topics.set(name, topic);
+      for (const [name, jobs] of applied) this.applied.set(name, [...jobs]);
+    };
+  }
+
+  async whenConnected(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#isUp) return;
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#awaitingUp.delete(resolve);
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#awaitingUp.add(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
+  }
+
+  async publish(publication: Publication): Promise<PublishReceipt> {
+    this.#requireUp();
+    const fault = this.#faults.shift();
+    const refusal = this.#standing ?? (fault?.kind === 'refused' ? fault.error : undefined);
+    // A trip to a server takes a turn, in which more may be enqueued.
+    const link = this.#links;
+    await nextTurn();
+    if (link !== this.#links) throw new BackendError('unreachable', 'the link was lost');
+    if (refusal !== undefined) throw refusal;
+    const receipt = this.#apply(publication);
+    if (fault?.kind === 'reply-lost') {
+      const error = new BackendError('unreachable', 'the reply was lost');
+      this.down();
+      this.up();
+      throw error;
+    }
+    return receipt;
+  }
+
+  subscribe(topic: string, leaseMs: number): Subscription {
+    this.#consumers += 1;
+    const me = `consumer-${this.#consumers}`;
+    return {
+      whenConnected: (signal) => this.whenConnected(signal),
+      fetch: (max) => this.#fetch(topic, me, max),
+      recover: async (held, max) => this.#recover(topic, me, leaseMs, { held, max }),
+      acknowledge: async (handles) => this.#remove(topic, me, handles),
+      deadLetter: async (delivery, reason) => {
+        this.#remove(topic, me, [delivery.handle]);
+        this.dead.push({ id: delivery.id, reason });
+        const { handle: _, history = [], ...job } = delivery;
+        const letter = { ...job, reason, history };
+        this.#letters.set(topic, [...(this.#letters.get(topic) ?? []), letter]);
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async deadLetters(topic: string, limit: number): Promise<DeadLetter[]> {
+    this.#requireUp();
+    return (this.#letters.get(topic) ?? []).slice(0, limit);
+  }
+
+  async redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number> {
+    this.#requireUp();
+    const letters = this.#letters.get(topic) ?? [];
+    const chosen = letters.filter(({ id }) => ids?.includes(id) ?? true).slice(0, limit);
+    this.#letters.set(
+      topic,
+      letters.filter((letter) => !chosen.includes(letter)),
+    );
+    for (const { history, reason, ...job } of chosen) {
+      const entry = { ...job, handle: freshHandle(), deliveries: 0 };
+      this.#topic(topic).entries.push({ ...entry, history: [...history, reason] });
+    }
+    for (const wake of this.#awaitingJobs) wake();
+    return chosen.length;
+  }
+
+  async count(name: string): Promise<TopicCounts> {
+    const size = (kind: PeekedKind): number => peekInto(this.#topic(name), kind).length;
+    const dead = this.#letters.get(name)?.length ?? 0;
+    return { waiting: size('waiting'), pending: size('pending'), delayed: size('delayed'), dead };
+  }
+
+  async peek(name: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]> {
+    this.#requireUp();
+    return peekInto(this.#topic(name), kind).slice(0, limit);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const wake of this.#awaitingJobs) wake();
+  }
+
+  /** The acknowledgements of a topic were not on the disk: what was removed last is there again. */
+  remember(topic: string): void {
+    for (const { handle, id, payload, enqueuedAtMs } of this.#removed) {
+      this.#topic(topic).entries.push({ handle, id, payload, enqueuedAtMs, deliveries: 0 });
+    }
+    for (const wake of this.#awaitingJobs) wake();
+  }
+
+  /** Hands a consumer's deliveries to somebody else, as after an expired lease. */
+  steal(topic: string): void {
+    for (const entry of this.#topic(topic).entries) {
+      if (entry.owner !== undefined) entry.owner = 'a thief';
+    }
+  }
+
+  #apply(publication: Publication): PublishReceipt {
+    const { topic: name } = publication;
+    const receipt = publishInto(this.#topic(name), publication, {
+      poisonReason: (job) => this.#poisonReason(job),
+      added: ({ payload }) => this.#appliedOf(name).push(payload),
+    });
+    for (const wake of this.#awaitingJobs) wake();
+    return receipt;
+  }
+
+  async #fetch(name: string, me: string, max: number): Promise<Delivery[]> {
+    this.#requireUp();
+    this.#promote(name);
+    const next = this.#next(name, max);
+    if (next.length > 0 || this.#isClosed) return next.map((entry) => hand(entry, me));
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#awaitingJobs.delete(wake);
+        resolve();
+      };
+      this.#awaitingJobs.add(wake);
+      setImmediate(wake);
+    });
+    this.#requireUp();
+    return this.#next(name, max).map((entry) => hand(entry, me));
+  }
+
+  /** What is handed out next. */
+  #next(name: string, max: number): Entry[] {
+    const { entries, partitions, roundRobin } = this.#topic(name);
+    const subqueue = ({ routing }: Entry): string => subqueueOf(routing, partitions);
+    const isFree = ({ owner }: Entry): boolean => owner === undefined;
+    const owned = entries.filter((entry) => !isFree(entry)).map(subqueue);
+    const busy = new Set(owned.filter(isPartition));
+    return selectNext(entries.filter(isFree), subqueue, busy, { roundRobin, max });
+  }
+
+  #promote(name: string): void {
+    const topic = this.#topic(name);
+    const nowMs = systemClock.epochMs();
+    const due = topic.delayed.filter(({ dueAtMs }) => dueAtMs <= nowMs);
+    topic.delayed = topic.delayed.filter(({ dueAtMs }) => dueAtMs > nowMs);
+    const inOrder = due.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+    topic.entries.push(...inOrder.map(({ entry }) => entry));
+  }
+
+  #recover(
+    name: string,
+    me: string,
+    leaseMs: number,
+    { held, max }: { held: readonly string[]; max: number },
+  ): RecoveredDeliveries {
+    this.#requireUp();
+    const { entries } = this.#topic(name);
+    const nowMs = systemClock.now();
+    const isSilent = ({ owner, leasedAtMs = nowMs }: Entry): boolean =>
+      owner !== undefined && owner !== me && nowMs - leasedAtMs >= leaseMs;
+    const isHeld = ({ handle }: Entry): boolean => held.includes(handle);
+    for (const entry of entries) {
+      if (entry.owner === me && isHeld(entry)) entry.leasedAtMs = nowMs;
+    }
+    const orphans = entries.filter((entry) => entry.owner === me && !isHeld(entry)).slice(0, max);
+    const silent = entries.filter(isSilent).slice(0, max - orphans.length);
+    for (const entry of silent) delete entry.owner;
+    const isLost = (entry: Entry): boolean =>
+      isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
+    return {
+      lost: entries.filter(isLost).map(({ handle }) => handle),
+      deliveries: [...orphans, ...silent].map((entry) => hand(entry, me)),
+    };
+  }
+
+  #remove(name: string, me: string, handles: readonly string[]): void {
+    this.#requireUp();
+    const topic = this.#topic(name);
+    const isRemoved = ({ handle, owner }: Entry): boolean =>
+      owner === me && handles.includes(handle);
+    this.#removed = topic.entries.filter(isRemoved);
+    topic.entries = topic.entries.filter((entry) => !isRemoved(entry));
+  }
+
+  #topic(name: string): Topic {
+    const known = this.topics.get(name);
+    if (known !== undefined) return known;
+    const topic = emptyTopic();
+    this.topics.set(name, topic);
+    return topic;
+  }
+
+  #appliedOf(name: string): string[] {
+    const known = this.applied.get(name) ?? [];
+    this.applied.set(name, known);
+    return known;
+  }
+
+  #requireUp(): void {
+    if (!this.#isUp) throw new BackendError('unreachable', 'it is down');
+  }
+}

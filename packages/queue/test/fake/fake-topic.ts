@@ -1,0 +1,144 @@
+import { systemClock } from '@holdfast/foundation';
+import type {
+  Delivery,
+  PeekedJob,
+  PeekedKind,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+} from '../../src/backend.ts';
+import { BackendError } from '../../src/errors.ts';
+import { WeightedRoundRobin, subqueueOf, isPartition } from '../../src/producer/scheduling.ts';
+
+export interface Entry {
+  readonly routing?: string | undefined;
+  readonly handle: string;
+  readonly id: string;
+  readonly payload: string;
+  readonly enqueuedAtMs: number;
+  owner?: string;
+  leasedAtMs?: number;
+  deliveries: number;
+  readonly history?: readonly string[];
+}
+
+export interface Topic {
+  entries: Entry[];
+  delayed: { readonly dueAtMs: number; readonly entry: Entry }[];
+  marks: Map<string, { owner: number; epoch: number; sequence: number }>;
+  ids: Set<string>;
+  partitions: number;
+  roundRobin: WeightedRoundRobin;
+}
+
+export function emptyTopic(): Topic {
+  return {
+    entries: [],
+    delayed: [],
+    marks: new Map(),
+    ids: new Set(),
+    partitions: 0,
+    roundRobin: new WeightedRoundRobin(),
+  };
+}
+
+/** Makes an entry the consumer's. */
+export function hand(entry: Entry, me: string): Delivery {
+  if (entry.owner === undefined) entry.deliveries += 1;
+  entry.owner = me;
+  entry.leasedAtMs = systemClock.now();
+  const { handle, id, payload, enqueuedAtMs, deliveries, history, routing } = entry;
+  const routed = routing === undefined ? {} : { routing };
+  const again = history === undefined ? {} : { history };
+  return { handle, id, payload, enqueuedAtMs, deliveries, ...routed, ...again };
+}
+
+export function peekInto({ entries, delayed }: Topic, kind: PeekedKind): PeekedJob[] {
+  const show = ({ id, payload, enqueuedAtMs, deliveries, routing }: Entry): PeekedJob =>
+    Object.assign(
+      { id, payload, enqueuedAtMs, deliveries },
+      routing === undefined ? {} : { routing },
+    );
+  if (kind === 'delayed') {
+    const inOrder = delayed.toSorted((one, other) => one.dueAtMs - other.dueAtMs);
+    return inOrder.map(({ entry, dueAtMs }) => Object.assign(show(entry), { dueAtMs }));
+  }
+  return entries.filter(({ owner }) => (owner !== undefined) === (kind === 'pending')).map(show);
+}
+
+let lastHandle = 0;
+
+export function freshHandle(): string {
+  lastHandle += 1;
+  return `${lastHandle}`;
+}
+
+export interface PublishHooks {
+  /** Of a job that cannot be added although the topic is in order. */
+  readonly poisonReason: (job: PublishedJob) => string | undefined;
+  /** Hears of each job that was added. */
+  readonly added: (job: PublishedJob) => void;
+}
+
+/** What the script does that adds jobs to a topic. @throws BackendError */
+export function publishInto(
+  topic: Topic,
+  {
+    producer,
+    ownerEpoch,
+    originEpoch,
+    floor,
+    previous,
+    maxJobs = Infinity,
+    partitions = 0,
+    jobs,
+  }: Publication,
+  { poisonReason, added }: PublishHooks,
+): PublishReceipt {
+  const isKept = ({ routing }: Entry): boolean =>
+    isPartition(subqueueOf(routing, topic.partitions));
+  if (partitions > 0 && jobs.some(({ routing }) => routing !== undefined)) {
+    if (partitions !== topic.partitions && topic.entries.some(isKept)) {
+      throw new BackendError('denied', 'the topic has another number of partitions');
+    }
+    topic.partitions = partitions;
+  }
+  const mark = topic.marks.get(producer) ?? { owner: 0, epoch: 0, sequence: 0 };
+  if (ownerEpoch < mark.owner) throw new BackendError('fenced', 'a later owner has taken over');
+  const passed = originEpoch < mark.epoch;
+  const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
+  let sequence = passed ? remembered : Math.max(remembered, floor);
+  if (!passed && sequence < previous) throw new BackendError('busy', 'something is missing before');
+  let alreadyApplied = 0;
+  const duplicates: string[] = [];
+  let refused = 0;
+  let poison: PublishReceipt['poison'];
+  for (const job of jobs) {
+    if (passed || job.sequence <= sequence) {
+      alreadyApplied += 1;
+      continue;
+    }
+    if (topic.entries.length + topic.delayed.length >= maxJobs) {
+      refused += 1;
+      continue;
+    }
+    const reason = poisonReason(job);
+    if (reason !== undefined) {
+      poison = { sequence: job.sequence, reason };
+      break;
+    }
+    sequence = job.sequence;
+    if (job.unique && topic.ids.has(job.id)) {
+      duplicates.push(job.id);
+      continue;
+    }
+    if (job.unique) topic.ids.add(job.id);
+    const { id, payload, enqueuedAtMs, dueAtMs, routing } = job;
+    const entry = { handle: freshHandle(), id, payload, enqueuedAtMs, routing, deliveries: 0 };
+    if (dueAtMs > 0) topic.delayed.push({ dueAtMs, entry });
+    else topic.entries.push(entry);
+    added(job);
+  }
+  if (!passed) topic.marks.set(producer, { owner: ownerEpoch, epoch: originEpoch, sequence });
+  return { remembered, alreadyApplied, duplicates, refused, ...(poison && { poison }) };
+}

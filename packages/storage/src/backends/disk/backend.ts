@@ -1,0 +1,277 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type FileSystem, nodeFileSystem } from '@holdfast/journal';
+import {
+  type Clock,
+  objectWith,
+  KeyedMutex,
+  parseOptions,
+  systemClock,
+  string,
+} from '@holdfast/foundation';
+import { CHUNK_BYTES, readFileRange, writeAtomically } from '../../files/atomic-file.ts';
+import {
+  type BackendResult,
+  type BodySource,
+  type ListPage,
+  type ListedObject,
+  type ObjectHead,
+  type PutOptions,
+  type StorageBackend,
+  fail,
+  ok,
+} from '../../backend.ts';
+import { safeFileName } from '../../files/safe-file-name.ts';
+import { anyKeys, refuseKey } from '../../object/key.ts';
+import { type Sidecar, parseSidecar } from './sidecar.ts';
+import { classifyDiskError } from './errors.ts';
+import { removeOrphans } from './orphans.ts';
+
+export interface DiskBackendOptions {
+  /** An existing directory, or one whose parent exists. */
+  directory: string;
+  /** Keeps several buckets apart in one directory. Default `default`. */
+  bucket?: string;
+  /** Default `disk`. */
+  name?: string;
+  clock?: Clock;
+  files?: FileSystem;
+}
+
+const shape = {
+  directory: string({ maxLength: 4_000 }),
+  bucket: string({ maxLength: 200, default: 'default' }),
+  name: string({ maxLength: 100, default: 'disk' }),
+  clock: objectWith<Clock>(['epochMs'], systemClock),
+  files: objectWith<FileSystem>(['open', 'rename', 'syncDirectory'], nodeFileSystem),
+};
+
+/**
+ * Objects as files: `<hash>.<operation>.body`, and `<hash>.json` beside it that names key and body. The
+ * second is what counts: it is replaced by a rename, so that a reader sees the old object or the new one
+ * whole, whatever dies when.
+ * @throws InvalidOptionError
+ */
+export function diskBackend(options: DiskBackendOptions): StorageBackend {
+  return new DiskBackend(parseOptions('diskBackend', shape, options));
+}
+
+class DiskBackend implements StorageBackend {
+  readonly largeFromBytes: number = Number.MAX_SAFE_INTEGER;
+  readonly name: string;
+  readonly bucket: string;
+  readonly #directory: string;
+  readonly #files: FileSystem;
+  readonly #clock: Clock;
+  readonly #turns = new KeyedMutex();
+  #swept: Promise<void> | undefined;
+
+  constructor(options: {
+    directory: string;
+    bucket: string;
+    name: string;
+    clock: Clock;
+    files: FileSystem;
+  }) {
+    this.name = options.name;
+    this.bucket = options.bucket;
+    this.#directory = options.directory;
+    this.#files = options.files;
+    this.#clock = options.clock;
+  }
+
+  refuseKey(key: string): string | undefined {
+    return refuseKey(key, anyKeys);
+  }
+
+  put(
+    key: string,
+    body: BodySource,
+    options: PutOptions,
+  ): Promise<BackendResult<{ version: string }>> {
+    return this.#turns.run(key, () =>
+      this.#attemptFor(key, options.signal, async () => {
+        const { condition, stamp } = options;
+        const { found, name } = await this.#find(key);
+        if (condition === 'absent' && found !== undefined) return fail('conflict', 'it exists');
+        if (typeof condition === 'object' && found?.version !== condition.version) {
+          return fail('conflict', 'it has another version');
+        }
+        const bodyName = `${name}.${stamp.operationId}.body`;
+        const hash = createHash('sha256');
+        await this.#makeDirectory();
+        // Once in a process; a folder that cannot be swept can still be written to.
+        this.#swept ??= removeOrphans(this.#files, this.#directory, this.#clock.epochMs()).catch(
+          () => undefined,
+        );
+        await this.#swept;
+        const written = await writeAtomically(
+          this.#files,
+          this.#directory,
+          bodyName,
+          hashed(opened(body), hash, options.signal),
+          { temporary: `${bodyName}.part`, syncs: true },
+        );
+        if (written !== body.size || hash.digest('hex') !== stamp.sha256) {
+          await this.#files.remove(join(this.#directory, bodyName));
+          return fail('transient', 'the body read is not the one announced');
+        }
+        const sidecar: Sidecar = {
+          key,
+          bucket: this.bucket,
+          size: body.size,
+          version: stamp.operationId,
+          contentType: options.contentType,
+          metadata: options.metadata,
+          stamp,
+          lastModifiedEpochMs: this.#clock.epochMs(),
+          body: bodyName,
+        };
+        await writeAtomically(
+          this.#files,
+          this.#directory,
+          `${name}.json`,
+          [Buffer.from(JSON.stringify(sidecar))],
+          { temporary: `${name}.json.part`, syncs: true },
+        );
+        if (found !== undefined && found.body !== bodyName) {
+          await this.#files.remove(join(this.#directory, found.body));
+        }
+        return ok({ version: sidecar.version });
+      }),
+    );
+  }
+
+  get(
+    key: string,
+    { signal, from = 0, version }: { signal: AbortSignal; from?: number; version?: string },
+  ): ReturnType<StorageBackend['get']> {
+    return this.#attemptFor(key, signal, async () => {
+      const { found } = await this.#find(key);
+      if (found === undefined) return fail('notFound', 'no such object');
+      if (version !== undefined && version !== found.version) {
+        return fail('conflict', 'it has another version');
+      }
+      const path = join(this.#directory, found.body);
+      if ((await this.#files.status(path))?.bytes !== found.size) {
+        return fail('transient', 'its file is being replaced, or is damaged');
+      }
+      return ok({ head: headOf(found), body: readFileRange(this.#files, path, from, found.size) });
+    });
+  }
+
+  head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
+    return this.#attemptFor(key, signal, async () => {
+      const { found } = await this.#find(key);
+      return found === undefined ? fail('notFound', 'no such object') : ok(headOf(found));
+    });
+  }
+
+  remove(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<undefined>> {
+    return this.#turns.run(key, () =>
+      this.#attemptFor(key, signal, async () => {
+        const { found, name } = await this.#find(key);
+        if (found === undefined) return ok(undefined);
+        await this.#files.remove(join(this.#directory, `${name}.json`));
+        await this.#files.syncDirectory(this.#directory);
+        await this.#files.remove(join(this.#directory, found.body));
+        return ok(undefined);
+      }),
+    );
+  }
+
+  list(
+    prefix: string,
+    { signal, limit, cursor }: { signal: AbortSignal; limit: number; cursor?: string },
+  ): Promise<BackendResult<ListPage>> {
+    return this.#attempt(prefix, signal, async () => {
+      const objects: ListedObject[] = [];
+      await this.#makeDirectory();
+      for (const name of await this.#files.list(this.#directory)) {
+        signal.throwIfAborted();
+        if (!/^[\da-f]{64}\.json$/.test(name)) continue;
+        const found = await this.#read(name);
+        if (found?.bucket !== this.bucket || !found.key.startsWith(prefix)) continue;
+        if (cursor !== undefined && inOrder(found.key, cursor) <= 0) continue;
+        const { key, size, lastModifiedEpochMs } = found;
+        objects.push({ key, size, lastModifiedEpochMs });
+      }
+      objects.sort((left, right) => inOrder(left.key, right.key));
+      const shown = objects.slice(0, limit);
+      const last = shown.at(-1);
+      return ok({
+        objects: shown,
+        ...(last !== undefined && objects.length > limit && { cursor: last.key }),
+      });
+    });
+  }
+
+  /** As `#attempt`, for a key that can be one. */
+  async #attemptFor<T>(
+    key: string,
+    signal: AbortSignal,
+    act: () => Promise<BackendResult<T>>,
+  ): Promise<BackendResult<T>> {
+    const refused = this.refuseKey(key);
+    if (refused !== undefined) return fail('invalid', `a key must be ${refused}`);
+    return this.#attempt(key, signal, act);
+  }
+
+  async #attempt<T>(
+    key: string,
+    signal: AbortSignal,
+    act: () => Promise<BackendResult<T>>,
+  ): Promise<BackendResult<T>> {
+    if (signal.aborted) return fail('transient', 'aborted before it began');
+    try {
+      return await act();
+    } catch (error) {
+      return signal.aborted
+        ? fail('transient', 'aborted', { cause: error })
+        : classifyDiskError(key, error);
+    }
+  }
+
+  async #find(key: string): Promise<{ name: string; found: Sidecar | undefined }> {
+    const name = safeFileName(this.bucket, key);
+    const found = await this.#read(`${name}.json`);
+    return { name, found: found?.key === key ? found : undefined };
+  }
+
+  async #read(name: string): Promise<Sidecar | undefined> {
+    const bytes = await this.#files.readWhole(join(this.#directory, name));
+    return bytes === undefined ? undefined : parseSidecar(bytes);
+  }
+
+  async #makeDirectory(): Promise<void> {
+    if (await this.#files.makeDirectory(this.#directory)) {
+      await this.#files.syncDirectory(join(this.#directory, '..'));
+    }
+  }
+}
+
+async function* hashed(
+  body: AsyncIterable<Uint8Array>,
+  hash: ReturnType<typeof createHash>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    signal.throwIfAborted();
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function headOf({ body: _body, bucket: _bucket, ...head }: Sidecar): ObjectHead {
+  return head;
+}
+
+function inOrder(left: string, right: string): number {
+  return Buffer.compare(Buffer.from(left), Buffer.from(right));
+}
+
+/** Each chunk is on its way to the disk before the next one is read. */
+function opened(body: BodySource): AsyncIterable<Uint8Array> {
+  if (body.bytes !== undefined) return body.open();
+  return body.open(0, body.size, Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, body.size)));
+}

@@ -1,0 +1,139 @@
+import { types } from 'node:util';
+import type { FileSystem } from '@holdfast/journal';
+import { CHUNK_BYTES, readFileRange } from '../files/atomic-file.ts';
+import type { BodySource } from '../backend.ts';
+import { BodyIntegrityError, BodyNotRepeatableError, InvalidBodyError } from '../errors.ts';
+
+/** Bytes that can be read as often as it takes. */
+export type Body =
+  | string
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  /** Opens the body anew each time; its size need not be known. */
+  | (() => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>);
+
+/**
+ * What an upload was given, made readable: in memory whole, or by opening it.
+ * @throws InvalidBodyError, BodyNotRepeatableError
+ */
+export function parseBody(
+  key: string,
+  body: unknown,
+): { bytes: Uint8Array } | { open: () => Promise<AsyncIterable<Uint8Array>> } {
+  if (typeof body === 'string') return { bytes: Buffer.from(body) };
+  if (types.isAnyArrayBuffer(body)) return { bytes: new Uint8Array(body) };
+  if (ArrayBuffer.isView(body)) {
+    return { bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
+  }
+  if (typeof body === 'function') {
+    return {
+      open: async () => {
+        const opened: unknown = await Reflect.apply(body, undefined, []);
+        if (isAsyncIterable(opened)) return opened;
+        throw new InvalidBodyError(key, 'the function did not open anything that can be iterated');
+      },
+    };
+  }
+  if (isBlob(body)) return { open: async () => body.stream() };
+  if (isAsyncIterable(body)) throw new BodyNotRepeatableError(key);
+  const seen = body === null ? 'null' : typeof body;
+  throw new InvalidBodyError(
+    key,
+    `the body is ${seen}; give a string, bytes, a Blob, or a function that opens a stream`,
+  );
+}
+
+/** A body that stands in memory. */
+export function bytesSource(bytes: Uint8Array): BodySource {
+  return {
+    size: bytes.byteLength,
+    bytes,
+    async *open(from = 0, to = bytes.byteLength) {
+      if (to > from) yield bytes.subarray(from, to);
+    },
+  };
+}
+
+/** Bytes in memory in pieces, for who would copy them whole. */
+export async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.byteLength; from += CHUNK_BYTES) {
+    yield bytes.subarray(from, from + CHUNK_BYTES);
+  }
+}
+
+/** A body that stands in a file. */
+export function fileSource(files: FileSystem, path: string, size: number): BodySource {
+  return {
+    size,
+    open: (from = 0, to = size, into) => readFileRange(files, path, from, to, into),
+  };
+}
+
+/**
+ * Reads a body part after part, each in the memory of the one before: to be asked for the next one only when
+ * nobody reads the last any more. What stands in memory anyway is not copied.
+ * @throws BodyIntegrityError when the body ends before a part does
+ */
+export function partReader(
+  key: string,
+  body: BodySource,
+  partBytes: number,
+): (from: number, to: number) => Promise<Uint8Array> {
+  let memory: Buffer | undefined;
+  return async (from, to) => {
+    if (body.bytes !== undefined) return body.bytes.subarray(from, to);
+    memory ??= Buffer.allocUnsafeSlow(Math.min(partBytes, body.size));
+    const part = memory.subarray(0, to - from);
+    await fill(key, part, body, from);
+    return part;
+  };
+}
+
+/**
+ * Fills `into` with the bytes from offset `from` on.
+ * @throws BodyIntegrityError when there are fewer
+ */
+async function fill(key: string, into: Uint8Array, body: BodySource, from: number): Promise<void> {
+  const to = from + into.byteLength;
+  let filled = 0;
+  while (filled < into.byteLength) {
+    const rest = into.subarray(filled);
+    let read = 0;
+    for await (const chunk of body.open(from + filled, to, rest)) {
+      if (chunk.buffer !== into.buffer) rest.set(chunk);
+      read = chunk.byteLength;
+      // The next one would take its place.
+      break;
+    }
+    if (read === 0)
+      throw new BodyIntegrityError(key, `the body ended at ${from + filled} of ${to} bytes`);
+    filled += read;
+  }
+}
+
+/** All of it, in one piece. */
+export async function collect(
+  body: AsyncIterable<Uint8Array>,
+  sizeHint?: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return only;
+  return Buffer.concat(chunks, sizeHint);
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<Uint8Array> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+function isBlob(value: unknown): value is Blob {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'stream' in value &&
+    typeof value.stream === 'function' &&
+    'size' in value
+  );
+}
