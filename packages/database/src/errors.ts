@@ -121,7 +121,7 @@ export class ConnectRefusedError extends DatabaseError {
   readonly code = 'DATABASE_CONNECT_REFUSED';
 }
 
-/** COMMIT was sent and the connection lost before its answer: the transaction is whole, or not there at all. */
+/** COMMIT was sent and the connection lost before its reply: the transaction was committed or it was not. */
 export class CommitUnknownError extends DatabaseError {
   readonly code = 'DATABASE_COMMIT_UNKNOWN';
 }

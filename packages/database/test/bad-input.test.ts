@@ -46,7 +46,7 @@ test.each<[string, unknown, string]>([
     'reconnect.initialDelayMs',
   ],
   ['an unknown option', { hosts: url, maximum: 3 }, 'maximum'],
-])('%s is refused by name, and no secret is told', (_, options, field) => {
+])('rejects %s by name, without any secret in the message', (_, options, field) => {
   let thrown: unknown;
   try {
     create(options);
@@ -99,7 +99,7 @@ test.each<[string, string, unknown[], string]>([
   ['an empty batch', 'batch', [[]], 'statements'],
   ['a batch of undefined', 'batch', [[undefined]], 'statement'],
   ['a deadline of the end below 0', 'end', [{ deadlineMs: -1 }], 'deadlineMs'],
-])('%s is refused, and nothing is sent', async (_, method, given, field) => {
+])('rejects %s, and sends nothing', async (_, method, given, field) => {
   const server = await createFakePostgres({});
   opened.push(() => server.close());
   const db = createDatabase({ hosts: server.url });

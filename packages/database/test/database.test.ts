@@ -7,7 +7,7 @@ import { Opened, failureOf, statementsLike } from './open-database.ts';
 const opened = new Opened();
 afterEach(() => opened.close());
 
-test('a query gives rows, and its values are sent apart from its text', async () => {
+test('a query returns rows, and sends its values separately from its text', async () => {
   const { db, server } = await opened.database();
   server.reply('select name from users where id = $1', { rows: [{ name: 'Ada' }] });
   const { rows, rowCount } = await db.query('select name from users where id = $1', [7]);
@@ -15,7 +15,7 @@ test('a query gives rows, and its values are sent apart from its text', async ()
   expect(rowCount).toBe(1);
 });
 
-test('what the server refuses says so with its SQLSTATE, and the connection goes on', async () => {
+test('a statement that the server rejects fails with its SQLSTATE, and the connection stays usable', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.reply('insert into t', { error: '23505' });
   expect(await failureOf(db.query('insert into t'))).toMatchObject({
@@ -56,7 +56,7 @@ test('an aborted query rejects with the reason given, and is cancelled on the se
   await cancelled;
 });
 
-test('a query that was aborted before is not sent', async () => {
+test('a query with an aborted signal is not sent', async () => {
   const { db, server } = await opened.database();
   const failure = failureOf(db.query('select 1', [], { signal: AbortSignal.abort('never mind') }));
   expect(await failure).toBe('never mind');
@@ -104,7 +104,7 @@ test('57P01 to all costs idempotent calls nothing', async () => {
   expect(await Promise.all(calls)).toHaveLength(6);
 });
 
-test('callers are held while the server is down, and served when it is back', async () => {
+test('callers wait while the server is down, and are served when it is back', async () => {
   const { db, server } = await opened.database();
   await db.query('select 1');
   const lost = nextEvent(db, 'lost');
@@ -116,7 +116,7 @@ test('callers are held while the server is down, and served when it is back', as
   expect(await Promise.all(calls)).toHaveLength(10);
 });
 
-test('a server that is starting up (57P03) is waited for', async () => {
+test('callers wait for a server that is starting up (57P03)', async () => {
   const { db, server } = await opened.database();
   server.setBehavior({ reception: { error: '57P03' } });
   const call = db.query('select 1 as one');
@@ -125,7 +125,7 @@ test('a server that is starting up (57P03) is waited for', async () => {
   expect((await call).rows).toEqual([{ one: 1 }]);
 });
 
-test('a wrong password is told at once', async () => {
+test('a wrong password rejects at once', async () => {
   const server = await createFakePostgres({ password: 'right' });
   opened.add(() => server.close());
   const url = new URL(server.url);
@@ -137,7 +137,7 @@ test('a wrong password is told at once', async () => {
   expect(JSON.stringify(failure) + String(failure)).not.toContain('secret');
 });
 
-test('a password that is asked for is asked for at each connection', async () => {
+test('a password function is called for each connection', async () => {
   const server = await createFakePostgres({ password: 'of-today' });
   opened.add(() => server.close());
   const db = createDatabase({ hosts: server.url, password: async () => 'of-today' });
@@ -145,7 +145,7 @@ test('a password that is asked for is asked for at each connection', async () =>
   expect((await db.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 });
 
-test('a batch gives its results in order, in one go on one connection', async () => {
+test('a batch returns its results in order, sent at once on one connection', async () => {
   const { db, server } = await opened.database();
   const results = await db.batch([
     { text: 'select 1 as n' },
@@ -156,7 +156,7 @@ test('a batch gives its results in order, in one go on one connection', async ()
   expect(server.sessions()).toHaveLength(1);
 });
 
-test('a statement of a batch that fails leaves the others be', async () => {
+test('a failed statement of a batch does not affect the others', async () => {
   const { db, server } = await opened.database();
   server.reply('insert into t', { error: '23505' });
   const call = db.batch([{ text: 'select 1' }, { text: 'insert into t' }, { text: 'select 3' }]);
@@ -171,7 +171,7 @@ test('a statement of a batch that fails leaves the others be', async () => {
   });
 });
 
-test('a lease sends one statement after the other, and goes back clean', async () => {
+test('a lease sends one statement after the other, and is returned clean', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const lease = await db.acquire();
   await Promise.all([lease.query('begin'), lease.query('select 1'), lease.query('select 2')]);
@@ -180,7 +180,7 @@ test('a lease sends one statement after the other, and goes back clean', async (
   expect(server.statements()).toEqual(['begin', 'select 1', 'select 2', 'rollback', 'select 3']);
 });
 
-test('a released lease refuses further statements', async () => {
+test('a released lease rejects further statements', async () => {
   const { db } = await opened.database();
   const lease = await db.acquire();
   lease.release();
@@ -190,7 +190,7 @@ test('a released lease refuses further statements', async () => {
   });
 });
 
-test('a connection that is not given back is reported with who took it, and when it comes back after all', async () => {
+test('a connection that is not released is reported with the stack that acquired it, and again if it is released after all', async () => {
   const { db } = await opened.database({ leakReportMs: 20 });
   const lease = await db.acquire();
   await lease.query('select 42');
@@ -203,7 +203,7 @@ test('a connection that is not given back is reported with who took it, and when
   expect(db.getStats().hosts[0]?.leaks).toBe(1);
 });
 
-test('the end waits for what is under way, refuses what is new, and cuts at its deadline', async () => {
+test('end waits for calls under way, rejects new ones, and closes connections at its deadline', async () => {
   const { db, server } = await opened.database();
   server.reply('select slow()', 'never');
   const cut = failureOf(db.query('select slow()'));
@@ -221,14 +221,14 @@ test('a database that was never used ends at once', async () => {
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('where every connection is asked before it is leased it is leased all the same, and not made anew', async () => {
+test('with a ping before every lease, connections are reused and not opened anew', async () => {
   const { db, server } = await opened.database({ max: 1, validateAfterIdleMs: 0 });
   for (let round = 0; round < 3; round += 1) await db.query('select 1');
   expect(server.sessions()).toHaveLength(1);
   expect(statementsLike(server, /^$/)).toBeGreaterThanOrEqual(2);
 });
 
-test('an idle connection that dies with nobody listening harms nobody', async () => {
+test('an idle connection that dies without an error listener affects no call', async () => {
   const { db, server } = await opened.database();
   await db.query('select 1');
   const lost = nextEvent(db, 'lost');

@@ -6,7 +6,7 @@ import { registerDatabaseMetrics as registerOnMeter } from '@holdfast/database/o
 import { registerDatabaseMetrics } from '@holdfast/database/prometheus';
 import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 
-/** Reads only when asked. */
+/** Reads only on request. */
 class AskedReader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
   protected override async onForceFlush(): Promise<void> {}
@@ -45,7 +45,7 @@ test('Prometheus reads the numbers when it scrapes, by the names of the semantic
   expect(await registry.metrics()).not.toContain('db_client');
 });
 
-test('a meter of OpenTelemetry reads the same numbers, until it is told to stop', async () => {
+test('an OpenTelemetry meter reads the same numbers until it is unregistered', async () => {
   const { db, host } = await used();
   const reader = new AskedReader();
   const meter = new MeterProvider({ readers: [reader] }).getMeter('test');
@@ -70,7 +70,7 @@ test('a meter of OpenTelemetry reads the same numbers, until it is told to stop'
   expect(await read('db.client.query.count')).toEqual([{ attributes: {}, value: 2 }]);
 });
 
-test('a database of nobody is refused', () => {
+test('an invalid database is rejected', () => {
   expect(() =>
     registerDatabaseMetrics({ database: Object.create(null), registry: new Registry() }),
   ).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', field: 'database' }));

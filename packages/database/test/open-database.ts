@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, type DatabaseOptions, createDatabase } from '../src/index.ts';
 
-/** What a test has opened, to be closed after it, the last first. */
+/** Everything that a test has opened, closed after it in reverse order. */
 export class Opened {
   readonly #closings: (() => Promise<unknown>)[] = [];
 
@@ -36,7 +36,7 @@ export async function failureOf(call: Promise<unknown>): Promise<unknown> {
   return outcome.error;
 }
 
-/** How many statements the server was sent that match. */
+/** How many statements that match the server has received. */
 export function statementsLike(server: FakePostgres, pattern: RegExp): number {
   return server.statements().filter((sql) => pattern.test(sql)).length;
 }

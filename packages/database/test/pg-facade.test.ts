@@ -74,7 +74,7 @@ test('Drizzle queries, commits and rolls back on it, with its own parsers', asyn
   expect(pool.totalCount).toBe(pool.idleCount);
 });
 
-test('callbacks are served as promises are', async () => {
+test('callbacks work like promises', async () => {
   const rows = await new Promise((resolve, reject) => {
     pool.query('select $1::int as n', [4], (error, result) => {
       if (error) reject(error);
@@ -98,7 +98,7 @@ test('callbacks are served as promises are', async () => {
   expect(typeof pid).toBe('number');
 });
 
-test('killed connections reach an application without listeners as nothing but served queries', async () => {
+test('an application without listeners does not notice killed connections', async () => {
   await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.01)')));
   const { holdfast } = pool;
   const { rows } = await holdfast.query(
@@ -110,7 +110,7 @@ test('killed connections reach an application without listeners as nothing but s
   expect(again.rows).toEqual([{ one: 1 }]);
 });
 
-test('an address of IPv6 is taken as it is, and a socket of the file system refused', async () => {
+test('an IPv6 address is accepted, and a Unix socket rejected', async () => {
   const address = new Pool({ host: '::1', port: 1, user: 'a', database: 'b' });
   expect(address.holdfast.health().hosts[0]?.host).toBe('[::1]:1');
   await address.end();

@@ -15,7 +15,7 @@ import {
 
 const SEED = 20_261_122;
 
-test('a standby is never said to be less behind than it is', () => {
+test('the estimated lag of a standby is never below its real lag', () => {
   const history = fc.array(fc.tuple(fc.nat(100), fc.nat(50)), { minLength: 1, maxLength: 40 });
   const property = fc.property(
     history,
@@ -25,7 +25,7 @@ test('a standby is never said to be less behind than it is', () => {
       const lag = new LagEstimator();
       let nowMs = 0;
       let position = 0;
-      // When the log first went beyond what the standby has replayed: since then it is behind.
+      // When the log first exceeded the position that the standby has replayed.
       let behindSinceMs = Infinity;
       for (const [pauseMs, growth] of steps) {
         nowMs += pauseMs;
@@ -41,7 +41,7 @@ test('a standby is never said to be less behind than it is', () => {
   fc.assert(property, { seed: SEED, numRuns: 500 });
 });
 
-test('what was never measured is infinitely behind', () => {
+test('the lag without measurements is infinite', () => {
   const lag = new LagEstimator();
   expect(lag.lagMs(5n, 100)).toBe(Infinity);
   lag.record(50, 10n);
@@ -55,7 +55,7 @@ function reached(floor: ReplayedPosition | undefined, token: Token): boolean {
   return hasReplayed(floor, token, parseLsn(token.lsn));
 }
 
-test('a place counts as reached on its own or a later timeline, and an unknown one never', () => {
+test('a position counts as replayed on its own or a later timeline, and an unknown one never does', () => {
   const floor = { timeline: 2, position: 0x100n };
   expect(reached(floor, { timeline: 2, lsn: '0/100' })).toBe(true);
   expect(reached(floor, { timeline: 1, lsn: '0/FF' })).toBe(true);
@@ -65,7 +65,7 @@ test('a place counts as reached on its own or a later timeline, and an unknown o
   expect(reached(undefined, { timeline: 0, lsn: '0/0' })).toBe(false);
 });
 
-test('places are read as Postgres writes them, and ordered by timeline first', () => {
+test('positions are parsed in the format of Postgres, and ordered by timeline first', () => {
   expect(parseLsn('16/B374D848')).toBe(0x16b374d848n);
   expect(parseLsn('16-B374D848')).toBeUndefined();
   expect(tokenFrom({ lsn: '0/2', timeline: '0000000A' })).toEqual({ timeline: 10, lsn: '0/2' });
@@ -77,13 +77,13 @@ test('places are read as Postgres writes them, and ordered by timeline first', (
   expect(laterOf({ timeline: 2, lsn: '0/2' }, late)).toEqual({ timeline: 2, lsn: '0/2' });
 });
 
-test('an unknown place stands until a known one is seen after it', () => {
+test('an unknown position remains until a known one follows it', () => {
   const known = { timeline: 1, lsn: '0/5' };
   expect(laterOf(known, UNKNOWN_LSN)).toBe(UNKNOWN_LSN);
   expect(laterOf(UNKNOWN_LSN, known)).toBe(known);
 });
 
-test('the lowestLatency host is used, and left only for one that is nearer by a fifth', () => {
+test('the host of the lowest latency is used, and replaced only by one that is faster by a fifth', () => {
   const host = (latencyMs: number): { latency: LatencyTracker } => {
     const latency = new LatencyTracker();
     latency.record(latencyMs);
@@ -97,7 +97,7 @@ test('the lowestLatency host is used, and left only for one that is nearer by a 
   expect(lowestLatency([], near)).toBeUndefined();
 });
 
-test('a host that fails reads is left out, longer each time, until it serves again', () => {
+test('a host that fails reads is ejected, longer each time, until it serves again', () => {
   const latency = new LatencyTracker();
   latency.failed(0);
   expect([latency.isEjected(999), latency.isEjected(1_000)]).toEqual([true, false]);
@@ -108,7 +108,7 @@ test('a host that fails reads is left out, longer each time, until it serves aga
   expect([latency.isEjected(3_999), latency.isEjected(4_000)]).toEqual([true, false]);
 });
 
-test('a pooled moves only along its drawing', () => {
+test('a pooled connection changes its state only as in the state diagram', () => {
   const path: [PooledConnectionEvent, PooledConnectionState][] = [
     ['connected', 'idle'],
     ['acquire', 'busy'],
@@ -128,7 +128,7 @@ test('a pooled moves only along its drawing', () => {
   expect(() => step('busy', 'acquire')).toThrow(TypeError);
 });
 
-test('a closed gate lets one knock in at a time, each later than the one before', () => {
+test('while probing, one attempt at a time is permitted, each later than the one before', () => {
   const gate = new ConnectBackoff({ initialDelayMs: 20, maxDelayMs: 200 }, seededRandom(1));
   expect(gate.dueInMs(0)).toBe(0);
   expect(gate.beginAttempt()).toBe(true);
@@ -145,7 +145,7 @@ test('a closed gate lets one knock in at a time, each later than the one before'
   expect(gate.beginAttempt()).toBe(false);
 });
 
-test('a learned cap is tried again ever more rarely while it is refused, and grows fast once it is not', () => {
+test('a learned cap is raised more and more rarely while the server refuses, and grows fast once it does not', () => {
   const cap = new LearnedCap(20);
   for (let others = 19; others >= 8; others -= 1) cap.refused(others, 0);
   expect(cap.value).toBe(8);

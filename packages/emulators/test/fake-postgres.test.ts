@@ -36,7 +36,7 @@ async function connected(server: { url: string }): Promise<Client> {
   return client;
 }
 
-test('a client gets the rows that the script says, with their types', async () => {
+test('a client gets the rows of the script, with their types', async () => {
   const server = await open({
     script: [
       ['select * from jobs', { rows: [{ id: 7, name: 'a', done: false, at: null, big: 9n }] }],
@@ -53,7 +53,7 @@ test('a client gets the rows that the script says, with their types', async () =
   expect(session?.statements[1]?.values).toEqual(['1', null, 'x']);
 });
 
-test('a script may look at the question, and leave it to the next line', async () => {
+test('a script may inspect a statement, and pass it to the next line', async () => {
   const server = await open({ script: [[/echo/, { rows: [{ said: 'other' }] }]] });
   const client = await connected(server);
   const remove = server.reply(/echo/, ({ values }) =>
@@ -67,7 +67,7 @@ test('a script may look at the question, and leave it to the next line', async (
   expect(await ask('mine')).toEqual({ said: 'other' });
 });
 
-test('what nobody has scripted is an error that names it', async () => {
+test('a statement without a script line is an error that names it', async () => {
   const client = await connected(await open());
   const refused = client.query('select * from nowhere');
   await expect(refused).rejects.toMatchObject({
@@ -77,7 +77,7 @@ test('what nobody has scripted is an error that names it', async () => {
   expect((await client.query('select 1')).rows).toEqual([{ '?column?': 1 }]);
 });
 
-test('a failed transaction refuses statements and answers COMMIT with ROLLBACK', async () => {
+test('a failed transaction rejects statements and answers COMMIT with ROLLBACK', async () => {
   const server = await open({ script: [[/duplicate/, { error: '23505' }]] });
   const client = await connected(server);
   await client.query('begin');
@@ -87,7 +87,7 @@ test('a failed transaction refuses statements and answers COMMIT with ROLLBACK',
   expect((await client.query('select 1')).rowCount).toBe(1);
 });
 
-test('a rollback to a savepoint takes statements again', async () => {
+test('after a rollback to a savepoint statements are accepted again', async () => {
   const server = await open({ script: [[/duplicate/, { error: '23505' }]] });
   const client = await connected(server);
   await client.query('begin; savepoint s');
@@ -109,14 +109,14 @@ test('several statements in one message are answered one by one, up to the first
   expect(server.statements()).not.toContain('select 2');
 });
 
-test('an error in the extended protocol skips what comes before the next Sync', async () => {
+test('after an error in the extended protocol messages are skipped until the next Sync', async () => {
   const server = await open({ script: [[/broken/, { error: '42601' }]] });
   const client = await connected(server);
   await expect(client.query('broken $1', [1])).rejects.toMatchObject({ code: '42601' });
   expect((await client.query('select $1::text as x', ['y'])).rows).toEqual([{ x: 'y' }]);
 });
 
-test('it knows its role, its timeline and how far its log is', async () => {
+test('it reports its role, its timeline and the end of its log', async () => {
   const server = await open();
   const client = await connected(server);
   const ask = async (): Promise<unknown> => {
@@ -135,7 +135,7 @@ test('it knows its role, its timeline and how far its log is', async () => {
   });
 });
 
-test('a password is asked for and judged', async () => {
+test('a password is requested and checked', async () => {
   const server = await open({ password: 'open sesame' });
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
   const wrong = clientOf({ url: `postgres://fake:guess@${server.host}:${server.port}/fake` });
@@ -163,7 +163,7 @@ test('a CancelRequest with the right key ends the statement under way, and no ot
   expect(await alsoAsleep).not.toBe('57014');
 });
 
-test('a server that does not heed CancelRequests lets the statement go on', async () => {
+test('a server that ignores CancelRequests lets the statement go on', async () => {
   const server = await open({ behavior: { cancels: false } });
   const client = await connected(server);
   const gate = Promise.withResolvers<undefined>();
@@ -189,7 +189,7 @@ test.each([
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
 });
 
-test('a connection can be met by silence', async () => {
+test('a connection can get no reply at all', async () => {
   const server = await open({ behavior: { reception: 'silent' } });
   const client = clientOf(server);
   const connecting = client.connect().catch((error: { code: string }) => error.code);
@@ -198,7 +198,7 @@ test('a connection can be met by silence', async () => {
   expect(await connecting).toBe('ECONNRESET');
 });
 
-test('connections above the limit are refused until one leaves', async () => {
+test('connections above the limit are rejected until one closes', async () => {
   const server = await open({ behavior: { maxConnections: 1 } });
   const first = await connected(server);
   await expect(clientOf(server).connect()).rejects.toMatchObject({ code: '53300' });
@@ -209,7 +209,7 @@ test('connections above the limit are refused until one leaves', async () => {
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
 });
 
-test('a reply can die at each of its bytes, and never sooner than said', async () => {
+test('a reply can be cut at each of its bytes, and never earlier', async () => {
   const server = await open({ script: [['select word', { rows: [{ word: 'holdfast' }] }]] });
   // RowDescription 30, DataRow 19, CommandComplete 14, ReadyForQuery 6.
   const replyBytes = 69;
@@ -232,7 +232,7 @@ test('a reply can die at each of its bytes, and never sooner than said', async (
   expect((await client.query('select word')).rows).toEqual([{ word: 'holdfast' }]);
 });
 
-test('a slow reply takes the time of the clock', async () => {
+test('a delayed reply follows the clock', async () => {
   const clock = createFakeClock();
   const server = await open({ clock, script: [['select slow()', { rows: [], delayMs: 500 }]] });
   const client = await connected(server);
@@ -242,7 +242,7 @@ test('a slow reply takes the time of the clock', async () => {
   expect(clock.now()).toBe(500);
 });
 
-test('a frozen server reads nothing, and goes on where it stood', async () => {
+test('a frozen server reads nothing, and continues when it resumes', async () => {
   const server = await open();
   const client = await connected(server);
   server.setBehavior({ frozen: true });
@@ -253,7 +253,7 @@ test('a frozen server reads nothing, and goes on where it stood', async () => {
   expect((await asked).rowCount).toBe(1);
 });
 
-test('every session can be told to end, and the port can refuse and serve again', async () => {
+test('every session can be terminated, and the port can refuse and serve again', async () => {
   const server = await open();
   const clients = [await connected(server), await connected(server)];
   const told = clients.map(async (client) => (await once(client, 'error'))[0]);
@@ -265,7 +265,7 @@ test('every session can be told to end, and the port can refuse and serve again'
   expect((await (await connected(server)).query('select 1')).rowCount).toBe(1);
 });
 
-test('a client understands what arrives in pieces', async () => {
+test('a client understands replies that arrive in pieces', async () => {
   const server = await open({ script: [['select word', { rows: [{ word: 'holdfast' }] }]] });
   const proxy: FaultProxy = await createFaultProxy({
     target: { host: server.host, port: server.port },
@@ -279,7 +279,7 @@ test('a client understands what arrives in pieces', async () => {
   }
 });
 
-test('malformed behavior is refused, and nothing changes', async () => {
+test('invalid behavior is rejected, and nothing changes', async () => {
   const server = await open();
   expect(() => server.setBehavior({ maxConnections: -1 })).toThrow(/maxConnections/);
   expect(() => server.setBehavior({ lsn: 'far' })).toThrow(/lsn/);

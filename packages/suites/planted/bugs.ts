@@ -206,7 +206,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/database/src/calls/queries.ts',
     sound: 'throw replayExhausted(lost.failure, lost.host, error);',
     broken: 'throw error;',
-    tests: { path: 'packages/database/test/calls/lost-calls', name: 'never called not applied' },
+    tests: {
+      path: 'packages/database/test/calls/lost-calls',
+      name: 'never reported as not applied',
+    },
   },
   {
     name: 'a new primary is written to before its timeline is stored',

@@ -20,7 +20,7 @@ export function probeTable(
   probes: readonly { readonly name: string; readonly fault: string }[],
   columns: readonly ProbedColumn[],
 ): string {
-  const head = ['probe', 'what is done', ...columns.map(({ pool }) => pool)];
+  const head = ['probe', 'fault', ...columns.map(({ pool }) => pool)];
   const body = probes.map(({ name, fault }) => [
     name,
     fault,

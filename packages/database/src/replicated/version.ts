@@ -9,7 +9,7 @@ export interface Version {
 /** Negative if `left` is before `right`, 0 if they are the same write. */
 export function compareVersions(left: Version, right: Version): number {
   if (left.counter !== right.counter) return left.counter - right.counter;
-  // By code units, as Postgres compares under the collation "C" what is plain ASCII.
+  // By code units, as Postgres compares ASCII text under the collation "C".
   if (left.writer === right.writer) return 0;
   return left.writer < right.writer ? -1 : 1;
 }

@@ -6,7 +6,7 @@ import { PrimaryWaiters } from '../../src/hosts/primary-waiters.ts';
 
 const FALLBACK_MS = 100;
 
-test('calls with the common timeout share one timer, and each is over at its own moment', async () => {
+test('calls with the common timeout share one timer, and each ends at its own deadline', async () => {
   const clock = createFakeClock();
   const bounds = {
     clock,
@@ -46,7 +46,7 @@ test('a released call is never interrupted, and the last one leaves no timer for
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a call with a timeout of its own is over by that, and takes its timer along', async () => {
+test('a call with its own timeout ends by that, and leaves no timer', async () => {
   const clock = createFakeClock();
   const bounds = {
     clock,
@@ -78,7 +78,7 @@ test('a signal ends a call that shares its timer, with the reason of the signal'
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a caller who waits for a primary holds the process by a timer, although the shared one does not', async () => {
+test('a caller that waits for a primary keeps the process alive by a timer, although the shared one does not', async () => {
   const fake = createFakeClock();
   const holding: boolean[] = [];
   const clock: Clock = {

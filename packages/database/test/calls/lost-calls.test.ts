@@ -27,7 +27,7 @@ test.each<[string, (db: Database, timeoutMs: number) => Promise<unknown>, string
     'DATABASE_BATCH_FAILED',
   ],
 ])(
-  'a %s that was lost and cannot be sent again is never called not applied',
+  'a %s that was lost and cannot be sent again is never reported as not applied',
   async (_, call, code) => {
     const { db, server } = await opened.database({ max: 1 });
     server.reply(UPSERT, 'never');
@@ -47,7 +47,7 @@ test('an idempotent call outlives a server whose connections are lost one after 
   const before = new Set(server.sessions().map(({ number }) => number));
   const died: number[] = [];
   server.on('statement', ({ session, sql }) => {
-    // Each connection of before dies with the call that it was given; those made later serve.
+    // Each earlier connection dies with the call on it; later ones serve.
     if (sql !== 'select v' || !before.has(session)) return;
     died.push(session);
     server.terminate({ session });
@@ -57,7 +57,7 @@ test('an idempotent call outlives a server whose connections are lost one after 
   expect(died.length).toBeGreaterThan(1);
 });
 
-test('a call refused at its second sending may have taken effect at its first', async () => {
+test('a call rejected at its second sending may have taken effect at its first', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const stop = server.reply(UPSERT, 'never');
   const arrived = arrival(server, UPSERT);
@@ -84,7 +84,7 @@ test('a call past its deadline at its second sending may have taken effect at it
   expect(statementsLike(server, /^insert/)).toBe(2);
 });
 
-test('a password that never comes costs an attempt its time, and the pool goes on asking', async () => {
+test('a password function that never settles ends its attempt at the connect timeout, and the pool tries again', async () => {
   const server = await createFakePostgres({ password: 'late' });
   opened.add(() => server.close());
   let asked = 0;
@@ -107,7 +107,7 @@ test.each<[string, () => Promise<string>]>([
     },
   ],
   ['gives no string', () => Promise.resolve(JSON.parse('7'))],
-])('a password function that %s fails who waits at once', async (_, password) => {
+])('a password function that %s rejects waiting callers at once', async (_, password) => {
   const server = await createFakePostgres({});
   opened.add(() => server.close());
   const db = createDatabase({ hosts: server.url, password });
@@ -119,7 +119,7 @@ test.each<[string, () => Promise<string>]>([
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('a database can be ended while a password is asked for that never comes', async () => {
+test('a database can be ended while a password function is pending', async () => {
   const server = await createFakePostgres({});
   opened.add(() => server.close());
   const db = createDatabase({ hosts: server.url, password: () => new Promise(() => undefined) });
@@ -128,7 +128,7 @@ test('a database can be ended while a password is asked for that never comes', a
   expect(await failure).toMatchObject({ code: 'DATABASE_CLOSED', outcome: 'not-applied' });
 });
 
-test('in a batch a name that stands for another statement is refused alone, and at once', async () => {
+test('in a batch a name in use for another statement is rejected alone, and at once', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const call = db.batch([
     { text: 'select 1', name: 'same' },
@@ -150,7 +150,7 @@ test('in a batch a name that stands for another statement is refused alone, and 
   expect(server.sessions()).toHaveLength(1);
 });
 
-test('a connection does not keep the context of the call that it was first made for', async () => {
+test('a connection does not keep the async context of the call that it was opened for', async () => {
   const { db, server } = await opened.database({ max: 1 });
   const request = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
@@ -165,7 +165,7 @@ test('a connection does not keep the context of the call that it was first made 
   expect({ own, seen }).toEqual({ own: 'first', seen: [undefined] });
 });
 
-test('a caller who waited keeps its own context, whoever gave the connection back', async () => {
+test('a waiting caller keeps its own async context, whichever call releases the connection', async () => {
   const { db } = await opened.database({ max: 1 });
   const request = new AsyncLocalStorage<number>();
   const contexts = await Promise.all(
@@ -179,7 +179,7 @@ test('a caller who waited keeps its own context, whoever gave the connection bac
   expect(contexts).toEqual([1, 2, 3]);
 });
 
-test('whoever gives up while a connection is being made leaves it to the next', async () => {
+test('a caller that gives up while a connection is being opened leaves it to the next', async () => {
   const { db, server } = await opened.database({ max: 1 });
   server.setBehavior({ replyDelayMs: 50 });
   const abort = new AbortController();
@@ -192,7 +192,7 @@ test('whoever gives up while a connection is being made leaves it to the next', 
   expect(statementsLike(server, /select 1/)).toBe(0);
 });
 
-test('the end lets a transaction finish, and tells the holder of a connection that it has cut it', async () => {
+test('end lets a transaction finish, and a lease whose connection it closes rejects with DatabaseClosedError', async () => {
   const { db, server } = await opened.database({ max: 2 });
   const begun = Promise.withResolvers<undefined>();
   const goOn = Promise.withResolvers<undefined>();
@@ -227,7 +227,7 @@ test.each<[string, (db: Database) => Promise<unknown>]>([
   ['session.query', (db) => db.session().query('select 1')],
   ['session.read', (db) => db.session().read((reader) => reader.query('select 1'))],
   ['session.transaction', (db) => db.session().transaction((tx) => tx.query('select 1'))],
-])('%s after the end is refused, and nothing is sent', async (_, call) => {
+])('%s after the end is rejected, and nothing is sent', async (_, call) => {
   const { db, server } = await opened.database();
   await db.end();
   expect(await failureOf(call(db))).toMatchObject({
@@ -237,7 +237,7 @@ test.each<[string, (db: Database) => Promise<unknown>]>([
   expect(server.connectionsTotal).toBe(0);
 });
 
-test('the silence of a connection is asked about by TCP, unless told otherwise after 10 seconds', async () => {
+test('TCP keepalive probes a silent connection, by default after 10 seconds', async () => {
   const asked = jest.spyOn(Socket.prototype, 'setKeepAlive');
   try {
     const { db } = await opened.database();
@@ -253,7 +253,7 @@ test('the silence of a connection is asked about by TCP, unless told otherwise a
   }
 });
 
-test('statements of a read end by its deadline, side by side or left alone', async () => {
+test('statements of a read end by its deadline, in parallel or abandoned', async () => {
   const { db, server } = await opened.database({ max: 4 });
   server.reply('select slow()', 'never');
   const beside = db.read(

@@ -6,7 +6,7 @@ import { Opened, failureOf, statementsLike } from '../open-database.ts';
 const opened = new Opened();
 afterEach(() => opened.close());
 
-test('a transaction commits what it did and says where in the log', async () => {
+test('a transaction commits and returns its position in the log', async () => {
   const { db, server } = await opened.database();
   server.setBehavior({ lsn: '0/3000028', timeline: 3 });
   server.reply('insert into t', { command: 'INSERT 0 1' });
@@ -22,7 +22,7 @@ test('a transaction commits what it did and says where in the log', async () => 
   expect(server.statements()[0]).toBe('begin isolation level serializable');
 });
 
-test('a callback that throws has its transaction rolled back, and its own error comes out', async () => {
+test('a callback that throws rolls its transaction back, and its own error is passed on', async () => {
   const { db, server } = await opened.database();
   const mine = new TypeError('mine');
   expect(await failureOf(db.transaction(() => Promise.reject(mine)))).toBe(mine);
@@ -60,7 +60,7 @@ test('a serialization failure runs the callback again, within its budget', async
   expect(await failureOf(call)).toMatchObject({ code: 'DATABASE_QUERY_FAILED', sqlState: '40001' });
 });
 
-test('a connection lost before COMMIT means not applied, and the callback is run again only if it may be', async () => {
+test('a connection lost before COMMIT means not applied, and the callback runs again only with rerunOnLoss', async () => {
   const { db, server } = await opened.database();
   server.reply('insert into t', 'never');
   let runs = 0;
@@ -81,7 +81,7 @@ test('a connection lost before COMMIT means not applied, and the callback is run
   expect(runs).toBe(3);
 });
 
-test('a connection lost between COMMIT and its answer is called unknown', async () => {
+test('a connection lost between COMMIT and its reply is reported as unknown', async () => {
   const { db, server } = await opened.database();
   server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: 2 });
   expect(await failureOf(db.transaction(async (tx) => tx.query('select 1')))).toMatchObject({
@@ -92,9 +92,9 @@ test('a connection lost between COMMIT and its answer is called unknown', async 
   expect(db.getStats().commitsUnknown).toBe(1);
 });
 
-test('wherever the answer to COMMIT is cut, what is said of it is right', async () => {
+test('wherever the reply to COMMIT is cut, the reported outcome is right', async () => {
   const { db, server } = await opened.database({ reconnect: { initialDelayMs: 1, maxDelayMs: 1 } });
-  // CommandComplete of COMMIT is 12 bytes: from there on the answer is known.
+  // CommandComplete of COMMIT is 12 bytes: from there on the outcome is known.
   const answers: string[] = [];
   for (let bytes = 0; bytes <= 40; bytes += 1) {
     const stop = server.reply(/^commit/, { command: 'COMMIT', cutAfterBytes: bytes });
@@ -112,7 +112,7 @@ test('wherever the answer to COMMIT is cut, what is said of it is right', async 
   expect(new Set(answers.slice(12))).toEqual(new Set(['committed']));
 });
 
-test('an unknown COMMIT is looked up by its marker row where that is asked for', async () => {
+test('with resolveCommit an unknown COMMIT is looked up by its marker row', async () => {
   const { db, server } = await opened.database();
   server.reply(/^insert into holdfast_commit_marker/, { command: 'INSERT 0 1' });
   let isThere = true;
@@ -131,7 +131,7 @@ test('an unknown COMMIT is looked up by its marker row where that is asked for',
   expect(db.getStats()).toMatchObject({ commitsResolved: 2, commitsUnknown: 0 });
 });
 
-test('a failed savepoint is undone alone', async () => {
+test('only a failed savepoint is rolled back', async () => {
   const { db, server } = await opened.database();
   server.reply('insert into t', { error: '23505' });
   const { value } = await db.transaction(async (tx) => {
@@ -146,7 +146,7 @@ test('a failed savepoint is undone alone', async () => {
   expect(statementsLike(server, /^commit/)).toBe(1);
 });
 
-test('asking the pool inside a transaction is refused at once instead of waiting for itself', async () => {
+test('a call to the pool inside a transaction is rejected at once, instead of a deadlock', async () => {
   const { db } = await opened.database({ max: 1 });
   const asks: ((tx: Transaction) => Promise<unknown>)[] = [
     () => db.query('select 1'),
@@ -162,7 +162,7 @@ test('asking the pool inside a transaction is refused at once instead of waiting
   await db.transaction(async (tx) => tx.query('select 1'));
 });
 
-test('a handle used after its transaction ended sends nothing', async () => {
+test('a handle used after the end of its transaction sends nothing', async () => {
   const { db, server } = await opened.database();
   let escaped: Transaction | undefined;
   await db.transaction((tx) => {
@@ -176,7 +176,7 @@ test('a handle used after its transaction ended sends nothing', async () => {
   expect(server.statements()).toHaveLength(before);
 });
 
-test('a transaction past its deadline ends although its callback does not', async () => {
+test('a transaction ends at its deadline although its callback does not', async () => {
   const { db, server } = await opened.database({ max: 1 });
   await db.query('select 1');
   const call = db.transaction(

@@ -36,12 +36,12 @@ async function readerOf(
   return rows[0]?.['who'];
 }
 
-/** Reads until it is that host which answers; how soon it has asked is the machine's affair. */
+/** Reads until that host responds; how soon depends on the machine. */
 async function untilRead(read: () => Promise<unknown>, wanted: string): Promise<void> {
   while ((await read()) !== wanted);
 }
 
-test('writes go to the one that takes them, wherever it stands in the list', async () => {
+test('writes go to the primary, at any position in the list', async () => {
   const [standby, primary] = [await node('standby', 'standby'), await node('primary', 'primary')];
   const db = open([standby, primary]);
   await db.query('insert into t');
@@ -51,7 +51,7 @@ test('writes go to the one that takes them, wherever it stands in the list', asy
   expect(db.health()).toMatchObject({ level: 'healthy', primary: db.health().hosts[1]?.host });
 });
 
-test('when the primary dies and the standby is promoted, callers are held and then served', async () => {
+test('when the primary dies and the standby is promoted, callers wait and are then served', async () => {
   const [first, second] = [await node('first', 'primary'), await node('second', 'standby')];
   const db = open([first, second]);
   await db.query('insert into t');
@@ -65,7 +65,7 @@ test('when the primary dies and the standby is promoted, callers are held and th
   expect(writesOf(second)).toBe(5);
 });
 
-test('a former primary that comes back is fenced, and takes no write', async () => {
+test('a former primary that comes back is fenced, and gets no writes', async () => {
   const [first, second] = [await node('first', 'primary'), await node('second', 'standby')];
   const db = open([first, second]);
   await db.query('insert into t');
@@ -82,7 +82,7 @@ test('a former primary that comes back is fenced, and takes no write', async () 
   expect(db.health().level).toBe('degraded');
 });
 
-test('a promotion while the former primary still answers moves the writes and cuts its connections', async () => {
+test('a promotion while the former primary still responds moves the writes and closes its connections', async () => {
   const [first, second] = [await node('first', 'primary'), await node('second', 'standby')];
   const db = open([first, second]);
   await db.query('insert into t');
@@ -94,7 +94,7 @@ test('a promotion while the former primary still answers moves the writes and cu
   expect(writesOf(second)).toBe(1);
 });
 
-test('of two primaries the one on the later timeline is found from the start', async () => {
+test('of two primaries the one on the later timeline is detected from the start', async () => {
   const [old, current] = [await node('old', 'primary'), await node('current', 'primary')];
   current.setBehavior({ timeline: 2 });
   const db = open([old, current]);
@@ -102,7 +102,7 @@ test('of two primaries the one on the later timeline is found from the start', a
   expect(writesOf(old)).toBe(0);
 });
 
-test('a write that a demoted host refuses (25006) is brought to the new primary', async () => {
+test('a write that a demoted host rejects (25006) goes to the new primary', async () => {
   const [first, second] = [await node('first', 'primary'), await node('second', 'standby')];
   const db = open([first, second], { probeIntervalMs: 60_000 });
   await db.query('insert into t');
@@ -112,7 +112,7 @@ test('a write that a demoted host refuses (25006) is brought to the new primary'
   expect(writesOf(second)).toBe(1);
 });
 
-test('while no host takes writes a caller hears at his deadline which hosts there are', async () => {
+test('while no host accepts writes a caller rejects at its deadline with the state of all hosts', async () => {
   const [one, two] = [await node('one', 'standby'), await node('two', 'standby')];
   const db = open([one, two]);
   const call = db.query('insert into t', [], { timeoutMs: 60 });
@@ -146,7 +146,7 @@ test('a read after a token goes to a standby that has replayed it, else to the p
   expect(db.getStats().replicaReads).toBe(1);
 });
 
-test('a standby that catches up within the wait is waited for', async () => {
+test('a read waits for a standby that catches up within replicaWaitMs', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby], { replicaWaitMs: 5_000, probeIntervalMs: 60_000 });
   primary.setBehavior({ lsn: '0/2000000' });
@@ -159,7 +159,7 @@ test('a standby that catches up within the wait is waited for', async () => {
   expect(await reading).toBe('standby');
 });
 
-test('a standby on another history is not trusted, however far it is', async () => {
+test('a standby on another timeline is not used, whatever its position', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   primary.setBehavior({ timeline: 2, lsn: '0/2000000' });
   standby.setBehavior({ timeline: 1, replayLsn: 'F/0' });
@@ -168,7 +168,7 @@ test('a standby on another history is not trusted, however far it is', async () 
   expect(await readerOf(db, { after: token })).toBe('primary');
 });
 
-test('paused replay counts as lag, although the standby looks well', async () => {
+test('paused replay counts as lag, although the standby looks healthy', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby]);
   await db.query('insert into t');
@@ -195,7 +195,7 @@ test('a session reads its own writes, and never goes back in time', async () => 
 
   standby.setBehavior({ replayLsn: '0/2000000' });
   await untilRead(who, 'standby');
-  // Read at the primary, it may have seen what the standby has not replayed.
+  // A read on the primary may include data that the standby has not replayed.
   const lost = nextEvent(db, 'lost');
   standby.drop();
   await lost;
@@ -205,7 +205,7 @@ test('a session reads its own writes, and never goes back in time', async () => 
   expect(await who()).toBe('primary');
 });
 
-test('a read whose standby dies under it is done once more elsewhere', async () => {
+test('a read whose standby dies is run once more on another host', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby]);
   await db.query('insert into t');
@@ -217,7 +217,7 @@ test('a read whose standby dies under it is done once more elsewhere', async () 
   expect(await reading).toBe('primary');
 });
 
-test('a cluster that was ended asks nobody any more', async () => {
+test('an ended cluster probes no host any more', async () => {
   const [primary, standby] = [await node('primary', 'primary'), await node('standby', 'standby')];
   const db = open([primary, standby]);
   await db.query('insert into t');

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type ProbedHost, detectPrimary, roleOf } from '../../src/hosts/primary-detection.ts';
 
-/** What the view knows beside its hosts; `lastPrimary` is an index of them. */
+/** The fields of the view besides its hosts; `lastPrimary` is an index of them. */
 interface Known {
   readonly timeline: number;
   readonly lastTimeline: number;
@@ -75,14 +75,14 @@ test.each<[string, Named[], Partial<Known>, string | undefined]>([
     { minHostsSeen: 2 },
     'a',
   ],
-])('elects %s', (_, hosts, known, name) => {
+])('detects %s', (_, hosts, known, name) => {
   const { lastPrimary, ...rest } = known;
   const lastHost = lastPrimary === undefined ? undefined : hosts[lastPrimary];
   const fresh = { suspectSinceMs: 0, timeline: 0, lastTimeline: 0, minHostsSeen: 1 };
   expect(detectPrimary({ ...fresh, ...rest, hosts, lastPrimary: lastHost })?.name).toBe(name);
 });
 
-test('a primary that was not elected is fenced, one that does not answer is offline', () => {
+test('a primary that was not selected is fenced, one that does not respond is offline', () => {
   const [old, current, gone, unasked] = [
     primary('old', 1),
     primary('current', 2),

@@ -3,7 +3,7 @@ import { type FakePostgres, createFakePostgres } from '@holdfast/emulators/postg
 import { PROBE } from '../../src/hosts/host-probe.ts';
 import type { Database } from '../../src/index.ts';
 
-/** A server that knows what a cluster asks for, and names itself to whoever reads. */
+/** A server that replies to a cluster's probes, and to reads with its name. */
 export async function startNode(
   name: string,
   role: 'primary' | 'standby',

@@ -42,7 +42,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-/** A fence in memory, as two databases may share it. */
+/** A fence in memory, which two databases may share. */
 class MemoryFence implements TimelineFence {
   timeline: number | undefined;
   readonly stored: number[] = [];
@@ -59,7 +59,7 @@ class MemoryFence implements TimelineFence {
 
 const WRITE = 'insert into t';
 
-test('after a restart a former primary that came back first takes no write', async () => {
+test('after a restart a former primary that is up first gets no writes', async () => {
   const [former, promoted] = [await node('primary', 1), await node('primary', 2)];
   const fence = new MemoryFence();
   const before = open([former, promoted], { fence });
@@ -81,7 +81,7 @@ test('after a restart a former primary that came back first takes no write', asy
   expect([writesOf(former), writesOf(promoted)]).toEqual([0, 2]);
 });
 
-test('a new primary is written to only once its timeline is stored', async () => {
+test('a new primary gets writes only once its timeline is stored', async () => {
   const [first, second] = [await node('primary', 1), await node('standby', 1)];
   const storing = Promise.withResolvers<undefined>();
   const asked = Promise.withResolvers<undefined>();
@@ -105,7 +105,7 @@ test('a new primary is written to only once its timeline is stored', async () =>
   expect([writesOf(first), writesOf(second)]).toEqual([1, 1]);
 });
 
-test('nobody is written to before the fence was read, however often that fails', async () => {
+test('no host gets writes before the fence was read, however often that fails', async () => {
   const [primary, standby] = [await node('primary', 1), await node('standby', 1)];
   let loads = 0;
   const fence: TimelineFence = {
@@ -125,7 +125,7 @@ test('nobody is written to before the fence was read, however often that fails',
   expect(loads).toBe(3);
 });
 
-test('a fence that holds no timeline lets nobody in, and one that cannot be stored stops no write', async () => {
+test('a fence with an invalid timeline admits no host, and one that cannot be stored stops no write', async () => {
   const [primary, standby] = [await node('primary', 1), await node('standby', 1)];
   const wrong: TimelineFence = { load: () => Number.NaN, store: () => undefined };
   const closed = open([primary, standby], { fence: wrong, acquireTimeoutMs: 100 });
@@ -144,14 +144,14 @@ test('a fence that holds no timeline lets nobody in, and one that cannot be stor
   expect(writesOf(primary)).toBe(1);
 });
 
-test('a former primary is refused when only a standby has seen the promotion', async () => {
+test('a former primary gets no writes when only a standby has seen the promotion', async () => {
   const [former, follower] = [await node('primary', 1), await node('standby', 2)];
   const db = open([former, follower], { acquireTimeoutMs: 200 });
   await expect(db.query(WRITE)).rejects.toMatchObject({ code: 'DATABASE_NO_WRITABLE_HOST' });
   expect(writesOf(former)).toBe(0);
 });
 
-test('with fewer hosts in sight than must be nobody is written to, and with enough somebody is', async () => {
+test('no host gets writes while fewer respond than minHostsSeen', async () => {
   const nodes = [await node('primary', 1), await node('standby', 1), await node('standby', 1)];
   const [, second, third] = nodes;
   const db = open(nodes, { minHostsSeen: 2, acquireTimeoutMs: 300 });
@@ -167,7 +167,7 @@ test('with fewer hosts in sight than must be nobody is written to, and with enou
   await db.query(WRITE);
 });
 
-test('a file keeps the latest timeline, and is replaced as a whole', async () => {
+test('a file keeps the latest timeline, and is replaced atomically', async () => {
   const path = join(await folder(), 'timeline');
   const fence = createFileFence(path);
   expect(await fence.load()).toBeUndefined();
@@ -178,7 +178,7 @@ test('a file keeps the latest timeline, and is replaced as a whole', async () =>
   expect(await readdir(join(path, '..'))).toEqual(['timeline']);
 });
 
-test('a file that holds something else is refused by its name', async () => {
+test('a file with other content is rejected by its name', async () => {
   const path = join(await folder(), 'timeline');
   await writeFile(path, 'seven');
   await expect(createFileFence(path).load()).rejects.toThrow(path);
@@ -190,7 +190,7 @@ test.each([
   ['a fence for a single host', () => single({ fence: new MemoryFence() })],
   ['more hosts to be seen than there are', () => single({ minHostsSeen: 2 })],
   ['a fence that cannot store', () => single(JSON.parse('{ "fence": { "load": 1 } }'))],
-])('%s is refused at construction', (_, make) => {
+])('%s is rejected at construction', (_, make) => {
   expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
 });
 

@@ -51,7 +51,7 @@ function open(changes: Partial<HostPoolOptions> = {}): Bench {
   return { pool, clock, connector, take };
 }
 
-/** What a promise has come to by now. */
+/** The state of a promise at this moment. */
 async function fateOf(clock: FakeClock, promise: Promise<unknown>): Promise<string> {
   let fate = 'pending';
   promise.then(
@@ -68,7 +68,7 @@ function codeOf(error: unknown): string {
     : String(error);
 }
 
-test('waiters are served in the order in which they came', async () => {
+test('waiting callers are served in order', async () => {
   const { clock, take } = open({ max: 1 });
   const first = await take();
   const order: number[] = [];
@@ -84,7 +84,7 @@ test('waiters are served in the order in which they came', async () => {
   expect(order).toEqual([1, 2, 3]);
 });
 
-test('never are there more connections than max, and one released goes straight to a waiter', async () => {
+test('there are never more connections than max, and a released one goes straight to a waiting caller', async () => {
   const { connector, take } = open({ max: 2 });
   const [one, two] = await Promise.all([take(), take()]);
   const third = take();
@@ -94,7 +94,7 @@ test('never are there more connections than max, and one released goes straight 
   expect(one.connection).not.toBe(two.connection);
 });
 
-test('a waiter hears at its own deadline how the pool stands, and leaves nothing behind', async () => {
+test('a waiting caller rejects at its own deadline with the state of the pool, and leaves nothing behind', async () => {
   const { clock, take } = open({ max: 1, acquireTimeoutMs: 250 });
   const held = await take();
   const late = take().catch((error: unknown) => error);
@@ -112,7 +112,7 @@ test('a waiter hears at its own deadline how the pool stands, and leaves nothing
   expect(await fateOf(clock, take())).toBe('served');
 });
 
-test('a call whose own deadline is shorter than the time to acquire hears at that', async () => {
+test('a call with a deadline shorter than acquireTimeoutMs rejects at its deadline', async () => {
   const { clock, take } = open({ max: 1 });
   await take();
   const late = take(40).catch(codeOf);
@@ -120,7 +120,7 @@ test('a call whose own deadline is shorter than the time to acquire hears at tha
   expect(await late).toBe('DATABASE_ACQUIRE_TIMEOUT');
 });
 
-test('beyond maxWaiting a caller is refused at once', async () => {
+test('beyond maxWaiting a caller is rejected at once', async () => {
   const { clock, pool, take } = open({ max: 1, maxWaiting: 1 });
   await take();
   const waiting = take();
@@ -129,7 +129,7 @@ test('beyond maxWaiting a caller is refused at once', async () => {
   expect(pool.getStats()).toMatchObject({ overloaded: 1, waiting: 1 });
 });
 
-test('an aborted waiter settles within a turn with its own reason, and the line closes up', async () => {
+test('an aborted waiting caller rejects within a turn with its own reason, and leaves the queue', async () => {
   const { clock, take, pool } = open({ max: 1 });
   const held = await take();
   const abort = new AbortController();
@@ -142,7 +142,7 @@ test('an aborted waiter settles within a turn with its own reason, and the line 
   expect(await fateOf(clock, next)).toBe('served');
 });
 
-test('while the server is away waiters are held and one knock at a time asks for it', async () => {
+test('while the server is down callers wait, and one connection attempt at a time probes it', async () => {
   const { clock, connector, take } = open({ max: 20, acquireTimeoutMs: 60_000 });
   connector.failure = hostError('ECONNREFUSED');
   const callers = Array.from({ length: 20 }, () => take());
@@ -158,7 +158,7 @@ test('while the server is away waiters are held and one knock at a time asks for
   expect(connector.connections).toHaveLength(20);
 });
 
-test('a server that lets in and hangs up at once is knocked at no more often than one that is away', async () => {
+test('a server that accepts and closes at once is tried no more often than one that is down', async () => {
   const { clock, connector, take } = open({ max: 5 });
   const stop = new AbortController();
   const caller = (async () => {
@@ -174,7 +174,7 @@ test('a server that lets in and hangs up at once is knocked at no more often tha
   await clock.settle(caller);
 });
 
-test('a lost connection frees its place in the same tick, and a waiter gets a new one', async () => {
+test('a lost connection leaves the pool in the same tick, and a waiting caller gets a new one', async () => {
   const { clock, connector, take, pool } = open({ max: 1 });
   await take();
   const waiting = take();
@@ -184,7 +184,7 @@ test('a lost connection frees its place in the same tick, and a waiter gets a ne
   expect((await waiting).connection).toBe(connector.connections[1]);
 });
 
-test('a refused password fails whoever waits at once, with the server as the cause', async () => {
+test('a rejected password rejects waiting callers at once, with that of the server as the cause', async () => {
   const { clock, connector, take } = open();
   connector.failure = serverError('28P01');
   const refused = take().catch((error: unknown) => error);
@@ -197,7 +197,7 @@ test('a refused password fails whoever waits at once, with the server as the cau
   });
 });
 
-test('53300 lowers the cap to what the server lets in, nobody fails, and the cap grows again', async () => {
+test('53300 lowers the cap to what the server accepts, no call fails, and the cap grows again', async () => {
   const { clock, connector, take, pool } = open({
     max: 20,
     maxWaiting: 1_000,
@@ -230,7 +230,7 @@ function clockTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
-test('a connection that was idle for long is asked for a sign of life, and cut when it gives none', async () => {
+test('a connection that was idle for long is pinged, and destroyed without a reply', async () => {
   const { clock, connector, take } = open({ max: 2, acquireTimeoutMs: 10_000 });
   (await take()).release();
   await clock.advance(2_000);
@@ -245,7 +245,7 @@ test('a connection that was idle for long is asked for a sign of life, and cut w
   expect(old?.alive).toBe(false);
 });
 
-test('one used a moment ago is leased without asking', async () => {
+test('a recently used connection is leased without a ping', async () => {
   const { clock, connector, take } = open();
   (await take()).release();
   await clock.advance(900);
@@ -253,7 +253,7 @@ test('one used a moment ago is leased without asking', async () => {
   expect(connector.connections[0]?.sent).toEqual([]);
 });
 
-test('after one connection was lost every other is asked before it is leased', async () => {
+test('after one connection was lost every other is pinged before it is leased', async () => {
   const { clock, connector, take } = open({ max: 2 });
   const [one, two] = await Promise.all([take(), take()]);
   await clock.advance(10);
@@ -276,7 +276,7 @@ test('an open transaction is rolled back before the connection is leased again',
   expect(connection?.sent).toEqual(['rollback']);
 });
 
-test('a connection that does not roll back in time is cut', async () => {
+test('a connection that does not roll back in time is destroyed', async () => {
   const { clock, connector, take } = open({ max: 1 });
   const pooled = await take();
   const [connection] = connector.connections;
@@ -289,7 +289,7 @@ test('a connection that does not roll back in time is cut', async () => {
   expect(connection?.alive).toBe(false);
 });
 
-test('a query given up is cancelled, and its connection leased to nobody before the cancel is over', async () => {
+test('an interrupted query is cancelled, and its connection is not leased before the cancel has ended', async () => {
   const { clock, connector, take } = open({ max: 1 });
   const pooled = await take();
   const [connection] = connector.connections;
@@ -312,7 +312,7 @@ test('a query given up is cancelled, and its connection leased to nobody before 
   expect((await clock.settle(next)).connection).toBe(connection);
 });
 
-test('a connection whose query does not end within the grace is cut', async () => {
+test('a connection whose query does not end within the grace period is destroyed', async () => {
   const { clock, connector, take } = open({ max: 1 });
   const pooled = await take();
   const [connection] = connector.connections;
@@ -329,7 +329,7 @@ test('a connection whose query does not end within the grace is cut', async () =
   expect((await clock.settle(take())).connection).toBe(connector.connections[1]);
 });
 
-test('connections not needed for long are closed, and no timer is left', async () => {
+test('connections idle for long are closed, and no timer is left', async () => {
   const { clock, connector, take, pool } = open({ idleTimeoutMs: 5_000 });
   (await take()).release();
   await clock.advance(5_000);
@@ -338,7 +338,7 @@ test('connections not needed for long are closed, and no timer is left', async (
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('no connection grows older than its lifetime, less what chance takes off', async () => {
+test('no connection exceeds its lifetime, which is shortened at random', async () => {
   const { clock, connector, take } = open({ max: 1, maxLifetimeMs: 10_000 });
   (await take()).release();
   for (let second = 0; second < 11; second += 1) {
@@ -349,7 +349,7 @@ test('no connection grows older than its lifetime, less what chance takes off', 
   expect(connector.connections).toHaveLength(2);
 });
 
-test('an idle connection beyond its lifetime is not leased any more', async () => {
+test('an idle connection beyond its lifetime is not leased', async () => {
   const { clock, connector, take } = open({
     max: 1,
     maxLifetimeMs: 10_000,
@@ -362,7 +362,7 @@ test('an idle connection beyond its lifetime is not leased any more', async () =
   expect(connector.connections).toHaveLength(2);
 });
 
-test('closing waits for connections on loan, and cuts them at last', async () => {
+test('close waits for leased connections, and destroyAll ends them', async () => {
   const { clock, connector, take, pool } = open({ max: 1 });
   await take();
   const waiting = take();

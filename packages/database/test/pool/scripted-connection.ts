@@ -9,7 +9,7 @@ import {
 
 const EMPTY: QueryResult<never> = { rows: [], rowCount: 0, command: '', fields: [] };
 
-/** A connection that answers when it is told to. */
+/** A connection that replies on command. */
 export class ScriptedConnection implements Connection {
   onLost: ((error: unknown) => void) | undefined;
   alive = true;
@@ -18,12 +18,12 @@ export class ScriptedConnection implements Connection {
   readonly commands: readonly string[] = [];
   readonly sent: string[] = [];
   cancels = 0;
-  /** What a CancelRequest does; by default it ends the statement with 57014. */
+  /** The effect of a CancelRequest; by default it ends the statement with 57014. */
   onCancel: () => boolean = () => {
     this.refuse('57014');
     return true;
   };
-  /** Statements answered at once; others wait for `answer` or `refuse`. */
+  /** Statements that are answered at once; others wait for `answer` or `refuse`. */
   readonly prompt = new Set<string>(['', 'rollback']);
   closed = false;
   #pending:
@@ -63,7 +63,7 @@ export class ScriptedConnection implements Connection {
   }
 
   hold(): void {
-    // Nothing to hold.
+    // There is no socket to hold.
   }
 
   close(): void {
@@ -98,7 +98,7 @@ export class ScriptedConnection implements Connection {
   }
 }
 
-/** As pg makes them. */
+/** An error in pg's format. */
 export function serverError(sqlState: string): Error {
   return Object.assign(new Error(`error ${sqlState}`), { code: sqlState, severity: 'ERROR' });
 }
@@ -107,13 +107,13 @@ export function hostError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Connects as it is told to, and keeps what it made. */
+/** Connects by script, and keeps the connections. */
 export class ScriptedConnector {
   readonly connections: ScriptedConnection[] = [];
   attempts = 0;
-  /** What the next attempts fail with; `undefined`: they succeed. */
+  /** The error of the next attempts; `undefined`: they succeed. */
   failure: Error | undefined;
-  /** Asked at each attempt, before `failure`. */
+  /** Called at each attempt, instead of `failure`. */
   decide: (() => Error | undefined) | undefined;
 
   readonly connect: Connect = async () => {

@@ -12,7 +12,7 @@ import { createFakeClock } from '@holdfast/foundation/testing';
 
 const never = new Promise<never>(() => undefined);
 
-/** A server that nothing happens to. */
+/** A server without faults. */
 const server: ProbedServer = {
   url: 'postgres://here/db',
   proxiedUrl: 'postgres://there/db',
@@ -24,7 +24,7 @@ const server: ProbedServer = {
   link: { swallow: () => undefined, cutReplies: () => undefined, heal: async () => undefined },
 };
 
-/** A pool that answers everything at once, but for what is given. */
+/** A pool that answers everything at once, except for the given methods. */
 function poolWith(given: Partial<ProbedPool>): OpenPool {
   const query = async (): Promise<readonly Record<string, unknown>[]> => [{ answer: 42 }];
   return () => ({
@@ -67,11 +67,11 @@ test.each<[string, string, Partial<ProbedPool>]>([
   ['server is full (53300)', 'holds', {}],
   ['pool asked inside a transaction', 'hangs', { query: () => never }],
   ['exhaustion', 'holds', {}],
-])('%s: a pool can be found that %s', async (name, verdict, given) => {
+])('%s: the probe detects a pool that %s', async (name, verdict, given) => {
   expect(await verdictOf(name, given)).toBe(verdict);
 });
 
-test('an acknowledged write that nobody can see is a lie', async () => {
+test('an acknowledged write that is invisible is a lie', async () => {
   const clock = createFakeClock();
   const blind = { ...server, ask: async () => [{ count: 0 }] };
   for (const name of ['released with an open transaction', 'COMMIT answered by ROLLBACK']) {
@@ -80,7 +80,7 @@ test('an acknowledged write that nobody can see is a lie', async () => {
   }
 });
 
-test('a probe without an end is called hanging at its deadline', async () => {
+test('a probe without an end is reported as hanging at its limit', async () => {
   const clock = createFakeClock();
   const probe: Probe = { name: 'endless', fault: 'none', run: () => never };
   const row = runProbe(probe, { open: poolWith({}), server, clock, limitMs: 500 });
@@ -92,7 +92,7 @@ test('a probe without an end is called hanging at its deadline', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a pool that cannot even be opened degrades, by what it says', async () => {
+test('a pool that cannot be opened degrades, with its error', async () => {
   const open = (): never => {
     throw Object.assign(new Error('no'), { code: 'ENOPOOL' });
   };
@@ -110,7 +110,7 @@ test('the table has a row for each probe and a column for each pool', () => {
     [{ pool: 'ours', rows }],
   );
   expect(table.split('\n')).toEqual([
-    '| probe | what is done | ours |',
+    '| probe | fault | ours |',
     '| --- | --- | --- |',
     '| a | b | **process exits**: x \\| y |',
     '| c | d | not run |',

@@ -36,7 +36,7 @@ test.each([
   }
 });
 
-test('regions that acknowledge what they do not keep are found out', async () => {
+test('regions that acknowledge writes without storing them are detected', async () => {
   let found = 0;
   for (let seed = FIRST_SEED; seed < FIRST_SEED + 100; seed += 1) {
     const faults = { latencyMs: 40, forgets: 0.5 };
@@ -67,7 +67,7 @@ async function playHistory({ seed, regions, quorums, faults }: Plan): Promise<Ca
   const calls: Call[] = [];
   const moments = { last: 0 };
   const clients = Array.from({ length: CLIENTS }, (_, client) =>
-    playClient({ client, store: stores[client % 2], clock, random, calls, moments }),
+    runClient({ client, store: stores[client % 2], clock, random, calls, moments }),
   );
   const away = databases[Math.floor(random() * regions)];
   const outage = async (): Promise<void> => {
@@ -83,7 +83,7 @@ async function playHistory({ seed, regions, quorums, faults }: Plan): Promise<Ca
   return calls;
 }
 
-interface Seat {
+interface ClientRun {
   readonly client: number;
   readonly store: ReplicatedStore | undefined;
   readonly clock: FakeClock;
@@ -92,7 +92,14 @@ interface Seat {
   readonly moments: { last: number };
 }
 
-async function playClient({ client, store, clock, random, calls, moments }: Seat): Promise<void> {
+async function runClient({
+  client,
+  store,
+  clock,
+  random,
+  calls,
+  moments,
+}: ClientRun): Promise<void> {
   const moment = (): number => (moments.last += 1);
   for (let turn = 0; turn < CALLS_EACH; turn += 1) {
     await sleep(clock, random() * 60);

@@ -1,9 +1,9 @@
-/** One call on a register, as its caller saw it. Every write has a value of its own. */
+/** One call on a register, as its caller observed it. Every write has a unique value. */
 export interface Call {
   readonly kind: 'read' | 'write';
-  /** What was written, or what the read returned; `undefined`: never written. */
+  /** The value written, or returned by the read; `undefined`: never written. */
   readonly value: string | undefined;
-  /** Its place among all beginnings and ends. */
+  /** Its position among all beginnings and ends. */
   readonly began: number;
   /** `Infinity` for a write whose outcome is unknown: it may take effect at any later time, or never. */
   readonly ended: number;
@@ -24,7 +24,7 @@ export function isLinearizable(calls: readonly Call[]): boolean {
     const memory = `${done}:${held ?? ''}`;
     if (seen.has(memory)) return false;
     seen.add(memory);
-    // Nothing may be placed behind a call that had ended before it began.
+    // A call must not be ordered after one that began when it had ended.
     const firstEnd = Math.min(...open.map(({ ended }) => ended));
     for (let index = 0; index < all; index += 1) {
       const call = calls[index];

@@ -1,19 +1,19 @@
 import { type Clock, HoldfastError, type Random, sleep } from '@holdfast/foundation';
 import type { RegionDatabase } from '../../src/replicated/register-table.ts';
 
-/** What may go wrong with a question to a region; each a share of the questions, 0 to 1. */
+/** The faults of requests to a region, each as a fraction of the requests, 0 to 1. */
 export interface RegionFaults {
-  /** Milliseconds there, and as many back, drawn up to this for each way. Default 0. */
+  /** The longest delay in milliseconds of each direction, drawn at random. Default 0. */
   latencyMs?: number;
-  /** Refused before anything was done, and said so. */
+  /** Rejected before any effect, with that outcome. */
   refused?: number;
-  /** Lost on the way there; the caller cannot know. */
+  /** The request is lost; the caller cannot know. */
   lostRequest?: number;
-  /** Done, and the answer lost. */
+  /** Applied, and the reply lost. */
   lostReply?: number;
-  /** Never answered, done or not. */
+  /** Never answered, applied or not. */
   silent?: number;
-  /** Acknowledged, but not done: no honest region does it. */
+  /** Acknowledged, but not applied: a broken region. */
   forgets?: number;
 }
 
@@ -31,7 +31,7 @@ interface Row {
   readonly value: string;
 }
 
-/** The registers of one region, without a Postgres around them. */
+/** The registers of one region in memory, without a Postgres. */
 export class MemoryRegion implements RegionDatabase {
   readonly rows = new Map<string, Row>();
   readonly asked: string[] = [];
@@ -52,13 +52,13 @@ export class MemoryRegion implements RegionDatabase {
   ): Promise<{ rows: unknown[] }> {
     this.asked.push(sql.startsWith('insert') ? 'keep' : 'read');
     await this.#travel(signal);
-    if (this.#strikes(this.faults.refused)) throw new RegionRefusedError();
-    if (this.#strikes(this.faults.lostRequest)) throw new Error('connection lost');
-    const isSilent = this.#strikes(this.faults.silent);
-    // A silent region has done what it was asked as often as not.
-    const rows = isSilent && this.#strikes(0.5) ? [] : this.#run(sql, values);
+    if (this.#occurs(this.faults.refused)) throw new RegionRefusedError();
+    if (this.#occurs(this.faults.lostRequest)) throw new Error('connection lost');
+    const isSilent = this.#occurs(this.faults.silent);
+    // A silent region has applied half of the requests.
+    const rows = isSilent && this.#occurs(0.5) ? [] : this.#run(sql, values);
     if (isSilent) await neverButAborted(signal);
-    if (this.#strikes(this.faults.lostReply)) throw new Error('connection lost');
+    if (this.#occurs(this.faults.lostReply)) throw new Error('connection lost');
     await this.#travel(signal);
     return { rows };
   }
@@ -68,7 +68,7 @@ export class MemoryRegion implements RegionDatabase {
     if (!sql.startsWith('insert')) {
       return held === undefined ? [] : [{ ...held, counter: String(held.counter) }];
     }
-    if (this.#strikes(this.faults.forgets)) return [];
+    if (this.#occurs(this.faults.forgets)) return [];
     const given = { counter: Number(counter), writer: String(writer), value: String(value) };
     const isNewer =
       held === undefined ||
@@ -78,7 +78,7 @@ export class MemoryRegion implements RegionDatabase {
     return [];
   }
 
-  #strikes(share = 0): boolean {
+  #occurs(share = 0): boolean {
     return share > 0 && this.#random() < share;
   }
 

@@ -42,7 +42,7 @@ const away: RegionFaults = { lostRequest: 1 };
 const silent: RegionFaults = { silent: 1 };
 const refusing: RegionFaults = { refused: 1 };
 
-test('a write is done when a majority has it, and the last region gets it as well', async () => {
+test('a write resolves when a majority has stored it, and the last region gets it as well', async () => {
   const { store, central } = open();
   central.faults = { latencyMs: 500 };
   const { regions, version } = await store.write('plan', { gb: 5 });
@@ -54,7 +54,7 @@ test('a write is done when a majority has it, and the last region gets it as wel
   expect(central.rows.get('plan')?.value).toBe('{"gb":5}');
 });
 
-test('one region away changes nothing for writes and reads', async () => {
+test('writes and reads work with one region down', async () => {
   const { store, east } = open();
   await store.write('plan', 'old');
   east.faults = away;
@@ -70,7 +70,7 @@ test('a key that was never written reads as undefined', async () => {
   expect(await store.readWithFailover('nothing')).toBeUndefined();
 });
 
-test('a write nobody can have taken is not applied, and says which regions refused', async () => {
+test('a write that no region can have stored is not applied, and names the regions that failed', async () => {
   const { store, east, west, central } = open();
   for (const region of [east, west, central]) region.faults = refusing;
   await expect(store.write('plan', 1)).rejects.toMatchObject({
@@ -115,7 +115,7 @@ test('once an unknown write has been read, every later read sees it', async () =
   expect((await store.write('plan', 'newer')).version.counter).toBe(10);
 });
 
-test('what a read finds behind it is repaired in passing', async () => {
+test('a read repairs regions that are behind', async () => {
   const { store, east, central } = open();
   const repaired: ReplicatedStoreEvents['repaired'][] = [];
   store.on('repaired', (event) => repaired.push(event));
@@ -129,7 +129,7 @@ test('what a read finds behind it is repaired in passing', async () => {
   expect(east.rows.get('plan')?.value).toBe('"new"');
 });
 
-test('a read that cannot make sure of what it found is refused', async () => {
+test('a read that cannot write its value back to enough regions is rejected', async () => {
   const { store, east, west, central } = open();
   east.rows.set('plan', { counter: 1, writer: 'lost', value: '1' });
   central.faults = away;
@@ -143,7 +143,7 @@ test('a read that cannot make sure of what it found is refused', async () => {
   });
 });
 
-test('the nearest region answers while it can, and the next one when it cannot', async () => {
+test('the nearest region answers, and the next one if it fails', async () => {
   const { store, east, west } = open();
   await store.write('plan', 'kept');
   await store.settled();
@@ -160,7 +160,7 @@ test('the nearest region answers while it can, and the next one when it cannot',
   expect(await store.readWithFailover('plan')).toMatchObject({ region: 'us-east' });
 });
 
-test('a read with failover serves while one region stands, and is typed when none does', async () => {
+test('a read with failover works with one region, and rejects with DataUnavailableError without any', async () => {
   const { store, east, west, central } = open();
   await store.write('plan', 'kept');
   await store.settled();
@@ -174,7 +174,7 @@ test('a read with failover serves while one region stands, and is typed when non
   });
 });
 
-test('a slow region is not waited for: the next one is asked beside it', async () => {
+test('a read does not wait for a slow region: the next one is asked as well', async () => {
   const { store, east } = open({ hedgeDelayMs: 20 });
   await store.write('plan', 'kept');
   await store.settled();
@@ -185,7 +185,7 @@ test('a slow region is not waited for: the next one is asked beside it', async (
   expect(store.getStats().hedges).toBe(1);
 });
 
-test('regions come to be asked in the order of their latency', async () => {
+test('regions are asked in the order of their latency', async () => {
   const { store, east, west, central } = open();
   east.faults = { latencyMs: 400 };
   west.faults = { latencyMs: 40 };
@@ -206,7 +206,7 @@ test('a call ends at its deadline when too few regions answer', async () => {
   expect(clock.now() - beganMs).toBe(300);
 });
 
-test('a region that ignores its signal cannot hold a call beyond its deadline', async () => {
+test('a region that ignores its signal cannot delay a call beyond its deadline', async () => {
   const { store, east, west, central } = open({ timeoutMs: 300 });
   for (const region of [east, west, central]) region.query = () => new Promise(() => undefined);
   const writing = store.write('plan', 1).catch((error: unknown) => error);
@@ -234,7 +234,7 @@ test('an abort ends the call at once with its own reason, and nothing is left', 
   await expect(store.read('k', { signal })).rejects.toBe(reason);
 });
 
-test('close ends what is under way and refuses what comes', async () => {
+test('close rejects calls under way and later ones', async () => {
   const { store, east, west, central } = open();
   for (const region of [east, west, central]) region.faults = silent;
   const writing = store.write('plan', 1).catch((error: unknown) => error);
@@ -246,7 +246,7 @@ test('close ends what is under way and refuses what comes', async () => {
   await store.close();
 });
 
-test('regions behind a finished write are no more than may be', async () => {
+test('at most maxTrailing calls leave requests running', async () => {
   const { store, central } = open({ maxTrailing: 2 });
   central.faults = silent;
   for (let round = 0; round < 5; round += 1) await store.write('plan', round);
@@ -254,7 +254,7 @@ test('regions behind a finished write are no more than may be', async () => {
   expect((await store.read('plan'))?.value).toBe(4);
 });
 
-test('what a region holds and no store has written is an error, not a value', async () => {
+test('a row that no store has written is an error, not a value', async () => {
   const { store, east, west } = open();
   for (const { rows } of [east, west]) rows.set('plan', { counter: 1, writer: 'x', value: '{' });
   await expect(store.read('plan')).rejects.toMatchObject({ code: 'DATABASE_MALFORMED_REGISTER' });
@@ -269,11 +269,11 @@ test.each<[string, object]>([
   ['table', { table: 'registers; drop table users' }],
   ['timeoutMs', { timeoutMs: -1 }],
   ['sql', { sql: 'select 1' }],
-])('an option that cannot be kept is refused by its name: %s', (field, options) => {
+])('an invalid option is rejected by its name: %s', (field, options) => {
   expect(() => open(options)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', field }));
 });
 
-test('keys and values that no region could keep are refused, and nothing is asked', async () => {
+test('keys and values that no region can store are rejected, and no region is asked', async () => {
   const { store, east } = open({ maxValueBytes: 10 });
   const circular: Record<string, unknown> = {};
   circular['self'] = circular;

@@ -1,11 +1,11 @@
-/** Runs every probe on every pool and writes the table between the markers of the database's README. */
+/** Runs every probe on every pool and writes the table between the markers of docs/results/database-probes.md. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ProbeRow, probeTable, probes } from '@holdfast/database/probes';
 import { pools } from './peers.ts';
 import { probeInChild } from './probe-child.ts';
 
-const README = join(import.meta.dirname, '../../../database/README.md');
+const PAGE = join(import.meta.dirname, '../../../../docs/results/database-probes.md');
 const BEGIN = '<!-- probes -->';
 const END = '<!-- /probes -->';
 
@@ -19,9 +19,9 @@ for (const pool of Object.keys(pools)) {
   }
   columns.push({ pool, rows });
 }
-const readme = await readFile(README, 'utf8');
-const begin = readme.indexOf(BEGIN);
-const end = readme.indexOf(END);
-if (begin === -1 || end < begin) throw new Error(`${README} has no ${BEGIN} … ${END}`);
+const page = await readFile(PAGE, 'utf8');
+const begin = page.indexOf(BEGIN);
+const end = page.indexOf(END);
+if (begin === -1 || end < begin) throw new Error(`${PAGE} has no ${BEGIN} … ${END}`);
 const table = `${BEGIN}\n\n${probeTable(probes, columns)}\n\n`;
-await writeFile(README, readme.slice(0, begin) + table + readme.slice(end));
+await writeFile(PAGE, page.slice(0, begin) + table + page.slice(end));
