@@ -55,9 +55,9 @@ function createHost(
   options: ResolvedDatabaseOptions,
   events: Emitter<DatabaseEvents>,
 ): Host {
-  const { clock, random, probeTimeoutMs } = options;
+  const { clock, probeTimeoutMs } = options;
   const connect: Connect = (call) => connectPg({ ...options, address }, call);
-  const pool = new HostPool({ name: address.name, connect, options, events, clock, random });
+  const pool = new HostPool({ name: address.name, connect, options, events });
   return new Host(pool, new HostProbe(connect, clock, probeTimeoutMs));
 }
 

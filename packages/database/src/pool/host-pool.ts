@@ -1,10 +1,4 @@
-import {
-  CallDeadline,
-  type Clock,
-  type Emitter,
-  type Random,
-  type Timer,
-} from '@holdfast/foundation';
+import { CallDeadline, type Clock, type Emitter, type Timer } from '@holdfast/foundation';
 import type { Connect, Connection } from '../connection/connection.ts';
 import { errorMessage } from '../connection/sql-state.ts';
 import type { PoolStats } from '../database.ts';
@@ -28,6 +22,8 @@ export type HostPoolOptions = Pick<
   | 'idleTimeoutMs'
   | 'maxLifetimeMs'
   | 'reconnect'
+  | 'clock'
+  | 'random'
 >;
 
 interface HostPoolDeps {
@@ -36,8 +32,6 @@ interface HostPoolDeps {
   readonly connect: Connect;
   readonly options: HostPoolOptions;
   readonly events: Emitter<DatabaseEvents>;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 /** Shortens lifetimes at random, so that connections opened together do not expire together. */
@@ -55,7 +49,6 @@ export class HostPool {
   readonly #options: HostPoolOptions;
   readonly #events: Emitter<DatabaseEvents>;
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #factory: ConnectionFactory;
   readonly #waiters: WaitQueue<PooledConnection>;
   readonly #connections = new Set<PooledConnection>();
@@ -67,19 +60,18 @@ export class HostPool {
   #isClosing = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor({ name, connect, options, events, clock, random }: HostPoolDeps) {
+  constructor({ name, connect, options, events }: HostPoolDeps) {
     this.name = name;
     this.#options = options;
     this.#events = events;
+    const { max, reconnect, clock, random } = options;
+    const { counts } = this;
     this.#clock = clock;
-    this.#random = random;
     this.#waiters = new WaitQueue(
       clock,
       (sinceMs) => this.#acquireTimeout(sinceMs),
       () => this.#pump(),
     );
-    const { max, reconnect } = options;
-    const { counts } = this;
     const connections = this.#connections;
     this.#factory = new ConnectionFactory(
       { name, connect, max, reconnect, counts, events, clock, random },
@@ -201,17 +193,13 @@ export class HostPool {
       return;
     }
     const waiter = this.#mustCheck(pooled, nowMs) ? undefined : this.#waiters.shift();
-    if (waiter !== undefined) {
-      waiter.serve(this.#lease(pooled, nowMs, nowMs - waiter.sinceMs));
-      return;
+    if (waiter !== undefined) waiter.serve(this.#lease(pooled, nowMs, nowMs - waiter.sinceMs));
+    else if (this.#isClosing) this.#retire(pooled);
+    else {
+      pooled.connection.hold(false);
+      this.#idle.push(pooled);
+      this.#sweepTimer ??= this.#sweepIn(this.#options.idleTimeoutMs);
     }
-    if (this.#isClosing) {
-      this.#retire(pooled);
-      return;
-    }
-    pooled.connection.hold(false);
-    this.#idle.push(pooled);
-    this.#sweepTimer ??= this.#sweepIn(this.#options.idleTimeoutMs);
   }
 
   #mustCheck(pooled: PooledConnection, nowMs: number): boolean {
@@ -238,12 +226,12 @@ export class HostPool {
   }
 
   #connected(connection: Connection): void {
-    const { maxLifetimeMs, cancelGraceMs } = this.#options;
+    const { maxLifetimeMs, cancelGraceMs, random } = this.#options;
     const pooled = new PooledConnection({
       connection,
       host: this.name,
       clock: this.#clock,
-      lifetimeMs: maxLifetimeMs * (1 - LIFETIME_JITTER * this.#random()),
+      lifetimeMs: maxLifetimeMs * (1 - LIFETIME_JITTER * random()),
       cancelGraceMs,
       release: (given, broken) => this.#release(given, broken),
       counts: this.counts,

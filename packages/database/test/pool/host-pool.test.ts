@@ -26,6 +26,8 @@ function open(changes: Partial<HostPoolOptions> = {}): Bench {
     idleTimeoutMs: 60_000,
     maxLifetimeMs: 1_800_000,
     reconnect: { initialDelayMs: 20, maxDelayMs: 200 },
+    clock,
+    random: seededRandom(7),
     ...changes,
   };
   const pool = new HostPool({
@@ -33,8 +35,6 @@ function open(changes: Partial<HostPoolOptions> = {}): Bench {
     connect: connector.connect,
     options,
     events: createEmitter<DatabaseEvents>('test:database'),
-    clock,
-    random: seededRandom(7),
   });
   const take = async (timeoutMs = 100_000, signal?: AbortSignal): Promise<PooledConnection> => {
     const deadline = new CallDeadline(
