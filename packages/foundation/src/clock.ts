@@ -1,14 +1,16 @@
+import { onAbort } from './signals.ts';
+
 /**
- * The only door to time. Everything else takes a `Clock`, so that a test can own it and a step of the
- * wall clock changes no decision.
+ * The only access to time. All other code takes a `Clock`, so that a test can control it, and decisions use the
+ * monotonic reading, so that a step of the wall clock changes none of them.
  */
 export interface Clock {
-  /** Milliseconds since an arbitrary origin, monotonic: the only reading that decisions are made on. */
+  /** Monotonic milliseconds since an arbitrary origin: for every decision. */
   now(): number;
-  /** Milliseconds since the Unix epoch: for stamps that other processes or people read. */
+  /** Milliseconds since the Unix epoch: for timestamps that other processes or people read. */
   epochMs(): number;
   /**
-   * Calls `callback` once, `delayMs` from now. Any delay is honoured, those above 2^31-1 ms too.
+   * Calls `callback` once, `delayMs` from now. Delays over 2^31-1 ms are supported.
    * `holdsProcess: false` lets the process exit while the timer is pending.
    */
   schedule(delayMs: number, callback: () => void, options?: { holdsProcess?: boolean }): Timer;
@@ -16,14 +18,14 @@ export interface Clock {
 
 /** A pending call of {@link Clock.schedule}. */
 export interface Timer {
-  /** The callback will not be called any more; cancelling twice, or after the call, does nothing. */
+  /** Prevents the call. Canceling twice, or after the call, does nothing. */
   cancel(): void;
 }
 
-/** The longest delay the host's own timers accept; they fire longer ones at once. */
+/** The longest delay of `setTimeout`; a longer one would fire at once. */
 const HOST_TIMER_MAX_MS = 2_147_483_647;
 
-/** The process's own time. */
+/** The time of the process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   epochMs: () => Date.now(),
@@ -43,8 +45,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Resolves after `delayMs`; rejects with the signal's own reason within one turn of its abort, and
- * leaves neither timer nor listener behind.
+ * Resolves after `delayMs`, or rejects with the signal's own reason as soon as it aborts. No timer and no
+ * listener remains when it has settled.
  */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -52,14 +54,13 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       reject(signal.reason);
       return;
     }
-    const onAbort = (): void => {
+    const release = onAbort(signal, () => {
       timer.cancel();
       reject(signal?.reason);
-    };
+    });
     const timer = clock.schedule(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort);
+      release();
       resolve();
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

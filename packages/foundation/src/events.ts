@@ -1,31 +1,32 @@
 import { channel } from 'node:diagnostics_channel';
+import { onAbort } from './signals.ts';
 
-/** Listens to one kind of event; the returned function stops listening. */
+/** Adds a listener for one kind of event; the returned function removes it. */
 export type Subscribe<Events> = <Kind extends keyof Events & string>(
   kind: Kind,
   listener: (event: Events[Kind]) => void,
 ) => () => void;
 
 /**
- * Announces an owner's events to its `on()` listeners and on `node:diagnostics_channel` as
- * `<prefix>:<kind>`. A listener that throws is nobody's problem but its own: the error is reported by
- * `process.emitWarning` and never reaches the code that announced.
+ * Emits the events of one owner to its `on()` listeners, and on `node:diagnostics_channel` as
+ * `<prefix>:<kind>`. An error that a listener throws is reported by `process.emitWarning`; it never reaches the
+ * code that emitted the event.
  */
 export interface Emitter<Events> {
   readonly on: Subscribe<Events>;
   emit<Kind extends keyof Events & string>(kind: Kind, event: Events[Kind]): void;
-  /** Whether anybody would hear it; lets a hot path skip building the event. */
+  /** Whether the event has a listener or subscriber; a hot path need not create an event without. */
   hasListeners(kind: keyof Events & string): boolean;
 }
 
-/** @param prefix what the channels' names begin with, such as `holdfast:queue`. */
+/** @param prefix the first part of the channels' names, such as `holdfast:queue`. */
 export function createEmitter<Events>(prefix: string): Emitter<Events> {
   const listeners: { [Kind in keyof Events]?: Set<(event: Events[Kind]) => void> } = {};
   return {
     on(kind, listener) {
-      const heard = (listeners[kind] ??= new Set());
-      heard.add(listener);
-      return () => void heard.delete(listener);
+      const added = (listeners[kind] ??= new Set());
+      added.add(listener);
+      return () => void added.delete(listener);
     },
     emit(kind, event) {
       const published = channel(`${prefix}:${kind}`);
@@ -44,8 +45,8 @@ export function createEmitter<Events>(prefix: string): Emitter<Events> {
 }
 
 /**
- * Resolves with the next event of that kind for which `matches` holds; for waiting on moments instead of
- * milliseconds. Rejects with the signal's own reason.
+ * Resolves with the next event of the kind for which `matches` returns true, so that a test can wait for events
+ * instead of milliseconds. Rejects with the signal's own reason.
  */
 export function nextEvent<Events, Kind extends keyof Events & string>(
   source: { on: Subscribe<Events> },
@@ -58,16 +59,15 @@ export function nextEvent<Events, Kind extends keyof Events & string>(
       reject(signal.reason);
       return;
     }
-    const onAbort = (): void => {
+    const release = onAbort(signal, () => {
       stop();
       reject(signal?.reason);
-    };
+    });
     const stop = source.on(kind, (event) => {
       if (matches !== undefined && !matches(event)) return;
       stop();
-      signal?.removeEventListener('abort', onAbort);
+      release();
       resolve(event);
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

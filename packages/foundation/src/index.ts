@@ -1,5 +1,5 @@
 /**
- * What every package stands on: time, random numbers, errors, options, events, abort signals, deadlines and
+ * The kernel of all packages: time, random numbers, errors, options, events, abort signals, deadlines and
  * lists. No dependency, no input or output.
  */
 export {
@@ -47,4 +47,4 @@ export {
 export { OrderedMap } from './lists/ordered-map.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
 export { parseRetryAfter, retryAfterMsOf } from './backoff/retry-after.ts';
-export { abortable } from './signals.ts';
+export { abortable, onAbort } from './signals.ts';

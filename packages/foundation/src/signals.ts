@@ -1,15 +1,30 @@
-/** Settles like `work`, or rejects at once with the signal's own reason; the work itself goes on. */
-export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Calls `listener` when the signal aborts; returns a function that removes the listener. */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  signal?.addEventListener('abort', listener, { once: true });
+  return () => signal?.removeEventListener('abort', listener);
+}
+
+/**
+ * Settles like `work`, or rejects with the signal's own reason as soon as it aborts; `work` itself continues.
+ * No listener remains when it has settled.
+ * @param onAborted called after the rejection, unless the signal had aborted before this call.
+ */
+export function abortable<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  onAborted?: () => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
-      // The work may still fail later, with nobody else to hear it.
+      // The work may still fail later, when no one handles its rejection.
       work.catch(() => {});
       reject(signal.reason);
       return;
     }
-    const onAbort = (): void => reject(signal.reason);
-    const release = (): void => signal.removeEventListener('abort', onAbort);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const release = onAbort(signal, () => {
+      reject(signal.reason);
+      onAborted?.();
+    });
     work.then(
       (value) => {
         release();

@@ -1,6 +1,6 @@
 /**
- * Makes an error without the cost of its stack: for refusals, which are many under load and always
- * thrown from the same place.
+ * Creates an error without its stack trace, which is most of its cost: for refusals, which are many under load
+ * and always come from the same place.
  */
 export function withoutStack<E extends Error>(make: () => E): E {
   const limit = Error.stackTraceLimit;
@@ -12,7 +12,7 @@ export function withoutStack<E extends Error>(make: () => E): E {
   }
 }
 
-/** `false` where the process has frozen its intrinsics; the stack is then made all the same. */
+/** `false` where the process has frozen its intrinsics; the error then has a stack trace. */
 function limitStacks(limit: number): boolean {
   try {
     Error.stackTraceLimit = limit;
@@ -23,7 +23,7 @@ function limitStacks(limit: number): boolean {
 }
 
 /**
- * What a refusal awaits before it is thrown. A promise that is rejected before anybody could listen to it
- * is first entered among the unhandled ones and then taken out again, which costs more than the refusal.
+ * Awaited before a refusal is thrown. A promise that rejects before it has a handler is first recorded as
+ * unhandled and then removed again, which costs more than the refusal.
  */
-export const soon: Promise<void> = Promise.resolve();
+export const resolved: Promise<void> = Promise.resolve();

@@ -1,6 +1,6 @@
 /**
- * Decides how one call survives. Nothing here opens a socket, reads a clock or rolls a die except
- * through an argument.
+ * Policies for one call: retry, circuit breaker, bulkhead, rate limiter, timeout, hedge, fallback, and a stack
+ * of them. Nothing here opens a socket; time and random numbers come in as options.
  */
 export {
   BulkheadClearedError,
@@ -9,15 +9,15 @@ export {
   BulkheadTimeoutError,
 } from './bulkhead/bulkhead-errors.ts';
 export {
-  type AcquireOptions,
   type Bulkhead,
+  type BulkheadCallOptions,
   type BulkheadEvents,
   type BulkheadOptions,
   type BulkheadStats,
-  type Priority,
+  type CallPriority,
   type Release,
-  createBulkhead,
 } from './bulkhead/bulkhead.ts';
+export { createBulkhead } from './bulkhead/create-bulkhead.ts';
 export { RateLimitedError, RateLimiterClosedError } from './rate-limiter/rate-limiter-errors.ts';
 export {
   type Quota,
@@ -26,8 +26,8 @@ export {
   type RateLimiterOptions,
   type RateLimiterStats,
   type TokenOptions,
-  createRateLimiter,
 } from './rate-limiter/rate-limiter.ts';
+export { createRateLimiter } from './rate-limiter/create-rate-limiter.ts';
 export {
   type CallBudget,
   type RetryBudget,
@@ -58,7 +58,7 @@ export {
   type CircuitBreaker,
   type CircuitBreakerEvents,
   type CircuitBreakerStats,
-  type CallOptions,
+  type CircuitCallOptions,
   type CircuitPermit,
   type CircuitStateChange,
   type PermitRefusal,

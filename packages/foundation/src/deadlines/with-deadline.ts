@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
+import { onAbort } from '../signals.ts';
 
 /**
- * Runs `work` with a signal that aborts after `limitMs` with what `late` makes, or with the caller's own
- * reason when `signal` aborts first. Work settles when its signal aborts; that is its part of the bargain.
+ * Runs `work` with a signal that aborts after `limitMs` with the error of `late`, or with the caller's own reason
+ * when `signal` aborts first. `work` is expected to settle when its signal aborts.
  */
 export async function withDeadline<T>(
   clock: Clock,
@@ -13,18 +14,17 @@ export async function withDeadline<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const release = onAbort(signal, () => controller.abort(signal?.reason));
   const timer = clock.schedule(limitMs, () => controller.abort(late()));
   try {
     return await work(controller.signal);
   } finally {
     timer.cancel();
-    signal?.removeEventListener('abort', onAbort);
+    release();
   }
 }
 
-/** Whether `event` settles within `limitMs`; never rejects. */
+/** Whether `event` settles within `limitMs`. Never rejects. */
 export async function settlesWithin(
   clock: Clock,
   limitMs: number,

@@ -14,7 +14,7 @@ export interface Row<Stats> {
 /** A source of numbers under the name it is published by. */
 export interface MeasuredSource<Stats> {
   readonly name: string;
-  readonly getStats: () => Stats | undefined;
+  getStats(): Stats | undefined;
 }
 
 /** Makes the rows of one kind of source. */
@@ -57,13 +57,13 @@ export function collectTable<Stats>(
   sources: readonly MeasuredSource<Stats>[],
 ): Collector[] {
   if (sources.length === 0) return [];
-  const labeled = sources.map(({ name, getStats }) => ({
-    getStats,
-    labels: rows.map(({ labels }): Labels => ({ [nameLabel]: name, ...labels })),
+  const labeled = sources.map((source) => ({
+    source,
+    labels: rows.map(({ labels }): Labels => ({ [nameLabel]: source.name, ...labels })),
   }));
   const collect = (emit: Emit): void => {
-    for (const { getStats, labels } of labeled) {
-      const stats = getStats();
+    for (const { source, labels } of labeled) {
+      const stats = source.getStats();
       if (stats === undefined) continue;
       for (const [index, { metric, read }] of rows.entries()) {
         const value = read(stats);

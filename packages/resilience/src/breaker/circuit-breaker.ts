@@ -49,7 +49,7 @@ export interface CircuitBreakerStats {
   readonly lateCount: number;
 }
 
-export interface CallOptions {
+export interface CircuitCallOptions {
   /** Handed to the work. A call that fails after its abort says nothing about the dependency. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -89,13 +89,16 @@ export interface CircuitBreaker {
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
   ): Promise<T>;
-  execute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<T>;
+  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions): Promise<T>;
   /** As `execute`, but tells what came of it instead of throwing; much cheaper for a refusal. */
   tryExecute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
   ): Promise<CallOutcome<T>>;
-  tryExecute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<CallOutcome<T>>;
+  tryExecute<T>(
+    work: () => T | PromiseLike<T>,
+    options?: CircuitCallOptions,
+  ): Promise<CallOutcome<T>>;
   /** For calls that are not one function: whoever gets the permit must give it back, once. */
   tryAcquire(): CircuitPermit | PermitRefusal;
   /** Refuses every call until `reset()`. */

@@ -1,7 +1,7 @@
 import { createEmitter, type Subscribe, type ListNode } from '@holdfast/foundation';
 import type { CallOutcome } from '../call-outcome.ts';
 import type {
-  CallOptions,
+  CircuitCallOptions,
   CircuitBreaker,
   CircuitBreakerEvents,
   CircuitPermit,
@@ -58,10 +58,10 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
   ): Promise<T>;
-  execute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<T>;
+  execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions): Promise<T>;
   async execute<T>(
     work: (...signals: AbortSignal[]) => T | PromiseLike<T>,
-    options?: CallOptions,
+    options?: CircuitCallOptions,
   ): Promise<T> {
     const signal = options?.signal;
     signal?.throwIfAborted();
@@ -87,10 +87,13 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
   ): Promise<CallOutcome<T>>;
-  tryExecute<T>(work: () => T | PromiseLike<T>, options?: CallOptions): Promise<CallOutcome<T>>;
+  tryExecute<T>(
+    work: () => T | PromiseLike<T>,
+    options?: CircuitCallOptions,
+  ): Promise<CallOutcome<T>>;
   async tryExecute<T>(
     work: (...signals: AbortSignal[]) => T | PromiseLike<T>,
-    options?: CallOptions,
+    options?: CircuitCallOptions,
   ): Promise<CallOutcome<T>> {
     const signal = options?.signal;
     if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };

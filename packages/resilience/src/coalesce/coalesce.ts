@@ -1,29 +1,28 @@
-import { integer, parseOptions } from '@holdfast/foundation';
+import { abortable, integer, parseOptions } from '@holdfast/foundation';
 
 export interface CoalescerOptions {
-  /** How many keys can be in flight at a time; calls for further keys run on their own. Default 10 000. */
+  /** How many keys can be in flight at a time; calls with further keys run alone. Default 10 000. */
   maxKeys?: number;
 }
 
 export interface CoalescerStats {
-  /** Flights now. */
+  /** Shared calls that run now. */
   readonly inFlight: number;
-  /** Calls that joined another call's flight since the start. */
+  /** Calls that joined a running call since the start. */
   readonly joinedCount: number;
-  /** Calls that ran on their own because `maxKeys` were in flight. */
+  /** Calls that ran alone because `maxKeys` were in flight. */
   readonly overflowCount: number;
 }
 
 /**
- * One flight for all who ask for the same thing at the same time. Each caller waits for itself: an abort
- * takes only that caller away, and the flight is aborted when the last one has left. Nothing is kept
- * once the flight has landed.
+ * One shared call for all concurrent calls with the same key. The abort of a caller rejects that caller only;
+ * the shared call is aborted when its last caller has aborted. No result is kept once it has settled.
  */
 export interface Coalescer<T> {
   /**
-   * Joins the flight for `key`, or starts one with `fn`. The flight runs in the asynchronous context of
-   * the caller who started it.
-   * @throws what the flight threw, or the signal's own reason.
+   * Joins the running call for `key`, or starts one with `fn`. It runs in the asynchronous context of the caller
+   * that started it.
+   * @throws the error of `fn`, or the signal's own reason.
    */
   execute(
     key: string,
@@ -33,78 +32,80 @@ export interface Coalescer<T> {
   getStats(): CoalescerStats;
 }
 
-interface Flight<T> {
-  readonly landed: Promise<T>;
+interface SharedCall<T> {
+  readonly result: Promise<T>;
   readonly controller: AbortController;
-  passengers: number;
+  callers: number;
 }
 
-const shape = { maxKeys: integer({ min: 1, max: 1_000_000, default: 10_000 }) };
+const schema = { maxKeys: integer({ min: 1, max: 1_000_000, default: 10_000 }) };
 
 /**
- * @typeParam T what the flights bring; all calls for one key expect the same.
+ * @typeParam T the type of the results; all calls with one key expect the same.
  * @throws InvalidOptionError
  */
 export function createCoalescer<T>(options?: CoalescerOptions): Coalescer<T> {
-  const { maxKeys } = parseOptions('createCoalescer', shape, options);
-  const flights = new Map<string, Flight<T>>();
-  let joined = 0;
-  let overflowed = 0;
+  return new KeyedCoalescer(parseOptions('createCoalescer', schema, options).maxKeys);
+}
 
-  const start = (key: string, fn: (signal: AbortSignal) => T | PromiseLike<T>): Flight<T> => {
+class KeyedCoalescer<T> implements Coalescer<T> {
+  readonly #maxKeys: number;
+  readonly #running = new Map<string, SharedCall<T>>();
+  #joined = 0;
+  #overflowed = 0;
+
+  constructor(maxKeys: number) {
+    this.#maxKeys = maxKeys;
+  }
+
+  async execute(
+    key: string,
+    fn: (signal: AbortSignal) => T | PromiseLike<T>,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<T> {
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const running = this.#running.get(key);
+    if (running !== undefined) this.#joined += 1;
+    return this.#join(key, running ?? this.#start(key, fn), signal);
+  }
+
+  getStats(): CoalescerStats {
+    return {
+      inFlight: this.#running.size,
+      joinedCount: this.#joined,
+      overflowCount: this.#overflowed,
+    };
+  }
+
+  #start(key: string, fn: (signal: AbortSignal) => T | PromiseLike<T>): SharedCall<T> {
     const controller = new AbortController();
-    // An async function, so that what `fn` throws at once lands like everything else.
-    const landed = (async () => fn(controller.signal))();
-    const flight: Flight<T> = { landed, controller, passengers: 0 };
-    if (flights.size >= maxKeys) {
-      overflowed += 1;
-      return flight;
+    // An async function, so that an error thrown by `fn` itself rejects the promise too.
+    const result = (async () => fn(controller.signal))();
+    const call: SharedCall<T> = { result, controller, callers: 0 };
+    if (this.#running.size >= this.#maxKeys) {
+      this.#overflowed += 1;
+      return call;
     }
-    flights.set(key, flight);
-    const land = (): void => forget(key, flight);
-    landed.then(land, land);
-    return flight;
-  };
+    this.#running.set(key, call);
+    const remove = (): void => this.#remove(key, call);
+    result.then(remove, remove);
+    return call;
+  }
 
-  /** A flight that is aborted is left to itself; by the time it lands, another may have its key. */
-  const forget = (key: string, flight: Flight<T>): void => {
-    if (flights.get(key) === flight) flights.delete(key);
-  };
+  /** An aborted call is removed before it has settled; another call may have its key then. */
+  #remove(key: string, call: SharedCall<T>): void {
+    if (this.#running.get(key) === call) this.#running.delete(key);
+  }
 
-  const board = (key: string, flight: Flight<T>, signal: AbortSignal | undefined): Promise<T> => {
-    flight.passengers += 1;
-    if (signal === undefined) return flight.landed;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        flight.passengers -= 1;
-        reject(signal.reason);
-        if (flight.passengers > 0) return;
-        forget(key, flight);
-        flight.controller.abort(signal.reason);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      const landing = <Value>(settle: (value: Value) => void) => {
-        return (value: Value): void => {
-          signal.removeEventListener('abort', onAbort);
-          settle(value);
-        };
-      };
-      flight.landed.then(landing(resolve), landing(reject));
+  #join(key: string, call: SharedCall<T>, signal: AbortSignal | undefined): Promise<T> {
+    call.callers += 1;
+    if (signal === undefined) return call.result;
+    return abortable(call.result, signal, () => {
+      call.callers -= 1;
+      if (call.callers > 0) return;
+      this.#remove(key, call);
+      call.controller.abort(signal.reason);
     });
-  };
-
-  return {
-    async execute(key, fn, given) {
-      const signal = given?.signal;
-      signal?.throwIfAborted();
-      const running = flights.get(key);
-      if (running !== undefined) joined += 1;
-      return board(key, running ?? start(key, fn), signal);
-    },
-    getStats: () => ({
-      inFlight: flights.size,
-      joinedCount: joined,
-      overflowCount: overflowed,
-    }),
-  };
+  }
 }

@@ -7,7 +7,9 @@ import {
   InvalidOptionError,
   number,
   optional,
+  onAbort,
   parseOptions,
+  type ResolvedOptions,
   systemClock,
   type Timer,
 } from '@holdfast/foundation';
@@ -15,36 +17,36 @@ import { LatencyQuantile } from './latency-quantile.ts';
 
 export interface HedgeOptions {
   /**
-   * When the next attempt starts if none has succeeded, in milliseconds. Left out, `quantile` decides,
-   * and there is no hedging until `minimumCalls` have been measured.
+   * How long to wait for a success before the next attempt starts, in milliseconds. If it is left out, `quantile`
+   * decides, and there is no hedging until `minimumCalls` have been measured.
    */
   delayMs?: number;
-  /** The share of calls expected to be faster than the delay; not together with `delayMs`. Default 0.95. */
+  /** The share of calls that are faster than the delay; not together with `delayMs`. Default 0.95. */
   quantile?: number;
-  /** How many calls have to be measured before their quantile counts. Default 20. */
+  /** How many calls must be measured before the quantile is used. Default 20. */
   minimumCalls?: number;
-  /** Latencies older than twice this are forgotten, in milliseconds. Default 60 000. */
+  /** Latencies older than twice this are dropped, in milliseconds. Default 60 000. */
   windowMs?: number;
-  /** Further attempts beside the first. Default 1. */
+  /** Additional attempts, at most. Default 1. */
   maxHedges?: number;
-  /** What hedges are paid from, best shared with the retries. By default one for ten calls. */
+  /** The allowance for hedges, best shared with the retries. By default one hedge for ten calls. */
   budget?: CallBudget;
   clock?: Clock;
 }
 
 export interface HedgeStats {
   readonly callCount: number;
-  /** Further attempts started. */
+  /** Additional attempts started. */
   readonly hedgeCount: number;
-  /** Calls that a further attempt answered. */
+  /** Calls that an additional attempt answered. */
   readonly hedgeWinCount: number;
-  /** Further attempts that the budget refused. */
+  /** Additional attempts that the budget refused. */
   readonly refusedCount: number;
-  /** The delay as it stands now; `undefined` while too few calls have been measured. */
+  /** The current delay; `undefined` while too few calls have been measured. */
   readonly delayMs: number | undefined;
 }
 
-/** The reason in the signal of an attempt that another one was faster than. */
+/** The abort reason for an attempt when another attempt of the same call was faster. */
 export class HedgeLostError extends HoldfastError {
   readonly code = 'RESILIENCE_HEDGE_LOST';
 
@@ -54,12 +56,12 @@ export class HedgeLostError extends HoldfastError {
 }
 
 /**
- * Starts a second attempt when the first is slow, takes whichever answers first and aborts the others.
- * Only for calls that may be made twice. A failing attempt is not hedged, that is what `retry` is for; the call
- * fails, with the first failure, when every started attempt has failed.
+ * Starts another attempt when the first one is slow, takes the first result and aborts the other attempts. Only
+ * for calls that may be made twice. A failed attempt is not repeated, `retry` does that; the call rejects with
+ * the first failure when every started attempt has failed.
  */
 export interface Hedge {
-  /** @throws the first attempt's failure, or the signal's own reason at the moment of its abort. */
+  /** @throws the first failure, or the signal's own reason as soon as it aborts. */
   execute<T>(
     fn: (signal: AbortSignal, attemptNumber: number) => T | PromiseLike<T>,
     options?: { signal?: AbortSignal | undefined },
@@ -67,7 +69,7 @@ export interface Hedge {
   getStats(): HedgeStats;
 }
 
-const shape = {
+const schema = {
   delayMs: optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
   quantile: optional(number({ min: 0.01, max: 0.999 })),
   minimumCalls: integer({ min: 1, max: 1_000_000, default: 20 }),
@@ -79,115 +81,158 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function createHedge(options?: HedgeOptions): Hedge {
-  const settled = parseOptions('createHedge', shape, options);
-  const { minimumCalls, maxHedges, windowMs, clock } = settled;
-  if (settled.delayMs !== undefined && settled.quantile !== undefined) {
+  const resolved = parseOptions('createHedge', schema, options);
+  if (resolved.delayMs !== undefined && resolved.quantile !== undefined) {
     const permitted = 'left out when delayMs is given';
-    throw new InvalidOptionError('createHedge', 'quantile', settled.quantile, permitted);
+    throw new InvalidOptionError('createHedge', 'quantile', resolved.quantile, permitted);
   }
-  const budget = settled.budget ?? createRetryBudget({ clock });
-  const latencies =
-    settled.delayMs === undefined
-      ? new LatencyQuantile(settled.quantile ?? 0.95, windowMs, clock)
-      : undefined;
-  let calls = 0;
-  let hedges = 0;
-  let hedgeWins = 0;
-  let refused = 0;
+  return new BudgetedHedge(resolved);
+}
 
-  const delayMs = (): number | undefined => {
-    if (latencies === undefined) return settled.delayMs;
-    return latencies.count < minimumCalls ? undefined : latencies.estimateMs();
-  };
+type HedgeWork<T> = (signal: AbortSignal, attemptNumber: number) => T | PromiseLike<T>;
 
-  const race = <T>(
-    fn: (signal: AbortSignal, attemptNumber: number) => T | PromiseLike<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const startedMs = clock.now();
-      const attempts: AbortController[] = [];
-      let failed = 0;
-      let firstFailure: unknown;
-      let settledAlready = false;
-      let timer: Timer | undefined;
+class BudgetedHedge implements Hedge {
+  readonly clock: Clock;
+  readonly maxHedges: number;
+  readonly budget: CallBudget;
+  readonly latencies: LatencyQuantile | undefined;
+  hedges = 0;
+  hedgeWins = 0;
+  refused = 0;
+  readonly #options: ResolvedOptions<typeof schema>;
+  #calls = 0;
 
-      /** The call is decided: no timer and no listener stays behind. */
-      const end = (): void => {
-        settledAlready = true;
-        timer?.cancel();
-        signal?.removeEventListener('abort', onAbort);
-      };
-      const onAbort = (): void => {
-        end();
-        reject(signal?.reason);
-        for (const attempt of attempts) attempt.abort(signal?.reason);
-      };
+  constructor(options: ResolvedOptions<typeof schema>) {
+    const { clock, maxHedges, delayMs, quantile, windowMs } = options;
+    this.#options = options;
+    this.clock = clock;
+    this.maxHedges = maxHedges;
+    this.budget = options.budget ?? createRetryBudget({ clock });
+    if (delayMs === undefined) {
+      this.latencies = new LatencyQuantile(quantile ?? 0.95, windowMs, clock);
+    }
+  }
 
-      const start = async (): Promise<void> => {
-        const controller = new AbortController();
-        attempts.push(controller);
-        const attemptNumber = attempts.length;
-        try {
-          const value = await fn(controller.signal, attemptNumber);
-          if (settledAlready) return;
-          // Of a first attempt that lost only a lower bound is known; it still lies above the delay.
-          latencies?.record(clock.now() - startedMs);
-          if (attemptNumber > 1) hedgeWins += 1;
-          end();
-          resolve(value);
-          if (attempts.length > 1) abandon(controller);
-        } catch (error) {
-          if (settledAlready) return;
-          if (failed === 0) firstFailure = error;
-          failed += 1;
-          if (failed < attempts.length) return;
-          end();
-          reject(firstFailure);
-        }
-      };
-
-      /** The winner's signal stays as it is: a body may still be streaming. */
-      const abandon = (winner: AbortController): void => {
-        const reason = new HedgeLostError();
-        for (const attempt of attempts) if (attempt !== winner) attempt.abort(reason);
-      };
-
-      const armHedge = (): void => {
-        const waitMs = attempts.length <= maxHedges ? delayMs() : undefined;
-        if (waitMs === undefined || settledAlready) return;
-        // The attempt under way is what the process lives for, not the wait for the next one.
-        timer = clock.schedule(waitMs, hedge, { holdsProcess: false });
-      };
-      const hedge = (): void => {
-        if (!budget.tryWithdraw()) {
-          refused += 1;
-          return;
-        }
-        hedges += 1;
-        void start();
-        armHedge();
-      };
-
-      signal?.addEventListener('abort', onAbort, { once: true });
-      void start();
-      armHedge();
+  async execute<T>(fn: HedgeWork<T>, options?: { signal?: AbortSignal | undefined }): Promise<T> {
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    this.#calls += 1;
+    this.budget.deposit();
+    return new Promise((resolve, reject) => {
+      new HedgedCall(this, fn, signal, resolve, reject).start();
     });
+  }
 
-  return {
-    async execute(fn, given) {
-      const signal = given?.signal;
-      signal?.throwIfAborted();
-      calls += 1;
-      budget.deposit();
-      return race(fn, signal);
-    },
-    getStats: () => ({
-      callCount: calls,
-      hedgeCount: hedges,
-      hedgeWinCount: hedgeWins,
-      refusedCount: refused,
-      delayMs: delayMs(),
-    }),
-  };
+  getStats(): HedgeStats {
+    return {
+      callCount: this.#calls,
+      hedgeCount: this.hedges,
+      hedgeWinCount: this.hedgeWins,
+      refusedCount: this.refused,
+      delayMs: this.delayMs(),
+    };
+  }
+
+  delayMs(): number | undefined {
+    const { latencies } = this;
+    if (latencies === undefined) return this.#options.delayMs;
+    return latencies.count < this.#options.minimumCalls ? undefined : latencies.estimateMs();
+  }
+}
+
+/** One call: its attempts race until one succeeds, all have failed, or the caller aborts. */
+class HedgedCall<T> {
+  readonly #hedge: BudgetedHedge;
+  readonly #fn: HedgeWork<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #startMs: number;
+  readonly #attempts: AbortController[] = [];
+  readonly #removeAbortListener: () => void;
+  #failures = 0;
+  #firstFailure: unknown;
+  #settled = false;
+  #timer: Timer | undefined;
+
+  constructor(
+    hedge: BudgetedHedge,
+    fn: HedgeWork<T>,
+    signal: AbortSignal | undefined,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#hedge = hedge;
+    this.#fn = fn;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#startMs = hedge.clock.now();
+    this.#removeAbortListener = onAbort(signal, () => {
+      this.#end();
+      reject(signal?.reason);
+      for (const attempt of this.#attempts) attempt.abort(signal?.reason);
+    });
+  }
+
+  start(): void {
+    void this.#attempt();
+    this.#armHedge();
+  }
+
+  async #attempt(): Promise<void> {
+    const controller = new AbortController();
+    this.#attempts.push(controller);
+    const attemptNumber = this.#attempts.length;
+    try {
+      const value = await this.#fn(controller.signal, attemptNumber);
+      if (!this.#settled) this.#succeed(value, controller, attemptNumber);
+    } catch (error) {
+      if (!this.#settled) this.#fail(error);
+    }
+  }
+
+  #succeed(value: T, winner: AbortController, attemptNumber: number): void {
+    const { latencies, clock } = this.#hedge;
+    // If the first attempt lost, this is only a lower bound of its latency; it is still above the delay.
+    latencies?.record(clock.now() - this.#startMs);
+    if (attemptNumber > 1) this.#hedge.hedgeWins += 1;
+    this.#end();
+    this.#resolve(value);
+    if (this.#attempts.length === 1) return;
+    const reason = new HedgeLostError();
+    // The winner's signal does not abort: a response body may still be streaming.
+    for (const attempt of this.#attempts) if (attempt !== winner) attempt.abort(reason);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failures === 0) this.#firstFailure = error;
+    this.#failures += 1;
+    if (this.#failures < this.#attempts.length) return;
+    this.#end();
+    this.#reject(this.#firstFailure);
+  }
+
+  /** The call is settled: removes timer and listener. */
+  #end(): void {
+    this.#settled = true;
+    this.#timer?.cancel();
+    this.#removeAbortListener();
+  }
+
+  #armHedge(): void {
+    const { clock, maxHedges } = this.#hedge;
+    const delayMs = this.#attempts.length <= maxHedges ? this.#hedge.delayMs() : undefined;
+    if (delayMs === undefined || this.#settled) return;
+    // The running attempt keeps the process alive; the wait for the next one need not.
+    this.#timer = clock.schedule(delayMs, () => this.#startHedge(), { holdsProcess: false });
+  }
+
+  #startHedge(): void {
+    if (!this.#hedge.budget.tryWithdraw()) {
+      this.#hedge.refused += 1;
+      return;
+    }
+    this.#hedge.hedges += 1;
+    void this.#attempt();
+    this.#armHedge();
+  }
 }

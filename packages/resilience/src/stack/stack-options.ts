@@ -1,6 +1,7 @@
 import { type CircuitBreakerOptions, parseCircuitOptions } from '../breaker/circuit-options.ts';
 import { CircuitsByKey } from '../breaker/keyed-circuit-breakers.ts';
-import { type Bulkhead, type BulkheadOptions, createBulkhead } from '../bulkhead/bulkhead.ts';
+import type { Bulkhead, BulkheadOptions } from '../bulkhead/bulkhead.ts';
+import { createBulkhead } from '../bulkhead/create-bulkhead.ts';
 import {
   callback,
   type Clock,
@@ -19,9 +20,9 @@ import {
 import { type Fallback, type FallbackOptions, createFallback } from '../fallback/fallback.ts';
 import {
   type StackRateLimiter,
-  type RateLimiterOptions,
   createStackRateLimiter,
-} from '../rate-limiter/rate-limiter.ts';
+} from '../rate-limiter/create-rate-limiter.ts';
+import type { RateLimiterOptions } from '../rate-limiter/rate-limiter.ts';
 import { RetryCounters } from '../retry/retry-state.ts';
 import { type RetryOptions, parseRetryOptions } from '../retry/retry-options.ts';
 

@@ -1,5 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { type Bulkhead, type Priority, type Release, createBulkhead } from '@holdfast/resilience';
+import {
+  type Bulkhead,
+  type CallPriority,
+  type Release,
+  createBulkhead,
+} from '@holdfast/resilience';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import {
   type Arbitrary,
@@ -16,11 +21,11 @@ import {
 } from 'fast-check';
 
 const seed = 20_261_122;
-const order = ['high', 'normal', 'low'] as const satisfies readonly Priority[];
+const order = ['high', 'normal', 'low'] as const satisfies readonly CallPriority[];
 const QUEUE_TIMEOUT_MS = 100;
 
 type Step =
-  | { do: 'arrive'; priority: Priority }
+  | { do: 'arrive'; priority: CallPriority }
   | { do: 'try' }
   | { do: 'release'; which: number; twice: boolean }
   | { do: 'abort'; which: number }
@@ -41,7 +46,7 @@ const step: Arbitrary<Step> = oneof(
 
 interface Waiter {
   readonly id: number;
-  readonly priority: Priority;
+  readonly priority: CallPriority;
   readonly dueMs: number;
 }
 
@@ -96,7 +101,7 @@ class BulkheadModel {
     if (how !== undefined) this.ended.set(waiter.id, how);
   }
 
-  #victimOf(priority: Priority): Waiter | undefined {
+  #victimOf(priority: CallPriority): Waiter | undefined {
     for (const rank of order.toReversed()) {
       if (rank === priority) return undefined;
       const last = this.waiting.findLast((waiter) => waiter.priority === rank);
@@ -154,7 +159,7 @@ class Run {
     await this.clock.advance(0);
   }
 
-  #arrive(priority: Priority): void {
+  #arrive(priority: CallPriority): void {
     const id = (this.#lastId += 1);
     const controller = new AbortController();
     this.#controllers.set(id, controller);
