@@ -1,54 +1,54 @@
 /**
- * What a store of jobs has to offer so that the adapter can stand on it: order, deduplication by
- * (owner epoch, origin epoch, sequence), leases, and errors sorted into what can be done about them.
+ * The port to a store of jobs. A store keeps jobs in order, deduplicates them by (owner epoch, origin epoch, sequence),
+ * grants leases, and classifies its errors by what can be done about them.
  */
 export interface QueueBackend {
-  /** What a job is said to be accepted by. */
+  /** The value of `accepted` for jobs in this store. */
   readonly kind: 'redis' | 'memory';
-  /** Starts reaching for the server and keeps at it until closed; reports to `listener`. */
+  /** Connects to the server, and reconnects until closed; reports to `listener`. */
   open(listener: ConnectionListener): void;
-  /** Resolves once the server can be asked; rejects with the signal's own reason. */
+  /** Resolves once connected; rejects with the signal's own reason. */
   whenConnected(signal: AbortSignal): Promise<void>;
   /**
-   * Adds the jobs of one topic in order, skipping those the store has already, in one atomic step.
-   * @throws BackendError; `busy` when the store does not know of `previous`
+   * Adds the jobs of one topic in order, in one atomic step, and skips those that the store has already.
+   * @throws BackendError; `busy` when the store does not have the jobs up to `previous`
    */
   publish(publication: Publication): Promise<PublishReceipt>;
   /**
-   * Reaches for one topic as a consumer.
-   * @param leaseMs how long a delivery belongs to a silent consumer.
+   * Subscribes one consumer to a topic.
+   * @param leaseMs how long a delivery belongs to a consumer that does not renew it.
    */
   subscribe(topic: string, leaseMs: number): Subscription;
   /** The topic's dead letters, the oldest first. @throws BackendError */
   deadLetters(topic: string, limit: number): Promise<DeadLetter[]>;
   /**
-   * Makes dead letters jobs again, the oldest first, with their ids and what became of them so far.
-   * @param ids only these, or all.
-   * @returns how many it were.
+   * Makes dead letters jobs again, the oldest first, with their ids and histories.
+   * @param ids only these; default all.
+   * @returns their number.
    * @throws BackendError
    */
   redrive(topic: string, limit: number, ids?: readonly string[]): Promise<number>;
-  /** How many of a topic's jobs are where. @throws BackendError */
+  /** Counts the jobs of a topic by their state. @throws BackendError */
   count(topic: string): Promise<TopicCounts>;
-  /** Some of the topic's jobs of one kind, the oldest first as far as the store knows. @throws BackendError */
+  /** Lists some of the topic's jobs of one kind, the oldest first as far as the store knows. @throws BackendError */
   peek(topic: string, kind: PeekedKind, limit: number): Promise<PeekedJob[]>;
   close(): Promise<void>;
 }
 
-/** Which jobs of a topic are looked at. */
+/** The kinds of jobs that can be listed. */
 export type PeekedKind = 'waiting' | 'pending' | 'delayed';
 
 export interface TopicCounts {
-  /** Nobody has taken them yet. */
+  /** Not delivered yet. */
   readonly waiting: number;
-  /** With a consumer. */
+  /** Delivered to a consumer. */
   readonly pending: number;
   readonly delayed: number;
   /** Dead letters. */
   readonly dead: number;
 }
 
-/** A job as it stands in the store. */
+/** A listed job. */
 export interface PeekedJob {
   readonly id: string;
   /** JSON. */
@@ -59,27 +59,27 @@ export interface PeekedJob {
   readonly routing?: string;
 }
 
-/** What can be done about a failure of the store. */
+/** The classes of failures, by what can be done about them. */
 export type ErrorClass =
-  /** The server will take it later (LOADING, OOM, MISCONF, ...): wait. */
+  /** The server will accept the request later (LOADING, OOM, MISCONF, ...): wait. */
   | 'busy'
-  /** Nobody answered, or the wrong one did (deadline, closed, READONLY, ...): connect anew. */
+  /** No server answered, or the wrong one did (deadline, closed, READONLY, ...): reconnect. */
   | 'unreachable'
-  /** Somebody has to act (NOAUTH, NOPERM, an unknown refusal): keep everything and raise an alarm. */
+  /** An operator has to act (NOAUTH, NOPERM, an unknown error): keep all jobs and raise an alarm. */
   | 'denied'
-  /** The server cannot do what the queue needs (too old): nothing is accepted for it. */
+  /** The server lacks a feature that the queue needs (too old): accept nothing. */
   | 'unsupported'
   /** Another process has taken over this producer's journal: this one must not send any more. */
   | 'fenced';
 
-/** Hears how the link to the store fares. */
+/** Receives the events of the connection to the store. */
 export interface ConnectionListener {
   connected(event: { attempt: number }): void;
   attemptFailed(event: { attempt: number; delayMs: number; error: BackendFailure }): void;
   disconnected(event: { error: BackendFailure }): void;
 }
 
-/** A sorted failure: what can be done about it, and what was seen. */
+/** A classified failure, with its message. */
 export interface BackendFailure {
   readonly errorClass: ErrorClass;
   readonly message: string;
@@ -87,79 +87,79 @@ export interface BackendFailure {
 
 export interface Publication {
   readonly topic: string;
-  /** Who sends: the journal's own identity, the same over restarts. */
+  /** The identity of the producer's journal, which survives restarts. */
   readonly producer: string;
-  /** The sending process's place in the line of the journal's owners; an older owner is refused. */
+  /** The epoch of the sending process as the owner of the journal; an older owner is fenced. */
   readonly ownerEpoch: number;
-  /** The owner whose numbering the jobs carry: an earlier one's when its backlog is drained. */
+  /** The epoch of the owner that numbered the jobs: an earlier one when its backlog is drained. */
   readonly originEpoch: number;
-  /** Everything up to here is settled and cannot be sent again; the store's mark is raised to it. */
+  /** Jobs up to this sequence are settled and never sent again; the store raises its high-water mark to it. */
   readonly floor: number;
-  /** How many jobs the topic may hold: those that find so many are refused. Absent: any number. */
+  /** The most jobs the topic may hold; the jobs beyond it are refused. Absent: no limit. */
   readonly maxJobs?: number | undefined;
   /**
-   * In how many parts the jobs of a key are kept in order. While jobs with keys are there, another number is
-   * refused as `denied`. Absent: as many as the store knows of.
+   * The number of partitions for jobs with keys. While the topic has jobs with keys, another number is rejected as
+   * `denied`. Absent: the number that the store knows.
    */
   readonly partitions?: number | undefined;
-  /** The store must know jobs up to here, or it has forgotten some that have to come first. */
+  /** The store must have the jobs up to this sequence; otherwise it has lost some that precede these. */
   readonly previous: number;
   readonly jobs: readonly PublishedJob[];
 }
 
 export interface PublishedJob {
-  /** The job's place among the producer's jobs of this topic and origin epoch; rising, gaps allowed. */
+  /** The number of the job among the producer's jobs of this topic and origin epoch; rising, gaps allowed. */
   readonly sequence: number;
   readonly id: string;
-  /** The caller chose the id: later jobs with it are skipped. */
+  /** The caller chose the id: later jobs with the same id are skipped. */
   readonly unique: boolean;
   readonly enqueuedAtMs: number;
-  /** Not handed out before; in milliseconds since the Unix epoch, 0 for at once. */
+  /** The earliest time of delivery, in milliseconds since the Unix epoch; 0 for no delay. */
   readonly dueAtMs: number;
-  /** Where it belongs within the topic; see `place.ts`. */
+  /** The priority level or the key's hash; see `producer/scheduling.ts`. */
   readonly routing?: string | undefined;
   /** JSON. */
   readonly payload: string;
 }
 
 export interface PublishReceipt {
-  /** The highest sequence of this origin epoch the store knew before; below `floor` it has forgotten. */
+  /** The store's high-water mark for this origin epoch before; below `floor`, it has lost jobs. */
   readonly remembered: number;
-  /** How many jobs were skipped because their sequence was known. */
+  /** The number of jobs skipped because the store had them already. */
   readonly alreadyApplied: number;
-  /** Ids skipped because the caller's id was known. */
+  /** The ids of jobs skipped because the store knew the caller's id. */
   readonly duplicates: readonly string[];
-  /** How many jobs, the last ones, were not added because the topic holds as many as it may. */
+  /** The number of jobs at the end that were not added because of `maxJobs`. */
   readonly refused: number;
   /**
-   * The first job the store refuses for what it is, while the topic itself is in order: those before it were
-   * added, and those behind it not tried.
+   * The first poison job: the store rejects this job, but not the topic. The jobs before it were added; those behind
+   * it were not tried.
    */
   readonly poison?: { readonly sequence: number; readonly reason: string };
 }
 
-/** One consumer's view of a topic. */
+/** The subscription of one consumer to a topic. */
 export interface Subscription {
-  /** Resolves once the server can be asked; rejects with the signal's own reason. */
+  /** Resolves once connected; rejects with the signal's own reason. */
   whenConnected(signal: AbortSignal): Promise<void>;
   /**
-   * Waits, for well under a second, for up to `max` new jobs; an empty list when there were none. Of the jobs
-   * whose keys share a partition one is handed out, the oldest, and the next when that one is gone.
+   * Waits, for well under a second, for up to `max` new jobs; returns an empty list when there are none. Delivers the
+   * jobs of a partition one at a time, the oldest first.
    */
   fetch(max: number): Promise<Delivery[]>;
   /**
-   * Renews the leases of the deliveries in `held`, and takes over what nobody alive works on: deliveries
-   * that never reached this consumer, and those of silent ones.
+   * Renews the leases of the deliveries in `held`, and takes over orphaned jobs: deliveries that never reached this
+   * consumer, and those of consumers that have not renewed their leases.
    */
   recover(held: readonly string[], max: number): Promise<RecoveredDeliveries>;
-  /** Removes handled jobs; those of another consumer by now are left alone. */
+  /** Removes handled jobs; ignores those whose leases went to another consumer. */
   acknowledge(deliveries: readonly string[]): Promise<void>;
-  /** Moves a job that failed for good to the dead letters, in one atomic step. */
+  /** Moves a failed job to the dead letters, in one atomic step. */
   deadLetter(delivery: Delivery, reason: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A job that failed for good. */
+/** A job whose attempts are used up. */
 export interface DeadLetter {
   readonly id: string;
   /** JSON. */
@@ -168,25 +168,25 @@ export interface DeadLetter {
   readonly deliveries: number;
   readonly routing?: string;
   readonly reason: string;
-  /** Why it had failed before, where it was redriven since; the oldest first. */
+  /** The reasons of earlier failures, before it was redriven; the oldest first. */
   readonly history: readonly string[];
 }
 
 export interface Delivery {
-  /** Names this delivery to the store. */
+  /** The store's identifier of this delivery. */
   readonly handle: string;
   readonly id: string;
-  /** How often the store has handed it out, this time included. */
+  /** The number of deliveries, including this one. */
   readonly deliveries: number;
   readonly enqueuedAtMs: number;
   readonly payload: string;
   readonly routing?: string;
-  /** Why it was a dead letter before; absent where it never was. */
+  /** The reasons of earlier failures, before it was redriven; absent when there are none. */
   readonly history?: readonly string[];
 }
 
 export interface RecoveredDeliveries {
   readonly deliveries: readonly Delivery[];
-  /** Handles of `held` that are another consumer's now. */
+  /** The handles in `held` whose leases went to another consumer. */
   readonly lost: readonly string[];
 }

@@ -1,6 +1,6 @@
 /**
- * Jobs that are accepted through a Redis outage. It refuses to acknowledge what is neither in Redis nor in
- * the fallback, and to let the caller wait for a server that is away.
+ * Job queues on Redis that accept jobs during an outage. A job is acknowledged only when Redis or the fallback has it,
+ * and callers do not wait for a server that is down.
  */
 export { createQueueAdapter, createQueueOn } from './create-queue.ts';
 export type {

@@ -28,91 +28,90 @@ import {
 
 /** Options of {@link createQueueAdapter}. All times in milliseconds, all sizes in bytes. */
 export interface QueueOptions {
-  /** How Redis is reached: its address, a client of your making, Sentinels or nodes of a cluster. */
+  /** The address of Redis, a function that creates a client, Sentinels, or nodes of a cluster. */
   redis: RedisServerOptions;
-  /** Where jobs wait while Redis is away. `'memory'` does not survive the process. Default `'memory'`. */
+  /** The store for jobs while Redis is down. `'memory'` does not survive the process. Default `'memory'`. */
   fallback?: 'memory' | { journal: JournalFallbackOptions };
-  /** What has to be true before `enqueue` resolves. Default `'redis'`. */
+  /** The store that must have a job before `enqueue` resolves. Default `'redis'`. */
   acknowledge?: AcknowledgeLevel;
-  /** With `acknowledge: 'replicated'`: how many replicas must have a job. Default 1. */
+  /** With `acknowledge: 'replicated'`: the number of replicas that must have a job. Default 1. */
   replicas?: number;
   /**
-   * With `acknowledge: 'replicated'`: Redis and those replicas must have it on their disks too (WAITAOF;
-   * Redis 7.2 or newer with appendonly). Default false.
+   * With `acknowledge: 'replicated'`: Redis and those replicas must have the job on their disks (WAITAOF; Redis 7.2
+   * or newer with appendonly). Default false.
    */
   onDisk?: boolean;
-  /** What the keys in Redis begin with. Default `holdfast`. */
+  /** The prefix of the keys in Redis. Default `holdfast`. */
   prefix?: string;
-  /** Longest payload, as JSON. Default 1 MiB. */
+  /** The largest payload, as JSON. Default 1 MiB. */
   maxPayloadBytes?: number;
-  /** Jobs that may wait in memory for an answer of Redis or the journal. Default 10 000. */
+  /** The most jobs that wait in memory for a reply of Redis or the journal. Default 10 000. */
   maxPendingJobs?: number;
-  /** Payload of these jobs, in characters of JSON. Default 64 MiB. */
+  /** The most payload of these jobs, in characters of JSON. Default 64 MiB. */
   maxPendingBytes?: number;
   /**
-   * What happens to a job that finds a bound met. `'reject'`: QueueFullError. `'wait'`: it waits for room,
-   * in turn, for `backpressureTimeoutMs`. `'shed-oldest'`: the oldest jobs of the fallback are given up for
-   * it, counted and announced; the bounds of memory reject. Default `'reject'`.
+   * What happens when a limit is reached. `'reject'`: QueueFullError. `'wait'`: the job waits for room, in order, for
+   * `backpressureTimeoutMs`. `'shed-oldest'`: the oldest jobs of the fallback are dropped, and the event `shed` counts
+   * them; the limits of memory still reject. Default `'reject'`.
    */
   backpressure?: 'reject' | 'wait' | 'shed-oldest';
   /** Default 30 000. */
   backpressureTimeoutMs?: number;
-  /** What is particular to a topic. */
+  /** Options of individual topics. */
   topics?: Readonly<Record<string, TopicOptions>>;
-  /** Topics one adapter may enqueue to. Default 1 000. */
+  /** The most topics that one queue enqueues to. Default 1 000. */
   maxTopics?: number;
-  /** Bounds of the fallback, in memory or on disk. Defaults 1 000 000 jobs and 256 MiB. */
+  /** The limits of the fallback, in memory or on disk. Defaults 1 000 000 jobs and 256 MiB. */
   maxBacklogJobs?: number;
   maxBacklogBytes?: number;
-  /** No answer of Redis within this time means it is gone. Default 1 000. */
+  /** The deadline of a command; then the connection is given up. Default 1 000. */
   commandTimeoutMs?: number;
-  /** A connection that is not usable within this time is given up. Default 1 500. */
+  /** The deadline of a connection attempt. Default 1 500. */
   connectTimeoutMs?: number;
-  /** Idle links are probed this often. Default 1 000. */
+  /** The interval of probes on an idle connection. Default 1 000. */
   pingIntervalMs?: number;
-  /** Delays between connection attempts grow twofold from the first to the longest. Defaults 25 and 500. */
+  /** The delays between connection attempts double from the first to the longest. Defaults 25 and 500. */
   reconnect?: { initialDelayMs?: number; maxDelayMs?: number };
-  /** Dead letters kept of each topic, the newest. Default 10 000. */
+  /** The most dead letters kept of each topic, the newest. Default 10 000. */
   maxDeadLetters?: number;
   /** How long the `jobId` of an applied job is remembered. Default one day. */
   jobIdTtlMs?: number;
   /**
-   * How long confirmed jobs are kept in memory to be sent again when Redis comes back without them; 0 keeps
-   * none. Default 5 000, which covers `appendfsync everysec`.
+   * How long confirmed jobs are kept to be sent again when Redis comes back without them; 0 keeps none. Default 5 000,
+   * which covers `appendfsync everysec`.
    */
   retainMs?: number;
-  /** Payload that may be kept that way, all topics together. Default 32 MiB. */
+  /** The most payload kept in memory for that, of all topics together. Default 32 MiB. */
   maxRetainedBytes?: number;
-  /** How long a silent producer's mark is remembered. Default seven days. */
+  /** How long Redis remembers the high-water mark of a producer after its last job. Default seven days. */
   markTtlMs?: number;
   clock?: Clock;
   random?: Random;
 }
 
-/** What is particular to a topic. */
+/** Options of one topic. */
 export interface TopicOptions {
   /**
-   * What a payload has to be, by any library that speaks Standard Schema; what it makes of the payload is
-   * what is enqueued.
+   * The schema of payloads, from any library that implements Standard Schema. The schema's output is enqueued.
    */
   schema?: StandardSchema;
   /**
-   * How many jobs Redis may hold of the topic. A job that finds so many is refused with QueueFullError;
-   * what the fallback had accepted is not.
+   * The most jobs of the topic in Redis. Further jobs are rejected with QueueFullError, except those that the
+   * fallback has accepted.
    */
   maxJobs?: number;
   /**
-   * In how many parts the jobs of a key are kept in order: as many can be handled at once, for the jobs of
-   * one part are handled one after the other. 1 to 64. All producers of the topic have to say the same while jobs
-   * with keys are there. Default: no keys.
+   * The number of partitions for jobs with keys. The jobs of one partition are handled one at a time, so this is also
+   * the most that are handled at once. 1 to 64; all producers need the same number while the topic has jobs with
+   * keys. Default: no keys.
    */
   partitions?: number;
 }
 
 export interface JournalFallbackOptions {
-  /** A directory of its own, made when absent; one process owns it at a time. */
+  /** A directory of its own, created when it does not exist; one process owns it at a time. */
   directory: string;
-  /** When an accepted job is durable; see the journal. Default `'commit'`. */
+  /** When an accepted job is durable; see the package `journal`. Default `'commit'`. */
   durability?: 'commit' | 'batch-ms' | 'os';
 }
 
@@ -120,14 +119,14 @@ export interface JournalFallbackOptions {
 export const UNLIMITED_PER_SECOND = 1_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
-/** Each is a stream of its own, looked at once a second by each consumer. */
+/** Each partition is a stream that every consumer checks once a second. */
 const MAX_PARTITIONS = 64;
 const OWNER = 'createQueueAdapter';
 
 const milliseconds = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: 365 * DAY_MS, default: fallback });
 
-/** The adapter's tuning with every default filled in. */
+/** The options of the queue with every default filled in, without `redis` and `fallback`. */
 export type ResolvedQueueTuning = Readonly<
   Required<Omit<QueueOptions, 'redis' | 'fallback' | 'reconnect' | 'topics'>> & {
     reconnect: Readonly<{ initialDelayMs: number; maxDelayMs: number }>;
@@ -203,7 +202,7 @@ export interface ResolvedEnqueueOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What most calls mean, read once. */
+/** The options of calls without options, parsed once. */
 const noEnqueueOptions: ResolvedEnqueueOptions = parseOptions('enqueue', enqueueShape, undefined);
 
 /** The options of `enqueue`. @throws InvalidOptionError */
@@ -219,14 +218,14 @@ export function parseProcessOptions(
   return resolved;
 }
 
-/** @throws InvalidOptionError unless `handler` can be called: each job would fail on it, and be buried. */
+/** @throws InvalidOptionError unless `handler` is a function. */
 export function checkHandler(handler: unknown): void {
   if (typeof handler !== 'function') {
     throw new InvalidOptionError('process', 'handler', handler, 'a function');
   }
 }
 
-/** The jobs of `enqueueMany`, as what they are said to be. @throws InvalidOptionError */
+/** The jobs of `enqueueMany`, with their options. @throws InvalidOptionError */
 export function parseNewJobs(
   given: unknown,
 ): { payload: unknown; options: ResolvedEnqueueOptions }[] {
@@ -242,18 +241,18 @@ export function parseNewJobs(
   });
 }
 
-/** How many dead letters are meant. @throws InvalidOptionError */
+/** The `limit` of `list` and `redrive`. @throws InvalidOptionError */
 export function parseDeadLetterOptions(given: unknown, fallback: number): { limit: number } {
   const limit = integer({ min: 1, max: 10_000, default: fallback });
   return parseOptions('deadLetters', { limit }, given);
 }
 
-/** How long `close` may take, in milliseconds. @throws InvalidOptionError */
+/** The deadline of `close`, in milliseconds. @throws InvalidOptionError */
 export function parseCloseDeadlineMs(given: unknown): number {
   return parseOptions('close', closeShape, given).deadlineMs;
 }
 
-/** Everything `createQueueAdapter` was told, checked. */
+/** The options of `createQueueAdapter`, validated. */
 export interface ResolvedQueueOptions {
   readonly redis: RedisServer;
   readonly fallback: 'memory' | { readonly journal: JournalFallbackOptions };
@@ -264,7 +263,7 @@ export interface ResolvedQueueOptions {
 export function parseQueueOptions(given: QueueOptions): ResolvedQueueOptions {
   const shape = {
     ...tuningShape,
-    redis: anything('how Redis is reached'),
+    redis: anything('the address of Redis'),
     fallback: fallbackRule(),
   };
   const { redis, fallback, ...tuning } = parseOptions(OWNER, shape, given);
@@ -300,8 +299,8 @@ function topicsRule(): OptionRule<ReadonlyMap<string, TopicOptions>> {
       const entries: [string, unknown][] = Object.entries(value);
       return new Map(
         entries.map(([topic, given]) => {
-          const settled = parseOptions(owner, shape, given, `${field}.${topic}`);
-          const { schema, maxJobs, partitions } = settled;
+          const resolved = parseOptions(owner, shape, given, `${field}.${topic}`);
+          const { schema, maxJobs, partitions } = resolved;
           checkTopic(owner, topic);
           return [
             topic,
@@ -326,8 +325,8 @@ function fallbackRule(): OptionRule<ResolvedQueueOptions['fallback']> {
       if (value === 'memory') return value;
       if (typeof value !== 'object') throw new InvalidOptionError(owner, field, value, permitted);
       const { journal } = parseOptions(owner, { journal: anything(permitted) }, value, field);
-      const settled = parseOptions(owner, journalShape, journal, `${field}.journal`);
-      const { directory, durability } = settled;
+      const resolved = parseOptions(owner, journalShape, journal, `${field}.journal`);
+      const { directory, durability } = resolved;
       return { journal: durability === undefined ? { directory } : { directory, durability } };
     },
   };

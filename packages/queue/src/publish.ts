@@ -2,7 +2,7 @@ import type { Publication, PublishReceipt, PublishedJob, QueueBackend } from './
 import { BackendError } from './errors.ts';
 
 /** Handles one poison job; the jobs behind it are sent after that. */
-export type OnPoison = (job: PublishedJob, reason: string) => Promise<void> | void;
+type OnPoison = (job: PublishedJob, reason: string) => Promise<void> | void;
 
 /**
  * Publishes jobs of one topic. Poison jobs, which the store rejects individually, go to `onPoison` and do not

@@ -3,7 +3,7 @@ import type { Delivery, Subscription } from '../backend.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { RecentIds } from './recent-ids.ts';
 
-export interface AcknowledgerDeps {
+interface AcknowledgerDeps {
   readonly subscription: Subscription;
   readonly clock: Clock;
   readonly random: Random;

@@ -21,7 +21,7 @@ import type { ExecuteJob } from './handler.ts';
 import { JobExecution } from './job-execution.ts';
 import { Prefetch } from './prefetch.ts';
 
-export interface ConsumerDeps {
+interface ConsumerDeps {
   readonly topic: string;
   readonly subscription: Subscription;
   readonly executeJob: ExecuteJob;

@@ -1,6 +1,6 @@
 import { afterEach } from '@jest/globals';
 import type { QueueBackend } from '../backend.ts';
-import { honoursDeduplication, honoursHighWaterMarks } from './deduplication.ts';
+import { honoursDeduplication, honoursEpochs, honoursHighWaterMarks } from './deduplication.ts';
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
 import { type StoreGuarantee, testsWithout } from './guarantees.ts';
 import {
@@ -40,6 +40,7 @@ export function honoursBackendContract(
 
   honoursOrder(openUp, testWith);
   honoursHighWaterMarks(openUp, testWith);
+  honoursEpochs(openUp, testWith);
   honoursDeduplication(openUp, testWith);
   honoursLeases(openUp);
   honoursTakeover(openUp, testWith);

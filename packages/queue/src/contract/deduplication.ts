@@ -8,7 +8,7 @@ import { PARTS, fetchAll, job, publication, takeAll } from './jobs.ts';
 const SEED = 20_261_128;
 const PUBLICATIONS = 300;
 
-/** A store knows the jobs of a producer by their sequence, and fences former owners. */
+/** A store knows the jobs of a producer by their sequence. */
 export function honoursHighWaterMarks(
   openUp: () => Promise<QueueBackend>,
   testWith: TestWith,
@@ -63,7 +63,12 @@ export function honoursHighWaterMarks(
         ]);
       },
     );
+  });
+}
 
+/** A store separates the numberings of owners and producers, and fences former owners. */
+export function honoursEpochs(openUp: () => Promise<QueueBackend>, testWith: TestWith): void {
+  describe('epochs', () => {
     testWith(
       'deduplication',
       'a later owner drains the jobs of an earlier one, starts its own numbering, and fences the earlier one',
@@ -93,6 +98,15 @@ export function honoursHighWaterMarks(
         ]);
       },
     );
+
+    testWith('deduplication', 'each producer has its own numbering', async () => {
+      const backend = await openUp();
+      await backend.publish(publication({ jobs: [job(1)] }));
+      const other = await backend.publish(
+        publication({ producer: 'other', jobs: [job(1, 'other-1')] }),
+      );
+      expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
+    });
   });
 }
 
@@ -102,15 +116,6 @@ export function honoursDeduplication(
   testWith: TestWith,
 ): void {
   describe('deduplication', () => {
-    testWith('deduplication', 'each producer has its own numbering', async () => {
-      const backend = await openUp();
-      await backend.publish(publication({ jobs: [job(1)] }));
-      const other = await backend.publish(
-        publication({ producer: 'other', jobs: [job(1, 'other-1')] }),
-      );
-      expect(other).toEqual({ remembered: 0, alreadyApplied: 0, duplicates: [], refused: 0 });
-    });
-
     testWith(
       'deduplication',
       'of several jobs with one id chosen by the caller, only the first is added',

@@ -5,7 +5,7 @@ import { isJournalFull } from '../errors.ts';
 import { type StoredJob, decodeJob, encodeJobs } from './record.ts';
 import { TailCache } from './tail-cache.ts';
 
-export interface BacklogDeps {
+interface BacklogDeps {
   readonly journal: Journal;
   readonly clock: Clock;
   /** How long jobs stay in the journal after Redis has accepted them, in case Redis loses them; 0 for not at all. */

@@ -3,7 +3,7 @@ import type { DeadJob } from '../queue.ts';
 import type { StoredJob } from './record.ts';
 
 /** A job that Redis rejected individually, after the fallback had accepted it. */
-export interface PoisonJob extends StoredJob {
+interface PoisonJob extends StoredJob {
   readonly reason: string;
 }
 
@@ -11,7 +11,7 @@ type Entry =
   | { readonly kind: 'poison'; readonly job: PoisonJob }
   | { readonly kind: 'redriven'; readonly sequence: number };
 
-export interface PoisonStoreDeps {
+interface PoisonStoreDeps {
   /** Opens the journal of the poison jobs; called when it exists, or for the first poison job. */
   readonly open: () => Promise<Journal>;
   readonly maxJobs: number;

@@ -4,7 +4,7 @@ import type { Accepted } from '../queue.ts';
 import type { Submission } from '../state/pending-job.ts';
 import type { Producer } from './producer.ts';
 
-export interface BackpressureOptions {
+interface BackpressureOptions {
   readonly clock: Clock;
   readonly backpressure: 'reject' | 'wait' | 'shed-oldest';
   readonly backpressureTimeoutMs: number;

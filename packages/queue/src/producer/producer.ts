@@ -18,7 +18,7 @@ import { PendingJob, type Submission } from '../state/pending-job.ts';
 import { ProducerState, type ProducerStateDeps } from '../state/producer-state.ts';
 import type { TopicBuffer } from '../state/topic-buffer.ts';
 
-export interface ProducerDeps extends ProducerStateDeps {
+interface ProducerDeps extends ProducerStateDeps {
   readonly backend: QueueBackend;
   readonly poison: PoisonStore;
   readonly fallback: Exclude<Acceptor, 'redis'>;

@@ -7,7 +7,7 @@ import type { QueueEvents } from '../queue.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
 import { Drainer, type DrainerDeps } from './drainer.ts';
 
-export interface ConnectionMonitorDeps extends DrainerDeps {
+interface ConnectionMonitorDeps extends DrainerDeps {
   readonly events: Emitter<QueueEvents>;
   readonly clock: Clock;
   readonly random: Random;
