@@ -5,11 +5,11 @@ import { NOT_SENT, NoWritableHostError } from '../errors.ts';
 import type { DatabaseEvents } from '../events.ts';
 import { HostDrained, databaseClosed } from '../pool/pool-errors.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
+import { WaitQueue } from '../pool/wait-queue.ts';
 import type { HostRouter } from './host-router.ts';
 import type { Host } from './host.ts';
 import { LagEstimator } from './lag-estimator.ts';
 import { type ClusterView, detectPrimary, roleOf } from './primary-detection.ts';
-import { PrimaryWaiters } from './primary-waiters.ts';
 import { Fence, type TimelineFence } from './timeline-fence.ts';
 
 interface ClusterDeps {
@@ -36,7 +36,8 @@ export class Cluster implements HostRouter {
   readonly hosts: readonly Host[];
   readonly lag: LagEstimator = new LagEstimator();
   readonly #deps: ClusterDeps;
-  readonly #waiters: PrimaryWaiters;
+  /** Writers that wait until the primary is known. */
+  readonly #waiters: WaitQueue<Host>;
   readonly #timers = new Map<Host, Timer>();
   readonly #stopListening: () => void;
   #primary: Host | undefined;
@@ -50,7 +51,7 @@ export class Cluster implements HostRouter {
   constructor(deps: ClusterDeps) {
     this.#deps = deps;
     this.hosts = deps.hosts;
-    const { clock, maxWaiting, fenceStore, fenceTimeoutMs } = deps;
+    const { clock, fenceStore, fenceTimeoutMs } = deps;
     this.#fence = new Fence({
       fenceStore,
       clock,
@@ -58,7 +59,7 @@ export class Cluster implements HostRouter {
       onProgress: () => this.#reevaluate(),
       onFailure: (action, error) => this.#fenceFailed(action, error),
     });
-    this.#waiters = new PrimaryWaiters(clock, maxWaiting, () => this.#noWritableHost());
+    this.#waiters = new WaitQueue(clock, () => this.#noWritableHost());
     this.#stopListening = deps.events.on('lost', ({ host }) => this.#connectionLost(host));
   }
 
@@ -84,7 +85,7 @@ export class Cluster implements HostRouter {
   /** The host that accepts writes, waiting until there is one. @throws NoWritableHostError */
   async primaryWithin(deadline: CallDeadline): Promise<Host> {
     this.#start();
-    return this.#primary ?? this.#waiters.wait(deadline, this.#deps.acquireTimeoutMs);
+    return this.#primary ?? this.#waitForPrimary(deadline, this.#deps.acquireTimeoutMs);
   }
 
   /** Probes one host now, and reevaluates the roles of all. */
@@ -119,19 +120,31 @@ export class Cluster implements HostRouter {
     for (const timer of this.#timers.values()) timer.cancel();
     for (const host of this.hosts) host.probe.end();
     this.#fence.end();
-    this.#waiters.reject(databaseClosed());
+    this.#waiters.rejectAll(() => databaseClosed());
   }
 
   async #acquirePrimary(deadline: CallDeadline, endsAtMs: number): Promise<PooledConnection> {
     while (true) {
       const remainingMs = Math.max(1, endsAtMs - this.#deps.clock.now());
-      const host = this.#primary ?? (await this.#waiters.wait(deadline, remainingMs));
+      const host = this.#primary ?? (await this.#waitForPrimary(deadline, remainingMs));
       try {
         return await host.pool.acquire(deadline, remainingMs);
       } catch (error) {
         if (!(error instanceof HostDrained)) throw error;
       }
     }
+  }
+
+  /** @throws NoWritableHostError at the deadline or when too many wait, or the signal's reason. */
+  async #waitForPrimary(deadline: CallDeadline, timeoutMs: number): Promise<Host> {
+    const { cancellation } = deadline;
+    if (cancellation?.kind === 'signal') throw cancellation.reason;
+    const { clock, maxWaiting } = this.#deps;
+    if (cancellation !== undefined || this.#waiters.size >= maxWaiting)
+      throw this.#noWritableHost();
+    // A timer also where the deadline comes first: nothing else may keep the process alive meanwhile.
+    const timerMs = Math.min(timeoutMs, deadline.remainingMs());
+    return this.#waiters.wait(deadline, clock.now(), timerMs);
   }
 
   #start(): void {
@@ -207,7 +220,7 @@ export class Cluster implements HostRouter {
     }
     if (detected !== undefined && detected !== before) this.#follow(detected);
     this.#assignRoles();
-    if (detected !== undefined) this.#waiters.serve(detected);
+    if (detected !== undefined) this.#waiters.serveAll(detected);
   }
 
   #follow(detected: Host): void {

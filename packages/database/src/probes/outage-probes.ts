@@ -1,8 +1,14 @@
 import { type Clock, sleep } from '@holdfast/foundation';
-import { type Probe, type ProbedPool, endedWithin, describeEnded } from './probe.ts';
+import {
+  type Probe,
+  type ProbedPool,
+  endedWithin,
+  describeEnded,
+  PROBE_TIMEOUT_MS,
+  holdsIf,
+} from './probe.ts';
 
 const CALLERS = 10;
-const TIMEOUT_MS = 1_000;
 /** Longer than the reconnect backoff of every pool. */
 const WATCH_MS = 6_000;
 const AWAY_MS = 500;
@@ -29,7 +35,7 @@ export const killedServer: Probe = {
   name: 'server killed, started again',
   fault: `kill -9, ${AWAY_MS} ms away, ${CALLERS} callers of select 1`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: CALLERS, timeoutMs: WATCH_MS, listens: true });
+    const pool = await open({ max: CALLERS, timeoutMs: WATCH_MS });
     const until = new AbortController();
     let failed = 0;
     const callers = Array.from({ length: CALLERS }, () =>
@@ -47,28 +53,30 @@ export const killedServer: Probe = {
       return { verdict: 'hangs', seen: `callers stuck ${WATCH_MS} ms after it was back` };
     }
     const served = `${failed} calls failed, all callers free ${tookMs} ms after it was back`;
-    return { verdict: failed === 0 ? 'holds' : 'degrades', seen: served };
+    return holdsIf(failed === 0, served);
   },
 };
 
 /** Freezes the server under load, and resumes it. */
 export const frozenServer: Probe = {
   name: 'server frozen',
-  fault: `SIGSTOP, 5 calls with ${TIMEOUT_MS} ms each`,
+  fault: `SIGSTOP, 5 calls with ${PROBE_TIMEOUT_MS} ms each`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 5, timeoutMs: TIMEOUT_MS, listens: true });
+    const pool = await open({ max: 5 });
     await pool.query('select 1');
     await server.freeze();
     const calls = Array.from({ length: 5 }, () => pool.query('select 1'));
-    const watched = calls.map((call) => endedWithin(clock, TIMEOUT_MS * 4, call));
+    const watched = calls.map((call) => endedWithin(clock, PROBE_TIMEOUT_MS * 4, call));
     const ended = await Promise.all(watched);
     await server.thaw();
     const stuck = ended.filter(({ kind }) => kind === 'pending').length;
     if (stuck > 0) return { verdict: 'hangs', seen: `${stuck} of 5 not settled within 4 s` };
     const again = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
     const endings = [...new Set(ended.map(describeEnded))].join(', ');
-    const verdict = again.kind === 'answered' ? 'holds' : 'degrades';
-    return { verdict, seen: `all settled (${endings}); afterwards: ${describeEnded(again)}` };
+    return holdsIf(
+      again.kind === 'answered',
+      `all settled (${endings}); afterwards: ${describeEnded(again)}`,
+    );
   },
 };
 
@@ -77,12 +85,12 @@ export const idleConnectionLost: Probe = {
   name: 'idle connection lost, no listener',
   fault: 'pg_terminate_backend on an idle connection',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: false });
+    const pool = await open({ listens: false });
     await pool.query('select 1');
     await terminateAll(server);
     await settleDown(clock);
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
-    return { verdict: next.kind === 'answered' ? 'holds' : 'degrades', seen: describeEnded(next) };
+    return holdsIf(next.kind === 'answered', describeEnded(next));
   },
 };
 
@@ -91,7 +99,7 @@ export const leasedConnectionLost: Probe = {
   name: 'leased connection lost',
   fault: 'pg_terminate_backend on a leased connection',
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+    const pool = await open();
     const connection = await pool.acquire();
     await connection.query('select 1');
     await terminateAll(server);
@@ -105,25 +113,22 @@ export const leasedConnectionLost: Probe = {
         seen: `its holder: ${describeEnded(on)}; the next: ${describeEnded(next)}`,
       };
     }
-    const verdict = next.kind === 'answered' ? 'holds' : 'degrades';
-    return { verdict, seen: `its holder: ${describeEnded(on)}; the next: ${describeEnded(next)}` };
+    return holdsIf(
+      next.kind === 'answered',
+      `its holder: ${describeEnded(on)}; the next: ${describeEnded(next)}`,
+    );
   },
 };
 
 /** Drops all traffic on an idle connection, then queries. */
 export const halfOpenConnection: Probe = {
   name: 'half-open connection',
-  fault: `the network drops everything; a call with ${TIMEOUT_MS} ms`,
+  fault: `the network drops everything; a call with ${PROBE_TIMEOUT_MS} ms`,
   async run({ open, server, clock }) {
-    const pool = await open({
-      url: server.proxiedUrl,
-      max: 1,
-      timeoutMs: TIMEOUT_MS,
-      listens: true,
-    });
+    const pool = await open({ url: server.proxiedUrl });
     await pool.query('select 1');
     server.link.swallow();
-    const lost = await endedWithin(clock, TIMEOUT_MS * 4, pool.query('select 1'));
+    const lost = await endedWithin(clock, PROBE_TIMEOUT_MS * 4, pool.query('select 1'));
     await server.link.heal();
     if (lost.kind === 'pending') return { verdict: 'hangs', seen: 'not settled within 4 s' };
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));

@@ -1,14 +1,20 @@
-import { type Probe, type ProbedConnection, endedWithin, describeEnded } from './probe.ts';
+import {
+  type Probe,
+  type ProbedConnection,
+  endedWithin,
+  describeEnded,
+  PROBE_TIMEOUT_MS,
+  holdsIf,
+} from './probe.ts';
 
-const TIMEOUT_MS = 1_000;
 const WATCH_MS = 4_000;
 
 /** Makes far more calls than there are connections. */
 export const exhaustion: Probe = {
   name: 'exhaustion',
   fault: '100 callers of 20 ms on 5 connections',
-  async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 5, timeoutMs: WATCH_MS, listens: true });
+  async run({ open, clock }) {
+    const pool = await open({ max: 5, timeoutMs: WATCH_MS });
     const order: number[] = [];
     const calls = Array.from({ length: 100 }, async (_, caller) => {
       await pool.query('select pg_sleep(0.02)');
@@ -22,7 +28,7 @@ export const exhaustion: Probe = {
     // Five at a time may finish in any order.
     const overtaken = order.filter((caller, at) => caller - at > 10).length;
     const seen = `${served} of 100 served, ${overtaken} far ahead of their turn`;
-    return { verdict: served === 100 ? 'holds' : 'degrades', seen };
+    return holdsIf(served === 100, seen);
   },
 };
 
@@ -34,23 +40,23 @@ export const tooManyConnections: Probe = {
     await server.ask('create role crowded login connection deadline 3');
     const url = new URL(server.url);
     url.username = 'crowded';
-    const pool = await open({ url: url.href, max: 8, timeoutMs: WATCH_MS, listens: true });
+    const pool = await open({ url: url.href, max: 8, timeoutMs: WATCH_MS });
     const calls = Array.from({ length: 100 }, () => pool.query('select pg_sleep(0.01)'));
     const ended = await Promise.all(calls.map((call) => endedWithin(clock, WATCH_MS * 2, call)));
     const served = ended.filter(({ kind }) => kind === 'answered').length;
     const isStuck = ended.some(({ kind }) => kind === 'pending');
     if (isStuck)
       return { verdict: 'hangs', seen: `${served} of 100 served, the rest never settled` };
-    return { verdict: served === 100 ? 'holds' : 'degrades', seen: `${served} of 100 served` };
+    return holdsIf(served === 100, `${served} of 100 served`);
   },
 };
 
 /** Never releases the only connection. */
 export const leakedConnection: Probe = {
   name: 'connection never released',
-  fault: `the only connection is kept; a call with ${TIMEOUT_MS} ms`,
-  async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+  fault: `the only connection is kept; a call with ${PROBE_TIMEOUT_MS} ms`,
+  async run({ open, clock }) {
+    const pool = await open();
     const connection = await pool.acquire();
     await connection.query('select 1');
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 1'));
@@ -69,8 +75,8 @@ export const leakedConnection: Probe = {
 export const endWhileHeld: Probe = {
   name: 'end while a connection is leased',
   fault: 'end() with a leased connection',
-  async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 2, timeoutMs: TIMEOUT_MS, listens: true });
+  async run({ open, clock }) {
+    const pool = await open({ max: 2 });
     const connection = await pool.acquire();
     await connection.query('select 1');
     const ended = await endedWithin(clock, WATCH_MS, pool.end());
@@ -82,11 +88,15 @@ export const endWhileHeld: Probe = {
 /** Releases a connection whose statement still runs on the server. */
 export const cancelledQuery: Probe = {
   name: 'cancelled query, connection reused',
-  fault: `select pg_sleep(3) with ${TIMEOUT_MS} ms, then the next caller`,
+  fault: `select pg_sleep(3) with ${PROBE_TIMEOUT_MS} ms, then the next caller`,
   async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+    const pool = await open();
     const connection: ProbedConnection = await pool.acquire();
-    const slow = await endedWithin(clock, TIMEOUT_MS * 2, connection.query('select pg_sleep(3)'));
+    const slow = await endedWithin(
+      clock,
+      PROBE_TIMEOUT_MS * 2,
+      connection.query('select pg_sleep(3)'),
+    );
     if (slow.kind === 'pending') return { verdict: 'hangs', seen: 'the deadline has no effect' };
     await connection.release();
     const next = await endedWithin(clock, WATCH_MS, pool.query('select 42 as answer'));
@@ -95,7 +105,7 @@ export const cancelledQuery: Probe = {
     );
     const left = running?.['count'] === 0 ? '' : ', the query still runs on the server';
     const seen = `the next caller: ${describeEnded(next)}${left}`;
-    return { verdict: next.kind === 'answered' && left === '' ? 'holds' : 'degrades', seen };
+    return holdsIf(next.kind === 'answered' && left === '', seen);
   },
 };
 

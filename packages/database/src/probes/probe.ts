@@ -64,7 +64,8 @@ export interface ProbeRow {
 }
 
 export interface ProbeContext {
-  readonly open: OpenPool;
+  /** Opens the pool, by default with one connection past the proxy and 1 000 ms for each call. */
+  readonly open: (changes?: Partial<ProbedPoolOptions>) => Promise<ProbedPool>;
   readonly server: ProbedServer;
   readonly clock: Clock;
 }
@@ -74,6 +75,14 @@ export interface Probe {
   /** The injected fault, in a few words. */
   readonly fault: string;
   readonly run: (context: ProbeContext) => Promise<Omit<ProbeRow, 'probe'>>;
+}
+
+/** How long a call of a probed pool may take. */
+export const PROBE_TIMEOUT_MS = 1_000;
+
+/** `holds` if the condition is met, else `degrades`. */
+export function holdsIf(condition: boolean, seen: string): Omit<ProbeRow, 'probe'> {
+  return { verdict: condition ? 'holds' : 'degrades', seen };
 }
 
 export interface RunProbeOptions {
@@ -90,7 +99,13 @@ export interface RunProbeOptions {
  */
 export async function runProbe(probe: Probe, options: RunProbeOptions): Promise<ProbeRow> {
   const { open, server, clock = systemClock, limitMs = 20_000 } = options;
-  const run = (async () => probe.run({ open, server, clock }))();
+  const defaults = { url: server.url, max: 1, timeoutMs: PROBE_TIMEOUT_MS, listens: true };
+  const context: ProbeContext = {
+    open: async (changes) => open({ ...defaults, ...changes }),
+    server,
+    clock,
+  };
+  const run = (async () => probe.run(context))();
   const ended = await endedWithin(clock, limitMs, run);
   if (ended.kind === 'answered') return { probe: probe.name, ...ended.value };
   return ended.kind === 'pending'

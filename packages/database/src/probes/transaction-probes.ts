@@ -1,6 +1,11 @@
-import { type Probe, type ProbedServer, endedWithin, describeEnded } from './probe.ts';
+import {
+  type Probe,
+  type ProbedServer,
+  endedWithin,
+  describeEnded,
+  PROBE_TIMEOUT_MS,
+} from './probe.ts';
 
-const TIMEOUT_MS = 1_000;
 const WATCH_MS = 4_000;
 
 /** Loses the connection between COMMIT and its reply: it took effect, but the client cannot know. */
@@ -9,12 +14,7 @@ export const cutCommit: Probe = {
   fault: 'the reply to COMMIT is lost',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
-    const pool = await open({
-      url: server.proxiedUrl,
-      max: 1,
-      timeoutMs: TIMEOUT_MS,
-      listens: true,
-    });
+    const pool = await open({ url: server.proxiedUrl });
     const work = pool.transaction(async (query) => {
       await query('insert into probed values (1)');
       server.link.cutReplies(0);
@@ -37,7 +37,7 @@ export const openTransactionReleased: Probe = {
   fault: 'begin, then release; the next caller writes',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+    const pool = await open();
     const connection = await pool.acquire();
     await connection.query('begin');
     await connection.release();
@@ -60,7 +60,7 @@ export const swallowedError: Probe = {
   fault: 'an error swallowed inside a transaction',
   async run({ open, server, clock }) {
     await server.ask('create table if not exists probed (entry int)');
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+    const pool = await open();
     const work = pool.transaction(async (query) => {
       await query('insert into probed values (4)');
       await query('select 1/0').catch(() => undefined);
@@ -78,15 +78,15 @@ export const swallowedError: Probe = {
 /** Requests a second connection while it holds the only one. */
 export const nestedAcquire: Probe = {
   name: 'pool asked inside a transaction',
-  fault: `the only connection is leased; a call with ${TIMEOUT_MS} ms`,
-  async run({ open, server, clock }) {
-    const pool = await open({ url: server.url, max: 1, timeoutMs: TIMEOUT_MS, listens: true });
+  fault: `the only connection is leased; a call with ${PROBE_TIMEOUT_MS} ms`,
+  async run({ open, clock }) {
+    const pool = await open();
     const beganMs = clock.now();
     const work = pool.transaction(async () => pool.query('select 1'));
     const ended = await endedWithin(clock, WATCH_MS, work);
     if (ended.kind === 'pending') return { verdict: 'hangs', seen: 'it waits for itself' };
     const tookMs = Math.round(clock.now() - beganMs);
-    const isRejectedEarly = tookMs < TIMEOUT_MS / 2;
+    const isRejectedEarly = tookMs < PROBE_TIMEOUT_MS / 2;
     return {
       verdict: isRejectedEarly ? 'holds' : 'degrades',
       seen: `${describeEnded(ended)} after ${tookMs} ms`,

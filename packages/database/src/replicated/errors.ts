@@ -9,30 +9,39 @@ export interface RegionOutcome {
   readonly error?: unknown;
 }
 
-function listed(outcomes: readonly RegionOutcome[]): string {
-  return outcomes.map(({ region, status }) => `${region}: ${status}`).join(', ');
-}
-
-/** The first region's error, as the cause. */
-function causeOf(outcomes: readonly RegionOutcome[]): unknown {
-  return outcomes.find(({ error }) => error !== undefined)?.error;
-}
-
-/** Too few regions answered in time; no write took effect. */
-export class QuorumUnavailableError extends HoldfastError {
-  readonly code = 'DATABASE_QUORUM_UNAVAILABLE';
+/** A call that too few regions have answered. */
+abstract class RegionsError extends HoldfastError {
   readonly key: string;
   readonly regions: readonly RegionOutcome[];
 
-  /** @param operation `read` or `write`. */
-  constructor(operation: string, key: string, needed: number, regions: readonly RegionOutcome[]) {
-    super(
-      `cannot ${operation} ${JSON.stringify(key)}: ${needed} regions are needed (${listed(regions)}); ` +
-        'nothing was changed, call again',
-      { cause: causeOf(regions), retryable: true, outcome: 'not-applied' },
-    );
+  /** @param failure begins the message, which lists the regions then and ends with `next`. */
+  constructor(
+    failure: string,
+    next: string,
+    outcome: 'not-applied' | 'unknown',
+    key: string,
+    regions: readonly RegionOutcome[],
+  ) {
+    const listed = regions.map(({ region, status }) => `${region}: ${status}`).join(', ');
+    const cause = regions.find(({ error }) => error !== undefined)?.error;
+    super(`${failure} (${listed}); ${next}`, { cause, retryable: true, outcome });
     this.key = key;
     this.regions = regions;
+  }
+}
+
+/** Too few regions answered in time; no write took effect. */
+export class QuorumUnavailableError extends RegionsError {
+  readonly code = 'DATABASE_QUORUM_UNAVAILABLE';
+
+  constructor(
+    operation: 'read' | 'write',
+    key: string,
+    needed: number,
+    regions: readonly RegionOutcome[],
+  ) {
+    const failure = `cannot ${operation} ${JSON.stringify(key)}: ${needed} regions are needed`;
+    super(failure, 'nothing was changed, call again', 'not-applied', key, regions);
   }
 }
 
@@ -40,36 +49,23 @@ export class QuorumUnavailableError extends HoldfastError {
  * Too few regions have confirmed the write, and at least one may have stored it: later reads may or may not return
  * it, and once one has, all do.
  */
-export class WriteUnknownError extends HoldfastError {
+export class WriteUnknownError extends RegionsError {
   readonly code = 'DATABASE_WRITE_UNKNOWN';
-  readonly key: string;
-  readonly regions: readonly RegionOutcome[];
 
   constructor(key: string, needed: number, regions: readonly RegionOutcome[]) {
-    super(
-      `the write of ${JSON.stringify(key)} was confirmed by fewer than ${needed} regions ` +
-        `(${listed(regions)}); it may or may not have taken effect: read it, or write it again`,
-      { cause: causeOf(regions), retryable: true, outcome: 'unknown' },
-    );
-    this.key = key;
-    this.regions = regions;
+    const failure = `the write of ${JSON.stringify(key)} was confirmed by fewer than ${needed} regions`;
+    const next = 'it may or may not have taken effect: read it, or write it again';
+    super(failure, next, 'unknown', key, regions);
   }
 }
 
 /** No region could be read. */
-export class DataUnavailableError extends HoldfastError {
+export class DataUnavailableError extends RegionsError {
   readonly code = 'DATABASE_DATA_UNAVAILABLE';
-  readonly key: string;
-  readonly regions: readonly RegionOutcome[];
 
   constructor(key: string, regions: readonly RegionOutcome[]) {
-    super(`no region can read ${JSON.stringify(key)} (${listed(regions)}); call again`, {
-      cause: causeOf(regions),
-      retryable: true,
-      outcome: 'not-applied',
-    });
-    this.key = key;
-    this.regions = regions;
+    const failure = `no region can read ${JSON.stringify(key)}`;
+    super(failure, 'call again', 'not-applied', key, regions);
   }
 }
 

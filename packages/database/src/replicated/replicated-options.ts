@@ -41,19 +41,7 @@ export interface ReplicatedStoreOptions {
   clock?: Clock;
 }
 
-export interface ResolvedReplicatedOptions {
-  readonly regions: readonly Region[];
-  readonly writeQuorum: number;
-  readonly readQuorum: number;
-  readonly table: string;
-  readonly timeoutMs: number;
-  readonly hedgeDelayMs: number;
-  readonly suspectMs: number;
-  readonly maxValueBytes: number;
-  readonly maxTrailing: number;
-  readonly writer: string;
-  readonly clock: Clock;
-}
+export type ResolvedReplicatedOptions = Readonly<Required<ReplicatedStoreOptions>>;
 
 const OWNER = 'createReplicatedStore';
 const MAX_REGIONS = 9;

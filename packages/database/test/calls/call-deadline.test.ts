@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type Clock, DeadlineQueue, CallDeadline } from '@holdfast/foundation';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { startDeadline } from '../../src/calls/call-deadline.ts';
-import { PrimaryWaiters } from '../../src/hosts/primary-waiters.ts';
+import { WaitQueue } from '../../src/pool/wait-queue.ts';
 
 const FALLBACK_MS = 100;
 
@@ -78,7 +78,7 @@ test('a signal ends a call that shares its timer, with the reason of the signal'
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a caller that waits for a primary keeps the process alive by a timer, although the shared one does not', async () => {
+test('a caller that waits in a queue keeps the process alive by a timer, although the shared one does not', async () => {
   const fake = createFakeClock();
   const holding: boolean[] = [];
   const clock: Clock = {
@@ -90,11 +90,9 @@ test('a caller that waits for a primary keeps the process alive by a timer, alth
     },
   };
   const deadlines = new DeadlineQueue(clock, FALLBACK_MS);
-  const awaited = new PrimaryWaiters(clock, 1, () => new Error('no primary'));
-  const waiting = awaited.wait(
-    new CallDeadline(clock, FALLBACK_MS, undefined, deadlines),
-    FALLBACK_MS,
-  );
+  const queue = new WaitQueue(clock, () => new Error('no primary'));
+  const deadline = new CallDeadline(clock, FALLBACK_MS, undefined, deadlines);
+  const waiting = queue.wait(deadline, clock.now(), FALLBACK_MS);
   expect(holding).toEqual([false, true]);
   const [settled] = await Promise.allSettled([waiting, fake.advance(FALLBACK_MS)]);
   expect(settled).toMatchObject({ status: 'rejected', reason: { message: 'no primary' } });
