@@ -47,4 +47,10 @@ export {
 export { OrderedMap } from './lists/ordered-map.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
 export { parseRetryAfter, retryAfterMsOf } from './backoff/retry-after.ts';
-export { abortable, onAbort } from './signals.ts';
+export {
+  type AbortListener,
+  abortable,
+  addAbortListener,
+  onAbort,
+  removeAbortListener,
+} from './signals.ts';

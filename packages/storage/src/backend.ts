@@ -1,13 +1,13 @@
 /**
- * What every call to a store ends in. Nothing throws, and nothing ends in a state the caller has to guess:
+ * The result of every call to a store. No call throws, and none ends in a state that the caller has to guess:
  *
- * - `ok`: done, and proven by what the store answered (an id and the stored key; an ETag).
- * - `notFound`: the object, or its bucket, is not there.
+ * - `ok`: done, and proven by the response (an id and the stored key; an ETag).
+ * - `notFound`: the object, or its bucket, does not exist.
  * - `conflict`: the condition of a write does not hold; nothing was written.
- * - `denied`: the store does not let us; time alone will not mend it.
+ * - `denied`: we are not allowed to; waiting does not help.
  * - `invalid`: the store will never take this key or this body.
  * - `transient`: nothing was written, and the same call may succeed later.
- * - `unknown`: a write may have been applied, now or later.
+ * - `unknown`: a write may have been applied, or may be later.
  */
 export type BackendResult<T> = { readonly kind: 'ok'; readonly value: T } | BackendFailure;
 
@@ -15,47 +15,48 @@ export type FailureKind = 'notFound' | 'conflict' | 'denied' | 'invalid' | 'tran
 
 export interface BackendFailure {
   readonly kind: FailureKind;
-  /** What was seen, such as `HTTP 400 DatabaseReadOnly (503)`. Carries no secret. */
+  /** What was observed, such as `HTTP 400 DatabaseReadOnly (503)`. Contains no secret. */
   readonly message: string;
   /** The store's own code. */
   readonly code?: string;
   readonly cause?: unknown;
-  /** How long the store asks to be left alone, in milliseconds. */
+  /** How long the store asks its clients to wait, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
-/** Who wrote an object; kept in its metadata, so that a write whose answer was lost is recognised. */
+/** Identifies the write that made an object; kept in the object's metadata, so that a write whose response was
+ * lost is recognized. */
 export interface WriteStamp {
   readonly operationId: string;
-  /** Rises with every write of one storage; of two writes of one key the higher one is the later. */
+  /** Rises with every write of one storage: of two writes of one key the later has the higher one. */
   readonly generation: number;
   readonly sha256: string;
 }
 
-/** The bytes of a write, readable as often as it takes. */
+/** The bytes of a write; they can be read any number of times. */
 export interface BodySource {
   readonly size: number;
-  /** The whole body, when it stands in memory anyway. */
+  /** The whole body, if it is in memory. */
   readonly bytes?: Uint8Array;
   /**
    * The bytes from offset `from` up to, not including, `to`.
-   * @param into memory that may be used for one chunk after the other, each good until the next is asked
-   *   for: a long body in chunks of their own leaves 64 MiB behind before Node takes any of it back.
+   * @param into memory for one chunk after the other; each is valid until the next is requested. Without it
+   *   every chunk is allocated, and Node collects those of a long body only every 64 MiB.
    */
   open(from?: number, to?: number, into?: Uint8Array): AsyncIterable<Uint8Array>;
 }
 
 /**
- * What must hold for a write to be made: nothing, no such object, or exactly this version of it. A store
- * that cannot check it with the write is asked beforehand, which another writer may slip through.
+ * The condition of a write: none, no such object, or exactly this version of it. Where a store cannot check it
+ * atomically it is checked before the write, and another writer may come in between.
  */
 export type WriteCondition = 'none' | 'absent' | { readonly version: string };
 
-/** How far a large upload has come; kept by the caller, so that another process can go on with it. */
+/** The progress of a large upload; the caller keeps it, so that another process can resume the upload. */
 export interface UploadProgress {
-  /** What was saved last, as JSON; `undefined` for a new upload. */
+  /** The state saved last, as JSON; `undefined` for a new upload. */
   readonly saved: unknown;
-  /** Resolves once it is kept. */
+  /** Resolves once the state is durable. */
   save(state: unknown): Promise<void>;
 }
 
@@ -63,7 +64,7 @@ export interface PutOptions {
   readonly contentType: string;
   /** How long others may keep a copy, in seconds. */
   readonly maxAgeSeconds: number;
-  /** The caller's own. */
+  /** The caller's own metadata. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly stamp: WriteStamp;
   readonly condition: WriteCondition;
@@ -72,21 +73,21 @@ export interface PutOptions {
 }
 
 export interface PutReceipt {
-  /** Tells this content from any other under the same key; absent when the store names none. */
+  /** Distinguishes this content from any other of the key; absent when the store returns none. */
   readonly version?: string;
 }
 
-/** What a store knows about an object without its bytes. */
+/** The description of an object. */
 export interface ObjectHead {
   readonly key: string;
   readonly size: number;
   readonly version?: string;
   readonly contentType?: string;
   readonly lastModifiedEpochMs?: number;
-  /** What the store's own clock said when it answered: its age is by that, whatever ours says. */
+  /** The store's clock at the time of the response: the object's age does not depend on our clock. */
   readonly servedAtEpochMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Absent when somebody else wrote it. */
+  /** Absent when another writer wrote it. */
   readonly stamp?: WriteStamp;
 }
 
@@ -108,7 +109,7 @@ export interface ListOptions {
   readonly signal: AbortSignal;
   /** 1 to 1 000. */
   readonly limit: number;
-  /** Where the last page ended. */
+  /** The cursor of the page before. */
   readonly cursor?: string;
 }
 
@@ -125,16 +126,16 @@ export interface ListPage {
 }
 
 /**
- * One bucket of one store. Its calls make one attempt each, end within a deadline of their own, and leave
- * retrying to the caller. A key is stored byte for byte as asked, or refused before anything is sent.
+ * One bucket of one store. Each call makes one attempt with a deadline of its own and leaves retries to the
+ * caller. A key is stored byte for byte as given, or refused before anything is sent.
  */
 export interface StorageBackend {
-  /** Tells the backends of one storage apart, also in the next process: part of what is kept on disk. */
+  /** Identifies the backend within its storage, in the next process too: the journal contains it. */
   readonly name: string;
   readonly bucket: string;
-  /** Bodies larger than this are sent in parts that can be resumed. */
+  /** Larger bodies are sent in parts that can be resumed. */
   readonly largeFromBytes: number;
-  /** Why this key cannot be stored here, in words; `undefined` when it can. */
+  /** What the key must be to be stored here; `undefined` when it can be stored. */
   refuseKey(key: string): string | undefined;
   put(key: string, body: BodySource, options: PutOptions): Promise<BackendResult<PutReceipt>>;
   get(key: string, options: GetOptions): Promise<BackendResult<ObjectContent>>;
@@ -174,13 +175,13 @@ export function fail(
   };
 }
 
-/** A call to a backend that breaks its promise and throws is one whose end nobody knows. */
+/** The result of a call that threw, against the contract: nobody knows how it ended. */
 export function fromThrown(effect: 'read' | 'write', cause: unknown): BackendFailure {
   const kind = effect === 'read' ? 'transient' : 'unknown';
-  return fail(kind, 'the backend threw instead of answering', { cause });
+  return fail(kind, 'the backend threw instead of returning a result', { cause });
 }
 
-/** What the call ends in, also when it throws. */
+/** The result of the call, also when it throws. */
 export async function toResult<T>(
   effect: 'read' | 'write',
   call: () => Promise<BackendResult<T>>,

@@ -1,9 +1,12 @@
 import type { ConflictPolicy, StorageOptions } from './options.ts';
 import type { Conflict, ConflictResolution } from './storage.ts';
 
-/** What becomes of a conflict by the policy, or by the caller's own judgement. */
-export async function resolveConflict(
-  policy: NonNullable<StorageOptions['conflicts']>,
+/** A policy by name, or the caller's own function. */
+export type ConflictPolicyOption = NonNullable<StorageOptions['conflicts']>;
+
+/** Resolves a conflict by the policy. Never rejects. */
+export async function resolutionOf(
+  policy: ConflictPolicyOption,
   conflict: Conflict,
 ): Promise<ConflictResolution> {
   if (typeof policy === 'string') return byPolicy(policy, conflict);
@@ -13,11 +16,11 @@ export async function resolveConflict(
   } catch (error) {
     process.emitWarning(`conflicts: the callback threw: ${String(error)}`);
   }
-  // Nothing is overwritten or lost on the word of a callback that said nothing.
+  // A callback without a valid resolution must not cause an overwrite or a loss.
   return 'refuse';
 }
 
-/** Where the bytes of a write that lost are kept. */
+/** The key under which the bytes of a write that lost a conflict are kept. */
 export function conflictCopyKey(key: string, operationId: string): string {
   return `.conflicts/${key}.${operationId}`;
 }
@@ -29,13 +32,13 @@ const fixed: Readonly<Record<Exclude<ConflictPolicy, 'latest-wins'>, ConflictRes
   refuse: 'refuse',
 };
 
-/** The headers that ages are taken from tell whole seconds; who cannot be told apart by them is kept. */
+/** The headers that ages are computed from have whole seconds; of writes that close both are kept. */
 const AGE_RESOLUTION_MS = 1_000;
 
 function byPolicy(policy: ConflictPolicy, conflict: Conflict): ConflictResolution {
   if (policy !== 'latest-wins') return fixed[policy];
   const { ageMs, theirs } = conflict;
-  // Both ages are measured by one clock each, so that no skew between the two comes into it.
+  // Each age is measured by one clock, so that the skew between the two does not matter.
   const isOursLater = theirs.ageMs === undefined || theirs.ageMs - AGE_RESOLUTION_MS >= ageMs;
   return isOursLater ? 'ours' : 'keep-both';
 }

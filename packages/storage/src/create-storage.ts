@@ -1,37 +1,40 @@
-import { type Emitter, createEmitter, integer, parseOptions } from '@holdfast/foundation';
+import {
+  type Emitter,
+  KeyedMutex,
+  createEmitter,
+  integer,
+  parseOptions,
+} from '@holdfast/foundation';
+import { type AcceptedWrite, WriteAcceptor } from './accept/accept-write.ts';
 import { PrimaryWaits } from './accept/primary-waits.ts';
-import { type Body, parseBody } from './object/body.ts';
-import { conflictCopyKey, resolveConflict } from './conflicts.ts';
-import type { BackendWriter } from './replication/backend-writer.ts';
-import { safeFileName } from './files/safe-file-name.ts';
-import { Replicator } from './replication/replicator.ts';
-import { replicaOf } from './replication/key-replica.ts';
+import { conflictCopyKey } from './conflicts.ts';
 import {
   InvalidKeyError,
   ObjectNotFoundError,
   ObjectRefusedError,
   StorageClosedError,
 } from './errors.ts';
-import { WriteAcceptor, type AcceptedWrite } from './accept/accept-write.ts';
-import { decodeCursor, encodeCursor, withPending } from './read/listing.ts';
-import { type OpenedLog, openLog } from './open-storage.ts';
+import { safeFileName } from './files/safe-file-name.ts';
 import type { Operation } from './journal/operation.ts';
+import { type Body, parseBody } from './object/body.ts';
+import { type OpenedLog, openLog } from './open-storage.ts';
 import {
-  type StorageOptions,
   type ResolvedStorageOptions,
+  type StorageOptions,
   parseListOptions,
   parseStorageOptions,
   parseUploadOptions,
   parseWriteOptions,
 } from './options.ts';
-import { type ReadEpoch, ReadEpochs } from './read/stale-reads.ts';
+import { decodeCursor, encodeCursor, withPending } from './read/listing.ts';
 import { LocalCopies } from './read/local-copies.ts';
-import { Reader } from './read/reader.ts';
-import { healthOf, pendingOf, statsOf } from './stats.ts';
+import { Reader, type Repair } from './read/reader.ts';
+import { ReadEpochs } from './read/stale-reads.ts';
+import { isBehind, replicaOf } from './replication/key-replica.ts';
+import { Replicator } from './replication/replicator.ts';
+import { healthOf, pendingOf, statsOf, takesNoWrites } from './stats.ts';
 import type {
   CallOptions,
-  Conflict,
-  ConflictResolution,
   Download,
   ListCallOptions,
   Listing,
@@ -54,10 +57,10 @@ export function createStorage(options: StorageOptions): Storage {
   return new DurableStorage(parseStorageOptions(options));
 }
 
-/** Everything that stands once the journal is open. */
+/** The parts that exist once the journal is open. */
 interface Opened extends OpenedLog {
-  readonly intake: WriteAcceptor;
-  readonly dispatcher: Replicator;
+  readonly acceptor: WriteAcceptor;
+  readonly replicator: Replicator;
   readonly reader: Reader;
   readonly local: LocalCopies | undefined;
 }
@@ -66,22 +69,24 @@ const deadlineShape = { deadlineMs: integer({ min: 0, max: 86_400_000, default: 
 const NEVER = new AbortController().signal;
 
 class DurableStorage implements Storage {
-  readonly #tuning: ResolvedStorageOptions;
-  readonly #announcer: Emitter<StorageEvents> = createEmitter('holdfast:storage');
-  readonly #acknowledgements: PrimaryWaits;
+  readonly #options: ResolvedStorageOptions;
+  readonly #emitter: Emitter<StorageEvents> = createEmitter('holdfast:storage');
+  readonly #primaryWaits: PrimaryWaits;
   readonly #opening: Promise<Opened>;
   readonly #counts = { accepted: 0, acceptedBytes: 0, conflicts: 0, repairs: 0, refused: 0 };
-  readonly #fences = new ReadEpochs();
+  readonly #readEpochs = new ReadEpochs();
+  /** Accepts the writes of one key in the order of their calls. */
+  readonly #keyOrder = new KeyedMutex();
   #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
-  readonly on: Storage['on'] = this.#announcer.on;
+  readonly on: Storage['on'] = this.#emitter.on;
 
-  constructor(tuning: ResolvedStorageOptions) {
-    this.#tuning = tuning;
-    this.#acknowledgements = new PrimaryWaits(tuning.clock);
-    this.#announcer.on('refused', () => void (this.#counts.refused += 1));
+  constructor(options: ResolvedStorageOptions) {
+    this.#options = options;
+    this.#primaryWaits = new PrimaryWaits(options.clock);
+    this.#followEvents();
     this.#opening = this.#open();
-    // A failure to open is told to whoever calls; nobody may have yet.
+    // Every call rejects with the failure to open; nobody may have called yet.
     this.#opening.catch(() => undefined);
   }
 
@@ -90,44 +95,40 @@ class DurableStorage implements Storage {
   }
 
   async upload(path: string, body: Body, options?: UploadOptions): Promise<Stored> {
-    const settled = parseUploadOptions(options);
-    const { signal, acknowledgeWithinMs } = settled;
+    const attributes = parseUploadOptions(options);
+    const { signal, acknowledgeWithinMs } = attributes;
     this.#check('upload', path, signal);
-    const readable = parseBody(path, body);
-    const { intake } = this.#opened ?? (await this.#opening);
-    const operation = await intake.put(path, readable, settled, signal, (taken) =>
-      this.#accept(taken),
+    const parsed = parseBody(path, body);
+    const { acceptor } = this.#opened ?? (await this.#opening);
+    const operation = await this.#accept(path, signal, () =>
+      acceptor.put(path, parsed, attributes, signal),
     );
-    return this.#acknowledged(operation, acknowledgeWithinMs, signal);
+    return this.#acknowledge(operation, acknowledgeWithinMs, signal);
   }
 
   async remove(path: string, options?: WriteOptions): Promise<Stored> {
     const { signal, acknowledgeWithinMs } = parseWriteOptions('remove', options);
     this.#check('remove', path, signal);
-    const { intake } = await this.#opening;
-    const operation = await intake.remove(path, signal, (taken) => this.#accept(taken));
-    return this.#acknowledged(operation, acknowledgeWithinMs, signal);
+    const { acceptor } = await this.#opening;
+    const operation = await this.#accept(path, signal, () => acceptor.remove(path));
+    return this.#acknowledge(operation, acknowledgeWithinMs, signal);
   }
 
   async download(path: string, options?: CallOptions): Promise<Download> {
     const { signal = NEVER } = parseWriteOptions('download', options);
     this.#check('download', path, signal);
     const { reader } = await this.#opening;
-    return reader.download(path, signal);
+    const { download, repair } = await reader.download(path, signal);
+    if (repair !== undefined) void this.#repair(download, repair);
+    return download;
   }
 
   async exists(path: string, options?: CallOptions): Promise<boolean> {
-    const { signal = NEVER } = parseWriteOptions('exists', options);
-    this.#check('exists', path, signal);
-    const { reader } = await this.#opening;
-    return (await reader.describe('exists', path, signal)) !== undefined;
+    return (await this.#describe('exists', path, options)) !== undefined;
   }
 
   async info(path: string, options?: CallOptions): Promise<ObjectInfo> {
-    const { signal = NEVER } = parseWriteOptions('info', options);
-    this.#check('info', path, signal);
-    const { reader } = await this.#opening;
-    const info = await reader.describe('info', path, signal);
+    const info = await this.#describe('info', path, options);
     if (info === undefined) throw new ObjectNotFoundError(path, 'there is no such object');
     return info;
   }
@@ -136,20 +137,16 @@ class DurableStorage implements Storage {
     const { signal = NEVER, limit, cursor } = parseListOptions(options);
     if (this.#closed !== undefined) throw new StorageClosedError('list');
     signal.throwIfAborted();
-    const { reader, dispatcher } = await this.#opening;
-    const goOn = cursor === undefined ? undefined : decodeCursor(cursor);
+    const { reader, replicator } = await this.#opening;
+    const start = cursor === undefined ? undefined : decodeCursor(cursor);
     const tried = `list of ${JSON.stringify(prefix)}`;
-    const { value: page, from } = await reader.first(tried, goOn?.from, signal, (backend) =>
-      backend.list(prefix, { signal, limit, ...(goOn !== undefined && { cursor: goOn.cursor }) }),
+    const { value: page, writer } = await reader.first(tried, start?.from, signal, (backend) =>
+      backend.list(prefix, { signal, limit, ...(start !== undefined && { cursor: start.cursor }) }),
     );
-    const channel = dispatcher.writers.find(({ backend }) => backend.name === from);
-    const objects = withPending(
-      page,
-      { prefix, after: goOn?.after },
-      dispatcher.pendingKeys.values(),
-      (chain) =>
-        channel !== undefined &&
-        replicaOf(chain, channel).settledGeneration < chain.newest.generation,
+    const from = writer.backend.name;
+    const range = { prefix, after: start?.after };
+    const objects = withPending(page, range, replicator.pendingKeys.values(), (writes) =>
+      isBehind(writes, writer),
     );
     const last = page.objects.at(-1);
     if (page.cursor === undefined || last === undefined) return { objects, from };
@@ -157,24 +154,24 @@ class DurableStorage implements Storage {
   }
 
   pending(): PendingWrite[] {
-    return pendingOf(this.#opened?.dispatcher);
+    return pendingOf(this.#opened?.replicator);
   }
 
   async discard(operationId: string): Promise<boolean> {
-    const { dispatcher } = await this.#opening;
-    return dispatcher.discard(operationId);
+    const { replicator } = await this.#opening;
+    return replicator.discard(operationId);
   }
 
   async flush(options: { deadlineMs: number; signal?: AbortSignal }): Promise<number> {
     const { signal, ...given } = options;
     const { deadlineMs } = parseOptions('flush', deadlineShape, given);
     signal?.throwIfAborted();
-    const { dispatcher } = await this.#opening;
+    const { replicator } = await this.#opening;
     const over = new AbortController();
     const end = (): void => over.abort();
-    const timer = this.#tuning.clock.schedule(deadlineMs, end);
+    const timer = this.#options.clock.schedule(deadlineMs, end);
     signal?.addEventListener('abort', end, { once: true });
-    await dispatcher.idle(over.signal);
+    await replicator.idle(over.signal);
     timer.cancel();
     signal?.removeEventListener('abort', end);
     signal?.throwIfAborted();
@@ -182,10 +179,10 @@ class DurableStorage implements Storage {
   }
 
   getStats(): StorageStats {
-    const { dispatcher, reader, local, budget } = this.#opened ?? {};
+    const { replicator, reader, local, budget } = this.#opened ?? {};
     return {
       ...this.#counts,
-      ...statsOf(dispatcher),
+      ...statsOf(replicator),
       pendingBytes: budget?.bytes ?? 0,
       downloads: { ...reader?.counts },
       localCopies: local?.stats ?? { entries: 0, bytes: 0 },
@@ -193,7 +190,7 @@ class DurableStorage implements Storage {
   }
 
   health(): StorageHealth {
-    return healthOf(this.#opened?.dispatcher, this.#tuning.clock.epochMs());
+    return healthOf(this.#opened?.replicator, this.#options.clock.epochMs());
   }
 
   close(options?: { deadlineMs?: number }): Promise<void> {
@@ -206,62 +203,70 @@ class DurableStorage implements Storage {
     return this.close();
   }
 
+  #followEvents(): void {
+    const [primary] = this.#options.backends;
+    this.#emitter.on('refused', () => void (this.#counts.refused += 1));
+    this.#emitter.on('conflict', ({ path, resolution }) => {
+      this.#counts.conflicts += 1;
+      if (resolution !== 'ours') this.#opened?.local?.forget(path);
+    });
+    this.#emitter.on('backend', ({ backend, to }) => {
+      const isAway = to === 'down' || to === 'denied';
+      if (isAway && backend === primary?.name) this.#primaryWaits.releaseAll();
+    });
+  }
+
   async #open(): Promise<Opened> {
-    const tuning = this.#tuning;
-    const { files, clock, local: localOptions } = tuning;
-    const opened = await openLog(tuning);
+    const options = this.#options;
+    const { clock } = options;
+    const opened = await openLog(options);
     const { journal, log, budget, recovered } = opened;
-    const maxCopyBytes = tuning.verifyWholeBytes;
-    const local =
-      localOptions === undefined
-        ? undefined
-        : new LocalCopies(files, { ...localOptions, maxCopyBytes });
-    // Copies are a help, not a promise: without them everything else stands.
-    await local?.open().catch((error: unknown) => {
-      process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);
-    });
-    const dispatcher = new Replicator({
-      ...tuning,
-      ...tuning.circuitBreaker,
-      retryInitialDelayMs: tuning.retry.initialDelayMs,
-      retryMaxDelayMs: tuning.retry.maxDelayMs,
+    const local = await this.#openLocalCopies();
+    const replicator = new Replicator({
+      ...options,
       log,
-      writer: journal.id,
-      announcer: this.#announcer,
-      resolve: (conflict) => this.#resolve(conflict, local),
-      keepBeside: (operation) => this.#keepBeside(operation),
-      dropped: ({ size }) => budget.release(size),
-      moved: ({ newest }, lane, { index }) => {
-        if (index === 0) this.#acknowledgements.notify(lane, newest);
-      },
-      changed: (channel) => this.#changed(channel),
+      budget,
+      writerId: journal.id,
+      emitter: this.#emitter,
+      primaryWaits: this.#primaryWaits,
+      keepConflictCopy: (operation) => this.#keepConflictCopy(operation),
     });
-    const intake = new WriteAcceptor({
+    const acceptor = new WriteAcceptor({
       ...opened,
       clock,
-      inlineBytes: tuning.inlineBytes,
-      minFreeBytes: tuning.journal.minFreeBytes,
+      inlineBytes: options.inlineBytes,
+      minFreeBytes: options.journal.minFreeBytes,
       generation: recovered.generation,
     });
     const reader = new Reader({
-      ...tuning,
-      channels: dispatcher.writers,
-      chainOf: (key) => dispatcher.pendingKeys.get(key),
+      ...options,
+      writers: replicator.writers,
+      pendingKeys: replicator.pendingKeys,
       log,
       local,
-      fences: this.#fences,
-      repair: (backend, good, bytes, fence) => void this.#repair(backend, good, bytes, fence),
+      epochs: this.#readEpochs,
     });
-    this.#opened = { ...opened, intake, dispatcher, reader, local };
-    for (const remains of recovered.unfinished) dispatcher.adopt(remains);
+    this.#opened = { ...opened, acceptor, replicator, reader, local };
+    for (const writes of recovered.unfinished) replicator.adopt(writes);
     return this.#opened;
+  }
+
+  async #openLocalCopies(): Promise<LocalCopies | undefined> {
+    const { files, local: localOptions, verifyWholeBytes } = this.#options;
+    if (localOptions === undefined) return undefined;
+    const local = new LocalCopies(files, { ...localOptions, maxCopyBytes: verifyWholeBytes });
+    // Local copies are optional: a storage without them keeps every promise.
+    await local.open().catch((error: unknown) => {
+      process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);
+    });
+    return local;
   }
 
   /** @throws StorageClosedError, InvalidKeyError, the signal's own reason */
   #check(tried: string, path: string, signal: AbortSignal | undefined): void {
     if (this.#closed !== undefined) throw new StorageClosedError(tried);
     signal?.throwIfAborted();
-    for (const backend of this.#tuning.backends) {
+    for (const backend of this.#options.backends) {
       const permitted = backend.refuseKey(path);
       if (permitted !== undefined) {
         throw new InvalidKeyError(tried, path, permitted, backend.name);
@@ -269,97 +274,92 @@ class DurableStorage implements Storage {
     }
   }
 
-  #accept({ operation, bytes }: AcceptedWrite, isRepair = false): void {
-    const { dispatcher, local } = this.#opened ?? {};
-    this.#counts.accepted += 1;
-    this.#counts.acceptedBytes += operation.size;
-    this.#fences.invalidate(operation.key);
-    dispatcher?.accept(operation, isRepair);
-    const { key, sha256, contentType, metadata } = operation;
-    if (operation.kind === 'remove') local?.forget(key);
-    else local?.replace({ key, sha256, contentType, metadata }, bytes);
+  async #describe(
+    tried: string,
+    path: string,
+    options: CallOptions | undefined,
+  ): Promise<ObjectInfo | undefined> {
+    const { signal = NEVER } = parseWriteOptions(tried, options);
+    this.#check(tried, path, signal);
+    const { reader } = await this.#opening;
+    return reader.describe(tried, path, signal);
   }
 
-  async #acknowledged(
+  /** Makes a write durable and hands it to the replicator, before the next write of the key begins. */
+  #accept(
+    key: string,
+    signal: AbortSignal | undefined,
+    makeDurable: () => Promise<AcceptedWrite>,
+    isRepair = false,
+  ): Promise<Operation> {
+    return this.#keyOrder.run(key, async () => {
+      signal?.throwIfAborted();
+      const { operation, bytes } = await makeDurable();
+      const { replicator, local } = this.#opened ?? {};
+      this.#counts.accepted += 1;
+      this.#counts.acceptedBytes += operation.size;
+      this.#readEpochs.invalidate(operation.key);
+      replicator?.accept(operation, isRepair);
+      const { sha256, contentType, metadata } = operation;
+      if (operation.kind === 'remove') local?.forget(key);
+      else local?.replace({ key, sha256, contentType, metadata }, bytes);
+      return operation;
+    });
+  }
+
+  async #acknowledge(
     operation: Operation,
-    withinMs = this.#tuning.acknowledgeWithinMs,
+    withinMs = this.#options.acknowledgeWithinMs,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const { dispatcher } = this.#opened ?? (await this.#opening);
-    const [primary] = dispatcher.writers;
+    const { replicator } = this.#opened ?? (await this.#opening);
+    const [primary] = replicator.writers;
     const isSettled = (): boolean => {
-      const chain = dispatcher.pendingKeys.get(operation.key);
-      if (chain === undefined || primary === undefined) return true;
-      return replicaOf(chain, primary).settledGeneration >= operation.generation;
+      const writes = replicator.pendingKeys.get(operation.key);
+      if (writes === undefined || primary === undefined) return true;
+      return replicaOf(writes, primary).settledGeneration >= operation.generation;
     };
     const { key: path, id: operationId } = operation;
     if (!isSettled() && withinMs > 0 && primary?.isUpFor(operation) === true) {
-      const known = await this.#acknowledgements.wait(operation, withinMs, signal);
-      if (known.kind === 'refused') {
-        dispatcher.withdraw(operation);
-        throw new ObjectRefusedError(path, primary.backend.name, known.failure);
+      const result = await this.#primaryWaits.wait(operation, withinMs, signal);
+      if (result.kind === 'refused') {
+        replicator.withdraw(operation);
+        throw new ObjectRefusedError(path, primary.backend.name, result.failure);
       }
     }
     if (isSettled()) return { path, stored: 'primary', fallback: false, operationId };
-    const isAlone = dispatcher.writers.every(({ state }) => state === 'down' || state === 'denied');
-    return { path, stored: isAlone ? 'local' : 'queued', fallback: true, operationId };
+    const isLocal = replicator.writers.every((writer) => takesNoWrites(writer));
+    return { path, stored: isLocal ? 'local' : 'queued', fallback: true, operationId };
   }
 
-  #changed({ index, state }: BackendWriter): void {
-    if (index === 0 && (state === 'down' || state === 'denied'))
-      this.#acknowledgements.releaseAll();
-  }
-
-  async #resolve(conflict: Conflict, local: LocalCopies | undefined): Promise<ConflictResolution> {
-    const resolution = await resolveConflict(this.#tuning.conflicts, conflict);
-    const { backend, path, operationId } = conflict;
-    this.#counts.conflicts += 1;
-    if (resolution !== 'ours') local?.forget(path);
-    const atMs = this.#tuning.clock.now();
-    this.#announcer.emit('conflict', { backend, path, operationId, resolution, atMs });
-    return resolution;
-  }
-
-  /** Our bytes, where theirs stand under the key. */
-  async #keepBeside(operation: Operation): Promise<void> {
-    const { intake, log } = await this.#opening;
-    const { key, id, contentType, maxAgeSeconds, metadata } = operation;
+  /** Accepts the bytes of a write that lost a conflict, under a key of their own. */
+  async #keepConflictCopy(operation: Operation): Promise<void> {
+    const { acceptor, log } = await this.#opening;
+    const { key, id } = operation;
     const body = { open: async () => (await log.body(operation)).open() };
-    const description = { contentType, maxAgeSeconds, metadata };
-    const accepted = (taken: AcceptedWrite): void => this.#accept(taken);
-    const beside = conflictCopyKey(key, id);
-    const fits = this.#tuning.backends.every((one) => one.refuseKey(beside) === undefined);
-    const kept = fits ? beside : conflictCopyKey(safeFileName('', key), id);
-    await intake.put(kept, body, description, undefined, accepted);
+    const copyKey = conflictCopyKey(key, id);
+    const fits = this.#options.backends.every((one) => one.refuseKey(copyKey) === undefined);
+    const path = fits ? copyKey : conflictCopyKey(safeFileName('', key), id);
+    await this.#accept(path, undefined, () => acceptor.put(path, body, operation, undefined));
   }
 
-  /** Gives way to whatever is accepted since the bytes were read. */
-  async #repair(
-    backend: string,
-    good: Download,
-    bytes: Uint8Array,
-    read: ReadEpoch,
-  ): Promise<void> {
-    if (read.signal.aborted) return;
-    const { path, contentType, metadata } = good;
-    // The one of the read ends with the read.
-    const fence = this.#fences.begin(path);
-    const { maxAgeSeconds } = parseUploadOptions({});
-    const description = { contentType, maxAgeSeconds, metadata };
-    const accepted = (taken: AcceptedWrite): void => {
-      this.#accept(taken, true);
-      this.#counts.repairs += 1;
-      this.#announcer.emit('repair', { backend, path, atMs: this.#tuning.clock.now() });
-    };
+  /** Writes good bytes back, unless a write is accepted since they were read. */
+  async #repair(download: Download, { backend, bytes, epoch }: Repair): Promise<void> {
+    const { path, contentType, metadata } = download;
+    const { signal } = epoch;
+    const { maxAgeSeconds } = parseUploadOptions(undefined);
+    const attributes = { contentType, maxAgeSeconds, metadata };
     try {
-      const { intake } = await this.#opening;
-      if (this.#closed === undefined) {
-        await intake.put(path, { bytes }, description, fence.signal, accepted);
-      }
+      const { acceptor } = await this.#opening;
+      if (this.#closed !== undefined) return;
+      const put = () => acceptor.put(path, { bytes }, attributes, signal);
+      await this.#accept(path, signal, put, true);
+      this.#counts.repairs += 1;
+      this.#emitter.emit('repair', { backend, path, atMs: this.#options.clock.now() });
     } catch {
-      // What cannot be repaired now is found again by the next read; what was overtaken need not be.
+      // The next read finds the damage again; a superseded object needs no repair.
     } finally {
-      fence.end();
+      epoch.end();
     }
   }
 
@@ -367,11 +367,11 @@ class DurableStorage implements Storage {
     const opened = await this.#opening.catch(() => undefined);
     if (opened === undefined) return;
     const giveUp = new AbortController();
-    const timer = this.#tuning.clock.schedule(deadlineMs, () =>
+    const timer = this.#options.clock.schedule(deadlineMs, () =>
       giveUp.abort(new StorageClosedError('close')),
     );
-    this.#acknowledgements.releaseAll();
-    await opened.dispatcher.close(giveUp.signal);
+    this.#primaryWaits.releaseAll();
+    await opened.replicator.close(giveUp.signal);
     timer.cancel();
     await opened.local?.close();
     await opened.log.close();

@@ -1,59 +1,60 @@
+import { type KeyWrites, isBehind } from './replication/key-replica.ts';
 import type { Replicator } from './replication/replicator.ts';
-import type { KeyWrites } from './replication/key-replica.ts';
 import type { PendingWrite, StorageHealth, StorageStats } from './storage.ts';
 
-/** The part of the numbers that the dispatcher knows; `undefined` before the journal is open. */
+/** The replicator's part of the statistics; without one the journal is not open yet. */
 export function statsOf(
-  dispatcher: Replicator | undefined,
+  replicator: Replicator | undefined,
 ): Pick<StorageStats, 'pendingWrites' | 'backends'> {
-  const channels = dispatcher?.writers ?? [];
+  const writers = replicator?.writers ?? [];
   return {
-    pendingWrites: dispatcher?.pendingKeys.size ?? 0,
-    backends: Object.fromEntries(
-      channels.map((channel) => [channel.backend.name, channel.stats()]),
-    ),
+    pendingWrites: replicator?.pendingKeys.size ?? 0,
+    backends: Object.fromEntries(writers.map((writer) => [writer.backend.name, writer.stats()])),
   };
 }
 
-/** @param epochMs the wall clock now, which the age of the oldest write is measured by. */
-export function healthOf(dispatcher: Replicator | undefined, epochMs: number): StorageHealth {
-  const channels = dispatcher?.writers ?? [];
-  const isAway = channels.map(({ state }) => state === 'down' || state === 'denied');
-  const isCritical = isAway.length > 0 && isAway.every(Boolean);
-  const isWhole = channels.every(({ state }) => state === 'up');
-  const oldest = dispatcher?.pendingKeys.first;
-  const pendingWrites = dispatcher?.pendingKeys.size ?? 0;
-  const hasRefused = (dispatcher?.pendingKeys.values() ?? []).some(({ replicas }) =>
+/** @param epochMs the wall clock's time, for the age of the oldest write. */
+export function healthOf(replicator: Replicator | undefined, epochMs: number): StorageHealth {
+  const writers = replicator?.writers ?? [];
+  const isCritical = writers.length > 0 && writers.every((writer) => takesNoWrites(writer));
+  const isUp = writers.every(({ state }) => state === 'up');
+  const oldest = replicator?.pendingKeys.first;
+  const hasRefused = (replicator?.pendingKeys.values() ?? []).some(({ replicas }) =>
     replicas.some(({ state }) => state === 'refused'),
   );
   return {
-    level: isCritical ? 'critical' : isWhole && !hasRefused ? 'healthy' : 'degraded',
+    level: isCritical ? 'critical' : isUp && !hasRefused ? 'healthy' : 'degraded',
     backends: Object.fromEntries(
-      channels.map(({ backend, state, lastError }) => [
+      writers.map(({ backend, state, lastError }) => [
         backend.name,
         { state, ...(state !== 'up' && lastError !== undefined && { lastError }) },
       ]),
     ),
-    pendingWrites,
+    pendingWrites: replicator?.pendingKeys.size ?? 0,
     ...(oldest !== undefined && {
       oldestPendingMs: Math.max(0, epochMs - oldest.newest.acceptedAtEpochMs),
     }),
   };
 }
 
-/** What not every backend has yet, oldest first. */
-export function pendingOf(dispatcher: Replicator | undefined): PendingWrite[] {
+export function takesNoWrites({ state }: Replicator['writers'][number]): boolean {
+  return state === 'down' || state === 'denied';
+}
+
+/** The writes that not every backend has yet, oldest first. */
+export function pendingOf(replicator: Replicator | undefined): PendingWrite[] {
   const pending: PendingWrite[] = [];
-  for (const chain of dispatcher?.pendingKeys.values() ?? []) {
-    const write = pendingWrite(chain);
-    // What every backend has stays until the journal knows it too.
+  for (const writes of replicator?.pendingKeys.values() ?? []) {
+    const write = pendingWrite(writes);
+    // A key stays until the journal durably knows that every backend has its write.
     if (write.waitingFor.length > 0) pending.push(write);
   }
   return pending;
 }
 
-function pendingWrite({ key, newest, replicas }: KeyWrites): PendingWrite {
-  const behind = replicas.filter((lane) => lane.settledGeneration < newest.generation);
+function pendingWrite(writes: KeyWrites): PendingWrite {
+  const { key, newest, replicas } = writes;
+  const behind = replicas.filter(({ writer }) => isBehind(writes, writer));
   const refused = behind.find(({ state }) => state === 'refused')?.refusal;
   return {
     path: key,
@@ -61,7 +62,7 @@ function pendingWrite({ key, newest, replicas }: KeyWrites): PendingWrite {
     operationId: newest.id,
     bytes: newest.size,
     acceptedAtEpochMs: newest.acceptedAtEpochMs,
-    waitingFor: behind.map(({ backend }) => backend),
+    waitingFor: behind.map(({ writer }) => writer.backend.name),
     ...(refused !== undefined && { refused }),
   };
 }

@@ -238,16 +238,16 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a repair brings back what was removed while it was read',
     file: 'packages/storage/src/create-storage.ts',
-    sound: 'this.#fences.invalidate(operation.key);',
-    broken: 'if (isRepair) this.#fences.invalidate(operation.key);',
+    sound: 'this.#readEpochs.invalidate(operation.key);',
+    broken: 'if (isRepair) this.#readEpochs.invalidate(operation.key);',
     tests: { path: 'packages/storage/test/reading', name: 'not brought back by their repair' },
   },
   {
     name: 'the next process knows nothing of a write that may still land',
     file: 'packages/storage/src/replication/replicator.ts',
     sound:
-      'if (mayStillApply(chain, operation, this.#parts.clock.now())) chain.inDoubt.push(operation);',
-    broken: 'if (chain.inDoubt.length > 100) chain.inDoubt.push(operation);',
+      'if (mayStillApply(writes, operation, this.#deps.clock.now())) writes.inDoubt.push(operation);',
+    broken: 'if (writes.inDoubt.length > 100) writes.inDoubt.push(operation);',
     tests: { path: 'packages/storage/test/next-process', name: 'lands late' },
   },
 ];

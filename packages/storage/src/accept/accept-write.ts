@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import type { Journal } from '@holdfast/journal';
-import { type Clock, isHoldfastError, KeyedMutex } from '@holdfast/foundation';
-import { errnoOf } from '../backends/disk/errors.ts';
-import { type parseBody, slices } from '../object/body.ts';
+import { type Clock, isHoldfastError } from '@holdfast/foundation';
 import { InvalidBodyError, StorageFullError } from '../errors.ts';
+import { errnoOf } from '../files/errno.ts';
 import type { Blobs } from '../journal/blobs.ts';
-import type { Budget, Reservation } from './budget.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
 import type { Operation } from '../journal/operation.ts';
+import { type parseBody, slices } from '../object/body.ts';
+import type { Budget, Reservation } from './budget.ts';
 
 export interface WriteAcceptorDeps {
   readonly journal: Journal;
@@ -21,132 +21,115 @@ export interface WriteAcceptorDeps {
   readonly generation: number;
 }
 
-export interface ObjectAttributes {
-  readonly contentType: string;
-  readonly maxAgeSeconds: number;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+export type ObjectAttributes = Pick<Operation, 'contentType' | 'maxAgeSeconds' | 'metadata'>;
 
+/** A write that is durable in the journal. */
 export interface AcceptedWrite {
   readonly operation: Operation;
-  /** The body, as far as it stands in memory anyway. */
+  /** The body, if it is in memory. */
   readonly bytes: Uint8Array | undefined;
 }
 
-/** A body that is kept: in its record, or in a file. */
-type KeptBody = Pick<Operation, 'size' | 'sha256' | 'blob'>;
+/** A body in its record, or in a file. */
+type StoredBody = Pick<Operation, 'size' | 'sha256' | 'blob'>;
+type OperationId = Pick<Operation, 'id' | 'generation'>;
 
-const nothing: ObjectAttributes = { contentType: '', maxAgeSeconds: 0, metadata: {} };
-const noBytes: KeptBody = { size: 0, sha256: '' };
+const noAttributes: ObjectAttributes = { contentType: '', maxAgeSeconds: 0, metadata: {} };
+const noBody: StoredBody = { size: 0, sha256: '' };
 const outOfSpace = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Writes of one process, at most. */
-const GENERATIONS_EACH = 2 ** 32;
-/** How long what the disk has left is believed. */
-const FREE_KNOWN_MS = 1_000;
+const GENERATIONS_PER_PROCESS = 2 ** 32;
+/** How long a measurement of the free disk space is used. */
+const FREE_SPACE_VALID_MS = 1_000;
 
-/** Makes writes durable, those of one key in the order of their calls. */
+/** Makes writes durable. The caller calls it for one write of a key at a time. */
 export class WriteAcceptor {
   readonly #deps: WriteAcceptorDeps;
-  readonly #turns = new KeyedMutex();
   #generation: number;
   #free = { bytes: Infinity, untilMs: -Infinity };
-  #asking: Promise<void> | undefined;
+  #measuring: Promise<void> | undefined;
 
-  constructor(parts: WriteAcceptorDeps) {
-    this.#deps = parts;
-    // What an earlier process has used may be let go of and forgotten: each has a range of its own.
-    this.#generation = Math.max(parts.generation, parts.journal.epoch * GENERATIONS_EACH);
+  constructor(deps: WriteAcceptorDeps) {
+    this.#deps = deps;
+    // The journal may have released what an earlier process wrote: every process has its own range.
+    this.#generation = Math.max(deps.generation, deps.journal.epoch * GENERATIONS_PER_PROCESS);
   }
 
   /**
-   * @param accepted is told in the turn of the key, before the next write of it begins.
    * @throws InvalidBodyError, BodyNotRepeatableError, StorageFullError, the journal's errors, the signal's
    *   own reason; nothing is kept then
    */
-  put(
+  async put(
     key: string,
     body: ReturnType<typeof parseBody>,
-    description: ObjectAttributes,
+    attributes: ObjectAttributes,
     signal: AbortSignal | undefined,
-    accepted: (taken: AcceptedWrite) => void,
-  ): Promise<Operation> {
-    return this.#turns.run(key, async () => {
-      signal?.throwIfAborted();
-      const size = 'bytes' in body ? body.bytes.byteLength : 0;
-      const reservation = this.#deps.budget.reserve(size);
-      let blob: string | undefined;
-      try {
-        const isKnown = this.#deps.clock.now() < this.#free.untilMs;
-        // What was let go of since is seen only by asking.
-        if (!isKnown || !this.#hasRoom(size)) await this.#askFree();
-        this.#takeFree(size);
-        const id = this.#nextId();
-        const inline = 'bytes' in body && size <= this.#deps.inlineBytes ? body.bytes : undefined;
-        let written: KeptBody;
-        if (inline === undefined) {
-          written = await this.#spool(key, id.id, body, reservation, signal);
-          ({ blob } = written);
-        } else {
-          written = { size, sha256: hash('sha256', inline, 'hex') };
-        }
-        const operation = this.#operation('put', key, id, description, written);
-        signal?.throwIfAborted();
-        await this.#deps.log.append(operation, inline);
-        accepted({ operation, bytes: 'bytes' in body ? body.bytes : undefined });
-        return operation;
-      } catch (error) {
-        reservation.cancel();
-        // Where the record may stand in the journal after all, the bytes it names have to.
-        const isInDoubt = isHoldfastError(error) && error.outcome === 'unknown';
-        if (blob !== undefined && !isInDoubt) {
-          await Promise.allSettled([this.#deps.blobs.remove(blob)]);
-        }
-        if (outOfSpace.has(errnoOf(error) ?? '')) {
-          throw new StorageFullError('disk', size, 'the disk is full', { cause: error });
-        }
-        throw error;
+  ): Promise<AcceptedWrite> {
+    const bytes = 'bytes' in body ? body.bytes : undefined;
+    const size = bytes?.byteLength ?? 0;
+    const reservation = this.#deps.budget.reserve(size);
+    let blob: string | undefined;
+    try {
+      const isFresh = this.#deps.clock.now() < this.#free.untilMs;
+      // Only a new measurement shows space that was released since.
+      if (!isFresh || !this.#hasSpace(size)) await this.#refreshFreeSpace();
+      this.#takeSpace(size);
+      const id = this.#nextId();
+      const inline = bytes !== undefined && size <= this.#deps.inlineBytes ? bytes : undefined;
+      let stored: StoredBody;
+      if (inline === undefined) {
+        stored = await this.#writeBlob(key, id.id, body, reservation, signal);
+        ({ blob } = stored);
+      } else {
+        stored = { size, sha256: hash('sha256', inline, 'hex') };
       }
-    });
+      const operation = this.#operation('put', key, id, attributes, stored);
+      signal?.throwIfAborted();
+      await this.#deps.log.append(operation, inline);
+      return { operation, bytes };
+    } catch (error) {
+      reservation.cancel();
+      // If the record may be in the journal after all, the file that it names has to stay.
+      const isInDoubt = isHoldfastError(error) && error.outcome === 'unknown';
+      if (blob !== undefined && !isInDoubt) {
+        await Promise.allSettled([this.#deps.blobs.remove(blob)]);
+      }
+      if (outOfSpace.has(errnoOf(error) ?? '')) {
+        throw new StorageFullError('disk', size, 'the disk is full', { cause: error });
+      }
+      throw error;
+    }
   }
 
-  /** @throws StorageFullError, the journal's errors, the signal's own reason */
-  remove(
-    key: string,
-    signal: AbortSignal | undefined,
-    accepted: (taken: AcceptedWrite) => void,
-  ): Promise<Operation> {
-    return this.#turns.run(key, async () => {
-      signal?.throwIfAborted();
-      const reservation = this.#deps.budget.reserve(0);
-      try {
-        const operation = this.#operation('remove', key, this.#nextId(), nothing, noBytes);
-        await this.#deps.log.append(operation, undefined);
-        accepted({ operation, bytes: undefined });
-        return operation;
-      } catch (error) {
-        reservation.cancel();
-        throw error;
-      }
-    });
+  /** @throws StorageFullError, the journal's errors */
+  async remove(key: string): Promise<AcceptedWrite> {
+    const reservation = this.#deps.budget.reserve(0);
+    try {
+      const operation = this.#operation('remove', key, this.#nextId(), noAttributes, noBody);
+      await this.#deps.log.append(operation, undefined);
+      return { operation, bytes: undefined };
+    } catch (error) {
+      reservation.cancel();
+      throw error;
+    }
   }
 
-  async #spool(
+  async #writeBlob(
     key: string,
     id: string,
     body: ReturnType<typeof parseBody>,
     reservation: Reservation,
     signal: AbortSignal | undefined,
-  ): Promise<KeptBody & { blob: string }> {
-    const isKnown = 'bytes' in body;
-    const chunks = isKnown ? slices(body.bytes) : await body.open();
-    const { blobs } = this.#deps;
-    return blobs.write(id, checked(key, chunks, signal), (bytes) => {
-      if (!isKnown) reservation.grow(bytes);
+  ): Promise<StoredBody> {
+    const isSizeKnown = 'bytes' in body;
+    const chunks = isSizeKnown ? slices(body.bytes) : await body.open();
+    return this.#deps.blobs.write(id, checkChunks(key, chunks, signal), (bytes) => {
+      if (!isSizeKnown) reservation.grow(bytes);
     });
   }
 
-  /** The journal's id makes it ours, the generation makes it the only one. */
-  #nextId(): { id: string; generation: number } {
+  /** The journal's id tells our operations from others', the generation makes each id unique. */
+  #nextId(): OperationId {
     this.#generation += 1;
     const generation = this.#generation;
     return { id: `${this.#deps.journal.id}-${generation.toString(36)}`, generation };
@@ -155,9 +138,9 @@ export class WriteAcceptor {
   #operation(
     kind: Operation['kind'],
     key: string,
-    { id, generation }: { id: string; generation: number },
+    { id, generation }: OperationId,
     { contentType, maxAgeSeconds, metadata }: ObjectAttributes,
-    { size, sha256, blob }: KeptBody,
+    { size, sha256, blob }: StoredBody,
   ): Operation {
     return {
       kind,
@@ -174,33 +157,33 @@ export class WriteAcceptor {
     };
   }
 
-  /** One question for all who have to know at the same time. */
-  #askFree(): Promise<void> {
+  /** Concurrent callers share one measurement. */
+  #refreshFreeSpace(): Promise<void> {
     const { blobs, clock } = this.#deps;
-    const ask = async (): Promise<void> => {
-      const untilMs = clock.now() + FREE_KNOWN_MS;
+    const measure = async (): Promise<void> => {
+      const untilMs = clock.now() + FREE_SPACE_VALID_MS;
       this.#free = { bytes: await blobs.freeBytes(), untilMs };
     };
-    this.#asking ??= ask().finally(() => (this.#asking = undefined));
-    return this.#asking;
+    this.#measuring ??= measure().finally(() => (this.#measuring = undefined));
+    return this.#measuring;
   }
 
-  #hasRoom(bytes: number): boolean {
+  #hasSpace(bytes: number): boolean {
     return this.#free.bytes - bytes >= this.#deps.minFreeBytes;
   }
 
-  #takeFree(bytes: number): void {
+  #takeSpace(bytes: number): void {
     const { minFreeBytes } = this.#deps;
-    if (!this.#hasRoom(bytes)) {
-      const seen = `the disk has ${this.#free.bytes} bytes left, ${minFreeBytes} are to stay free`;
+    if (!this.#hasSpace(bytes)) {
+      const seen = `the disk has ${this.#free.bytes} bytes left, ${minFreeBytes} have to stay free`;
       throw new StorageFullError('minFreeBytes', bytes, seen);
     }
     this.#free.bytes -= bytes;
   }
 }
 
-/** Chunks that are bytes, for as long as they are wanted. */
-async function* checked(
+/** Throws for chunks that are not bytes, and once the signal aborts. */
+async function* checkChunks(
   key: string,
   chunks: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,

@@ -1,12 +1,18 @@
 import { StorageFullError } from '../errors.ts';
 
-/** Room for what is accepted, reserved before a byte is written. */
+interface Limits {
+  readonly maxBytes: number;
+  readonly maxPending: number;
+  readonly maxObjectBytes: number;
+}
+
+/** The room for pending writes, reserved before a byte is written. */
 export class Budget {
-  readonly #limits: { maxBytes: number; maxPending: number; maxObjectBytes: number };
+  readonly #limits: Limits;
   #bytes = 0;
   #operations = 0;
 
-  constructor(limits: { maxBytes: number; maxPending: number; maxObjectBytes: number }) {
+  constructor(limits: Limits) {
     this.#limits = limits;
   }
 
@@ -15,7 +21,7 @@ export class Budget {
   }
 
   /**
-   * Room for one operation whose body may not be known in full yet.
+   * Reserves room for one operation; its body may turn out to be longer.
    * @throws StorageFullError
    */
   reserve(bytes: number): Reservation {
@@ -28,34 +34,36 @@ export class Budget {
     return reservation;
   }
 
-  /** What was found when the journal was opened: it is there, whatever the bounds say now. */
+  /** Counts an operation found in the journal, whatever the limits are now. */
   adopt(bytes: number): void {
     this.#bytes += bytes;
     this.#operations += 1;
   }
 
-  /** An operation is no longer kept. */
+  /** Frees the room of an operation that is no longer kept. */
   release(bytes: number): void {
     this.#bytes -= bytes;
     this.#operations -= 1;
   }
 
   /** @throws StorageFullError */
-  take(bytes: number, object: number): void {
+  take(bytes: number, objectBytes: number): void {
     const { maxBytes, maxObjectBytes } = this.#limits;
-    if (object > maxObjectBytes) {
-      const seen = `the object has ${object} bytes or more, at most ${maxObjectBytes} are taken`;
-      throw new StorageFullError('maxObjectBytes', object, seen);
+    if (objectBytes > maxObjectBytes) {
+      const seen = `the object has ${objectBytes} bytes or more, the limit is ${maxObjectBytes}`;
+      throw new StorageFullError('maxObjectBytes', objectBytes, seen);
     }
     if (this.#bytes + bytes > maxBytes) {
-      const seen = `${this.#bytes} bytes are pending, ${bytes} more would be over ${maxBytes}`;
-      throw new StorageFullError('maxBytes', object, seen, { retryable: object <= maxBytes });
+      const seen = `${this.#bytes} bytes are pending, ${bytes} more would exceed ${maxBytes}`;
+      throw new StorageFullError('maxBytes', objectBytes, seen, {
+        retryable: objectBytes <= maxBytes,
+      });
     }
     this.#bytes += bytes;
   }
 }
 
-/** Grows with a body whose length is not known beforehand. */
+/** The room of one operation; grows with a body of unknown length. */
 export class Reservation {
   readonly #budget: Budget;
   #bytes = 0;
@@ -65,11 +73,7 @@ export class Reservation {
     this.grow(bytes);
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** @throws StorageFullError; what was reserved before stays so. */
+  /** @throws StorageFullError; what was reserved before stays reserved. */
   grow(bytes: number): void {
     this.#budget.take(bytes, this.#bytes + bytes);
     this.#bytes += bytes;

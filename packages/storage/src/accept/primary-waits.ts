@@ -1,20 +1,27 @@
 import { type Clock, LinkedList, type ListNode, OrderedMap } from '@holdfast/foundation';
 import type { BackendFailure } from '../backend.ts';
-import type { KeyReplica } from '../replication/key-replica.ts';
 import type { Operation } from '../journal/operation.ts';
 
-/** What became of the wait for the primary. */
-export type Acknowledgement =
+/** How the wait for the primary ended. */
+export type PrimaryWaitResult =
   | { readonly kind: 'primary' }
   | { readonly kind: 'queued' }
   | { readonly kind: 'refused'; readonly failure: BackendFailure };
 
-interface Waiter extends ListNode {
-  readonly operation: Operation;
-  readonly tell: (acknowledgement: Acknowledgement) => void;
+/** How far the primary is with the writes of one key. */
+export interface PrimaryProgress {
+  readonly key: string;
+  readonly settledGeneration: number;
+  /** Why it refuses the newest write for good. */
+  readonly refusal: BackendFailure | undefined;
 }
 
-/** Those who wait for the primary to have their write. */
+interface Waiter extends ListNode {
+  readonly operation: Operation;
+  readonly end: (result: PrimaryWaitResult) => void;
+}
+
+/** The callers who wait for the primary to have their write. */
 export class PrimaryWaits {
   readonly #clock: Clock;
   readonly #waiters = new OrderedMap<LinkedList<Waiter>>();
@@ -23,14 +30,14 @@ export class PrimaryWaits {
     this.#clock = clock;
   }
 
-  /** Resolves when it is known, or given up; rejects with the signal's own reason. */
+  /** Resolves after `withinMs` at the latest; rejects with the signal's own reason. */
   wait(
     operation: Operation,
     withinMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<Acknowledgement> {
+  ): Promise<PrimaryWaitResult> {
     return new Promise((resolve, reject) => {
-      const end = (): void => {
+      const leave = (): void => {
         timer.cancel();
         signal?.removeEventListener('abort', onAbort);
         const waiters = this.#waiters.get(operation.key);
@@ -42,16 +49,16 @@ export class PrimaryWaits {
         previous: undefined,
         next: undefined,
         operation,
-        tell(acknowledgement) {
-          end();
-          resolve(acknowledgement);
+        end(result) {
+          leave();
+          resolve(result);
         },
       };
       const onAbort = (): void => {
-        end();
+        leave();
         reject(signal?.reason);
       };
-      const timer = this.#clock.schedule(withinMs, () => waiter.tell({ kind: 'queued' }));
+      const timer = this.#clock.schedule(withinMs, () => waiter.end({ kind: 'queued' }));
       signal?.addEventListener('abort', onAbort, { once: true });
       const waiters = this.#waiters.get(operation.key) ?? new LinkedList<Waiter>();
       waiters.append(waiter);
@@ -60,20 +67,20 @@ export class PrimaryWaits {
     });
   }
 
-  /** The primary's lane has had a turn. */
-  notify(lane: KeyReplica, newest: Operation): void {
-    for (const { operation, tell } of this.#waiters.get(lane.key) ?? []) {
-      if (lane.settledGeneration >= operation.generation) tell({ kind: 'primary' });
-      else if (operation === newest && lane.refusal !== undefined) {
-        tell({ kind: 'refused', failure: lane.refusal });
+  /** Ends the waits of a key that are decided after a delivery to the primary. */
+  notify({ key, settledGeneration, refusal }: PrimaryProgress, newest: Operation): void {
+    for (const { operation, end } of this.#waiters.get(key) ?? []) {
+      if (settledGeneration >= operation.generation) end({ kind: 'primary' });
+      else if (operation === newest && refusal !== undefined) {
+        end({ kind: 'refused', failure: refusal });
       }
     }
   }
 
-  /** The primary takes no writes for now: nobody waits for it. */
+  /** Ends every wait, because the primary takes no writes now. */
   releaseAll(): void {
     for (const waiters of this.#waiters.values()) {
-      for (const { tell } of waiters) tell({ kind: 'queued' });
+      for (const { end } of waiters) end({ kind: 'queued' });
     }
   }
 }

@@ -1,17 +1,19 @@
-/** What a store takes as a key, beyond what no store here takes. */
+import { type BackendFailure, fail } from '../backend.ts';
+
+/** The keys that a store takes, within the rules that hold for every store. */
 export interface KeyRules {
-  /** The characters a key may have, those of {@link plain} among them; absent: any. */
+  /** The characters of a key, at least those of {@link plain}; absent: any. */
   readonly charset?: { readonly pattern: RegExp; readonly words: string };
 }
 
 const MAX_KEY_BYTES = 1_024;
 const MAX_SEGMENT_BYTES = 255;
 
-/** C0, DEL and C1; line and paragraph separators; what no XML answer can name. */
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+/** C0, DEL and C1; line and paragraph separators; characters that XML cannot contain. */
+// oxlint-disable-next-line no-control-regex -- it looks for control characters
 const forbidden = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]/u;
 
-/** What nearly every key looks like: every rule here permits it, and a URL carries it as it is. */
+/** The form of nearly every key: every rule here permits it, and a URL needs no encoding of it. */
 const plain = /^[\w-][\w.-]{0,254}(?:\/[\w-][\w.-]{0,254})*$/;
 
 /** The characters of Supabase Storage's own rule (`isValidKey` in supabase/storage). */
@@ -26,9 +28,9 @@ export const supabaseKeys: KeyRules = {
 export const anyKeys: KeyRules = {};
 
 /**
- * Why a key cannot be stored byte for byte, in words; `undefined` when it can. Decided before any I/O,
- * because clients and servers rewrite keys silently: `a//b` to `a/b`, `x/../y` to `y`, and `../B/s` in
- * bucket A reads bucket B.
+ * What a key must be to be stored byte for byte; `undefined` when it is. Decided before any I/O, because
+ * clients and servers rewrite keys silently: `a//b` to `a/b`, `x/../y` to `y`, and `../B/s` in bucket A reads
+ * bucket B.
  */
 export function refuseKey(key: unknown, { charset }: KeyRules): string | undefined {
   if (typeof key !== 'string') return 'a string';
@@ -52,7 +54,18 @@ export function refuseKey(key: unknown, { charset }: KeyRules): string | undefin
   return undefined;
 }
 
-/** A key as the path of a URL: each segment percent-encoded, so that none of it means anything. */
+/** The failure of a call with a key that cannot be stored. */
+export function keyFailure(key: string, rules: KeyRules): BackendFailure | undefined {
+  const permitted = refuseKey(key, rules);
+  return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
+}
+
+/** The order of keys in a listing. */
+export function compareKeys(left: string, right: string): number {
+  return Buffer.compare(Buffer.from(left), Buffer.from(right));
+}
+
+/** A key as the path of a URL, each segment percent-encoded. */
 export function keyPath(key: string): string {
   if (plain.test(key)) return key;
   return key
@@ -70,7 +83,7 @@ function isDots(segment: string): boolean {
   return segment === '.' || segment === '..';
 }
 
-/** The key and what a server would make of it that decodes once, twice, and so on. */
+/** The key, and its form after one percent-decoding, two, and so on. */
 function decodings(key: string): string[] {
   const forms = [key];
   for (let form = key; form.includes('%');) {

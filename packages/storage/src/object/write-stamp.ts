@@ -1,9 +1,9 @@
 import type { WriteStamp } from '../backend.ts';
 
-/** Names of a mark in an object's metadata: lower case, as S3 makes them anyway. */
+/** The names of a write stamp's fields in an object's metadata; lower case, because S3 lowers them anyway. */
 const names = { operationId: 'hf-op', generation: 'hf-gen', sha256: 'hf-sha256' } as const;
 
-/** A mark and the caller's own metadata, as a store keeps them. */
+/** The metadata that a store keeps: the write stamp's and the caller's. */
 export function stampedMetadata(
   stamp: WriteStamp,
   metadata: Readonly<Record<string, string>>,
@@ -16,7 +16,7 @@ export function stampedMetadata(
   };
 }
 
-/** The two taken apart again; without a mark when somebody else wrote the object. */
+/** Separates the two again; there is no stamp when another writer wrote the object. */
 export function parseMetadata(kept: unknown): {
   metadata: Record<string, string>;
   stamp?: WriteStamp;
@@ -37,7 +37,7 @@ export function parseMetadata(kept: unknown): {
   return { metadata, stamp: { operationId, generation, sha256 } };
 }
 
-/** Names that the caller's metadata may not use. */
+/** Whether the name is one that the caller's metadata may not use. */
 export function isStampName(name: string): boolean {
   return Object.values<string>(names).includes(name);
 }

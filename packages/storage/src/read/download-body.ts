@@ -1,45 +1,51 @@
 import { createHash } from 'node:crypto';
 import type { ObjectContent, ObjectHead, StorageBackend } from '../backend.ts';
-import { collect } from '../object/body.ts';
 import { BodyIntegrityError } from '../errors.ts';
+import { collect } from '../object/body.ts';
 import type { Download, ObjectInfo } from '../storage.ts';
 
-/** A body that broke off is gone on with so many times. */
+/** How often a body that broke off is resumed. */
 const MAX_RESUMPTIONS = 5;
 
-/** A long body, checked while it is read, and gone on with from where it broke off. */
-export async function* resumingBody(
+/** A long body, verified while it is read, and resumed at the offset where it broke off. */
+export function resumingBody(
   backend: StorageBackend,
-  { head, body }: ObjectContent,
+  content: ObjectContent,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const { key, stamp } = content.head;
+  const body = resumedBody(backend, content, signal);
+  return stamp === undefined ? body : verifiedBody(key, body, stamp.sha256);
+}
+
+async function* resumedBody(
+  backend: StorageBackend,
+  { head: { key, version }, body }: ObjectContent,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const { key, version } = head;
-  const hash = createHash('sha256');
   let offset = 0;
   let rest = body;
   for (let resumptions = 0; ; resumptions += 1) {
     try {
       for await (const chunk of rest) {
-        hash.update(chunk);
         offset += chunk.byteLength;
         yield chunk;
       }
-      break;
+      return;
     } catch (error) {
       signal.throwIfAborted();
       if (version === undefined || resumptions === MAX_RESUMPTIONS) throw error;
-      const again = await backend.get(key, { signal, from: offset, version });
-      if (again.kind !== 'ok') throw new BodyIntegrityError(key, again.message, error);
-      rest = again.value.body;
+      const result = await backend.get(key, { signal, from: offset, version });
+      if (result.kind !== 'ok') throw new BodyIntegrityError(key, result.message, error);
+      rest = result.value.body;
     }
-  }
-  const sha256 = head.stamp?.sha256;
-  if (sha256 !== undefined && hash.digest('hex') !== sha256) {
-    throw new BodyIntegrityError(key, 'its bytes are not what was stored');
   }
 }
 
-/** A body that is held against its checksum while it is read. Throws BodyIntegrityError where it is another. */
+/**
+ * A body whose checksum is computed while it is read.
+ * @throws BodyIntegrityError at its end, when the checksum is another
+ */
 export async function* verifiedBody(
   key: string,
   body: AsyncIterable<Uint8Array>,
@@ -55,10 +61,10 @@ export async function* verifiedBody(
   }
 }
 
-/** A download of bytes that are there. */
+/** A download whose bytes are in memory. */
 export function bufferedDownload(from: string, head: ObjectHead, bytes: Uint8Array): Download {
   return {
-    ...described(from, head),
+    ...attributesOf(from, head),
     body: (async function* () {
       if (bytes.byteLength > 0) yield bytes;
     })(),
@@ -66,21 +72,20 @@ export function bufferedDownload(from: string, head: ObjectHead, bytes: Uint8Arr
   };
 }
 
-/** A download that is read as it comes. */
+/** A download whose bytes are read as they arrive. */
 export function streamedDownload(
   from: string,
   head: ObjectHead,
   body: AsyncIterable<Uint8Array>,
 ): Download {
-  return { ...described(from, head), body, bytes: () => collect(body) };
+  return { ...attributesOf(from, head), body, bytes: () => collect(body) };
 }
 
-function described(from: string, head: ObjectHead): Omit<Download, 'body' | 'bytes'> {
+function attributesOf(from: string, head: ObjectHead): Omit<Download, 'body' | 'bytes'> {
   const { key, size, contentType = 'application/octet-stream', metadata } = head;
   return { path: key, from, size, contentType, metadata };
 }
 
-/** What a store's description says to the caller. */
 export function infoOf(from: string, head: ObjectHead): ObjectInfo {
   const { key, size, contentType, lastModifiedEpochMs, version, metadata } = head;
   return {

@@ -1,33 +1,34 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '@holdfast/foundation';
+import type { Clock, OrderedMap } from '@holdfast/foundation';
 import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
 import {
   type BackendFailure,
   type BackendResult,
   type ObjectContent,
   type StorageBackend,
-  toResult,
   fail,
+  toResult,
 } from '../backend.ts';
-import { collect } from '../object/body.ts';
-import type { BackendWriter } from '../replication/backend-writer.ts';
-import { type KeyWrites, replicaOf } from '../replication/key-replica.ts';
 import { ObjectNotFoundError, StorageUnavailableError } from '../errors.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
+import { collect } from '../object/body.ts';
+import type { BackendWriter } from '../replication/backend-writer.ts';
+import { type KeyWrites, isBehind } from '../replication/key-replica.ts';
 import type { Download, ObjectInfo } from '../storage.ts';
 import {
-  resumingBody,
-  infoOf,
-  verifiedBody,
-  streamedDownload,
   bufferedDownload,
+  infoOf,
+  resumingBody,
+  streamedDownload,
+  verifiedBody,
 } from './download-body.ts';
+import type { CopyHead, LocalCopies } from './local-copies.ts';
 import type { ReadEpoch, ReadEpochs } from './stale-reads.ts';
-import type { LocalCopies } from './local-copies.ts';
 
 export interface ReaderDeps {
-  readonly channels: readonly BackendWriter[];
-  readonly chainOf: (key: string) => KeyWrites | undefined;
+  /** The backends in their order, as they are written to. */
+  readonly writers: readonly BackendWriter[];
+  readonly pendingKeys: Pick<OrderedMap<KeyWrites>, 'get'>;
   readonly log: OperationLog;
   readonly local: LocalCopies | undefined;
   readonly clock: Clock;
@@ -37,9 +38,20 @@ export interface ReaderDeps {
     readonly openDurationMs: number;
     readonly maxOpenDurationMs: number;
   };
-  readonly fences: ReadEpochs;
-  /** A backend has bytes that are not what was stored; these are, by what the fence knows. */
-  readonly repair: (backend: string, good: Download, bytes: Uint8Array, fence: ReadEpoch) => void;
+  readonly epochs: ReadEpochs;
+}
+
+/** A backend has damaged bytes of an object whose good bytes were read elsewhere. */
+export interface Repair {
+  readonly backend: string;
+  readonly bytes: Uint8Array;
+  /** Ended by whoever repairs. */
+  readonly epoch: ReadEpoch;
+}
+
+interface Found {
+  readonly download: Download;
+  readonly repair?: Repair;
 }
 
 interface Attempt {
@@ -47,19 +59,19 @@ interface Attempt {
   readonly failure: BackendFailure;
 }
 
-/** What became of an answer with a body. */
+/** The result of reading an object from one backend. */
 type ReadResult =
   | {
       readonly kind: 'ok';
       readonly download: Download;
-      /** All of them, where they were read and checked. */
+      /** The whole body, if it was read and verified. */
       readonly bytes: Uint8Array | undefined;
       readonly operationId: string;
     }
   | { readonly kind: 'corrupt'; readonly failure: BackendFailure; readonly operationId: string }
   | { readonly kind: 'failed'; readonly failure: BackendFailure };
 
-/** Bytes that do not fit their checksum are asked for so many times. */
+/** How often a body is read whose checksum does not match. */
 const READS = 2;
 
 /** Finds the latest bytes that can be reached. */
@@ -68,60 +80,58 @@ export class Reader {
   readonly #circuits: readonly CircuitBreaker[];
   readonly counts: Record<string, number> = {};
 
-  constructor(parts: ReaderDeps) {
-    this.#deps = parts;
-    this.#circuits = parts.channels.map(({ backend }) =>
-      createCircuitBreaker({
-        ...parts.circuitBreaker,
-        name: `${backend.name} reads`,
-        clock: parts.clock,
-      }),
+  constructor(deps: ReaderDeps) {
+    this.#deps = deps;
+    const { circuitBreaker, clock } = deps;
+    this.#circuits = deps.writers.map(({ backend }) =>
+      createCircuitBreaker({ ...circuitBreaker, name: `${backend.name} reads`, clock }),
     );
   }
 
   /** @throws ObjectNotFoundError, StorageUnavailableError, the signal's own reason */
-  async download(key: string, signal: AbortSignal): Promise<Download> {
-    const fence = this.#deps.fences.begin(key);
+  async download(key: string, signal: AbortSignal): Promise<Found> {
+    const epoch = this.#deps.epochs.begin(key);
     try {
-      return this.#counted(await this.#find(key, signal, fence));
+      const found = await this.#find(key, signal, epoch);
+      const { from } = found.download;
+      this.counts[from] = (this.counts[from] ?? 0) + 1;
+      return found;
     } finally {
-      fence.end();
+      epoch.end();
     }
   }
 
-  async #find(key: string, signal: AbortSignal, fence: ReadEpoch): Promise<Download> {
+  async #find(key: string, signal: AbortSignal, epoch: ReadEpoch): Promise<Found> {
     const attempts: Attempt[] = [];
     const corrupt: { backend: string; operationId: string }[] = [];
-    for (const channel of this.#deps.channels) {
-      const chain = this.#deps.chainOf(key);
-      if (chain !== undefined && isBehind(chain, channel)) {
-        const pending = await this.#pending(chain);
-        if (pending !== undefined) return pending;
+    for (const writer of this.#deps.writers) {
+      const backend = writer.backend.name;
+      const writes = this.#deps.pendingKeys.get(key);
+      if (writes !== undefined && isBehind(writes, writer)) {
+        const download = await this.#pending(writes);
+        if (download !== undefined) return { download };
         continue;
       }
-      const read = await this.#read(key, channel, signal, fence);
+      const read = await this.#read(key, writer, signal, epoch);
       if (read.kind === 'ok') {
         const { download, bytes, operationId } = read;
         const damaged = corrupt.find((one) => one.operationId === operationId);
-        if (bytes !== undefined && damaged !== undefined) {
-          this.#deps.repair(damaged.backend, download, bytes, fence);
+        if (bytes === undefined || damaged === undefined || epoch.signal.aborted) {
+          return { download };
         }
-        return download;
+        const repair = { backend: damaged.backend, bytes, epoch: this.#deps.epochs.begin(key) };
+        return { download, repair };
       }
-      const found = read.failure;
-      if (read.kind === 'corrupt') {
-        corrupt.push({ backend: channel.backend.name, operationId: read.operationId });
+      const { failure } = read;
+      if (read.kind === 'corrupt') corrupt.push({ backend, operationId: read.operationId });
+      if (attempts.length === 0 && this.#isAuthoritative(failure, writer)) {
+        throw new ObjectNotFoundError(key, `${backend} has no such object`);
       }
-      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) {
-        throw new ObjectNotFoundError(key, `${channel.backend.name} has no such object`);
-      }
-      attempts.push({ from: channel.backend.name, failure: found });
+      attempts.push({ from: backend, failure });
     }
-    const copy = await this.#deps.local?.read(key).catch(() => undefined);
+    const copy = await this.#localCopy(key);
     if (copy !== undefined) {
-      const { contentType, metadata } = copy.head;
-      const head = { key, size: copy.bytes.byteLength, contentType, metadata };
-      return bufferedDownload('local', head, copy.bytes);
+      return { download: bufferedDownload('local', copy.head, copy.bytes) };
     }
     if (attempts.length > 0 && attempts.every(({ failure }) => failure.kind === 'notFound')) {
       throw new ObjectNotFoundError(key, 'no backend has such an object');
@@ -130,67 +140,67 @@ export class Reader {
   }
 
   /**
-   * What is known of an object without its bytes; `undefined` when there is none.
+   * Resolves with the description of an object; with `undefined` when there is none.
    * @throws StorageUnavailableError, the signal's own reason
    */
   async describe(tried: string, key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
     const attempts: Attempt[] = [];
-    for (const channel of this.#deps.channels) {
-      const chain = this.#deps.chainOf(key);
-      if (chain !== undefined && isBehind(chain, channel)) {
-        const { kind, size, contentType, metadata, acceptedAtEpochMs } = chain.newest;
+    for (const writer of this.#deps.writers) {
+      const writes = this.#deps.pendingKeys.get(key);
+      if (writes !== undefined && isBehind(writes, writer)) {
+        const { kind, size, contentType, metadata, acceptedAtEpochMs } = writes.newest;
         if (kind === 'remove') return undefined;
         const lastModifiedEpochMs = acceptedAtEpochMs;
         return { path: key, from: 'pending', size, contentType, metadata, lastModifiedEpochMs };
       }
-      const from = channel.backend.name;
-      const found = await this.#ask(channel, signal, (backend) => backend.head(key, { signal }));
+      const from = writer.backend.name;
+      const result = await this.#call(writer, signal, (backend) => backend.head(key, { signal }));
       signal.throwIfAborted();
-      if (found.kind === 'ok') return infoOf(from, found.value);
-      if (attempts.length === 0 && this.#isAuthoritative(found, channel)) return undefined;
-      attempts.push({ from, failure: found });
+      if (result.kind === 'ok') return infoOf(from, result.value);
+      if (attempts.length === 0 && this.#isAuthoritative(result, writer)) return undefined;
+      attempts.push({ from, failure: result });
     }
-    const copy = await this.#deps.local?.read(key).catch(() => undefined);
-    if (copy !== undefined) {
-      const { contentType, metadata } = copy.head;
-      const size = copy.bytes.byteLength;
-      return { path: key, from: 'local', size, contentType, metadata };
-    }
+    const copy = await this.#localCopy(key);
+    if (copy !== undefined) return infoOf('local', copy.head);
     if (attempts.every(({ failure }) => failure.kind === 'notFound')) return undefined;
     throw new StorageUnavailableError(`${tried} of ${JSON.stringify(key)}`, attempts);
   }
 
-  /** The first backend that answers. @throws StorageUnavailableError, the signal's own reason */
+  /**
+   * Resolves with the first successful result of a call, and the backend that gave it.
+   * @param only the one backend to call.
+   * @throws StorageUnavailableError, the signal's own reason
+   */
   async first<T>(
     tried: string,
     only: string | undefined,
     signal: AbortSignal,
-    ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
-  ): Promise<{ value: T; from: string }> {
+    call: (backend: StorageBackend) => Promise<BackendResult<T>>,
+  ): Promise<{ value: T; writer: BackendWriter }> {
     const attempts: Attempt[] = [];
-    for (const channel of this.#deps.channels) {
-      const from = channel.backend.name;
+    for (const writer of this.#deps.writers) {
+      const from = writer.backend.name;
       if (only !== undefined && from !== only) continue;
-      const answered = await this.#ask(channel, signal, ask);
+      const result = await this.#call(writer, signal, call);
       signal.throwIfAborted();
-      if (answered.kind === 'ok') return { value: answered.value, from };
-      attempts.push({ from, failure: answered });
+      if (result.kind === 'ok') return { value: result.value, writer };
+      attempts.push({ from, failure: result });
     }
     throw new StorageUnavailableError(tried, attempts);
   }
 
-  async #ask<T>(
-    channel: BackendWriter,
+  async #call<T>(
+    writer: BackendWriter,
     signal: AbortSignal,
-    ask: (backend: StorageBackend) => Promise<BackendResult<T>>,
+    call: (backend: StorageBackend) => Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> {
-    const permit = this.#circuits[channel.index]?.tryAcquire();
-    if (permit?.granted === false) return fail('transient', 'left alone after its failures');
-    const result = await toResult('read', () => ask(channel.backend));
-    // A caller who gave up says nothing about the backend.
+    const permit = this.#circuits[writer.index]?.tryAcquire();
+    if (permit?.granted === false) return fail('transient', 'not called after its failures');
+    const result = await toResult('read', () => call(writer.backend));
+    // A call that its caller aborted shows nothing about the backend.
     if (signal.aborted) permit?.release();
     else if (result.kind === 'transient' || result.kind === 'unknown') {
-      channel.recordFailure(result);
+      writer.recordFailure(result);
       permit?.failure(result);
     } else {
       permit?.success();
@@ -199,30 +209,28 @@ export class Reader {
   }
 
   /**
-   * What one backend has of it. Bytes that do not fit their checksum are read once more: between two
-   * answers somebody may have written, or a cache on the way handed out what was there before.
+   * Reads an object from one backend. Bytes that do not match their checksum are read once more: a write
+   * between two responses, or a cache on the way, may be the cause.
    */
   async #read(
     key: string,
-    channel: BackendWriter,
+    writer: BackendWriter,
     signal: AbortSignal,
-    fence: ReadEpoch,
-  ): Promise<
-    Extract<ReadResult, { kind: 'ok' | 'corrupt' }> | { kind: 'failed'; failure: BackendFailure }
-  > {
+    epoch: ReadEpoch,
+  ): Promise<ReadResult> {
     for (let attempt = 1; ; attempt += 1) {
-      const found = await this.#ask(channel, signal, (backend) => backend.get(key, { signal }));
+      const result = await this.#call(writer, signal, (backend) => backend.get(key, { signal }));
       signal.throwIfAborted();
-      if (found.kind !== 'ok') return { kind: 'failed', failure: found };
-      const taken = await this.#take(channel, found.value, signal, fence);
+      if (result.kind !== 'ok') return { kind: 'failed', failure: result };
+      const read = await this.#readBody(writer, result.value, signal, epoch);
       signal.throwIfAborted();
-      if (taken.kind !== 'corrupt' || attempt === READS) return taken;
+      if (read.kind !== 'corrupt' || attempt === READS) return read;
     }
   }
 
   /**
-   * That nothing is there is believed of the first that is asked and is well, not of one that just came
-   * back: what others wrote to the first the next ones never had.
+   * Only the first backend can say that an object does not exist, and only while it is up: the others never
+   * had what other writers wrote to the first, and one that has just come back may lack writes.
    */
   #isAuthoritative(failure: BackendFailure, { index, state }: BackendWriter): boolean {
     return (
@@ -233,7 +241,7 @@ export class Reader {
     );
   }
 
-  /** The bytes of a write that a backend does not have yet; throws when that is a removal. */
+  /** The body of a write that a backend does not have yet; throws when the write is a removal. */
   async #pending({ key, newest }: KeyWrites): Promise<Download | undefined> {
     if (newest.kind === 'remove') throw new ObjectNotFoundError(key, 'it was removed');
     const { size, contentType, metadata, sha256 } = newest;
@@ -243,25 +251,22 @@ export class Reader {
       if (source.bytes !== undefined) return bufferedDownload('pending', head, source.bytes);
       return streamedDownload('pending', head, verifiedBody(key, source.open(), sha256));
     } catch {
-      // Settled and let go of while it was looked for: a backend has it now.
+      // It was settled and dropped meanwhile: a backend has it now.
       return undefined;
     }
   }
 
-  async #take(
-    channel: BackendWriter,
+  async #readBody(
+    writer: BackendWriter,
     { head, body }: ObjectContent,
     signal: AbortSignal,
-    fence: ReadEpoch,
+    epoch: ReadEpoch,
   ): Promise<ReadResult> {
-    const from = channel.backend.name;
+    const from = writer.backend.name;
     const { sha256, operationId = '' } = head.stamp ?? {};
     if (head.size > this.#deps.verifyWholeBytes) {
-      const download = streamedDownload(
-        from,
-        head,
-        resumingBody(channel.backend, { head, body }, signal),
-      );
+      const resuming = resumingBody(writer.backend, { head, body }, signal);
+      const download = streamedDownload(from, head, resuming);
       return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;
@@ -269,7 +274,7 @@ export class Reader {
       bytes = await collect(body, head.size);
     } catch (cause) {
       const failure = fail('transient', 'its body broke off', { cause });
-      channel.recordFailure(failure);
+      writer.recordFailure(failure);
       return { kind: 'failed', failure };
     }
     if (sha256 !== undefined && createHash('sha256').update(bytes).digest('hex') !== sha256) {
@@ -277,20 +282,19 @@ export class Reader {
       return { kind: 'corrupt', failure, operationId };
     }
     const download = bufferedDownload(from, head, bytes);
-    if (sha256 !== undefined && !fence.signal.aborted) {
+    if (sha256 !== undefined && !epoch.signal.aborted) {
       const { contentType, metadata } = download;
       this.#deps.local?.replace({ key: head.key, sha256, contentType, metadata }, bytes);
     }
     return { kind: 'ok', download, bytes, operationId };
   }
 
-  #counted(download: Download): Download {
-    this.counts[download.from] = (this.counts[download.from] ?? 0) + 1;
-    return download;
+  /** The local copy of an object; a copy that cannot be read counts as missing. */
+  async #localCopy(
+    key: string,
+  ): Promise<{ head: CopyHead & { size: number }; bytes: Uint8Array } | undefined> {
+    const copy = await this.#deps.local?.read(key).catch(() => undefined);
+    if (copy === undefined) return undefined;
+    return { head: { ...copy.head, size: copy.bytes.byteLength }, bytes: copy.bytes };
   }
-}
-
-/** Whether a backend does not have the newest write of the key. */
-function isBehind(chain: KeyWrites, channel: BackendWriter): boolean {
-  return replicaOf(chain, channel).settledGeneration < chain.newest.generation;
 }

@@ -1,14 +1,13 @@
-/** What one read knows of the writes that were accepted since it began. */
+/** The time from the start of a read of one key to its end. */
 export interface ReadEpoch {
-  /** Aborted by a write of the key: what was read may be older than that. */
+  /** Aborts when a write of the key is accepted: the bytes read may be older than that write. */
   readonly signal: AbortSignal;
-  /** Nobody asks any more. */
   end(): void;
 }
 
 /**
- * Tells the reads under way of the writes of their keys: bytes that were read before a write was accepted
- * must neither take the place of its local copy, nor go back to a backend by a repair.
+ * Tells the reads in progress about accepted writes of their keys: bytes that were read before a write must
+ * neither replace its local copy nor be written back to a backend by a repair.
  */
 export class ReadEpochs {
   readonly #open = new Map<string, Set<AbortController>>();

@@ -1,144 +1,143 @@
-import type { Clock } from '@holdfast/foundation';
+import type { Clock, Emitter } from '@holdfast/foundation';
 import {
   type BackendFailure,
   type BackendResult,
   type BodySource,
-  type WriteCondition,
   type ObjectHead,
   type PutOptions,
   type PutReceipt,
-  type StorageBackend,
   type UploadProgress,
-  toResult,
+  type WriteCondition,
   fail,
   fromThrown,
+  toResult,
 } from '../backend.ts';
+import { type ConflictPolicyOption, resolutionOf } from '../conflicts.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
 import type { Operation } from '../journal/operation.ts';
-import type { Conflict, ConflictResolution } from '../storage.ts';
+import type { StorageEvents } from '../storage.ts';
 import type { KeyReplica } from './key-replica.ts';
 
-/** How a turn of a lane ended. */
 export type AttemptResult =
-  /** The backend has it. `found`: it had it already. */
+  /** The backend has the operation. `found`: it had it before this attempt. */
   | { readonly kind: 'settled'; readonly found: boolean }
-  /** Somebody else's write stands. */
-  | { readonly kind: 'yielded'; readonly beside: boolean }
-  /** Not before `untilMs`: an earlier write may still be applied. */
-  | { readonly kind: 'held-back'; readonly untilMs: number }
+  /** Another writer's object stays. */
+  | { readonly kind: 'conflict-lost'; readonly keepCopy: boolean }
+  /** An earlier write may still be applied until `untilMs`. */
+  | { readonly kind: 'deferred'; readonly untilMs: number }
   | { readonly kind: 'failed' | 'denied' | 'refused'; readonly failure: BackendFailure };
 
 export interface AttemptDeps {
-  readonly backend: StorageBackend;
   readonly log: OperationLog;
   readonly clock: Clock;
+  readonly emitter: Emitter<StorageEvents>;
   readonly signal: AbortSignal;
-  /** What the ids of our own operations begin with. */
-  readonly writer: string;
+  /** The prefix of the ids of our own operations. */
+  readonly writerId: string;
   readonly lateWriteMs: number;
-  readonly count: (what: 'puts' | 'removes' | 'heads', bytes: number) => void;
-  readonly resolve: (conflict: Conflict) => Promise<ConflictResolution>;
+  readonly conflicts: ConflictPolicyOption;
 }
 
-/** Above this many bytes a delayed write looks before it sends them; below, sending is the look. */
-const LOOK_FIRST_BYTES = 65_536;
+/** A delayed write of more bytes is preceded by a read; for a smaller one, sending it is the cheaper check. */
+const READ_FIRST_BYTES = 65_536;
 
-/** One turn: at most one write to the backend, and the looks that make it a safe one. Never rejects. */
+/** Sends at most one write to the backend, with the reads that make it safe. Never rejects. */
 export async function attempt(
-  lane: KeyReplica,
+  replica: KeyReplica,
   operation: Operation,
-  parts: AttemptDeps,
+  deps: AttemptDeps,
 ): Promise<AttemptResult> {
-  if (lane.progress !== undefined && lane.progress.generation !== operation.generation) {
-    await abandonUpload(lane, parts);
+  if (replica.progress !== undefined && replica.progress.generation !== operation.generation) {
+    await abandonUpload(replica, deps.signal);
   }
-  let seen: Seen | undefined;
-  const isLarge = operation.kind === 'remove' || operation.size > LOOK_FIRST_BYTES;
-  if (lane.isInDoubt || (lane.isDelayed && isLarge)) {
-    const looked = await readRemote(lane, operation, parts);
-    if ('end' in looked) return looked.end;
-    seen = looked.seen;
+  let remote: Remote | undefined;
+  const isLarge = operation.kind === 'remove' || operation.size > READ_FIRST_BYTES;
+  if (replica.isInDoubt || (replica.isDelayed && isLarge)) {
+    const read = await readRemote(replica, operation, deps);
+    if ('end' in read) return read.end;
+    ({ remote } = read);
   }
-  const hazardMs = lane.inDoubtWrites.blockedUntil(operation.generation, parts.clock.now());
-  if (hazardMs !== undefined) return { kind: 'held-back', untilMs: hazardMs };
-  if (operation.kind === 'remove' && seen !== undefined && seen.head === undefined) {
+  const untilMs = replica.inDoubtWrites.blockedUntil(operation.generation, deps.clock.now());
+  if (untilMs !== undefined) return { kind: 'deferred', untilMs };
+  if (operation.kind === 'remove' && remote !== undefined && remote.head === undefined) {
     return { kind: 'settled', found: true };
   }
 
-  if (seen !== undefined && lane.isDelayed) {
-    const verdict = await resolveConflict(lane, operation, seen, parts);
-    if (verdict !== undefined) return verdict;
+  if (remote !== undefined && replica.isDelayed) {
+    const lost = await resolveConflict(replica, operation, remote, deps);
+    if (lost !== undefined) return lost;
   }
-  const sent = await send(lane, operation, conditionFor(lane, seen), parts);
-  if (sent.kind !== 'conflict') return ended(lane, operation, sent, parts);
+  const sent = await send(replica, operation, conditionFor(replica, remote), deps);
+  if (sent.kind !== 'conflict') return finish(replica, operation, sent, deps);
 
-  const looked = await readRemote(lane, operation, parts);
-  if ('end' in looked) return looked.end;
-  const verdict = await resolveConflict(lane, operation, looked.seen, parts);
-  if (verdict !== undefined) return verdict;
-  const again = await send(lane, operation, conditionFor(lane, looked.seen), parts);
-  // Two writers at once: the next turn looks anew.
-  return again.kind === 'conflict'
-    ? { kind: 'failed', failure: fail('transient', `again ${again.message}`) }
-    : ended(lane, operation, again, parts);
+  const read = await readRemote(replica, operation, deps);
+  if ('end' in read) return read.end;
+  const lost = await resolveConflict(replica, operation, read.remote, deps);
+  if (lost !== undefined) return lost;
+  const resent = await send(replica, operation, conditionFor(replica, read.remote), deps);
+  // Another writer at this moment: the next attempt reads anew.
+  return resent.kind === 'conflict'
+    ? { kind: 'failed', failure: fail('transient', `again ${resent.message}`) }
+    : finish(replica, operation, resent, deps);
 }
 
 /**
- * Gives back what a large upload that nobody will finish holds at the backend. Where that fails the backend
- * itself ends it one day; the write that is due does not wait for it.
+ * Releases what an unfinished large upload holds at the backend. If that fails, the backend expires it one
+ * day; the write that is due does not wait for it.
  */
-export async function abandonUpload(
-  lane: KeyReplica,
-  { backend, signal }: Pick<AttemptDeps, 'backend' | 'signal'>,
-): Promise<void> {
-  const { key, progress } = lane;
+export async function abandonUpload(replica: KeyReplica, signal: AbortSignal): Promise<void> {
+  const { key, progress, writer } = replica;
+  const { backend } = writer;
   if (progress === undefined || backend.abandon === undefined) return;
   const abandon = backend.abandon.bind(backend, key, progress.state, { signal });
   const { kind } = await toResult('write', abandon);
-  if (kind === 'ok') lane.progress = undefined;
+  if (kind === 'ok') replica.progress = undefined;
 }
 
-/** What stands there, or that nothing does. */
-interface Seen {
+/** The object at the backend; without a head there is none. */
+interface Remote {
   readonly head: ObjectHead | undefined;
 }
 
 async function readRemote(
-  lane: KeyReplica,
+  replica: KeyReplica,
   operation: Operation,
-  { backend, signal, count }: AttemptDeps,
-): Promise<{ end: AttemptResult } | { seen: Seen }> {
-  count('heads', 0);
+  { signal }: AttemptDeps,
+): Promise<{ end: AttemptResult } | { remote: Remote }> {
+  const { backend, counts } = replica.writer;
+  counts.heads += 1;
   const result = await toResult('read', () => backend.head(operation.key, { signal }));
   if (result.kind === 'notFound' && result.code !== 'NoSuchBucket') {
-    lane.isInDoubt = false;
-    return { seen: { head: undefined } };
+    replica.isInDoubt = false;
+    return { remote: { head: undefined } };
   }
   if (result.kind !== 'ok') return { end: failureOf(result) };
-  lane.isInDoubt = false;
+  replica.isInDoubt = false;
   const { stamp } = result.value;
-  if (stamp !== undefined) lane.inDoubtWrites.applied(stamp.generation);
+  if (stamp !== undefined) replica.inDoubtWrites.applied(stamp.generation);
   return stamp?.operationId === operation.id
     ? { end: { kind: 'settled', found: true } }
-    : { seen: { head: result.value } };
+    : { remote: { head: result.value } };
 }
 
-/** What is to become of two writes; `undefined`: ours goes on. */
+/** Resolves with the result when ours loses; with `undefined` when ours is to be written. */
 async function resolveConflict(
-  lane: KeyReplica,
+  replica: KeyReplica,
   operation: Operation,
-  { head }: Seen,
-  { backend, clock, writer, resolve }: AttemptDeps,
+  { head }: Remote,
+  { clock, writerId, conflicts, emitter }: AttemptDeps,
 ): Promise<AttemptResult | undefined> {
-  if (head === undefined || head.stamp?.operationId.startsWith(writer) === true) return undefined;
+  if (head === undefined || head.stamp?.operationId.startsWith(writerId) === true) return undefined;
   const { version, lastModifiedEpochMs, size, servedAtEpochMs = clock.epochMs() } = head;
-  const resolution = await resolve({
-    backend: backend.name,
-    path: operation.key,
-    operationId: operation.id,
+  const backend = replica.writer.backend.name;
+  const { key: path, id: operationId } = operation;
+  const resolution = await resolutionOf(conflicts, {
+    backend,
+    path,
+    operationId,
     kind: operation.kind,
     acceptedAtEpochMs: operation.acceptedAtEpochMs,
-    ageMs: clock.now() - lane.acceptedAtMs,
+    ageMs: clock.now() - replica.acceptedAtMs,
     theirs: {
       size,
       ...(version !== undefined && { version }),
@@ -148,39 +147,43 @@ async function resolveConflict(
       }),
     },
   });
+  emitter.emit('conflict', { backend, path, operationId, resolution, atMs: clock.now() });
   if (resolution === 'ours') return undefined;
   if (resolution === 'refuse') {
-    return { kind: 'refused', failure: fail('conflict', 'somebody else wrote it meanwhile') };
+    return { kind: 'refused', failure: fail('conflict', 'another writer wrote it meanwhile') };
   }
-  return { kind: 'yielded', beside: resolution === 'keep-both' && operation.kind === 'put' };
+  const keepCopy = resolution === 'keep-both' && operation.kind === 'put';
+  return { kind: 'conflict-lost', keepCopy };
 }
 
-/** A fresh write is the latest there is; a delayed one must not overwrite what it does not know. */
-function conditionFor(lane: KeyReplica, seen: Seen | undefined): WriteCondition {
-  if (!lane.isDelayed) return 'none';
-  if (seen?.head === undefined) return 'absent';
-  const { version } = seen.head;
+/** A fresh write is the latest there is; a delayed one must not overwrite a version it has not seen. */
+function conditionFor(replica: KeyReplica, remote: Remote | undefined): WriteCondition {
+  if (!replica.isDelayed) return 'none';
+  if (remote?.head === undefined) return 'absent';
+  const { version } = remote.head;
   return version === undefined ? 'none' : { version };
 }
 
 async function send(
-  lane: KeyReplica,
+  replica: KeyReplica,
   operation: Operation,
   condition: WriteCondition,
-  { backend, log, signal, count }: AttemptDeps,
+  { log, signal }: AttemptDeps,
 ): Promise<BackendResult<PutReceipt | undefined>> {
   const { key, id, generation, sha256, contentType, maxAgeSeconds, metadata } = operation;
+  const { backend, counts } = replica.writer;
   if (operation.kind === 'remove') {
-    count('removes', 0);
+    counts.removes += 1;
     return toResult('write', () => backend.remove(key, { signal }));
   }
   let body: BodySource;
   try {
     body = await log.bodyToSend(operation);
   } catch (cause) {
-    return fail('invalid', 'its bytes cannot be read any more', { cause });
+    return fail('invalid', 'its bytes can no longer be read', { cause });
   }
-  count('puts', operation.size);
+  counts.puts += 1;
+  counts.putBytes += operation.size;
   const stamp = { operationId: id, generation, sha256 };
   const options: PutOptions = { contentType, maxAgeSeconds, metadata, stamp, condition, signal };
   const isLarge = operation.size > backend.largeFromBytes;
@@ -188,49 +191,45 @@ async function send(
     return await backend.put(
       key,
       body,
-      isLarge ? { ...options, progress: progressOf(lane, generation, backend, log) } : options,
+      isLarge ? { ...options, progress: progressOf(replica, generation, log) } : options,
     );
   } catch (cause) {
     return fromThrown('write', cause);
   }
 }
 
-function progressOf(
-  lane: KeyReplica,
-  generation: number,
-  backend: StorageBackend,
-  log: OperationLog,
-): UploadProgress {
+function progressOf(replica: KeyReplica, generation: number, log: OperationLog): UploadProgress {
   return {
-    saved: lane.progress?.generation === generation ? lane.progress.state : undefined,
+    saved: replica.progress?.generation === generation ? replica.progress.state : undefined,
     async save(state) {
-      lane.progress = { generation, state };
-      await log.keepProgress({ backend: backend.name, key: lane.key, generation, state });
+      replica.progress = { generation, state };
+      const backend = replica.writer.backend.name;
+      await log.keepProgress({ backend, key: replica.key, generation, state });
     },
   };
 }
 
-function ended(
-  lane: KeyReplica,
+function finish(
+  replica: KeyReplica,
   { generation, kind }: Operation,
   result: BackendResult<unknown>,
   { clock, lateWriteMs }: AttemptDeps,
 ): AttemptResult {
   if (result.kind === 'ok') {
-    lane.inDoubtWrites.resent(generation);
+    replica.inDoubtWrites.resent(generation);
     return { kind: 'settled', found: false };
   }
   if (result.kind === 'unknown') {
-    lane.inDoubtWrites.add(generation, clock.now() + lateWriteMs);
-    lane.isInDoubt = true;
-    lane.isRemovalInDoubt ||= kind === 'remove';
+    replica.inDoubtWrites.add(generation, clock.now() + lateWriteMs);
+    replica.isInDoubt = true;
+    replica.isRemovalInDoubt ||= kind === 'remove';
   }
   return failureOf(result);
 }
 
 function failureOf(failure: BackendFailure): AttemptResult {
   if (failure.kind === 'invalid') return { kind: 'refused', failure };
-  // A write that finds nothing finds no bucket: somebody has to make it.
+  // For a write, `notFound` means a missing bucket: an operator has to create it.
   if (failure.kind === 'denied' || failure.kind === 'notFound') return { kind: 'denied', failure };
   return { kind: 'failed', failure };
 }

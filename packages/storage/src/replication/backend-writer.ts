@@ -1,36 +1,33 @@
-import type { Clock } from '@holdfast/foundation';
+import type { Clock, Emitter } from '@holdfast/foundation';
 import type { BackendFailure, FailureKind, StorageBackend } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
-import type { BackendHealth, BackendStats } from '../storage.ts';
-import type { KeyReplica } from './key-replica.ts';
-import { DeliveryQueue, type DeliveryOutcome } from './delivery-queue.ts';
+import type { BackendHealth, BackendStats, StorageEvents } from '../storage.ts';
+import {
+  type Delivery,
+  DeliveryQueue,
+  type DeliveryQueueOptions,
+  type DeliverySlot,
+} from './delivery-queue.ts';
 
-export interface BackendWriterOptions {
+export interface BackendWriterDeps extends Pick<
+  DeliveryQueueOptions,
+  'circuitBreaker' | 'deniedProbeMs'
+> {
   readonly clock: Clock;
+  readonly emitter: Emitter<StorageEvents>;
   readonly maxConcurrent: number;
   readonly maxConcurrentLarge: number;
-  readonly failureThreshold: number;
-  readonly openDurationMs: number;
-  readonly maxOpenDurationMs: number;
-  readonly deniedProbeMs: number;
-}
-
-export interface ChannelHost {
-  /** Never rejects. */
-  readonly turn: (channel: BackendWriter, lane: KeyReplica) => Promise<DeliveryOutcome>;
-  readonly ended: (channel: BackendWriter, lane: KeyReplica) => void;
-  readonly changed: (channel: BackendWriter, from: BackendHealth) => void;
 }
 
 const severity: readonly BackendHealth[] = ['up', 'recovering', 'down', 'denied'];
 
 /**
- * The way to one backend: small writes and large ones have a track each, so that neither the many hold up
- * the long, nor a long one that fails says anything about the many.
+ * Sends writes to one backend. Small and large writes have a queue each: many small ones do not hold up a
+ * large one, and a large one that fails says nothing about the small ones.
  */
 export class BackendWriter {
   readonly backend: StorageBackend;
-  /** Its place in the order of the backends; 0 is the primary. */
+  /** Position in the order of the backends; 0 is the primary. */
   readonly index: number;
   readonly counts = {
     puts: 0,
@@ -51,57 +48,42 @@ export class BackendWriter {
   lastError: string | undefined;
   /** When it last took a write of any key. */
   lastAcceptedAtMs: number = -Infinity;
+  readonly #deps: BackendWriterDeps;
   readonly #small: DeliveryQueue;
   readonly #large: DeliveryQueue;
   #state: BackendHealth = 'up';
 
-  constructor(
-    backend: StorageBackend,
-    place: number,
-    tuning: BackendWriterOptions,
-    host: ChannelHost,
-  ) {
+  constructor(backend: StorageBackend, index: number, deps: BackendWriterDeps) {
     this.backend = backend;
-    this.index = place;
-    const track = (name: string, maxConcurrent: number): DeliveryQueue =>
-      new DeliveryQueue({
-        ...tuning,
-        name: `${backend.name} ${name}`,
-        maxConcurrent,
-        turn: (lane) => host.turn(this, lane),
-        ended: (lane) => host.ended(this, lane),
-        changed: () => {
-          const from = this.#state;
-          this.#state = this.#worst();
-          if (this.#state !== from) host.changed(this, from);
-        },
-      });
-    this.#small = track('writes', tuning.maxConcurrent);
-    this.#large = track('large writes', tuning.maxConcurrentLarge);
+    this.index = index;
+    this.#deps = deps;
+    const { clock, circuitBreaker, deniedProbeMs } = deps;
+    const onStateChange = (): void => this.#updateState();
+    const common = { clock, circuitBreaker, deniedProbeMs, onStateChange };
+    this.#small = new DeliveryQueue({
+      ...common,
+      name: `${backend.name} writes`,
+      maxConcurrent: deps.maxConcurrent,
+    });
+    this.#large = new DeliveryQueue({
+      ...common,
+      name: `${backend.name} large writes`,
+      maxConcurrent: deps.maxConcurrentLarge,
+    });
   }
 
   get state(): BackendHealth {
     return this.#state;
   }
 
-  /** Whether writes of this size are taken as they come. */
+  /** Whether writes of this size are sent without delay. */
   isUpFor(operation: Operation): boolean {
-    return this.#trackOf(operation).state === 'up';
+    return this.#queueFor(operation).state === 'up';
   }
 
-  add(lane: KeyReplica, operation: Operation): void {
-    this.remove(lane);
-    this.#trackOf(operation).add(lane);
-  }
-
-  addLater(lane: KeyReplica, operation: Operation, delayMs: number): void {
-    this.remove(lane);
-    this.#trackOf(operation).addLater(lane, delayMs);
-  }
-
-  remove(lane: KeyReplica): void {
-    this.#small.remove(lane);
-    this.#large.remove(lane);
+  /** Starts `work` when the backend has a slot for the operation, after `delayMs` at the earliest. */
+  run(operation: Operation, work: () => Promise<Delivery>, delayMs: number): DeliverySlot {
+    return this.#queueFor(operation).run(work, delayMs);
   }
 
   recordFailure(failure: BackendFailure): void {
@@ -124,16 +106,26 @@ export class BackendWriter {
     this.#large.close();
   }
 
-  /** The large track counts only while it is not merely idle behind a small one that is well. */
-  #worst(): BackendHealth {
+  #updateState(): void {
+    // An idle large queue does not count: nothing would ever show that it is up again.
+    const isLargeBusy = this.#large.waiting + this.#large.inFlight > 0;
     const rank = Math.max(
       severity.indexOf(this.#small.state),
-      this.#large.waiting + this.#large.inFlight > 0 ? severity.indexOf(this.#large.state) : 0,
+      isLargeBusy ? severity.indexOf(this.#large.state) : 0,
     );
-    return severity[rank] ?? 'up';
+    const from = this.#state;
+    this.#state = severity[rank] ?? 'up';
+    if (this.#state === from) return;
+    this.#deps.emitter.emit('backend', {
+      backend: this.backend.name,
+      from,
+      to: this.#state,
+      ...(this.lastError !== undefined && this.#state !== 'up' && { error: this.lastError }),
+      atMs: this.#deps.clock.now(),
+    });
   }
 
-  #trackOf({ kind, size }: Operation): DeliveryQueue {
+  #queueFor({ kind, size }: Operation): DeliveryQueue {
     return kind === 'put' && size > this.backend.largeFromBytes ? this.#large : this.#small;
   }
 }

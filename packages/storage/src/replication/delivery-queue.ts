@@ -1,33 +1,74 @@
-import { type Clock, LinkedList, type Timer } from '@holdfast/foundation';
-import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
+import { type Clock, LinkedList, ListNode, type Timer } from '@holdfast/foundation';
+import {
+  type CircuitBreaker,
+  type CircuitPermit,
+  createCircuitBreaker,
+} from '@holdfast/resilience';
 import type { BackendFailure } from '../backend.ts';
 import type { BackendHealth } from '../storage.ts';
-import type { KeyReplica } from './key-replica.ts';
 
-/** What a lane's turn says about the backend. `nothing`: it was not asked, or what was asked was refused. */
+/** How a delivery ended. */
+export interface Delivery {
+  readonly outcome: DeliveryOutcome;
+  readonly next: NextStep;
+}
+
+/** What a delivery shows about the backend. `inconclusive`: nothing, since it sent nothing or failed for one key alone. */
 export type DeliveryOutcome =
-  | { readonly kind: 'answered' }
-  | { readonly kind: 'failed'; readonly failure: BackendFailure }
-  | { readonly kind: 'denied'; readonly failure: BackendFailure }
-  | { readonly kind: 'nothing' };
+  | { readonly kind: 'responded' }
+  | { readonly kind: 'failed' | 'denied'; readonly failure: BackendFailure }
+  | { readonly kind: 'inconclusive' };
+
+/** What happens to the key after a delivery. */
+export type NextStep =
+  /** The backend has the operation, or a conflict over it is decided. */
+  | { readonly kind: 'settled' }
+  /** The backend still has the operation, and nothing can undo it any more. */
+  | { readonly kind: 'verified' }
+  | { readonly kind: 'refused'; readonly failure: BackendFailure }
+  | { readonly kind: 'retryLater'; readonly delayMs: number };
 
 export interface DeliveryQueueOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly maxConcurrent: number;
-  readonly failureThreshold: number;
-  readonly openDurationMs: number;
-  readonly maxOpenDurationMs: number;
+  readonly circuitBreaker: {
+    readonly failureThreshold: number;
+    readonly openDurationMs: number;
+    readonly maxOpenDurationMs: number;
+  };
   readonly deniedProbeMs: number;
-  /** Never rejects. */
-  readonly turn: (lane: KeyReplica) => Promise<DeliveryOutcome>;
-  /** The turn is over, and what it said of the backend is known. */
-  readonly ended: (lane: KeyReplica) => void;
-  readonly changed: (failure: BackendFailure | undefined) => void;
+  readonly onStateChange: () => void;
+}
+
+const ignore = (): void => undefined;
+
+/** The position of one delivery in a {@link DeliveryQueue}. */
+export class DeliverySlot extends ListNode {
+  readonly work: () => Promise<Delivery>;
+  /** Resolves with what the work returned; with `undefined` when the slot is canceled before it starts. */
+  readonly delivery: Promise<Delivery | undefined>;
+  resolve: (delivery: Delivery | undefined) => void = ignore;
+  timer: Timer | undefined;
+  readonly #queue: DeliveryQueue;
+
+  constructor(queue: DeliveryQueue, work: () => Promise<Delivery>) {
+    super();
+    this.#queue = queue;
+    this.work = work;
+    this.delivery = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+
+  /** Leaves the queue; does nothing once the work has started. */
+  cancel(): void {
+    this.#queue.remove(this);
+  }
 }
 
 /**
- * Gives waiting lanes their turn at a backend, as many at a time as it can take:
+ * Starts deliveries to one backend in their order, as many at a time as the backend can take:
  *
  *              failures                          canary fails
  *      up ─────────────────▶ down ◀───────────────────┐
@@ -35,17 +76,17 @@ export interface DeliveryQueueOptions {
  *      │ └── ramped up        ▼                       │
  *      └──────────────── recovering (1, 2, 4 ... at a time)
  *
- *      any ── denied ──▶ denied ── a probe is let in, one in `deniedProbeMs` ──▶ recovering
+ *      any ── denied ──▶ denied ── one probe every `deniedProbeMs` succeeds ──▶ recovering
  */
 export class DeliveryQueue {
   readonly #options: DeliveryQueueOptions;
   readonly #circuit: CircuitBreaker;
-  readonly #line = new LinkedList<KeyReplica>();
-  readonly #timers = new Map<KeyReplica, Timer>();
+  readonly #ready = new LinkedList<DeliverySlot>();
+  readonly #delayed = new LinkedList<DeliverySlot>();
   #inFlight = 0;
-  /** How many may be in flight at the moment. */
+  /** How many may be in flight now. */
   #limit: number;
-  /** Until when nothing is sent to a backend that denies. */
+  /** Nothing is sent to a backend that denies before this time. */
   #parkedUntilMs: number | undefined;
   #wakeUp: Timer | undefined;
   #state: BackendHealth = 'up';
@@ -55,12 +96,10 @@ export class DeliveryQueue {
     this.#options = options;
     this.#limit = options.maxConcurrent;
     this.#circuit = createCircuitBreaker({
+      ...options.circuitBreaker,
       name: options.name,
       clock: options.clock,
-      failureThreshold: options.failureThreshold,
-      openDurationMs: options.openDurationMs,
       openDurationMultiplier: 2,
-      maxOpenDurationMs: options.maxOpenDurationMs,
       probeTimeoutMs: Number.MAX_SAFE_INTEGER,
       nextOpenDurationMs: ({ error }) => retryAfterMsIn(error),
     });
@@ -71,49 +110,55 @@ export class DeliveryQueue {
   }
 
   get waiting(): number {
-    return this.#line.size + this.#timers.size;
+    return this.#ready.size + this.#delayed.size;
   }
 
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** Gives a waiting lane a place at the end of the line. */
-  add(lane: KeyReplica): void {
-    this.#timers.get(lane)?.cancel();
-    this.#timers.delete(lane);
-    this.#line.append(lane);
-    this.#pump();
+  /**
+   * Starts `work` when it is its turn, after `delayMs` at the earliest.
+   * @param work never rejects.
+   */
+  run(work: () => Promise<Delivery>, delayMs: number): DeliverySlot {
+    const slot = new DeliverySlot(this, work);
+    if (this.#isClosed) slot.resolve(undefined);
+    else if (delayMs > 0) this.#delay(slot, delayMs);
+    else this.#append(slot);
+    return slot;
   }
 
-  /** The same, in `delayMs`. */
-  addLater(lane: KeyReplica, delayMs: number): void {
-    if (this.#isClosed) return;
-    this.#timers.get(lane)?.cancel();
-    const timer = this.#options.clock.schedule(delayMs, () => this.add(lane), {
-      holdsProcess: false,
-    });
-    this.#timers.set(lane, timer);
-  }
-
-  remove(lane: KeyReplica): void {
-    this.#line.remove(lane);
-    this.#timers.get(lane)?.cancel();
-    this.#timers.delete(lane);
+  remove(slot: DeliverySlot): void {
+    slot.timer?.cancel();
+    if (this.#ready.remove(slot) || this.#delayed.remove(slot)) slot.resolve(undefined);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const lane of this.#line) this.#line.remove(lane);
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    for (const slot of this.#ready) this.remove(slot);
+    for (const slot of this.#delayed) this.remove(slot);
     this.#wakeUp?.cancel();
+  }
+
+  #append(slot: DeliverySlot): void {
+    this.#ready.append(slot);
+    this.#pump();
+  }
+
+  #delay(slot: DeliverySlot, delayMs: number): void {
+    this.#delayed.append(slot);
+    const due = (): void => {
+      this.#delayed.remove(slot);
+      this.#append(slot);
+    };
+    slot.timer = this.#options.clock.schedule(delayMs, due, { holdsProcess: false });
   }
 
   #pump(): void {
     while (!this.#isClosed && this.#inFlight < this.#limit) {
-      const lane = this.#line.first;
-      if (lane === undefined) return;
+      const slot = this.#ready.first;
+      if (slot === undefined) return;
       const nowMs = this.#options.clock.now();
       if (this.#parkedUntilMs !== undefined && nowMs < this.#parkedUntilMs) {
         this.#wakeIn(this.#parkedUntilMs - nowMs);
@@ -121,54 +166,53 @@ export class DeliveryQueue {
       }
       const permit = this.#circuit.tryAcquire();
       if (!permit.granted) {
-        // Half-open, its probe is out: the probe's end pumps again.
+        // Half-open with a probe in flight: the end of the probe pumps again.
         if (permit.retryAfterMs !== undefined) this.#wakeIn(permit.retryAfterMs);
         return;
       }
-      this.#line.remove(lane);
-      this.#inFlight += 1;
-      void this.#options.turn(lane).then((result) => {
-        this.#inFlight -= 1;
-        if (result.kind === 'failed') permit.failure(result.failure);
-        else if (result.kind === 'nothing') permit.release();
-        else permit.success();
-        this.#took(result);
-        this.#options.ended(lane);
-        this.#pump();
-      });
+      this.#ready.remove(slot);
+      void this.#start(slot, permit);
     }
   }
 
-  #took(result: DeliveryOutcome): void {
-    if (result.kind === 'denied') {
+  async #start(slot: DeliverySlot, permit: CircuitPermit): Promise<void> {
+    this.#inFlight += 1;
+    const delivery = await slot.work();
+    this.#inFlight -= 1;
+    const { outcome } = delivery;
+    if (outcome.kind === 'failed') permit.failure(outcome.failure);
+    else if (outcome.kind === 'inconclusive') permit.release();
+    else permit.success();
+    this.#record(outcome);
+    slot.resolve(delivery);
+    // The caller moves the key before the next delivery starts.
+    await slot.delivery;
+    this.#pump();
+  }
+
+  #record(outcome: DeliveryOutcome): void {
+    if (outcome.kind === 'denied') {
       this.#parkedUntilMs = this.#options.clock.now() + this.#options.deniedProbeMs;
       this.#limit = 1;
-    } else if (result.kind === 'answered') {
+    } else if (outcome.kind === 'responded') {
       this.#parkedUntilMs = undefined;
-      // One more for each that succeeded doubles with every round: 1, 2, 4 ...
+      // One more for each success doubles the limit with every round: 1, 2, 4 ...
       const { maxConcurrent } = this.#options;
-      const hasAll = this.#line.size === 0 && this.#inFlight === 0;
-      this.#limit = hasAll ? maxConcurrent : Math.min(maxConcurrent, this.#limit + 1);
+      const isDrained = this.#ready.size === 0 && this.#inFlight === 0;
+      this.#limit = isDrained ? maxConcurrent : Math.min(maxConcurrent, this.#limit + 1);
     } else if (this.#circuit.state !== 'closed') {
       this.#limit = 1;
     }
-    this.#look('failure' in result ? result.failure : undefined);
-  }
-
-  #look(failure: BackendFailure | undefined): void {
-    const isDown = this.#circuit.state !== 'closed';
-    const isWhole = this.#limit === this.#options.maxConcurrent;
-    const state =
-      this.#parkedUntilMs !== undefined
-        ? 'denied'
-        : isDown
-          ? 'down'
-          : isWhole
-            ? 'up'
-            : 'recovering';
+    const state = this.#currentState();
     if (state === this.#state) return;
     this.#state = state;
-    this.#options.changed(failure);
+    this.#options.onStateChange();
+  }
+
+  #currentState(): BackendHealth {
+    if (this.#parkedUntilMs !== undefined) return 'denied';
+    if (this.#circuit.state !== 'closed') return 'down';
+    return this.#limit === this.#options.maxConcurrent ? 'up' : 'recovering';
   }
 
   #wakeIn(delayMs: number): void {

@@ -8,52 +8,51 @@ interface InDoubtWrite {
 const none = new Map<number, InDoubtWrite>();
 
 /**
- * Writes of one key that a backend was sent and may apply at any time until `untilMs`: their answers were
- * lost. A later write that is sent before that may be undone by one of them.
+ * Writes of one key whose responses were lost: the backend may apply them at any time until `untilMs`, and
+ * so undo a later write that was sent before then.
  */
 export class InDoubtWrites {
   #byGeneration: Map<number, InDoubtWrite> = none;
 
-  /** One more attempt whose end nobody knows. */
+  /** Adds an attempt whose result is unknown. */
   add(generation: number, untilMs: number): void {
     const attempts = (this.#byGeneration.get(generation)?.attempts ?? 0) + 1;
     this.#set(generation, { attempts, untilMs, isAssumed: false });
   }
 
-  /** An earlier process may have sent it, nobody knows how often: seeing it there once proves nothing. */
+  /** An earlier process may have sent it any number of times: reading it back once proves nothing. */
   assumeSent(generation: number, untilMs: number): void {
     this.#set(generation, { attempts: Infinity, untilMs, isAssumed: true });
   }
 
-  /** It was sent once more, and that was answered: what is seen from now on may be this attempt's. */
+  /** It was sent again, with a response: reading it back may show this attempt. */
   resent(generation: number): void {
-    const late = this.#byGeneration.get(generation);
-    if (late !== undefined) late.attempts += 1;
+    const write = this.#byGeneration.get(generation);
+    if (write !== undefined) write.attempts += 1;
   }
 
-  /** The backend was seen to have it: if it was sent once only, nothing of it is under way any more. */
+  /** It was read back: after a single attempt, nothing of it is in flight any more. */
   applied(generation: number): void {
     if (this.#byGeneration.get(generation)?.attempts === 1) this.#byGeneration.delete(generation);
   }
 
-  /** Whether a write of this generation may still be under way. */
   mayStillApply(generation: number, nowMs: number): boolean {
     return (this.#byGeneration.get(generation)?.untilMs ?? -Infinity) > nowMs;
   }
 
-  /** Until when another generation's write may be applied; `undefined` when none can. */
+  /** Until when a write of another generation may be applied; `undefined` when none can be. */
   blockedUntil(generation: number, nowMs: number): number | undefined {
     let untilMs: number | undefined;
-    for (const [late, hazard] of this.#byGeneration) {
-      if (hazard.untilMs <= nowMs) this.#byGeneration.delete(late);
-      else if (late !== generation) untilMs = Math.max(untilMs ?? 0, hazard.untilMs);
+    for (const [other, write] of this.#byGeneration) {
+      if (write.untilMs <= nowMs) this.#byGeneration.delete(other);
+      else if (other !== generation) untilMs = Math.max(untilMs ?? 0, write.untilMs);
     }
     return untilMs;
   }
 
   /**
-   * Whether what stands there has to be looked at once more. The same bytes again, sent by an earlier
-   * process, would undo nothing.
+   * Whether the object has to be read once more later. The same bytes again, sent by an earlier process,
+   * would undo nothing.
    */
   needsVerification(generation: number, nowMs: number): boolean {
     if (this.blockedUntil(generation, nowMs) !== undefined) return true;
@@ -65,8 +64,8 @@ export class InDoubtWrites {
     return this.blockedUntil(Number.NaN, nowMs);
   }
 
-  #set(generation: number, late: InDoubtWrite): void {
+  #set(generation: number, write: InDoubtWrite): void {
     if (this.#byGeneration === none) this.#byGeneration = new Map();
-    this.#byGeneration.set(generation, late);
+    this.#byGeneration.set(generation, write);
   }
 }

@@ -1,65 +1,64 @@
 import type { BackendFailure } from '../backend.ts';
-import { ListNode } from '@holdfast/foundation';
 import type { Operation } from '../journal/operation.ts';
+import type { BackendWriter } from './backend-writer.ts';
+import type { DeliverySlot } from './delivery-queue.ts';
 import { InDoubtWrites } from './in-doubt-writes.ts';
-import type { NextStep } from './deliver.ts';
 
 /**
- * Where one key stands with one backend:
+ * The state of one key at one backend:
  *
- *                    accepted                    taken
+ *                    accepted                    slot free
  *         idle ────────────────▶ waiting ───────────────▶ running
  *          ▲  ▲                    │  ▲                     │ │ │
- *          │  │ overtaken or       │  │ later: backoff,     │ │ │
- *          │  │ discarded          │  │ late write, look    │ │ │
+ *          │  │ superseded or      │  │ later: backoff,     │ │ │
+ *          │  │ discarded          │  │ late write, check   │ │ │
  *          │  └──── refused ◀──────┘  └─────────────────────┘ │ │
  *          │            ▲   the backend never takes it        │ │
  *          │            └─────────────────────────────────────┘ │
  *          └────────────── the backend has the newest ──────────┘
  *
- * `resting` is `idle` for everybody but the journal: an earlier process may have sent the same write, and
- * the next process has to know of it for as long as that may be applied.
+ * `cooldown` is `idle` for everything but the journal: an earlier process may have sent the same write, and
+ * the next process has to know about it for as long as that write may still be applied.
  */
-export type ReplicaState = 'idle' | 'waiting' | 'running' | 'resting' | 'refused';
+export type ReplicaState = 'idle' | 'waiting' | 'running' | 'cooldown' | 'refused';
 
-/** One key's way to one backend. One request at a time, and always the newest operation. */
-export class KeyReplica extends ListNode {
+/** One key at one backend: at most one request at a time, always with the newest operation. */
+export class KeyReplica {
   readonly key: string;
-  readonly backend: string;
+  readonly writer: BackendWriter;
   state: ReplicaState = 'idle';
-  /** Everything up to this generation is there, or was overtaken by what is. */
+  /** The backend has everything up to this generation, or a later write in its place. */
   settledGeneration = 0;
   /**
-   * When the newest operation was accepted, by the clock's `now()`: what an earlier process accepted lies
-   * before this one's time by as much as the wall clock says.
+   * When the newest operation was accepted, by the clock's `now()`; for an operation of an earlier process
+   * the wall clock says how long before this process that was.
    */
   acceptedAtMs = 0;
-  /** What is being sent. */
+  /** The operation that is being sent. */
   running: Operation | undefined;
-  /** Something may be there that we were not told of: look before sending. */
+  /** The position in a queue of the backend. */
+  slot: DeliverySlot | undefined;
+  /** The backend may have a write whose response was lost: read before sending. */
   isInDoubt = false;
-  /** Not the first attempt, or not the process that accepted it: others may have written meanwhile. */
+  /** Not the first attempt, or accepted by another process: others may have written meanwhile. */
   isDelayed = false;
-  /** When the backend last denied it; `undefined` once it was let in. */
+  /** When the backend last denied the key; `undefined` after a success. */
   deniedAtMs: number | undefined;
-  /** A removal of ours may still be applied: that nothing is there may be its doing. */
+  /** A removal of ours may still be applied: a missing object may be its effect. */
   isRemovalInDoubt = false;
-  /** When what is there is looked at once more, because a late write may have undone it. */
+  /** When the object is read once more, because a late write may have undone it. */
   verifyAtMs: number | undefined;
-  /** What is there is known to be durable in the journal as well. */
+  /** The journal durably knows that everything up to this generation is settled. */
   keptGeneration = 0;
   failures = 0;
   refusal: BackendFailure | undefined;
-  /** How far a large upload is, and of which generation. */
+  /** The progress of a large upload, and its generation. */
   progress: { generation: number; state: unknown } | undefined;
   readonly inDoubtWrites: InDoubtWrites = new InDoubtWrites();
-  /** Where its turn leads; known from the turn's end to the lane's next state. */
-  nextStep: NextStep | undefined;
 
-  constructor(key: string, backend: string) {
-    super();
+  constructor(key: string, writer: BackendWriter) {
     this.key = key;
-    this.backend = backend;
+    this.writer = writer;
   }
 }
 
@@ -68,16 +67,21 @@ export interface KeyWrites {
   readonly key: string;
   newest: Operation;
   /**
-   * Overtaken, but perhaps still under way to a server: kept in the journal as long as that may last, so
-   * that the next process knows of it too.
+   * Superseded operations that a server may still apply: the journal keeps them for that long, so that the
+   * next process knows about them too.
    */
   inDoubt: Operation[];
+  /** By the index of the backend. */
   readonly replicas: readonly KeyReplica[];
 }
 
-/** A chain's lane to the backend of that place in the order. */
-export function replicaOf(chain: KeyWrites, { index }: { readonly index: number }): KeyReplica {
-  const lane = chain.replicas[index];
-  if (lane === undefined) throw new RangeError(`no lane to backend ${index}`);
-  return lane;
+export function replicaOf(writes: KeyWrites, { index }: { readonly index: number }): KeyReplica {
+  const replica = writes.replicas[index];
+  if (replica === undefined) throw new RangeError(`no replica at backend ${index}`);
+  return replica;
+}
+
+/** Whether a backend lacks the newest write of the key. */
+export function isBehind(writes: KeyWrites, writer: { readonly index: number }): boolean {
+  return replicaOf(writes, writer).settledGeneration < writes.newest.generation;
 }

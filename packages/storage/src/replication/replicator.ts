@@ -1,134 +1,126 @@
-import type { BackendFailure, StorageBackend } from '../backend.ts';
 import { OrderedMap } from '@holdfast/foundation';
+import type { Budget } from '../accept/budget.ts';
+import type { PrimaryWaits } from '../accept/primary-waits.ts';
+import type { BackendFailure, StorageBackend } from '../backend.ts';
 import type { Operation, UnfinishedWrites } from '../journal/operation.ts';
-import type { BackendHealth } from '../storage.ts';
-import { BackendWriter, type BackendWriterOptions } from './backend-writer.ts';
-import { type KeyWrites, KeyReplica, type ReplicaState, replicaOf } from './key-replica.ts';
-import type { DeliveryOutcome } from './delivery-queue.ts';
-import type { AttemptDeps } from './attempt.ts';
-import { type NextStep, type DeliverDeps, attemptParts, deliver } from './deliver.ts';
+import { BackendWriter, type BackendWriterDeps } from './backend-writer.ts';
+import { type DeliverDeps, deliver } from './deliver.ts';
+import type { Delivery, NextStep } from './delivery-queue.ts';
+import { KeyReplica, type KeyWrites, type ReplicaState } from './key-replica.ts';
 
-export interface ReplicatorDeps extends BackendWriterOptions, DeliverDeps {
+export interface ReplicatorDeps extends Omit<DeliverDeps, 'signal'>, BackendWriterDeps {
   readonly backends: readonly StorageBackend[];
-  /** An operation is no longer kept. */
-  readonly dropped: (operation: Operation) => void;
-  /** A lane has had its turn. */
-  readonly moved: (chain: KeyWrites, lane: KeyReplica, channel: BackendWriter) => void;
-  /** A backend came into another state. */
-  readonly changed: (channel: BackendWriter) => void;
+  readonly budget: Budget;
+  readonly primaryWaits: PrimaryWaits;
 }
 
-/** Brings every accepted operation to every backend, key by key in order. */
+const COOLDOWN_OVER: Delivery = {
+  outcome: { kind: 'inconclusive' },
+  next: { kind: 'verified' },
+};
+
+/** Brings every accepted write to every backend, the writes of each key in order. */
 export class Replicator {
   readonly writers: readonly BackendWriter[];
-  readonly #parts: ReplicatorDeps;
-  /** By the place of the channel. */
-  readonly #attempts: readonly AttemptDeps[];
-  readonly #chains = new OrderedMap<KeyWrites>();
+  readonly #deps: ReplicatorDeps & DeliverDeps;
+  readonly #pendingKeys = new OrderedMap<KeyWrites>();
   readonly #closing = new AbortController();
-  #turns = 0;
+  #inFlight = 0;
   readonly #onRest = new Set<() => void>();
   readonly #onIdle = new Set<() => void>();
-  /** Lanes that wait or run, and settlements that are not durable yet. */
+  /** Replicas that wait or run, and settlements that are not durable yet. */
   #busy = 0;
 
-  constructor(parts: ReplicatorDeps) {
-    this.#parts = parts;
-    this.writers = parts.backends.map(
-      (backend, place) =>
-        new BackendWriter(backend, place, parts, {
-          turn: (channel, lane) => this.#turn(channel, lane),
-          ended: (channel, lane) => this.#ended(channel, lane),
-          changed: (channel, from) => this.#changed(channel, from),
-        }),
-    );
-    const { signal } = this.#closing;
-    this.#attempts = this.writers.map((channel) => attemptParts(channel, signal, parts));
+  constructor(deps: ReplicatorDeps) {
+    this.#deps = { ...deps, signal: this.#closing.signal };
+    this.writers = deps.backends.map((backend, index) => new BackendWriter(backend, index, deps));
   }
 
   /** Keys with writes that not every backend has, oldest first. */
   get pendingKeys(): Pick<OrderedMap<KeyWrites>, 'get' | 'size' | 'first' | 'values'> {
-    return this.#chains;
+    return this.#pendingKeys;
   }
 
-  /** Takes over what an earlier process left: anything of it may have been sent. */
+  /** Takes over a key from an earlier process, which may have sent any of its operations. */
   adopt({ newest, superseded, settled, progress }: UnfinishedWrites): void {
-    const chain = this.#open(newest);
-    const { clock, lateWriteMs } = this.#parts;
+    const writes = this.#open(newest);
+    const { clock, lateWriteMs } = this.#deps;
     const nowMs = clock.now();
     const ageMs = Math.max(0, clock.epochMs() - newest.acceptedAtEpochMs);
     const untilMs = nowMs + lateWriteMs;
-    chain.inDoubt = [...superseded];
-    for (const lane of chain.replicas) {
-      lane.acceptedAtMs = nowMs - ageMs;
-      lane.settledGeneration = settled.get(lane.backend) ?? 0;
-      lane.keptGeneration = lane.settledGeneration;
-      if (lane.settledGeneration >= newest.generation) continue;
-      lane.isInDoubt = true;
-      lane.isDelayed = true;
-      lane.isRemovalInDoubt = superseded.some(({ kind }) => kind === 'remove');
-      lane.progress = progress.get(lane.backend);
+    writes.inDoubt = [...superseded];
+    for (const replica of writes.replicas) {
+      const { name } = replica.writer.backend;
+      replica.acceptedAtMs = nowMs - ageMs;
+      replica.settledGeneration = settled.get(name) ?? 0;
+      replica.keptGeneration = replica.settledGeneration;
+      if (replica.settledGeneration >= newest.generation) continue;
+      replica.isInDoubt = true;
+      replica.isDelayed = true;
+      replica.isRemovalInDoubt = superseded.some(({ kind }) => kind === 'remove');
+      replica.progress = progress.get(name);
       for (const { generation } of [...superseded, newest]) {
-        if (generation <= lane.settledGeneration) continue;
-        lane.inDoubtWrites.assumeSent(generation, untilMs);
+        if (generation <= replica.settledGeneration) continue;
+        replica.inDoubtWrites.assumeSent(generation, untilMs);
       }
-      this.#wait(chain, lane);
+      void this.#replicate(writes, replica);
     }
-    this.#forgetLanded(chain);
-    this.#retire(chain);
+    this.#dropApplied(writes);
+    this.#retire(writes);
   }
 
   /**
    * Takes an operation that has become durable.
-   * @param isDelayed whether others may have written since its bytes were known, as with those of a repair.
+   * @param isDelayed whether others may have written since its bytes were known, as with a repair.
    */
-  accept(operation: Operation, isDelayed = false): KeyWrites {
-    const found = this.#chains.get(operation.key);
-    if (found !== undefined && found.newest.generation > operation.generation) return found;
-    const chain = found ?? this.#open(operation);
-    const previous = chain.newest;
-    chain.newest = operation;
-    const nowMs = this.#parts.clock.now();
-    for (const channel of this.writers) {
-      const lane = replicaOf(chain, channel);
-      lane.acceptedAtMs = nowMs;
-      if (lane.state === 'running') continue;
-      const isVerifying = lane.settledGeneration >= previous.generation && previous !== operation;
-      if (lane.state === 'waiting' && !isVerifying) channel.counts.superseded += 1;
-      lane.refusal = undefined;
-      lane.isDelayed = isDelayed;
-      lane.verifyAtMs = undefined;
-      // One that pauses after a failure goes on pausing.
-      if (lane.state !== 'waiting' || isVerifying || lane.failures === 0) this.#wait(chain, lane);
+  accept(operation: Operation, isDelayed = false): void {
+    const found = this.#pendingKeys.get(operation.key);
+    if (found !== undefined && found.newest.generation > operation.generation) return;
+    const writes = found ?? this.#open(operation);
+    const previous = writes.newest;
+    writes.newest = operation;
+    const nowMs = this.#deps.clock.now();
+    for (const replica of writes.replicas) {
+      replica.acceptedAtMs = nowMs;
+      if (replica.state === 'running') continue;
+      const isVerifying =
+        replica.settledGeneration >= previous.generation && previous !== operation;
+      if (replica.state === 'waiting' && !isVerifying) replica.writer.counts.superseded += 1;
+      replica.refusal = undefined;
+      replica.isDelayed = isDelayed;
+      replica.verifyAtMs = undefined;
+      // A replica that backs off after a failure continues to do so.
+      if (replica.state !== 'waiting' || isVerifying || replica.failures === 0) {
+        void this.#replicate(writes, replica);
+      }
     }
-    this.#dropUnlessRunning(chain, previous);
-    return chain;
+    this.#dropUnlessRunning(writes, previous);
   }
 
   /** Gives up an operation that a backend refuses. */
   discard(operationId: string): boolean {
-    for (const chain of this.#chains.values()) {
-      if (chain.newest.id !== operationId) continue;
-      const refused = chain.replicas.filter(({ state }) => state === 'refused');
-      for (const lane of refused) this.#settle(chain, lane, chain.newest);
+    for (const writes of this.#pendingKeys.values()) {
+      if (writes.newest.id !== operationId) continue;
+      const refused = writes.replicas.filter(({ state }) => state === 'refused');
+      for (const replica of refused) this.#settle(writes, replica, writes.newest);
       return refused.length > 0;
     }
     return false;
   }
 
-  /** Gives up an operation wherever it has not been sent yet, because the primary refuses it. */
+  /** Gives up an operation at every backend that it was not sent to yet, because the primary refuses it. */
   withdraw(operation: Operation): void {
-    const chain = this.#chains.get(operation.key);
-    if (chain?.newest !== operation) return;
-    for (const lane of chain.replicas) {
-      const isOpen = lane.settledGeneration < operation.generation;
-      if (!isOpen || (lane.state !== 'refused' && lane.state !== 'waiting')) continue;
-      this.#channelOf(lane).remove(lane);
-      this.#settle(chain, lane, operation);
+    const writes = this.#pendingKeys.get(operation.key);
+    if (writes?.newest !== operation) return;
+    for (const replica of writes.replicas) {
+      const isOpen = replica.settledGeneration < operation.generation;
+      if (!isOpen || (replica.state !== 'refused' && replica.state !== 'waiting')) continue;
+      replica.slot?.cancel();
+      this.#settle(writes, replica, operation);
     }
   }
 
-  /** Resolves when nothing is left that a backend would take, or when the signal is aborted. */
+  /** Resolves when nothing is left that a backend would take, or when the signal aborts. */
   idle(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -142,189 +134,167 @@ export class Replicator {
     });
   }
 
-  /** Sends nothing more; waits for what is under way until the signal is aborted, then ends it. */
+  /** Sends nothing more; waits for what is in flight until `giveUp` aborts, then aborts it. */
   async close(giveUp: AbortSignal): Promise<void> {
-    for (const channel of this.writers) channel.close();
+    for (const writer of this.writers) writer.close();
     const abort = (): void => this.#closing.abort(giveUp.reason);
     giveUp.addEventListener('abort', abort, { once: true });
     if (giveUp.aborted) abort();
-    if (this.#turns > 0) await new Promise<void>((resolve) => this.#onRest.add(resolve));
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#onRest.add(resolve));
     giveUp.removeEventListener('abort', abort);
   }
 
   #open(newest: Operation): KeyWrites {
-    const replicas = this.writers.map(({ backend }) => new KeyReplica(newest.key, backend.name));
-    const chain: KeyWrites = { key: newest.key, newest, inDoubt: [], replicas };
-    this.#chains.set(newest.key, chain);
-    return chain;
+    const replicas = this.writers.map((writer) => new KeyReplica(newest.key, writer));
+    const writes: KeyWrites = { key: newest.key, newest, inDoubt: [], replicas };
+    this.#pendingKeys.set(newest.key, writes);
+    return writes;
   }
 
-  #dropUnlessRunning(chain: KeyWrites, operation: Operation): void {
-    if (chain.newest === operation) return;
-    if (chain.replicas.some(({ running }) => running === operation)) return;
-    if (mayStillApply(chain, operation, this.#parts.clock.now())) chain.inDoubt.push(operation);
-    else this.#drop(operation);
-    this.#forgetLanded(chain);
+  /** Has the newest operation of the key delivered to one backend, and takes the next step. */
+  async #replicate(writes: KeyWrites, replica: KeyReplica, delayMs = 0): Promise<void> {
+    this.#enter(replica, 'waiting');
+    replica.slot?.cancel();
+    let operation = writes.newest;
+    const work = (): Promise<Delivery> => {
+      operation = writes.newest;
+      replica.running = operation;
+      this.#enter(replica, 'running');
+      this.#inFlight += 1;
+      return deliver(replica, operation, this.#deps);
+    };
+    replica.slot = replica.writer.run(operation, work, delayMs);
+    const delivery = await replica.slot.delivery;
+    if (delivery === undefined) return;
+    this.#inFlight -= 1;
+    replica.running = undefined;
+    this.#advance(writes, replica, operation, delivery.next);
+    this.#dropUnlessRunning(writes, operation);
+    if (replica.writer.index === 0) this.#deps.primaryWaits.notify(replica, writes.newest);
+    if (this.#inFlight === 0) for (const rest of this.#onRest) rest();
   }
 
-  /** Drops what was overtaken and cannot be applied any more. */
-  #forgetLanded(chain: KeyWrites): void {
-    if (chain.inDoubt.length === 0) return;
-    const nowMs = this.#parts.clock.now();
-    const { inDoubt } = chain;
-    chain.inDoubt = inDoubt.filter((operation) => mayStillApply(chain, operation, nowMs));
-    for (const operation of inDoubt) {
-      if (!chain.inDoubt.includes(operation)) this.#drop(operation);
+  /** Keeps the operation in the journal until no earlier process's write can be applied any more. */
+  async #coolDown(writes: KeyWrites, replica: KeyReplica, delayMs: number): Promise<void> {
+    const { newest } = writes;
+    this.#enter(replica, 'cooldown');
+    const slot = replica.writer.run(newest, () => Promise.resolve(COOLDOWN_OVER), delayMs);
+    replica.slot = slot;
+    const isOver = (await slot.delivery) !== undefined;
+    if (isOver && replica.state === 'cooldown' && replica.slot === slot) {
+      this.#keep(writes, replica, newest);
     }
   }
 
-  #drop(operation: Operation): void {
-    this.#parts.log.drop(operation);
-    this.#parts.dropped(operation);
+  #advance(writes: KeyWrites, replica: KeyReplica, operation: Operation, next: NextStep): void {
+    if (next.kind === 'retryLater') void this.#replicate(writes, replica, next.delayMs);
+    else if (next.kind === 'settled') this.#settle(writes, replica, operation);
+    else if (writes.newest !== operation) void this.#replicate(writes, replica);
+    else if (next.kind === 'verified') this.#keep(writes, replica, operation);
+    else this.#refuse(writes, replica, next.failure);
   }
 
-  #wait(chain: KeyWrites, lane: KeyReplica, delayMs = 0): void {
-    this.#enter(lane, 'waiting');
-    const channel = this.#channelOf(lane);
-    if (delayMs > 0) channel.addLater(lane, chain.newest, delayMs);
-    else channel.add(lane, chain.newest);
-  }
-
-  async #turn(channel: BackendWriter, lane: KeyReplica): Promise<DeliveryOutcome> {
-    const chain = this.#chains.get(lane.key);
-    const ways = this.#attempts[channel.index];
-    if (chain === undefined || ways === undefined) return { kind: 'nothing' };
-    lane.running = chain.newest;
-    if (lane.state === 'resting') {
-      lane.nextStep = { kind: 'verified' };
-      return { kind: 'nothing' };
-    }
-    this.#enter(lane, 'running');
-    this.#turns += 1;
-    const { result, next } = await deliver(lane, chain.newest, channel, ways, this.#parts);
-    this.#turns -= 1;
-    if (this.#turns === 0) for (const rest of this.#onRest) rest();
-    lane.nextStep = next;
-    return result;
-  }
-
-  /** The track has heard what the turn said of the backend; now the lane goes where it has to. */
-  #ended(channel: BackendWriter, lane: KeyReplica): void {
-    const chain = this.#chains.get(lane.key);
-    const { running: operation, nextStep: next } = lane;
-    lane.running = undefined;
-    lane.nextStep = undefined;
-    if (chain === undefined || operation === undefined || next === undefined) return;
-    this.#goOn(chain, lane, operation, next);
-    this.#dropUnlessRunning(chain, operation);
-    this.#parts.moved(chain, lane, channel);
-  }
-
-  #goOn(chain: KeyWrites, lane: KeyReplica, operation: Operation, next: NextStep): void {
-    if (next.kind === 'again') this.#wait(chain, lane, next.delayMs);
-    else if (next.kind === 'settled') this.#settle(chain, lane, operation);
-    else if (chain.newest !== operation) this.#wait(chain, lane);
-    else if (next.kind === 'verified') this.#keep(chain, lane, operation);
-    else this.#refuse(chain, lane, next.failure);
-  }
-
-  #refuse({ newest, key }: KeyWrites, lane: KeyReplica, failure: BackendFailure): void {
-    this.#enter(lane, 'refused');
-    lane.refusal = failure;
-    this.#parts.announcer.emit('refused', {
-      backend: lane.backend,
+  #refuse({ newest, key }: KeyWrites, replica: KeyReplica, failure: BackendFailure): void {
+    this.#enter(replica, 'refused');
+    replica.refusal = failure;
+    this.#deps.emitter.emit('refused', {
+      backend: replica.writer.backend.name,
       path: key,
       operationId: newest.id,
       error: failure.message,
-      atMs: this.#parts.clock.now(),
+      atMs: this.#deps.clock.now(),
     });
   }
 
-  /** The backend has the operation, or what became of it is decided. */
-  #settle(chain: KeyWrites, lane: KeyReplica, operation: Operation): void {
-    const { clock, announcer } = this.#parts;
+  /** The backend has the operation, or a conflict over it is decided. */
+  #settle(writes: KeyWrites, replica: KeyReplica, operation: Operation): void {
+    const { clock, emitter } = this.#deps;
     const nowMs = clock.now();
-    lane.settledGeneration = Math.max(lane.settledGeneration, operation.generation);
-    lane.isDelayed = false;
-    lane.refusal = undefined;
-    lane.progress = undefined;
-    if (announcer.hasListeners('settled')) {
-      announcer.emit('settled', {
-        backend: lane.backend,
-        path: chain.key,
+    replica.settledGeneration = Math.max(replica.settledGeneration, operation.generation);
+    replica.isDelayed = false;
+    replica.refusal = undefined;
+    replica.progress = undefined;
+    if (emitter.hasListeners('settled')) {
+      emitter.emit('settled', {
+        backend: replica.writer.backend.name,
+        path: writes.key,
         operationId: operation.id,
         waitedMs: Math.max(0, clock.epochMs() - operation.acceptedAtEpochMs),
         atMs: nowMs,
       });
     }
-    const hazardMs = lane.inDoubtWrites.untilMs(nowMs);
-    if (chain.newest !== operation) this.#wait(chain, lane);
-    else if (hazardMs === undefined) this.#keep(chain, lane, operation);
-    else if (lane.inDoubtWrites.needsVerification(operation.generation, nowMs)) {
-      lane.verifyAtMs = hazardMs;
-      this.#wait(chain, lane, hazardMs - nowMs);
+    const untilMs = replica.inDoubtWrites.untilMs(nowMs);
+    if (writes.newest !== operation) void this.#replicate(writes, replica);
+    else if (untilMs === undefined) this.#keep(writes, replica, operation);
+    else if (replica.inDoubtWrites.needsVerification(operation.generation, nowMs)) {
+      replica.verifyAtMs = untilMs;
+      void this.#replicate(writes, replica, untilMs - nowMs);
     } else {
-      // Known to the next process too until nothing of it can be under way any more.
-      this.#enter(lane, 'resting');
-      this.#channelOf(lane).addLater(lane, operation, hazardMs - nowMs);
+      void this.#coolDown(writes, replica, untilMs - nowMs);
     }
   }
 
-  /** Lets the journal know; the operation goes once every backend has it and that is durable. */
-  #keep(chain: KeyWrites, lane: KeyReplica, operation: Operation): void {
+  /** Notes it in the journal; once every backend has the operation durably noted, the key is retired. */
+  #keep(writes: KeyWrites, replica: KeyReplica, operation: Operation): void {
     this.#busy += 1;
-    this.#enter(lane, 'idle');
-    lane.isRemovalInDoubt = false;
-    this.#parts.log.settle(operation, lane.backend, this.#turns === 0, () => {
-      lane.keptGeneration = Math.max(lane.keptGeneration, operation.generation);
-      this.#retire(chain);
-      this.#lessBusy();
+    this.#enter(replica, 'idle');
+    replica.isRemovalInDoubt = false;
+    const { name } = replica.writer.backend;
+    this.#deps.log.settle(operation, name, this.#inFlight === 0, () => {
+      replica.keptGeneration = Math.max(replica.keptGeneration, operation.generation);
+      this.#retire(writes);
+      this.#becomeLessBusy();
     });
   }
 
-  #retire(chain: KeyWrites): void {
-    const { newest, replicas, key } = chain;
+  #retire(writes: KeyWrites): void {
+    const { newest, replicas, key } = writes;
     if (replicas.some(({ keptGeneration }) => keptGeneration < newest.generation)) return;
-    if (this.#chains.get(key) !== chain) return;
-    this.#chains.delete(key);
-    for (const operation of [...chain.inDoubt, newest]) this.#drop(operation);
+    if (this.#pendingKeys.get(key) !== writes) return;
+    this.#pendingKeys.delete(key);
+    for (const operation of [...writes.inDoubt, newest]) this.#drop(operation);
   }
 
-  #enter(lane: KeyReplica, state: ReplicaState): void {
+  #dropUnlessRunning(writes: KeyWrites, operation: Operation): void {
+    if (writes.newest === operation) return;
+    if (writes.replicas.some(({ running }) => running === operation)) return;
+    if (mayStillApply(writes, operation, this.#deps.clock.now())) writes.inDoubt.push(operation);
+    else this.#drop(operation);
+    this.#dropApplied(writes);
+  }
+
+  /** Drops superseded operations that no server can apply any more. */
+  #dropApplied(writes: KeyWrites): void {
+    if (writes.inDoubt.length === 0) return;
+    const nowMs = this.#deps.clock.now();
+    const { inDoubt } = writes;
+    writes.inDoubt = inDoubt.filter((operation) => mayStillApply(writes, operation, nowMs));
+    for (const operation of inDoubt) {
+      if (!writes.inDoubt.includes(operation)) this.#drop(operation);
+    }
+  }
+
+  #drop(operation: Operation): void {
+    this.#deps.log.drop(operation);
+    this.#deps.budget.release(operation.size);
+  }
+
+  #enter(replica: KeyReplica, state: ReplicaState): void {
     const isBusy = state === 'waiting' || state === 'running';
-    const wasBusy = lane.state === 'waiting' || lane.state === 'running';
-    lane.state = state;
+    const wasBusy = replica.state === 'waiting' || replica.state === 'running';
+    replica.state = state;
     if (isBusy && !wasBusy) this.#busy += 1;
-    else if (wasBusy && !isBusy) this.#lessBusy();
+    else if (wasBusy && !isBusy) this.#becomeLessBusy();
   }
 
-  #lessBusy(): void {
+  #becomeLessBusy(): void {
     this.#busy -= 1;
     if (this.#busy > 0) return;
     for (const done of this.#onIdle) done();
   }
-
-  #changed(channel: BackendWriter, from: BackendHealth): void {
-    const { announcer, clock, changed } = this.#parts;
-    announcer.emit('backend', {
-      backend: channel.backend.name,
-      from,
-      to: channel.state,
-      ...(channel.lastError !== undefined &&
-        channel.state !== 'up' && { error: channel.lastError }),
-      atMs: clock.now(),
-    });
-    changed(channel);
-  }
-
-  #channelOf(lane: KeyReplica): BackendWriter {
-    const channel = this.writers.find(({ backend }) => backend.name === lane.backend);
-    if (channel === undefined) throw new RangeError(`no backend ${lane.backend}`);
-    return channel;
-  }
 }
 
-/** Whether a write that was overtaken may still be applied by one of the servers. */
+/** Whether a server may still apply a superseded operation. */
 function mayStillApply({ replicas }: KeyWrites, { generation }: Operation, nowMs: number): boolean {
   return replicas.some(({ inDoubtWrites }) => inDoubtWrites.mayStillApply(generation, nowMs));
 }
