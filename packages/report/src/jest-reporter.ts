@@ -9,12 +9,12 @@ import type {
 } from '@jest/reporters';
 import { parseOptions, string, systemClock } from '@holdfast/foundation';
 import { ReportNotWrittenError } from './errors.ts';
-import { type JestFile, type JestRun, gatherRecords, gatherRun } from './gather.ts';
-import { renderPage } from './html.ts';
-import { renderJunit } from './junit.ts';
+import { type JestFile, type JestRun, collectRecords, collectRun } from './collect.ts';
+import { renderPage } from './render/html.ts';
+import { renderJunit } from './render/junit.ts';
 import { RECORDS_VARIABLE } from './record.ts';
 import type { RunReport } from './report.ts';
-import { renderScenarios, renderTotals } from './terminal.ts';
+import { renderScenarios, renderTotals } from './render/terminal.ts';
 
 export interface JestReporterOptions {
   /** Where the report is written, from Jest's root; made when it is missing. Default `reports`. */
@@ -23,7 +23,7 @@ export interface JestReporterOptions {
 
 /** The scenarios of the run, or why they could not be read. */
 interface Gathered {
-  records?: ReturnType<typeof gatherRecords> | undefined;
+  records?: ReturnType<typeof collectRecords> | undefined;
   cause?: unknown;
 }
 
@@ -126,7 +126,7 @@ export default class HoldfastReporter implements Reporter {
     results: JestRun,
   ): Gathered & { run: RunReport; failure: ReportNotWrittenError | undefined } {
     const { records, cause } = this.#gather();
-    const run = gatherRun(results, {
+    const run = collectRun(results, {
       rootDirectory: this.#rootDirectory,
       endedAtMs: systemClock.epochMs(),
       scenarios: records?.scenarios ?? [],
@@ -137,7 +137,7 @@ export default class HoldfastReporter implements Reporter {
 
   #gather(): Gathered {
     try {
-      return { records: gatherRecords(this.#records) };
+      return { records: collectRecords(this.#records) };
     } catch (error) {
       return { cause: error };
     }

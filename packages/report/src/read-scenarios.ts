@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidOptionError } from '@holdfast/foundation';
 import type { ScenarioRecord } from './report.ts';
-import { readScenario } from './scenario.ts';
+import { parseScenario } from './scenario.ts';
 
 /** Whether the run of a run.json was stopped before its end. */
 export function wasInterrupted(path: string): boolean {
@@ -15,7 +15,7 @@ export function wasInterrupted(path: string): boolean {
  * The scenarios that a run wrote into its run.json.
  * @throws InvalidOptionError when the file is something else.
  */
-export function readScenarios(owner: string, path: string): ScenarioRecord[] {
+export function parseScenarios(owner: string, path: string): ScenarioRecord[] {
   const run: unknown = JSON.parse(readFileSync(path, 'utf8'));
   if (
     typeof run !== 'object' ||
@@ -25,5 +25,5 @@ export function readScenarios(owner: string, path: string): ScenarioRecord[] {
   ) {
     throw new InvalidOptionError(owner, path, run, 'a run.json');
   }
-  return run.scenarios.map((given) => readScenario(owner, given));
+  return run.scenarios.map((given) => parseScenario(owner, given));
 }

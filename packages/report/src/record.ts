@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { RecordNotWrittenError } from './errors.ts';
 import type { ScenarioRecord } from './report.ts';
-import { readScenario } from './scenario.ts';
+import { parseScenario } from './scenario.ts';
 
 /** Names the folder that the reporter set up for this run, in the environment of every test process. */
 export const RECORDS_VARIABLE = 'HOLDFAST_RECORDS_DIRECTORY';
@@ -17,7 +17,7 @@ const MAX_RECORDS_BYTES = 16 * 1024 * 1024;
  * @throws RecordNotWrittenError
  */
 export function record(scenario: ScenarioRecord): void {
-  const valid = readScenario('record', scenario);
+  const valid = parseScenario('record', scenario);
   const directory = process.env[RECORDS_VARIABLE];
   if (directory === undefined || directory === '') return;
   // One file a process, so that no two writers share a line. The line break comes first as well: what

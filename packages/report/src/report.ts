@@ -11,7 +11,7 @@ export interface RunReport {
   /** Version of the Node that ran it. */
   readonly node: string;
   /** Where its scenarios stood; absent when none was recorded. */
-  readonly stage?: Stage | 'mixed';
+  readonly stage?: StageName | 'mixed';
   /** The run was stopped before its end: what is missing below did not run. */
   readonly interrupted: boolean;
   readonly totals: Totals;
@@ -23,7 +23,7 @@ export interface RunReport {
 }
 
 /** What the servers of a scenario ran as. */
-export type Stage = 'local' | 'docker' | 'compose';
+export type StageName = 'local' | 'docker' | 'compose';
 
 export interface Totals {
   readonly passed: number;
@@ -53,7 +53,7 @@ export interface ScenarioRecord {
   scenario: string;
   /** What was done, such as `kill -9, restart after 3 s`. At most 300 characters. */
   fault: string;
-  stage: Stage;
+  stage: StageName;
   /** What the fault's chance was drawn from. */
   seed?: number | undefined;
   /** From the fault to the first moment the code under test knew of it. */

@@ -9,7 +9,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import { redact } from './redact.ts';
-import type { Moment, ScenarioRecord, Stage } from './report.ts';
+import type { Moment, ScenarioRecord, StageName } from './report.ts';
 
 const MAX_MOMENTS = 200;
 /** A year: any time longer than that is a mistake in the unit. */
@@ -37,7 +37,7 @@ const moments: OptionRule<readonly Moment[]> = {
   },
 };
 
-const stages: readonly Stage[] = ['local', 'docker', 'compose'];
+const stages: readonly StageName[] = ['local', 'docker', 'compose'];
 
 const scenarioShape = {
   family: string({ maxLength: 100 }),
@@ -62,7 +62,7 @@ const scenarioShape = {
  * A scenario as it may be shown: validated, and without credentials.
  * @throws InvalidOptionError naming the field
  */
-export function readScenario(owner: string, given: unknown): ScenarioRecord {
+export function parseScenario(owner: string, given: unknown): ScenarioRecord {
   const scenario = parseOptions(owner, scenarioShape, given);
   return {
     ...scenario,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { fillTables } from '../src/family-tables.ts';
+import { fillTables } from '../src/render/family-tables.ts';
 import { killedRedis } from './sample.ts';
 
 const readme = (rows: string): string =>

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type ScenarioRecord, record } from '@holdfast/report';
-import { gatherRecords } from '../src/gather.ts';
+import { collectRecords } from '../src/collect.ts';
 import { RECORDS_VARIABLE } from '../src/record.ts';
 import { killedRedis } from './sample.ts';
 
@@ -30,7 +30,7 @@ afterEach(() => {
 
 test('what a scenario recorded is what the run gathers', () => {
   record(killedRedis);
-  expect(gatherRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 0 });
+  expect(collectRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 0 });
 });
 
 test('outside a run with the reporter nothing is written, yet a mistake is still refused', () => {
@@ -77,7 +77,7 @@ test('a line cut short costs only itself', () => {
   const path = join(directory, name);
   truncateSync(path, readFileSync(path).length - 40);
   record(killedRedis);
-  expect(gatherRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 1 });
+  expect(collectRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 1 });
 });
 
 test('a record that cannot be written is an error with its cause, not a gap in the report', () => {

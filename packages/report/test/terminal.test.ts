@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { renderScenarios, renderTotals } from '@holdfast/report';
-import { formatDuration } from '../src/duration.ts';
-import { displayWidth } from '../src/terminal.ts';
+import { formatDuration } from '../src/render/duration.ts';
+import { displayWidth } from '../src/render/terminal.ts';
 import { killedRedis, sampleRun } from './sample.ts';
 
 const plain = { columns: Infinity, colour: false };

@@ -10,7 +10,7 @@ export interface PlantedBug {
   readonly tests: { readonly path: string; readonly name: string };
 }
 
-const OUTAGES = 'redis-failover/outages';
+const OUTAGES = 'redis-failover/server/outages';
 const NEXT_OWNER = { path: 'packages/queue/test/recovery/ownership', name: 'last owner' };
 const ENQUEUE_MODEL = {
   path: 'packages/queue/test/model/enqueue-model',
@@ -54,7 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'if passed or mine <= sequence then',
     broken: 'if passed then',
-    tests: { path: 'redis-failover/contract', name: 'sent again adds only what is new' },
+    tests: { path: 'redis-failover/jobs/contract', name: 'sent again adds only what is new' },
   },
   {
     name: 'a batch that failed goes behind those that waited for it',
@@ -82,14 +82,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/connection/managed-connection.ts',
     sound: 'await sleep(clock, delayMs, signal)',
     broken: 'await sleep(clock, 1, signal)',
-    tests: { path: 'redis-failover/reconnecting', name: 'exponential backoff' },
+    tests: { path: 'redis-failover/server/reconnecting', name: 'exponential backoff' },
   },
   {
     name: 'what Redis forgot is not told',
     file: 'packages/queue/src/state/producer-state.ts',
     sound: 'if (jobs <= 0) return [];',
     broken: 'if (jobs <= Number.MAX_VALUE) return [];',
-    tests: { path: 'redis-failover/forgetting', name: '' },
+    tests: { path: 'redis-failover/jobs/forgetting', name: '' },
   },
   {
     name: 'what Redis forgot is told, but not sent again',
@@ -118,7 +118,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'if not passed and sequence < tonumber(ARGV[4]) then',
     broken: 'if false then',
-    tests: { path: 'redis-failover/contract', name: 'has lost are rejected' },
+    tests: { path: 'redis-failover/jobs/contract', name: 'has lost are rejected' },
   },
   {
     name: 'a job that Redis hands out again is run again',
@@ -142,7 +142,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/connection/client-id.ts',
     sound: 'if (former.server !== present.server) return;',
     broken: 'if (former.server !== present.connection.toString()) return;',
-    tests: { path: 'redis-failover/consumers', name: 'given up takes nothing' },
+    tests: { path: 'redis-failover/jobs/consumers', name: 'given up takes nothing' },
   },
   {
     name: 'the next owner of a journal starts behind what the last one left',
@@ -150,7 +150,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     sound: "while (machine.state !== 'direct') {",
     broken:
       "if (machine.state === 'opening') machine.move({ kind: 'backlog-drained' });\n    while (machine.state !== 'direct') {",
-    tests: { path: 'redis-failover/producers', name: 'crashed producer' },
+    tests: { path: 'redis-failover/jobs/producers', name: 'crashed producer' },
   },
   {
     name: 'a job has no number of its own',
@@ -178,7 +178,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/backend.ts',
     sound: "if (acknowledge !== 'replicated') return;",
     broken: "if (acknowledge !== 'local') return;",
-    tests: { path: 'redis-failover/acknowledging', name: 'replica is missing' },
+    tests: { path: 'redis-failover/jobs/acknowledging', name: 'replica is missing' },
   },
   {
     name: 'an effect is committed without its entry in the ledger',
@@ -192,14 +192,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'history[#history + 1] = of.reason',
     broken: 'history = {of.reason}',
-    tests: { path: 'redis-failover/contract', name: 'dead letters are listed' },
+    tests: { path: 'redis-failover/jobs/contract', name: 'dead letters are listed' },
   },
   {
     name: 'a full topic takes jobs all the same',
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'elseif most > 0 and room <= 0 then',
     broken: 'elseif false then',
-    tests: { path: 'redis-failover/contract', name: 'as many jobs as maxJobs' },
+    tests: { path: 'redis-failover/jobs/contract', name: 'as many jobs as maxJobs' },
   },
   {
     name: 'an idempotent call that was lost is called not applied',
@@ -233,7 +233,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/redis/scripts/subqueue-scripts.ts',
     sound: '[1] == 0 then take(subqueue, 1)',
     broken: '[1] >= 0 then take(subqueue, 1)',
-    tests: { path: 'redis-failover/contract.test', name: 'a partition delivers one job' },
+    tests: { path: 'redis-failover/jobs/contract.test', name: 'a partition delivers one job' },
   },
   {
     name: 'a repair brings back what was removed while it was read',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 
 /** What a producer in a process of its own is told, as JSON in its argument. */
-export interface ProducerOrder {
+export interface ProducerOptions {
   readonly url: string;
   readonly directory: string;
   readonly topic: string;
@@ -18,7 +18,7 @@ export interface ProducerOrder {
 }
 
 /** What a consumer in a process of its own is told. */
-export interface ConsumerOrder {
+export interface ConsumerChildOptions {
   readonly url: string;
   readonly postgresUrl: string;
   readonly topic: string;
@@ -26,7 +26,7 @@ export interface ConsumerOrder {
 }
 
 /** What a producer is told whose costs are measured. */
-export interface SteadyOrder {
+export interface SteadyProducerOptions {
   readonly url: string;
   readonly directory: string;
   readonly topic: string;
@@ -34,10 +34,10 @@ export interface SteadyOrder {
 }
 
 /** `mark`: measure from here. `stop`: offer no more. `direct`: answer when Redis has everything. */
-export type SteadyQuestion = 'mark' | 'stop' | 'direct';
+export type SteadyProducerRequest = 'mark' | 'stop' | 'direct';
 
 /** What a producer has measured of itself since its mark; what it accepted, since its start. */
-export interface Endured {
+export interface EnduranceResult {
   readonly accepted: { readonly journal: number; readonly redis: number };
   readonly refused: readonly string[];
   /** What waits in the journal. */
@@ -60,7 +60,7 @@ export interface ProducerChild extends Child {
 }
 
 /** Starts a process that enqueues numbered jobs until it is killed. */
-export function runProducer(order: ProducerOrder): ProducerChild {
+export function runProducer(order: ProducerOptions): ProducerChild {
   const process = run('producer-main.ts', order);
   const { child, exited } = process;
   const arrived: { job: number; accepted: string }[] = [];
@@ -91,7 +91,7 @@ export function runProducer(order: ProducerOrder): ProducerChild {
 }
 
 /** Starts a process that handles jobs until it is killed. `handling` resolves at its next handler. */
-export function runConsumer(order: ConsumerOrder): Child & { handling(): Promise<void> } {
+export function runConsumer(order: ConsumerChildOptions): Child & { handling(): Promise<void> } {
   const process = run('consumer-main.ts', order);
   return {
     kill: () => process.kill(),
@@ -103,8 +103,8 @@ export function runConsumer(order: ConsumerOrder): Child & { handling(): Promise
 
 /** Starts a process that offers jobs numbered from 1 at a steady rate, and measures what that costs it. */
 export function runSteadyProducer(
-  order: SteadyOrder,
-): Child & { ask(question: SteadyQuestion): Promise<Endured> } {
+  order: SteadyProducerOptions,
+): Child & { ask(question: SteadyProducerRequest): Promise<EnduranceResult> } {
   const process = run('steady-main.ts', order);
   const { child, exited } = process;
   return {
@@ -112,7 +112,7 @@ export function runSteadyProducer(
     async ask(question) {
       const answered = once(child, 'message');
       child.send(question);
-      const [answer]: Endured[] = await Promise.race([answered, exited.then(() => [])]);
+      const [answer]: EnduranceResult[] = await Promise.race([answered, exited.then(() => [])]);
       if (answer === undefined) throw new Error('the producer ended by itself');
       return answer;
     },

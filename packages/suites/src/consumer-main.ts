@@ -1,9 +1,9 @@
 /** A consumer in a process of its own, so that it can be killed: `node consumer-main.ts <order as JSON>`. */
 import { createQueueAdapter, postgresLedger } from '@holdfast/queue';
 import { Pool, type PoolClient } from 'pg';
-import type { ConsumerOrder } from './child.ts';
+import type { ConsumerChildOptions } from './child.ts';
 
-const order: ConsumerOrder = JSON.parse(process.argv[2] ?? '');
+const order: ConsumerChildOptions = JSON.parse(process.argv[2] ?? '');
 const pool = new Pool({ connectionString: order.postgresUrl, max: 10 });
 pool.on('error', () => undefined);
 const queue = createQueueAdapter({ redis: { url: order.url } });

@@ -1,11 +1,11 @@
 import type { Queue } from '@holdfast/queue';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import type { Arena } from './arena.ts';
+import type { RedisFixture } from './redis-fixture.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import { TOPIC, untilDirect } from './outage.ts';
 
-export interface Flapping {
+export interface FlappingSpec {
   readonly ledger: Ledger;
   readonly queue: Queue;
   /** The longest time from a start of Redis to the first job handled after it. */
@@ -16,7 +16,7 @@ export interface Flapping {
  * Kills Redis again and again under load, each time as soon as jobs are handled again; resolves once Redis
  * holds no job any more.
  */
-export async function playFlapping(arena: Arena, kills: number): Promise<Flapping> {
+export async function runFlapping(arena: RedisFixture, kills: number): Promise<FlappingSpec> {
   const ledger = new Ledger();
   const queue = arena.queue({ directory: await arena.directory() });
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });

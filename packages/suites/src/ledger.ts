@@ -1,7 +1,7 @@
 import { systemClock } from '@holdfast/foundation';
 
 /** What became of the jobs of one scenario. */
-export interface Verdict {
+export interface LedgerResult {
   readonly accepted: number;
   readonly delivered: number;
   /** Accepted, and never delivered. */
@@ -84,7 +84,7 @@ export class Ledger {
     });
   }
 
-  verdict(): Verdict {
+  verdict(): LedgerResult {
     const seen = new Set<number>();
     const duplicated: number[] = [];
     const outOfOrder: number[] = [];

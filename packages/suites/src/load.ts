@@ -1,14 +1,14 @@
 import { sleep, systemClock } from '@holdfast/foundation';
 import type { Queue } from '@holdfast/queue';
 
-export interface Load {
+export interface OfferedLoad {
   /** The number the next job gets. */
   readonly next: number;
   /** Stops offering jobs; resolves once each offered one was accepted or refused. */
-  stop(): Promise<LoadResult>;
+  stop(): Promise<OfferedLoadResult>;
 }
 
-export interface LoadResult {
+export interface OfferedLoadResult {
   readonly refused: readonly unknown[];
   /** The longest time one `enqueue` took, in milliseconds. */
   readonly slowestMs: number;
@@ -19,7 +19,7 @@ export interface LoadLedger {
   accepted(job: number, by: string): void;
 }
 
-export interface LoadOptions {
+export interface OfferedLoadOptions {
   readonly topic: string;
   readonly jobsPerSecond: number;
   /** The number of the first job. Default 1. */
@@ -32,7 +32,11 @@ const TICK_MS = 5;
  * Offers numbered jobs at a steady rate, whether or not earlier ones have been accepted yet (an open
  * model), and enters the accepted ones in the ledger.
  */
-export function offerLoad(queue: Queue, ledger: LoadLedger, options: LoadOptions): Load {
+export function offerLoad(
+  queue: Queue,
+  ledger: LoadLedger,
+  options: OfferedLoadOptions,
+): OfferedLoad {
   const { topic, jobsPerSecond, from = 1 } = options;
   const stopping = new AbortController();
   const refused: unknown[] = [];

@@ -1,20 +1,20 @@
 import type { Queue, QueueOptions } from '@holdfast/queue';
 import { nextEvent, sleep, systemClock } from '@holdfast/foundation';
-import type { Arena } from './arena.ts';
-import type { Field } from './field.ts';
+import type { RedisFixture } from './redis-fixture.ts';
+import type { QueueFixture } from './queue-fixture.ts';
 import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import type { ScenarioOutcome } from './scenario.ts';
-import { untilDone } from './until.ts';
-import { watch } from './watch.ts';
+import { waitUntilDone } from './wait-until.ts';
+import { recordTimeline } from './timeline-recorder.ts';
 
-export interface OutageOptions<F extends Field = Arena> {
+export interface OutageSpec<F extends QueueFixture = RedisFixture> {
   /** Does the harm. */
-  readonly harm: (field: F, queue: Queue) => Promise<void>;
+  readonly inject: (field: F, queue: Queue) => Promise<void>;
   /** How long the harm lasts, in milliseconds. */
   readonly lastsMs: number;
   /** Undoes it; resolves when the server is whole. */
-  readonly mend: (field: F) => Promise<void>;
+  readonly recover: (field: F) => Promise<void>;
   readonly queue?: Partial<QueueOptions>;
   /** Looks at the queue while the harm lasts. */
   readonly during?: (queue: Queue) => void;
@@ -32,21 +32,21 @@ const SETTLED_WITHIN_MS = 60_000;
  * One outage under a steady load with one consumer: jobs before it, through it and after it. Every job is
  * offered to a queue that nobody tells about the outage.
  */
-export async function playOutage<F extends Field>(
+export async function runOutage<F extends QueueFixture>(
   arena: F,
-  options: OutageOptions<F>,
+  options: OutageSpec<F>,
 ): Promise<ScenarioOutcome> {
   const queue = arena.queue({ directory: await arena.directory(), ...options.queue });
   const ledger = new Ledger();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
-  const watched = watch(queue);
+  const watched = recordTimeline(queue);
   await queue.ready();
   const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: JOBS_PER_SECOND });
   await ledger.nextDelivery(JOBS_AROUND);
 
   const detected = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
   const harmedAtMs = systemClock.now();
-  await options.harm(arena, queue);
+  await options.inject(arena, queue);
   const harmEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
   // From here on jobs go to the journal: none of them is handled before Redis is back.
@@ -56,12 +56,12 @@ export async function playOutage<F extends Field>(
 
   const handledAgain = ledger.nextDelivery(firstBuffered);
   const direct = untilDirect(queue);
-  await options.mend(arena);
+  await options.recover(arena);
   const mendedAtMs = systemClock.now();
   const handledAtMs = await handledAgain;
   await direct;
   const enough = load.next + JOBS_AROUND;
-  await untilDone(
+  await waitUntilDone(
     () => ({ isDone: load.next >= enough, mark: load.next }),
     () => `${load.next} jobs offered`,
   );
@@ -86,7 +86,7 @@ export async function playOutage<F extends Field>(
  * @throws Error when it does not, and nothing was drained for a minute
  */
 export function untilDirect(queue: Queue): Promise<void> {
-  return untilDone(
+  return waitUntilDone(
     () => ({ isDone: queue.state === 'direct', mark: queue.getStats().drained }),
     () => JSON.stringify(queue.getStats()),
   );

@@ -1,9 +1,9 @@
 /** A producer in a process of its own, so that it can be killed: `node producer-main.ts <order as JSON>`. */
 import { createQueueAdapter } from '@holdfast/queue';
 import { sleep, systemClock } from '@holdfast/foundation';
-import type { ProducerOrder } from './child.ts';
+import type { ProducerOptions } from './child.ts';
 
-const order: ProducerOrder = JSON.parse(process.argv[2] ?? '');
+const order: ProducerOptions = JSON.parse(process.argv[2] ?? '');
 const queue = createQueueAdapter({
   redis: { url: order.url },
   fallback: { journal: { directory: order.directory } },

@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { type Moment, type ScenarioRecord, record } from '@holdfast/report';
-import { type Arena, openArena } from './arena.ts';
-import type { Field } from './field.ts';
-import type { Verdict } from './ledger.ts';
+import { type RedisFixture, openRedisFixture } from './redis-fixture.ts';
+import type { QueueFixture } from './queue-fixture.ts';
+import type { LedgerResult } from './ledger.ts';
 
-export interface ScenarioPlan {
+export interface ScenarioSpec {
   /** A promise, as a sentence: it names the test and the row of the report. */
   readonly promise: string;
   readonly fault: string;
@@ -15,7 +15,7 @@ export interface ScenarioPlan {
 }
 
 export interface ScenarioOutcome {
-  readonly verdict: Verdict;
+  readonly verdict: LedgerResult;
   /** From the fault to the moment the queue knew. */
   readonly detectedAfterMs?: number;
   /** From the moment the server was whole again to the first job handled after that. */
@@ -36,21 +36,21 @@ type Open<F> = (settings: Readonly<Record<string, string>>) => Promise<F>;
  */
 export function scenario(
   family: string,
-  plan: ScenarioPlan,
-  play: (arena: Arena) => Promise<ScenarioOutcome>,
+  plan: ScenarioSpec,
+  play: (arena: RedisFixture) => Promise<ScenarioOutcome>,
 ): void;
 /** As above, on servers of another form. */
-export function scenario<F extends Field>(
+export function scenario<F extends QueueFixture>(
   family: string,
-  plan: ScenarioPlan,
+  plan: ScenarioSpec,
   play: (field: F) => Promise<ScenarioOutcome>,
   open: Open<F>,
 ): void;
 export function scenario(
   family: string,
-  plan: ScenarioPlan,
-  play: (field: Arena) => Promise<ScenarioOutcome>,
-  open: Open<Arena> = openArena,
+  plan: ScenarioSpec,
+  play: (field: RedisFixture) => Promise<ScenarioOutcome>,
+  open: Open<RedisFixture> = openRedisFixture,
 ): void {
   test(plan.promise, async () => {
     const arena = await open(plan.settings ?? {});
@@ -72,8 +72,8 @@ export function scenario(
 
 function rowOf(
   family: string,
-  { promise, fault }: ScenarioPlan,
-  { mode }: Field,
+  { promise, fault }: ScenarioSpec,
+  { mode }: QueueFixture,
   { verdict, forgotten = [], ...measured }: ScenarioOutcome,
 ): ScenarioRecord {
   return {

@@ -5,14 +5,14 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createQueueAdapter } from '@holdfast/queue';
 import { sleep, systemClock } from '@holdfast/foundation';
-import type { Endured, SteadyOrder, SteadyQuestion } from './child.ts';
+import type { EnduranceResult, SteadyProducerOptions, SteadyProducerRequest } from './child.ts';
 import { offerLoad } from './load.ts';
 import { untilDirect } from './outage.ts';
 
 const RESOLUTION_MS = 5;
 const SAMPLED_EVERY_MS = 100;
 
-const order: SteadyOrder = JSON.parse(process.argv[2] ?? '');
+const order: SteadyProducerOptions = JSON.parse(process.argv[2] ?? '');
 const queue = createQueueAdapter({
   redis: { url: order.url },
   fallback: { journal: { directory: order.directory } },
@@ -43,7 +43,7 @@ const sampling = async (): Promise<void> => {
   }
 };
 
-const measured = (refused: readonly unknown[]): Endured => {
+const measured = (refused: readonly unknown[]): EnduranceResult => {
   sample();
   return {
     accepted: { ...accepted },
@@ -54,7 +54,7 @@ const measured = (refused: readonly unknown[]): Endured => {
   };
 };
 
-const answers: Record<SteadyQuestion, () => Promise<Endured>> = {
+const answers: Record<SteadyProducerRequest, () => Promise<EnduranceResult>> = {
   async mark() {
     delay.reset();
     delay.enable();
@@ -73,7 +73,7 @@ const answers: Record<SteadyQuestion, () => Promise<Endured>> = {
   },
 };
 
-process.on('message', (question: SteadyQuestion) => {
+process.on('message', (question: SteadyProducerRequest) => {
   void answers[question]().then((answer) => process.send?.(answer));
 });
 process.once('disconnect', () => {

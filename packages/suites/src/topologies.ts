@@ -1,24 +1,24 @@
 import { type RedisCluster, type RedisSentinel, openStage } from '@holdfast/stage';
 import { Cluster, Redis } from 'ioredis';
-import { type Field, openField } from './field.ts';
+import { type QueueFixture, openQueueFixture } from './queue-fixture.ts';
 
-export interface SentinelField extends Field {
+export interface SentinelFixture extends QueueFixture {
   readonly redis: RedisSentinel;
 }
 
-export interface ClusterField extends Field {
+export interface ClusterFixture extends QueueFixture {
   readonly redis: RedisCluster;
 }
 
 type Settings = Readonly<Record<string, string>>;
 
 /** A primary with two replicas, and three Sentinels that watch it. */
-export async function openSentinelField(settings: Settings): Promise<SentinelField> {
+export async function openSentinelFixture(settings: Settings): Promise<SentinelFixture> {
   const stage = await openStage({ redis: { topology: 'sentinel', settings } });
   const { redis } = stage;
   const sentinels = [...redis.sentinelAddresses];
   const name = redis.masterName;
-  const field = openField({
+  const field = openQueueFixture({
     stage,
     server: { sentinels, name },
     client: () => new Redis({ sentinels, name, maxRetriesPerRequest: null }),
@@ -27,10 +27,14 @@ export async function openSentinelField(settings: Settings): Promise<SentinelFie
 }
 
 /** Three primaries with a replica each. */
-export async function openClusterField(settings: Settings): Promise<ClusterField> {
+export async function openClusterFixture(settings: Settings): Promise<ClusterFixture> {
   const stage = await openStage({ redis: { topology: 'cluster', settings } });
   const { redis } = stage;
   const cluster = redis.nodes.map(({ host, port }) => ({ host, port }));
-  const field = openField({ stage, server: { cluster }, client: () => new Cluster(cluster) });
+  const field = openQueueFixture({
+    stage,
+    server: { cluster },
+    client: () => new Cluster(cluster),
+  });
   return { ...field, redis };
 }

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { keepCalling } from './callers.ts';
-import type { Ground } from './ground.ts';
+import type { PostgresFixture } from './postgres-fixture.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
@@ -9,7 +9,7 @@ const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
 export const WRITERS = 10;
 
 /** Kills Postgres again and again at random moments; each entry has to be there as its writer was told. */
-export async function playKills(ground: Ground, kills: number): Promise<DatabaseOutcome> {
+export async function runKills(ground: PostgresFixture, kills: number): Promise<DatabaseOutcome> {
   const random = seededRandom(SEED);
   await ground.ask(LEDGER_SQL);
   const database = ground.database({ max: WRITERS, acquireTimeoutMs: 30_000 });

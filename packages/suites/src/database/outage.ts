@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { nextEvent, sleep, systemClock } from '@holdfast/foundation';
 import { type CallersResult, keepCalling, percentile } from './callers.ts';
-import { type Ground, untilTrue } from './ground.ts';
+import { type PostgresFixture, untilTrue } from './postgres-fixture.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
 export const CALLERS = 20;
@@ -13,16 +13,16 @@ export const SERVED_WITHIN_MS = 2_500;
 /** A server that is away is asked no more often than that, by one host's pool. */
 const ATTEMPTS_PER_SECOND = 10;
 
-export interface Outage {
-  readonly harm: (ground: Ground) => Promise<unknown>;
-  readonly mend: (ground: Ground) => Promise<unknown>;
+export interface DatabaseOutageSpec {
+  readonly inject: (ground: PostgresFixture) => Promise<unknown>;
+  readonly recover: (ground: PostgresFixture) => Promise<unknown>;
   readonly lastsMs?: number;
 }
 
 /** Idempotent reads through an outage: none fails, and all are served soon after it. */
-export async function playOutage(
-  ground: Ground,
-  { harm, mend, lastsMs = AWAY_MS }: Outage,
+export async function runDatabaseOutage(
+  ground: PostgresFixture,
+  { inject, recover, lastsMs = AWAY_MS }: DatabaseOutageSpec,
 ): Promise<DatabaseOutcome> {
   const database = ground.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
   const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
@@ -31,11 +31,11 @@ export async function playOutage(
   let attempts = 0;
   database.on('connect-failed', () => (attempts += 1));
   const harmedAtMs = systemClock.now();
-  await harm(ground);
+  await inject(ground);
   const { atMs: detectedAtMs } = await lost;
   await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
   const served = callers.servedSince(detectedAtMs);
-  await mend(ground);
+  await recover(ground);
   const mendedAtMs = systemClock.now();
   const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
   const result = await callers.stop();

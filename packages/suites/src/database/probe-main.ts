@@ -1,7 +1,7 @@
 /** One probe of one pool, in a process that may be ended by it: `node probe-main.ts <pool> <probe>`. */
 import { writeSync } from 'node:fs';
 import { probes, runProbe } from '@holdfast/database/probes';
-import { openGround } from './ground.ts';
+import { openPostgresFixture } from './postgres-fixture.ts';
 import { pools } from './peers.ts';
 
 const [, , pool = '', name = ''] = process.argv;
@@ -9,7 +9,7 @@ const open = pools[pool];
 const probe = probes.find((each) => each.name === name);
 if (open === undefined || probe === undefined) throw new TypeError(`no ${pool} or no ${name}`);
 
-const ground = await openGround();
+const ground = await openPostgresFixture();
 const { proxy, url } = await ground.proxy();
 const { primary } = ground;
 const row = await runProbe(probe, {

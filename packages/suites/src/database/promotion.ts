@@ -5,22 +5,29 @@ import { expect } from '@jest/globals';
 import { type TimelineFence, createFileFence } from '@holdfast/database';
 import { systemClock } from '@holdfast/foundation';
 import type { ServerHandle } from '@holdfast/stage';
-import { type ReplicatedGround, openReplicatedGround, untilTrue } from './ground.ts';
+import {
+  type ReplicatedPostgresFixture,
+  openReplicatedPostgresFixture,
+  untilTrue,
+} from './postgres-fixture.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
 /** Nothing that was acknowledged may be lost by the promotion: the replica has it before it is. */
 export function openSynchronous(
   options: { readonly version?: number } = {},
-): Promise<ReplicatedGround> {
-  return openReplicatedGround({ ...options, settings: { synchronous_standby_names: '*' } });
+): Promise<ReplicatedPostgresFixture> {
+  return openReplicatedPostgresFixture({
+    ...options,
+    settings: { synchronous_standby_names: '*' },
+  });
 }
 
 /**
  * The primary is killed, its replica promoted, and the old primary comes back as one; then the service starts
  * anew while the new primary is away.
  */
-export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseOutcome> {
+export async function runPromotion(ground: ReplicatedPostgresFixture): Promise<DatabaseOutcome> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-fence-'));
   try {
     return await playOn(ground, createFileFence(join(folder, 'timeline')));
@@ -29,7 +36,10 @@ export async function playPromotion(ground: ReplicatedGround): Promise<DatabaseO
   }
 }
 
-async function playOn(ground: ReplicatedGround, fence: TimelineFence): Promise<DatabaseOutcome> {
+async function playOn(
+  ground: ReplicatedPostgresFixture,
+  fence: TimelineFence,
+): Promise<DatabaseOutcome> {
   const { primary, replica } = ground;
   await ground.ask(LEDGER_SQL);
   const options = {
@@ -93,7 +103,7 @@ async function playOn(ground: ReplicatedGround, fence: TimelineFence): Promise<D
 }
 
 /** A primary that nobody follows. */
-async function standAlone(ground: ReplicatedGround, server: ServerHandle): Promise<void> {
+async function standAlone(ground: ReplicatedPostgresFixture, server: ServerHandle): Promise<void> {
   await ground.ask(`alter system set synchronous_standby_names = ''`, [], server);
   await ground.ask('select pg_reload_conf()', [], server);
 }

@@ -4,7 +4,7 @@ import type { StageMode } from '@holdfast/stage';
 
 export const FAMILY = 'database-recovery';
 
-export interface DatabasePlan {
+export interface DatabaseScenarioSpec {
   /** A promise, as a sentence: it names the test and the row of the report. */
   readonly promise: string;
   readonly fault: string;
@@ -57,7 +57,7 @@ interface Standing {
  * Nothing accepted is missing and nothing is there twice, in all of them.
  */
 export function scenario<Ground extends Standing>(
-  plan: DatabasePlan,
+  plan: DatabaseScenarioSpec,
   open: () => Promise<Ground>,
   play: (ground: Ground) => Promise<DatabaseOutcome>,
 ): void {

@@ -3,7 +3,7 @@ import type { Database } from '@holdfast/database';
 import { playStorm, storm } from '@holdfast/faults';
 import { seededRandom } from '@holdfast/foundation';
 import { withTimeout } from '@holdfast/resilience';
-import type { Ground, Upstream } from './ground.ts';
+import type { PostgresFixture, PostgresTarget } from './postgres-fixture.ts';
 import type { Punctuality } from './punctuality.ts';
 
 const DURATION_MS = 60;
@@ -15,9 +15,9 @@ const STEP_MS = 30_000;
  * Plays one random schedule of the proxy's faults against callers with deadlines of 10 to 160 ms.
  * @returns how many calls were served.
  */
-export async function playSchedule(
-  ground: Ground,
-  upstream: Upstream,
+export async function runSchedule(
+  ground: PostgresFixture,
+  upstream: PostgresTarget,
   seed: number,
   punctuality: Punctuality,
 ): Promise<number> {

@@ -2,13 +2,13 @@
  * Servers, and a storage whose journal is on a small disk, in a process inside a sandbox:
  * `node full-disk-main.ts <directory on that disk>`.
  */
-import type { Verdict } from '../ledger.ts';
-import { openGround } from './ground.ts';
-import { ObjectLedger, verdictOfBoth } from './object-ledger.ts';
+import type { LedgerResult } from '../ledger.ts';
+import { openStorageFixture } from './storage-fixture.ts';
+import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
 /** What became of it. */
 export interface FullDiskReport {
-  readonly verdict: Verdict;
+  readonly verdict: LedgerResult;
   /** The codes of what was refused, each once. */
   readonly refusals: readonly string[];
   readonly refused: number;
@@ -22,7 +22,7 @@ const MAX_WRITES = 5_000;
 const SMALL = 20_000;
 const LARGE = 150_000;
 
-const ground = await openGround();
+const ground = await openStorageFixture();
 const storage = await ground.storage({
   acknowledgeWithinMs: 0,
   journal: { directory, segmentBytes: 262_144 },
@@ -55,7 +55,7 @@ const refused = codes.length;
 // There is room again.
 for (let number = MAX_WRITES; number < MAX_WRITES + 10; number += 1) await write(number);
 left += await storage.flush({ deadlineMs: 60_000 });
-const verdict = await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]);
+const verdict = await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]);
 const report: FullDiskReport = { verdict, refusals: [...new Set(codes)], refused, left };
 process.stdout.write(JSON.stringify({ ...report, refusedAfter: codes.length - refused }));
 await ground.close();

@@ -13,13 +13,18 @@ import {
   s3Backend,
   supabaseBackend,
 } from '@holdfast/storage';
-import { CHUNK_BYTES, type LargeOrder, type LargeReport, largeChunk } from './large.ts';
+import {
+  CHUNK_BYTES,
+  type LargeTransferOptions,
+  type LargeTransferReport,
+  largeChunk,
+} from './large.ts';
 
 const KIB = 1_024;
 const MIB = 1_048_576;
 const LONG_MS = 3_600_000;
 
-const order: LargeOrder = JSON.parse(process.argv[2] ?? '');
+const order: LargeTransferOptions = JSON.parse(process.argv[2] ?? '');
 const { backend, end } = backendOf(order);
 const storage = createStorage({
   backends: [backend],
@@ -33,7 +38,7 @@ const storage = createStorage({
   circuitBreaker: { openDurationMs: 50, maxOpenDurationMs: 200 },
 });
 await storage.ready();
-const report = (said: LargeReport): void => void process.send?.(said);
+const report = (said: LargeTransferReport): void => void process.send?.(said);
 
 switch (order.task) {
   case 'measure': {
@@ -67,7 +72,10 @@ await storage.close({ deadlineMs: 0 });
 end();
 process.disconnect();
 
-function backendOf({ to, directory }: LargeOrder): { backend: StorageBackend; end: () => void } {
+function backendOf({ to, directory }: LargeTransferOptions): {
+  backend: StorageBackend;
+  end: () => void;
+} {
   if (to.kind === 'disk') {
     const disk = diskBackend({ directory: join(directory, 'disk') });
     return { backend: disk, end: () => undefined };

@@ -19,7 +19,7 @@ export type LargeTarget =
       readonly bucket: string;
     };
 
-export interface LargeOrder {
+export interface LargeTransferOptions {
   /** `accept` ends only by being killed; `go on` is the next process. */
   readonly task: 'measure' | 'accept' | 'go on';
   readonly to: LargeTarget;
@@ -29,7 +29,7 @@ export interface LargeOrder {
   readonly directory: string;
 }
 
-export interface LargeReport {
+export interface LargeTransferReport {
   /** Writes that were not delivered. */
   readonly left: number;
   /** Of what was read back. */
@@ -50,7 +50,7 @@ export function largeChunk(from: number, bytes: number, into: Buffer): Buffer {
   return into.subarray(0, bytes - from).fill(`${from} `);
 }
 
-function start(order: LargeOrder) {
+function start(order: LargeTransferOptions) {
   const child = fork(join(import.meta.dirname, 'large-main.ts'), [JSON.stringify(order)], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -59,17 +59,20 @@ function start(order: LargeOrder) {
 }
 
 /** Lets a process of its own do it, to its end. */
-export async function passLarge(order: LargeOrder): Promise<LargeReport> {
+export async function transferLarge(order: LargeTransferOptions): Promise<LargeTransferReport> {
   const { child, exited } = start(order);
-  let report: LargeReport | undefined;
-  child.on('message', (message: LargeReport) => (report = message));
+  let report: LargeTransferReport | undefined;
+  child.on('message', (message: LargeTransferReport) => (report = message));
   await exited;
   if (report === undefined) throw new Error(`the process of ${order.task} ended without a word`);
   return report;
 }
 
 /** Lets a process of its own begin, and kills it (SIGKILL) once that is wanted. */
-export async function killWhile(order: LargeOrder, wanted: () => Promise<void>): Promise<void> {
+export async function killWhile(
+  order: LargeTransferOptions,
+  wanted: () => Promise<void>,
+): Promise<void> {
   const { child, exited } = start(order);
   try {
     const early = exited.then(() => Promise.reject(new Error('the process ended by itself')));

@@ -1,5 +1,5 @@
 import type { StorageBackend } from '@holdfast/storage';
-import type { Verdict } from '../ledger.ts';
+import type { LedgerResult } from '../ledger.ts';
 
 /** What a caller was told is accepted, key by key, and what a server has to show for it. */
 export class ObjectLedger {
@@ -26,7 +26,7 @@ export class ObjectLedger {
    * Held against a server: each key has what was accepted last, or what was offered after it and whose
    * acceptance nobody was told of. Anything later than an accepted write is in order; anything earlier is not.
    */
-  async verdict(server: StorageBackend): Promise<Verdict> {
+  async verdict(server: StorageBackend): Promise<LedgerResult> {
     const lost: number[] = [];
     const outOfOrder: number[] = [];
     for (const key of new Set(this.#writes.map((write) => write.key))) {
@@ -60,10 +60,10 @@ async function read(server: StorageBackend, key: string): Promise<string | undef
 }
 
 /** What both servers have to show, as one verdict. */
-export async function verdictOfBoth(
+export async function compareBackends(
   ledger: ObjectLedger,
   servers: readonly StorageBackend[],
-): Promise<Verdict> {
+): Promise<LedgerResult> {
   const verdicts = await Promise.all(servers.map((server) => ledger.verdict(server)));
   const lost = verdicts.flatMap((verdict) => verdict.lost);
   const outOfOrder = verdicts.flatMap((verdict) => verdict.outOfOrder);

@@ -2,18 +2,18 @@ import type { Storage } from '@holdfast/storage';
 import { type Random, nextEvent, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import type { Moment } from '@holdfast/report';
 import type { ScenarioOutcome } from '../scenario.ts';
-import type { Ground, GroundStorageOptions } from './ground.ts';
-import { ObjectLedger, verdictOfBoth } from './object-ledger.ts';
+import type { StorageFixture, StorageFixtureOptions } from './storage-fixture.ts';
+import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
-export interface ObjectOutage {
+export interface ObjectOutageSpec {
   /** Does the harm. */
-  readonly harm: (ground: Ground, storage: Storage) => Promise<void> | void;
+  readonly inject: (ground: StorageFixture, storage: Storage) => Promise<void> | void;
   /** How long it lasts, in milliseconds. */
   readonly lastsMs: number;
-  readonly mend: (ground: Ground) => Promise<void> | void;
+  readonly recover: (ground: StorageFixture) => Promise<void> | void;
   /** A backend is expected to leave `up`; without it nobody is. */
   readonly notices?: 'supabase' | 's3';
-  readonly storage?: GroundStorageOptions;
+  readonly storage?: StorageFixtureOptions;
   /** Looks at the storage while the harm lasts. */
   readonly during?: (storage: Storage) => Promise<void> | void;
   /** Looks at it when both servers have everything. */
@@ -30,14 +30,14 @@ const FLUSH_WITHIN_MS = 60_000;
  * One outage under a steady load of writes, overwrites and removals: before it, through it and after it.
  * Afterwards each server must have of each key what was accepted last.
  */
-export async function playObjectOutage(
-  ground: Ground,
-  options: ObjectOutage,
+export async function runObjectOutage(
+  ground: StorageFixture,
+  options: ObjectOutageSpec,
 ): Promise<ScenarioOutcome> {
   const storage = await ground.storage(options.storage);
   await storage.ready();
   const ledger = new ObjectLedger();
-  const watched = watch(storage);
+  const watched = recordStorageTimeline(storage);
   const load = offerObjects(storage, ledger, seededRandom(SEED));
   await load.offered(WRITES_AROUND);
 
@@ -48,7 +48,7 @@ export async function playObjectOutage(
           matches: ({ backend, to }) => backend === options.notices && to !== 'up',
         });
   const harmedAtMs = systemClock.now();
-  await options.harm(ground, storage);
+  await options.inject(ground, storage);
   const detectedAtMs = (await noticed)?.atMs;
   await sleep(systemClock, Math.max(0, harmedAtMs + options.lastsMs - systemClock.now()));
   await options.during?.(storage);
@@ -62,7 +62,7 @@ export async function playObjectOutage(
             (from === 'down' || from === 'denied') &&
             (to === 'recovering' || to === 'up'),
         });
-  await options.mend(ground);
+  await options.recover(ground);
   const mendedAtMs = systemClock.now();
   const backAtMs = (await back)?.atMs;
   await load.offered(WRITES_AROUND);
@@ -71,7 +71,7 @@ export async function playObjectOutage(
   const left = await storage.flush({ deadlineMs: FLUSH_WITHIN_MS });
   if (left > 0) throw new Error(`${left} writes were not delivered in ${FLUSH_WITHIN_MS} ms`);
   options.after?.(storage, ledger);
-  const verdict = await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]);
+  const verdict = await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]);
   return {
     verdict,
     lastedMs: mendedAtMs - harmedAtMs,
@@ -149,7 +149,7 @@ export function timesOf(waitedMs: readonly number[]): AcceptanceTimes {
 const MAX_MOMENTS = 100;
 
 /** Writes down what a storage announces, by the clock. */
-export function watch(storage: Storage): Moment[] {
+export function recordStorageTimeline(storage: Storage): Moment[] {
   const seen: Moment[] = [];
   const note = (atMs: number, event: string): void => {
     if (seen.length < MAX_MOMENTS) seen.push({ atMs, event });

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
 import type { ScenarioOutcome } from '../scenario.ts';
 import { type Clock, systemClock } from '@holdfast/foundation';
-import { type Ground, openGround } from './ground.ts';
+import { type StorageFixture, openStorageFixture } from './storage-fixture.ts';
 
 /** One row of the family's table, on servers of its own: nothing accepted is lost, nothing old comes back. */
 export function scenario(
@@ -13,10 +13,10 @@ export function scenario(
     /** How far the servers' clocks are ahead of this machine's, in milliseconds. Default 0. */
     readonly serversAheadMs?: number;
   },
-  play: (ground: Ground) => Promise<ScenarioOutcome>,
+  play: (ground: StorageFixture) => Promise<ScenarioOutcome>,
 ): void {
   test(plan.promise, async () => {
-    const ground = await openGround(aheadBy(plan.serversAheadMs ?? 0));
+    const ground = await openStorageFixture(aheadBy(plan.serversAheadMs ?? 0));
     try {
       const { verdict, forgotten: _, ...measured } = await play(ground);
       record({

@@ -1,6 +1,6 @@
 /** A writer in a process of its own, so that it can be killed: `node writer-main.ts <order as JSON>`. */
 import { createStorage } from '@holdfast/storage';
-import { type Addresses, backendsAt, tuning } from './ground.ts';
+import { type Addresses, backendsAt, tuning } from './storage-fixture.ts';
 
 const order: { addresses: Addresses; directory: string } = JSON.parse(process.argv[2] ?? '');
 const { backends, end } = backendsAt(order.addresses);

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Addresses } from './ground.ts';
+import type { Addresses } from './storage-fixture.ts';
 import type { ObjectLedger } from './object-ledger.ts';
 
 /** More than a process writes between its last word that was heard and its end. */

@@ -7,7 +7,7 @@ import { sleep, systemClock } from '@holdfast/foundation';
 import { openStage } from '@holdfast/stage';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
-import { PERSISTENT } from '../../src/arena.ts';
+import { PERSISTENT } from '../../src/redis-fixture.ts';
 
 /** What a run proved, job by job. Jobs are named `<producer>:<number>`. */
 export interface Balance {

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { seededRandom } from '@holdfast/foundation';
-import { openGround, untilTrue } from '../../src/database/ground.ts';
+import { openPostgresFixture, untilTrue } from '../../src/database/postgres-fixture.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 const CANCELS = Number(process.env['HOLDFAST_CANCELS'] ?? 400);
@@ -15,7 +15,7 @@ scenario(
     fault: `${CANCELS} deadlines that race the answers, other queries on the same 4 links`,
     withinMs: withinMsOf(CANCELS, 50),
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const random = seededRandom(SEED);
     const database = ground.database({

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { type Database, createDatabase } from '@holdfast/database';
 import { systemClock } from '@holdfast/foundation';
-import { openGround, untilTrue } from '../../src/database/ground.ts';
+import { openPostgresFixture, untilTrue } from '../../src/database/postgres-fixture.ts';
 import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
 
 const DISK_BYTES = 160 * 1_048_576;
@@ -20,7 +20,7 @@ interface SmallDisk {
 
 async function openSmallDisk(): Promise<SmallDisk> {
   try {
-    const ground = await openGround({ diskMaxBytes: DISK_BYTES });
+    const ground = await openPostgresFixture({ diskMaxBytes: DISK_BYTES });
     await ground.ask('create table documents (entry int not null, body text not null)');
     await ground.ask('alter table documents alter column body set storage external');
     return {

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { nextEvent, seededRandom } from '@holdfast/foundation';
-import { openReplicatedGround, untilTrue } from '../../src/database/ground.ts';
-import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
+import { openReplicatedPostgresFixture, untilTrue } from '../../src/database/postgres-fixture.ts';
+import { openSynchronous, runPromotion } from '../../src/database/promotion.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 scenario(
@@ -13,7 +13,7 @@ scenario(
     inContainers: true,
   },
   openSynchronous,
-  playPromotion,
+  runPromotion,
 );
 
 const SESSION_READS = Number(process.env['HOLDFAST_SESSION_READS'] ?? 10_000);
@@ -26,7 +26,7 @@ scenario(
     fault: 'replay paused for up to a second again and again; each write read back by its session',
     withinMs: withinMsOf(SESSION_READS, 10),
   },
-  openReplicatedGround,
+  openReplicatedPostgresFixture,
   async (ground) => {
     const { primary, replica } = ground;
     await ground.ask('create table counters (id int primary key, value int not null)');
@@ -88,7 +88,7 @@ scenario(
     fault: 'replay paused, then read with maxLagMs',
     inContainers: true,
   },
-  openReplicatedGround,
+  openReplicatedPostgresFixture,
   async (ground) => {
     const { primary, replica } = ground;
     await ground.ask('create table counters (id int primary key, value int not null)');

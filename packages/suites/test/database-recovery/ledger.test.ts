@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
-import { openGround } from '../../src/database/ground.ts';
-import { WRITERS, playKills } from '../../src/database/kills.ts';
+import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
+import { WRITERS, runKills } from '../../src/database/kills.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 /** A container takes several times as long to be killed and started. */
@@ -15,9 +15,9 @@ scenario(
     inContainers: true,
     withinMs: withinMsOf(KILLS, 2000),
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
-    const outcome = await playKills(ground, KILLS);
+    const outcome = await runKills(ground, KILLS);
     // Otherwise nothing was written between the kills.
     expect(outcome.accepted).toBeGreaterThan(KILLS);
     return outcome;

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { nextEvent, systemClock } from '@holdfast/foundation';
 import { percentile } from '../../src/database/callers.ts';
-import { openGround } from '../../src/database/ground.ts';
+import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
 const CALLS = 600;
@@ -13,7 +13,7 @@ scenario(
     fault: `53300: role limit ${ROLE_LIMIT}, pool of 20, ${CALLS} calls`,
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     await ground.ask(`create role crowded login connection limit ${ROLE_LIMIT}`);
     const url = new URL(ground.primary.url);
@@ -39,7 +39,7 @@ scenario(
     promise: 'ten times more callers than links are served in the order they came',
     fault: `${CROWD} callers on ${LINKS} links, 20 ms each`,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const database = ground.database({ max: LINKS, queryTimeoutMs: 30_000 });
     // The links are made first, so that what is measured is waiting.
@@ -66,7 +66,7 @@ scenario(
     promise: 'a caller that finds no link in time is told who holds them, and none is left waiting',
     fault: `${CROWD} callers with 100 ms to acquire, all links held`,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const database = ground.database({ max: 2, acquireTimeoutMs: 100 });
     const held = [await database.acquire(), await database.acquire()];
@@ -98,7 +98,7 @@ scenario(
       'a link that is not given back is reported with where it was taken, and goes on serving',
     fault: 'a lease kept for longer than leakReportMs',
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const database = ground.database({ max: 2, leakReportMs: 50 });
     const leak = nextEvent(database, 'leak', { signal: AbortSignal.timeout(20_000) });

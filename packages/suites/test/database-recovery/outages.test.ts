@@ -1,7 +1,12 @@
 import { expect } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { type Ground, openGround } from '../../src/database/ground.ts';
-import { AWAY_MS, CALLERS, SERVED_WITHIN_MS, playOutage } from '../../src/database/outage.ts';
+import { type PostgresFixture, openPostgresFixture } from '../../src/database/postgres-fixture.ts';
+import {
+  AWAY_MS,
+  CALLERS,
+  SERVED_WITHIN_MS,
+  runDatabaseOutage,
+} from '../../src/database/outage.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
 scenario(
@@ -10,11 +15,11 @@ scenario(
     fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   (ground) =>
-    playOutage(ground, {
-      harm: ({ primary }) => primary.kill(),
-      mend: ({ primary }) => primary.start(),
+    runDatabaseOutage(ground, {
+      inject: ({ primary }) => primary.kill(),
+      recover: ({ primary }) => primary.start(),
     }),
 );
 
@@ -23,11 +28,11 @@ scenario(
     promise: 'a Postgres stopped in an orderly way is no different from a killed one',
     fault: `fast shutdown, start after ${AWAY_MS} ms, ${CALLERS} callers`,
   },
-  openGround,
+  openPostgresFixture,
   (ground) =>
-    playOutage(ground, {
-      harm: ({ primary }) => primary.stop(),
-      mend: ({ primary }) => primary.start(),
+    runDatabaseOutage(ground, {
+      inject: ({ primary }) => primary.stop(),
+      recover: ({ primary }) => primary.start(),
     }),
 );
 
@@ -37,10 +42,10 @@ scenario(
     fault: `SIGSEGV to one backend, ${CALLERS} callers`,
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   (ground) =>
-    playOutage(ground, {
-      harm: async ({ ask }) => {
+    runDatabaseOutage(ground, {
+      inject: async ({ ask }) => {
         const [row] = await ask(
           `select pid from pg_stat_activity where application_name = 'holdfast' limit 1`,
         );
@@ -50,7 +55,7 @@ scenario(
         await ask(crash).catch(() => undefined);
       },
       // The server restarts itself.
-      mend: async () => undefined,
+      recover: async () => undefined,
     }),
 );
 
@@ -62,17 +67,17 @@ scenario(
     fault: `kill -9 with ${ROWS} rows to replay, ${CALLERS} callers`,
     inContainers: true,
   },
-  () => openGround({ settings: { checkpoint_timeout: '1h', max_wal_size: '1GB' } }),
+  () => openPostgresFixture({ settings: { checkpoint_timeout: '1h', max_wal_size: '1GB' } }),
   async (ground) => {
     await ground.ask('create table ballast (row int, filler text)');
     await ground.ask(
       `insert into ballast select row, repeat('x', 60) from generate_series(1, ${ROWS}) row`,
     );
     const refusals: string[] = [];
-    const seen = (database: ReturnType<Ground['database']>): void => {
+    const seen = (database: ReturnType<PostgresFixture['database']>): void => {
       database.on('connect-failed', ({ error }) => refusals.push(error));
     };
-    const watched: Ground = {
+    const watched: PostgresFixture = {
       ...ground,
       database(options) {
         const database = ground.database(options);
@@ -80,9 +85,9 @@ scenario(
         return database;
       },
     };
-    const outcome = await playOutage(watched, {
-      harm: ({ primary }) => primary.kill(),
-      mend: ({ primary }) => primary.start(),
+    const outcome = await runDatabaseOutage(watched, {
+      inject: ({ primary }) => primary.kill(),
+      recover: ({ primary }) => primary.start(),
     });
     const starting = refusals.filter((error) => error.includes('57P03')).length;
     return { ...outcome, note: `${outcome.note}; refused while starting: ${starting}` };
@@ -100,7 +105,7 @@ scenario(
     fault: `SIGSTOP for 2 s, ${CALLERS} callers with ${TIMEOUT_MS} ms each`,
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const { primary } = ground;
     const database = ground.database({ max: LINKS, queryTimeoutMs: TIMEOUT_MS });

@@ -5,12 +5,12 @@ import {
   registerTableSql,
 } from '@holdfast/database/replicated';
 import { systemClock } from '@holdfast/foundation';
-import { type Ground, openGround } from '../../src/database/ground.ts';
+import { type PostgresFixture, openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
 interface Regions {
-  readonly mode: Ground['mode'];
-  readonly grounds: readonly Ground[];
+  readonly mode: PostgresFixture['mode'];
+  readonly grounds: readonly PostgresFixture[];
   readonly store: ReplicatedStore;
   close(): Promise<void>;
 }
@@ -20,7 +20,7 @@ const TIMEOUT_MS = 2_000;
 const ROUNDS = 30;
 
 async function openRegions(): Promise<Regions> {
-  const grounds = await Promise.all(NAMES.map(() => openGround()));
+  const grounds = await Promise.all(NAMES.map(() => openPostgresFixture()));
   await Promise.all(grounds.map(({ ask }) => ask(registerTableSql())));
   const store = createReplicatedStore({
     timeoutMs: TIMEOUT_MS,

@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
 import { createFakePostgres } from '@holdfast/emulators/postgres';
-import { openGround } from '../../src/database/ground.ts';
+import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
-import { playSchedule } from '../../src/database/schedules.ts';
+import { runSchedule } from '../../src/database/schedules.ts';
 
 const SCHEDULES = Number(process.env['HOLDFAST_SCHEDULES'] ?? 1_000);
 const FIRST_SEED = Number(process.env['HOLDFAST_SEED'] ?? 1);
@@ -17,7 +17,7 @@ scenario(
     fault: `${SCHEDULES} random schedules of every fault of the proxy`,
     withinMs: withinMsOf(SCHEDULES, 100),
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const scripted = await createFakePostgres({
       script: [
@@ -33,7 +33,7 @@ scenario(
         const seed = FIRST_SEED + played;
         played += 1;
         const upstream = seed % REAL_EVERY === 0 ? ground.primary : scripted;
-        const calls = await playSchedule(ground, upstream, seed, punctuality);
+        const calls = await runSchedule(ground, upstream, seed, punctuality);
         served += calls;
         expect({ seed, late: punctuality.guilty() }).toEqual({ seed, late: [] });
       }

@@ -1,8 +1,8 @@
 import { expect } from '@jest/globals';
-import { openGround } from '../../src/database/ground.ts';
-import { playKills } from '../../src/database/kills.ts';
-import { AWAY_MS, CALLERS, playOutage } from '../../src/database/outage.ts';
-import { openSynchronous, playPromotion } from '../../src/database/promotion.ts';
+import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
+import { runKills } from '../../src/database/kills.ts';
+import { AWAY_MS, CALLERS, runDatabaseOutage } from '../../src/database/outage.ts';
+import { openSynchronous, runPromotion } from '../../src/database/promotion.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
 /** The newest one that the stage brings along, whichever the other scenarios stand on. */
@@ -14,11 +14,11 @@ scenario(
     promise: 'a Postgres 18 killed under load costs no idempotent call an error',
     fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
   },
-  () => openGround(NEWEST),
+  () => openPostgresFixture(NEWEST),
   (ground) =>
-    playOutage(ground, {
-      harm: ({ primary }) => primary.kill(),
-      mend: ({ primary }) => primary.start(),
+    runDatabaseOutage(ground, {
+      inject: ({ primary }) => primary.kill(),
+      recover: ({ primary }) => primary.start(),
     }),
 );
 
@@ -27,11 +27,11 @@ scenario(
     promise: 'a write that Postgres 18 has acknowledged is there exactly once after every kill',
     fault: `${KILLS} kills at random moments`,
   },
-  () => openGround(NEWEST),
+  () => openPostgresFixture(NEWEST),
   async (ground) => {
     const [row] = await ground.ask('show server_version');
     expect(row?.['server_version']).toMatch(/^18\./);
-    return playKills(ground, KILLS);
+    return runKills(ground, KILLS);
   },
 );
 
@@ -42,5 +42,5 @@ scenario(
       'the primary is killed, the replica promoted, the old primary started again as one; then the service, without the new one',
   },
   () => openSynchronous(NEWEST),
-  playPromotion,
+  runPromotion,
 );

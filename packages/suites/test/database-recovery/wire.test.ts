@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { type Transaction, markerTableSql } from '@holdfast/database';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { type Ground, openGround } from '../../src/database/ground.ts';
+import { type PostgresFixture, openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from '../../src/database/ledger-table.ts';
 import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
 
@@ -13,7 +13,7 @@ scenario(
     fault: 'the network swallows everything both ways, then heals for new links',
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const { proxy, url } = await ground.proxy();
     const database = ground.database({ hosts: url, max: 5 });
@@ -53,7 +53,7 @@ scenario(
     fault: 'half-open: the server forgets every link, the client is told at its next byte',
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     const { proxy, url } = await ground.proxy();
     const database = ground.database({ hosts: url, max: 5 });
@@ -84,7 +84,7 @@ const LANES = 8;
  * entry has to be there or not as its writer was told.
  */
 async function cutAround(
-  ground: Ground,
+  ground: PostgresFixture,
   direction: Direction,
   resolveCommit: boolean,
 ): Promise<Cuts> {
@@ -121,7 +121,7 @@ async function cutAround(
 
 /** How many bytes go that way between the last statement of a transaction and its end. */
 async function commitBytes(
-  ground: Ground,
+  ground: PostgresFixture,
   direction: Direction,
   resolveCommit: boolean,
 ): Promise<number> {
@@ -145,7 +145,7 @@ async function commitBytes(
 }
 
 async function playCuts(
-  ground: Ground,
+  ground: PostgresFixture,
   direction: 'toServer' | 'toClient',
 ): Promise<DatabaseOutcome> {
   await ground.ask(LEDGER_SQL);
@@ -167,7 +167,7 @@ scenario(
     promise: 'a COMMIT cut at any byte of its request is never answered wrongly',
     fault: 'the link is cut at every byte to the server, by FIN and by RST in turn',
   },
-  openGround,
+  openPostgresFixture,
   (ground) => playCuts(ground, 'toServer'),
 );
 
@@ -176,7 +176,7 @@ scenario(
     promise: 'a COMMIT cut at any byte of its reply is never answered wrongly',
     fault: 'the link is cut at every byte from the server, by FIN and by RST in turn',
   },
-  openGround,
+  openPostgresFixture,
   (ground) => playCuts(ground, 'toClient'),
 );
 
@@ -185,7 +185,7 @@ scenario(
     promise: 'with a marker row no COMMIT stays unknown',
     fault: 'the link is cut at every byte from the server, the server stays reachable',
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     await ground.ask(LEDGER_SQL);
     await ground.ask(markerTableSql);
@@ -207,7 +207,7 @@ scenario(
     fault: 'the backend is terminated inside the transaction',
     inContainers: true,
   },
-  openGround,
+  openPostgresFixture,
   async (ground) => {
     await ground.ask(LEDGER_SQL);
     const database = ground.database();

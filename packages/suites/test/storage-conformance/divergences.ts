@@ -1,4 +1,4 @@
-import type { Divergence } from './judge.ts';
+import type { Divergence } from './run-checks.ts';
 
 /** Where a server differs from what is expected of it. None is silent: an unlisted one fails. */
 export const divergences: readonly Divergence[] = [

@@ -16,7 +16,7 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import { systemClock } from '@holdfast/foundation';
-import type { Check } from './judge.ts';
+import type { Check } from './run-checks.ts';
 import { type S3World, refusalOf, same } from './s3-world.ts';
 
 const PART_BYTES = 5_242_880;

@@ -7,7 +7,7 @@ import {
   HeadObjectCommand,
   PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
-import type { Check } from './judge.ts';
+import type { Check } from './run-checks.ts';
 import { type S3World, refusalOf, same } from './s3-world.ts';
 
 async function comesBack({ put, read }: S3World, key: string, body = key): Promise<string> {

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { type S3, openStage } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
-import { type Ground, judgeAll, serverIn } from './ground.ts';
-import { type Check, idleDivergences } from './judge.ts';
+import { type Ground, judgeAll, serverIn } from './conformance-servers.ts';
+import { type Check, idleDivergences } from './run-checks.ts';
 import { s3BucketChecks } from './s3-bucket-checks.ts';
 import { s3ObjectChecks } from './s3-object-checks.ts';
 import { type S3Place, type S3World, openS3World } from './s3-world.ts';

@@ -1,4 +1,4 @@
-import type { Check } from './judge.ts';
+import type { Check } from './run-checks.ts';
 import { same } from './s3-world.ts';
 import { type SupabaseWorld, answerOf, textOf } from './supabase-world.ts';
 

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Check } from './judge.ts';
+import type { Check } from './run-checks.ts';
 import { same } from './s3-world.ts';
 import { type SupabaseWorld, answerOf, saidOf, textOf } from './supabase-world.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { openStage, supabaseKeys } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
-import { type Ground, judgeAll, serverIn } from './ground.ts';
-import { type Check, idleDivergences, wantedFor } from './judge.ts';
+import { type Ground, judgeAll, serverIn } from './conformance-servers.ts';
+import { type Check, idleDivergences, wantedFor } from './run-checks.ts';
 import { supabaseAccessChecks } from './supabase-access-checks.ts';
 import { supabaseObjectChecks } from './supabase-object-checks.ts';
 import { type SupabaseWorld, openSupabaseWorld } from './supabase-world.ts';

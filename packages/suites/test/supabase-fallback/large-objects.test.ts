@@ -7,7 +7,12 @@ import { record } from '@holdfast/report';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { type Stage, openStage } from '@holdfast/stage';
 import { createClient } from '@supabase/supabase-js';
-import { type LargeTarget, killWhile, passLarge, sha256OfLarge } from '../../src/storage/large.ts';
+import {
+  type LargeTarget,
+  killWhile,
+  transferLarge,
+  sha256OfLarge,
+} from '../../src/storage/large.ts';
 
 const MIB = 1_048_576;
 /** A gibibyte with the flag. */
@@ -110,7 +115,7 @@ const shown = (bytes: number): string => `${Math.max(0, Math.round(bytes / MIB))
 test.each(passing)(
   '$promise',
   async ({ kind, promise }) => {
-    const measured = await passLarge({
+    const measured = await transferLarge({
       task: 'measure',
       to: target(kind),
       path: 'measured',
@@ -145,7 +150,7 @@ test.each(resumed)(
     await killWhile({ task: 'accept', ...order }, async () => {
       while ((await received()).length < PARTS_BEFORE) await sleep(systemClock, POLL_MS);
     });
-    const { left, sha256 } = await passLarge({ task: 'go on', ...order });
+    const { left, sha256 } = await transferLarge({ task: 'go on', ...order });
     expect({ left, sha256 }).toEqual({ left: 0, sha256: sha256OfLarge(bytes) });
     const sentBytes = (await received()).reduce((sum, one) => sum + one, 0);
     tell(

@@ -1,8 +1,8 @@
 import { expect } from '@jest/globals';
 import type { Storage } from '@holdfast/storage';
-import { guestPolicy } from '../../src/storage/ground.ts';
-import { ObjectLedger, verdictOfBoth } from '../../src/storage/object-ledger.ts';
-import { playObjectOutage } from '../../src/storage/outage.ts';
+import { guestPolicy } from '../../src/storage/storage-fixture.ts';
+import { ObjectLedger, compareBackends } from '../../src/storage/object-ledger.ts';
+import { runObjectOutage } from '../../src/storage/outage.ts';
 import { scenario } from '../../src/storage/scenario.ts';
 
 const FAMILY = 'supabase-fallback';
@@ -27,10 +27,10 @@ scenario(
     fault: 'connections refused for 1.5 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.wire.faults.set('down'),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.wire.faults.set('down'),
       lastsMs: 1_500,
-      mend: ({ supabase }) => supabase.wire.heal(),
+      recover: ({ supabase }) => supabase.wire.heal(),
       notices: 'supabase',
       during: (storage) => showing(storage, 'down'),
     }),
@@ -43,10 +43,10 @@ scenario(
     fault: 'no byte passes for 1 s, then all that were held back',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.wire.faults.set('silence'),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.wire.faults.set('silence'),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.wire.heal(),
+      recover: ({ supabase }) => supabase.wire.heal(),
       notices: 'supabase',
       storage: { lateWriteMs: 6_000, requestTimeoutMs: 700 },
     }),
@@ -59,10 +59,10 @@ scenario(
     fault: '150 ms of latency for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.wire.faults.set('latency', { latencyMs: 150 }),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.wire.faults.set('latency', { latencyMs: 150 }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.wire.heal(),
+      recover: ({ supabase }) => supabase.wire.heal(),
     }),
 );
 
@@ -73,10 +73,10 @@ scenario(
     fault: '429 with Retry-After 1 for 1.2 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.answers.faults.set('rateLimit', { retryAfterSeconds: 1 }),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.answers.faults.set('rateLimit', { retryAfterSeconds: 1 }),
       lastsMs: 1_200,
-      mend: ({ supabase }) => supabase.answers.heal(),
+      recover: ({ supabase }) => supabase.answers.heal(),
       notices: 'supabase',
       storage: { circuitBreaker: { openDurationMs: 100, maxOpenDurationMs: 2_000 } },
     }),
@@ -89,10 +89,10 @@ scenario(
     fault: 'every answer a 503 for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.answers.faults.set('status', { status: 503 }),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.answers.faults.set('status', { status: 503 }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.answers.heal(),
+      recover: ({ supabase }) => supabase.answers.heal(),
       notices: 'supabase',
       during: (storage) => showing(storage, 'down'),
     }),
@@ -105,10 +105,10 @@ scenario(
     fault: 'every JSON answer cut in half for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.answers.faults.set('malformedBody'),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.answers.faults.set('malformedBody'),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.answers.heal(),
+      recover: ({ supabase }) => supabase.answers.heal(),
       notices: 'supabase',
     }),
 );
@@ -121,8 +121,8 @@ scenario(
   },
   (ground) => {
     let uploads = 0;
-    return playObjectOutage(ground, {
-      harm: ({ supabase }) => {
+    return runObjectOutage(ground, {
+      inject: ({ supabase }) => {
         supabase.fault = ({ operation }) => {
           if (!/upload/i.test(operation)) return undefined;
           uploads += 1;
@@ -130,7 +130,7 @@ scenario(
         };
       },
       lastsMs: 1_500,
-      mend: ({ supabase }) => {
+      recover: ({ supabase }) => {
         supabase.fault = () => undefined;
       },
     });
@@ -144,11 +144,11 @@ scenario(
     fault: 'every connection to Supabase reset after 3 000 bytes, for 1.5 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) =>
+    runObjectOutage(ground, {
+      inject: ({ supabase }) =>
         supabase.wire.faults.set('limitData', { maxBytes: 3_000, ending: 'reset' }),
       lastsMs: 1_500,
-      mend: ({ supabase }) => supabase.wire.heal(),
+      recover: ({ supabase }) => supabase.wire.heal(),
     }),
 );
 
@@ -180,7 +180,7 @@ scenario(
     await Promise.all([ground.supabase.wire.heal(), ground.s3.wire.heal()]);
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     for (const key of keys) expect(await storage.exists(key)).toBe(false);
-    return { verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]) };
+    return { verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]) };
   },
 );
 
@@ -192,8 +192,8 @@ scenario(
   },
   async (ground) => {
     let uploads = 0;
-    return playObjectOutage(ground, {
-      harm: ({ supabase }) => {
+    return runObjectOutage(ground, {
+      inject: ({ supabase }) => {
         supabase.fault = ({ operation }) => {
           if (!/upload/i.test(operation)) return undefined;
           uploads += 1;
@@ -201,7 +201,7 @@ scenario(
         };
       },
       lastsMs: 1_500,
-      mend: ({ supabase }) => {
+      recover: ({ supabase }) => {
         supabase.fault = () => undefined;
       },
       // Until one of them is seen to be there already; nobody overtakes these.
@@ -222,13 +222,13 @@ scenario(
     fault: 'both refuse connections for 1.5 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase, s3 }) => {
+    runObjectOutage(ground, {
+      inject: ({ supabase, s3 }) => {
         supabase.wire.faults.set('down');
         s3.wire.faults.set('down');
       },
       lastsMs: 1_500,
-      mend: async ({ supabase, s3 }) => {
+      recover: async ({ supabase, s3 }) => {
         await Promise.all([supabase.wire.heal(), s3.wire.heal()]);
       },
       notices: 'supabase',
@@ -247,10 +247,10 @@ scenario(
     fault: 'DatabaseReadOnly for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.server.setFaults({ readOnly: true }),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.server.setFaults({ readOnly: true }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.setFaults({}),
+      recover: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
       during: (storage) => showing(storage, 'down'),
     }),
@@ -263,10 +263,10 @@ scenario(
     fault: '544 DatabaseTimeout for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) => supabase.server.setFaults({ database: 'frozen' }),
+    runObjectOutage(ground, {
+      inject: ({ supabase }) => supabase.server.setFaults({ database: 'frozen' }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.setFaults({}),
+      recover: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
     }),
 );
@@ -278,13 +278,13 @@ scenario(
     fault: 'insert, update and delete revoked for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ supabase }) =>
+    runObjectOutage(ground, {
+      inject: ({ supabase }) =>
         supabase.server.setFaults({
           policies: [{ effect: 'deny', actions: ['insert', 'update', 'delete'] }],
         }),
       lastsMs: 1_000,
-      mend: ({ supabase }) => supabase.server.setFaults({}),
+      recover: ({ supabase }) => supabase.server.setFaults({}),
       notices: 'supabase',
       during: (storage) => showing(storage, 'denied'),
     }),
@@ -297,10 +297,10 @@ scenario(
     fault: 'AccessDenied by bucket policy for 1 s',
   },
   (ground) =>
-    playObjectOutage(ground, {
-      harm: ({ s3 }) => s3.setPolicy(guestPolicy('Deny')),
+    runObjectOutage(ground, {
+      inject: ({ s3 }) => s3.setPolicy(guestPolicy('Deny')),
       lastsMs: 1_000,
-      mend: ({ s3 }) => s3.setPolicy(guestPolicy('Allow')),
+      recover: ({ s3 }) => s3.setPolicy(guestPolicy('Allow')),
       notices: 's3',
       during: async (storage) => {
         expect(storage.health().backends).toMatchObject({

@@ -5,9 +5,9 @@ import { createFaultProxy } from '@holdfast/faults';
 import { type Clock, seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { supabaseBackend } from '@holdfast/storage';
 import type { ScenarioOutcome } from '../../src/scenario.ts';
-import { BUCKET, type Ground } from '../../src/storage/ground.ts';
-import { ObjectLedger, verdictOfBoth } from '../../src/storage/object-ledger.ts';
-import { offerObjects, playObjectOutage, timesOf } from '../../src/storage/outage.ts';
+import { BUCKET, type StorageFixture } from '../../src/storage/storage-fixture.ts';
+import { ObjectLedger, compareBackends } from '../../src/storage/object-ledger.ts';
+import { offerObjects, runObjectOutage, timesOf } from '../../src/storage/outage.ts';
 import { scenario } from '../../src/storage/scenario.ts';
 import { writeUntilKilled } from '../../src/storage/writer.ts';
 
@@ -34,7 +34,7 @@ scenario(
     const mendedAtMs = systemClock.now();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     return {
-      verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]),
+      verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]),
       recoveredAfterMs: systemClock.now() - mendedAtMs,
     };
   },
@@ -59,7 +59,7 @@ for (const plan of [
 }
 
 /** Ours is accepted first and delivered last; theirs goes to the server in between. */
-async function twoWriters(ground: Ground): Promise<ScenarioOutcome> {
+async function twoWriters(ground: StorageFixture): Promise<ScenarioOutcome> {
   const { host, port, serviceRoleKey: key } = ground.supabase.server;
   const wire = await createFaultProxy({ target: { host, port } });
   const url = `http://${wire.host}:${wire.port}`;
@@ -114,7 +114,7 @@ scenario(
     for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'STORAGE_FULL' });
     await ground.supabase.wire.heal();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
-    return { verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]) };
+    return { verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]) };
   },
 );
 
@@ -127,13 +127,13 @@ scenario(
   async (ground) => {
     let offsetMs = 0;
     const clock: Clock = { ...systemClock, epochMs: () => systemClock.epochMs() + offsetMs };
-    return playObjectOutage(ground, {
-      harm: ({ supabase }) => {
+    return runObjectOutage(ground, {
+      inject: ({ supabase }) => {
         supabase.wire.faults.set('down');
         offsetMs = -3_600_000;
       },
       lastsMs: 1_000,
-      mend: async ({ supabase }) => {
+      recover: async ({ supabase }) => {
         offsetMs = 7_200_000;
         await supabase.wire.heal();
       },
@@ -189,7 +189,7 @@ scenario(
     expect(canaries.size).toBe(1);
     const { p50Ms, p99Ms, slowestMs } = acceptedWithin;
     return {
-      verdict: await verdictOfBoth(ledger, [ground.supabase.direct, ground.s3.direct]),
+      verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]),
       lastedMs: mendedAtMs - harmedAtMs,
       recoveredAfterMs: systemClock.now() - mendedAtMs,
       note:

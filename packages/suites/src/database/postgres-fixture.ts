@@ -1,0 +1,134 @@
+import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
+import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
+import { withTimeout } from '@holdfast/resilience';
+import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
+import { Client } from 'pg';
+import { waitUntil as untilYes } from '../wait-until.ts';
+
+/** What a proxy may stand in front of. */
+export type PostgresTarget = Pick<ServerHandle, 'host' | 'port' | 'url'>;
+
+/** A Postgres of its own, and everything a scenario opens around it; closing it leaves nothing. */
+export interface PostgresFixture {
+  readonly mode: StageMode;
+  readonly primary: ServerHandle;
+  /** A database on the primary, or on the hosts that the options name. */
+  database(options?: Partial<DatabaseOptions>): Database;
+  /** A fault proxy in front of a server, the primary by default, and the URL that leads through it. */
+  proxy(server?: PostgresTarget): Promise<{ proxy: FaultProxy; url: string }>;
+  /** Asks a server, the primary by default, beside the pool; one connection for one statement. */
+  readonly ask: (
+    sql: string,
+    values?: readonly unknown[],
+    server?: ServerHandle,
+  ) => Promise<Record<string, unknown>[]>;
+  close(): Promise<void>;
+}
+
+export interface ReplicatedPostgresFixture extends PostgresFixture {
+  readonly replica: ServerHandle;
+  /** Makes the replica a primary of its own. */
+  promote(): Promise<void>;
+}
+
+export interface PostgresFixtureOptions {
+  /** Parameters of postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** The major version; by default that of the run. */
+  readonly version?: number;
+  /** A disk of its own, of that size, that can be filled. */
+  readonly diskMaxBytes?: number;
+}
+
+/** The major version that the suite stands on; left out, the stage's own choice. */
+const VERSION = process.env['HOLDFAST_POSTGRES_VERSION'];
+const version = VERSION === undefined ? {} : { version: Number(VERSION) };
+
+/** Scenarios put proxies of their own where they want one; a killed server is to refuse by itself. */
+const BARE = { link: false } as const;
+
+const END_WITHIN_MS = 2_000;
+const CLOSE_WITHIN_MS = 20_000;
+const TRUE_WITHIN_MS = 30_000;
+
+export async function openPostgresFixture(
+  options: PostgresFixtureOptions = {},
+): Promise<PostgresFixture> {
+  const { settings = {}, version: own, ...disk } = options;
+  const chosen = own === undefined ? version : { version: own };
+  const stage = await openStage({ ...BARE, ...disk, postgres: { settings, ...chosen } });
+  return around(stage.postgres.primary, stage);
+}
+
+export async function openReplicatedPostgresFixture(
+  options: PostgresFixtureOptions = {},
+): Promise<ReplicatedPostgresFixture> {
+  const { settings = {}, version: own, ...disk } = options;
+  const chosen = own === undefined ? version : { version: own };
+  const stage = await openStage({
+    ...BARE,
+    ...disk,
+    postgres: { replica: true, settings, ...chosen },
+  });
+  const { postgres } = stage;
+  const { primary, replica } = postgres;
+  return { ...around(primary, stage), replica, promote: () => postgres.promote() };
+}
+
+function around(
+  primary: ServerHandle,
+  stage: { readonly mode: StageMode; close(): Promise<void> },
+): PostgresFixture {
+  const databases: Database[] = [];
+  const proxies: FaultProxy[] = [];
+  return {
+    mode: stage.mode,
+    primary,
+    database(options = {}) {
+      const database = createDatabase({ hosts: primary.url, ...options });
+      databases.push(database);
+      return database;
+    },
+    async proxy(server: PostgresTarget = primary) {
+      const { host, port } = server;
+      const proxy = await createFaultProxy({ target: { host, port }, holdsProcess: false });
+      proxies.push(proxy);
+      const url = new URL(server.url);
+      url.host = `${proxy.host}:${proxy.port}`;
+      return { proxy, url: url.href };
+    },
+    ask: (sql, values = [], server = primary) => askOnce(server.url, sql, values),
+    async close() {
+      const ends = databases.map((each) => each.end({ deadlineMs: END_WITHIN_MS }));
+      await named('end of the databases', Promise.allSettled(ends));
+      await named('end of the proxies', Promise.all(proxies.map((proxy) => proxy.close())));
+      await named('end of the stage', stage.close());
+    },
+  };
+}
+
+/** What hangs at the end of a scenario is to be known by its name. */
+function named<T>(name: string, work: Promise<T>): Promise<T> {
+  return withTimeout(() => work, { name, timeoutMs: CLOSE_WITHIN_MS });
+}
+
+async function askOnce(
+  url: string,
+  sql: string,
+  values: readonly unknown[],
+): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: TRUE_WITHIN_MS });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<Record<string, unknown>>(sql, [...values]);
+    return rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Asks again and again until the answer is yes, for as long as anything here may take. */
+export function untilTrue(ask: () => Promise<boolean> | boolean): Promise<void> {
+  return untilYes(ask, TRUE_WITHIN_MS);
+}

@@ -1,0 +1,60 @@
+import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
+import { type ServerHandle, openStage } from '@holdfast/stage';
+import { Redis } from 'ioredis';
+import { type QueueFixture, openQueueFixture, withClient } from './queue-fixture.ts';
+
+/** A Redis of its own, and everything a scenario opens around it; closing it leaves nothing. */
+export interface RedisFixture extends QueueFixture {
+  readonly redis: ServerHandle;
+  /** A fault proxy in front of Redis. */
+  proxy(): Promise<FaultProxy>;
+  /** Says something to Redis beside the queue. */
+  readonly admin: <T>(say: (client: Redis) => Promise<T>, password?: string) => Promise<T>;
+}
+
+/** A Redis that has on its disk whatever it acknowledged. */
+export const PERSISTENT = { appendonly: 'yes', appendfsync: 'always' } as const;
+
+/** A Redis that outlives the death of its process, though not that of the machine: nothing waits for a disk. */
+export const WRITTEN = { appendonly: 'yes', appendfsync: 'no' } as const;
+
+/**
+ * A Redis that may forget the last second or two even when only its process is killed: while one sync is
+ * under way it answers first and writes later.
+ */
+export const EVERY_SECOND = { appendonly: 'yes', appendfsync: 'everysec' } as const;
+
+export async function openRedisFixture(
+  settings: Readonly<Record<string, string>>,
+): Promise<RedisFixture> {
+  const stage = await openStage({ redis: { settings } });
+  const { redis } = stage;
+  const proxies: FaultProxy[] = [];
+  const field = openQueueFixture({
+    stage,
+    server: { url: redis.url },
+    client: () => new Redis(redis.url, { retryStrategy: () => 10, maxRetriesPerRequest: null }),
+    closeFirst: () => Promise.all(proxies.map((proxy) => proxy.close())),
+  });
+  return {
+    ...field,
+    redis,
+    admin: (say, password) => withClient(directClient(redis.url, password), say),
+    async proxy() {
+      const { host, port } = redis;
+      const proxy = await createFaultProxy({ target: { host, port } });
+      proxies.push(proxy);
+      return proxy;
+    },
+  };
+}
+
+/** A client of exactly this server, that neither waits nor tries again. */
+export function directClient(url: string, password?: string): Redis {
+  return new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: null,
+    enableReadyCheck: false,
+    ...(password !== undefined && { password }),
+  });
+}

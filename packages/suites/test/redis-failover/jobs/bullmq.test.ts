@@ -1,0 +1,147 @@
+import { describe, expect, test } from '@jest/globals';
+import { createQueueOn } from '@holdfast/queue';
+import { createBullmqBackend } from '@holdfast/queue/bullmq';
+import {
+  type StoreGuarantee,
+  honoursBackendContract,
+  honoursQueueContract,
+} from '@holdfast/queue/contract';
+import { WRITTEN, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { Ledger } from '../../../src/ledger.ts';
+import { TOPIC, untilDirect } from '../../../src/outage.ts';
+
+/** BullMQ keeps no marks and no keys, puts stalled jobs back by itself, and serves the most urgent strictly. */
+const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
+
+const silent = {
+  connected: () => undefined,
+  attemptFailed: () => undefined,
+  disconnected: () => undefined,
+};
+
+describe('BullMQ as a backend', () => {
+  honoursBackendContract(
+    async () => {
+      const arena = await openRedisFixture({});
+      const backend = createBullmqBackend({ redis: arena.server });
+      backend.open(silent);
+      return {
+        backend,
+        async close() {
+          await backend.close();
+          await arena.close();
+        },
+      };
+    },
+    { without },
+  );
+
+  test('what is sent again while BullMQ remembers it is not added again', async () => {
+    const arena = await openRedisFixture({});
+    const backend = createBullmqBackend({ redis: arena.server });
+    backend.open(silent);
+    try {
+      await backend.whenConnected(new AbortController().signal);
+      const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
+      const job = { id: 'a', unique: false, enqueuedAtMs: 1, dueAtMs: 0, payload: '1' };
+      const jobs = [
+        { ...job, sequence: 1 },
+        { ...job, sequence: 2, id: 'b', unique: true },
+        { ...job, sequence: 3, id: 'b', unique: true },
+      ];
+      const publication = { topic: TOPIC, producer: 'p', ...marks, jobs };
+      await backend.publish(publication);
+      await backend.publish(publication);
+      expect(await backend.count(TOPIC)).toMatchObject({ waiting: 2 });
+      const consumer = backend.subscribe(TOPIC, 1_000);
+      const taken = await consumer.fetch(10);
+      expect(taken.map(({ id }) => id)).toEqual(['a', 'b']);
+      await consumer.acknowledge(taken.map(({ handle }) => handle));
+      await backend.publish(publication);
+      expect(await consumer.fetch(10)).toEqual([]);
+      const keyed = { ...publication, jobs: [{ ...job, sequence: 4, place: '7' }] };
+      expect(await backend.publish(keyed)).toMatchObject({ poison: { sequence: 4 } });
+      await consumer.close();
+    } finally {
+      await backend.close();
+      await arena.close();
+    }
+  });
+
+  test('the job of a silent consumer is fetched by another one', async () => {
+    const arena = await openRedisFixture({});
+    const backend = createBullmqBackend({ redis: arena.server });
+    backend.open(silent);
+    try {
+      await backend.whenConnected(new AbortController().signal);
+      const marks = { ownerEpoch: 1, originEpoch: 1, floor: 0, previous: 0 };
+      const job = {
+        sequence: 1,
+        id: 'a',
+        unique: false,
+        enqueuedAtMs: 1,
+        dueAtMs: 0,
+        payload: '1',
+      };
+      await backend.publish({ topic: TOPIC, producer: 'p', ...marks, jobs: [job] });
+      const [dying, living] = [backend.subscribe(TOPIC, 300), backend.subscribe(TOPIC, 300)];
+      const [taken] = await dying.fetch(1);
+      await dying.close();
+      let again = await living.fetch(1);
+      while (again.length === 0) again = await living.fetch(1);
+      expect(again).toMatchObject([{ id: 'a', handle: taken?.handle, deliveries: 2 }]);
+      await living.close();
+    } finally {
+      await backend.close();
+      await arena.close();
+    }
+  });
+});
+
+describe('the queue on BullMQ', () => {
+  honoursQueueContract(
+    async (options) => {
+      const arena = await openRedisFixture({});
+      const queue = createQueueOn(createBullmqBackend({ redis: arena.server }), options);
+      return {
+        queue,
+        async close() {
+          await queue.close({ deadlineMs: 1_000 }).catch(() => undefined);
+          await arena.close();
+        },
+      };
+    },
+    { without },
+  );
+});
+
+test('through a killed Redis the queue on BullMQ accepts into its journal, and loses and doubles nothing', async () => {
+  const arena = await openRedisFixture(WRITTEN);
+  try {
+    const queue = createQueueOn(createBullmqBackend({ redis: arena.server }), {
+      fallback: { journal: { directory: await arena.directory() } },
+    });
+    const ledger = new Ledger();
+    await queue.ready();
+    queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+    const offer = async (from: number, to: number): Promise<void> => {
+      for (let job = from; job <= to; job += 1) {
+        ledger.accepted(job, (await queue.enqueue(TOPIC, job)).accepted);
+      }
+    };
+    await offer(1, 50);
+    await arena.redis.kill();
+    await offer(51, 150);
+    expect(ledger.acceptedBy('journal').length).toBeGreaterThanOrEqual(100);
+    const direct = untilDirect(queue);
+    await arena.redis.start();
+    await direct;
+    await offer(151, 200);
+    await ledger.settled(60_000);
+    const { lost, duplicated } = ledger.verdict();
+    expect({ lost, duplicated }).toEqual({ lost: [], duplicated: [] });
+    await queue.close({ deadlineMs: 1_000 });
+  } finally {
+    await arena.close();
+  }
+});

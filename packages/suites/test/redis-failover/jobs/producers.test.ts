@@ -1,0 +1,120 @@
+import { expect } from '@jest/globals';
+import { nextEvent, systemClock } from '@holdfast/foundation';
+import { PERSISTENT } from '../../../src/redis-fixture.ts';
+import { runProducer } from '../../../src/child.ts';
+import { Ledger } from '../../../src/ledger.ts';
+import { offerLoad } from '../../../src/load.ts';
+import { TOPIC, untilDirect } from '../../../src/outage.ts';
+import { scenario } from '../../../src/scenario.ts';
+
+const FAMILY = 'redis-failover';
+const BEFORE_THE_CRASH = 300;
+/** The next process numbers its own jobs from here. */
+const FROM_THE_NEXT = 1_000_000;
+
+scenario(
+  FAMILY,
+  {
+    promise:
+      'what a crashed producer had accepted into its journal is delivered by the next process',
+    fault: 'Redis down, then kill -9 of the producer with an undrained journal',
+    settings: PERSISTENT,
+  },
+  async (arena) => {
+    const ledger = new Ledger();
+    const directory = await arena.directory();
+    await arena.redis.kill();
+    const producer = runProducer({ url: arena.redis.url, directory, topic: TOPIC });
+    for await (const { job, accepted } of producer.accepted) {
+      ledger.accepted(job, accepted);
+      if (job === BEFORE_THE_CRASH) break;
+    }
+    await producer.kill();
+
+    expect(ledger.acceptedBy('journal')).toHaveLength(BEFORE_THE_CRASH);
+    await arena.redis.start();
+
+    const startedAtMs = systemClock.now();
+    const next = arena.queue({ directory });
+    next.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+    const handled = ledger.nextDelivery();
+    const load = offerLoad(next, ledger, { topic: TOPIC, jobsPerSecond: 300, from: FROM_THE_NEXT });
+    const handledAtMs = await handled;
+    await ledger.nextDelivery(FROM_THE_NEXT + 10);
+    expect((await load.stop()).refused).toEqual([]);
+    await ledger.settled(60_000);
+    await arena.untilHandled(TOPIC);
+    return {
+      verdict: ledger.verdict(),
+      recoveredAfterMs: handledAtMs - startedAtMs,
+      note: 'jobs written but not yet acknowledged when the producer died may be delivered too',
+    };
+  },
+);
+
+const PRODUCERS = 2;
+const FIRST_OF = (producer: number): number => producer * 1_000_000;
+
+scenario(
+  FAMILY,
+  {
+    promise: 'two producers that drain at once keep their own order and lose nothing',
+    fault: `kill -9, start after 1.5 s, ${PRODUCERS} producers on one topic`,
+    settings: PERSISTENT,
+  },
+  async (arena) => {
+    const ledgers = Array.from({ length: PRODUCERS }, () => new Ledger());
+    const queues = [];
+    for (let index = 0; index < PRODUCERS; index += 1) {
+      queues.push(arena.queue({ directory: await arena.directory() }));
+    }
+    const worker = arena.queue({ fallback: 'memory' });
+    worker.process(
+      TOPIC,
+      ({ payload }) => {
+        const job = Number(payload);
+        ledgers[Math.floor(job / FIRST_OF(1))]?.delivered(job);
+      },
+      { concurrency: 1 },
+    );
+    await Promise.all(queues.map((queue) => queue.ready()));
+    const loads = queues.map((queue, index) =>
+      offerLoad(queue, ledgers[index] ?? new Ledger(), {
+        topic: TOPIC,
+        jobsPerSecond: 300,
+        from: FIRST_OF(index) + 1,
+      }),
+    );
+    await Promise.all(ledgers.map((ledger) => ledger.nextDelivery()));
+    const detected = queues.map((queue) =>
+      nextEvent(queue, 'state', { matches: ({ to }) => to === 'buffering' }),
+    );
+    const harmedAtMs = systemClock.now();
+    await arena.redis.kill();
+    const seen = await Promise.all(detected);
+    const [first] = queues;
+    if (first === undefined) throw new Error('no producer');
+    await nextEvent(first, 'reconnecting', { matches: ({ atMs }) => atMs - harmedAtMs > 1_500 });
+    const handled = ledgers.map((ledger, index) => ledger.nextDelivery(loads[index]?.next));
+    const direct = Promise.all(queues.map((queue) => untilDirect(queue)));
+    await arena.redis.start();
+    const mendedAtMs = systemClock.now();
+    const handledAtMs = Math.max(...(await Promise.all(handled)));
+    await direct;
+    for (const load of loads) expect((await load.stop()).refused).toEqual([]);
+    await Promise.all(ledgers.map((ledger) => ledger.settled(60_000)));
+    await arena.untilHandled(TOPIC);
+    const verdicts = ledgers.map((ledger) => ledger.verdict());
+    return {
+      verdict: {
+        accepted: verdicts.reduce((sum, { accepted }) => sum + accepted, 0),
+        delivered: verdicts.reduce((sum, { delivered }) => sum + delivered, 0),
+        lost: verdicts.flatMap(({ lost }) => lost),
+        duplicated: verdicts.flatMap(({ duplicated }) => duplicated),
+        outOfOrder: verdicts.flatMap(({ outOfOrder }) => outOfOrder),
+      },
+      detectedAfterMs: Math.max(...seen.map(({ atMs }) => atMs)) - harmedAtMs,
+      recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+    };
+  },
+);

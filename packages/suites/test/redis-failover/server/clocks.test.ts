@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { createResourceFaults } from '@holdfast/faults';
+import { systemClock } from '@holdfast/foundation';
+import { WRITTEN } from '../../../src/redis-fixture.ts';
+import type { ProducerOptions } from '../../../src/child.ts';
+import { waitUntil } from '../../../src/wait-until.ts';
+import { Ledger } from '../../../src/ledger.ts';
+import { TOPIC } from '../../../src/outage.ts';
+import { scenario } from '../../../src/scenario.ts';
+
+const FAMILY = 'redis-failover';
+const HOUR_MS = 3_600_000;
+const LONG_MS = 600_000;
+const MODULE = join(import.meta.dirname, '../../../src/producer-main.ts');
+
+scenario(
+  FAMILY,
+  {
+    promise:
+      'a wall clock that jumps under the producer costs no job, doubles none and keeps their order',
+    fault:
+      'kill -9; the producer’s clock an hour ahead, then an hour behind; start; and right again',
+    settings: WRITTEN,
+  },
+  async (arena) => {
+    const ledger = new Ledger();
+    const order: ProducerOptions = {
+      url: arena.redis.url,
+      directory: await arena.directory(),
+      topic: TOPIC,
+      pauseMs: 2,
+    };
+    const worker = arena.queue({ fallback: 'memory' });
+    worker.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+    const producer = createResourceFaults({ module: MODULE, args: [JSON.stringify(order)] });
+    let last = { job: 0, accepted: '' };
+    producer.child.on('message', (message: { job?: number; accepted?: string }) => {
+      if (message.job === undefined || message.accepted === undefined) return;
+      last = { job: message.job, accepted: message.accepted };
+      ledger.accepted(last.job, last.accepted);
+    });
+    const jobsMore = (count: number, store: string): Promise<void> => {
+      const from = last.job;
+      return waitUntil(async () => last.accepted === store && last.job >= from + count);
+    };
+    try {
+      await jobsMore(30, 'redis');
+      await producer.faults.set('clock', { stepMs: HOUR_MS, forMs: LONG_MS });
+      await jobsMore(30, 'redis');
+      const harmedAtMs = systemClock.now();
+      await arena.redis.kill();
+      await jobsMore(30, 'journal');
+      await producer.faults.set('clock', { stepMs: -HOUR_MS, forMs: LONG_MS });
+      await jobsMore(30, 'journal');
+      await arena.redis.start();
+      const mendedAtMs = systemClock.now();
+      await jobsMore(30, 'redis');
+      await producer.faults.clear('clock');
+      await jobsMore(30, 'redis');
+      await producer.close();
+      await ledger.settled(60_000);
+      await arena.untilHandled(TOPIC);
+      return { verdict: ledger.verdict(), lastedMs: mendedAtMs - harmedAtMs };
+    } finally {
+      await producer.close();
+    }
+  },
+);

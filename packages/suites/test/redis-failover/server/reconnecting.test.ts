@@ -1,0 +1,94 @@
+import { expect, test } from '@jest/globals';
+import type { QueueEvents } from '@holdfast/queue';
+import { nextEvent, systemClock } from '@holdfast/foundation';
+import { PERSISTENT, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { runFlapping } from '../../../src/flapping.ts';
+import { Ledger } from '../../../src/ledger.ts';
+import { offerLoad } from '../../../src/load.ts';
+import { TOPIC, untilDirect } from '../../../src/outage.ts';
+import { scenario } from '../../../src/scenario.ts';
+
+const FAMILY = 'redis-failover';
+const ATTEMPTS = 8;
+/** Delays double from 25 ms to 500 ms, each spread by a quarter. */
+const NOMINAL_MS = [25, 50, 100, 200, 400, 500, 500, 500];
+const SPREAD = 0.25;
+
+test('attempts to reach a killed Redis are spaced by an exponential backoff with a ceiling', async () => {
+  const arena = await openRedisFixture({});
+  try {
+    const queue = arena.queue({ fallback: 'memory' });
+    await queue.ready();
+    const attempts: QueueEvents['reconnecting'][] = [];
+    queue.on('reconnecting', (event) => attempts.push(event));
+    await arena.redis.kill();
+    await nextEvent(queue, 'reconnecting', { matches: ({ attempt }) => attempt === ATTEMPTS });
+    expect(attempts.map(({ attempt }) => attempt)).toEqual(NOMINAL_MS.map((_, index) => index + 1));
+    for (const [index, { delayMs, atMs, errorClass }] of attempts.entries()) {
+      const nominalMs = NOMINAL_MS[index] ?? 0;
+      expect(errorClass).toBe('unreachable');
+      expect(delayMs).toBeGreaterThanOrEqual(Math.floor(nominalMs * (1 - SPREAD)));
+      expect(delayMs).toBeLessThanOrEqual(Math.min(500, Math.ceil(nominalMs * (1 + SPREAD))));
+      const nextAtMs = attempts[index + 1]?.atMs ?? Infinity;
+      expect(nextAtMs - atMs).toBeGreaterThanOrEqual(delayMs - 1);
+    }
+    const back = nextEvent(queue, 'connected');
+    await arena.redis.start();
+    await expect(back).resolves.toMatchObject({ attempt: expect.any(Number) });
+    const again = nextEvent(queue, 'reconnecting');
+    await arena.redis.kill();
+    await expect(again).resolves.toMatchObject({ attempt: 1 });
+  } finally {
+    await arena.close();
+  }
+});
+
+scenario(
+  FAMILY,
+  {
+    promise: 'jobs offered before Redis was ever there are accepted, and delivered once it is',
+    fault: 'down at the start, for 1.5 s',
+    settings: PERSISTENT,
+  },
+  async (arena) => {
+    const ledger = new Ledger();
+    await arena.redis.kill();
+    const startedAtMs = systemClock.now();
+    const queue = arena.queue({ directory: await arena.directory() });
+    queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
+    const detected = nextEvent(queue, 'state');
+    const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
+    const { atMs } = await detected;
+    await nextEvent(queue, 'reconnecting', { matches: (event) => event.atMs - atMs > 1_500 });
+    const handled = ledger.nextDelivery();
+    const direct = untilDirect(queue);
+    await arena.redis.start();
+    const mendedAtMs = systemClock.now();
+    const handledAtMs = await handled;
+    await direct;
+    const { refused } = await load.stop();
+    expect(refused).toEqual([]);
+    await ledger.settled(60_000);
+    await arena.untilHandled(TOPIC);
+    return {
+      verdict: ledger.verdict(),
+      detectedAfterMs: atMs - startedAtMs,
+      recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+    };
+  },
+);
+
+const KILLS = 10;
+
+scenario(
+  FAMILY,
+  {
+    promise: 'a flapping Redis leaves order and counts right',
+    fault: '10 x kill -9 and start under load; appendonly, sync always',
+    settings: PERSISTENT,
+  },
+  async (arena) => {
+    const { ledger, recoveredAfterMs } = await runFlapping(arena, KILLS);
+    return { verdict: ledger.verdict(), recoveredAfterMs };
+  },
+);
