@@ -27,7 +27,7 @@ describe('the queue on the memory backend', () => {
   });
 });
 
-test('a memory backend that is full has further jobs wait in the fallback, and says so', async () => {
+test('when a memory backend is full, further jobs wait in the fallback, and the state tells it', async () => {
   const queue = createQueueOn(createMemoryBackend({ maxJobs: 2 }));
   await queue.ready();
   await queue.enqueueMany('t', [{ payload: 1 }, { payload: 2 }]);

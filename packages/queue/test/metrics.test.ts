@@ -11,7 +11,7 @@ import { Registry } from 'prom-client';
 import { BackendError } from '../src/errors.ts';
 import { openTestQueue } from './open-queue.ts';
 
-test('Prometheus reads a queue’s numbers when it scrapes, and none of them when it is taken out', async () => {
+test('Prometheus reads the statistics of a queue when it scrapes, and none after the metrics are removed', async () => {
   const { queue, backend } = openTestQueue();
   const registry = new Registry();
   const unregister = registerQueueMetrics({ registry, queues: { mail: queue }, prefix: 'app_' });
@@ -33,7 +33,7 @@ test('Prometheus reads a queue’s numbers when it scrapes, and none of them whe
   await queue.close();
 });
 
-test('OpenTelemetry reads the same numbers by the same names', async () => {
+test('OpenTelemetry reads the same statistics under the same names', async () => {
   const { queue, backend } = openTestQueue();
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000_000 });
@@ -63,7 +63,7 @@ test.each([
   );
 });
 
-test('the health of a queue names its level, state, error, depth and age, and the time a drain will take', async () => {
+test('the health of a queue has its level, state, error, depth, age, and the remaining time of a drain', async () => {
   const { queue, backend, clock } = openTestQueue({ maxBacklogJobs: 10_000 });
   expect(queue.health()).toMatchObject({ level: 'degraded', state: 'opening', depth: 0 });
   backend.up();
@@ -99,7 +99,7 @@ test('the health of a queue names its level, state, error, depth and age, and th
   expect(queue.health()).toMatchObject({ level: 'critical', state: 'closed' });
 });
 
-test('a refusal that somebody has to act on is critical', async () => {
+test('a failure that an operator has to resolve is critical', async () => {
   const { queue, backend, clock } = openTestQueue();
   await backend.opened;
   backend.failAttempt(new BackendError('denied', 'NOAUTH'));

@@ -11,8 +11,8 @@ export interface TestQueue {
 }
 
 /**
- * A queue on a fake backend and a fake clock, in front of the given fallback.
- * @param server whose jobs and marks the backend finds; those of a server of its own otherwise.
+ * Opens a queue on a fake backend and a fake clock, with the given fallback.
+ * @param server another backend whose server this one shares; default: a server of its own.
  */
 export function openTestQueue(
   options: Partial<QueueOptions> = {},
@@ -20,11 +20,11 @@ export function openTestQueue(
 ): TestQueue {
   const clock = createFakeClock();
   const backend = new FakeBackend(server);
-  const settled = parseQueueOptions({
+  const resolved = parseQueueOptions({
     redis: { url: 'redis://127.0.0.1:1' },
     clock,
     random: seededRandom(1),
     ...options,
   });
-  return { queue: new DurableQueue(backend, settled), backend, clock };
+  return { queue: new DurableQueue(backend, resolved), backend, clock };
 }

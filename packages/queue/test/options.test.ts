@@ -80,15 +80,18 @@ const MISFITS: Record<Exclude<keyof QueueOptions, 'redis'>, unknown> = {
   random: 4,
 };
 
-/** The types demand one for each option there is. */
-test.each(Object.entries(MISFITS))('%s: %j is refused, with what is permitted', (field, value) => {
-  const refusal: unknown = expect.objectContaining({ code: 'INVALID_OPTION', field, value });
-  expect(() => Reflect.apply(createQueueAdapter, undefined, [{ redis, [field]: value }])).toThrow(
-    refusal,
-  );
-});
+/** The type requires one for each option. */
+test.each(Object.entries(MISFITS))(
+  '%s: %j is rejected with the permitted values',
+  (field, value) => {
+    const refusal: unknown = expect.objectContaining({ code: 'INVALID_OPTION', field, value });
+    expect(() => Reflect.apply(createQueueAdapter, undefined, [{ redis, [field]: value }])).toThrow(
+      refusal,
+    );
+  },
+);
 
-test('a refused address is shown without its password', () => {
+test('a rejected address is shown without its password', () => {
   const options = { redis: { url: 'http://user:secret@127.0.0.1' } };
   expect(() => createQueueAdapter(options)).toThrow(/\/\/\*\*\*@127/u);
   expect(() => createQueueAdapter(options)).not.toThrow(/secret/u);

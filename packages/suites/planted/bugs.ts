@@ -11,7 +11,7 @@ export interface PlantedBug {
 }
 
 const OUTAGES = 'redis-failover/server/outages';
-const NEXT_OWNER = { path: 'packages/queue/test/recovery/ownership', name: 'last owner' };
+const NEXT_OWNER = { path: 'packages/queue/test/recovery/ownership', name: 'previous owner' };
 const ENQUEUE_MODEL = {
   path: 'packages/queue/test/model/enqueue-model',
   name: 'with acknowledge redis',
@@ -111,7 +111,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/fallback/backlog.ts',
     sound: 'return this.#read(from, this.#inheritedUntil);',
     broken: 'return this.#read(from, this.#deps.journal.next);',
-    tests: { path: 'packages/queue/test/model/enqueue-model', name: 'amid the drain' },
+    tests: { path: 'packages/queue/test/model/enqueue-model', name: 'loses during their drain' },
   },
   {
     name: 'jobs may overtake those that Redis has forgotten',
@@ -125,7 +125,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/consumer/consumer.ts',
     sound: 'if (wasConfirmed || this.#isKnown(delivery)) {',
     broken: 'if (delivery.handle === "") {',
-    tests: { path: 'packages/queue/test/consumer/consumer', name: 'the server has forgotten' },
+    tests: { path: 'packages/queue/test/consumer/consumer', name: 'the server has lost does' },
   },
   {
     name: 'new jobs are taken before all whose deliveries were cut off',
@@ -134,7 +134,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     broken: 'if (isComplete || wanted > 0) this.#lastRecoveryMs',
     tests: {
       path: 'packages/queue/test/consumer/consumer',
-      name: 'handed out on a link that was lost',
+      name: 'delivered on a lost connection',
     },
   },
   {
@@ -185,7 +185,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/ledger/postgres-ledger.ts',
     sound: 'if (rowCount === 0) {',
     broken: 'if (rowCount === -1) {',
-    tests: { path: 'packages/queue/test/consumer/ledger', name: 'whose entry is there' },
+    tests: { path: 'packages/queue/test/consumer/ledger', name: 'whose entry exists' },
   },
   {
     name: 'a redriven job has forgotten why it had failed',

@@ -22,7 +22,7 @@ async function openUp(): Promise<TestQueue> {
   return opening;
 }
 
-/** Collects jobs and resolves `reached(n)` when the n-th has come. */
+/** Collects jobs; `reached(n)` resolves when the n-th has arrived. */
 function collector(): {
   take: (job: Job) => void;
   jobs: Job[];
@@ -57,7 +57,7 @@ test('a job reaches its handler with id, topic, payload, attempt and time', asyn
   ]);
 });
 
-test('with one at a time, jobs are handled in the order they were enqueued', async () => {
+test('with concurrency 1, jobs are handled in the order they were enqueued', async () => {
   const { queue, clock } = await openUp();
   const { take, jobs, reached } = collector();
   for (let n = 0; n < 50; n += 1) await queue.enqueue('t', n);
@@ -66,7 +66,7 @@ test('with one at a time, jobs are handled in the order they were enqueued', asy
   expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 50 }, (_, n) => n));
 });
 
-test('jobs handed out on a link that was lost are handled before later ones, however many they are', async () => {
+test('jobs delivered on a lost connection are handled before later ones, however many they are', async () => {
   const { queue, backend, clock } = await openUp();
   const { take, jobs, reached } = collector();
   queue.process('t', take, { concurrency: 1 });
@@ -77,14 +77,14 @@ test('jobs handed out on a link that was lost are handled before later ones, how
   producer.backend.up();
   await producer.queue.ready();
   for (let n = 0; n < 8; n += 1) await producer.clock.settle(producer.queue.enqueue('t', n));
-  // A read of the lost link is executed late.
+  // A read on the lost connection is executed late.
   for (const entry of backend.topics.get('t')?.entries.slice(0, 3) ?? []) hand(entry, 'consumer-1');
   backend.up();
   await clock.settle(reached(8));
   expect(jobs.map(({ payload }) => payload)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test('no more handlers run at once than asked for', async () => {
+test('no more handlers run at once than concurrency allows', async () => {
   const { queue, clock } = await openUp();
   let running = 0;
   let most = 0;
@@ -105,7 +105,7 @@ test('no more handlers run at once than asked for', async () => {
   expect(most).toBe(3);
 });
 
-test('a failed job is tried again after a growing delay, then buried with its reason', async () => {
+test('a failed job is retried after a growing delay, then dead-lettered with its reason', async () => {
   const { queue, backend, clock } = await openUp();
   const attemptsAtMs: number[] = [];
   queue.process(
@@ -143,7 +143,7 @@ test('a job that fails once is handled at the second attempt', async () => {
   expect(jobs[0]?.attempt).toBe(2);
 });
 
-test('a job handled while the server is away is acknowledged later and not run again', async () => {
+test('a job handled while the server is down is acknowledged later and does not run again', async () => {
   const { queue, backend, clock } = await openUp();
   let runs = 0;
   const release: (() => void)[] = [];
@@ -166,7 +166,7 @@ test('a job handled while the server is away is acknowledged later and not run a
   expect(runs).toBe(1);
 });
 
-test('a job whose acknowledgement the server has forgotten is not run again', async () => {
+test('a job whose acknowledgement the server has lost does not run again', async () => {
   const { queue, backend, clock } = await openUp();
   const { take, jobs, reached } = collector();
   const consumer = queue.process('t', take);
@@ -183,7 +183,7 @@ test('a job whose acknowledgement the server has forgotten is not run again', as
   expect(backend.topics.get('t')?.entries).toEqual([]);
 });
 
-test('a handler whose lease went to another consumer is told by its signal', async () => {
+test('the signal of a handler is aborted when its lease goes to another consumer', async () => {
   const { queue, backend, clock } = await openUp();
   const aborted = new Promise<unknown>((resolve) => {
     queue.process('t', (_, { signal }) => {
@@ -222,7 +222,7 @@ test('closing waits for running handlers, and aborts them when the deadline has 
   expect(backend.topics.get('t')?.entries).toHaveLength(1);
 });
 
-test('no more jobs are begun per second than asked for', async () => {
+test('no more jobs are started per second than maxPerSecond allows', async () => {
   const { queue, clock } = await openUp();
   const begunAtMs: number[] = [];
   const { take, reached } = collector();
@@ -240,7 +240,7 @@ test('no more jobs are begun per second than asked for', async () => {
   expect((begunAtMs.at(-1) ?? 0) - first).toBeGreaterThanOrEqual(1_800);
 });
 
-test('a handler whose ledger knows the job is not run, and the job is acknowledged', async () => {
+test('a job that the ledger knows is acknowledged without running its handler', async () => {
   const { queue, backend, clock } = await openUp();
   const ledger = memoryLedger();
   await ledger.once({ topic: 't', id: 'known' }, async () => undefined);
@@ -269,8 +269,8 @@ const MISFITS: Record<keyof ProcessOptions | 'ledger' | 'retries', unknown> = {
   retries: 3,
 };
 
-/** The types demand one for each option there is; the last is one there is not. */
-test.each(Object.entries(MISFITS))('%s: %j is refused by process', async (field, value) => {
+/** The type requires one for each option; the last one is unknown. */
+test.each(Object.entries(MISFITS))('%s: %j is rejected by process', async (field, value) => {
   const { queue } = await openUp();
   expect(() => queue.process('t', () => undefined, { [field]: value })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field, value }),

@@ -19,7 +19,7 @@ test('the memory ledger runs an effect once, and again after it failed', async (
   expect(runs).toBe(2);
 });
 
-test('the memory ledger forgets the oldest beyond its bound', async () => {
+test('the memory ledger drops the oldest entry beyond its limit', async () => {
   const ledger = memoryLedger({ maxEntries: 2 });
   const effect = async (): Promise<void> => undefined;
   for (const id of ['a', 'b', 'c']) await ledger.once({ topic: 't', id }, effect);
@@ -27,7 +27,7 @@ test('the memory ledger forgets the oldest beyond its bound', async () => {
   expect(await ledger.once({ topic: 't', id: 'a' }, effect)).toBe('applied');
 });
 
-test('the Redis ledger notes an effect only when it has happened', async () => {
+test('the Redis ledger records an effect only after it has happened', async () => {
   const notes = new Map<string, number>();
   const client = {
     exists: async (key: string) => (notes.has(key) ? 1 : 0),
@@ -41,56 +41,56 @@ test('the Redis ledger notes an effect only when it has happened', async () => {
   expect(await ledger.once(entry, () => Promise.reject(new Error('no')))).toBe('known');
 });
 
-interface Told {
-  readonly said: string[];
+interface Calls {
+  readonly statements: string[];
   readonly released: (Error | boolean | undefined)[];
 }
 
-/** A pool whose one connection answers as told, by the first word of what is said. */
+/** A pool with one connection, which answers by the first word of the statement. */
 function pool(answers: Record<string, { rowCount: number | null; command?: string } | Error>): {
-  told: Told;
+  calls: Calls;
   client: Parameters<typeof postgresLedger>[0]['client'];
 } {
-  const told: Told = { said: [], released: [] };
+  const calls: Calls = { statements: [], released: [] };
   return {
-    told,
+    calls,
     client: {
       connect: async () => ({
         async query(sql) {
           const [word = ''] = sql.split(' ');
-          told.said.push(word);
+          calls.statements.push(word);
           const answer = answers[word] ?? { rowCount: 1 };
           if (answer instanceof Error) throw answer;
           return answer;
         },
-        release: (broken) => told.released.push(broken),
+        release: (broken) => calls.released.push(broken),
       }),
     },
   };
 }
 
-test('the Postgres ledger enters the job and runs the effect in one transaction', async () => {
-  const { told, client } = pool({});
+test('the Postgres ledger inserts the entry and runs the effect in one transaction', async () => {
+  const { calls, client } = pool({});
   const ledger = postgresLedger({ client });
   const outcome = await ledger.once(entry, async (connection) => {
     await connection.query('UPDATE things');
   });
   expect(outcome).toBe('applied');
-  expect(told).toEqual({ said: ['BEGIN', 'INSERT', 'UPDATE', 'COMMIT'], released: [false] });
+  expect(calls).toEqual({ statements: ['BEGIN', 'INSERT', 'UPDATE', 'COMMIT'], released: [false] });
 });
 
-test('the Postgres ledger does not run the effect of a job whose entry is there', async () => {
-  const { told, client } = pool({ INSERT: { rowCount: 0 } });
+test('the Postgres ledger does not run the effect of a job whose entry exists', async () => {
+  const { calls, client } = pool({ INSERT: { rowCount: 0 } });
   const ledger = postgresLedger({ client });
   expect(await ledger.once(entry, () => Promise.reject(new Error('no')))).toBe('known');
-  expect(told).toEqual({ said: ['BEGIN', 'INSERT', 'ROLLBACK'], released: [false] });
+  expect(calls).toEqual({ statements: ['BEGIN', 'INSERT', 'ROLLBACK'], released: [false] });
 });
 
-test('an effect that fails takes its entry along, and a connection that cannot roll back is not used again', async () => {
-  const { told, client } = pool({ ROLLBACK: new Error('gone') });
+test('a failed effect rolls its entry back, and a connection that cannot roll back is not reused', async () => {
+  const { calls, client } = pool({ ROLLBACK: new Error('gone') });
   const ledger = postgresLedger({ client });
   await expect(ledger.once(entry, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-  expect(told).toEqual({ said: ['BEGIN', 'INSERT', 'ROLLBACK'], released: [true] });
+  expect(calls).toEqual({ statements: ['BEGIN', 'INSERT', 'ROLLBACK'], released: [true] });
 });
 
 test('a COMMIT that Postgres turns into a ROLLBACK is a failure, not an effect', async () => {
@@ -102,7 +102,7 @@ test('a COMMIT that Postgres turns into a ROLLBACK is a failure, not an effect',
   });
 });
 
-test.each([['a b'], ['x;y'], ['a.b.c'], ['1a']])('the table name %j is refused', (table) => {
+test.each([['a b'], ['x;y'], ['a.b.c'], ['1a']])('the table name %j is rejected', (table) => {
   expect(() => postgresLedger({ client: pool({}).client, table })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'table' }),
   );

@@ -8,7 +8,7 @@ function delivery(handle: string): Delivery {
   return { handle, id: handle, deliveries: 1, enqueuedAtMs: 0, payload: 'null' };
 }
 
-/** As many as were begun within the time, measured at its end. */
+/** Starts this many jobs within the time, and measures at its end. */
 function after(begun: number, tookMs: number): Prefetch {
   const ahead = new Prefetch(SLOTS, 0);
   for (let count = 0; count < begun; count += 1) ahead.recordStart();
@@ -16,18 +16,18 @@ function after(begun: number, tookMs: number): Prefetch {
   return ahead;
 }
 
-test('before anything was begun, and where handlers take their time, no job is taken ahead', () => {
+test('before any job was started, and with slow handlers, no job is prefetched', () => {
   expect(new Prefetch(SLOTS, 0).room).toBe(0);
   expect(after(SLOTS, 100).room).toBe(0);
 });
 
-test('where handlers are quick, as many jobs are taken ahead as there are slots, and no more', () => {
+test('with fast handlers, as many jobs are prefetched as there are slots, and no more', () => {
   expect(after(2, 10).room).toBe(2);
   expect(after(1_000, 10).room).toBe(SLOTS);
   expect(new Prefetch(0, 0).room).toBe(0);
 });
 
-test('others are asked for once half of them are gone, and they leave in the order they came', () => {
+test('more jobs are requested once half of them are used, and they leave in order', () => {
   const ahead = after(1_000, 10);
   for (const handle of ['1', '2', '3', '4']) ahead.add(delivery(handle));
   expect(ahead.room).toBe(0);
@@ -37,7 +37,7 @@ test('others are asked for once half of them are gone, and they leave in the ord
   expect(ahead.room).toBe(2);
 });
 
-test('what became another consumer’s is not begun', () => {
+test('a job whose lease went to another consumer is not started', () => {
   const ahead = after(1_000, 10);
   for (const handle of ['1', '2', '3']) ahead.add(delivery(handle));
   ahead.drop(['1', '3']);

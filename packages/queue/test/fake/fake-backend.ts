@@ -32,8 +32,8 @@ type Fault =
   | { readonly kind: 'reply-lost' };
 
 /**
- * What the Lua scripts and streams do, in memory, with faults at a test's command. The same contract is
- * held against it and against real servers.
+ * An in-memory backend that behaves like the Lua scripts and streams, with faults on demand. The same contract is
+ * tested with it and with real servers.
  */
 export class FakeBackend implements QueueBackend {
   readonly kind = 'redis';
@@ -42,38 +42,38 @@ export class FakeBackend implements QueueBackend {
   readonly dead: { id: string; reason: string }[] = [];
   readonly #letters = new Map<string, DeadLetter[]>();
   readonly topics: Map<string, Topic>;
-  /** Resolves once the queue has begun to reach for the server. */
+  /** Resolves once the queue has opened the backend. */
   readonly opened: Promise<void>;
-  #tellOpened!: () => void;
+  #resolveOpened!: () => void;
   #listener: ConnectionListener | undefined;
   #isUp = false;
-  /** Counts the links that were lost: what was on its way then gets no answer. */
-  #links = 0;
+  /** The number of lost connections: publications in flight on an earlier one get no reply. */
+  #generation = 0;
   #isClosed = false;
   #faults: Fault[] = [];
-  #standing: BackendError | undefined;
+  #refusal: BackendError | undefined;
   #poisonReason: (job: PublishedJob) => string | undefined = () => undefined;
   #awaitingUp = new Set<() => void>();
   #awaitingJobs = new Set<() => void>();
   #removed: Entry[] = [];
   #consumers = 0;
 
-  /** @param server what another backend stands in front of; its own server otherwise. */
+  /** @param server another backend whose server this one shares; default: a server of its own. */
   constructor(server?: FakeBackend) {
     this.applied = server?.applied ?? new Map();
     this.topics = server?.topics ?? new Map();
     this.opened = new Promise((resolve) => {
-      this.#tellOpened = resolve;
+      this.#resolveOpened = resolve;
     });
   }
 
   open(listener: ConnectionListener): void {
     this.#listener = listener;
-    this.#tellOpened();
+    this.#resolveOpened();
     if (this.#isUp) listener.connected({ attempt: 1 });
   }
 
-  /** The server answers from now on. */
+  /** Brings the server up. */
   up(): void {
     if (this.#isUp) return;
     this.#isUp = true;
@@ -82,15 +82,15 @@ export class FakeBackend implements QueueBackend {
     this.#listener?.connected({ attempt: 1 });
   }
 
-  /** The server is gone. */
+  /** Takes the server down. */
   down(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
-    this.#links += 1;
+    this.#generation += 1;
     this.#listener?.disconnected({ error: new BackendError('unreachable', 'it was taken down') });
   }
 
-  /** One connection attempt fails with this. */
+  /** Lets one connection attempt fail. */
   failAttempt(error: BackendFailure): void {
     this.#listener?.attemptFailed({ attempt: 1, delayMs: 1, error });
   }
@@ -100,17 +100,17 @@ export class FakeBackend implements QueueBackend {
     this.#faults.push({ kind: 'reply-lost' });
   }
 
-  /** The next publication is refused. */
+  /** The next publication is rejected. */
   refuseNext(error: BackendError): void {
     this.#faults.push({ kind: 'refused', error });
   }
 
-  /** Every publication is refused until told otherwise. */
+  /** Every publication is rejected, until called with `undefined`. */
   refuseAll(error: BackendError | undefined): void {
-    this.#standing = error;
+    this.#refusal = error;
   }
 
-  /** Each job is asked about before it is added: a reason makes it poison. */
+  /** Called for each job before it is added: a reason makes it poison. */
   refuseJobs(reasonFor: (job: PublishedJob) => string | undefined): void {
     this.#poisonReason = reasonFor;
   }
@@ -120,7 +120,7 @@ export class FakeBackend implements QueueBackend {
     this.topics.clear();
   }
 
-  /** What the server has on its disk now; calling the result is a crash that loses whatever came later. */
+  /** Saves the state of the server; calling the result is a crash that loses all later changes. */
   sync(): () => void {
     const topics = [...this.topics].map(
       ([name, { entries, delayed, marks, ids, partitions, roundRobin }]): [string, Topic] => [
@@ -164,11 +164,11 @@ export class FakeBackend implements QueueBackend {
   async publish(publication: Publication): Promise<PublishReceipt> {
     this.#requireUp();
     const fault = this.#faults.shift();
-    const refusal = this.#standing ?? (fault?.kind === 'refused' ? fault.error : undefined);
-    // A trip to a server takes a turn, in which more may be enqueued.
-    const link = this.#links;
+    const refusal = this.#refusal ?? (fault?.kind === 'refused' ? fault.error : undefined);
+    // A round trip takes a turn of the event loop, in which more jobs may be enqueued.
+    const generation = this.#generation;
     await nextTurn();
-    if (link !== this.#links) throw new BackendError('unreachable', 'the link was lost');
+    if (generation !== this.#generation) throw new BackendError('unreachable', 'connection lost');
     if (refusal !== undefined) throw refusal;
     const receipt = this.#apply(publication);
     if (fault?.kind === 'reply-lost') {
@@ -236,7 +236,7 @@ export class FakeBackend implements QueueBackend {
     for (const wake of this.#awaitingJobs) wake();
   }
 
-  /** The acknowledgements of a topic were not on the disk: what was removed last is there again. */
+  /** Loses the last acknowledgements of a topic: the removed jobs are back. */
   remember(topic: string): void {
     for (const { handle, id, payload, enqueuedAtMs } of this.#removed) {
       this.#topic(topic).entries.push({ handle, id, payload, enqueuedAtMs, deliveries: 0 });
@@ -244,7 +244,7 @@ export class FakeBackend implements QueueBackend {
     for (const wake of this.#awaitingJobs) wake();
   }
 
-  /** Hands a consumer's deliveries to somebody else, as after an expired lease. */
+  /** Assigns all deliveries to another consumer, as after an expired lease. */
   steal(topic: string): void {
     for (const entry of this.#topic(topic).entries) {
       if (entry.owner !== undefined) entry.owner = 'a thief';
@@ -278,7 +278,7 @@ export class FakeBackend implements QueueBackend {
     return this.#next(name, max).map((entry) => hand(entry, me));
   }
 
-  /** What is handed out next. */
+  /** The jobs to deliver next. */
   #next(name: string, max: number): Entry[] {
     const { entries, partitions, roundRobin } = this.#topic(name);
     const subqueue = ({ routing }: Entry): string => subqueueOf(routing, partitions);
@@ -306,20 +306,20 @@ export class FakeBackend implements QueueBackend {
     this.#requireUp();
     const { entries } = this.#topic(name);
     const nowMs = systemClock.now();
-    const isSilent = ({ owner, leasedAtMs = nowMs }: Entry): boolean =>
+    const isExpired = ({ owner, leasedAtMs = nowMs }: Entry): boolean =>
       owner !== undefined && owner !== me && nowMs - leasedAtMs >= leaseMs;
     const isHeld = ({ handle }: Entry): boolean => held.includes(handle);
     for (const entry of entries) {
       if (entry.owner === me && isHeld(entry)) entry.leasedAtMs = nowMs;
     }
     const orphans = entries.filter((entry) => entry.owner === me && !isHeld(entry)).slice(0, max);
-    const silent = entries.filter(isSilent).slice(0, max - orphans.length);
-    for (const entry of silent) delete entry.owner;
+    const expired = entries.filter(isExpired).slice(0, max - orphans.length);
+    for (const entry of expired) delete entry.owner;
     const isLost = (entry: Entry): boolean =>
       isHeld(entry) && entry.owner !== undefined && entry.owner !== me;
     return {
       lost: entries.filter(isLost).map(({ handle }) => handle),
-      deliveries: [...orphans, ...silent].map((entry) => hand(entry, me)),
+      deliveries: [...orphans, ...expired].map((entry) => hand(entry, me)),
     };
   }
 

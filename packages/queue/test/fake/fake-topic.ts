@@ -42,7 +42,7 @@ export function emptyTopic(): Topic {
   };
 }
 
-/** Makes an entry the consumer's. */
+/** Delivers an entry to the consumer. */
 export function hand(entry: Entry, me: string): Delivery {
   if (entry.owner === undefined) entry.deliveries += 1;
   entry.owner = me;
@@ -74,13 +74,13 @@ export function freshHandle(): string {
 }
 
 export interface PublishHooks {
-  /** Of a job that cannot be added although the topic is in order. */
+  /** The reason why one job cannot be added, if any. */
   readonly poisonReason: (job: PublishedJob) => string | undefined;
-  /** Hears of each job that was added. */
+  /** Called for each added job. */
   readonly added: (job: PublishedJob) => void;
 }
 
-/** What the script does that adds jobs to a topic. @throws BackendError */
+/** Does what the publish script does. @throws BackendError */
 export function publishInto(
   topic: Topic,
   {
@@ -108,7 +108,7 @@ export function publishInto(
   const passed = originEpoch < mark.epoch;
   const remembered = originEpoch > mark.epoch ? 0 : mark.sequence;
   let sequence = passed ? remembered : Math.max(remembered, floor);
-  if (!passed && sequence < previous) throw new BackendError('busy', 'something is missing before');
+  if (!passed && sequence < previous) throw new BackendError('busy', 'earlier jobs are missing');
   let alreadyApplied = 0;
   const duplicates: string[] = [];
   let refused = 0;

@@ -42,7 +42,7 @@ function isPoison({ payload }: { payload: string }): string | undefined {
 const applied = (backend: FakeBackend): unknown[] =>
   (backend.applied.get('t') ?? []).map((json) => JSON.parse(json));
 
-test('a job that is poison is refused by its type and its reason, and those around it are accepted', async () => {
+test('a poison job is rejected with its reason, and the jobs around it are accepted', async () => {
   const { queue, backend } = open();
   backend.up();
   await queue.ready();
@@ -66,7 +66,7 @@ test('a job that is poison is refused by its type and its reason, and those arou
   await expect(queue.poisonJobs('t').list()).resolves.toEqual([]);
 });
 
-test('after poison at the end of a batch the queue goes on, and takes nothing for forgotten', async () => {
+test('after a poison job at the end of a batch the queue continues, and reports no lost jobs', async () => {
   const { queue, backend } = open();
   backend.up();
   await queue.enqueue('t', 1);
@@ -82,7 +82,7 @@ test('after poison at the end of a batch the queue goes on, and takes nothing fo
   expect(queue.getStats().dataLoss).toEqual({ count: 0, jobs: 0, resent: 0 });
 });
 
-test('poison the fallback had accepted is kept aside with its reason, and blocks nobody', async () => {
+test('a poison job that the fallback has accepted is stored with its reason, and blocks no other job', async () => {
   const { queue, backend } = open();
   await backend.opened;
   backend.failAttempt(gone);
@@ -107,7 +107,7 @@ test('poison the fallback had accepted is kept aside with its reason, and blocks
   expect(await queue.poisonJobs('t').list({ limit: 1 })).toHaveLength(1);
 });
 
-test('poison is a job again when it was redriven, once', async () => {
+test('a redriven poison job becomes a job again, once', async () => {
   const { queue, backend } = open();
   await backend.opened;
   backend.failAttempt(gone);
@@ -125,7 +125,7 @@ test('poison is a job again when it was redriven, once', async () => {
   expect(applied(backend)).toEqual(['poison too', 'poison']);
 });
 
-test('poison on its way by the journal is the next owner’s too, and is not sent from its first record', async () => {
+test('a poison job in the journal is inherited by the next owner, and not sent from its first record', async () => {
   const options = await onDisk();
   const first = open(options);
   await first.backend.opened;
@@ -153,7 +153,7 @@ test('poison on its way by the journal is the next owner’s too, and is not sen
   await expect(third.queue.poisonJobs('t').list()).resolves.toEqual([]);
 });
 
-test('of poison kept aside no more than the bound is kept, the newest', async () => {
+test('at most maxDeadLetters poison jobs are stored, the newest', async () => {
   const { queue, backend } = open({ maxDeadLetters: 2 });
   await backend.opened;
   backend.failAttempt(gone);
@@ -168,7 +168,7 @@ test('of poison kept aside no more than the bound is kept, the newest', async ()
   ]);
 });
 
-test('a reply that was lost behind poison has it found again', async () => {
+test('a poison job is found again when the reply was lost', async () => {
   const { queue, backend } = open();
   backend.up();
   await queue.ready();
@@ -186,7 +186,7 @@ test('a reply that was lost behind poison has it found again', async () => {
   expect(applied(backend)).toEqual([1, 3]);
 });
 
-test('with several batches on their way, those behind poison come after those before it, once', async () => {
+test('with several batches in flight, jobs behind a poison job are added once, after those before it', async () => {
   const { queue, backend, clock } = open();
   backend.up();
   await queue.ready();

@@ -30,7 +30,7 @@ test('jobs are read back from the journal as they were written', () => {
   );
 });
 
-test('a record of another version is refused with the way out', () => {
+test('a record of another version is rejected with the remedy', () => {
   const [sample] = fc.sample(job, { seed: 1, numRuns: 1 });
   if (sample === undefined) throw new Error('no sample');
   const [record] = encodeJobs([sample]);
@@ -40,7 +40,7 @@ test('a record of another version is refused with the way out', () => {
   );
 });
 
-test('what the release before has written is read as jobs of no particular routing', () => {
+test('records of version 2 are read as jobs without a routing', () => {
   const header = Buffer.alloc(32);
   header.writeUInt8(2, 0);
   header.writeUInt16BE(1, 2);
@@ -54,7 +54,7 @@ test('what the release before has written is read as jobs of no particular routi
   expect(read).not.toHaveProperty('routing');
 });
 
-test('what the first release has written is read as jobs that are due at once', () => {
+test('records of version 1 are read as jobs without a delay', () => {
   const header = Buffer.alloc(24);
   header.writeUInt8(1, 0);
   header.writeUInt16BE(1, 2);

@@ -14,7 +14,7 @@ function jobs(first: number, count: number): StoredJob[] {
   return Array.from({ length: count }, (_, index) => job(first + index));
 }
 
-test('what the tail gives from a place on is what was added there, or nothing, through any additions', () => {
+test('a window of the cache holds the jobs that were added there, or nothing, after random additions', () => {
   const step = fc.record({
     skipped: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 3 })),
     count: fc.integer({ min: 1, max: 700 }),
@@ -48,7 +48,7 @@ test('what the tail gives from a place on is what was added there, or nothing, t
   );
 });
 
-test('a window is bounded in characters, and one job alone may have more', () => {
+test('a window is limited in characters, except for a single job', () => {
   const tail = new TailCache();
   const long = [job(1, MAX_BATCH_CHARACTERS + 1), job(2, MAX_BATCH_CHARACTERS), job(3)];
   tail.add(1, long, 1);
@@ -57,7 +57,7 @@ test('a window is bounded in characters, and one job alone may have more', () =>
   expect(tail.window(3)).toHaveLength(1);
 });
 
-test('behind an outage nothing is kept, until somebody follows closely again', () => {
+test('after an outage nothing is cached until the drain has caught up', () => {
   const tail = new TailCache();
   let next = 1;
   const add = (count: number, cursor: number): void => {

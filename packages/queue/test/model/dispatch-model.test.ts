@@ -44,9 +44,9 @@ function unlessClosed(error: unknown): void {
   if (!isHoldfastError(error) || error.code !== 'QUEUE_CLOSED') throw error;
 }
 
-/** Runs a story against one server and one journal directory, and says what was accepted and applied. */
+/** Runs a story with one server and one journal directory, and compares accepted with applied jobs. */
 async function play(steps: readonly Step[], acknowledge: 'local' | 'redis'): Promise<void> {
-  // A disk in memory: what is asked about is what the queue does, and that as often as time allows.
+  // A disk in memory, so that the model is fast.
   const files = createMemoryFileSystem();
   const journals: JournalFactory = {
     open: (options) => openJournal({ ...options, segmentBytes: 65_536, files }),
@@ -69,7 +69,7 @@ async function play(steps: readonly Step[], acknowledge: 'local' | 'redis'): Pro
   };
   let { queue, backend } = start();
   let crash = server.sync();
-  let hasForgotten = false;
+  let hasLost = false;
   const waiting: Promise<unknown>[] = [];
   for (const current of steps) {
     await backend.opened;
@@ -102,22 +102,22 @@ async function play(steps: readonly Step[], acknowledge: 'local' | 'redis'): Pro
         crash = server.sync();
         break;
       case 'crash':
-        // What is on its way gets through first, so that there is something to forget.
+        // Jobs in flight arrive first, so that there is something to lose.
         for (let turn = 0; turn < 5; turn += 1) await clock.advance(1);
-        // The server went away first, so that the queue's present link is gone with what it knew.
+        // The server goes down first, so that the queue's current connection is lost as well.
         backend.down();
         crash();
-        hasForgotten = true;
+        hasLost = true;
         crash = server.sync();
         break;
       case 'pass-time':
         await clock.advance(50);
         break;
       case 'restart':
-        // What went to Redis directly is retained in memory: a process that ends before it has sent it
-        // again takes it along.
-        if (acknowledge === 'redis' && hasForgotten && queue.state !== 'direct') break;
-        hasForgotten = false;
+        // Jobs that went to Redis directly are retained in memory: a process that ends before it has sent them
+        // again loses them.
+        if (acknowledge === 'redis' && hasLost && queue.state !== 'direct') break;
+        hasLost = false;
         await clock.settle(queue.close({ deadlineMs: 20 }));
         await Promise.all(waiting.splice(0));
         ({ queue, backend } = start());
@@ -145,12 +145,12 @@ async function play(steps: readonly Step[], acknowledge: 'local' | 'redis'): Pro
   }
 }
 
-/** Sixty in passing; by the flag as many as time allows, twenty steps each. */
+/** Sixty stories by default, about twenty steps each; `HOLDFAST_RUNS` sets more. */
 const RUNS_WITHIN_MS = 7_200_000;
 const runs = Number(process.env['HOLDFAST_RUNS'] ?? 60);
 
 test.each(['redis', 'local'] as const)(
-  'with acknowledge %s, through any story of outages, lost replies, refusals, forgetful crashes and restarts, every accepted job is applied once and in order',
+  'with acknowledge %s, through random outages, lost replies, rejections, lossy crashes and restarts, every accepted job is applied once and in order',
   async (acknowledge) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {

@@ -3,13 +3,13 @@ import * as fc from 'fast-check';
 import { type Seen, unseen } from './model-server.ts';
 import { type Step, Story } from './model-story.ts';
 
-/** In both modes together; `HOLDFAST_STEPS=1000000` plays more, `HOLDFAST_STEPS=2 HOLDFAST_SEED=7` that seed alone. */
+/** Of both modes together. `HOLDFAST_STEPS=1000000` runs more, `HOLDFAST_STEPS=2 HOLDFAST_SEED=7` one seed only. */
 const STEPS = Number(process.env['HOLDFAST_STEPS'] ?? 100_000);
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_128);
 const STORIES_AT_ONCE = 10;
-/** So many come by everything. */
+/** The number of steps that cover every situation. */
 const ENOUGH_STEPS = 20_000;
-/** By way of the journal nothing follows closely. */
+/** Situations that do not occur with `local`, where every job passes the journal. */
 const PIPELINED = new Set(['behindOthers', 'refusedBehindGap']);
 const WITHIN_MS = 7_200_000;
 
@@ -34,7 +34,7 @@ const burst = enqueue(fc.integer({ min: 48, max: 160 }));
 
 const refuse = fc.record({
   kind: fc.constant('refuse' as const),
-  place: fc.nat({ max: 5 }),
+  position: fc.nat({ max: 5 }),
   errorClass: fc.constantFrom('busy', 'unreachable', 'denied'),
 });
 
@@ -47,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: refuse },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('cut' as const), isToldFirst: fc.boolean() }),
+    arbitrary: fc.record({ kind: fc.constant('cut' as const), isQueueNotifiedFirst: fc.boolean() }),
   },
   { weight: 6, arbitrary: plain('connect') },
   { weight: 3, arbitrary: plain('save', 'save', 'forget') },
@@ -66,7 +66,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Batches in flight, one of which fails, would be rare among steps that know nothing of each other. */
+/** Independent steps would rarely produce several batches in flight, one of which fails. */
 const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 30, arbitrary: step.map((one) => [one]) },
   { weight: 1, arbitrary: fc.tuple(plain('rest'), burst, refuse) },
@@ -76,7 +76,7 @@ const story = fc
   .array(steps, { minLength: 1, maxLength: 800, size: 'max' })
   .map((parts) => parts.flat());
 
-/** Plays some stories; gives how many steps they had. A failure says the seed, and the shortest story there is. */
+/** Runs some stories; returns the number of their steps. A failure prints the seed and the shortest story. */
 async function playStories(
   acknowledge: 'local' | 'redis',
   seed: number,
@@ -84,11 +84,11 @@ async function playStories(
 ): Promise<number> {
   let played = 0;
   await fc.assert(
-    fc.asyncProperty(story, async (told) => {
+    fc.asyncProperty(story, async (moves) => {
       const running = await Story.begin(acknowledge);
-      for (const next of told) await running.play(next);
+      for (const next of moves) await running.play(next);
       await running.rest();
-      played += told.length;
+      played += moves.length;
       add(running.seen, seen);
     }),
     { seed, numRuns: STORIES_AT_ONCE },
@@ -107,7 +107,7 @@ function add(more: Seen, sums: Seen): void {
 }
 
 test.each(['redis', 'local'] as const)(
-  'with acknowledge %s, after every step the server holds what was accepted, once, in order and without a gap',
+  'with acknowledge %s, after every step the server has all accepted jobs, once, in order and without a gap',
   async (acknowledge) => {
     const seen = { ...unseen };
     let seed = SEED;
@@ -120,7 +120,7 @@ test.each(['redis', 'local'] as const)(
     process.stdout.write(
       `acknowledge ${acknowledge}: ${played} steps, ${seeds}, ${JSON.stringify(seen)}\n`,
     );
-    // Otherwise the stories are not about what they promise.
+    // Otherwise the stories do not cover their situations.
     const isDue = (moment: string): boolean => acknowledge === 'redis' || !PIPELINED.has(moment);
     const missed = Object.entries(seen).filter(([moment, count]) => count === 0 && isDue(moment));
     expect(played < ENOUGH_STEPS ? [] : missed).toEqual([]);
@@ -129,15 +129,15 @@ test.each(['redis', 'local'] as const)(
 );
 
 test.each(['redis', 'local'] as const)(
-  'with acknowledge %s, a Redis that forgets amid the drain of an earlier owner is given its jobs again before newer ones',
+  'with acknowledge %s, jobs of an earlier owner that Redis loses during their drain are sent again before newer ones',
   async (acknowledge) => {
-    const told: Step[] = [
+    const moves: Step[] = [
       { kind: 'enqueue', topic: 0, count: 1 },
       { kind: 'enqueue', topic: 1, count: 48 },
       { kind: 'forget' },
       { kind: 'crash', torn: 0 },
       { kind: 'enqueue', topic: 1, count: 1 },
-      { kind: 'cut', isToldFirst: false },
+      { kind: 'cut', isQueueNotifiedFirst: false },
       { kind: 'enqueue', topic: 0, count: 1 },
       { kind: 'connect' },
       { kind: 'answer', count: 1 },
@@ -147,7 +147,7 @@ test.each(['redis', 'local'] as const)(
       { kind: 'enqueue', topic: 0, count: 1 },
     ];
     const running = await Story.begin(acknowledge);
-    for (const next of told) await running.play(next);
+    for (const next of moves) await running.play(next);
     await expect(running.rest()).resolves.toBeUndefined();
     expect(running.seen.forgotten).toBeGreaterThan(0);
   },

@@ -7,7 +7,7 @@ interface Append {
   readonly reject: (error: Error) => void;
 }
 
-/** The disk of a model: what of it is durable, and when, is said by the story. */
+/** The disk of the model: the story decides what becomes durable, and when. */
 export class ModelDisk {
   /** While it stalls, nothing becomes durable. */
   isStalled = false;
@@ -18,7 +18,7 @@ export class ModelDisk {
   #epoch = 0;
   #waiting: Append[] = [];
 
-  /** The journal of the next owner; the last one's answers nothing any more. */
+  /** Opens the journal for the next owner; the previous owner's journal does not answer any more. */
   open(): Journal {
     this.#epoch += 1;
     const epoch = this.#epoch;
@@ -63,12 +63,12 @@ export class ModelDisk {
     };
   }
 
-  /** What waits is durable now. */
+  /** Makes all waiting writes durable. */
   flush(): void {
     for (const { payloads, resolve } of this.#waiting.splice(0)) resolve(this.#keep(payloads));
   }
 
-  /** The process ends; of what it was writing, so many records are there whole. */
+  /** The process dies; this many of the records it was writing are complete. */
   tear(records: number): void {
     const written = this.#waiting.splice(0).flatMap(({ payloads }) => payloads);
     this.#keep(written.slice(0, records));

@@ -5,12 +5,12 @@ const ON_SERVER = 2;
 const EXCUSED = 4;
 const BY_FALLBACK = 8;
 
-/** The server holds something else than what was accepted. */
+/** The server does not have what was accepted. */
 export class BrokenPromise extends Error {}
 
 /**
- * What one topic's callers were told, and what the server holds of it: jobs are the numbers from 1 on, in the
- * order in which they were enqueued. Nothing but numbers: it knows of no marks, sequences or epochs.
+ * Records which jobs of one topic were accepted, and which ones the server has. Jobs are the numbers from 1 on, in
+ * the order in which they were enqueued. The record knows nothing of marks, sequences or epochs.
  */
 export class TopicRecord {
   readonly topic: string;
@@ -34,8 +34,8 @@ export class TopicRecord {
   }
 
   /**
-   * Compares with what the server holds.
-   * @throws BrokenPromise for a duplicate, a job out of order, or one that was accepted and left out
+   * Compares the record with the server.
+   * @throws BrokenPromise for a duplicate, a job out of order, or an accepted job that is missing
    */
   check(entries: readonly { readonly payload: string }[]): void {
     while (this.#held.length > entries.length) {
@@ -53,15 +53,15 @@ export class TopicRecord {
     }
   }
 
-  /** The process that had sent them again is gone: what Redis alone had and forgot is forgotten. */
+  /** The process that retained jobs has died: jobs that only Redis had may be lost. */
   excuse(): void {
     for (let job = this.#newest + 1; job <= this.#last; job += 1) {
       if (this.#is(job, ACCEPTED) && !this.#is(job, BY_FALLBACK)) this.#set(job, EXCUSED);
     }
   }
 
-  /** @throws BrokenPromise when something accepted is not there although everything has come to rest */
-  checkWhole(): void {
+  /** @throws BrokenPromise when an accepted job is missing although no job is pending */
+  checkComplete(): void {
     for (let job = this.#newest + 1; job <= this.#last; job += 1) this.#requireNotOwed(job);
   }
 
@@ -96,7 +96,7 @@ export class TopicRecord {
     this.#states[job] = (this.#states[job] ?? 0) & ~state;
   }
 
-  #fail(said: string): never {
-    throw new BrokenPromise(`${this.topic}: ${said}`);
+  #fail(message: string): never {
+    throw new BrokenPromise(`${this.topic}: ${message}`);
   }
 }

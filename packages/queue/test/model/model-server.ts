@@ -11,9 +11,9 @@ interface Call {
   readonly publication: Publication;
   readonly resolve: (receipt: PublishReceipt) => void;
   readonly reject: (error: unknown) => void;
-  /** What the server will answer instead of doing it. */
+  /** The error that the server replies instead of executing the call. */
   refusal?: BackendError;
-  /** Answers the caller; there once the server has executed it. */
+  /** Settles the call; set once the server has executed it. */
   reply?: () => void;
 }
 
@@ -24,7 +24,7 @@ interface Saved {
 
 const HOOKS = { poisonReason: () => undefined, added: () => undefined };
 
-/** What a server has come by, so that a story without the moments it is about is noticed. */
+/** Counts the situations that a server has met, to detect stories that do not cover them. */
 export interface Seen {
   /** Jobs. */
   added: number;
@@ -47,11 +47,11 @@ export const unseen: Seen = {
   refusedOfFormerOwner: 0,
 };
 
-/** The server of a model: what it does, and when, is said by the story. */
+/** The server of the model: the story decides what it executes, and when. */
 export class ModelServer {
   readonly topics = new Map<string, Topic>();
   readonly seen: Seen = { ...unseen };
-  /** Publications of links that are gone, which it may still execute, in their order. */
+  /** Publications of lost connections, which the server may still execute, in order. */
   #late: Publication[] = [];
   #saved = new Map<string, Saved>();
 
@@ -71,14 +71,14 @@ export class ModelServer {
     }
   }
 
-  /** It reads what a link had sent before it went. */
+  /** Executes publications that were sent on lost connections. */
   executeLate(count: number): void {
     const before = this.seen.added;
     for (const publication of this.#late.splice(0, count)) {
       try {
         this.execute(publication);
       } catch (error) {
-        // Nobody hears of a refusal.
+        // No caller receives the error.
         if (!(error instanceof BackendError)) throw error;
       }
     }
@@ -89,7 +89,7 @@ export class ModelServer {
     this.#late.push(...publications);
   }
 
-  /** Everything is on its disk. */
+  /** Saves the state to the disk. */
   save(): void {
     this.#saved = new Map(
       [...this.topics].map(([name, { entries, marks }]) => [
@@ -99,7 +99,7 @@ export class ModelServer {
     );
   }
 
-  /** Jobs and marks are as they were when it saved them. */
+  /** Restores jobs and marks as they were saved. */
   crash(): void {
     this.#late = [];
     for (const [name, topic] of this.topics) {
@@ -111,18 +111,18 @@ export class ModelServer {
   }
 }
 
-const consumes = (): never => {
-  throw new Error('nobody consumes in this model');
+const unsupported = (): never => {
+  throw new Error('this model has no consumers');
 };
 
-/** One process's link to the server. */
+/** The connection of one process to the server. */
 export class ModelLink implements QueueBackend {
   readonly kind = 'redis';
-  readonly subscribe = consumes;
-  readonly deadLetters = consumes;
-  readonly redrive = consumes;
-  readonly count = consumes;
-  readonly peek = consumes;
+  readonly subscribe = unsupported;
+  readonly deadLetters = unsupported;
+  readonly redrive = unsupported;
+  readonly count = unsupported;
+  readonly peek = unsupported;
   readonly #server: ModelServer;
   #listener: ConnectionListener | undefined;
   #isUp = false;
@@ -167,25 +167,25 @@ export class ModelLink implements QueueBackend {
   }
 
   /**
-   * The link is cut, or the attempt to have one fails.
-   * @param isToldFirst whether the queue hears of it before those who wait for an answer.
+   * Cuts the connection, or lets a connection attempt fail.
+   * @param isQueueNotifiedFirst whether `disconnected` is reported before the pending calls reject.
    */
-  cut(isToldFirst: boolean): void {
-    const error = new BackendError('unreachable', 'the link was cut');
+  cut(isQueueNotifiedFirst: boolean): void {
+    const error = new BackendError('unreachable', 'the connection was cut');
     if (!this.#isUp) return this.#listener?.attemptFailed({ attempt: 1, delayMs: 1, error });
     const lost = this.#leave();
-    if (isToldFirst) this.#listener?.disconnected({ error });
+    if (isQueueNotifiedFirst) this.#listener?.disconnected({ error });
     for (const { reject } of lost) reject(error);
-    if (!isToldFirst) this.#listener?.disconnected({ error });
+    if (!isQueueNotifiedFirst) this.#listener?.disconnected({ error });
   }
 
-  /** The process is gone. */
+  /** The process has died. */
   abandon(): void {
     this.#leave();
     this.#listener = undefined;
   }
 
-  /** The server executes what it has been sent next; its answer is on its way. */
+  /** The server executes the next call; its reply is in transit. */
   execute(): boolean {
     const call = this.#inFlight.find(({ reply }) => reply === undefined);
     if (call === undefined) return false;
@@ -200,7 +200,7 @@ export class ModelLink implements QueueBackend {
     return true;
   }
 
-  /** The oldest answer arrives. */
+  /** The oldest reply arrives. */
   reply(): boolean {
     const [oldest] = this.#inFlight;
     if (oldest?.reply === undefined && !this.execute()) return false;
@@ -208,9 +208,9 @@ export class ModelLink implements QueueBackend {
     return true;
   }
 
-  /** One of what is in flight, wherever it stands, will be refused, unless it was executed already. */
-  refuse(place: number, error: BackendError): void {
-    const call = this.#inFlight[place % Math.max(1, this.#inFlight.length)];
+  /** Lets one of the calls in flight be rejected, unless it was executed already. */
+  refuse(position: number, error: BackendError): void {
+    const call = this.#inFlight[position % Math.max(1, this.#inFlight.length)];
     if (call !== undefined) call.refusal = error;
   }
 

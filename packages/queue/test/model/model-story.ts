@@ -14,22 +14,22 @@ export type Step =
   | { readonly kind: 'enqueue'; readonly topic: number; readonly count: number }
   /** Calls in flight are executed, and their replies arrive. */
   | { readonly kind: 'answer'; readonly count: number }
-  /** Calls in flight are executed; what becomes of their replies is seen later. */
+  /** Calls in flight are executed; a later step decides on their replies. */
   | { readonly kind: 'execute'; readonly count: number }
   | { readonly kind: 'late'; readonly count: number }
   | {
       readonly kind: 'refuse';
-      readonly place: number;
+      readonly position: number;
       readonly errorClass: 'busy' | 'unreachable' | 'denied';
     }
-  | { readonly kind: 'cut'; readonly isToldFirst: boolean }
+  | { readonly kind: 'cut'; readonly isQueueNotifiedFirst: boolean }
   | { readonly kind: 'connect' | 'save' | 'forget' | 'give-up' | 'rest' }
   | { readonly kind: 'stall' | 'flush' | 'fail-disk' }
   | { readonly kind: 'crash'; readonly torn: number }
   | { readonly kind: 'pass-time'; readonly byMs: number };
 
 const RETAIN_MS = 60_000;
-/** Turns within which all is at rest once nothing is broken any more. */
+/** The turns within which all jobs settle once nothing is broken any more. */
 const REST_WITHIN = 10_000;
 const UNBOUNDED = 1_000_000_000;
 
@@ -49,7 +49,7 @@ export class Story {
   #owner!: Owner;
   #earlierMs = 0;
   #savedAtMs = 0;
-  /** As old as what the server has forgotten may be, until it has it again. */
+  /** The time of the oldest job that the server may have lost, until it has them again. */
   #forgottenSinceMs: number | undefined;
   #impatience = new AbortController();
 
@@ -74,7 +74,7 @@ export class Story {
     this.#check();
   }
 
-  /** Everything works again until nothing is on its way. @throws BrokenPromise when something is missing then */
+  /** Repairs everything and waits until no job is pending. @throws BrokenPromise when a job is missing then */
   async rest(): Promise<void> {
     const { link, clock, backlog, producer } = this.#owner;
     this.#disk.isStalled = false;
@@ -86,14 +86,14 @@ export class Story {
       producer.state.machine.state === 'direct';
     link.connect();
     for (let turn = 0; !isAtRest(); turn += 1) {
-      if (turn === REST_WITHIN) throw new Error(`it stays ${producer.state.machine.state}`);
+      if (turn === REST_WITHIN) throw new Error(`the queue stays ${producer.state.machine.state}`);
       this.#disk.flush();
       if (link.inFlight === 0) await clock.advance(100);
       while (link.reply());
       await nextTurn();
     }
     this.#check();
-    for (const record of this.#records.values()) record.checkWhole();
+    for (const record of this.#records.values()) record.checkComplete();
   }
 
   async #do(step: Step): Promise<void> {
@@ -110,9 +110,9 @@ export class Story {
       case 'late':
         return this.#server.executeLate(step.count);
       case 'refuse':
-        return link.refuse(step.place, new BackendError(step.errorClass, 'not now'));
+        return link.refuse(step.position, new BackendError(step.errorClass, 'not now'));
       case 'cut':
-        return link.cut(step.isToldFirst);
+        return link.cut(step.isQueueNotifiedFirst);
       case 'connect':
         return link.connect();
       case 'save':
@@ -123,7 +123,7 @@ export class Story {
         this.#forgottenSinceMs ??= this.#savedAtMs;
         return;
       case 'give-up':
-        this.#impatience.abort(new Error('nobody waits any more'));
+        this.#impatience.abort(new Error('the caller has given up'));
         this.#impatience = new AbortController();
         return;
       case 'stall':
@@ -151,11 +151,18 @@ export class Story {
     for (let added = 0; added < count; added += 1) {
       const job = record.next();
       const payload = String(job);
-      const settled = { topic, payload, id: payload, unique: false, enqueuedAtMs: 0, dueAtMs: 0 };
+      const submission = {
+        topic,
+        payload,
+        id: payload,
+        unique: false,
+        enqueuedAtMs: 0,
+        dueAtMs: 0,
+      };
       const signal = job % 16 === 0 ? this.#impatience.signal : undefined;
-      producer.submit(settled, signal).then(
+      producer.submit(submission, signal).then(
         ({ accepted }) => record.accepted(job, accepted),
-        // Refused: it may be there or not.
+        // Rejected: the server may have it or not.
         () => undefined,
       );
     }
@@ -183,7 +190,7 @@ export class Story {
     this.#disk.tear(torn);
     this.#earlierMs += clock.now();
     if (this.#acknowledge === 'redis') {
-      // What went to Redis directly is retained in memory, which goes with the process.
+      // Jobs that went to Redis directly are retained in memory, which is lost with the process.
       for (const record of this.#records.values()) record.excuse();
       this.#server.save();
       this.#savedAtMs = this.#earlierMs;
@@ -191,7 +198,7 @@ export class Story {
     this.#owner = await this.#nextOwner();
   }
 
-  /** No longer than what Redis forgets is retained. */
+  /** Keeps to the time for which lost jobs are retained. */
   async #passTime(byMs: number): Promise<void> {
     if (this.#forgottenSinceMs === undefined && this.#nowMs - this.#savedAtMs > RETAIN_MS / 3) {
       this.#save();

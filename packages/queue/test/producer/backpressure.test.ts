@@ -15,7 +15,7 @@ afterEach(async () => {
 
 const gone = new BackendError('unreachable', 'connection refused');
 
-/** A queue whose Redis is away, in front of a fallback of that many jobs. */
+/** A queue whose Redis is down, with a fallback for this many jobs. */
 async function openAway(options: Parameters<typeof openTestQueue>[0]): Promise<TestQueue> {
   const opening = openTestQueue(options);
   opened.push(opening);
@@ -28,7 +28,7 @@ function numbers({ backend }: TestQueue): number[] {
   return (backend.applied.get('t') ?? []).map(Number);
 }
 
-test('jobs that wait for room go in, in their order, once Redis has taken others', async () => {
+test('jobs that wait for room are submitted in order once Redis has accepted others', async () => {
   const one = await openAway({ maxBacklogJobs: 2, backpressure: 'wait' });
   const { queue, backend, clock } = one;
   const jobs = [1, 2, 3, 4, 5].map((job) => queue.enqueue('t', job));
@@ -40,7 +40,7 @@ test('jobs that wait for room go in, in their order, once Redis has taken others
   expect(numbers(one)).toEqual([1, 2, 3, 4, 5]);
 });
 
-test('a job that has waited for room too long is refused, and one whose caller leaves goes at once', async () => {
+test('a job that waits for room too long is rejected, and an aborted one is rejected at once', async () => {
   const options = { maxBacklogJobs: 1, backpressure: 'wait', backpressureTimeoutMs: 500 } as const;
   const { queue, clock } = await openAway(options);
   await queue.enqueue('t', 1);
@@ -54,7 +54,7 @@ test('a job that has waited for room too long is refused, and one whose caller l
   expect(clock.now()).toBeGreaterThanOrEqual(500);
 });
 
-test('the oldest jobs give way to newer ones where that was asked for, counted and announced', async () => {
+test('with shed-oldest, the oldest jobs are dropped for newer ones, counted and reported', async () => {
   const one = await openAway({ maxBacklogJobs: 3, backpressure: 'shed-oldest' });
   const { queue, backend } = one;
   const shed: number[] = [];
@@ -69,7 +69,7 @@ test('the oldest jobs give way to newer ones where that was asked for, counted a
   expect(numbers(one)).toEqual([1, 2, 3, 4, 5].slice(count));
 });
 
-test('the bytes that wait in memory are bounded', async () => {
+test('the bytes that wait in memory are limited', async () => {
   const opening = openTestQueue({ maxPendingBytes: 100 });
   opened.push(opening);
   const { queue, backend } = opening;
@@ -84,7 +84,7 @@ test('the bytes that wait in memory are bounded', async () => {
   await first;
 });
 
-test('a topic that may hold no more jobs in Redis refuses, and has kept none of the refused', async () => {
+test('a topic that holds maxJobs in Redis rejects further jobs, and keeps none of them', async () => {
   const opening = openTestQueue({ topics: { t: { maxJobs: 2 } } });
   opened.push(opening);
   const { queue, backend } = opening;
@@ -97,7 +97,7 @@ test('a topic that may hold no more jobs in Redis refuses, and has kept none of 
   expect(queue.getStats()).toMatchObject({ acceptedByRedis: 2, pending: 0, state: 'direct' });
 });
 
-test('a payload is what its topic’s schema makes of it, and one that does not fit is refused by its path', async () => {
+test('the output of a topic’s schema is enqueued, and an invalid payload is rejected with its path', async () => {
   const schema = v.object({ to: v.pipe(v.string(), v.trim()), tags: v.array(v.string()) });
   const opening = openTestQueue({ topics: { t: { schema } } });
   opened.push(opening);
@@ -112,7 +112,7 @@ test('a payload is what its topic’s schema makes of it, and one that does not 
   expect(backend.applied.get('t')).toHaveLength(1);
 });
 
-test('a server that cannot do what is needed has every job refused, and nothing kept', async () => {
+test('with an unsupported server every job is rejected, and none is kept', async () => {
   const opening = openTestQueue();
   opened.push(opening);
   const { queue, backend } = opening;

@@ -35,13 +35,13 @@ test.each<[string, unknown, string]>([
   );
 });
 
-test('a nesting no stack would bear is refused', () => {
+test('a payload that is nested too deeply is rejected', () => {
   let deep: unknown = 0;
   for (let level = 0; level < 100_000; level += 1) deep = [deep];
   expect(() => serializePayload('t', deep, LIMIT)).toThrow('nested at most 500 deep');
 });
 
-test('a payload is measured in bytes of JSON, and one byte too many is refused with both figures', () => {
+test('the size of a payload is its bytes of JSON, and one byte too many is rejected with both numbers', () => {
   const exact = 'é'.repeat((LIMIT - 2) / 2);
   expect(serializePayload('t', exact, LIMIT)).toHaveLength(exact.length + 2);
   expect(() => serializePayload('t', `${exact}x`, LIMIT)).toThrow(
@@ -64,6 +64,6 @@ test.each([[''], ['a\nb'], ['a\u0000'], ['{a}'], ['x'.repeat(201)], ['\ud800'], 
   },
 );
 
-test('a name may hold what people write', () => {
+test('a name may contain any other characters', () => {
   expect(checkTopic('enqueue', 'Größe: 5€/日本 #1')).toBe('Größe: 5€/日本 #1');
 });

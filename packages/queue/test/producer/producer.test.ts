@@ -39,7 +39,7 @@ async function enqueueAll(
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-test('a job goes to Redis while Redis answers', async () => {
+test('a job is accepted by Redis while Redis is up', async () => {
   const { queue, backend } = open();
   backend.up();
   await queue.ready();
@@ -80,7 +80,7 @@ test('jobs of an outage follow those before it and precede those after it', asyn
   expect(payloads(backend, 't')).toEqual(range(1, 1_530));
 });
 
-test('what waited behind a batch that failed stays behind it', async () => {
+test('jobs that waited behind a failed batch stay behind it', async () => {
   const { queue, backend, clock } = open();
   backend.up();
   await queue.ready();
@@ -134,7 +134,7 @@ test.each([
   },
 );
 
-test('what Redis forgot of the retained jobs is sent again, in order and before anything new', async () => {
+test('retained jobs that Redis has lost are sent again, in order and before new ones', async () => {
   const { queue, backend } = open();
   backend.up();
   await enqueueAll(queue, 't', 1, 7);
@@ -152,7 +152,7 @@ test('what Redis forgot of the retained jobs is sent again, in order and before 
   expect(queue.getStats().dataLoss).toEqual({ count: 1, jobs: 7, resent: 7 });
 });
 
-test('what Redis forgot of older jobs is announced with its number', async () => {
+test('the number of older jobs that Redis has lost is reported', async () => {
   const { queue, backend, clock } = open({ retainMs: 1_000 });
   backend.up();
   await enqueueAll(queue, 't', 1, 4);
@@ -172,7 +172,7 @@ test('what Redis forgot of older jobs is announced with its number', async () =>
   expect(payloads(backend, 't')).toEqual(range(5, 8));
 });
 
-test('without retention nothing is sent again', async () => {
+test('without retention no job is sent again', async () => {
   const { queue, backend } = open({ retainMs: 0 });
   backend.up();
   await enqueueAll(queue, 't', 1, 7);
@@ -202,7 +202,7 @@ test('a second job with a known id is not applied', async () => {
   expect(payloads(backend, 't')).toEqual(['first']);
 });
 
-test('a full fallback refuses with a typed error, and what it holds is delivered all the same', async () => {
+test('a full fallback rejects with a typed error, and its jobs are delivered', async () => {
   const { queue, backend } = open({ maxBacklogJobs: 3 });
   await backend.opened;
   backend.failAttempt(gone);
@@ -220,7 +220,7 @@ test('a full fallback refuses with a typed error, and what it holds is delivered
   expect(payloads(backend, 't')).toEqual([1, 2, 3, 5]);
 });
 
-test('jobs waiting in memory are bounded, and closing refuses them', async () => {
+test('the number of jobs waiting in memory is limited, and closing rejects them', async () => {
   const { queue, clock } = open({ maxPendingJobs: 2, maxTopics: 1 });
   const waiting = [queue.enqueue('t', 1), queue.enqueue('t', 2)];
   await expect(queue.enqueue('t', 3)).rejects.toMatchObject({ limit: 'maxPendingJobs' });
@@ -232,7 +232,7 @@ test('jobs waiting in memory are bounded, and closing refuses them', async () =>
   await closing;
 });
 
-test('one topic too many is refused', async () => {
+test('a topic beyond maxTopics is rejected', async () => {
   const { queue, backend } = open({ maxTopics: 1 });
   backend.up();
   await queue.enqueue('t', 1);
@@ -242,7 +242,7 @@ test('one topic too many is refused', async () => {
   });
 });
 
-test('an aborted enqueue rejects at once with the reason of its caller, and is left out', async () => {
+test('an aborted enqueue rejects at once with the caller’s reason, and is not sent', async () => {
   const { queue, backend } = open();
   const abort = new AbortController();
   const first = queue.enqueue('t', 1, { signal: abort.signal });
@@ -269,7 +269,7 @@ test('a closed queue accepts nothing', async () => {
   );
 });
 
-test('closing with jobs in the memory fallback says how many are gone', async () => {
+test('closing with jobs in the memory fallback rejects with the number of lost jobs', async () => {
   const { queue, backend, clock } = open();
   await backend.opened;
   backend.failAttempt(gone);
@@ -278,7 +278,7 @@ test('closing with jobs in the memory fallback says how many are gone', async ()
   await expect(closing).rejects.toMatchObject({ code: 'QUEUE_UNDRAINED', jobs: 3 });
 });
 
-test('a listener that throws changes nothing for the caller', async () => {
+test('a throwing listener does not affect the caller', async () => {
   const { queue, backend } = open();
   queue.on('state', () => {
     throw new Error('listener');
@@ -287,7 +287,7 @@ test('a listener that throws changes nothing for the caller', async () => {
   await expect(queue.enqueue('t', 1)).resolves.toMatchObject({ accepted: 'redis' });
 });
 
-test('every change of state is announced in order', async () => {
+test('every change of state is reported in order', async () => {
   const { queue, backend } = open();
   const seen: QueueEvents['state'][] = [];
   queue.on('state', (event) => seen.push(event));

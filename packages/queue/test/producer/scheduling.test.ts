@@ -9,7 +9,7 @@ import {
 
 const keyed = (key: string): string | undefined => routingOf('t', { key, priority: undefined }, 4);
 
-test('a key picks the same partition always, and one that is there', () => {
+test('a key always has the same partition, below the number of partitions', () => {
   fc.assert(
     fc.property(fc.string(), fc.integer({ min: 1, max: 64 }), (key, partitions) => {
       const subqueue = subqueueOf(keyed(key), partitions);
@@ -20,7 +20,7 @@ test('a key picks the same partition always, and one that is there', () => {
   );
 });
 
-test('a thousand keys are spread over all partitions', () => {
+test('a thousand keys are distributed over all partitions', () => {
   const counts = new Map<string, number>();
   for (let n = 0; n < 1_000; n += 1) {
     const subqueue = subqueueOf(keyed(`customer-${n}`), 8);
@@ -30,13 +30,13 @@ test('a thousand keys are spread over all partitions', () => {
   expect(Math.max(...counts.values())).toBeLessThan(250);
 });
 
-test('a job of no key and no priority is nowhere in particular', () => {
+test('a job without a key and priority has no routing', () => {
   expect(routingOf('t', { key: undefined, priority: undefined }, 4)).toBeUndefined();
   expect(routingOf('t', { key: undefined, priority: 'normal' }, undefined)).toBeUndefined();
   expect(routingOf('t', { key: undefined, priority: 'low' }, 4)).toBe('low');
 });
 
-test('a key without partitions, or with a priority, is refused by name', () => {
+test('a key without partitions, or with a priority, is rejected by name', () => {
   const refused = (field: string): unknown =>
     expect.objectContaining({ code: 'INVALID_OPTION', field });
   expect(() => routingOf('t', { key: 'k', priority: undefined }, undefined)).toThrow(
@@ -60,7 +60,7 @@ test('unused shares are returned, whatever the sizes of the requests', () => {
   );
 });
 
-test('through any sequence of takes, a partition has one job out at a time and gives them in order', () => {
+test('through random takes, a partition delivers one job at a time, in order', () => {
   const entry = fc.record({ routing: fc.constantFrom('high', 'low', '1', '2', '3', undefined) });
   fc.assert(
     fc.property(

@@ -29,7 +29,7 @@ function open(directory: string, server?: FakeBackend): TestQueue {
   return opening;
 }
 
-test('a second owner of the journal is told who the first is, and changes nothing', async () => {
+test('a second owner of the journal is rejected with the identity of the first, and changes nothing', async () => {
   const directory = await freshDirectory();
   const first = open(directory);
   first.backend.up();
@@ -43,7 +43,7 @@ test('a second owner of the journal is told who the first is, and changes nothin
   await expect(first.queue.enqueue('t', 1)).resolves.toMatchObject({ accepted: 'redis' });
 });
 
-test('a queue whose journal did not open closes all the same, consumers included', async () => {
+test('a queue whose journal did not open can be closed, with its consumers', async () => {
   const directory = await freshDirectory();
   const first = open(directory);
   first.backend.up();
@@ -56,7 +56,7 @@ test('a queue whose journal did not open closes all the same, consumers included
   await expect(second.queue.enqueue('t', 1)).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
 });
 
-test('the next owner drains what the last one left, before its own jobs', async () => {
+test('the next owner drains the jobs of the previous owner before its own', async () => {
   const directory = await freshDirectory();
   const first = open(directory);
   await first.backend.opened;
@@ -79,7 +79,7 @@ test('the next owner drains what the last one left, before its own jobs', async 
   expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4', '5']);
 });
 
-/** An owner that brought three jobs over by its journal and was gone right after that. */
+/** An owner that drains three jobs of its journal and then dies. */
 async function bringOver(directory: string): Promise<FakeBackend> {
   const { queue, backend } = open(directory);
   await backend.opened;
@@ -95,7 +95,7 @@ async function bringOver(directory: string): Promise<FakeBackend> {
   return backend;
 }
 
-test('what the last owner had brought over, and the server has forgotten since, is sent again first', async () => {
+test('jobs that the previous owner had drained, and the server has lost since, are sent again first', async () => {
   const directory = await freshDirectory();
   await bringOver(directory);
   const second = open(directory);
@@ -104,7 +104,7 @@ test('what the last owner had brought over, and the server has forgotten since, 
   expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4']);
 });
 
-test('what the last owner had brought over is not applied again by a server that remembers', async () => {
+test('jobs that the previous owner had drained are not applied again by a server that has them', async () => {
   const directory = await freshDirectory();
   const server = await bringOver(directory);
   const second = open(directory, server);
@@ -113,7 +113,7 @@ test('what the last owner had brought over is not applied again by a server that
   expect(second.backend.applied.get('t')).toEqual(['1', '2', '3', '4']);
 });
 
-test('what was taken over from the last owner is sent again when the server forgets it under the next one', async () => {
+test('jobs inherited from the previous owner are sent again when the server loses them later', async () => {
   const directory = await freshDirectory();
   await bringOver(directory);
   const { queue, backend } = open(directory);

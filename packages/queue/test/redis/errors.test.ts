@@ -45,7 +45,7 @@ test.each([
   expect(classifyRedisError(error).errorClass).toBe('unreachable');
 });
 
-test('the replies the scripts act on are told apart by their code', () => {
+test('the replies that the code acts on are recognized by their codes', () => {
   expect(isUnknownScript(reply('NOSCRIPT No matching script.'))).toBe(true);
   expect(isMissingGroup(reply("NOGROUP No such key 'x' or consumer group 'y'"))).toBe(true);
   expect(isExistingGroup(reply('BUSYGROUP Consumer Group name already exists'))).toBe(true);

@@ -10,7 +10,7 @@ const say = (answer: string): Promise<string> => Promise.resolve(answer);
 const silent = new Promise<string>(() => undefined);
 const down = (): Promise<string> => Promise.reject(new BackendError('unreachable', 'refused'));
 
-test('what more than half say is believed, without waiting for the others', async () => {
+test('an answer of more than half is returned without waiting for the others', async () => {
   await expect(majorityAnswer([say('a'), silent, say('a')])).resolves.toBe('a');
   const late = new Promise<string>((resolve) => {
     setImmediate(() => resolve('new'));
@@ -18,11 +18,11 @@ test('what more than half say is believed, without waiting for the others', asyn
   await expect(majorityAnswer([say('old'), late, late])).resolves.toBe('new');
 });
 
-test('where some do not answer, what most of the others say is believed', async () => {
+test('when some do not answer, the most frequent answer is returned', async () => {
   await expect(majorityAnswer([down(), down(), say('a')])).resolves.toBe('a');
 });
 
-test('where nobody knows, a refusal is told before silence', async () => {
+test('when there is no answer, a rejection is reported rather than a timeout', async () => {
   const denied = Promise.reject(new BackendError('denied', 'NOAUTH'));
   await expect(majorityAnswer([down(), denied])).rejects.toMatchObject({
     errorClass: 'denied',
@@ -32,7 +32,7 @@ test('where nobody knows, a refusal is told before silence', async () => {
   await expect(majorityAnswer([nobody])).rejects.toMatchObject({ errorClass: 'unreachable' });
 });
 
-test('a server that the Sentinels name, but which was demoted or is not promoted yet, is not used', async () => {
+test('a server that the Sentinels name is not used while it is demoted or not promoted yet', async () => {
   const route = new SentinelResolver({
     clock: createFakeClock(),
     connectTimeoutMs: 1,

@@ -37,17 +37,14 @@ test.each<[QueueState, QueueStateEvent, QueueState]>([
   expect(transition(from, event)).toEqual(to);
 });
 
-test.each([opening, direct, buffering, draining, blocked])(
-  '%j is left for good by closing',
-  (from) => {
-    const end = transition(from, closed);
-    expect(end).toEqual({ kind: 'closed' });
-    for (const event of [unreachable, denied, batchAccepted, backlogDrained, closed]) {
-      expect(transition(end, event)).toEqual({ kind: 'closed' });
-    }
-  },
-);
+test.each([opening, direct, buffering, draining, blocked])('%j ends with closing', (from) => {
+  const end = transition(from, closed);
+  expect(end).toEqual({ kind: 'closed' });
+  for (const event of [unreachable, denied, batchAccepted, backlogDrained, closed]) {
+    expect(transition(end, event)).toEqual({ kind: 'closed' });
+  }
+});
 
-test('a failure of the same kind is no change of state', () => {
+test('a failure of the same class does not change the state', () => {
   expect(transition(buffering, unreachable)).toBe(buffering);
 });

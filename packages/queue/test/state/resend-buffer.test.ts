@@ -9,7 +9,7 @@ function job(sequence: number, characters = 10): PublishedJob {
 
 const sequences = (jobs: readonly PublishedJob[]): number[] => jobs.map(({ sequence }) => sequence);
 
-test('jobs are kept for their time, counted back from when Redis was last there', () => {
+test('jobs are kept for the retention time, counted back from the last confirmation', () => {
   const buffer = new ResendBuffer(1_000, { leftCharacters: 1_000 });
   buffer.add([job(1), job(2)], 0);
   buffer.add([job(3)], 900);
@@ -20,7 +20,7 @@ test('jobs are kept for their time, counted back from when Redis was last there'
   expect(sequences(buffer.confirmedAfter(0, 5_500))).toEqual([1, 2, 3]);
 });
 
-test('what is too old is let go when more is kept', () => {
+test('expired jobs are dropped when others are added', () => {
   const budget = { leftCharacters: 1_000 };
   const buffer = new ResendBuffer(1_000, budget);
   buffer.add([job(1)], 0);
@@ -29,7 +29,7 @@ test('what is too old is let go when more is kept', () => {
   expect(budget.leftCharacters).toBe(990);
 });
 
-test('topics share one budget, and the oldest of the topic that exceeds it go first', () => {
+test('topics share one budget, and the topic that exceeds it drops its oldest jobs', () => {
   const budget = { leftCharacters: 45 };
   const [left, right] = [new ResendBuffer(1_000, budget), new ResendBuffer(1_000, budget)];
   left.add([job(1)], 0);
@@ -42,7 +42,7 @@ test('topics share one budget, and the oldest of the topic that exceeds it go fi
   expect(budget.leftCharacters).toBe(25);
 });
 
-test('without a time nothing is kept', () => {
+test('with a retention time of 0, no job is kept', () => {
   const budget = { leftCharacters: 100 };
   const buffer = new ResendBuffer(0, budget);
   buffer.add([job(1)], 0);
