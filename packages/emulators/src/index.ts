@@ -3,12 +3,12 @@ export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
 export type { LookupFunction, ResolverTimeouts } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';
 export type { DnsOptions } from './dns/settings.ts';
-export type { GitRequest } from './git/exchange.ts';
+export type { GitRequest } from './git/handle-request.ts';
 export type { GitFault, GitFaultKind, GitOptions, GitService } from './git/settings.ts';
-export type { UpstreamRequest } from './http/exchange.ts';
+export type { UpstreamRequest } from './http/handle-request.ts';
 export type {
-  RepeatedAnswer,
-  UpstreamAnswer,
+  RepeatedResponse,
+  UpstreamResponse,
   UpstreamFaults,
   UpstreamOptions,
   UpstreamRoute,

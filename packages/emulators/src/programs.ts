@@ -1,6 +1,6 @@
 /** What a conductor of the servers as programs needs: their settings, their files and the way to ask them. */
 export { CONTROL_PATH } from './control/control-server.ts';
-export { parseArguments, serve } from './control/entry.ts';
+export { parseArguments, serve } from './control/program.ts';
 export { programFiles } from './control/program-files.ts';
 export { type EmulatorProgram, programUrl } from './control/program-url.ts';
 export { lookupBy, createResolver } from './dns/lookup.ts';

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
-import { type OpenS3, refusal, withS3 } from './s3-client.ts';
+import { type OpenS3, s3Error, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
 const STAMP_MS = 1_700_000_000_000;
@@ -41,9 +41,9 @@ test('a wrong secret and an unknown key are told apart', async () => {
   await withS3({}, async ({ connect, server }) => {
     const { accessKeyId } = server.credentials;
     const wrong = connect({ credentials: { accessKeyId, secretAccessKey: 'wrong' } });
-    await expect(wrong.send(put())).rejects.toEqual(refusal('SignatureDoesNotMatch', 403));
+    await expect(wrong.send(put())).rejects.toEqual(s3Error('SignatureDoesNotMatch', 403));
     const unknown = connect({ credentials: { ...other } });
-    await expect(unknown.send(put())).rejects.toEqual(refusal('InvalidAccessKeyId', 403));
+    await expect(unknown.send(put())).rejects.toEqual(s3Error('InvalidAccessKeyId', 403));
   });
 });
 
@@ -54,7 +54,7 @@ test('a client whose clock is off is told so, and corrects itself by the Date he
     { clock },
     async ({ client, connect }) => {
       const skewed = connect({ systemClockOffset: 0 });
-      await expect(skewed.send(put())).rejects.toEqual(refusal('RequestTimeTooSkewed', 403));
+      await expect(skewed.send(put())).rejects.toEqual(s3Error('RequestTimeTooSkewed', 403));
       await connect({ systemClockOffset: 0, maxAttempts: 2 }).send(put());
       await client.send(put());
     },
@@ -112,13 +112,13 @@ test('a policy that denies writes binds the owner, and writes succeed once it is
     const { client } = open;
     const about = { Principal: '*', Resource: `arn:aws:s3:::${Bucket}/*` };
     await setPolicy(open, { ...about, Effect: 'Deny', Action: 's3:PutObject' });
-    await expect(client.send(put())).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(client.send(put())).rejects.toEqual(s3Error('AccessDenied', 403));
     const Principal = { Service: 'ecs-tasks.amazonaws.com' };
     await setPolicy(open, { ...about, Effect: 'Allow', Principal, Action: 's3:*' });
     await client.send(put());
     await client.send(new DeleteBucketPolicyCommand({ Bucket }));
     await expect(client.send(new GetBucketPolicyCommand({ Bucket }))).rejects.toEqual(
-      refusal('NoSuchBucketPolicy', 404),
+      s3Error('NoSuchBucketPolicy', 404),
     );
   });
 });
@@ -127,7 +127,7 @@ test('a second account may do what the policy allows it by its access key, and n
   await withS3({ accounts: [other] }, async (open) => {
     const stranger = open.connect({ credentials: { ...other } });
     await open.client.send(put('private/key'));
-    await expect(stranger.send(put())).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(stranger.send(put())).rejects.toEqual(s3Error('AccessDenied', 403));
     await setPolicy(
       open,
       {
@@ -145,14 +145,14 @@ test('a second account may do what the policy allows it by its access key, and n
     );
     await stranger.send(put());
     const read = new GetObjectCommand({ Bucket, Key: 'private/key' });
-    await expect(stranger.send(read)).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(stranger.send(read)).rejects.toEqual(s3Error('AccessDenied', 403));
     const head = new HeadObjectCommand({ Bucket, Key: 'private/key' });
     await expect(stranger.send(head)).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
     // Who may not list is not told what is absent either.
     const absent = new GetObjectCommand({ Bucket, Key: 'none' });
-    await expect(stranger.send(absent)).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(stranger.send(absent)).rejects.toEqual(s3Error('AccessDenied', 403));
     const list = new ListObjectsV2Command({ Bucket });
-    await expect(stranger.send(list)).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(stranger.send(list)).rejects.toEqual(s3Error('AccessDenied', 403));
     const { Deleted, Errors } = await stranger.send(
       new DeleteObjectsCommand({
         Bucket,
@@ -170,7 +170,7 @@ test('the owner can always undo a policy that locks everyone out', async () => {
   await withS3({}, async (open) => {
     const everything = ['arn:aws:s3:::bucket', 'arn:aws:s3:::bucket/*'];
     await setPolicy(open, { Effect: 'Deny', Principal: '*', Action: '*', Resource: everything });
-    await expect(open.client.send(put())).rejects.toEqual(refusal('AccessDenied', 403));
+    await expect(open.client.send(put())).rejects.toEqual(s3Error('AccessDenied', 403));
     await open.client.send(new DeleteBucketPolicyCommand({ Bucket }));
     await open.client.send(put());
   });
@@ -185,7 +185,7 @@ test.each([
 ])('the policy %s is refused, and the one before stays', async (Policy) => {
   await withS3({}, async ({ client }) => {
     const set = client.send(new PutBucketPolicyCommand({ Bucket, Policy }));
-    await expect(set).rejects.toEqual(refusal('MalformedPolicy', 400));
+    await expect(set).rejects.toEqual(s3Error('MalformedPolicy', 400));
     await client.send(put());
   });
 });

@@ -52,7 +52,7 @@ export async function withS3(
 }
 
 /** A refusal as the SDK reports it. */
-export function refusal(name: string, status: number): object {
+export function s3Error(name: string, status: number): object {
   return expect.objectContaining({
     name,
     $metadata: expect.objectContaining({ httpStatusCode: status }),

@@ -15,7 +15,7 @@ import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { pageOf } from '../src/s3/operations/listing.ts';
 import { byBytes } from '../src/object-files/records.ts';
-import { refusal, withS3 } from './s3-client.ts';
+import { s3Error, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
 
@@ -85,7 +85,7 @@ test('a listing shows folders by their delimiter and goes on where it stopped', 
     const old = await client.send(new ListObjectsCommand({ Bucket, Marker: 'b/2' }));
     expect(old.Contents?.map(({ Key }) => Key)).toEqual(['c/3/4', 'd']);
     const wrong = client.send(new ListObjectsV2Command({ Bucket, ContinuationToken: '!' }));
-    await expect(wrong).rejects.toEqual(refusal('InvalidArgument', 400));
+    await expect(wrong).rejects.toEqual(s3Error('InvalidArgument', 400));
   });
 });
 
@@ -93,21 +93,21 @@ test('a bucket is made once, shown, and removed when it is empty', async () => {
   const other = { accessKeyId: 'other', secretAccessKey: 'other-secret' };
   await withS3({ accounts: [other] }, async ({ client, connect }) => {
     const create = new CreateBucketCommand({ Bucket });
-    await expect(client.send(create)).rejects.toEqual(refusal('BucketAlreadyOwnedByYou', 409));
+    await expect(client.send(create)).rejects.toEqual(s3Error('BucketAlreadyOwnedByYou', 409));
     const stranger = connect({ credentials: { ...other } });
-    await expect(stranger.send(create)).rejects.toEqual(refusal('BucketAlreadyExists', 409));
+    await expect(stranger.send(create)).rejects.toEqual(s3Error('BucketAlreadyExists', 409));
     const { Buckets } = await client.send(new ListBucketsCommand({}));
     expect(Buckets).toEqual([{ Name: Bucket, CreationDate: expect.any(Date) }]);
     expect((await stranger.send(new ListBucketsCommand({}))).Buckets ?? []).toEqual([]);
     await client.send(new HeadBucketCommand({ Bucket }));
     await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x' }));
     const remove = new DeleteBucketCommand({ Bucket });
-    await expect(client.send(remove)).rejects.toEqual(refusal('BucketNotEmpty', 409));
+    await expect(client.send(remove)).rejects.toEqual(s3Error('BucketNotEmpty', 409));
     await client.send(new DeleteObjectCommand({ Bucket, Key: 'key' }));
     await client.send(remove);
-    await expect(client.send(remove)).rejects.toEqual(refusal('NoSuchBucket', 404));
+    await expect(client.send(remove)).rejects.toEqual(s3Error('NoSuchBucket', 404));
     await expect(client.send(new HeadBucketCommand({ Bucket }))).rejects.toEqual(
-      refusal('NotFound', 404),
+      s3Error('NotFound', 404),
     );
   });
 });
@@ -119,7 +119,7 @@ test('a bucket that is removed takes its unfinished uploads with it', async () =
     await client.send(new DeleteBucketCommand({ Bucket }));
     await client.send(new CreateBucketCommand({ Bucket }));
     const abort = client.send(new AbortMultipartUploadCommand({ Bucket, Key: 'key', UploadId }));
-    await expect(abort).rejects.toEqual(refusal('NoSuchUpload', 404));
+    await expect(abort).rejects.toEqual(s3Error('NoSuchUpload', 404));
   });
 });
 
@@ -127,7 +127,7 @@ test('a bucket name outside the rules is refused', async () => {
   await withS3({}, async ({ client }) => {
     for (const name of ['ab', 'Upper', 'a..b', 'under_score', '127.0.0.1', '-a-', 'x'.repeat(64)]) {
       const create = client.send(new CreateBucketCommand({ Bucket: name }));
-      await expect(create).rejects.toEqual(refusal('InvalidBucketName', 400));
+      await expect(create).rejects.toEqual(s3Error('InvalidBucketName', 400));
     }
   });
 });

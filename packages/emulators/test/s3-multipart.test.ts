@@ -15,7 +15,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
-import { refusal, withS3 } from './s3-client.ts';
+import { s3Error, withS3 } from './s3-client.ts';
 
 const address = { Bucket: 'bucket', Key: 'large' };
 const PART_BYTES = 5_242_880;
@@ -66,7 +66,7 @@ test.each([[{}], [{ ChecksumAlgorithm: 'SHA256' as const }]])(
       );
       expect(server.getStats().storedBytes).toBe(bytes.length);
       await expect(client.send(complete(id, [first, last]))).rejects.toEqual(
-        refusal('NoSuchUpload', 404),
+        s3Error('NoSuchUpload', 404),
       );
     });
   },
@@ -79,18 +79,18 @@ test('an upload is completed only from parts that are there, in order and large 
     const absent = { PartNumber: 3, ETag: one.ETag };
     const other = { PartNumber: 2, ETag: one.ETag };
     await expect(client.send(complete(id, [one, absent]))).rejects.toEqual(
-      refusal('InvalidPart', 400),
+      s3Error('InvalidPart', 400),
     );
     await expect(client.send(complete(id, [one, other]))).rejects.toEqual(
-      refusal('InvalidPart', 400),
+      s3Error('InvalidPart', 400),
     );
     await expect(client.send(complete(id, [two, one]))).rejects.toEqual(
-      refusal('InvalidPartOrder', 400),
+      s3Error('InvalidPartOrder', 400),
     );
     await expect(client.send(complete(id, [one, two]))).rejects.toEqual(
-      refusal('EntityTooSmall', 400),
+      s3Error('EntityTooSmall', 400),
     );
-    await expect(send(client, id, 10_001, 'x')).rejects.toEqual(refusal('InvalidArgument', 400));
+    await expect(send(client, id, 10_001, 'x')).rejects.toEqual(s3Error('InvalidArgument', 400));
     await client.send(complete(id, [one]));
   });
 });
@@ -114,7 +114,7 @@ test('parts are listed page by page, and an aborted upload leaves nothing', asyn
     );
     expect(rest.Parts).toMatchObject([{ PartNumber: 10, Size: 10 }]);
     await client.send(new AbortMultipartUploadCommand({ ...address, UploadId }));
-    await expect(send(client, id, 1, 'x')).rejects.toEqual(refusal('NoSuchUpload', 404));
+    await expect(send(client, id, 1, 'x')).rejects.toEqual(s3Error('NoSuchUpload', 404));
     expect(server.getStats().storedBytes).toBe(0);
   });
 });
@@ -150,7 +150,7 @@ test('a completion under If-None-Match does not replace an object', async () => 
       MultipartUpload: { Parts },
       IfNoneMatch: '*',
     });
-    await expect(client.send(late)).rejects.toEqual(refusal('PreconditionFailed', 412));
+    await expect(client.send(late)).rejects.toEqual(s3Error('PreconditionFailed', 412));
     expect(await client.send(new HeadObjectCommand(address))).toMatchObject({ ContentLength: 5 });
     await client.send(complete(id, Parts));
     expect(await client.send(new HeadObjectCommand(address))).toMatchObject({ ContentLength: 4 });

@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { refusal, withS3 } from './s3-client.ts';
+import { s3Error, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
 
@@ -62,7 +62,7 @@ test('random keys come back as they were given', async () => {
 test('a key of more than 1 024 bytes is refused', async () => {
   await withS3({}, async ({ client }) => {
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'ü'.repeat(513), Body: 'x' }));
-    await expect(put).rejects.toEqual(refusal('KeyTooLongError', 400));
+    await expect(put).rejects.toEqual(s3Error('KeyTooLongError', 400));
   });
 });
 
@@ -100,8 +100,8 @@ test.each([
 ])('with the wrong digest %j nothing is stored', async (digest, reason) => {
   await withS3({}, async ({ client, server }) => {
     const put = new PutObjectCommand({ Bucket, Key: 'key', Body: 'bytes', ...digest });
-    await expect(client.send(put)).rejects.toEqual(refusal(reason, 400));
-    await expect(read(client, 'key')).rejects.toEqual(refusal('NoSuchKey', 404));
+    await expect(client.send(put)).rejects.toEqual(s3Error(reason, 400));
+    await expect(read(client, 'key')).rejects.toEqual(s3Error('NoSuchKey', 404));
     expect(server.getStats().storedBytes).toBe(0);
   });
 });
@@ -117,7 +117,7 @@ test.each([
   await withS3({}, async ({ client }) => {
     await client.send(new PutObjectCommand({ Bucket, Key: 'digits', Body: '0123456789' }));
     expect(await read(client, 'digits', range)).toBe(expected);
-    await expect(read(client, 'digits', 'bytes=10-')).rejects.toEqual(refusal('InvalidRange', 416));
+    await expect(read(client, 'digits', 'bytes=10-')).rejects.toEqual(s3Error('InvalidRange', 416));
   });
 });
 
@@ -135,7 +135,7 @@ test('what a write says of its object comes back with each read', async () => {
     expect(head).toMatchObject({ ...said, ContentLength: 1 });
     const Metadata = { long: 'x'.repeat(2_048) };
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'y', Metadata }));
-    await expect(put).rejects.toEqual(refusal('MetadataTooLarge', 400));
+    await expect(put).rejects.toEqual(s3Error('MetadataTooLarge', 400));
   });
 });
 
@@ -143,10 +143,10 @@ test('a conditional write happens only over what it names', async () => {
   await withS3({}, async ({ client }) => {
     const put = (more: object): Promise<PutObjectCommandOutput> =>
       client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x', ...more }));
-    await expect(put({ IfMatch: '"0"' })).rejects.toEqual(refusal('NoSuchKey', 404));
+    await expect(put({ IfMatch: '"0"' })).rejects.toEqual(s3Error('NoSuchKey', 404));
     const { ETag } = await put({ IfNoneMatch: '*' });
-    await expect(put({ IfNoneMatch: '*' })).rejects.toEqual(refusal('PreconditionFailed', 412));
-    await expect(put({ IfMatch: '"0"' })).rejects.toEqual(refusal('PreconditionFailed', 412));
+    await expect(put({ IfNoneMatch: '*' })).rejects.toEqual(s3Error('PreconditionFailed', 412));
+    await expect(put({ IfMatch: '"0"' })).rejects.toEqual(s3Error('PreconditionFailed', 412));
     await put({ IfMatch: ETag });
   });
 });
@@ -175,7 +175,7 @@ test('a conditional read is answered by whether the object changed', async () =>
     const get = (more: object): Promise<unknown> =>
       client.send(new GetObjectCommand({ Bucket, Key: 'key', ...more }));
     await get({ IfMatch: ETag });
-    await expect(get({ IfMatch: '"0"' })).rejects.toEqual(refusal('PreconditionFailed', 412));
+    await expect(get({ IfMatch: '"0"' })).rejects.toEqual(s3Error('PreconditionFailed', 412));
     await expect(get({ IfNoneMatch: ETag })).rejects.toMatchObject({
       $metadata: { httpStatusCode: 304 },
     });
@@ -200,9 +200,9 @@ test('a copy has the bytes of its source, and its words unless they are replaced
       Metadata: {},
     });
     const self = new CopyObjectCommand({ Bucket, Key: 'b', CopySource: 'bucket/b' });
-    await expect(client.send(self)).rejects.toEqual(refusal('InvalidRequest', 400));
+    await expect(client.send(self)).rejects.toEqual(s3Error('InvalidRequest', 400));
     const absent = new CopyObjectCommand({ Bucket, Key: 'd', CopySource: 'bucket/none' });
-    await expect(client.send(absent)).rejects.toEqual(refusal('NoSuchKey', 404));
+    await expect(client.send(absent)).rejects.toEqual(s3Error('NoSuchKey', 404));
   });
 });
 

@@ -19,7 +19,7 @@ import { openRecordFile } from '../src/object-files/records.ts';
 import { createS3Server } from '../src/s3/s3-server.ts';
 import { chunkSigner } from '../src/s3/wire/signature.ts';
 import { parseXml, writeXml } from '../src/s3/wire/xml.ts';
-import { refusal, withS3 } from './s3-client.ts';
+import { s3Error, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
 
@@ -98,7 +98,7 @@ test.each([
   await withS3(limits, async ({ client, server }) => {
     await client.send(new PutObjectCommand({ Bucket, Key: 'fits', Body: 'abc' }));
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'abcd' }));
-    await expect(put).rejects.toEqual(refusal(reason, status));
+    await expect(put).rejects.toEqual(s3Error(reason, status));
     expect(server.getStats()).toMatchObject({ objects: 1, storedBytes: 3 });
   });
 });
@@ -135,10 +135,10 @@ test('a fault strikes before or after the work, and the requests it spares are a
         () => false,
       );
     const wasReset = { message: expect.stringContaining('ECONNRESET') };
-    fault = { kind: 'refuse', status: 503, code: 'SlowDown' };
-    await expect(put('a')).rejects.toEqual(refusal('SlowDown', 503));
-    fault = { kind: 'refuse', status: 500, code: 'InternalError', when: 'after' };
-    await expect(put('b')).rejects.toEqual(refusal('InternalError', 500));
+    fault = { kind: 'error', status: 503, code: 'SlowDown' };
+    await expect(put('a')).rejects.toEqual(s3Error('SlowDown', 503));
+    fault = { kind: 'error', status: 500, code: 'InternalError', when: 'after' };
+    await expect(put('b')).rejects.toEqual(s3Error('InternalError', 500));
     fault = { kind: 'reset', when: 'after' };
     await expect(put('c')).rejects.toMatchObject(wasReset);
     fault = { kind: 'reset' };
@@ -233,7 +233,7 @@ test('signed chunks are taken apart wherever the network cuts them, and a forged
   const forged = framed.replace('last', 'lost');
   await expect(read(forged, 100)).rejects.toMatchObject({ reason: 'SignatureDoesNotMatch' });
   const cut = framed.slice(0, -90);
-  await expect(read(cut, 100)).rejects.toMatchObject({ code: 'S3_REFUSED' });
+  await expect(read(cut, 100)).rejects.toMatchObject({ code: 'S3_ERROR' });
   const bare = 'not framed at all\r\n';
   await expect(read(bare, 100)).rejects.toMatchObject({ reason: 'IncompleteBody' });
 });

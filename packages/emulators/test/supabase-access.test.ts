@@ -3,7 +3,7 @@ import { createFakeClock } from '@holdfast/foundation/testing';
 import { expect, test } from '@jest/globals';
 import type { ServerFault } from '../src/serving/call-faults.ts';
 import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';
-import { storageOf, told, withSupabase } from './supabase-client.ts';
+import { storageOf, storageError, withSupabase } from './supabase-client.ts';
 
 test('a token that is not of this server is refused as 403 inside 400', async () => {
   await withSupabase({}, async ({ connect, server }) => {
@@ -13,7 +13,7 @@ test('a token that is not of this server is refused as 403 inside 400', async ()
     const nobody = server.signToken({ role: 'nobody' });
     for (const token of [forged, 'no token', expired, nobody]) {
       const files = connect(token).from('bucket');
-      expect((await files.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+      expect((await files.upload('key', 'x')).error).toEqual(storageError('AccessDenied', 403));
       await expect(files.exists('key')).rejects.toMatchObject({ code: 'AccessDenied' });
     }
   });
@@ -25,12 +25,14 @@ test('who is nobody in particular writes nothing, sees nothing private, and read
     await storage.createBucket('open', { public: true });
     await storage.from('open').upload('key', 'public');
     const anon = connect(server.anonKey);
-    expect((await anon.from('bucket').upload('new', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await anon.from('bucket').upload('new', 'x')).error).toEqual(
+      storageError('AccessDenied', 403),
+    );
     expect((await anon.from('bucket').download('key')).error).toMatchObject({ status: 400 });
-    expect((await anon.from('bucket').info('key')).error).toEqual(told('NoSuchKey', 404));
+    expect((await anon.from('bucket').info('key')).error).toEqual(storageError('NoSuchKey', 404));
     expect((await anon.from('bucket').list()).data).toEqual([]);
     expect((await anon.from('bucket').remove(['key'])).data).toEqual([]);
-    expect((await anon.createBucket('mine')).error).toEqual(told('AccessDenied', 403));
+    expect((await anon.createBucket('mine')).error).toEqual(storageError('AccessDenied', 403));
     expect((await anon.listBuckets()).data).toEqual([]);
     const { publicUrl } = anon.from('open').getPublicUrl('key').data;
     expect(await (await fetch(publicUrl)).text()).toBe('public');
@@ -47,9 +49,9 @@ test('a policy allows a role what it names, and no more', async () => {
     const user = connect(server.signToken({ role: 'authenticated', sub: 'u' })).from('bucket');
     expect((await user.upload('own/key', 'x')).error).toBeNull();
     expect((await user.upload('own/key', 'y', { upsert: true })).error).toEqual(
-      told('AccessDenied', 403),
+      storageError('AccessDenied', 403),
     );
-    expect((await user.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await user.upload('key', 'x')).error).toEqual(storageError('AccessDenied', 403));
     expect(await (await user.download('own/key')).data?.text()).toBe('x');
     expect((await user.remove(['own/key'])).data).toEqual([]);
   });
@@ -58,12 +60,12 @@ test('a policy allows a role what it names, and no more', async () => {
 test('a permission can be revoked from the service role and restored while the server runs', async () => {
   await withSupabase({}, async ({ files, server }) => {
     server.setFaults({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
-    expect((await files.upload('key', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await files.upload('key', 'x')).error).toEqual(storageError('AccessDenied', 403));
     expect((await files.list()).error).toBeNull();
     server.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
     server.setFaults({ policies: [{ effect: 'deny', actions: ['select'] }] });
-    expect((await files.info('key')).error).toEqual(told('AccessDenied', 403));
+    expect((await files.info('key')).error).toEqual(storageError('AccessDenied', 403));
   });
 });
 
@@ -78,7 +80,7 @@ test('a database that takes no writes is a 503 inside 400, and reads go on', asy
       await files.move('key', 'other'),
       await files.copy('key', 'other'),
     ]) {
-      expect(answer.error).toEqual(told('DatabaseReadOnly', 503));
+      expect(answer.error).toEqual(storageError('DatabaseReadOnly', 503));
     }
     expect(await (await files.download('key')).data?.text()).toBe('x');
     server.setFaults({ readOnly: false });
@@ -90,10 +92,10 @@ test('a database that is down is 500, and one that is silent is 544 when its tim
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ files, server }) => {
     server.setFaults({ database: 'down' });
-    expect((await files.upload('key', 'x')).error).toEqual(told('InternalError', 500, 500));
+    expect((await files.upload('key', 'x')).error).toEqual(storageError('InternalError', 500, 500));
     server.setFaults({ database: 'frozen' });
     const { error } = await clock.settle(files.upload('key', 'x'));
-    expect(error).toEqual(told('DatabaseTimeout', 544, 544));
+    expect(error).toEqual(storageError('DatabaseTimeout', 544, 544));
     expect(clock.now()).toBe(3_000);
     server.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
@@ -137,7 +139,7 @@ test('a signed address is good until it expires, for its object alone', async ()
     await clock.advance(61_000);
     const late = await fetch(signedUrl);
     expect([late.status, await late.json()]).toMatchObject([400, { code: 'InvalidJWT' }]);
-    expect((await files.createSignedUrl('none', 60)).error).toEqual(told('NoSuchKey', 404));
+    expect((await files.createSignedUrl('none', 60)).error).toEqual(storageError('NoSuchKey', 404));
     const many = (await files.createSignedUrls(['dir/a b', 'none'], 60)).data;
     expect(many).toMatchObject([
       { path: 'dir/a b', error: null },
@@ -154,10 +156,10 @@ test('a signed upload is made by who holds its token, once unless it allows to u
       fullPath: 'bucket/key',
     });
     expect((await anon.uploadToSignedUrl('key', token, 'two')).error).toEqual(
-      told('KeyAlreadyExists', 409),
+      storageError('KeyAlreadyExists', 409),
     );
     expect((await anon.uploadToSignedUrl('other', token, 'x')).error).toEqual(
-      told('InvalidSignature', 400),
+      storageError('InvalidSignature', 400),
     );
     const again = await files.createSignedUploadUrl('key', { upsert: true });
     await anon.uploadToSignedUrl('key', again.data?.token ?? '', 'three');
@@ -170,11 +172,11 @@ test('a fault strikes before or after the work', async () => {
   const faults = ({ operation }: { operation: string }): ServerFault | undefined =>
     operation === 'upload' ? fault : undefined;
   await withSupabase({ faults }, async ({ files, server }) => {
-    fault = { kind: 'refuse', status: 429, code: 'SlowDown', retryAfterS: 7 };
+    fault = { kind: 'error', status: 429, code: 'SlowDown', retryAfterS: 7 };
     const headers = { authorization: `Bearer ${server.serviceRoleKey}` };
     const address = `${server.url}/storage/v1/object/bucket/a`;
-    const told429 = await fetch(address, { method: 'POST', headers, body: 'x' });
-    expect([told429.status, told429.headers.get('retry-after')]).toEqual([429, '7']);
+    const tooMany = await fetch(address, { method: 'POST', headers, body: 'x' });
+    expect([tooMany.status, tooMany.headers.get('retry-after')]).toEqual([429, '7']);
     fault = { kind: 'reset', when: 'after' };
     expect((await files.upload('b', 'x')).error).toMatchObject({ name: 'StorageUnknownError' });
     fault = undefined;

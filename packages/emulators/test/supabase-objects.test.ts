@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
-import { told, withSupabase } from './supabase-client.ts';
+import { storageError, withSupabase } from './supabase-client.ts';
 
 test.each([
   ['a Buffer', Buffer.from('bytes')],
@@ -48,7 +48,7 @@ test('a key that is there is not replaced without upsert, and update creates wha
   await withSupabase({}, async ({ files }) => {
     await files.upload('key', 'before');
     const again = await files.upload('key', 'after');
-    expect(again.error).toEqual(told('KeyAlreadyExists', 409));
+    expect(again.error).toEqual(storageError('KeyAlreadyExists', 409));
     expect(await (await files.download('key')).data?.text()).toBe('before');
     expect((await files.update('new', 'made')).error).toBeNull();
     expect(await (await files.download('new')).data?.text()).toBe('made');
@@ -68,7 +68,7 @@ test('of twenty creates of one key at one time exactly one succeeds', async () =
 test('keys outside the charset are refused, and those of dots too', async () => {
   await withSupabase({}, async ({ files, server }) => {
     for (const key of ['ü', 'a[b]', 'a~b', 'a"b']) {
-      expect((await files.upload(key, 'x')).error).toEqual(told('InvalidKey', 400));
+      expect((await files.upload(key, 'x')).error).toEqual(storageError('InvalidKey', 400));
     }
     const headers = { authorization: `Bearer ${server.serviceRoleKey}` };
     // fetch would resolve the dots; encoded, they reach the server.
@@ -79,20 +79,20 @@ test('keys outside the charset are refused, and those of dots too', async () => 
       expect.objectContaining({ code: 'InvalidKey' }),
     ]);
     const long = await files.upload(`${'x'.repeat(300)}/y`, 'x');
-    expect(long.error).toEqual(told('InternalError', 500, 500));
+    expect(long.error).toEqual(storageError('InternalError', 500, 500));
   });
 });
 
 test('what is absent is told by its code, whatever the status of HTTP', async () => {
   await withSupabase({}, async ({ files, storage }) => {
-    expect((await files.info('none')).error).toEqual(told('NoSuchKey', 404));
+    expect((await files.info('none')).error).toEqual(storageError('NoSuchKey', 404));
     expect(await files.exists('none')).toMatchObject({ data: false });
     expect((await storage.from('nowhere').upload('key', 'x')).error).toEqual(
-      told('NoSuchBucket', 404),
+      storageError('NoSuchBucket', 404),
     );
     expect((await files.download('none')).error).toMatchObject({ status: 400 });
-    expect((await files.move('none', 'x')).error).toEqual(told('NoSuchKey', 404));
-    expect((await files.copy('none', 'x')).error).toEqual(told('NoSuchKey', 404));
+    expect((await files.move('none', 'x')).error).toEqual(storageError('NoSuchKey', 404));
+    expect((await files.copy('none', 'x')).error).toEqual(storageError('NoSuchKey', 404));
     expect((await files.remove(['none'])).data).toEqual([]);
   });
 });
@@ -104,16 +104,18 @@ test('limits of size and type are those of the bucket and of the server', async 
     const small = storage.from('small');
     const css = { contentType: 'text/css' };
     expect((await small.upload('a', '12345', css)).error).toBeNull();
-    expect((await small.upload('b', '123456', css)).error).toEqual(told('EntityTooLarge', 413));
+    expect((await small.upload('b', '123456', css)).error).toEqual(
+      storageError('EntityTooLarge', 413),
+    );
     const blob = new Blob(['123456'], { type: 'image/png' });
-    expect((await small.upload('c', blob)).error).toEqual(told('EntityTooLarge', 413));
+    expect((await small.upload('c', blob)).error).toEqual(storageError('EntityTooLarge', 413));
     expect((await small.upload('d', '1', { contentType: 'text/html' })).error).toEqual(
-      told('InvalidMimeType', 415),
+      storageError('InvalidMimeType', 415),
     );
     expect((await small.upload('e', '1', { contentType: 'image/png' })).error).toBeNull();
     // Its length is not known beforehand.
     const stream = Readable.from([Buffer.from('12345'), Buffer.from('6789')]);
-    expect((await files.upload('f', stream)).error).toEqual(told('EntityTooLarge', 413));
+    expect((await files.upload('f', stream)).error).toEqual(storageError('EntityTooLarge', 413));
     expect((await files.exists('f')).data).toBe(false);
   });
 });
@@ -129,8 +131,8 @@ test('copies and moves keep bytes and words, and take no place that is taken', a
       metadata: { op: '1' },
       contentType: 'text/x',
     });
-    expect((await files.copy('a', 'taken')).error).toEqual(told('KeyAlreadyExists', 409));
-    expect((await files.move('a', 'taken')).error).toEqual(told('KeyAlreadyExists', 409));
+    expect((await files.copy('a', 'taken')).error).toEqual(storageError('KeyAlreadyExists', 409));
+    expect((await files.move('a', 'taken')).error).toEqual(storageError('KeyAlreadyExists', 409));
     const id = (await files.info('a')).data?.id;
     expect((await files.move('a', 'c')).data).toEqual({ message: 'Successfully moved' });
     expect((await files.info('c')).data?.id).toBe(id);
@@ -202,7 +204,9 @@ test('a download is a range of the object when a range is asked for', async () =
 
 test('buckets are made, shown, changed, emptied and removed', async () => {
   await withSupabase({}, async ({ storage, files }) => {
-    expect((await storage.createBucket('bucket')).error).toEqual(told('BucketAlreadyExists', 409));
+    expect((await storage.createBucket('bucket')).error).toEqual(
+      storageError('BucketAlreadyExists', 409),
+    );
     expect((await storage.createBucket('a/b')).error).not.toBeNull();
     expect((await storage.listBuckets()).data).toMatchObject([{ id: 'bucket', public: false }]);
     await storage.updateBucket('bucket', { public: true, fileSizeLimit: 10 });
@@ -211,11 +215,13 @@ test('buckets are made, shown, changed, emptied and removed', async () => {
       file_size_limit: 10,
     });
     await files.upload('key', 'x');
-    expect((await storage.deleteBucket('bucket')).error).toEqual(told('ResourceNotEmpty', 409));
+    expect((await storage.deleteBucket('bucket')).error).toEqual(
+      storageError('ResourceNotEmpty', 409),
+    );
     expect((await storage.emptyBucket('bucket')).error).toBeNull();
     expect((await storage.deleteBucket('bucket')).error).toBeNull();
-    expect((await storage.getBucket('bucket')).error).toEqual(told('NoSuchBucket', 404));
+    expect((await storage.getBucket('bucket')).error).toEqual(storageError('NoSuchBucket', 404));
     const unit = await storage.createBucket('unit', { public: false, fileSizeLimit: '5 miles' });
-    expect(unit.error).toEqual(told('InvalidRequest', 400));
+    expect(unit.error).toEqual(storageError('InvalidRequest', 400));
   });
 });

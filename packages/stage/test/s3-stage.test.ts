@@ -59,7 +59,7 @@ test('faults strike while they are set, as often as they may, and each request i
       {
         operation: 'PutObject',
         times: 1,
-        fault: { kind: 'refuse', status: 503, code: 'SlowDown' },
+        fault: { kind: 'error', status: 503, code: 'SlowDown' },
       },
     ]);
     await stage.s3.forgetRequests();

@@ -42,7 +42,7 @@ test('what is wrong with it stays wrong over a crash, until it is healed', async
     const files = storage.from('bucket');
     await supabase.setFaults({
       readOnly: true,
-      faults: [{ operation: 'list', fault: { kind: 'refuse', status: 503, code: 'SlowDown' } }],
+      faults: [{ operation: 'list', fault: { kind: 'error', status: 503, code: 'SlowDown' } }],
     });
     await supabase.kill();
     await supabase.start();

@@ -10,7 +10,7 @@ export const CONTROL_PATH = '/__stage/';
 const MAX_BODY_BYTES = 67_108_864;
 
 /** How one program reads what it is told, and what it does about it. */
-export interface ControlledServer<Settings> {
+interface ControlledServer<Settings> {
   /** Where its settings are kept over a restart; absent: nowhere. */
   readonly file: string | undefined;
   /** @throws InvalidOptionError */
@@ -23,7 +23,7 @@ export interface ControlledServer<Settings> {
 }
 
 /** Answers what the stage asks of its program. */
-export interface ControlServer {
+interface ControlServer {
   /** Whether the request was the stage's own; it is answered then. */
   handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
 }
@@ -81,13 +81,13 @@ export async function openControlServer<Settings>(
       };
       answer(`${method} ${url.slice(CONTROL_PATH.length)}`, incoming).then(
         (body) => respond(200, body),
-        (error: unknown) => respond(400, { error: saidOf(error) }),
+        (error: unknown) => respond(400, { error: errorMessage(error) }),
       );
       return true;
     },
   };
 }
 
-function saidOf(error: unknown): string {
+function errorMessage(error: unknown): string {
   return isHoldfastError(error) ? error.message : String(error);
 }

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** A program as files for a container that has Node and nothing else. */
-export interface ProgramFiles {
+interface ProgramFiles {
   /** Path of its entry. */
   readonly main: string;
   readonly files: readonly { readonly path: string; readonly content: string }[];
@@ -18,22 +18,22 @@ const imports = /^((?:import|export|\}).*?\bfrom )'([^']+)'/gm;
  * import then names its file there.
  */
 export function programFiles(main: URL, folder: string): ProgramFiles {
-  const places = new Map<string, string>();
-  const placeOf = (url: string): string => {
-    const known = places.get(url);
+  const paths = new Map<string, string>();
+  const pathOf = (url: string): string => {
+    const known = paths.get(url);
     if (known !== undefined) return known;
-    const place = `${folder}/${places.size}-${basename(url)}`;
-    places.set(url, place);
+    const place = `${folder}/${paths.size}-${basename(url)}`;
+    paths.set(url, place);
     return place;
   };
-  const entry = placeOf(main.href);
+  const entry = pathOf(main.href);
   const files: { path: string; content: string }[] = [];
   // What is found on the way is appended, and so visited too.
-  for (const [url, path] of places) {
+  for (const [url, path] of paths) {
     const source = readFileSync(fileURLToPath(url), 'utf8');
     const content = source.replaceAll(imports, (whole, before: string, specifier: string) => {
       if (specifier.startsWith('node:')) return whole;
-      return `${before}'${placeOf(resolveImport(specifier, url))}'`;
+      return `${before}'${pathOf(resolveImport(specifier, url))}'`;
     });
     files.push({ path, content });
   }

@@ -8,7 +8,7 @@ import {
 } from '@holdfast/foundation';
 import { addressRule, nameRule, ttlRule } from '@holdfast/protocols/dns';
 
-interface Struck {
+interface FaultScope {
   /** The one name it strikes. Default: all. */
   readonly name?: string;
   /** How many queries it strikes before it is spent. Default: all. */
@@ -22,12 +22,12 @@ interface Struck {
  * is that of somebody else.
  */
 export type DnsFault =
-  | (Struck & {
+  | (FaultScope & {
       readonly kind: 'nxdomain' | 'servfail' | 'refused' | 'dropped' | 'truncated';
     })
-  | (Struck & { readonly kind: 'slow'; readonly delayMs: number })
-  | (Struck & { readonly kind: 'ttlFlip'; readonly ttlSeconds: readonly [number, number] })
-  | (Struck & {
+  | (FaultScope & { readonly kind: 'slow'; readonly delayMs: number })
+  | (FaultScope & { readonly kind: 'ttlFlip'; readonly ttlSeconds: readonly [number, number] })
+  | (FaultScope & {
       readonly kind: 'wrongAnswer';
       /** Default: addresses for documentation, 192.0.2.1 and 2001:db8::1, where nobody answers. */
       readonly address?: string;
@@ -58,16 +58,16 @@ const ttlPairRule: OptionRule<readonly [number, number]> = {
   },
 };
 
-const struck = {
+const scopeShape = {
   kind: kindRule,
   name: optional(nameRule),
   times: optional(integer({ min: 1, max: 1_000_000 })),
 };
 const shapes = {
-  plain: struck,
-  slow: { ...struck, delayMs: integer({ min: 1, max: LONGEST_MS }) },
-  ttlFlip: { ...struck, ttlSeconds: ttlPairRule },
-  wrongAnswer: { ...struck, address: optional(addressRule()) },
+  plain: scopeShape,
+  slow: { ...scopeShape, delayMs: integer({ min: 1, max: LONGEST_MS }) },
+  ttlFlip: { ...scopeShape, ttlSeconds: ttlPairRule },
+  wrongAnswer: { ...scopeShape, address: optional(addressRule()) },
 };
 
 /** One fault, checked by the rules of its kind. */
@@ -81,46 +81,52 @@ export const dnsFaultRule: OptionRule<DnsFault> = {
     const kind = kindRule.parse(given, `${field}.kind`, owner);
     if (kind === 'slow') {
       const { delayMs, ...rest } = parseOptions(owner, shapes.slow, value, field);
-      return { ...whom(rest), kind, delayMs };
+      return { ...scopeOf(rest), kind, delayMs };
     }
     if (kind === 'ttlFlip') {
       const { ttlSeconds, ...rest } = parseOptions(owner, shapes.ttlFlip, value, field);
-      return { ...whom(rest), kind, ttlSeconds };
+      return { ...scopeOf(rest), kind, ttlSeconds };
     }
     if (kind === 'wrongAnswer') {
       const { address, ...rest } = parseOptions(owner, shapes.wrongAnswer, value, field);
-      return { ...whom(rest), kind, ...(address !== undefined && { address }) };
+      return { ...scopeOf(rest), kind, ...(address !== undefined && { address }) };
     }
-    return { ...whom(parseOptions(owner, shapes.plain, value, field)), kind };
+    return { ...scopeOf(parseOptions(owner, shapes.plain, value, field)), kind };
   },
 };
 
-function whom({ name, times }: { name: string | undefined; times: number | undefined }): Struck {
+function scopeOf({
+  name,
+  times,
+}: {
+  name: string | undefined;
+  times: number | undefined;
+}): FaultScope {
   return { ...(name !== undefined && { name }), ...(times !== undefined && { times }) };
 }
 
 /** The faults in force, and how often each has struck. */
-export interface DnsFaultCounter {
+export interface DnsFaultInjector {
   /** Those that strike a query for `name`, in the order they were given; each counts as one strike. */
-  strike(name: string): readonly InjectedDnsFault[];
+  inject(name: string): readonly InjectedDnsFault[];
 }
 
 export interface InjectedDnsFault {
   readonly fault: DnsFault;
   /** Which of its strikes this is, from 1. */
-  readonly strike: number;
+  readonly injection: number;
 }
 
-export function countDnsFaults(faults: readonly DnsFault[]): DnsFaultCounter {
-  const strikes = new Map<DnsFault, number>();
+export function createDnsFaultInjector(faults: readonly DnsFault[]): DnsFaultInjector {
+  const injections = new Map<DnsFault, number>();
   return {
-    strike(name) {
+    inject(name) {
       return faults.flatMap((fault) => {
-        const isMeant = fault.name === undefined || fault.name.toLowerCase() === name.toLowerCase();
-        const strike = (strikes.get(fault) ?? 0) + 1;
-        if (!isMeant || strike > (fault.times ?? Infinity)) return [];
-        strikes.set(fault, strike);
-        return [{ fault, strike }];
+        const applies = fault.name === undefined || fault.name.toLowerCase() === name.toLowerCase();
+        const injection = (injections.get(fault) ?? 0) + 1;
+        if (!applies || injection > (fault.times ?? Infinity)) return [];
+        injections.set(fault, injection);
+        return [{ fault, injection }];
       });
     },
   };

@@ -35,13 +35,13 @@ export function createResolver(
  * `dns.lookup` does where the system asks a server that fails so: `ENOTFOUND` for a name that does not exist
  * or has no address, `EAI_AGAIN` for every other failure; the resolver's own error is the cause.
  */
-export function lookupBy(server: string, patience: ResolverTimeouts = {}): LookupFunction {
+export function lookupBy(server: string, timeouts: ResolverTimeouts = {}): LookupFunction {
   return (hostname, options, answer) => {
     const family = familyOf(options.family);
     const literal = isIP(hostname);
     const found =
       literal === 0
-        ? resolve(createResolver(server, patience), hostname, family)
+        ? resolve(createResolver(server, timeouts), hostname, family)
         : Promise.resolve([{ address: hostname, family: literal }]);
     found.then(
       (addresses) => {
@@ -60,7 +60,7 @@ async function resolve(
   family: 0 | 4 | 6,
 ): Promise<LookupAddress[]> {
   const families = family === 0 ? ([4, 6] as const) : ([family] as const);
-  const asked = await Promise.allSettled(
+  const results = await Promise.allSettled(
     families.map(async (each) => {
       const addresses = await (each === 4
         ? resolver.resolve4(hostname)
@@ -68,8 +68,8 @@ async function resolve(
       return addresses.map((address) => ({ address, family: each }));
     }),
   );
-  const found = asked.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-  const failed = asked.find((each) => each.status === 'rejected');
+  const found = results.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+  const failed = results.find((each) => each.status === 'rejected');
   if (found.length > 0) return found;
   throw failed?.reason ?? Object.assign(new Error('an alias of no address'), { code: 'ENODATA' });
 }

@@ -4,10 +4,10 @@ import { createServer as createHttpServer } from 'node:http';
 import { type Socket, createServer } from 'node:net';
 import { systemClock } from '@holdfast/foundation';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { sharePort } from '../control/shared-port.ts';
-import { type DnsFaultCounter, countDnsFaults } from './faults.ts';
+import { type DnsFaultInjector, createDnsFaultInjector } from './faults.ts';
 import {
   type DnsMessage,
   createFrameReader,
@@ -23,45 +23,45 @@ import { type DnsSettings, parseDnsSettings } from './settings.ts';
 const entry = parseArguments();
 const log = createRequestLog<DnsQuery>();
 let settings: DnsSettings = parseDnsSettings('dns', {});
-let faults: DnsFaultCounter = countDnsFaults([]);
+let faults: DnsFaultInjector = createDnsFaultInjector([]);
 
 const control = await openControlServer({
   file: entry.file,
   parse: (given) => parseDnsSettings('dns', given ?? {}),
   apply(next) {
     if (JSON.stringify(next.faults) !== JSON.stringify(settings.faults)) {
-      faults = countDnsFaults(next.faults);
+      faults = createDnsFaultInjector(next.faults);
     }
     settings = next;
     return Promise.resolve();
   },
   log,
 });
-faults = countDnsFaults(settings.faults);
+faults = createDnsFaultInjector(settings.faults);
 
 function answer(bytes: Buffer, transport: 'udp' | 'tcp', send: (reply: Buffer) => void): void {
   let query: DnsMessage;
   try {
     query = decodeMessage(bytes);
   } catch {
-    const said = respondToMalformed(bytes);
-    if (said !== undefined) send(said);
+    const response = respondToMalformed(bytes);
+    if (response !== undefined) send(response);
     return;
   }
   if (query.isResponse) return;
   const [{ name, type } = { name: '', type: 0 }] = query.questions;
   const isStage = name.toLowerCase() === READY_NAME;
-  const struck = isStage ? [] : faults.strike(name);
+  const injected = isStage ? [] : faults.inject(name);
   if (!isStage) {
     log.record({
       name,
       type: typeName(type),
       transport,
-      faults: struck.map(({ fault }) => fault.kind),
+      faults: injected.map(({ fault }) => fault.kind),
       atMs: systemClock.epochMs(),
     });
   }
-  const reply = respond(query, isStage ? [READY_RECORD] : settings.records, struck, transport);
+  const reply = respond(query, isStage ? [READY_RECORD] : settings.records, injected, transport);
   if (reply === undefined) return;
   if (reply.delayMs === 0) send(reply.bytes);
   else systemClock.schedule(reply.delayMs, () => send(reply.bytes), { holdsProcess: false });

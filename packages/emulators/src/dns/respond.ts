@@ -11,7 +11,7 @@ import {
 import { type ZoneAnswer, lookUp } from './zone.ts';
 
 /** What is sent in answer to a query, and when. */
-export interface DnsReply {
+interface DnsReply {
   readonly bytes: Buffer;
   readonly delayMs: number;
 }
@@ -25,42 +25,43 @@ const codes: Partial<Record<DnsFault['kind'], number>> = {
   servfail: responseCodes.serverFailure,
   refused: responseCodes.refused,
 };
-const somebodyElse = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
+const wrongAddresses = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
 
 /** The answer to a query as the faults have it; `undefined` for none at all. */
 export function respond(
   query: DnsMessage,
   records: readonly DnsRecord[],
-  struck: readonly InjectedDnsFault[],
+  injected: readonly InjectedDnsFault[],
   transport: 'udp' | 'tcp',
 ): DnsReply | undefined {
-  const kinds = new Set(struck.map(({ fault }) => fault.kind));
+  const kinds = new Set(injected.map(({ fault }) => fault.kind));
   if (kinds.has('dropped')) return undefined;
   const [question] = query.questions;
   const isPlain = query.opcode === 0 && query.questions.length === 1;
   const found: ZoneAnswer =
     question !== undefined && isPlain
-      ? disturb(lookUp(records, question), question, struck)
+      ? applyFaults(lookUp(records, question), question, injected)
       : { code: responseCodes.notImplemented, answers: [] };
-  const whole = encodeMessage(responseTo(query, found, false));
-  const isCut = transport === 'udp' && (kinds.has('truncated') || whole.length > udpBytesOf(query));
-  const bytes = isCut
+  const complete = encodeMessage(responseTo(query, found, false));
+  const isTruncated =
+    transport === 'udp' && (kinds.has('truncated') || complete.length > maxUdpBytes(query));
+  const bytes = isTruncated
     ? encodeMessage(responseTo(query, { code: found.code, answers: [] }, true))
-    : whole;
-  return { bytes, delayMs: delayOf(struck) };
+    : complete;
+  return { bytes, delayMs: delayOf(injected) };
 }
 
 /** The answer to what cannot be read, as far as it has a number to answer to. */
 export function respondToMalformed(bytes: Buffer): Buffer | undefined {
   if (bytes.length < 2 || (bytes[2] ?? 0) >= 0x80) return undefined;
   return encodeMessage({
-    ...nothing,
+    ...emptyResponse,
     id: bytes.readUInt16BE(0),
     code: responseCodes.formatError,
   });
 }
 
-const nothing: DnsMessage = {
+const emptyResponse: DnsMessage = {
   id: 0,
   isResponse: true,
   opcode: 0,
@@ -79,7 +80,7 @@ function responseTo(query: DnsMessage, found: ZoneAnswer, isTruncated: boolean):
   const { id, opcode, recursionDesired, questions } = query;
   const isAuthoritative = found.code === responseCodes.ok || found.code === responseCodes.nameError;
   return {
-    ...nothing,
+    ...emptyResponse,
     id,
     opcode,
     recursionDesired,
@@ -91,18 +92,18 @@ function responseTo(query: DnsMessage, found: ZoneAnswer, isTruncated: boolean):
   };
 }
 
-function disturb(
+function applyFaults(
   found: ZoneAnswer,
   question: DnsQuestion,
-  struck: readonly InjectedDnsFault[],
+  injected: readonly InjectedDnsFault[],
 ): ZoneAnswer {
   let { answers } = found;
-  for (const { fault, strike } of struck) {
+  for (const { fault, injection } of injected) {
     const code = codes[fault.kind];
     // The earliest of several verdicts counts.
     if (code !== undefined) return { code, answers: [] };
     if (fault.kind === 'ttlFlip') {
-      const ttlSeconds = fault.ttlSeconds[strike % 2 === 1 ? 0 : 1];
+      const ttlSeconds = fault.ttlSeconds[injection % 2 === 1 ? 0 : 1];
       answers = answers.map((answer) => ({ ...answer, ttlSeconds }));
     }
     if (fault.kind === 'wrongAnswer') {
@@ -114,7 +115,7 @@ function disturb(
         const { data } = toResource({
           name: question.name,
           type: family === 4 ? 'A' : 'AAAA',
-          address: address ?? somebodyElse[family],
+          address: address ?? wrongAddresses[family],
         });
         return { ...answer, data };
       });
@@ -123,12 +124,12 @@ function disturb(
   return { code: found.code, answers };
 }
 
-function delayOf(struck: readonly InjectedDnsFault[]): number {
-  return struck.reduce((sum, { fault }) => sum + (fault.kind === 'slow' ? fault.delayMs : 0), 0);
+function delayOf(injected: readonly InjectedDnsFault[]): number {
+  return injected.reduce((sum, { fault }) => sum + (fault.kind === 'slow' ? fault.delayMs : 0), 0);
 }
 
 /** RFC 6891, section 6.2.3: the class of an OPT record says how much who asked can take. */
-function udpBytesOf({ additionals }: DnsMessage): number {
+function maxUdpBytes({ additionals }: DnsMessage): number {
   const offered = additionals.find(({ type }) => type === TYPE_OPT)?.class;
   return Math.max(PLAIN_UDP_BYTES, offered ?? PLAIN_UDP_BYTES);
 }

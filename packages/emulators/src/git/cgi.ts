@@ -16,11 +16,11 @@ export function gitEnvironment(home: string): Record<string, string> {
 
 const MAX_HEAD_BYTES = 65_536;
 
-export interface BackendOptions {
+interface BackendOptions {
   /** The folder of all repositories. */
   readonly root: string;
   /** Added to the environment of git. */
-  readonly more: Readonly<Record<string, string>>;
+  readonly variables: Readonly<Record<string, string>>;
   /** Aborts when the client is gone, or has been answered. */
   readonly signal: AbortSignal;
 }
@@ -32,7 +32,7 @@ export interface BackendOptions {
 export async function runBackend(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { root, more, signal }: BackendOptions,
+  { root, variables, signal }: BackendOptions,
 ): Promise<void> {
   const { method = 'GET', url = '/', headers } = incoming;
   const [path = '/', query = ''] = url.split('?', 2);
@@ -50,7 +50,7 @@ export async function runBackend(
       HTTP_CONTENT_ENCODING: headers['content-encoding'] ?? '',
       HTTP_GIT_PROTOCOL: String(headers['git-protocol'] ?? ''),
       REMOTE_ADDR: incoming.socket.remoteAddress ?? '',
-      ...more,
+      ...variables,
     },
   });
   // Who goes away takes the work for him along.

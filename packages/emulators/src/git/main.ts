@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemClock } from '@holdfast/foundation';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
-import { type GitRequest, handleGitRequest } from './exchange.ts';
+import { type GitRequest, handleGitRequest } from './handle-request.ts';
 import { checkRepository, ensureRepositories, makeRejectingHooks } from './repositories.ts';
 import { type GitSettings, parseGitSettings } from './settings.ts';
-import { countGitFaults } from './fault-counter.ts';
+import { createGitFaultInjector } from './fault-injector.ts';
 
 /** The program of the git remote: `git http-backend` behind HTTP, and the stage's control beside it. */
 
@@ -21,7 +21,7 @@ const root = join(base, 'repositories');
 await mkdir(root, { recursive: true });
 const rejectingHooks = await makeRejectingHooks(base);
 let settings: GitSettings | undefined;
-let tally = countGitFaults([]);
+let faults = createGitFaultInjector([]);
 
 const control = await openControlServer({
   file: entry.file,
@@ -29,13 +29,13 @@ const control = await openControlServer({
   async apply(next) {
     await ensureRepositories(root, next.repositories);
     if (JSON.stringify(next.faults) !== JSON.stringify(settings?.faults)) {
-      tally = countGitFaults(next.faults);
+      faults = createGitFaultInjector(next.faults);
     }
     settings = next;
   },
   log,
   queries: {
-    async whole(name) {
+    async fsck(name) {
       if (settings?.repositories.includes(name) !== true) throw new RangeError(`no ${name} here`);
       return checkRepository(root, name);
     },
@@ -49,7 +49,7 @@ const server = createServer((incoming, outgoing) => {
     clock: systemClock,
     root,
     rejectingHooks,
-    tally,
+    faults,
   }).catch(() => outgoing.destroy());
 });
 serve('git', server, entry);

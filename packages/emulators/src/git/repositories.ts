@@ -15,7 +15,7 @@ exit 1
 `;
 
 /** The folder of a repository, as its URL names it. */
-export function repositoryFolder(root: string, name: string): string {
+function repositoryFolder(root: string, name: string): string {
   return join(root, `${name}.git`);
 }
 

@@ -12,7 +12,7 @@ import { listOf } from '../control/list-rule.ts';
 /** What a client wants: to bring commits, or to get them. */
 export type GitService = 'push' | 'fetch';
 
-interface Struck {
+interface FaultScope {
   /** Which requests it strikes. Default: both. */
   readonly service?: GitService;
   /** How many requests it strikes before it is spent; a push or a fetch makes two. Default: all. */
@@ -25,10 +25,10 @@ interface Struck {
  * bring them.
  */
 export type GitFault =
-  | (Struck & { readonly kind: 'status'; readonly status: number })
-  | (Struck & { readonly kind: 'slow'; readonly delayMs: number })
+  | (FaultScope & { readonly kind: 'status'; readonly status: number })
+  | (FaultScope & { readonly kind: 'slow'; readonly delayMs: number })
   | { readonly kind: 'rejectPush'; readonly message?: string; readonly times?: number }
-  | (Struck & {
+  | (FaultScope & {
       readonly kind: 'credentials';
       readonly username: string;
       readonly password: string;
@@ -68,13 +68,17 @@ export const repositoryRule: OptionRule<string> = {
 
 const kindRule = oneOf<GitFaultKind>(['status', 'slow', 'rejectPush', 'credentials']);
 const times = optional(integer({ min: 1, max: 1_000_000 }));
-const struck = { kind: kindRule, service: optional(oneOf<GitService>(['push', 'fetch'])), times };
+const scopeShape = {
+  kind: kindRule,
+  service: optional(oneOf<GitService>(['push', 'fetch'])),
+  times,
+};
 const word = string({ maxLength: 200 });
 const shapes = {
-  status: { ...struck, status: integer({ min: 400, max: 599 }) },
-  slow: { ...struck, delayMs: integer({ min: 1, max: LONGEST_MS }) },
+  status: { ...scopeShape, status: integer({ min: 400, max: 599 }) },
+  slow: { ...scopeShape, delayMs: integer({ min: 1, max: LONGEST_MS }) },
   rejectPush: { kind: kindRule, times, message: string({ maxLength: 1_000, default: 'declined' }) },
-  credentials: { ...struck, username: word, password: word },
+  credentials: { ...scopeShape, username: word, password: word },
 };
 
 const faultRule: OptionRule<GitFault> = {
@@ -87,22 +91,22 @@ const faultRule: OptionRule<GitFault> = {
     const kind = kindRule.parse(given, `${field}.kind`, owner);
     if (kind === 'rejectPush') {
       const read = parseOptions(owner, shapes.rejectPush, value, field);
-      return { kind, message: read.message, ...whom({ ...read, service: undefined }) };
+      return { kind, message: read.message, ...scopeOf({ ...read, service: undefined }) };
     }
     if (kind === 'status') {
       const read = parseOptions(owner, shapes.status, value, field);
-      return { kind, status: read.status, ...whom(read) };
+      return { kind, status: read.status, ...scopeOf(read) };
     }
     if (kind === 'slow') {
       const read = parseOptions(owner, shapes.slow, value, field);
-      return { kind, delayMs: read.delayMs, ...whom(read) };
+      return { kind, delayMs: read.delayMs, ...scopeOf(read) };
     }
     const read = parseOptions(owner, shapes.credentials, value, field);
-    return { kind, username: read.username, password: read.password, ...whom(read) };
+    return { kind, username: read.username, password: read.password, ...scopeOf(read) };
   },
 };
 
-function whom(read: { service: GitService | undefined; times: number | undefined }): Struck {
+function scopeOf(read: { service: GitService | undefined; times: number | undefined }): FaultScope {
   return {
     ...(read.service !== undefined && { service: read.service }),
     ...(read.times !== undefined && { times: read.times }),

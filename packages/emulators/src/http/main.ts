@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import { systemClock } from '@holdfast/foundation';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
-import { type UpstreamRequest, handleUpstreamRequest } from './exchange.ts';
-import { createScript } from './script.ts';
+import { type UpstreamRequest, handleUpstreamRequest } from './handle-request.ts';
+import { createScript } from './upstream-script.ts';
 import { parseUpstreamSettings } from './settings.ts';
 
 /** The program of the upstream: an HTTP server that says what its script says. */
@@ -26,10 +26,10 @@ const control = await openControlServer({
   },
   log,
 });
-const surroundings = { script, log, clock: systemClock, latencyMs: () => latencyMs };
+const deps = { script, log, clock: systemClock, latencyMs: () => latencyMs };
 const server = createServer((incoming, outgoing) => {
   if (control.handles(incoming, outgoing)) return;
   // Who goes away before the answer is not missed.
-  handleUpstreamRequest(incoming, outgoing, surroundings).catch(() => outgoing.destroy());
+  handleUpstreamRequest(incoming, outgoing, deps).catch(() => outgoing.destroy());
 });
 serve('upstream', server, entry);

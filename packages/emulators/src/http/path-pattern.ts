@@ -5,9 +5,9 @@ export interface PathPattern {
 
 /** A segment that is itself, any one segment, or all that is left. */
 type Segment =
-  | { readonly is: 'literal'; readonly text: string }
-  | { readonly is: 'any' }
-  | { readonly is: 'rest' };
+  | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'rest' };
 
 /** `undefined` for what is no pattern. */
 export function parsePattern(pattern: string): PathPattern | undefined {
@@ -17,27 +17,33 @@ export function parsePattern(pattern: string): PathPattern | undefined {
   for (const [place, text] of written.entries()) {
     const segment = parseSegment(text);
     if (segment === undefined) return undefined;
-    if (segment.is === 'rest' && place < written.length - 1) return undefined;
+    if (segment.kind === 'rest' && place < written.length - 1) return undefined;
     segments.push(segment);
   }
   return { matches: (path) => fits(segments, path.slice(1).split('/')) };
 }
 
 function parseSegment(text: string): Segment | undefined {
-  if (text === '*') return { is: 'rest' };
-  if (text.startsWith(':')) return /^:\w+$/.test(text) ? { is: 'any' } : undefined;
+  if (text === '*') return { kind: 'rest' };
+  if (text.startsWith(':')) return /^:\w+$/.test(text) ? { kind: 'any' } : undefined;
   // The rest of RFC 3986's segment, in which `*` and `:` are left to their meaning here.
-  return /^(?:[\w.~!$&'()+,;=@-]|%[0-9a-f]{2})*$/i.test(text) ? { is: 'literal', text } : undefined;
+  return /^(?:[\w.~!$&'()+,;=@-]|%[0-9a-f]{2})*$/i.test(text)
+    ? { kind: 'literal', text }
+    : undefined;
 }
 
-function fits(segments: readonly Segment[], asked: readonly string[]): boolean {
+function fits(segments: readonly Segment[], requested: readonly string[]): boolean {
   const last = segments.at(-1);
-  if (last?.is === 'rest' ? asked.length < segments.length : asked.length !== segments.length) {
+  if (
+    last?.kind === 'rest'
+      ? requested.length < segments.length
+      : requested.length !== segments.length
+  ) {
     return false;
   }
   return segments.every((segment, place) => {
-    const text = asked[place] ?? '';
-    if (segment.is === 'literal') return text === segment.text;
-    return segment.is === 'rest' || text !== '';
+    const text = requested[place] ?? '';
+    if (segment.kind === 'literal') return text === segment.text;
+    return segment.kind === 'rest' || text !== '';
   });
 }

@@ -11,7 +11,7 @@ import { listOf } from '../control/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
 
 /** What the upstream says to one request. */
-export interface UpstreamAnswer {
+export interface UpstreamResponse {
   /** From 200 to 599. Default 200. */
   status?: number;
   headers?: Readonly<Record<string, string>>;
@@ -22,7 +22,7 @@ export interface UpstreamAnswer {
 }
 
 /** An answer that is given some times before the next one's turn. */
-export interface RepeatedAnswer extends UpstreamAnswer {
+export interface RepeatedResponse extends UpstreamResponse {
   /** From 1. Default 1. */
   times?: number;
 }
@@ -32,13 +32,13 @@ export interface RepeatedAnswer extends UpstreamAnswer {
  * `{ method: 'GET', path: '/bundles/:id', first: [{ status: 503, times: 2 }], body: { ok: true } }`: its
  * own answer, after those of `first`. Of several routes that fit a request the earliest counts.
  */
-export interface UpstreamRoute extends UpstreamAnswer {
+export interface UpstreamRoute extends UpstreamResponse {
   /** In capitals, such as `POST`. Default: every method. */
   method?: string;
   /** `/` and segments: as they are, `:name` for any one, `*` at the end for any number of them. */
   path: string;
   /** Answers to the first requests, in their order, before its own. */
-  first?: readonly RepeatedAnswer[];
+  first?: readonly RepeatedResponse[];
 }
 
 /** What can be said about requests as such. */
@@ -116,7 +116,7 @@ const pathRule: OptionRule<string> = {
   },
 };
 
-const answerShape = {
+const responseShape = {
   status: integer({ min: 200, max: 599, default: 200 }),
   headers: headersRule,
   body: bodyRule,
@@ -124,17 +124,17 @@ const answerShape = {
 };
 
 /** An answer with its defaults. */
-export interface ResolvedAnswer {
+export interface ResolvedResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly delayMs: number;
 }
 
-export interface ResolvedRoute extends ResolvedAnswer {
+export interface ResolvedRoute extends ResolvedResponse {
   readonly method: string | undefined;
   readonly path: string;
-  readonly first: readonly (ResolvedAnswer & { readonly times: number })[];
+  readonly first: readonly (ResolvedResponse & { readonly times: number })[];
 }
 
 /** All that an upstream is told. */
@@ -145,9 +145,9 @@ export interface UpstreamSettings {
   readonly seed: number;
 }
 
-const repeatedShape = { ...answerShape, times: integer({ min: 1, max: 1_000_000, default: 1 }) };
+const repeatedShape = { ...responseShape, times: integer({ min: 1, max: 1_000_000, default: 1 }) };
 const routeShape = {
-  ...answerShape,
+  ...responseShape,
   method: optional(methodRule),
   path: pathRule,
   first: listOf(object(repeatedShape), MAX_ROUTES),
@@ -174,13 +174,13 @@ export function parseUpstreamSettings(
   env: Readonly<Record<string, string | undefined>>,
   path?: string,
 ): UpstreamSettings {
-  const told = variables.flatMap(([variable, option, rule]) => {
-    const said = env[variable];
-    if (said === undefined || said === '') return [];
-    const value = Number(said);
-    return [[option, rule.parse(Number.isNaN(value) ? said : value, variable, owner)] as const];
+  const fromEnvironment = variables.flatMap(([variable, option, rule]) => {
+    const text = env[variable];
+    if (text === undefined || text === '') return [];
+    const value = Number(text);
+    return [[option, rule.parse(Number.isNaN(value) ? text : value, variable, owner)] as const];
   });
-  const base: object = Object.fromEntries(told);
+  const base: object = Object.fromEntries(fromEnvironment);
   const isPlain = typeof given === 'object' && given !== null && !Array.isArray(given);
   return parseOptions(owner, settingsShape, isPlain ? { ...base, ...given } : given, path);
 }

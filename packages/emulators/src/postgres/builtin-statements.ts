@@ -5,7 +5,7 @@ import { type FakeRow, type Reply, normalizeSql } from './script.ts';
 type Value = FakeRow[string];
 
 /** The server's state that replies depend on. */
-export interface ServerFacts extends Pick<FakeBehavior, 'role' | 'timeline' | 'lsn' | 'replayLsn'> {
+interface ServerFacts extends Pick<FakeBehavior, 'role' | 'timeline' | 'lsn' | 'replayLsn'> {
   readonly processId: number;
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorFault, type ServerCall, answerWithFault } from '../serving/call-faults.ts';
-import { type HttpAnswer, sendAnswer } from '../serving/http-listener.ts';
+import { type HttpResponse, sendResponse } from '../serving/http-listener.ts';
 import type { ResolvedS3ServerOptions } from './options.ts';
 import { S3Error } from './wire/error.ts';
 import { parseS3Request } from './wire/request.ts';
@@ -28,7 +28,7 @@ export interface S3RequestRecord extends ServerCall {
 }
 
 /** Everything of an S3 server but its port. */
-export interface S3Handler {
+interface S3Handler {
   serve(message: IncomingMessage, response: ServerResponse): void;
   getStats(): S3ServerStats;
   close(): void;
@@ -36,7 +36,7 @@ export interface S3Handler {
 
 export async function openS3Handler(
   settled: ResolvedS3ServerOptions,
-  onExchange: (exchange: S3RequestRecord) => void,
+  onRequest: (request: S3RequestRecord) => void,
 ): Promise<S3Handler> {
   const { clock, faults, accessKeyId, secretAccessKey, accounts } = settled;
   const store = await openStore(settled.directory);
@@ -50,7 +50,7 @@ export async function openS3Handler(
   let receivedBytes = 0;
   let lastRequest = 0;
 
-  const answer = async (message: IncomingMessage): Promise<HttpAnswer | undefined> => {
+  const answer = async (message: IncomingMessage): Promise<HttpResponse | undefined> => {
     let ownBytes = 0;
     const request = parseS3Request(message, (bytes) => {
       ownBytes += bytes;
@@ -59,7 +59,7 @@ export async function openS3Handler(
     const operation = operationOf(request);
     const { bucket, key } = request;
     requests[operation] = (requests[operation] ?? 0) + 1;
-    const work = async (): Promise<HttpAnswer> => {
+    const work = async (): Promise<HttpResponse> => {
       const caller = verifySignature(request, verifier);
       return runOperation(operation, { request, caller, store, limits: settled, clock });
     };
@@ -67,7 +67,7 @@ export async function openS3Handler(
     const made = await answerWithFault(fault, message, clock, work, faultAnswer, discard).catch(
       refusalAnswer,
     );
-    onExchange({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
+    onRequest({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
     return made;
   };
 
@@ -76,7 +76,7 @@ export async function openS3Handler(
     response.setHeader('date', new Date(clock.epochMs()).toUTCString());
     response.setHeader('x-amz-request-id', lastRequest.toString(16).padStart(16, '0'));
     const made = await answer(message).catch(refusalAnswer);
-    if (made !== undefined) await sendAnswer(made, message, response);
+    if (made !== undefined) await sendResponse(made, message, response);
   };
 
   return {
@@ -94,20 +94,20 @@ export async function openS3Handler(
   };
 }
 
-function refusalAnswer(error: unknown): HttpAnswer {
+function refusalAnswer(error: unknown): HttpResponse {
   if (error instanceof S3Error) {
     return errorAnswer(error.status, error.reason, error.message);
   }
   return errorAnswer(500, 'InternalError', String(error));
 }
 
-function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpAnswer {
+function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpResponse {
   const answer = errorAnswer(status, code, 'A fault of the stage.');
   if (retryAfterS === undefined) return answer;
   return { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };
 }
 
-function errorAnswer(status: number, code: string, message: string): HttpAnswer {
+function errorAnswer(status: number, code: string, message: string): HttpResponse {
   const body = writeXml([
     'Error',
     [
@@ -118,6 +118,6 @@ function errorAnswer(status: number, code: string, message: string): HttpAnswer 
   return { status, headers: { 'content-type': 'application/xml' }, body };
 }
 
-function discard({ body }: HttpAnswer): void {
+function discard({ body }: HttpResponse): void {
   if (body !== undefined && typeof body !== 'string') body.destroy();
 }

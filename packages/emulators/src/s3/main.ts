@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { faultHookOf } from '../serving/fault-rules.ts';
 import type { FaultHook } from '../serving/call-faults.ts';
@@ -39,7 +39,7 @@ const handler = await openS3Handler(
     ...(directory !== undefined && { directory }),
     faults: (call) => hook(call),
   }),
-  (exchange) => log.record(exchange),
+  (request) => log.record(request),
 );
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
 server.on('request', (incoming, outgoing) => {

@@ -82,20 +82,20 @@ export interface ObjectStore {
 const NAME_CHARACTERS = 4_096;
 const MAX_BYTES = Number.MAX_SAFE_INTEGER;
 
-const words: OptionRule<Readonly<Record<string, string>>> = {
+const stringsRule: OptionRule<Readonly<Record<string, string>>> = {
   permitted: 'an object of strings',
   parse(value, field, owner) {
-    if (typeof value !== 'object' || value === null) throw wrong(this, value, field, owner);
+    if (typeof value !== 'object' || value === null) throw invalid(this, value, field, owner);
     const read: Record<string, string> = {};
     for (const [name, word] of Object.entries(value)) {
-      if (typeof word !== 'string') throw wrong(this, word, `${field}.${name}`, owner);
+      if (typeof word !== 'string') throw invalid(this, word, `${field}.${name}`, owner);
       read[name] = word;
     }
     return read;
   },
 };
 
-function wrong(rule: OptionRule<unknown>, value: unknown, field: string, owner: string): Error {
+function invalid(rule: OptionRule<unknown>, value: unknown, field: string, owner: string): Error {
   return new InvalidOptionError(owner, field, value, rule.permitted);
 }
 
@@ -105,7 +105,7 @@ const pieceShape = { blob: shortText, size: count };
 const pieces: OptionRule<readonly Piece[]> = {
   permitted: 'an array of pieces',
   parse(value, field, owner) {
-    if (!Array.isArray(value)) throw wrong(this, value, field, owner);
+    if (!Array.isArray(value)) throw invalid(this, value, field, owner);
     return value.map((piece: unknown, at) =>
       object(pieceShape).parse(piece, `${field}[${at}]`, owner),
     );
@@ -115,7 +115,7 @@ const checksumName: OptionRule<ChecksumName> = {
   permitted: `one of ${CHECKSUMS.join(', ')}`,
   parse(value, field, owner) {
     const name = CHECKSUMS.find((known) => known === value);
-    if (name === undefined) throw wrong(this, value, field, owner);
+    if (name === undefined) throw invalid(this, value, field, owner);
     return name;
   },
 };
@@ -142,7 +142,7 @@ function storeOf(records: RecordFile, blobs: Blobs): ObjectStore {
     createdMs: count,
     policy: optional(string({ maxLength: 65_536 })),
   });
-  const described = { headers: words, metadata: words };
+  const described = { headers: stringsRule, metadata: stringsRule };
   const checksumShape = { name: checksumName, value: shortText, type: checksumType };
   const objects = records.table('objects', {
     ...described,
@@ -225,7 +225,7 @@ export function spansOf(these: readonly Piece[], first: number, last: number): S
   return spans;
 }
 
-/** @throws S3RefusalError NoSuchBucket */
+/** @throws S3Error NoSuchBucket */
 export function bucketNamed(store: ObjectStore, name: string): StoredBucket {
   const bucket = store.buckets.get(name);
   if (bucket === undefined) throw s3Error('NoSuchBucket');

@@ -3,7 +3,7 @@ import { type Clock, sleep } from '@holdfast/foundation';
 
 /** Answers with this status and code. */
 export interface ErrorFault {
-  readonly kind: 'refuse';
+  readonly kind: 'error';
   readonly status: number;
   readonly code: string;
   /** Sent as Retry-After, in seconds. */
@@ -52,7 +52,7 @@ export async function answerWithFault<Answer>(
     return work();
   }
   if (fault.when === 'after') discard(await work());
-  if (fault.kind === 'refuse') return refused(fault);
+  if (fault.kind === 'error') return refused(fault);
   message.socket.resetAndDestroy();
   return undefined;
 }

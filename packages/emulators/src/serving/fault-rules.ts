@@ -29,8 +29,8 @@ const when = oneOf(['before', 'after'], 'before');
 const name = optional(string({ maxLength: 2_048 }));
 
 const faultShapes = {
-  refuse: {
-    kind: oneOf(['refuse']),
+  error: {
+    kind: oneOf(['error']),
     status: integer({ min: 400, max: 599 }),
     code: string({ maxLength: 128 }),
     retryAfterS: optional(integer({ min: 0, max: 86_400 })),
@@ -41,13 +41,13 @@ const faultShapes = {
 };
 
 const faultRule: OptionRule<ServerFault> = {
-  permitted: `an object with kind 'refuse', 'reset' or 'delay'`,
+  permitted: `an object with kind 'error', 'reset' or 'delay'`,
   parse(value, field, owner) {
     const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : '';
     if (kind === 'reset') return parseOptions(owner, faultShapes.reset, value, field);
     if (kind === 'delay') return parseOptions(owner, faultShapes.delay, value, field);
-    if (kind !== 'refuse') throw new InvalidOptionError(owner, field, value, this.permitted);
-    const { retryAfterS, ...rest } = parseOptions(owner, faultShapes.refuse, value, field);
+    if (kind !== 'error') throw new InvalidOptionError(owner, field, value, this.permitted);
+    const { retryAfterS, ...rest } = parseOptions(owner, faultShapes.error, value, field);
     return retryAfterS === undefined ? rest : { ...rest, retryAfterS };
   },
 };

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-export interface HttpListener {
+interface HttpListener {
   readonly host: string;
   readonly port: number;
   readonly url: string;
@@ -12,7 +12,7 @@ export interface HttpListener {
 }
 
 /** What an HTTP server of ours sends back. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Its length stands in the headers when it is a stream. */
@@ -48,8 +48,8 @@ export async function listenOn(
 }
 
 /** Sends an answer; rejects when the connection, or the stream of the body, breaks before its end. */
-export async function sendAnswer(
-  { status, headers = {}, body = '' }: HttpAnswer,
+export async function sendResponse(
+  { status, headers = {}, body = '' }: HttpResponse,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {

@@ -1,8 +1,5 @@
 /** The bytes a Range header asks for, both ends included; `whole` when it asks for none in particular. */
-export type ByteRange =
-  | { readonly first: number; readonly last: number }
-  | 'whole'
-  | 'unsatisfiable';
+type ByteRange = { readonly first: number; readonly last: number } | 'whole' | 'unsatisfiable';
 
 /** A header of several ranges, or of none that can be read, is as good as absent (RFC 9110, 14.2). */
 export function parseRange(header: string | undefined, size: number): ByteRange {

@@ -12,7 +12,7 @@ export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
 export type StorageRole = (typeof ROLES)[number];
 
 /** What is done to rows of objects or buckets, as row level security has it. */
-export const ROW_ACTIONS = ['select', 'insert', 'update', 'delete'] as const;
+const ROW_ACTIONS = ['select', 'insert', 'update', 'delete'] as const;
 export type RowAction = (typeof ROW_ACTIONS)[number];
 
 /** What a role may or may not do. Without one, the service role may do everything and the others nothing. */
@@ -51,7 +51,7 @@ export function decideRow(
 
 /**
  * What a verdict comes to: a row that is hidden is as good as absent to who reads it, and may not be written.
- * @throws SupabaseRefusalError
+ * @throws SupabaseError
  */
 export function assertAllowed(
   verdict: RowDecision,

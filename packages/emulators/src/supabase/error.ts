@@ -23,7 +23,7 @@ export type SupabaseErrorReason =
   | 'ResourceNotEmpty';
 
 /** Status, words, and the `error` field where it differs from the code. */
-const refusals: Readonly<Record<SupabaseErrorReason, readonly [number, string, string?]>> = {
+const errors: Readonly<Record<SupabaseErrorReason, readonly [number, string, string?]>> = {
   AccessDenied: [403, 'Access denied', 'Unauthorized'],
   BucketAlreadyExists: [409, 'The resource already exists', 'Duplicate'],
   DatabaseReadOnly: [503, 'The database is currently in read-only mode. Please try again later.'],
@@ -47,7 +47,7 @@ const refusals: Readonly<Record<SupabaseErrorReason, readonly [number, string, s
 
 /** What Supabase Storage answers instead of doing what was asked. */
 export class SupabaseError extends HoldfastError {
-  readonly code = 'SUPABASE_STORAGE_REFUSED';
+  readonly code = 'SUPABASE_STORAGE_ERROR';
   readonly reason: string;
   /** The status of the body; that of HTTP is 400 for most of them. */
   readonly statusCode: number;
@@ -63,6 +63,6 @@ export class SupabaseError extends HoldfastError {
 
 /** @param words instead of those that every such refusal bears. */
 export function supabaseError(reason: SupabaseErrorReason, words?: string): SupabaseError {
-  const [statusCode, message, error] = refusals[reason];
+  const [statusCode, message, error] = errors[reason];
   return new SupabaseError(statusCode, reason, words ?? message, error);
 }

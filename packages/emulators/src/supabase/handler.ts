@@ -5,10 +5,10 @@ import {
   answerWithFault,
   stall,
 } from '../serving/call-faults.ts';
-import { type HttpAnswer, sendAnswer } from '../serving/http-listener.ts';
+import { type HttpResponse, sendResponse } from '../serving/http-listener.ts';
 import { ROLES, type StorageRole } from './access.ts';
 import { type ResolvedSupabaseFaults, type SupabaseFaults, parseSupabaseFaults } from './faults.ts';
-import { jsonAnswer } from './operations/storage-call.ts';
+import { jsonResponse } from './operations/storage-call.ts';
 import { verifyToken } from './jwt.ts';
 import type { ResolvedSupabaseOptions } from './options.ts';
 import { SupabaseError, supabaseError } from './error.ts';
@@ -35,7 +35,7 @@ export interface SupabaseRequestRecord extends ServerCall {
 export interface SupabaseHandler {
   serve(message: IncomingMessage, response: ServerResponse): void;
   /** @throws InvalidOptionError */
-  setFaults(disturbances: SupabaseFaults): void;
+  setFaults(faults: SupabaseFaults): void;
   getStats(): SupabaseStorageStats;
   close(): void;
 }
@@ -43,61 +43,60 @@ export interface SupabaseHandler {
 const PREFIX = '/storage/v1';
 
 export async function openSupabaseHandler(
-  settled: ResolvedSupabaseOptions,
-  onExchange: (exchange: SupabaseRequestRecord) => void,
+  options: ResolvedSupabaseOptions,
+  onRequest: (request: SupabaseRequestRecord) => void,
 ): Promise<SupabaseHandler> {
-  const { clock, faults, jwtSecret, policies, databaseTimeoutMs } = settled;
-  const store = await openSupabaseStore(settled.directory);
-  const read = (given: SupabaseFaults): ResolvedSupabaseFaults =>
-    parseSupabaseFaults('disturb', { policies, ...given });
-  let disturbances = read({});
+  const { clock, faults: faultHook, jwtSecret, policies, databaseTimeoutMs } = options;
+  const store = await openSupabaseStore(options.directory);
+  const parse = (given: SupabaseFaults): ResolvedSupabaseFaults =>
+    parseSupabaseFaults('setFaults', { policies, ...given });
+  let faults = parse({});
   const requests: Record<string, number> = {};
   let receivedBytes = 0;
 
   const perform = async (
     message: IncomingMessage,
-    { method, prefix, query, route }: Asked,
+    { method, prefix, query, route }: ParsedRequest,
     onBytes: (bytes: number) => void,
-  ): Promise<HttpAnswer> => {
+  ): Promise<HttpResponse> => {
     const role = route.isOpen ? 'anon' : roleOf(message, jwtSecret, clock.epochMs());
     if (route.operation !== 'status') await reachDatabase(message);
     const { bucket, key, isOpen } = route;
     const request = { message, method, prefix, query, bucket, key, role, isOpen };
-    const surroundings = { store, settings: settled, disturbances, clock, onBytes };
-    return route.perform({ ...request, ...surroundings });
+    return route.perform({ ...request, store, options, faults, clock, onBytes });
   };
 
   const reachDatabase = async (message: IncomingMessage): Promise<void> => {
-    if (disturbances.database === 'down') throw supabaseError('InternalError');
-    if (disturbances.database === 'up') return;
+    if (faults.database === 'down') throw supabaseError('InternalError');
+    if (faults.database === 'up') return;
     await stall(databaseTimeoutMs, message, clock);
     throw supabaseError('DatabaseTimeout');
   };
 
-  const answer = async (message: IncomingMessage): Promise<HttpAnswer | undefined> => {
-    const asked = readAsked(message);
-    if (asked === undefined) return unknownRoute(message);
-    const { operation, bucket, key } = asked.route;
+  const answer = async (message: IncomingMessage): Promise<HttpResponse | undefined> => {
+    const parsed = parseRequest(message);
+    if (parsed === undefined) return unknownRoute(message);
+    const { operation, bucket, key } = parsed.route;
     requests[operation] = (requests[operation] ?? 0) + 1;
     let ownBytes = 0;
     const onBytes = (bytes: number): void => {
       ownBytes += bytes;
       receivedBytes += bytes;
     };
-    const work = (): Promise<HttpAnswer> => perform(message, asked, onBytes);
+    const work = (): Promise<HttpResponse> => perform(message, parsed, onBytes);
     const isResumable = message.headers['tus-resumable'] !== undefined;
-    const fault = faults({ operation, bucket, key });
+    const fault = faultHook({ operation, bucket, key });
     const made = await answerWithFault(fault, message, clock, work, faultAnswer, discard).catch(
       (error: unknown) => errorAnswer(error, isResumable),
     );
-    onExchange({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
+    onRequest({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
     return made;
   };
 
   const handle = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.setHeader('date', new Date(clock.epochMs()).toUTCString());
     const made = await answer(message);
-    if (made !== undefined) await sendAnswer(made, message, response);
+    if (made !== undefined) await sendResponse(made, message, response);
   };
 
   return {
@@ -105,20 +104,20 @@ export async function openSupabaseHandler(
       // A connection that breaks is its client's affair, who sees it too.
       handle(message, response).catch(() => void response.destroy());
     },
-    setFaults: (given) => void (disturbances = read(given)),
+    setFaults: (given) => void (faults = parse(given)),
     getStats: () => ({ requests: { ...requests }, receivedBytes, objects: store.objects.size }),
     close: () => store.close(),
   };
 }
 
-interface Asked {
+interface ParsedRequest {
   readonly method: string;
   readonly prefix: string;
   readonly query: URLSearchParams;
   readonly route: Route;
 }
 
-function readAsked({ method = 'GET', url = '/' }: IncomingMessage): Asked | undefined {
+function parseRequest({ method = 'GET', url = '/' }: IncomingMessage): ParsedRequest | undefined {
   const mark = url.indexOf('?');
   const raw = mark === -1 ? url : url.slice(0, mark);
   const query = new URLSearchParams(mark === -1 ? '' : url.slice(mark));
@@ -133,7 +132,7 @@ function readAsked({ method = 'GET', url = '/' }: IncomingMessage): Asked | unde
   return route === undefined ? undefined : { method, prefix, query, route };
 }
 
-/** @throws SupabaseRefusalError */
+/** @throws SupabaseError */
 function roleOf({ headers }: IncomingMessage, secret: string, nowMs: number): StorageRole {
   const { authorization, apikey } = headers;
   const bearer = /^Bearer\s+(.+)$/i.exec(authorization ?? '')?.[1];
@@ -152,7 +151,7 @@ function roleOf({ headers }: IncomingMessage, secret: string, nowMs: number): St
 /** Statuses that the real server sends as they are; all others are 400 outside. */
 const PLAIN_STATUSES = new Set([500, 544]);
 
-function errorAnswer(error: unknown, isResumable: boolean): HttpAnswer {
+function errorAnswer(error: unknown, isResumable: boolean): HttpResponse {
   const refusal =
     error instanceof SupabaseError ? error : supabaseError('InternalError', String(error));
   const { statusCode, reason, message } = refusal;
@@ -162,21 +161,21 @@ function errorAnswer(error: unknown, isResumable: boolean): HttpAnswer {
   }
   const status = PLAIN_STATUSES.has(statusCode) ? statusCode : 400;
   const body = { statusCode: String(statusCode), code: reason, error: refusal.error, message };
-  return jsonAnswer(body, status);
+  return jsonResponse(body, status);
 }
 
-function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpAnswer {
+function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpResponse {
   const message = 'A fault of the stage.';
-  const answer = jsonAnswer({ statusCode: String(status), code, error: code, message }, status);
+  const answer = jsonResponse({ statusCode: String(status), code, error: code, message }, status);
   if (retryAfterS === undefined) return answer;
   return { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };
 }
 
-function unknownRoute({ method, url }: IncomingMessage): HttpAnswer {
+function unknownRoute({ method, url }: IncomingMessage): HttpResponse {
   const message = `Route ${method}:${url} not found`;
-  return jsonAnswer({ message, error: 'Not Found', statusCode: 404 }, 404);
+  return jsonResponse({ message, error: 'Not Found', statusCode: 404 }, 404);
 }
 
-function discard({ body }: HttpAnswer): void {
+function discard({ body }: HttpResponse): void {
   if (body !== undefined && typeof body !== 'string') body.destroy();
 }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { faultHookOf } from '../serving/fault-rules.ts';
 import type { FaultHook } from '../serving/call-faults.ts';
@@ -48,7 +48,7 @@ const opened = await openSupabaseHandler(
     ...(directory !== undefined && { directory }),
     faults: (call) => hook(call),
   }),
-  (exchange) => log.record(exchange),
+  (request) => log.record(request),
 );
 opened.setFaults({ policies, readOnly, database });
 handler = opened;
@@ -63,6 +63,6 @@ const rest =
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
 server.on('request', (incoming, outgoing) => {
   if (control.handles(incoming, outgoing)) return;
-  if (rest?.answers(incoming, outgoing) !== true) opened.serve(incoming, outgoing);
+  if (rest?.handles(incoming, outgoing) !== true) opened.serve(incoming, outgoing);
 });
 serve('supabase', server, entry);

@@ -10,9 +10,9 @@ export interface RestSettings {
 }
 
 /** The part of a Supabase that answers below `/rest/v1`. */
-export interface Rest {
+interface Rest {
   /** Whether the request is for it; it is answered then. */
-  answers(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
 }
 
 /** PostgREST was asked for, and the package that answers like it is not installed. */
@@ -80,7 +80,7 @@ export async function openRest(
     outgoing.end(Buffer.from(await response.arrayBuffer()));
   };
   return {
-    answers(incoming, outgoing) {
+    handles(incoming, outgoing) {
       if (incoming.url?.startsWith(`${PREFIX}/`) !== true) return false;
       // Who goes away before the answer is not missed.
       answer(incoming, outgoing).catch(() => void outgoing.destroy());

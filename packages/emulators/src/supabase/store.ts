@@ -62,9 +62,9 @@ export interface SupabaseStore {
   close(): void;
 }
 
-const words: OptionRule<string> = string({ minLength: 0, maxLength: 65_536 });
+const textRule: OptionRule<string> = string({ minLength: 0, maxLength: 65_536 });
 const count: OptionRule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const pieceShape = { blob: words, size: count };
+const pieceShape = { blob: textRule, size: count };
 
 function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
   return {
@@ -94,26 +94,26 @@ function storeOf(records: RecordFile, blobs: Blobs): SupabaseStore {
     ...times,
     isPublic: boolean(false),
     fileSizeLimit: optional(count),
-    allowedMimeTypes: optional(listOf(words)),
+    allowedMimeTypes: optional(listOf(textRule)),
   });
-  const described = { contentType: words, cacheControl: words, metadata: words };
+  const described = { contentType: textRule, cacheControl: textRule, metadata: textRule };
   const pieces = listOf(object(pieceShape));
   const objects = records.table('objects', {
     ...times,
     ...described,
-    id: words,
-    version: words,
+    id: textRule,
+    version: textRule,
     size: count,
-    etag: words,
+    etag: textRule,
     pieces,
   });
   const uploads = records.table('uploads', {
     ...described,
-    bucket: words,
-    key: words,
+    bucket: textRule,
+    key: textRule,
     length: count,
     isUpsert: boolean(false),
-    role: words,
+    role: textRule,
     expiresMs: count,
     pieces,
   });

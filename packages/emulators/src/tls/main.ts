@@ -9,7 +9,7 @@ import { type Server, type TLSSocket, createServer as createTlsServer } from 'no
 import { systemClock } from '@holdfast/foundation';
 import { readBody } from '../control/read-body.ts';
 import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/entry.ts';
+import { parseArguments, serve } from '../control/program.ts';
 import { createRequestLog } from '../control/request-log.ts';
 import { sharePort } from '../control/shared-port.ts';
 import { contextOf } from './context.ts';
@@ -48,7 +48,7 @@ function open(settings: TlsSettings): Server {
     settings.protocol === 'https'
       ? createHttpsServer(contextOf(settings), (incoming, outgoing) => {
           // Who goes away before the answer is not missed.
-          sayBack(incoming, outgoing).catch(() => outgoing.destroy());
+          echoRequest(incoming, outgoing).catch(() => outgoing.destroy());
         })
       : createTlsServer(contextOf(settings), (socket) => void socket.pipe(socket));
   opened.on('secureConnection', (socket: TLSSocket) => {
@@ -71,7 +71,7 @@ function record(seen: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
   log.record({ ...seen, ...(fault !== undefined && { fault }), atMs: systemClock.epochMs() });
 }
 
-async function sayBack(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function echoRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { method, url } = incoming;
   const body = await readBody(incoming, MAX_BODY_BYTES);
   outgoing.setHeader('content-type', 'application/json');

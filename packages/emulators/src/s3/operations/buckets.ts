@@ -1,6 +1,6 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { parsePolicy } from './policy.ts';
-import { type S3Call, documentOf, isoTime, permitted, xmlAnswer } from './s3-call.ts';
+import { type S3Call, documentOf, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
 import { s3Error } from '../wire/error.ts';
 
 /** Three to 63 letters, digits, dots and hyphens, without two dots in a row and unlike an address. */
@@ -8,14 +8,14 @@ const NAME = /^(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]
 const REGION = 'us-east-1';
 const MAX_POLICY_BYTES = 20_480;
 
-export async function listBuckets({ caller, store }: S3Call): Promise<HttpAnswer> {
+export async function listBuckets({ caller, store }: S3Call): Promise<HttpResponse> {
   const owner = caller.accessKeyId;
   if (owner === undefined) throw s3Error('AccessDenied');
   const own = store.buckets.keys().flatMap((name) => {
     const bucket = store.buckets.get(name);
     return bucket?.owner === owner ? [{ name, createdMs: bucket.createdMs }] : [];
   });
-  return xmlAnswer([
+  return xmlResponse([
     'ListAllMyBucketsResult',
     [
       ['Owner', [['ID', owner]]],
@@ -33,7 +33,12 @@ export async function listBuckets({ caller, store }: S3Call): Promise<HttpAnswer
   ]);
 }
 
-export async function createBucket({ request, caller, store, clock }: S3Call): Promise<HttpAnswer> {
+export async function createBucket({
+  request,
+  caller,
+  store,
+  clock,
+}: S3Call): Promise<HttpResponse> {
   const owner = caller.accessKeyId;
   if (owner === undefined) throw s3Error('AccessDenied');
   if (!NAME.test(request.bucket)) throw s3Error('InvalidBucketName');
@@ -49,19 +54,19 @@ export async function createBucket({ request, caller, store, clock }: S3Call): P
   return { status: 200, headers: { location: `/${request.bucket}` } };
 }
 
-export async function headBucket(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:ListBucket');
+export async function headBucket(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:ListBucket');
   return { status: 200, headers: { 'x-amz-bucket-region': REGION } };
 }
 
-export async function bucketLocation(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:GetBucketLocation');
+export async function bucketLocation(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:GetBucketLocation');
   // This region, and it alone, goes without a name.
-  return xmlAnswer(['LocationConstraint', '']);
+  return xmlResponse(['LocationConstraint', '']);
 }
 
-export async function deleteBucket(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:DeleteBucket');
+export async function deleteBucket(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:DeleteBucket');
   const { store, request } = call;
   const prefix = `${request.bucket}/`;
   if (store.objects.keys().some((key) => key.startsWith(prefix))) throw s3Error('BucketNotEmpty');
@@ -76,14 +81,14 @@ export async function deleteBucket(call: S3Call): Promise<HttpAnswer> {
   return { status: 204 };
 }
 
-export async function getBucketPolicy(call: S3Call): Promise<HttpAnswer> {
-  const { policy } = permitted(call, 's3:GetBucketPolicy');
+export async function getBucketPolicy(call: S3Call): Promise<HttpResponse> {
+  const { policy } = requirePermission(call, 's3:GetBucketPolicy');
   if (policy === undefined) throw s3Error('NoSuchBucketPolicy');
   return { status: 200, headers: { 'content-type': 'application/json' }, body: policy };
 }
 
-export async function putBucketPolicy(call: S3Call): Promise<HttpAnswer> {
-  const bucket = permitted(call, 's3:PutBucketPolicy');
+export async function putBucketPolicy(call: S3Call): Promise<HttpResponse> {
+  const bucket = requirePermission(call, 's3:PutBucketPolicy');
   const document = await documentOf(call);
   if (document.length > MAX_POLICY_BYTES) throw s3Error('MalformedPolicy', 'Policy is too long.');
   const policy = document.toString('utf8');
@@ -92,8 +97,8 @@ export async function putBucketPolicy(call: S3Call): Promise<HttpAnswer> {
   return { status: 204 };
 }
 
-export async function deleteBucketPolicy(call: S3Call): Promise<HttpAnswer> {
-  const bucket = permitted(call, 's3:DeleteBucketPolicy');
+export async function deleteBucketPolicy(call: S3Call): Promise<HttpResponse> {
+  const bucket = requirePermission(call, 's3:DeleteBucketPolicy');
   call.store.buckets.set(call.request.bucket, { ...bucket, policy: undefined });
   return { status: 204 };
 }

@@ -4,14 +4,14 @@ import type { StoredObject } from '../store.ts';
 
 /** What a write demands of the object that is there. */
 export interface WriteCondition {
-  /** Whether the object of that moment is as demanded. @throws S3RefusalError */
+  /** Whether the object of that moment is as demanded. @throws S3Error */
   check(current: StoredObject | undefined): void;
   readonly isAny: boolean;
 }
 
 /**
  * If-None-Match (`*` alone, as S3 has it) and If-Match of a write.
- * @throws S3RefusalError NotImplemented for any other If-None-Match.
+ * @throws S3Error NotImplemented for any other If-None-Match.
  */
 export function writeCondition(request: S3Request): WriteCondition {
   const noneMatch = request.header('if-none-match');

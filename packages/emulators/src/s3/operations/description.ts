@@ -14,7 +14,7 @@ const KEPT = [
 /** Names and values of the metadata together, as S3 counts them. */
 const MAX_METADATA_BYTES = 2_048;
 
-/** What a write says about its object. @throws S3RefusalError MetadataTooLarge */
+/** What a write says about its object. @throws S3Error MetadataTooLarge */
 export function describeObject(request: S3Request): ObjectDescription {
   const headers: Record<string, string> = {};
   for (const name of KEPT) {

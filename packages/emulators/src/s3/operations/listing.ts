@@ -1,5 +1,5 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
-import { type S3Call, isoTime, permitted, xmlAnswer } from './s3-call.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
+import { type S3Call, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
 import { byBytes } from '../../object-files/records.ts';
 import { s3Error } from '../wire/error.ts';
 import type { XmlElement } from '../wire/xml.ts';
@@ -45,8 +45,8 @@ export function pageOf(
   return { keys, prefixes, next: undefined };
 }
 
-export async function listObjects(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:ListBucket', '');
+export async function listObjects(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:ListBucket', '');
   const { request, store } = call;
   const { query, bucket } = request;
   const isSecond = query.get('list-type') === '2';
@@ -55,7 +55,7 @@ export async function listObjects(call: S3Call): Promise<HttpAnswer> {
   const maxKeys = countOf(query.get('max-keys'), 'max-keys');
   const token = query.get('continuation-token');
   const startAfter = query.get(isSecond ? 'start-after' : 'marker') ?? '';
-  const after = token === undefined ? startAfter : readToken(token);
+  const after = token === undefined ? startAfter : parseToken(token);
   const scope = `${bucket}/`;
   const sorted = store.objects
     .keys()
@@ -79,7 +79,7 @@ export async function listObjects(call: S3Call): Promise<HttpAnswer> {
           ? []
           : [['NextMarker', shown(page.next)] as const]),
       ];
-  return xmlAnswer([
+  return xmlResponse([
     'ListBucketResult',
     [
       ['Name', bucket],
@@ -123,7 +123,7 @@ function tokenOf(shown: string): string {
   return Buffer.from(shown).toString('base64url');
 }
 
-function readToken(token: string): string {
+function parseToken(token: string): string {
   const shown = Buffer.from(token, 'base64url').toString('utf8');
   if (token === '' || tokenOf(shown) !== token) {
     throw s3Error('InvalidArgument', 'The continuation token provided is incorrect');

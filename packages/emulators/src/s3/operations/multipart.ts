@@ -7,10 +7,10 @@ import {
 } from '../wire/checksums.ts';
 import { writeCondition } from './conditions.ts';
 import { describeObject } from './description.ts';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { countOf } from './listing.ts';
 import { assertStillHolds, checksumHeaders, copySource, objectPath } from './objects.ts';
-import { type S3Call, documentOf, isoTime, permitted, xmlAnswer } from './s3-call.ts';
+import { type S3Call, documentOf, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
 import { parseRange } from '../../serving/range.ts';
 import { receiveBody } from './receive.ts';
 import { s3Error } from '../wire/error.ts';
@@ -26,9 +26,9 @@ import { type ParsedElement, type XmlElement, childText, parseXml } from '../wir
 const MAX_PARTS = 10_000;
 const NUMBER_DIGITS = 5;
 
-export async function createMultipartUpload(call: S3Call): Promise<HttpAnswer> {
+export async function createMultipartUpload(call: S3Call): Promise<HttpResponse> {
   const { request, store, clock } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const algorithm = request.header('x-amz-checksum-algorithm');
   const checksumName = checksumNamed(algorithm ?? '');
   if (algorithm !== undefined && checksumName === undefined) {
@@ -54,15 +54,15 @@ export async function createMultipartUpload(call: S3Call): Promise<HttpAnswer> {
       'x-amz-checksum-type': checksumType,
     }),
   };
-  return xmlAnswer(
+  return xmlResponse(
     ['InitiateMultipartUploadResult', [...addressOf(call), ['UploadId', id]]],
     headers,
   );
 }
 
-export async function uploadPart(call: S3Call): Promise<HttpAnswer> {
+export async function uploadPart(call: S3Call): Promise<HttpResponse> {
   const { request, caller, store, limits, clock } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const { id, upload } = uploadOf(call);
   const number = partNumberOf(call);
   const { checksumName } = upload;
@@ -80,9 +80,9 @@ export async function uploadPart(call: S3Call): Promise<HttpAnswer> {
   return { status: 200, headers: { etag: `"${md5}"`, ...headers } };
 }
 
-export async function uploadPartCopy(call: S3Call): Promise<HttpAnswer> {
+export async function uploadPartCopy(call: S3Call): Promise<HttpResponse> {
   const { request, store, limits, clock } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const { id, upload } = uploadOf(call);
   const number = partNumberOf(call);
   const { object } = copySource(call);
@@ -109,7 +109,7 @@ export async function uploadPartCopy(call: S3Call): Promise<HttpAnswer> {
   const modifiedMs = Math.trunc(clock.epochMs());
   const part = { blob, size, etag, modifiedMs, checksum: checksum?.digest() };
   await keepPart(store, id, number, part);
-  return xmlAnswer([
+  return xmlResponse([
     'CopyPartResult',
     [
       ['ETag', `"${etag}"`],
@@ -133,15 +133,15 @@ async function keepPart(
   throw s3Error('NoSuchUpload');
 }
 
-export async function listParts(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:ListMultipartUploadParts');
+export async function listParts(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:ListMultipartUploadParts');
   const { query } = call.request;
   const { id } = uploadOf(call);
   const maxParts = countOf(query.get('max-parts'), 'max-parts');
   const marker = Number(query.get('part-number-marker') ?? '0');
   const later = partsOf(call.store, id).filter(({ number }) => number > marker);
   const shown = later.slice(0, maxParts);
-  return xmlAnswer([
+  return xmlResponse([
     'ListPartsResult',
     [
       ...addressOf(call),
@@ -163,8 +163,8 @@ export async function listParts(call: S3Call): Promise<HttpAnswer> {
   ]);
 }
 
-export async function listMultipartUploads(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:ListBucketMultipartUploads', '');
+export async function listMultipartUploads(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:ListBucketMultipartUploads', '');
   const { bucket, query } = call.request;
   const prefix = query.get('prefix') ?? '';
   const maxUploads = countOf(query.get('max-uploads'), 'max-uploads');
@@ -173,7 +173,7 @@ export async function listMultipartUploads(call: S3Call): Promise<HttpAnswer> {
     const isShown = upload?.bucket === bucket && upload.key.startsWith(prefix);
     return isShown ? [{ id, upload }] : [];
   });
-  return xmlAnswer([
+  return xmlResponse([
     'ListMultipartUploadsResult',
     [
       ['Bucket', bucket],
@@ -192,8 +192,8 @@ export async function listMultipartUploads(call: S3Call): Promise<HttpAnswer> {
   ]);
 }
 
-export async function abortMultipartUpload(call: S3Call): Promise<HttpAnswer> {
-  permitted(call, 's3:AbortMultipartUpload');
+export async function abortMultipartUpload(call: S3Call): Promise<HttpResponse> {
+  requirePermission(call, 's3:AbortMultipartUpload');
   const { store } = call;
   const { id } = uploadOf(call);
   store.uploads.delete(id);
@@ -201,9 +201,9 @@ export async function abortMultipartUpload(call: S3Call): Promise<HttpAnswer> {
   return { status: 204 };
 }
 
-export async function completeMultipartUpload(call: S3Call): Promise<HttpAnswer> {
+export async function completeMultipartUpload(call: S3Call): Promise<HttpResponse> {
   const { request, store, limits, clock } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const condition = writeCondition(request);
   const path = objectPath(request.bucket, request.key);
   const seen = store.objects.get(path);
@@ -249,7 +249,7 @@ export async function completeMultipartUpload(call: S3Call): Promise<HttpAnswer>
           ['ChecksumType', checksum.type],
         ];
   const address = [...addressOf(call), ['Location', request.rawPath] as const];
-  return xmlAnswer([
+  return xmlResponse([
     'CompleteMultipartUploadResult',
     [...address, ['ETag', `"${etag}"`], ...checksumElement],
   ]);

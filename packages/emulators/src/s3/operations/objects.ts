@@ -1,15 +1,15 @@
 import { checksumHeader } from '../wire/checksums.ts';
 import { type WriteCondition, evaluateReadConditions, writeCondition } from './conditions.ts';
 import { describeObject } from './description.ts';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   type S3Call,
   absentKey,
   documentOf,
   isPermitted,
   isoTime,
-  permitted,
-  xmlAnswer,
+  requirePermission,
+  xmlResponse,
 } from './s3-call.ts';
 import { parseRange } from '../../serving/range.ts';
 import { receiveBody } from './receive.ts';
@@ -29,8 +29,8 @@ export function objectPath(bucket: string, key: string): string {
   return `${bucket}/${key}`;
 }
 
-/** The object a read asks for. @throws S3RefusalError */
-export function objectFor(
+/** The object a read asks for. @throws S3Error */
+function objectFor(
   call: S3Call,
   bucket: StoredBucket,
   path: string = objectPath(call.request.bucket, call.request.key),
@@ -43,7 +43,7 @@ export function objectFor(
 /**
  * Whether a write's condition still holds now that its body is here. One that held when the request came
  * and holds no more has met another write: that is the 409 which tells a client to look again.
- * @throws S3RefusalError
+ * @throws S3Error
  */
 export function assertStillHolds(
   store: ObjectStore,
@@ -56,9 +56,9 @@ export function assertStillHolds(
   condition.check(current);
 }
 
-export async function putObject(call: S3Call): Promise<HttpAnswer> {
+export async function putObject(call: S3Call): Promise<HttpResponse> {
   const { request, caller, store, limits, clock } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const description = describeObject(request);
   const condition = writeCondition(request);
   const path = objectPath(request.bucket, request.key);
@@ -85,9 +85,9 @@ export async function putObject(call: S3Call): Promise<HttpAnswer> {
   return { status: 200, headers: { etag: `"${md5}"`, ...checksumHeaders(stored) } };
 }
 
-export async function getObject(call: S3Call): Promise<HttpAnswer> {
+export async function getObject(call: S3Call): Promise<HttpResponse> {
   const { request, store } = call;
-  const bucket = permitted(call, 's3:GetObject');
+  const bucket = requirePermission(call, 's3:GetObject');
   const object = objectFor(call, bucket);
   const verdict = evaluateReadConditions(request.header, object);
   const validators = {
@@ -118,9 +118,9 @@ export async function getObject(call: S3Call): Promise<HttpAnswer> {
   return { status, headers, body: store.blobs.read(spansOf(object.pieces, first, last)) };
 }
 
-export async function deleteObject(call: S3Call): Promise<HttpAnswer> {
+export async function deleteObject(call: S3Call): Promise<HttpResponse> {
   const { request } = call;
-  permitted(call, 's3:DeleteObject');
+  requirePermission(call, 's3:DeleteObject');
   await deleteIfMatching(call, request.key, request.header('if-match'));
   return { status: 204 };
 }
@@ -140,7 +140,7 @@ async function deleteIfMatching(
   await store.replace(store.objects, path, undefined);
 }
 
-export async function deleteObjects(call: S3Call): Promise<HttpAnswer> {
+export async function deleteObjects(call: S3Call): Promise<HttpResponse> {
   const { request, store } = call;
   const bucket = bucketNamed(store, request.bucket);
   const document = parseXml((await documentOf(call)).toString('utf8'));
@@ -161,20 +161,20 @@ export async function deleteObjects(call: S3Call): Promise<HttpAnswer> {
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;
       const { reason, message } = error;
-      const told: XmlElement[] = [
+      const failure: XmlElement[] = [
         ['Key', key],
         ['Code', reason],
         ['Message', message],
       ];
-      results.push(['Error', told]);
+      results.push(['Error', failure]);
     }
   }
-  return xmlAnswer(['DeleteResult', results]);
+  return xmlResponse(['DeleteResult', results]);
 }
 
-export async function copyObject(call: S3Call): Promise<HttpAnswer> {
+export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const { request, store, clock, limits } = call;
-  permitted(call, 's3:PutObject');
+  requirePermission(call, 's3:PutObject');
   const condition = writeCondition(request);
   const path = objectPath(request.bucket, request.key);
   const seen = store.objects.get(path);
@@ -203,7 +203,7 @@ export async function copyObject(call: S3Call): Promise<HttpAnswer> {
     for (const { blob } of pieces) await store.blobs.remove(blob);
     throw error;
   }
-  return xmlAnswer([
+  return xmlResponse([
     'CopyObjectResult',
     [
       ['ETag', `"${object.etag}"`],

@@ -6,10 +6,10 @@ export type PolicyDecision = 'allow' | 'deny' | undefined;
 /** A bucket policy that was read. */
 export interface Policy {
   /** A Deny that fits outweighs every Allow. `accessKeyId` is `undefined` for an anonymous caller. */
-  judge(accessKeyId: string | undefined, action: string, resource: string): PolicyDecision;
+  decide(accessKeyId: string | undefined, action: string, resource: string): PolicyDecision;
 }
 
-interface Statement {
+interface PolicyStatement {
   readonly allows: boolean;
   isAbout(accessKeyId: string | undefined): boolean;
   covers(action: string, resource: string): boolean;
@@ -21,15 +21,15 @@ const KNOWN = new Set(['Sid', 'Effect', 'Principal', 'Action', 'Resource']);
  * Reads a policy. Principals are `*` and access keys, bare or as the last part of an ARN; actions and
  * resources have wildcards. What would change its meaning and is not understood (Condition, NotAction...)
  * is refused rather than passed over.
- * @throws S3RefusalError MalformedPolicy
+ * @throws S3Error MalformedPolicy
  */
 export function parsePolicy(text: string): Policy {
   const document = objectOf(parse(text), 'The policy must be an object.');
   const listed = document['Statement'];
   const given: unknown[] = Array.isArray(listed) ? listed : [listed];
-  const statements = given.map(readStatement);
+  const statements = given.map(parseStatement);
   return {
-    judge(accessKeyId, action, resource) {
+    decide(accessKeyId, action, resource) {
       const fitting = statements.filter(
         (statement) => statement.isAbout(accessKeyId) && statement.covers(action, resource),
       );
@@ -39,35 +39,35 @@ export function parsePolicy(text: string): Policy {
   };
 }
 
-function readStatement(given: unknown): Statement {
+function parseStatement(given: unknown): PolicyStatement {
   const statement = objectOf(given, 'A statement must be an object.');
   for (const name of Object.keys(statement)) {
     if (!KNOWN.has(name)) throw s3Error('MalformedPolicy', `This server does not know ${name}.`);
   }
   const effect = statement['Effect'];
   if (effect !== 'Allow' && effect !== 'Deny') throw s3Error('MalformedPolicy', 'Invalid effect.');
-  const actions = wordsOf(statement['Action'], 'Action').map((word) => wildcard(word, 'i'));
-  const resources = wordsOf(statement['Resource'], 'Resource').map((word) => wildcard(word));
+  const actions = stringsOf(statement['Action'], 'Action').map((word) => wildcard(word, 'i'));
+  const resources = stringsOf(statement['Resource'], 'Resource').map((word) => wildcard(word));
   return {
     allows: effect === 'Allow',
-    isAbout: readPrincipal(statement['Principal']),
+    isAbout: parsePrincipal(statement['Principal']),
     covers: (action, resource) =>
       actions.some((pattern) => pattern.test(action)) &&
       resources.some((pattern) => pattern.test(resource)),
   };
 }
 
-function readPrincipal(given: unknown): (accessKeyId: string | undefined) => boolean {
+function parsePrincipal(given: unknown): (accessKeyId: string | undefined) => boolean {
   if (given === '*') return () => true;
   const principal = objectOf(given, 'Invalid principal in policy.');
   // Services and federated users are never among the callers here.
-  const names = 'AWS' in principal ? wordsOf(principal['AWS'], 'Principal') : [];
+  const names = 'AWS' in principal ? stringsOf(principal['AWS'], 'Principal') : [];
   const keys = names.map((name) => name.slice(name.lastIndexOf('/') + 1));
   return (accessKeyId) =>
     keys.some((key) => key === '*' || (accessKeyId !== undefined && key === accessKeyId));
 }
 
-function wordsOf(given: unknown, field: string): string[] {
+function stringsOf(given: unknown, field: string): string[] {
   const words: unknown[] = Array.isArray(given) ? given : [given];
   return words.map((word) => {
     if (typeof word === 'string' && word !== '') return word;

@@ -13,7 +13,7 @@ import { type PayloadClaim, isEqualInConstantTime } from '../wire/signature.ts';
 import type { ObjectStore } from '../store.ts';
 
 /** A body that was taken in and is what its sender said it is. */
-export interface ReceivedBody {
+interface ReceivedBody {
   readonly blob: string;
   readonly size: number;
   /** In hexadecimal. */
@@ -30,7 +30,7 @@ export interface ReceiveLimits {
  * Streams a body into the store while every checksum that came with it is computed; on the first that
  * does not match nothing is kept.
  * @param wanted computed even when the client sends none.
- * @throws S3RefusalError
+ * @throws S3Error
  */
 export async function receiveBody(
   request: S3Request,

@@ -19,7 +19,7 @@ import {
   uploadPartCopy,
 } from './multipart.ts';
 import { copyObject, deleteObject, deleteObjects, getObject, putObject } from './objects.ts';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import type { S3Call } from './s3-call.ts';
 import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
@@ -58,7 +58,7 @@ const NOT_IMPLEMENTED: readonly string[] = [
 ];
 
 /** Operations by the names of S3's own API. */
-export type S3Operation =
+type S3Operation =
   | 'ListBuckets'
   | 'CreateBucket'
   | 'HeadBucket'
@@ -82,7 +82,7 @@ export type S3Operation =
   | 'CompleteMultipartUpload'
   | 'AbortMultipartUpload';
 
-const operations: Readonly<Record<S3Operation, (call: S3Call) => Promise<HttpAnswer>>> = {
+const operations: Readonly<Record<S3Operation, (call: S3Call) => Promise<HttpResponse>>> = {
   ListBuckets: listBuckets,
   CreateBucket: createBucket,
   HeadBucket: headBucket,
@@ -107,11 +107,11 @@ const operations: Readonly<Record<S3Operation, (call: S3Call) => Promise<HttpAns
   AbortMultipartUpload: abortMultipartUpload,
 };
 
-export function runOperation(operation: S3Operation, call: S3Call): Promise<HttpAnswer> {
+export function runOperation(operation: S3Operation, call: S3Call): Promise<HttpResponse> {
   return operations[operation](call);
 }
 
-/** Which operation a request asks for. @throws S3RefusalError MethodNotAllowed, NotImplemented */
+/** Which operation a request asks for. @throws S3Error MethodNotAllowed, NotImplemented */
 export function operationOf(request: S3Request): S3Operation {
   const { bucket, key } = request;
   const found =

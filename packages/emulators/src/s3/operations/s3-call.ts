@@ -1,5 +1,5 @@
 import type { Clock } from '@holdfast/foundation';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { type PolicyDecision, parsePolicy } from './policy.ts';
 import type { ReceiveLimits } from './receive.ts';
 import { s3Error } from '../wire/error.ts';
@@ -8,7 +8,7 @@ import type { Caller } from '../wire/signature.ts';
 import { type ObjectStore, type StoredBucket, bucketNamed } from '../store.ts';
 import { type XmlElement, writeXml } from '../wire/xml.ts';
 
-export interface S3Limits extends ReceiveLimits {
+interface S3Limits extends ReceiveLimits {
   /** Below this a part other than the last is EntityTooSmall. */
   readonly minPartBytes: number;
 }
@@ -32,7 +32,10 @@ const POLICY_ACTIONS = new Set([
   's3:DeleteBucketPolicy',
 ]);
 
-export function xmlAnswer(document: XmlElement, headers: HttpAnswer['headers'] = {}): HttpAnswer {
+export function xmlResponse(
+  document: XmlElement,
+  headers: HttpResponse['headers'] = {},
+): HttpResponse {
   return {
     status: 200,
     headers: { 'content-type': 'application/xml', ...headers },
@@ -41,7 +44,7 @@ export function xmlAnswer(document: XmlElement, headers: HttpAnswer['headers'] =
 }
 
 /** The bucket a call is about, once it is known that its caller may do that to the bucket or its key. */
-export function permitted(
+export function requirePermission(
   call: S3Call,
   action: string,
   key: string = call.request.key,
@@ -62,7 +65,7 @@ export function isPermitted(
   const verdict: PolicyDecision =
     bucket.policy === undefined
       ? undefined
-      : parsePolicy(bucket.policy).judge(caller.accessKeyId, action, resource);
+      : parsePolicy(bucket.policy).decide(caller.accessKeyId, action, resource);
   const isOwner = caller.accessKeyId === bucket.owner;
   if (isOwner && POLICY_ACTIONS.has(action)) return true;
   return verdict === 'allow' || (isOwner && verdict === undefined);

@@ -6,7 +6,7 @@ export const CHECKSUMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as c
 export type ChecksumName = (typeof CHECKSUMS)[number];
 
 /** A checksum on its way. */
-export interface Checksum {
+interface Checksum {
   update(piece: Uint8Array): void;
   /** In base64, as it goes over the wire. */
   digest(): string;
@@ -40,7 +40,7 @@ function crc32Checksum(): Checksum {
   let crc = 0;
   return {
     update: (piece) => void (crc = crc32(piece, crc)),
-    digest: () => wordsInBase64(crc),
+    digest: () => base64Of(crc),
   };
 }
 
@@ -57,7 +57,7 @@ function crc32cChecksum(): Checksum {
     update(piece) {
       for (const byte of piece) crc = (crc >>> 8) ^ (CRC32C_TABLE[(crc ^ byte) & 0xff] ?? 0);
     },
-    digest: () => wordsInBase64(~crc),
+    digest: () => base64Of(~crc),
   };
 }
 
@@ -96,11 +96,11 @@ function crc64Checksum(): Checksum {
         high = (high >>> 8) ^ (CRC64_HIGH[at] ?? 0);
       }
     },
-    digest: () => wordsInBase64(~high, ~low),
+    digest: () => base64Of(~high, ~low),
   };
 }
 
-function wordsInBase64(...words: readonly number[]): string {
+function base64Of(...words: readonly number[]): string {
   const bytes = Buffer.alloc(words.length * 4);
   words.forEach((word, at) => bytes.writeUInt32BE(word >>> 0, at * 4));
   return bytes.toString('base64');

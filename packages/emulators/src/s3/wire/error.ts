@@ -2,7 +2,7 @@ import { HoldfastError } from '@holdfast/foundation';
 
 /** What S3 answers instead of doing what was asked: its status and its code, as they go over the wire. */
 export class S3Error extends HoldfastError {
-  readonly code = 'S3_REFUSED';
+  readonly code = 'S3_ERROR';
   readonly status: number;
   /** The code of the answer, such as `NoSuchKey`. */
   readonly reason: string;
@@ -14,7 +14,7 @@ export class S3Error extends HoldfastError {
   }
 }
 
-export type S3ErrorReason =
+type S3ErrorReason =
   | 'AccessDenied'
   | 'AuthorizationHeaderMalformed'
   | 'AuthorizationQueryParametersError'
@@ -53,7 +53,7 @@ export type S3ErrorReason =
   | 'XAmzContentSHA256Mismatch';
 
 /** Every refusal there is, by its code, with its status and words. */
-const refusals: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
+const errors: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
   AccessDenied: [403, 'Access Denied'],
   AuthorizationHeaderMalformed: [400, 'The authorization header is malformed.'],
   AuthorizationQueryParametersError: [400, 'A query parameter of the signature is malformed.'],
@@ -94,6 +94,6 @@ const refusals: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
 
 /** @param words instead of those that every such refusal bears. */
 export function s3Error(reason: S3ErrorReason, words?: string): S3Error {
-  const [status, message] = refusals[reason];
+  const [status, message] = errors[reason];
   return new S3Error(status, reason, words ?? message);
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { s3Error } from './error.ts';
 
 /** A query as it was sent: names may repeat, and which pairs there were is part of a signature. */
-export interface Query {
+interface QueryParameters {
   readonly pairs: readonly (readonly [string, string])[];
   /** The first value of that name; empty for a name without a value. */
   get(name: string): string | undefined;
@@ -13,7 +13,7 @@ export interface Query {
 export interface S3Request {
   readonly method: string;
   readonly rawPath: string;
-  readonly query: Query;
+  readonly query: QueryParameters;
   /** Empty for a request to the service itself. */
   readonly bucket: string;
   /** Empty for a request to a bucket. */
@@ -30,7 +30,7 @@ const MAX_KEY_BYTES = 1_024;
 
 /**
  * @param onBytes is told of the body's bytes as they are read.
- * @throws S3RefusalError for a path that is no UTF-8 in percent encoding, or a key that is too long.
+ * @throws S3Error for a path that is no UTF-8 in percent encoding, or a key that is too long.
  */
 export function parseS3Request(
   message: IncomingMessage,
@@ -53,7 +53,7 @@ export function parseS3Request(
   return {
     method: message.method ?? 'GET',
     rawPath,
-    query: readQuery(mark === -1 ? '' : url.slice(mark + 1)),
+    query: parseQuery(mark === -1 ? '' : url.slice(mark + 1)),
     bucket: slash === -1 ? path : path.slice(0, slash),
     key,
     header: (name) => headers.get(name),
@@ -78,7 +78,7 @@ async function* piecesOf(
   }
 }
 
-function readQuery(text: string): Query {
+function parseQuery(text: string): QueryParameters {
   const pairs = text
     .split('&')
     .filter((pair) => pair !== '')

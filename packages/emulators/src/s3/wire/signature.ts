@@ -21,7 +21,7 @@ export interface Caller {
   readonly payload: PayloadClaim;
 }
 
-export interface Verifier {
+interface Verifier {
   readonly secretOf: (accessKeyId: string) => string | undefined;
   readonly nowMs: () => number;
 }
@@ -45,9 +45,9 @@ interface Claim {
   readonly isPresigned: boolean;
 }
 
-/** Verifies Signature Version 4. @throws S3RefusalError */
+/** Verifies Signature Version 4. @throws S3Error */
 export function verifySignature(request: S3Request, verifier: Verifier): Caller {
-  const claim = readClaim(request, verifier);
+  const claim = parseClaim(request, verifier);
   if (claim === undefined) {
     return { accessKeyId: undefined, payload: payloadOf(request.header('x-amz-content-sha256')) };
   }
@@ -65,7 +65,7 @@ export function verifySignature(request: S3Request, verifier: Verifier): Caller 
   return { accessKeyId: claim.accessKeyId, payload: payloadOf(claim.payload, chunks) };
 }
 
-function readClaim(request: S3Request, { nowMs }: Verifier): Claim | undefined {
+function parseClaim(request: S3Request, { nowMs }: Verifier): Claim | undefined {
   const authorization = request.header('authorization');
   if (authorization !== undefined) {
     const claim = headerClaim(request, authorization);

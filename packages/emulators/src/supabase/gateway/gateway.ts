@@ -27,14 +27,14 @@ export function createGateway(routes: GatewayRoutes): Server {
   server.on('request', (incoming, outgoing) => {
     const { url = '/' } = incoming;
     const route = Object.entries(routes).find(([prefix]) => url.startsWith(`${prefix}/`));
-    if (route !== undefined) pass(incoming, outgoing, ...route);
+    if (route !== undefined) forward(incoming, outgoing, ...route);
     else if (url === '/health') outgoing.writeHead(200).end();
-    else say(outgoing, 404, 'no Route matched with those values');
+    else sendMessage(outgoing, 404, 'no Route matched with those values');
   });
   return server;
 }
 
-function pass(
+function forward(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   prefix: string,
@@ -61,7 +61,7 @@ function pass(
   });
   sent.on('error', () => {
     if (outgoing.headersSent) outgoing.destroy();
-    else say(outgoing, 502, 'An invalid response was received from the upstream server');
+    else sendMessage(outgoing, 502, 'An invalid response was received from the upstream server');
   });
   // Who goes away before the answer is not waited for by the service either.
   outgoing.on('close', () => {
@@ -75,7 +75,7 @@ function endToEnd(headers: IncomingMessage['headers']): IncomingMessage['headers
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 }
 
-function say(outgoing: ServerResponse, status: number, message: string): void {
+function sendMessage(outgoing: ServerResponse, status: number, message: string): void {
   outgoing.writeHead(status, { 'content-type': 'application/json' });
   outgoing.end(JSON.stringify({ message }));
 }

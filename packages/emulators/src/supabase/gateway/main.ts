@@ -1,4 +1,4 @@
-import { parseArguments, serve } from '../../control/entry.ts';
+import { parseArguments, serve } from '../../control/program.ts';
 import { loadSettings } from '../../control/settings-file.ts';
 import { createGateway } from './gateway.ts';
 import { parseGatewayRoutes } from './settings.ts';

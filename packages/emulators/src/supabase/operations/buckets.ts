@@ -1,11 +1,11 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   type StorageCall,
   bucketOf,
   fieldsOf,
   isoTime,
-  jsonAnswer,
-  permit,
+  jsonResponse,
+  requirePermission,
   canRead,
   textIn,
 } from './storage-call.ts';
@@ -16,59 +16,59 @@ import type { SupabaseBucket } from '../store.ts';
 /** A role that may do something to a bucket may do it to every key. */
 const whole = { key: '', absent: 'NoSuchBucket' } as const;
 
-export async function createBucket(exchange: StorageCall): Promise<HttpAnswer> {
-  const fields = await fieldsOf(exchange);
+export async function createBucket(call: StorageCall): Promise<HttpResponse> {
+  const fields = await fieldsOf(call);
   const name = textIn(fields, 'name');
-  permit(exchange, 'insert', { ...whole, bucket: name });
+  requirePermission(call, 'insert', { ...whole, bucket: name });
   assertValidBucket(name);
-  const { store, clock } = exchange;
+  const { store, clock } = call;
   const now = Math.trunc(clock.epochMs());
-  const bucket = { createdMs: now, updatedMs: now, ...termsOf(fields, exchange) };
+  const bucket = { createdMs: now, updatedMs: now, ...termsOf(fields, call) };
   if (store.buckets.get(name) !== undefined) throw supabaseError('BucketAlreadyExists');
   store.buckets.set(name, bucket);
-  return jsonAnswer({ name });
+  return jsonResponse({ name });
 }
 
-export async function updateBucket(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, clock, bucket: name } = exchange;
-  permit(exchange, 'update', whole);
-  const fields = await fieldsOf(exchange);
+export async function updateBucket(call: StorageCall): Promise<HttpResponse> {
+  const { store, clock, bucket: name } = call;
+  requirePermission(call, 'update', whole);
+  const fields = await fieldsOf(call);
   const updatedMs = Math.trunc(clock.epochMs());
-  const before = bucketOf(exchange, name);
-  const terms = termsOf(fields, exchange, before);
+  const before = bucketOf(call, name);
+  const terms = termsOf(fields, call, before);
   store.buckets.set(name, { ...before, ...terms, updatedMs });
-  return jsonAnswer({ message: 'Successfully updated' });
+  return jsonResponse({ message: 'Successfully updated' });
 }
 
-export async function listBuckets(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store } = exchange;
-  const seen = store.buckets.keys().filter((name) => canRead(exchange, name, ''));
-  return jsonAnswer(seen.map((name) => shown(name, bucketOf(exchange, name))));
+export async function listBuckets(call: StorageCall): Promise<HttpResponse> {
+  const { store } = call;
+  const seen = store.buckets.keys().filter((name) => canRead(call, name, ''));
+  return jsonResponse(seen.map((name) => shown(name, bucketOf(call, name))));
 }
 
-export async function getBucket(exchange: StorageCall): Promise<HttpAnswer> {
-  permit(exchange, 'select', whole);
-  return jsonAnswer(shown(exchange.bucket, bucketOf(exchange, exchange.bucket)));
+export async function getBucket(call: StorageCall): Promise<HttpResponse> {
+  requirePermission(call, 'select', whole);
+  return jsonResponse(shown(call.bucket, bucketOf(call, call.bucket)));
 }
 
-export async function deleteBucket(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, bucket } = exchange;
-  permit(exchange, 'delete', whole);
-  bucketOf(exchange, bucket);
+export async function deleteBucket(call: StorageCall): Promise<HttpResponse> {
+  const { store, bucket } = call;
+  requirePermission(call, 'delete', whole);
+  bucketOf(call, bucket);
   if (store.objects.keys().some((path) => path.startsWith(`${bucket}/`))) {
     throw supabaseError('ResourceNotEmpty');
   }
   store.buckets.delete(bucket);
-  return jsonAnswer({ message: 'Successfully deleted' });
+  return jsonResponse({ message: 'Successfully deleted' });
 }
 
-export async function emptyBucket(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, bucket } = exchange;
-  permit(exchange, 'delete', whole);
-  bucketOf(exchange, bucket);
+export async function emptyBucket(call: StorageCall): Promise<HttpResponse> {
+  const { store, bucket } = call;
+  requirePermission(call, 'delete', whole);
+  bucketOf(call, bucket);
   const paths = store.objects.keys().filter((path) => path.startsWith(`${bucket}/`));
   for (const path of paths) await store.replace(path, undefined);
-  return jsonAnswer({ message: 'Successfully emptied' });
+  return jsonResponse({ message: 'Successfully emptied' });
 }
 
 type Terms = Pick<SupabaseBucket, 'isPublic' | 'fileSizeLimit' | 'allowedMimeTypes'>;
@@ -76,12 +76,12 @@ type Terms = Pick<SupabaseBucket, 'isPublic' | 'fileSizeLimit' | 'allowedMimeTyp
 /** What a bucket allows; what is not said stays as it was, and null lifts a limit. */
 function termsOf(
   fields: Readonly<Record<string, unknown>>,
-  { settings }: StorageCall,
+  { options }: StorageCall,
   before: Terms = { isPublic: false, fileSizeLimit: undefined, allowedMimeTypes: undefined },
 ): Terms {
   const { public: isPublic, file_size_limit: limit, allowed_mime_types: types } = fields;
   const fileSizeLimit = limit === undefined ? before.fileSizeLimit : bytesIn(limit);
-  if ((fileSizeLimit ?? 0) > settings.maxObjectBytes) throw supabaseError('EntityTooLarge');
+  if ((fileSizeLimit ?? 0) > options.maxObjectBytes) throw supabaseError('EntityTooLarge');
   return {
     isPublic: typeof isPublic === 'boolean' ? isPublic : before.isPublic,
     fileSizeLimit,

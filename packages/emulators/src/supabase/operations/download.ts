@@ -1,12 +1,19 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { parseRange } from '../../serving/range.ts';
 import { spansOf } from '../../s3/store.ts';
-import { type StorageCall, bucketOf, header, isoTime, jsonAnswer, permit } from './storage-call.ts';
+import {
+  type StorageCall,
+  bucketOf,
+  header,
+  isoTime,
+  jsonResponse,
+  requirePermission,
+} from './storage-call.ts';
 import { supabaseError } from '../error.ts';
 import type { SupabaseObject } from '../store.ts';
 import { pathOf } from './upload.ts';
 
-/** @throws SupabaseRefusalError NoSuchKey */
+/** @throws SupabaseError NoSuchKey */
 export function objectOf({ store, bucket }: StorageCall, key: string): SupabaseObject {
   const object = store.objects.get(pathOf(bucket, key));
   if (object === undefined) throw supabaseError('NoSuchKey');
@@ -14,42 +21,42 @@ export function objectOf({ store, bucket }: StorageCall, key: string): SupabaseO
 }
 
 /** An object for a role that may read it. */
-export async function download(exchange: StorageCall): Promise<HttpAnswer> {
-  permit(exchange, 'select');
-  bucketOf(exchange, exchange.bucket);
-  return bodyAnswer(exchange);
+export async function download(call: StorageCall): Promise<HttpResponse> {
+  requirePermission(call, 'select');
+  bucketOf(call, call.bucket);
+  return bodyResponse(call);
 }
 
 /** An object of a public bucket, for everyone. */
-export async function downloadPublic(exchange: StorageCall): Promise<HttpAnswer> {
-  assertPublic(exchange);
-  return bodyAnswer(exchange);
+export async function downloadPublic(call: StorageCall): Promise<HttpResponse> {
+  assertPublic(call);
+  return bodyResponse(call);
 }
 
 /** What is known of an object. Of a HEAD only the headers of a download are sent. */
-export async function info(exchange: StorageCall): Promise<HttpAnswer> {
-  permit(exchange, 'select');
-  return informed(exchange);
+export async function info(call: StorageCall): Promise<HttpResponse> {
+  requirePermission(call, 'select');
+  return infoResponse(call);
 }
 
-export async function infoPublic(exchange: StorageCall): Promise<HttpAnswer> {
-  assertPublic(exchange);
-  return informed(exchange);
+export async function infoPublic(call: StorageCall): Promise<HttpResponse> {
+  assertPublic(call);
+  return infoResponse(call);
 }
 
-function assertPublic(exchange: StorageCall): void {
-  if (!bucketOf(exchange, exchange.bucket).isPublic) throw supabaseError('NoSuchBucket');
+function assertPublic(call: StorageCall): void {
+  if (!bucketOf(call, call.bucket).isPublic) throw supabaseError('NoSuchBucket');
 }
 
-function informed(exchange: StorageCall): HttpAnswer {
-  bucketOf(exchange, exchange.bucket);
-  const object = objectOf(exchange, exchange.key);
+function infoResponse(call: StorageCall): HttpResponse {
+  bucketOf(call, call.bucket);
+  const object = objectOf(call, call.key);
   const metadata: unknown = JSON.parse(object.metadata);
-  return jsonAnswer({
+  return jsonResponse({
     id: object.id,
-    name: exchange.key,
+    name: call.key,
     version: object.version,
-    bucket_id: exchange.bucket,
+    bucket_id: call.bucket,
     size: object.size,
     content_type: object.contentType,
     cache_control: object.cacheControl,
@@ -61,12 +68,12 @@ function informed(exchange: StorageCall): HttpAnswer {
 }
 
 /** The answer that carries an object, or the range of it that was asked for. */
-export function bodyAnswer(exchange: StorageCall): HttpAnswer {
-  const { store, method, query, key } = exchange;
-  const object = objectOf(exchange, key);
+export function bodyResponse(call: StorageCall): HttpResponse {
+  const { store, method, query, key } = call;
+  const object = objectOf(call, key);
   const { size, etag } = object;
-  if (header(exchange, 'if-none-match') === etag) return { status: 304, headers: { etag } };
-  const range = parseRange(header(exchange, 'range'), size);
+  if (header(call, 'if-none-match') === etag) return { status: 304, headers: { etag } };
+  const range = parseRange(header(call, 'range'), size);
   if (range === 'unsatisfiable') throw supabaseError('InvalidRange');
   const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range;
   const name = query.get('download');

@@ -6,7 +6,7 @@ const MAX_BUCKET_CHARACTERS = 100;
 /** What file systems take as one name; the real server on its file backend fails beyond it. */
 const MAX_SEGMENT_BYTES = 255;
 
-/** @throws SupabaseRefusalError InvalidKey, or InternalError for what its file backend cannot name. */
+/** @throws SupabaseError InvalidKey, or InternalError for what its file backend cannot name. */
 export function assertValidKey(key: string): void {
   const segments = key.split('/');
   const isValid =
@@ -19,7 +19,7 @@ export function assertValidKey(key: string): void {
   if (!isNameable) throw supabaseError('InternalError', 'ENAMETOOLONG: name too long');
 }
 
-/** @throws SupabaseRefusalError InvalidBucketName */
+/** @throws SupabaseError InvalidBucketName */
 export function assertValidBucket(name: string): void {
   const isValid =
     name !== '' &&

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { pageOf } from '../../s3/operations/listing.ts';
 import { byBytes } from '../../object-files/records.ts';
 import {
@@ -6,7 +6,7 @@ import {
   bucketOf,
   fieldsOf,
   isoTime,
-  jsonAnswer,
+  jsonResponse,
   canRead,
 } from './storage-call.ts';
 import { supabaseError } from '../error.ts';
@@ -53,25 +53,25 @@ function folderRow(name: string): Row {
 }
 
 /** The keys of a bucket that the role may see. */
-function keysOf(exchange: StorageCall): string[] {
-  const { store, bucket } = exchange;
+function keysOf(call: StorageCall): string[] {
+  const { store, bucket } = call;
   const scope = `${bucket}/`;
   return store.objects
     .keys()
     .filter((path) => path.startsWith(scope))
     .map((path) => path.slice(scope.length))
-    .filter((key) => canRead(exchange, bucket, key));
+    .filter((key) => canRead(call, bucket, key));
 }
 
 /** What lies directly in a folder: folders first, then objects, each by its last name. */
-export async function list(exchange: StorageCall): Promise<HttpAnswer> {
-  const fields = await fieldsOf(exchange);
-  const { store, bucket } = exchange;
-  bucketOf(exchange, bucket);
-  const given = wordsIn(fields['prefix']);
+export async function list(call: StorageCall): Promise<HttpResponse> {
+  const fields = await fieldsOf(call);
+  const { store, bucket } = call;
+  bucketOf(call, bucket);
+  const given = textIn(fields['prefix']);
   const prefix = given === '' || given.endsWith('/') ? given : `${given}/`;
-  const search = wordsIn(fields['search']).toLowerCase();
-  const page = pageOf(keysOf(exchange), { prefix, delimiter: '/', after: '', maxKeys: Infinity });
+  const search = textIn(fields['search']).toLowerCase();
+  const page = pageOf(keysOf(call), { prefix, delimiter: '/', after: '', maxKeys: Infinity });
   const isFound = (name: string): boolean => name.toLowerCase().startsWith(search);
   const nameOf = (key: string): string => key.slice(prefix.length);
   const folders = page.prefixes.map((each) => folderRow(nameOf(each).slice(0, -1)));
@@ -86,17 +86,17 @@ export async function list(exchange: StorageCall): Promise<HttpAnswer> {
   const all = [...folders.toSorted(byColumn), ...objects.toSorted(byColumn)];
   const offset = countIn(fields['offset'], 'offset', 0);
   const limit = Math.min(countIn(fields['limit'], 'limit', DEFAULT_LIMIT), MAX_LIMIT);
-  return jsonAnswer(all.filter(({ name }) => isFound(name)).slice(offset, offset + limit));
+  return jsonResponse(all.filter(({ name }) => isFound(name)).slice(offset, offset + limit));
 }
 
 /** Keys page by page, in the order of their bytes, with or without folders. */
-export async function listSecond(exchange: StorageCall): Promise<HttpAnswer> {
-  const fields = await fieldsOf(exchange);
-  const { store, bucket } = exchange;
-  bucketOf(exchange, bucket);
-  const cursor = wordsIn(fields['cursor']);
-  const page = pageOf(keysOf(exchange), {
-    prefix: wordsIn(fields['prefix']),
+export async function listV2(call: StorageCall): Promise<HttpResponse> {
+  const fields = await fieldsOf(call);
+  const { store, bucket } = call;
+  bucketOf(call, bucket);
+  const cursor = textIn(fields['cursor']);
+  const page = pageOf(keysOf(call), {
+    prefix: textIn(fields['prefix']),
     delimiter: fields['with_delimiter'] === true ? '/' : '',
     after: Buffer.from(cursor, 'base64url').toString('utf8'),
     maxKeys: Math.min(countIn(fields['limit'], 'limit', MAX_LIMIT), MAX_LIMIT),
@@ -105,7 +105,7 @@ export async function listSecond(exchange: StorageCall): Promise<HttpAnswer> {
     const object = store.objects.get(`${bucket}/${key}`);
     return object === undefined ? [] : [{ ...rowOf(key, object), key }];
   });
-  return jsonAnswer({
+  return jsonResponse({
     hasNext: page.next !== undefined,
     ...(page.next !== undefined && {
       nextCursor: Buffer.from(page.next).toString('base64url'),
@@ -115,7 +115,7 @@ export async function listSecond(exchange: StorageCall): Promise<HttpAnswer> {
   });
 }
 
-function wordsIn(value: unknown): string {
+function textIn(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   type StorageCall,
   bucketOf,
   fieldsOf,
   isUpsert,
-  jsonAnswer,
-  permit,
+  jsonResponse,
+  requirePermission,
   canRead,
   textIn,
   decisionOn,
@@ -19,33 +19,33 @@ import { metadataIn, pathOf } from './upload.ts';
 
 const MAX_REMOVED_AT_ONCE = 1_000;
 
-export async function removeOne(exchange: StorageCall): Promise<HttpAnswer> {
-  permit(exchange, 'delete');
-  objectOf(exchange, exchange.key);
-  await exchange.store.replace(pathOf(exchange.bucket, exchange.key), undefined);
-  return jsonAnswer({ message: 'Successfully deleted' });
+export async function removeOne(call: StorageCall): Promise<HttpResponse> {
+  requirePermission(call, 'delete');
+  objectOf(call, call.key);
+  await call.store.replace(pathOf(call.bucket, call.key), undefined);
+  return jsonResponse({ message: 'Successfully deleted' });
 }
 
 /** Removes what is there and may be seen; what is not there is passed over. */
-export async function removeMany(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, bucket } = exchange;
-  const { prefixes } = await fieldsOf(exchange);
+export async function removeMany(call: StorageCall): Promise<HttpResponse> {
+  const { store, bucket } = call;
+  const { prefixes } = await fieldsOf(call);
   if (!Array.isArray(prefixes)) throw supabaseError('MissingParameter');
   if (prefixes.length > MAX_REMOVED_AT_ONCE) throw supabaseError('InvalidParameter');
-  bucketOf(exchange, bucket);
+  bucketOf(call, bucket);
   const rows: unknown[] = [];
   for (const key of prefixes.map(String)) {
     const path = pathOf(bucket, key);
     const object = store.objects.get(path);
-    if (object === undefined || !canRead(exchange, bucket, key)) continue;
-    if (decisionOn(exchange, 'delete', bucket, key) === 'hidden') continue;
-    permit(exchange, 'delete', { key });
+    if (object === undefined || !canRead(call, bucket, key)) continue;
+    if (decisionOn(call, 'delete', bucket, key) === 'hidden') continue;
+    requirePermission(call, 'delete', { key });
     rows.push({ ...rowOf(key, object), bucket_id: bucket });
     await store.replace(path, undefined);
   }
   // A database that takes no writes refuses also the one that would have found nothing.
-  if (exchange.disturbances.readOnly) throw supabaseError('DatabaseReadOnly');
-  return jsonAnswer(rows);
+  if (call.faults.readOnly) throw supabaseError('DatabaseReadOnly');
+  return jsonResponse(rows);
 }
 
 interface Transfer {
@@ -56,8 +56,8 @@ interface Transfer {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-async function transferOf(exchange: StorageCall): Promise<Transfer> {
-  const fields = await fieldsOf(exchange);
+async function transferOf(call: StorageCall): Promise<Transfer> {
+  const fields = await fieldsOf(call);
   const bucket = textIn(fields, 'bucketId');
   const to = textIn(fields, 'destinationKey');
   assertValidKey(to);
@@ -66,24 +66,24 @@ async function transferOf(exchange: StorageCall): Promise<Transfer> {
   return { from: textIn(fields, 'sourceKey'), to, bucket, target, fields };
 }
 
-/** Whether a copy or a move may take its place. @throws SupabaseRefusalError */
-function permitTarget(exchange: StorageCall, { to, target }: Transfer, upsert: boolean): void {
-  bucketOf(exchange, target);
-  permit(exchange, 'insert', { bucket: target, key: to });
-  if (exchange.store.objects.get(pathOf(target, to)) === undefined) return;
+/** Whether a copy or a move may take its place. @throws SupabaseError */
+function permitTarget(call: StorageCall, { to, target }: Transfer, upsert: boolean): void {
+  bucketOf(call, target);
+  requirePermission(call, 'insert', { bucket: target, key: to });
+  if (call.store.objects.get(pathOf(target, to)) === undefined) return;
   if (!upsert) throw supabaseError('KeyAlreadyExists');
-  permit(exchange, 'update', { bucket: target, key: to });
+  requirePermission(call, 'update', { bucket: target, key: to });
 }
 
-export async function copy(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, clock } = exchange;
-  const transfer = await transferOf(exchange);
+export async function copy(call: StorageCall): Promise<HttpResponse> {
+  const { store, clock } = call;
+  const transfer = await transferOf(call);
   const { from, to, bucket, target, fields } = transfer;
   const path = pathOf(target, to);
-  permit(exchange, 'select', { bucket, key: from });
-  bucketOf(exchange, bucket);
-  const source = objectOf({ ...exchange, bucket }, from);
-  permitTarget(exchange, transfer, isUpsert(exchange));
+  requirePermission(call, 'select', { bucket, key: from });
+  bucketOf(call, bucket);
+  const source = objectOf({ ...call, bucket }, from);
+  permitTarget(call, transfer, isUpsert(call));
   const pieces = await Promise.all(
     source.pieces.map(async ({ blob, size }) => ({
       blob: await store.blobs.duplicate(blob),
@@ -103,23 +103,23 @@ export async function copy(exchange: StorageCall): Promise<HttpAnswer> {
     pieces,
   };
   await store.replace(path, object);
-  return jsonAnswer({ ...rowOf(to, object), Id: object.id, Key: path });
+  return jsonResponse({ ...rowOf(to, object), Id: object.id, Key: path });
 }
 
-export async function move(exchange: StorageCall): Promise<HttpAnswer> {
-  const { store, clock } = exchange;
-  const transfer = await transferOf(exchange);
+export async function move(call: StorageCall): Promise<HttpResponse> {
+  const { store, clock } = call;
+  const transfer = await transferOf(call);
   const { from, to, bucket, target } = transfer;
-  permit(exchange, 'update', { bucket, key: from });
-  bucketOf(exchange, bucket);
-  const source = objectOf({ ...exchange, bucket }, from);
+  requirePermission(call, 'update', { bucket, key: from });
+  bucketOf(call, bucket);
+  const source = objectOf({ ...call, bucket }, from);
   if (pathOf(bucket, from) === pathOf(target, to)) {
-    return jsonAnswer({ message: 'Successfully moved' });
+    return jsonResponse({ message: 'Successfully moved' });
   }
-  permitTarget(exchange, transfer, false);
+  permitTarget(call, transfer, false);
   const updatedMs = Math.trunc(clock.epochMs());
   store.objects.set(pathOf(target, to), { ...source, version: randomUUID(), updatedMs });
   // Its bytes belong to the other row now.
   store.objects.delete(pathOf(bucket, from));
-  return jsonAnswer({ message: 'Successfully moved' });
+  return jsonResponse({ message: 'Successfully moved' });
 }

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import type { Piece } from '../../s3/store.ts';
 import { ROLES } from '../access.ts';
 import { type StorageCall, bucketOf, header, isUpsert, piecesOf } from './storage-call.ts';
 import { SupabaseError, supabaseError } from '../error.ts';
-import { grantedBy } from './signed-urls.ts';
+import { callGrantedBy } from './signed-urls.ts';
 import type { SupabaseUpload } from '../store.ts';
 import { assertMimeType, commit, metadataIn, permitUpload } from './upload.ts';
 
@@ -25,32 +25,32 @@ const always = { 'tus-resumable': VERSION };
 /** Uploads that one request is writing to at this moment, by store. */
 const busy = new WeakMap<object, Set<string>>();
 
-export async function describeResumable(exchange: StorageCall): Promise<HttpAnswer> {
+export async function describeResumable(call: StorageCall): Promise<HttpResponse> {
   return {
     status: 204,
     headers: {
       ...always,
       'tus-version': VERSION,
       'tus-extension': 'creation,creation-with-upload,expiration,termination',
-      'tus-max-size': String(exchange.settings.maxObjectBytes),
+      'tus-max-size': String(call.options.maxObjectBytes),
     },
   };
 }
 
-export async function createResumable(exchange: StorageCall): Promise<HttpAnswer> {
-  assertVersion(exchange);
-  const words = metadataOf(exchange);
+export async function createResumable(call: StorageCall): Promise<HttpResponse> {
+  assertVersion(call);
+  const words = metadataOf(call);
   const bucket = words.get('bucketName') ?? '';
   const key = words.get('objectName') ?? '';
-  const named = { ...exchange, bucket, key };
-  const { isOpen: isSigned } = exchange;
-  const signed = isSigned ? grantedBy(named, header(exchange, 'x-signature')) : undefined;
-  const granted = signed?.exchange ?? named;
-  const upsert = signed?.upsert ?? isUpsert(exchange);
-  const length = Number(header(exchange, 'upload-length') ?? Number.NaN);
+  const named = { ...call, bucket, key };
+  const { isOpen: isSigned } = call;
+  const signed = isSigned ? callGrantedBy(named, header(call, 'x-signature')) : undefined;
+  const granted = signed?.call ?? named;
+  const upsert = signed?.upsert ?? isUpsert(call);
+  const length = Number(header(call, 'upload-length') ?? Number.NaN);
   if (!Number.isSafeInteger(length) || length < 0) throw tusError(400, 'Upload-Length is required');
   permitUpload(granted, upsert);
-  const { maxObjectBytes, resumableExpiryMs } = exchange.settings;
+  const { maxObjectBytes, resumableExpiryMs } = call.options;
   const { fileSizeLimit = maxObjectBytes } = bucketOf(granted, bucket);
   if (length > Math.min(maxObjectBytes, fileSizeLimit)) {
     throw tusError(413, 'Maximum size exceeded');
@@ -68,24 +68,24 @@ export async function createResumable(exchange: StorageCall): Promise<HttpAnswer
     contentType,
     cacheControl: /^\d+$/.test(seconds) ? `max-age=${seconds}` : 'no-cache',
     metadata: metadataIn(words.get('metadata')),
-    expiresMs: Math.trunc(exchange.clock.epochMs()) + resumableExpiryMs,
+    expiresMs: Math.trunc(call.clock.epochMs()) + resumableExpiryMs,
     pieces: [],
   };
-  exchange.store.uploads.set(id, upload);
+  call.store.uploads.set(id, upload);
   // Behind a gateway it is the gateway's own address that a client can go on with.
-  const { host = '' } = exchange.message.headers;
-  const seenAs = header(exchange, 'x-forwarded-host') ?? host;
-  const prefix = header(exchange, 'x-forwarded-prefix') ?? exchange.prefix;
+  const { host = '' } = call.message.headers;
+  const seenAs = header(call, 'x-forwarded-host') ?? host;
+  const prefix = header(call, 'x-forwarded-prefix') ?? call.prefix;
   const suffix = isSigned ? '/sign' : '';
   const location = `http://${seenAs}${prefix}/upload/resumable${suffix}/${id}`;
-  const carries = header(exchange, 'content-type') === OFFSETS;
-  const offset = carries || length === 0 ? await append(exchange, id, upload) : undefined;
+  const carries = header(call, 'content-type') === OFFSETS;
+  const offset = carries || length === 0 ? await append(call, id, upload) : undefined;
   return { status: 201, headers: { ...stateOf(upload, offset), location } };
 }
 
-export async function headResumable(exchange: StorageCall): Promise<HttpAnswer> {
-  assertVersion(exchange);
-  const { upload } = uploadOf(exchange);
+export async function headResumable(call: StorageCall): Promise<HttpResponse> {
+  assertVersion(call);
+  const { upload } = uploadOf(call);
   const headers = {
     ...stateOf(upload, offsetOf(upload)),
     'upload-length': String(upload.length),
@@ -94,27 +94,27 @@ export async function headResumable(exchange: StorageCall): Promise<HttpAnswer> 
   return { status: 200, headers };
 }
 
-export async function patchResumable(exchange: StorageCall): Promise<HttpAnswer> {
-  assertVersion(exchange);
-  if (header(exchange, 'content-type') !== OFFSETS) throw tusError(415, 'Invalid Content-Type');
-  const { id, upload } = uploadOf(exchange);
-  if (Number(header(exchange, 'upload-offset') ?? Number.NaN) !== offsetOf(upload)) {
+export async function patchResumable(call: StorageCall): Promise<HttpResponse> {
+  assertVersion(call);
+  if (header(call, 'content-type') !== OFFSETS) throw tusError(415, 'Invalid Content-Type');
+  const { id, upload } = uploadOf(call);
+  if (Number(header(call, 'upload-offset') ?? Number.NaN) !== offsetOf(upload)) {
     throw tusError(409, 'Upload-Offset conflict');
   }
-  return { status: 204, headers: stateOf(upload, await append(exchange, id, upload)) };
+  return { status: 204, headers: stateOf(upload, await append(call, id, upload)) };
 }
 
-export async function deleteResumable(exchange: StorageCall): Promise<HttpAnswer> {
-  assertVersion(exchange);
-  const { id, upload } = uploadOf(exchange);
-  exchange.store.uploads.delete(id);
-  for (const { blob } of upload.pieces) await exchange.store.blobs.remove(blob);
+export async function deleteResumable(call: StorageCall): Promise<HttpResponse> {
+  assertVersion(call);
+  const { id, upload } = uploadOf(call);
+  call.store.uploads.delete(id);
+  for (const { blob } of upload.pieces) await call.store.blobs.remove(blob);
   return { status: 204, headers: always };
 }
 
 /** Takes in what comes, keeps what came, and completes the object with the last byte. */
-async function append(exchange: StorageCall, id: string, before: SupabaseUpload): Promise<number> {
-  const { store } = exchange;
+async function append(call: StorageCall, id: string, before: SupabaseUpload): Promise<number> {
+  const { store } = call;
   const locks = busy.get(store) ?? new Set<string>();
   busy.set(store, locks);
   if (locks.has(id)) throw tusError(423, 'The resource is locked');
@@ -126,7 +126,7 @@ async function append(exchange: StorageCall, id: string, before: SupabaseUpload)
     async function* untilBroken(): AsyncGenerator<Uint8Array> {
       let size = 0;
       try {
-        for await (const piece of piecesOf(exchange)) {
+        for await (const piece of piecesOf(call)) {
           size += piece.length;
           if (size > left) throw tusError(413, 'Size exceeded');
           yield piece;
@@ -141,20 +141,20 @@ async function append(exchange: StorageCall, id: string, before: SupabaseUpload)
     const after = { ...before, pieces: [...before.pieces, ...(piece.size > 0 ? [piece] : [])] };
     store.uploads.set(id, after);
     if (isBroken) throw failure;
-    if (offsetOf(after) === after.length) await complete(exchange, id, after);
+    if (offsetOf(after) === after.length) await complete(call, id, after);
     return offsetOf(after);
   } finally {
     locks.delete(id);
   }
 }
 
-async function complete(exchange: StorageCall, id: string, upload: SupabaseUpload): Promise<void> {
-  const { store } = exchange;
+async function complete(call: StorageCall, id: string, upload: SupabaseUpload): Promise<void> {
+  const { store } = call;
   const { bucket, key, isUpsert: upsert, pieces } = upload;
   const role = ROLES.find((known) => known === upload.role) ?? 'anon';
-  const md5 = await md5Of(exchange, pieces);
+  const md5 = await md5Of(call, pieces);
   store.uploads.delete(id);
-  await commit({ ...exchange, bucket, key, role }, upsert, upload, pieces, md5);
+  await commit({ ...call, bucket, key, role }, upsert, upload, pieces, md5);
 }
 
 async function md5Of({ store }: StorageCall, pieces: readonly Piece[]): Promise<string> {
@@ -165,9 +165,9 @@ async function md5Of({ store }: StorageCall, pieces: readonly Piece[]): Promise<
   return md5.digest('hex');
 }
 
-/** @throws SupabaseRefusalError 404 for none, 410 for one that has expired. */
-function uploadOf(exchange: StorageCall): { id: string; upload: SupabaseUpload } {
-  const { store, clock, key: id } = exchange;
+/** @throws SupabaseError 404 for none, 410 for one that has expired. */
+function uploadOf(call: StorageCall): { id: string; upload: SupabaseUpload } {
+  const { store, clock, key: id } = call;
   const upload = store.uploads.get(id);
   if (upload === undefined) throw tusError(404, 'The file for this url was not found');
   if (upload.expiresMs <= clock.epochMs()) {
@@ -176,8 +176,8 @@ function uploadOf(exchange: StorageCall): { id: string; upload: SupabaseUpload }
     throw tusError(410, 'The file for this url no longer exists');
   }
   const { bucket, key } = upload;
-  if (exchange.isOpen) grantedBy({ ...exchange, bucket, key }, header(exchange, 'x-signature'));
-  else if (exchange.method !== 'HEAD') permitUpload({ ...exchange, bucket, key }, upload.isUpsert);
+  if (call.isOpen) callGrantedBy({ ...call, bucket, key }, header(call, 'x-signature'));
+  else if (call.method !== 'HEAD') permitUpload({ ...call, bucket, key }, upload.isUpsert);
   return { id, upload };
 }
 
@@ -197,8 +197,8 @@ function stateOf(
 }
 
 /** `Upload-Metadata`: names with their values in base64. */
-function metadataOf(exchange: StorageCall): ReadonlyMap<string, string> {
-  const given = header(exchange, 'upload-metadata');
+function metadataOf(call: StorageCall): ReadonlyMap<string, string> {
+  const given = header(call, 'upload-metadata');
   if (given === undefined) throw supabaseError('InvalidRequest', 'Metadata header is required');
   return new Map(
     given.split(',').map((pair) => {
@@ -208,8 +208,8 @@ function metadataOf(exchange: StorageCall): ReadonlyMap<string, string> {
   );
 }
 
-function assertVersion(exchange: StorageCall): void {
-  if (header(exchange, 'tus-resumable') !== VERSION) throw tusError(412, 'Tus-Resumable Required');
+function assertVersion(call: StorageCall): void {
+  if (header(call, 'tus-resumable') !== VERSION) throw tusError(412, 'Tus-Resumable Required');
 }
 
 function tusError(status: number, message: string): SupabaseError {

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   createBucket,
   deleteBucket,
@@ -7,8 +7,8 @@ import {
   listBuckets,
   updateBucket,
 } from './buckets.ts';
-import { type StorageCall, jsonAnswer } from './storage-call.ts';
-import { list, listSecond } from './listing.ts';
+import { type StorageCall, jsonResponse } from './storage-call.ts';
+import { list, listV2 } from './listing.ts';
 import { copy, move, removeMany, removeOne } from './objects.ts';
 import { download, downloadPublic, info, infoPublic } from './download.ts';
 import {
@@ -31,7 +31,7 @@ import { upload } from './upload.ts';
 export interface Route {
   /** As a fault hook sees it. */
   readonly operation: string;
-  readonly perform: (exchange: StorageCall) => Promise<HttpAnswer>;
+  readonly perform: (call: StorageCall) => Promise<HttpResponse>;
   readonly bucket: string;
   readonly key: string;
   /** Whether a token of its own, or none, stands for the caller's. */
@@ -48,8 +48,8 @@ type Row = readonly [
 
 /** `:b` is a bucket; `*` is the rest: a key, or the id of a resumable upload. The first that fits is taken. */
 const ROUTES: readonly Row[] = [
-  ['GET', 'status', 'status', async () => jsonAnswer({}), 'open'],
-  ['GET', 'health', 'status', async () => jsonAnswer({ healthy: true }), 'open'],
+  ['GET', 'status', 'status', async () => jsonResponse({}), 'open'],
+  ['GET', 'health', 'status', async () => jsonResponse({ healthy: true }), 'open'],
   ['GET', 'bucket', 'listBuckets', listBuckets],
   ['POST', 'bucket', 'createBucket', createBucket],
   ['POST', 'bucket/:b/empty', 'emptyBucket', emptyBucket],
@@ -66,7 +66,7 @@ const ROUTES: readonly Row[] = [
   ['PATCH', 'upload/resumable/*', 'patchResumable', patchResumable],
   ['DELETE', 'upload/resumable/*', 'deleteResumable', deleteResumable],
   ['POST', 'object/list/:b', 'list', list],
-  ['POST', 'object/list-v2/:b', 'listV2', listSecond],
+  ['POST', 'object/list-v2/:b', 'listV2', listV2],
   ['POST', 'object/copy', 'copy', copy],
   ['POST', 'object/move', 'move', move],
   ['POST', 'object/upload/sign/:b/*', 'signUpload', signUpload],
@@ -89,13 +89,13 @@ const ROUTES: readonly Row[] = [
 export function routeOf(method: string, path: string): Route | undefined {
   for (const [methods, pattern, operation, perform, open] of ROUTES) {
     if (!methods.split(' ').includes(method)) continue;
-    const found = fit(pattern.split('/'), path);
+    const found = matchPath(pattern.split('/'), path);
     if (found !== undefined) return { operation, perform, ...found, isOpen: open === 'open' };
   }
   return undefined;
 }
 
-function fit(
+function matchPath(
   pattern: readonly string[],
   path: string,
 ): { bucket: string; key: string } | undefined {

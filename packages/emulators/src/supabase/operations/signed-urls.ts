@@ -1,95 +1,91 @@
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import { ROLES, type StorageRole } from '../access.ts';
 import {
   type StorageCall,
   bucketOf,
   fieldsOf,
   isUpsert,
-  jsonAnswer,
-  permit,
+  jsonResponse,
+  requirePermission,
   canRead,
 } from './storage-call.ts';
 import { type Claims, signToken, verifyToken } from '../jwt.ts';
-import { objectOf, bodyAnswer } from './download.ts';
+import { objectOf, bodyResponse } from './download.ts';
 import { supabaseError } from '../error.ts';
 import { pathOf, permitUpload, receive } from './upload.ts';
 
-export async function signDownload(exchange: StorageCall): Promise<HttpAnswer> {
-  const seconds = secondsIn(await fieldsOf(exchange));
-  permit(exchange, 'select');
-  bucketOf(exchange, exchange.bucket);
-  objectOf(exchange, exchange.key);
-  return jsonAnswer({ signedURL: signedPath(exchange, exchange.key, seconds) });
+export async function signDownload(call: StorageCall): Promise<HttpResponse> {
+  const seconds = secondsIn(await fieldsOf(call));
+  requirePermission(call, 'select');
+  bucketOf(call, call.bucket);
+  objectOf(call, call.key);
+  return jsonResponse({ signedURL: signedPath(call, call.key, seconds) });
 }
 
-export async function signDownloads(exchange: StorageCall): Promise<HttpAnswer> {
-  const fields = await fieldsOf(exchange);
+export async function signDownloads(call: StorageCall): Promise<HttpResponse> {
+  const fields = await fieldsOf(call);
   const seconds = secondsIn(fields);
   const { paths } = fields;
   if (!Array.isArray(paths)) throw supabaseError('MissingParameter');
-  const { store, bucket } = exchange;
+  const { store, bucket } = call;
   const absent = 'Either the object does not exist or you do not have access to it';
-  return jsonAnswer(
+  return jsonResponse(
     paths.map(String).map((path) => {
       const isThere =
-        store.objects.get(pathOf(bucket, path)) !== undefined && canRead(exchange, bucket, path);
+        store.objects.get(pathOf(bucket, path)) !== undefined && canRead(call, bucket, path);
       return isThere
-        ? { path, error: null, signedURL: signedPath(exchange, path, seconds) }
+        ? { path, error: null, signedURL: signedPath(call, path, seconds) }
         : { path, error: absent, signedURL: null };
     }),
   );
 }
 
-export async function downloadSigned(exchange: StorageCall): Promise<HttpAnswer> {
-  claimsOf(exchange, exchange.query.get('token'));
-  return bodyAnswer(exchange);
+export async function downloadSigned(call: StorageCall): Promise<HttpResponse> {
+  claimsOf(call, call.query.get('token'));
+  return bodyResponse(call);
 }
 
-export async function signUpload(exchange: StorageCall): Promise<HttpAnswer> {
-  const { bucket, key, role, clock, settings } = exchange;
-  const upsert = isUpsert(exchange);
-  permitUpload(exchange, upsert);
-  const exp = Math.floor((clock.epochMs() + settings.signedUploadExpiryMs) / 1_000);
-  const token = signToken({ url: pathOf(bucket, key), upsert, role, exp }, settings.jwtSecret);
-  return jsonAnswer({ url: `/object/upload/sign/${bucket}/${key}?token=${token}`, token });
+export async function signUpload(call: StorageCall): Promise<HttpResponse> {
+  const { bucket, key, role, clock, options } = call;
+  const upsert = isUpsert(call);
+  permitUpload(call, upsert);
+  const exp = Math.floor((clock.epochMs() + options.signedUploadExpiryMs) / 1_000);
+  const token = signToken({ url: pathOf(bucket, key), upsert, role, exp }, options.jwtSecret);
+  return jsonResponse({ url: `/object/upload/sign/${bucket}/${key}?token=${token}`, token });
 }
 
-export async function uploadSigned(exchange: StorageCall): Promise<HttpAnswer> {
-  const { upsert, exchange: granted } = grantedBy(exchange, exchange.query.get('token'));
+export async function uploadSigned(call: StorageCall): Promise<HttpResponse> {
+  const { upsert, call: granted } = callGrantedBy(call, call.query.get('token'));
   await receive(granted, upsert);
-  return jsonAnswer({ Key: pathOf(exchange.bucket, exchange.key) });
+  return jsonResponse({ Key: pathOf(call.bucket, call.key) });
 }
 
 /** An upload with a signed token is made in the role of who signed it. */
-export function grantedBy(
-  exchange: StorageCall,
+export function callGrantedBy(
+  call: StorageCall,
   token: string | null | undefined,
-): { readonly upsert: boolean; readonly exchange: StorageCall } {
-  const claims = claimsOf(exchange, token);
+): { readonly upsert: boolean; readonly call: StorageCall } {
+  const claims = claimsOf(call, token);
   const role: StorageRole = ROLES.find((known) => known === claims['role']) ?? 'anon';
-  return { upsert: claims['upsert'] === true, exchange: { ...exchange, role } };
+  return { upsert: claims['upsert'] === true, call: { ...call, role } };
 }
 
-/** @throws SupabaseRefusalError unless the token was signed here for that object and has not expired. */
+/** @throws SupabaseError unless the token was signed here for that object and has not expired. */
 function claimsOf(
-  { settings, clock, bucket, key }: StorageCall,
+  { options, clock, bucket, key }: StorageCall,
   token: string | null | undefined,
 ): Claims {
   if (token === null || token === undefined)
     throw supabaseError('InvalidSignature', 'Missing token');
-  const claims = verifyToken(token, settings.jwtSecret, clock.epochMs());
+  const claims = verifyToken(token, options.jwtSecret, clock.epochMs());
   if (typeof claims === 'string') throw supabaseError('InvalidJWT', claims);
   if (claims['url'] !== pathOf(bucket, key)) throw supabaseError('InvalidSignature');
   return claims;
 }
 
-function signedPath(
-  { bucket, clock, settings }: StorageCall,
-  key: string,
-  seconds: number,
-): string {
+function signedPath({ bucket, clock, options }: StorageCall, key: string, seconds: number): string {
   const exp = Math.floor(clock.epochMs() / 1_000) + seconds;
-  const token = signToken({ url: pathOf(bucket, key), exp }, settings.jwtSecret);
+  const token = signToken({ url: pathOf(bucket, key), exp }, options.jwtSecret);
   return `/object/sign/${bucket}/${key}?token=${token}`;
 }
 

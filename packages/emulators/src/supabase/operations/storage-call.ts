@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '@holdfast/foundation';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   type RowAction,
   type RowDecision,
@@ -13,7 +13,7 @@ import { type SupabaseErrorReason, supabaseError } from '../error.ts';
 import type { SupabaseBucket, SupabaseStore } from '../store.ts';
 
 /** What the server was opened with, as far as operations need it. */
-export interface StorageSettings {
+interface StorageSettings {
   readonly jwtSecret: string;
   readonly maxObjectBytes: number;
   readonly maxStandardUploadBytes: number;
@@ -32,8 +32,8 @@ export interface StorageCall {
   readonly key: string;
   readonly role: StorageRole;
   readonly store: SupabaseStore;
-  readonly settings: StorageSettings;
-  readonly disturbances: ResolvedSupabaseFaults;
+  readonly options: StorageSettings;
+  readonly faults: ResolvedSupabaseFaults;
   readonly clock: Clock;
   /** Whether the route asks for no token of the caller's, but for one of its own or none. */
   readonly isOpen: boolean;
@@ -43,44 +43,43 @@ export interface StorageCall {
 
 const MAX_JSON_BYTES = 1_048_576;
 
-/** @throws SupabaseRefusalError when the role may not do that to the row. */
-export function permit(
-  exchange: StorageCall,
+/** @throws SupabaseError when the role may not do that to the row. */
+export function requirePermission(
+  call: StorageCall,
   action: RowAction,
   {
-    bucket = exchange.bucket,
-    key = exchange.key,
+    bucket = call.bucket,
+    key = call.key,
     absent = 'NoSuchKey',
   }: { bucket?: string; key?: string; absent?: SupabaseErrorReason } = {},
 ): void {
-  assertAllowed(decisionOn(exchange, action, bucket, key), action, absent);
-  if (action !== 'select' && exchange.disturbances.readOnly)
-    throw supabaseError('DatabaseReadOnly');
+  assertAllowed(decisionOn(call, action, bucket, key), action, absent);
+  if (action !== 'select' && call.faults.readOnly) throw supabaseError('DatabaseReadOnly');
 }
 
 /** What the role may do to that row. */
 export function decisionOn(
-  { disturbances, role }: StorageCall,
+  { faults, role }: StorageCall,
   action: RowAction,
   bucket: string,
   key: string,
 ): RowDecision {
-  return decideRow(disturbances.policies, role, action, bucket, key);
+  return decideRow(faults.policies, role, action, bucket, key);
 }
 
 /** Whether the role sees that row. */
-export function canRead(exchange: StorageCall, bucket: string, key: string): boolean {
-  return decisionOn(exchange, 'select', bucket, key) === 'allowed';
+export function canRead(call: StorageCall, bucket: string, key: string): boolean {
+  return decisionOn(call, 'select', bucket, key) === 'allowed';
 }
 
-/** @throws SupabaseRefusalError NoSuchBucket */
+/** @throws SupabaseError NoSuchBucket */
 export function bucketOf({ store }: StorageCall, name: string): SupabaseBucket {
   const bucket = store.buckets.get(name);
   if (bucket === undefined) throw supabaseError('NoSuchBucket');
   return bucket;
 }
 
-export function jsonAnswer(value: unknown, status = 200): HttpAnswer {
+export function jsonResponse(value: unknown, status = 200): HttpResponse {
   return {
     status,
     headers: { 'content-type': 'application/json; charset=utf-8' },
@@ -88,9 +87,9 @@ export function jsonAnswer(value: unknown, status = 200): HttpAnswer {
   };
 }
 
-/** The fields of a JSON body. @throws SupabaseRefusalError */
-export async function fieldsOf(exchange: StorageCall): Promise<Readonly<Record<string, unknown>>> {
-  const body = (await bytesOf(exchange, MAX_JSON_BYTES)).toString('utf8');
+/** The fields of a JSON body. @throws SupabaseError */
+export async function fieldsOf(call: StorageCall): Promise<Readonly<Record<string, unknown>>> {
+  const body = (await bytesOf(call, MAX_JSON_BYTES)).toString('utf8');
   if (body === '') return {};
   let value: unknown;
   try {
@@ -104,11 +103,11 @@ export async function fieldsOf(exchange: StorageCall): Promise<Readonly<Record<s
   return { ...value };
 }
 
-/** @throws SupabaseRefusalError EntityTooLarge */
-export async function bytesOf(exchange: StorageCall, maxBytes: number): Promise<Buffer> {
+/** @throws SupabaseError EntityTooLarge */
+export async function bytesOf(call: StorageCall, maxBytes: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of piecesOf(exchange)) {
+  for await (const piece of piecesOf(call)) {
     size += piece.length;
     if (size > maxBytes) throw supabaseError('EntityTooLarge');
     pieces.push(piece);
@@ -125,7 +124,7 @@ export async function* piecesOf({ message, onBytes }: StorageCall): AsyncGenerat
   }
 }
 
-/** A field that must be text. @throws SupabaseRefusalError MissingParameter */
+/** A field that must be text. @throws SupabaseError MissingParameter */
 export function textIn(fields: Readonly<Record<string, unknown>>, name: string): string {
   const value = fields[name];
   if (typeof value === 'string') return value;
@@ -137,8 +136,8 @@ export function header({ message }: StorageCall, name: string): string | undefin
   return Array.isArray(value) ? value.join(',') : value;
 }
 
-export function isUpsert(exchange: StorageCall): boolean {
-  return header(exchange, 'x-upsert') === 'true';
+export function isUpsert(call: StorageCall): boolean {
+  return header(call, 'x-upsert') === 'true';
 }
 
 export function isoTime(epochMs: number): string {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { HttpAnswer } from '../../serving/http-listener.ts';
+import type { HttpResponse } from '../../serving/http-listener.ts';
 import type { Piece } from '../../s3/store.ts';
 import {
   type StorageCall,
@@ -8,8 +8,8 @@ import {
   bytesOf,
   header,
   isUpsert,
-  jsonAnswer,
-  permit,
+  jsonResponse,
+  requirePermission,
   piecesOf,
 } from './storage-call.ts';
 import { assertValidKey } from './key-rules.ts';
@@ -17,7 +17,7 @@ import { supabaseError } from '../error.ts';
 import type { SupabaseObject } from '../store.ts';
 
 /** What came with the bytes of an upload. */
-export interface UploadDescription {
+interface UploadDescription {
   readonly contentType: string;
   readonly cacheControl: string;
   /** As JSON. */
@@ -31,50 +31,50 @@ export function pathOf(bucket: string, key: string): string {
   return `${bucket}/${key}`;
 }
 
-/** Whether an upload to that key may begin. @throws SupabaseRefusalError */
-export function permitUpload(exchange: StorageCall, upsert: boolean): void {
-  const { store, bucket, key } = exchange;
+/** Whether an upload to that key may begin. @throws SupabaseError */
+export function permitUpload(call: StorageCall, upsert: boolean): void {
+  const { store, bucket, key } = call;
   assertValidKey(key);
-  bucketOf(exchange, bucket);
-  permit(exchange, 'insert');
+  bucketOf(call, bucket);
+  requirePermission(call, 'insert');
   const existing = store.objects.get(pathOf(bucket, key));
   if (existing === undefined) return;
   if (!upsert) throw supabaseError('KeyAlreadyExists');
-  permit(exchange, 'update');
+  requirePermission(call, 'update');
 }
 
 /** An upload by POST; by PUT it replaces, and creates what is not there. */
-export async function upload(exchange: StorageCall): Promise<HttpAnswer> {
-  const { id } = await receive(exchange, exchange.method === 'PUT' || isUpsert(exchange));
-  return jsonAnswer({ Id: id, Key: pathOf(exchange.bucket, exchange.key) });
+export async function upload(call: StorageCall): Promise<HttpResponse> {
+  const { id } = await receive(call, call.method === 'PUT' || isUpsert(call));
+  return jsonResponse({ Id: id, Key: pathOf(call.bucket, call.key) });
 }
 
-export async function receive(exchange: StorageCall, upsert: boolean): Promise<SupabaseObject> {
-  permitUpload(exchange, upsert);
-  const contentType = header(exchange, 'content-type') ?? 'application/octet-stream';
+export async function receive(call: StorageCall, upsert: boolean): Promise<SupabaseObject> {
+  permitUpload(call, upsert);
+  const contentType = header(call, 'content-type') ?? 'application/octet-stream';
   return contentType.startsWith('multipart/form-data')
-    ? receiveForm(exchange, upsert, contentType)
-    : receiveBody(exchange, upsert, contentType);
+    ? receiveForm(call, upsert, contentType)
+    : receiveBody(call, upsert, contentType);
 }
 
 async function receiveBody(
-  exchange: StorageCall,
+  call: StorageCall,
   upsert: boolean,
   contentType: string,
 ): Promise<SupabaseObject> {
-  const encoded = header(exchange, 'x-metadata');
+  const encoded = header(call, 'x-metadata');
   const metadata = metadataIn(encoded && Buffer.from(encoded, 'base64').toString('utf8'));
-  const cacheControl = header(exchange, 'cache-control') ?? 'no-cache';
+  const cacheControl = header(call, 'cache-control') ?? 'no-cache';
   const described = { contentType, cacheControl, metadata };
-  return take(exchange, upsert, described, piecesOf(exchange));
+  return take(call, upsert, described, piecesOf(call));
 }
 
 async function receiveForm(
-  exchange: StorageCall,
+  call: StorageCall,
   upsert: boolean,
   contentType: string,
 ): Promise<SupabaseObject> {
-  const body = await bytesOf(exchange, limitOf(exchange) + FORM_BYTES);
+  const body = await bytesOf(call, limitOf(call) + FORM_BYTES);
   const headers = { 'content-type': contentType };
   const form = await new Response(new Uint8Array(body), { headers }).formData().catch(() => {
     throw supabaseError('InvalidRequest', 'The form could not be read');
@@ -92,18 +92,18 @@ async function receiveForm(
     metadata: metadataIn(field('metadata')),
   };
   const bytes = Readable.from([new Uint8Array(await file.arrayBuffer())]);
-  return take(exchange, upsert, described, bytes);
+  return take(call, upsert, described, bytes);
 }
 
 async function take(
-  exchange: StorageCall,
+  call: StorageCall,
   upsert: boolean,
   described: UploadDescription,
   body: AsyncIterable<Uint8Array>,
 ): Promise<SupabaseObject> {
-  assertMimeType(exchange, described.contentType);
-  const limit = limitOf(exchange);
-  if (Number(header(exchange, 'content-length') ?? 0) > limit + FORM_BYTES) {
+  assertMimeType(call, described.contentType);
+  const limit = limitOf(call);
+  if (Number(header(call, 'content-length') ?? 0) > limit + FORM_BYTES) {
     throw supabaseError('EntityTooLarge');
   }
   const md5 = createHash('md5');
@@ -116,8 +116,8 @@ async function take(
       yield piece;
     }
   }
-  const piece = await exchange.store.blobs.write(bounded());
-  return commit(exchange, upsert, described, [piece], md5.digest('hex'));
+  const piece = await call.store.blobs.write(bounded());
+  return commit(call, upsert, described, [piece], md5.digest('hex'));
 }
 
 /**
@@ -125,17 +125,17 @@ async function take(
  * here and now, so that of several creates at one time one succeeds.
  */
 export async function commit(
-  exchange: StorageCall,
+  call: StorageCall,
   upsert: boolean,
   described: UploadDescription,
   pieces: readonly Piece[],
   md5: string,
 ): Promise<SupabaseObject> {
-  const { store, clock, bucket, key } = exchange;
+  const { store, clock, bucket, key } = call;
   const path = pathOf(bucket, key);
   const now = Math.trunc(clock.epochMs());
   try {
-    permitUpload(exchange, upsert);
+    permitUpload(call, upsert);
   } catch (error) {
     for (const { blob } of pieces) await store.blobs.remove(blob);
     throw error;
@@ -155,9 +155,9 @@ export async function commit(
   return object;
 }
 
-/** @throws SupabaseRefusalError InvalidMimeType */
-export function assertMimeType(exchange: StorageCall, contentType: string): void {
-  const { allowedMimeTypes } = bucketOf(exchange, exchange.bucket);
+/** @throws SupabaseError InvalidMimeType */
+export function assertMimeType(call: StorageCall, contentType: string): void {
+  const { allowedMimeTypes } = bucketOf(call, call.bucket);
   const type = contentType.split(';')[0]?.trim() ?? '';
   const fits = (allowed: string): boolean =>
     allowed === '*' ||
@@ -167,9 +167,9 @@ export function assertMimeType(exchange: StorageCall, contentType: string): void
   throw supabaseError('InvalidMimeType', `mime type ${contentType} is not supported`);
 }
 
-function limitOf(exchange: StorageCall): number {
-  const { maxStandardUploadBytes, maxObjectBytes } = exchange.settings;
-  const { fileSizeLimit = maxObjectBytes } = bucketOf(exchange, exchange.bucket);
+function limitOf(call: StorageCall): number {
+  const { maxStandardUploadBytes, maxObjectBytes } = call.options;
+  const { fileSizeLimit = maxObjectBytes } = bucketOf(call, call.bucket);
   return Math.min(maxStandardUploadBytes, maxObjectBytes, fileSizeLimit);
 }
 

@@ -109,7 +109,7 @@ export function gitTopology(settings: GitSettings, env: Environment): ServerTopo
           ),
         async check(name: string) {
           assertExists('git.check', name);
-          return String(await steering.ask('check', `whole/${name}`));
+          return String(await steering.ask('check', `fsck/${name}`));
         },
         async requests() {
           return requestsIn(await steering.readLog('requests'));

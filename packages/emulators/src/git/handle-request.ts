@@ -5,7 +5,7 @@ import type { RequestLog } from '../control/request-log.ts';
 import { runBackend } from './cgi.ts';
 import { REJECTION_VARIABLE } from './repositories.ts';
 import type { GitFault, GitFaultKind, GitService } from './settings.ts';
-import type { GitFaultCounter } from './fault-counter.ts';
+import type { GitFaultInjector } from './fault-injector.ts';
 
 /** One request as the remote has seen it; a push or a fetch makes two. */
 export interface GitRequest {
@@ -22,54 +22,54 @@ export interface GitRequest {
   readonly atMs: number;
 }
 
-export interface GitExchangeDeps {
+interface GitRequestDeps {
   readonly log: RequestLog<GitRequest>;
   readonly clock: Clock;
   /** The folder of all repositories. */
   readonly root: string;
   readonly rejectingHooks: string;
-  readonly tally: GitFaultCounter;
+  readonly faults: GitFaultInjector;
 }
 
 /** Answers one request of a git client. Rejects when it goes away before. */
 export async function handleGitRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { log, clock, root, rejectingHooks, tally }: GitExchangeDeps,
+  { log, clock, root, rejectingHooks, faults }: GitRequestDeps,
 ): Promise<void> {
   const { method = 'GET', url = '/' } = incoming;
   const service = serviceOf(url);
-  const struck = tally.strike({ service, isDelivery: service === 'push' && method === 'POST' });
+  const injected = faults.inject({ service, isDelivery: service === 'push' && method === 'POST' });
   const entry: { -readonly [Key in keyof GitRequest]: GitRequest[Key] } = {
     method,
     path: url,
-    faults: struck.map(({ kind }) => kind),
+    faults: injected.map(({ kind }) => kind),
     atMs: clock.epochMs(),
   };
   if (service !== undefined) entry.service = service;
   log.record(entry);
   outgoing.once('finish', () => void (entry.status = outgoing.statusCode));
-  const gone = new AbortController();
-  outgoing.once('close', () => gone.abort());
+  const left = new AbortController();
+  outgoing.once('close', () => left.abort());
 
-  const more: Record<string, string> = {};
-  for (const fault of struck) {
-    if (fault.kind === 'slow') await sleep(clock, fault.delayMs, gone.signal);
-    if (fault.kind === 'status') return refuse(incoming, outgoing, fault.status, {});
-    if (fault.kind === 'credentials' && !bringsThem(incoming, fault)) {
-      return refuse(incoming, outgoing, 401, { 'www-authenticate': 'Basic realm="git"' });
+  const variables: Record<string, string> = {};
+  for (const fault of injected) {
+    if (fault.kind === 'slow') await sleep(clock, fault.delayMs, left.signal);
+    if (fault.kind === 'status') return respondEmpty(incoming, outgoing, fault.status, {});
+    if (fault.kind === 'credentials' && !hasCredentials(incoming, fault)) {
+      return respondEmpty(incoming, outgoing, 401, { 'www-authenticate': 'Basic realm="git"' });
     }
     if (fault.kind === 'rejectPush') {
-      more['GIT_CONFIG_COUNT'] = '1';
-      more['GIT_CONFIG_KEY_0'] = 'core.hooksPath';
-      more['GIT_CONFIG_VALUE_0'] = rejectingHooks;
-      more[REJECTION_VARIABLE] = fault.message ?? '';
+      variables['GIT_CONFIG_COUNT'] = '1';
+      variables['GIT_CONFIG_KEY_0'] = 'core.hooksPath';
+      variables['GIT_CONFIG_VALUE_0'] = rejectingHooks;
+      variables[REJECTION_VARIABLE] = fault.message ?? '';
     }
   }
-  await runBackend(incoming, outgoing, { root, more, signal: gone.signal });
+  await runBackend(incoming, outgoing, { root, variables, signal: left.signal });
 }
 
-function refuse(
+function respondEmpty(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   status: number,
@@ -85,7 +85,7 @@ function serviceOf(url: string): GitService | undefined {
   return /\/git-upload-pack$|[?&]service=git-upload-pack(?:&|$)/.test(url) ? 'fetch' : undefined;
 }
 
-function bringsThem(
+function hasCredentials(
   { headers }: IncomingMessage,
   { username, password }: Extract<GitFault, { kind: 'credentials' }>,
 ): boolean {

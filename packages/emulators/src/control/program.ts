@@ -3,7 +3,7 @@ import * as nodeModule from 'node:module';
 import type { Server } from 'node:net';
 
 /** What each program of the stage is started with: where it listens, and where its settings are kept. */
-export interface ProgramArguments {
+interface ProgramArguments {
   readonly host: string;
   readonly port: number;
   readonly file: string | undefined;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../control/request-log.ts';
-import type { ScriptedAnswer, UpstreamScript } from './script.ts';
+import type { ScriptedResponse, UpstreamScript } from './upstream-script.ts';
 
 /** One request as the upstream has seen it. */
 export interface UpstreamRequest {
@@ -20,7 +20,7 @@ export interface UpstreamRequest {
   readonly atMs: number;
 }
 
-export interface UpstreamExchangeDeps {
+interface UpstreamRequestDeps {
   readonly script: UpstreamScript;
   readonly log: RequestLog<UpstreamRequest>;
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export interface UpstreamExchangeDeps {
   readonly latencyMs: () => number;
 }
 
-interface Said {
+interface PlainResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
@@ -42,15 +42,16 @@ const HEALTH = '/health';
 export async function handleUpstreamRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { script, log, clock, latencyMs }: UpstreamExchangeDeps,
+  { script, log, clock, latencyMs }: UpstreamRequestDeps,
 ): Promise<void> {
-  const gone = new AbortController();
-  outgoing.once('close', () => gone.abort());
+  const left = new AbortController();
+  outgoing.once('close', () => left.abort());
   const { method = 'GET', url = '/' } = incoming;
   const [path = '/'] = url.split('?', 1);
   // In the order of arrival, whenever the bodies may come.
-  const line: ScriptedAnswer | undefined = path === HEALTH ? undefined : script.next(method, path);
-  const body = await beginningOf(incoming);
+  const scripted: ScriptedResponse | undefined =
+    path === HEALTH ? undefined : script.next(method, path);
+  const body = await readBodyStart(incoming);
   const entry: { -readonly [Key in keyof UpstreamRequest]: UpstreamRequest[Key] } = {
     method,
     path: url,
@@ -58,38 +59,41 @@ export async function handleUpstreamRequest(
     body,
     atMs: clock.epochMs(),
   };
-  if (line?.is === 'routed') entry.route = line.route;
-  if (line !== undefined) log.record(entry);
-  const said = line === undefined ? healthy : say(line, entry);
-  const delayMs = said.delayMs + (line === undefined ? 0 : latencyMs());
-  if (delayMs > 0) await sleep(clock, delayMs, gone.signal);
-  entry.status = said.status;
-  const [type, written] = write(said.body);
-  outgoing.writeHead(said.status, {
+  if (scripted?.kind === 'routed') entry.route = scripted.route;
+  if (scripted !== undefined) log.record(entry);
+  const response = scripted === undefined ? healthy : toResponse(scripted, entry);
+  const delayMs = response.delayMs + (scripted === undefined ? 0 : latencyMs());
+  if (delayMs > 0) await sleep(clock, delayMs, left.signal);
+  entry.status = response.status;
+  const [type, written] = encodeBody(response.body);
+  outgoing.writeHead(response.status, {
     ...(type && { 'content-type': type }),
-    ...lower(said.headers),
+    ...lowerCaseNames(response.headers),
   });
   outgoing.end(written);
 }
 
-const healthy: Said = { status: 200, headers: {}, body: { status: 'ok' }, delayMs: 0 };
+const healthy: PlainResponse = { status: 200, headers: {}, body: { status: 'ok' }, delayMs: 0 };
 
-function say(line: ScriptedAnswer, { method, path, body }: UpstreamRequest): Said {
-  if (line.is === 'routed') return line.answer;
+function toResponse(
+  line: ScriptedResponse,
+  { method, path, body }: UpstreamRequest,
+): PlainResponse {
+  if (line.kind === 'routed') return line.answer;
   const bare = { headers: {}, delayMs: 0 };
-  if (line.is === 'echo') return { ...bare, status: 200, body: { method, path, body } };
-  return line.is === 'failure'
+  if (line.kind === 'echo') return { ...bare, status: 200, body: { method, path, body } };
+  return line.kind === 'failure'
     ? { ...bare, status: 503, body: { error: 'one of the requests that fail by chance' } }
     : { ...bare, status: 404, body: { error: `no route fits ${method} ${path}` } };
 }
 
-function write(body: unknown): [string | undefined, string] {
+function encodeBody(body: unknown): [string | undefined, string] {
   if (body === undefined) return [undefined, ''];
   if (typeof body === 'string') return ['text/plain; charset=utf-8', body];
   return ['application/json', JSON.stringify(body)];
 }
 
-function lower(headers: Readonly<Record<string, string>>): Record<string, string> {
+function lowerCaseNames(headers: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
@@ -101,7 +105,7 @@ function headersOf({ headers }: IncomingMessage): UpstreamRequest['headers'] {
   return given;
 }
 
-async function beginningOf(incoming: IncomingMessage): Promise<string> {
+async function readBodyStart(incoming: IncomingMessage): Promise<string> {
   const kept: Buffer[] = [];
   let length = 0;
   for await (const chunk of incoming) {
