@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
-/** What chance decided, in order: two runs that decided alike have the same hash. */
+/** The random decisions in order; two runs with equal decisions have the same hash. */
 export interface Decisions {
-  /** SHA-256 over every decision so far. */
+  /** SHA-256 of every decision so far. */
   readonly hash: string;
   readonly count: number;
-  /** The latest ones, oldest first; at most 1 000. */
+  /** The latest decisions, oldest first; at most 1 000. */
   readonly latest: readonly string[];
 }
 

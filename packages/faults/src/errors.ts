@@ -1,8 +1,8 @@
 import { HoldfastError } from '@holdfast/foundation';
 import type { PhaseStats } from './experiment/samples.ts';
-import type { Schedule, TimedFault } from './storm/storm.ts';
+import type { Schedule, TimedFault } from './storm/schedule.ts';
 
-/** The target is not on this machine; nothing was started. */
+/** The target is not this machine; nothing was started. */
 export class RemoteTargetError extends HoldfastError {
   readonly code = 'FAULTS_REMOTE_TARGET';
   /** The host that was named. */
@@ -10,14 +10,14 @@ export class RemoteTargetError extends HoldfastError {
 
   constructor(host: string) {
     super(
-      `createFaultProxy: ${host} is not this machine; a fault there can hurt others. Set allowRemote: true if it is meant`,
+      `createFaultProxy: ${host} is not this machine, and a fault there can affect others. Set allowRemote: true to allow it`,
       { outcome: 'not-applied' },
     );
     this.host = host;
   }
 }
 
-/** The proxy could not take its address, at first or after it was down. */
+/** The proxy could not listen on its address, at the start or after it was down. */
 export class ProxyListenError extends HoldfastError {
   readonly code = 'FAULTS_PROXY_LISTEN_FAILED';
 
@@ -29,25 +29,25 @@ export class ProxyListenError extends HoldfastError {
   }
 }
 
-/** There was no steady state to disturb; nothing was broken. */
+/** The service was not in its steady state; no fault was injected. */
 export class SteadyStateError extends HoldfastError {
   readonly code = 'FAULTS_NO_STEADY_STATE';
   readonly baseline: PhaseStats;
 
   constructor(name: string, baseline: PhaseStats) {
     super(
-      `experiment ${name}: ${baseline.bad} of ${baseline.probes} probes were bad before anything was broken; bring the service up first`,
+      `experiment ${name}: ${baseline.bad} of ${baseline.probes} probes were bad before the fault; start the service first`,
       { outcome: 'not-applied' },
     );
     this.baseline = baseline;
   }
 }
 
-/** A run did not withstand its storm; the cause is what it failed of. */
+/** A run failed in its storm; the cause is its error. */
 export class StormFailedError extends HoldfastError {
   readonly code = 'FAULTS_STORM_FAILED';
   readonly seed: number;
-  /** The smallest schedule found that fails as well. */
+  /** The smallest schedule found that also fails. */
   readonly shrunk: Schedule<TimedFault>;
 
   constructor(
@@ -58,7 +58,7 @@ export class StormFailedError extends HoldfastError {
     replay = `storm(${seed})`,
   ) {
     super(
-      `storm ${seed}: the run failed, see the cause; after ${runs} more runs the smallest schedule that fails is ${JSON.stringify(shrunk)}. Play it again with ${replay}`,
+      `storm ${seed}: the run failed, see the cause; after ${runs} more runs the smallest schedule that fails is ${JSON.stringify(shrunk)}. Replay it with ${replay}`,
       { cause },
     );
     this.seed = seed;
@@ -66,12 +66,12 @@ export class StormFailedError extends HoldfastError {
   }
 }
 
-/** The proxy was closed before; no fault was set. */
+/** The proxy is closed; no fault was set. */
 export class ProxyClosedError extends HoldfastError {
   readonly code = 'FAULTS_PROXY_CLOSED';
 
   constructor() {
-    super('fault proxy: it was closed, so no fault was set; open a new one', {
+    super('fault proxy: it is closed, so no fault was set; open a new one', {
       outcome: 'not-applied',
     });
   }

@@ -1,4 +1,4 @@
-/** Breaks what a service stands on, and refuses to pretend: every fault is one that a socket can feel. */
+/** Injects faults into what a service depends on: proxies, injectors, storms, experiments and load, all seeded. */
 export {
   type CertificateAuthority,
   type CertificateAuthorityOptions,
@@ -59,19 +59,18 @@ export {
   type InjectedFaultOptions,
   type InjectedFaults,
 } from './injector/injected-faults.ts';
+export { type Schedule, type TimedFault } from './storm/schedule.ts';
 export {
-  type Schedule,
   type Storm,
   type StormFault,
   type StormOptions,
-  type TimedFault,
   losslessFaults,
   playStorm,
   storm,
 } from './storm/storm.ts';
 export {
   type FleetFault,
-  type ServerFault,
+  type FleetServerFault,
   type FleetServer,
   type FleetStorm,
   type FleetStormOptions,

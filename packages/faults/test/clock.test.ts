@@ -76,7 +76,7 @@ async function withReader(
 const moved = (clock: PreparedClock): Readonly<Record<string, string>> => clock.environment;
 
 onClock(
-  'the clock of a process that runs is moved forward and back, and the machine keeps its own',
+  "the clock of a running process moves forward and back, and the machine's does not",
   async () => {
     await withReader(moved, async (clock, { child, aheadMs, monotonicMs }) => {
       expect(await clock.isReadBy(child.pid ?? 0)).toBe(true);
@@ -96,7 +96,7 @@ onClock(
   },
 );
 
-onClock('steps that are no whole seconds carry and borrow, each way', async () => {
+onClock('fractions of seconds carry and borrow in both directions', async () => {
   await withReader(moved, async (clock, { aheadMs }) => {
     for (const byMs of [1, 999, -1_999, 500, -500, 999_999_999, -999_999_998]) {
       await clock.step(byMs);
@@ -106,7 +106,7 @@ onClock('steps that are no whole seconds carry and borrow, each way', async () =
 });
 
 onClock(
-  'a process started without its variables does not read it, and is known not to',
+  'a process started without the variables does not read the clock, and isReadBy reports it',
   async () => {
     await withReader(
       () => ({}),
@@ -119,7 +119,7 @@ onClock(
   },
 );
 
-onClock('a closed clock moves no more, leaves nothing on the disk, and closes twice', async () => {
+onClock('a closed clock does not move, leaves no file, and can be closed twice', async () => {
   const directory = await mkdtemp(join(folder, 'closed-'));
   const clock = await prepareClock({ directory });
   expect(await readdir(directory)).toHaveLength(1);
@@ -131,7 +131,7 @@ onClock('a closed clock moves no more, leaves nothing on the disk, and closes tw
 });
 
 onClock(
-  'a step that is no whole number of milliseconds, or leads out of a century, is refused',
+  'a step that is not a whole number of milliseconds, or exceeds a century, is refused',
   async () => {
     const clock = await prepareClock();
     try {
@@ -151,7 +151,7 @@ onClock(
   },
 );
 
-test('a static program, one that is not there, and a step without a compiler are refused with the reason', async () => {
+test('a static program, a missing one, and a missing compiler are refused with the reason', async () => {
   // The header of a program of 64 bits whose only segment is loaded and names no dynamic linker.
   const program = Buffer.alloc(64 + 56);
   program.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
@@ -182,7 +182,7 @@ async function compilerThat(does: string): Promise<void> {
   process.env['XDG_CACHE_HOME'] = await mkdtemp(join(folder, 'cache-'));
 }
 
-test('what a compiler cannot compile, or what moves no clock, is refused with the reason and not kept', async () => {
+test('a library that does not compile, or moves no clock, is refused with the reason and not kept', async () => {
   if (process.platform !== 'linux') return;
   await compilerThat('echo "stdlib.h: not found" >&2; exit 1');
   expect(await planHostFault('clock')).toMatchObject({

@@ -45,7 +45,7 @@ test('on a machine without the programs each plan names the one that is missing'
   }
 });
 
-test('a fault that is not known is refused', async () => {
+test('an unknown fault is refused', async () => {
   const given: { plan(kind: string): Promise<unknown> } = { plan: planHostFault };
   await expect(given.plan('meteor')).rejects.toMatchObject({
     code: 'INVALID_OPTION',
@@ -58,52 +58,52 @@ const onDescriptors = testUnless(await obstacleTo('descriptors'));
 const onPartition = testUnless(await obstacleTo('partition'));
 const onFullDisk = testUnless(await obstacleTo('fullDisk'));
 
+onHang('connects hang at an unchanged address, and succeed after the proxy is healed', async () => {
+  const bench = await openBench();
+  const { proxy } = bench;
+  try {
+    const open = await bench.dial();
+    await proxy.hangConnects();
+    proxy.faults.set('latency', { latencyMs: 1 });
+    const hanging = Array.from({ length: 5 }, () => connect(proxy.port, proxy.host));
+    await quiet();
+    open.write('lives on');
+    expect(String(await read(open, 8))).toBe('lives on');
+    expect(hanging.every((socket) => socket.connecting)).toBe(true);
+    const { port } = proxy;
+    const connected = hanging.map((socket) => once(socket, 'connect'));
+    await proxy.heal();
+    // Each SYN is sent again by the client's own system: after a second, three, seven.
+    await Promise.all(connected);
+    expect(proxy.port).toBe(port);
+    for (const socket of hanging) {
+      socket.write('through');
+      expect(String(await read(socket, 7))).toBe('through');
+      socket.destroy();
+    }
+  } finally {
+    await bench.close();
+  }
+});
+
 onHang(
-  'connects hang at an address that has not moved, and go through when it is healed',
+  'a proxy whose connects hang refuses when it goes down, and leaves nothing when it closes',
   async () => {
     const bench = await openBench();
     const { proxy } = bench;
     try {
-      const open = await bench.dial();
       await proxy.hangConnects();
-      proxy.faults.set('latency', { latencyMs: 1 });
-      const hanging = Array.from({ length: 5 }, () => connect(proxy.port, proxy.host));
-      await quiet();
-      open.write('lives on');
-      expect(String(await read(open, 8))).toBe('lives on');
-      expect(hanging.every((socket) => socket.connecting)).toBe(true);
-      const { port } = proxy;
-      const connected = hanging.map((socket) => once(socket, 'connect'));
+      proxy.faults.set('down');
+      while ((await fate(connect(proxy.port, proxy.host))) !== 'ECONNREFUSED') await quiet();
       await proxy.heal();
-      // Each SYN is sent again by the client's own system: after a second, three, seven.
-      await Promise.all(connected);
-      expect(proxy.port).toBe(port);
-      for (const socket of hanging) {
-        socket.write('through');
-        expect(String(await read(socket, 7))).toBe('through');
-        socket.destroy();
-      }
+      await bench.dial();
+      await proxy.hangConnects();
     } finally {
       await bench.close();
     }
+    expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
   },
 );
-
-onHang('a proxy that hangs refuses when it goes down, and closes without a rest', async () => {
-  const bench = await openBench();
-  const { proxy } = bench;
-  try {
-    await proxy.hangConnects();
-    proxy.faults.set('down');
-    while ((await fate(connect(proxy.port, proxy.host))) !== 'ECONNREFUSED') await quiet();
-    await proxy.heal();
-    await bench.dial();
-    await proxy.hangConnects();
-  } finally {
-    await bench.close();
-  }
-  expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
-});
 
 const HOLDER = `
   const { openSync } = require('node:fs');

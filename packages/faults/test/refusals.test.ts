@@ -62,7 +62,7 @@ test.each(titled(everyProxy))('%s', async (_, call, given, field) => {
 });
 
 test.each(Object.entries(proxies))(
-  '%s refuses a target elsewhere, and says how it is meant all the same',
+  '%s refuses a remote target, and names the option that allows it',
   async (_, open) => {
     for (const host of ['192.0.2.1', 'example.org', '0.0.0.0', '::ffff:192.0.2.1', '128.0.0.1']) {
       await expect(open({ target: { host, port: 1 } })).rejects.toMatchObject({
@@ -90,36 +90,33 @@ const least: Record<ProxyFaultKind, object> = {
   down: {},
 };
 
-test.each(faults.faultKindNames)(
-  '%s refuses what it does not take, and changes nothing',
-  async (kind) => {
-    const proxy = closeAfterTest(await faults.createFaultProxy({ target }));
-    const given: { set(name: string, options?: unknown): void } = proxy.faults;
-    const refusal = (field: string): unknown =>
-      expect.objectContaining({ code: 'INVALID_OPTION', field });
-    for (const probability of shares) {
-      const options = { ...least[kind], probability };
-      expect(() => given.set(kind, options)).toThrow(refusal('probability'));
-    }
-    expect(() => given.set(kind, { ...least[kind], meteor: 1 })).toThrow(refusal('meteor'));
-    expect(() => given.set(kind, 'much')).toThrow(refusal('options'));
-    const late = { ...least[kind], schedule: { afterMs: -1 } };
-    expect(() => given.set(kind, late)).toThrow(refusal('schedule.afterMs'));
-    const crowded = { ...least[kind], schedule: { forMs: 5, everyMs: 5 } };
-    expect(() => given.set(kind, crowded)).toThrow(refusal('schedule.everyMs'));
-    for (const name of Object.keys(least[kind])) {
-      const without: unknown = { ...least[kind], [name]: undefined };
-      expect(() => given.set(kind, without)).toThrow(refusal(name));
-      const wrong = { ...least[kind], [name]: Number.NaN };
-      expect(() => given.set(kind, wrong)).toThrow(refusal(name));
-    }
-    expect(proxy.faults.list()).toEqual([]);
-    given.set(kind, least[kind]);
-    expect(proxy.faults.list()).toEqual([kind]);
-  },
-);
+test.each(faults.faultKindNames)('%s refuses unknown options and changes nothing', async (kind) => {
+  const proxy = closeAfterTest(await faults.createFaultProxy({ target }));
+  const given: { set(name: string, options?: unknown): void } = proxy.faults;
+  const refusal = (field: string): unknown =>
+    expect.objectContaining({ code: 'INVALID_OPTION', field });
+  for (const probability of shares) {
+    const options = { ...least[kind], probability };
+    expect(() => given.set(kind, options)).toThrow(refusal('probability'));
+  }
+  expect(() => given.set(kind, { ...least[kind], meteor: 1 })).toThrow(refusal('meteor'));
+  expect(() => given.set(kind, 'much')).toThrow(refusal('options'));
+  const late = { ...least[kind], schedule: { afterMs: -1 } };
+  expect(() => given.set(kind, late)).toThrow(refusal('schedule.afterMs'));
+  const crowded = { ...least[kind], schedule: { forMs: 5, everyMs: 5 } };
+  expect(() => given.set(kind, crowded)).toThrow(refusal('schedule.everyMs'));
+  for (const name of Object.keys(least[kind])) {
+    const without: unknown = { ...least[kind], [name]: undefined };
+    expect(() => given.set(kind, without)).toThrow(refusal(name));
+    const wrong = { ...least[kind], [name]: Number.NaN };
+    expect(() => given.set(kind, wrong)).toThrow(refusal(name));
+  }
+  expect(proxy.faults.list()).toEqual([]);
+  given.set(kind, least[kind]);
+  expect(proxy.faults.list()).toEqual([kind]);
+});
 
-test('a fault that no proxy knows is refused by each with those it knows', async () => {
+test('an unknown fault is refused by each proxy, naming the known ones', async () => {
   const tcp = closeAfterTest(await faults.createFaultProxy({ target }));
   const http = closeAfterTest(await faults.createHttpFaultProxy({ target }));
   const tls = closeAfterTest(await faults.createTlsFaultProxy({ target }));

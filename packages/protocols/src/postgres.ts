@@ -2,7 +2,7 @@
 export {
   type Column,
   type ErrorFields,
-  type TransactionStatus,
+  type TransactionIndicator,
   authenticationOk,
   backendKeyData,
   bindComplete,

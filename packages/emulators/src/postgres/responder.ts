@@ -1,5 +1,5 @@
 import { type Clock, abortable, sleep } from '@holdfast/foundation';
-import type { BoundValue, TransactionStatus } from '@holdfast/protocols/postgres';
+import type { BoundValue, TransactionIndicator } from '@holdfast/protocols/postgres';
 import type { FakeBehavior } from './behavior.ts';
 import { builtinReply } from './builtin-statements.ts';
 import type { Reply, Script } from './script.ts';
@@ -20,7 +20,7 @@ export interface Query {
   readonly values: readonly BoundValue[];
   readonly session: number;
   readonly processId: number;
-  readonly status: TransactionStatus;
+  readonly status: TransactionIndicator;
 }
 
 /** Finds the replies for one session, one at a time, after their delay; each statement can be cancelled. */

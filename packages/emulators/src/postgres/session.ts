@@ -18,7 +18,7 @@ import {
   parameterStatus,
   parseComplete,
   readyForQuery,
-  type TransactionStatus,
+  type TransactionIndicator,
 } from '@holdfast/protocols/postgres';
 import { type Ending, ResponseWriter } from './response-writer.ts';
 import { describeRows, encodeRows } from './row-encoding.ts';
@@ -65,7 +65,7 @@ export type SessionPhase = 'opening' | 'authenticating' | 'serving' | 'mute' | '
 export class Session {
   phase: SessionPhase = 'opening';
   identity: Identity | undefined;
-  status: TransactionStatus = 'I';
+  status: TransactionIndicator = 'I';
   /** Whether the client has sent Terminate. */
   terminated = false;
   readonly #socket: Socket;

@@ -1,4 +1,4 @@
-import type { TransactionStatus } from '@holdfast/protocols/postgres';
+import type { TransactionIndicator } from '@holdfast/protocols/postgres';
 import { normalizeSql } from './script.ts';
 
 const begins = /^(?:begin|start transaction)\b/;
@@ -26,7 +26,7 @@ export function commits(sql: string): boolean {
  *   ▲ commit, rollback              │
  *   └───────────────────────────────┘
  */
-export function statusAfter(sql: string, status: TransactionStatus): TransactionStatus {
+export function statusAfter(sql: string, status: TransactionIndicator): TransactionIndicator {
   const text = normalizeSql(sql);
   if (begins.test(text)) return 'T';
   if (returnsToSavepoint.test(text)) return 'T';

@@ -17,39 +17,39 @@ import {
 } from '@holdfast/foundation';
 import { type Party, writeCertificate } from '@holdfast/protocols/x509';
 
-/** A private key and the certificate for it, as PEM; what `tls.createServer` takes. */
+/** A private key and its certificate as PEM, for `tls.createServer`. */
 export interface Credentials {
   readonly key: string;
   readonly cert: string;
 }
 
 export interface CertificateOptions {
-  /** DNS names, `*.` in front of one for all names right below it, and IP addresses: 1 to 100. */
+  /** 1 to 100 DNS names, also with a leading `*.`, and IP addresses. */
   hostnames: readonly string[];
-  /** The first moment it is good for, in milliseconds since the Unix epoch. Default: a day ago. */
+  /** Not valid before, in milliseconds since the Unix epoch. Default: a day ago. */
   validFromMs?: number;
-  /** The last one. Default: 90 days after the first. Fractions of a second are cut off. */
+  /** Not valid after. Default: 90 days later. Fractions of a second are cut off. */
   validToMs?: number;
 }
 
 export interface CertificateAuthorityOptions {
-  /** The authority's own name. Default `Holdfast test authority`, and a number that is drawn. */
+  /** The authority's name. Default `Holdfast test authority` and a random number. */
   commonName?: string;
   clock?: Clock;
-  /** Draws serial numbers; keys come from the system's own source. */
+  /** Draws serial numbers; keys come from the system's random source. */
   random?: Random;
 }
 
-/** Signs certificates that hold for whoever trusts its own; for tests, since its key is in memory. */
+/** Signs certificates for clients that trust its own. For tests only, since its key is in memory. */
 export interface CertificateAuthority {
-  /** Its own certificate as PEM: what a client takes as `ca`. */
+  /** Its certificate as PEM, for a client's `ca`. */
   readonly certificate: string;
   /** @throws InvalidOptionError */
   issue(options: CertificateOptions): Credentials;
 }
 
 const DAY_MS = 86_400_000;
-/** 1950, where the short form of a date begins, to the end of the long form. */
+/** From 1950, the first year of the short form of a date, to the end of the long form. */
 const FIRST_DATE_MS = -631_152_000_000;
 const LAST_DATE_MS = 253_402_300_799_000;
 const MAX_HOSTNAMES = 100;
@@ -59,22 +59,22 @@ const AUTHORITY_LIFE_MS = 3_650 * DAY_MS;
 const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const dnsName = new RegExp(String.raw`^(?:\*\.)?${label}(?:\.${label})*$`, 'i');
 
-/** The names a certificate is good for. */
+/** Accepts the host names of a certificate. */
 export const hostnamesRule: OptionRule<readonly string[]> = {
   permitted: `an array of 1 to ${MAX_HOSTNAMES} DNS names and IP addresses`,
   parse(value, field, owner) {
     if (!Array.isArray(value) || value.length === 0 || value.length > MAX_HOSTNAMES) {
       throw new InvalidOptionError(owner, field, value, this.permitted);
     }
-    return value.map((name: unknown, place) => {
+    return value.map((name: unknown, index) => {
       if (typeof name === 'string' && name.length <= 253 && isHostname(name)) return name;
       const permitted = 'a DNS name (a wildcard only in front) or an IP address';
-      throw new InvalidOptionError(owner, `${field}[${place}]`, name, permitted);
+      throw new InvalidOptionError(owner, `${field}[${index}]`, name, permitted);
     });
   },
 };
 
-/** An address with a zone, such as fe80::1%lo, means something on one machine alone. */
+/** An address with a zone, such as fe80::1%lo, has a meaning on one machine only. */
 function isHostname(name: string): boolean {
   return dnsName.test(name) || (isIP(name) > 0 && !name.includes('%'));
 }
@@ -99,7 +99,7 @@ export function createCertificateAuthority(
   const owner = 'createCertificateAuthority';
   const { commonName, clock, random } = parseOptions(owner, authorityShape, options);
   const { privateKey, publicKey } = newKeys();
-  // Two of the same name would be taken for one another by who trusts only one of them.
+  // A client that trusts one of two authorities of the same name would confuse them.
   const drawn = drawSerial(random).toString('hex', 0, 4);
   const self: Party = { commonName: commonName ?? `Holdfast test authority ${drawn}`, publicKey };
   const validFromMs = clock.epochMs() - DAY_MS;
@@ -135,7 +135,7 @@ export function createCertificateAuthority(
   };
 }
 
-/** A certificate that nobody but itself vouches for. @throws InvalidOptionError */
+/** Creates a certificate signed with its own key. @throws InvalidOptionError */
 export function createSelfSignedCertificate(
   options: CertificateOptions & Pick<CertificateAuthorityOptions, 'clock' | 'random'>,
 ): Credentials {
@@ -170,7 +170,7 @@ function validity(
   return { validFromMs, validToMs };
 }
 
-/** RFC 5280 bounds a common name at 64 characters; clients go by the list of names. */
+/** RFC 5280 limits a common name to 64 characters; clients use the list of names. */
 function subjectName(hostnames: readonly string[]): string {
   return (hostnames[0] ?? '').slice(0, 64);
 }

@@ -17,7 +17,7 @@ import {
   hostnamesRule,
 } from './certificate-authority.ts';
 
-/** What can be wrong with how a server proves itself. */
+/** A fault of a server's certificate or protocol. */
 export type TlsFaultKind =
   | 'expired'
   | 'notYetValid'
@@ -35,7 +35,7 @@ export const tlsFaultKinds: readonly TlsFaultKind[] = [
   'oldProtocol',
 ];
 
-/** What `tls.createServer`, `https.createServer` and `tls.Server.setSecureContext` take. */
+/** Options of `tls.createServer`, `https.createServer` and `tls.Server.setSecureContext`. */
 export interface TlsServerOptions {
   readonly key: string;
   readonly cert: string;
@@ -45,9 +45,9 @@ export interface TlsServerOptions {
 }
 
 export interface TlsServerFaultOptions {
-  /** The names the server is asked for by. */
+  /** The names of the server. */
   hostnames: readonly string[];
-  /** Absent: nothing is wrong. */
+  /** Default: no fault. */
   fault?: TlsFaultKind;
   clock?: Clock;
   /** Draws serial numbers. */
@@ -55,8 +55,8 @@ export interface TlsServerFaultOptions {
 }
 
 const DAY_MS = 86_400_000;
-/** A top-level name that belongs to nobody (RFC 2606). */
-const SOMEBODY_ELSE = 'somebody-else.invalid';
+/** A reserved top-level name (RFC 2606). */
+const OTHER_HOST = 'other-host.invalid';
 
 const shape = {
   hostnames: hostnamesRule,
@@ -66,8 +66,8 @@ const shape = {
 };
 
 /**
- * Settings of a server whose certificate `authority` has signed, or is wrong in the one way that is asked
- * for. What Node's client says of each to one that trusts `authority`: `CERT_HAS_EXPIRED`,
+ * Returns options for a server with a certificate signed by `authority`, or with the requested fault. The errors of
+ * Node's client that trusts `authority`: `CERT_HAS_EXPIRED`,
  * `CERT_NOT_YET_VALID`, `ERR_TLS_CERT_ALTNAME_INVALID`, `DEPTH_ZERO_SELF_SIGNED_CERT`,
  * `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, and for an old protocol `ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION`.
  * @throws InvalidOptionError
@@ -86,14 +86,14 @@ export function tlsServerOptions(
   const make: Readonly<Record<TlsFaultKind, () => TlsServerOptions>> = {
     expired: () => from(-2),
     notYetValid: () => from(1),
-    wrongHost: () => authority.issue({ hostnames: [SOMEBODY_ELSE] }),
+    wrongHost: () => authority.issue({ hostnames: [OTHER_HOST] }),
     selfSigned: () => createSelfSignedCertificate({ hostnames, clock, random }),
     unknownAuthority: () => createCertificateAuthority({ clock, random }).issue({ hostnames }),
     oldProtocol: () => ({
       ...authority.issue({ hostnames }),
       minVersion: 'TLSv1.1',
       maxVersion: 'TLSv1.1',
-      // OpenSSL 3 speaks it only at its lowest level of security.
+      // OpenSSL 3 accepts it only at its lowest security level.
       ciphers: 'DEFAULT@SECLEVEL=0',
     }),
   };

@@ -2,6 +2,7 @@ import {
   type Clock,
   InvalidOptionError,
   type OptionRule,
+  type ResolvedOptions,
   callback,
   objectWith,
   integer,
@@ -9,84 +10,82 @@ import {
   number,
   optional,
   parseOptions,
-  sleep,
   systemClock,
   string,
 } from '@holdfast/foundation';
 import { withTimeout } from '@holdfast/resilience';
 import { SteadyStateError } from '../errors.ts';
 import { lessonsOf } from './lessons.ts';
-import { startProbing } from './probing.ts';
 import {
   type PhaseStats,
-  type Sample,
-  createTally,
+  createSampleCounter,
   endpointsOutside,
   outageIn,
   statsOf,
 } from './samples.ts';
+import { Watch } from './watch.ts';
 
 type Probe = (signal: AbortSignal) => unknown;
 
 export interface SteadyState {
-  /** What users do, by the endpoint they do it at; a probe that rejects is bad. */
+  /** The probes by the name of their endpoint; a probe that rejects is bad. */
   probes: Readonly<Record<string, Probe>>;
-  /** The pace of each probe, and so the resolution of every time measured. Default 10. */
+  /** The interval of each probe, and so the resolution of every measured time. Default 10. */
   intervalMs?: number;
-  /** A probe that takes longer has failed. Default 1 000. */
+  /** A probe that takes longer fails. Default 1 000. */
   timeoutMs?: number;
-  /** A probe that takes longer is bad, though it answered. Default: `timeoutMs`. */
+  /** A probe that takes longer is bad although it succeeded. Default: `timeoutMs`. */
   maxLatencyMs?: number;
-  /** The share of an endpoint's probes that is bad as a rule, fault or no fault. Default 0. */
+  /** The share of bad probes an endpoint has without a fault. Default 0. */
   maxBadShare?: number;
 }
 
 export interface ExperimentOptions {
   name: string;
   steadyState: SteadyState;
-  /** Breaks something, and returns what undoes it; that is called whatever happens. */
+  /** Injects the fault and returns a function that undoes it, which is called in any case. */
   fault: (signal: AbortSignal) => Undo | Promise<Undo>;
-  /** How long the steady state is watched first. Default 1 000. */
+  /** How long the steady state is measured first. Default 1 000. */
   baselineMs?: number;
   /** How long the fault lasts. */
   durationMs: number;
-  /** Asked after every probe of the impact; `true` undoes the fault at once. */
+  /** Called after every probe during the fault; `true` undoes the fault at once. */
   abortIf?: (impact: PhaseStats) => boolean;
-  /** How long the steady state may take to come back. Default 30 000. */
+  /** How long the recovery may take. Default 30 000. */
   recoveryTimeoutMs?: number;
-  /** Good probes in a row at every endpoint that count as back. Default 5. */
+  /** How many good probes in a row every endpoint needs to count as recovered. Default 5. */
   stableProbes?: number;
-  /** What has to hold afterwards: nothing lost, nothing doubled; rejects when it does not. */
+  /** Checks afterwards, for example, that nothing was lost or duplicated; rejects when it was. */
   verify?: (signal: AbortSignal) => unknown;
-  /** How long that may take; then it does not hold. Default 300 000. */
+  /** How long `verify` may take before it counts as failed. Default 300 000. */
   verifyTimeoutMs?: number;
   signal?: AbortSignal;
   clock?: Clock;
 }
 
-/** Puts right what a fault broke. */
+/** Undoes a fault. */
 export type Undo = () => unknown;
 
 export interface ExperimentResult {
   readonly name: string;
   /**
-   * `withstood`: never outside its steady state. `recovered`: outside, and back. `lost`: not back in
-   * time, or `verify` rejected. `aborted`: by `abortIf`.
+   * `withstood`: never outside the steady state. `recovered`: outside and back. `lost`: not back in time, or `verify`
+   * rejected. `aborted`: by `abortIf`.
    */
   readonly verdict: 'withstood' | 'recovered' | 'lost' | 'aborted';
   readonly baseline: PhaseStats;
   readonly impact: PhaseStats;
   readonly recovery: PhaseStats;
-  /** From the injection to the first bad probe's end. */
+  /** From the injection to the end of the first bad probe. */
   readonly detectionMs?: number;
-  /** From the first bad probe's end to the first good one after the last bad one (MTTR of this outage). */
+  /** From the end of the first bad probe to the first good one after the last bad one (the MTTR of this outage). */
   readonly outageMs?: number;
-  /** From the undoing of the fault to that same good probe; absent when it came before. */
+  /** From the end of the fault to that same good probe; absent when the probe came before. */
   readonly recoveryMs?: number;
-  /** No time here is finer than this. */
+  /** The resolution of the times above. */
   readonly resolutionMs: number;
   readonly blastRadius: {
-    /** Of the probes while the fault was there. */
+    /** The share of bad probes during the fault. */
     readonly share: number;
     readonly endpoints: readonly string[];
   };
@@ -124,142 +123,162 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
+type ResolvedExperiment = ResolvedOptions<typeof shape>;
+
 /**
- * Watches the steady state, breaks something, watches what users feel, puts it right, watches the way
- * back, and verifies. The fault is undone whatever happens.
- * @throws InvalidOptionError; SteadyStateError when there was none, and then nothing was broken; what the
- * fault or its undoing throws; the signal's own reason.
+ * Probes the steady state, injects a fault, measures its effect, undoes it, measures the recovery, and verifies. The
+ * fault is undone in any case.
+ * @throws InvalidOptionError; SteadyStateError without a steady state, and then no fault is injected; the error of the
+ * fault or of undoing it; the signal's reason.
  */
-export async function experiment(options: ExperimentOptions): Promise<ExperimentResult> {
-  const settled = parseOptions('experiment', shape, options);
-  const { name, steadyState, clock, signal, abortIf, recoveryTimeoutMs } = settled;
-  const { intervalMs, timeoutMs, maxLatencyMs = timeoutMs, maxBadShare } = steadyState;
+export async function experiment(given: ExperimentOptions): Promise<ExperimentResult> {
+  const options = parseOptions('experiment', shape, given);
+  const { steadyState, clock, signal } = options;
   const ending = new AbortController();
   const onAbort = (): void => ending.abort(signal?.reason);
   signal?.throwIfAborted();
   signal?.addEventListener('abort', onAbort, { once: true });
-
-  const nobody = (): void => {};
-  let onSample: (sample: Sample) => void = nobody;
-  const probing = startProbing({
+  const watch = new Watch({
     ...steadyState,
-    maxLatencyMs,
+    maxLatencyMs: steadyState.maxLatencyMs ?? steadyState.timeoutMs,
     clock,
     signal: ending.signal,
-    onSample: (sample) => onSample(sample),
   });
-  /** Waits, at most `limitMs`, until `holds` does after some probe. @throws what it throws */
-  const watch = async (limitMs: number, holds: (sample: Sample) => boolean): Promise<boolean> => {
-    const reached = new AbortController();
-    let broken: { readonly by: unknown } | undefined;
-    onSample = (sample) => {
-      try {
-        if (holds(sample)) reached.abort();
-      } catch (error) {
-        broken ??= { by: error };
-        reached.abort();
-      }
-    };
-    const limit = AbortSignal.any([reached.signal, ending.signal]);
-    await sleep(clock, limitMs, limit).catch(() => ending.signal.throwIfAborted());
-    onSample = nobody;
-    if (broken !== undefined) throw broken.by;
-    return reached.signal.aborted;
-  };
-  const during = (fromMs: number, toMs: number): readonly Sample[] =>
-    probing.samples.filter(({ startedMs }) => startedMs >= fromMs && startedMs < toMs);
-
   try {
-    const beganMs = clock.now();
-    await watch(settled.baselineMs, () => false);
-    const baseline = statsOf(during(beganMs, Number.POSITIVE_INFINITY));
-    if (baseline.probes === 0 || baseline.badShare > maxBadShare) {
-      throw new SteadyStateError(name, baseline);
-    }
-
-    const injectedMs = clock.now();
-    const undo: unknown = await settled.fault(ending.signal);
-    if (!isUndo(undo)) {
-      const permitted = 'a function that returns what undoes the fault';
-      throw new InvalidOptionError('experiment', 'fault', undo, permitted);
-    }
-    let isAborted = false;
-    try {
-      const soFar = createTally();
-      for (const sample of during(injectedMs, Number.POSITIVE_INFINITY)) soFar.record(sample);
-      isAborted = await watch(settled.durationMs, (sample) => {
-        if (abortIf === undefined || sample.startedMs < injectedMs) return false;
-        soFar.record(sample);
-        return abortIf(soFar.read());
-      });
-    } finally {
-      await undo();
-    }
-
-    const undoneMs = clock.now();
-    const endpoints = Object.keys(steadyState.probes);
-    const goodInARow = new Map<string, number>();
-    const isStable = ({ endpoint, startedMs, isGood }: Sample): boolean => {
-      if (startedMs < undoneMs) return false;
-      goodInARow.set(endpoint, isGood ? (goodInARow.get(endpoint) ?? 0) + 1 : 0);
-      return endpoints.every((each) => (goodInARow.get(each) ?? 0) >= settled.stableProbes);
-    };
-    const isBack = await watch(recoveryTimeoutMs, isStable);
-    await probing.stop();
-    const limits = { name: 'verify', timeoutMs: settled.verifyTimeoutMs, clock };
-    const verifyError: unknown = await verified(settled.verify, limits, ending.signal);
-
-    const underFault = during(injectedMs, undoneMs);
-    const after = during(undoneMs, Number.POSITIVE_INFINITY);
-    const outside = new Set([
-      ...endpointsOutside(underFault, maxBadShare),
-      ...endpointsOutside(after, maxBadShare),
-    ]);
-    const impact = statsOf(underFault);
-    const outage = outageIn(
-      probing.samples.filter(({ endpoint }) => outside.has(endpoint)),
-      injectedMs,
-    );
-    const backMs = isBack ? outage?.backMs : undefined;
-    const detectionMs = outage === undefined ? undefined : outage.seenMs - injectedMs;
-    const outageMs =
-      outage === undefined || backMs === undefined
-        ? undefined
-        : Math.max(0, backMs - outage.seenMs);
-    const isLost = !isBack || verifyError !== undefined;
-    const reached = outage === undefined ? 'withstood' : 'recovered';
-    return {
-      name,
-      verdict: isAborted ? 'aborted' : isLost ? 'lost' : reached,
-      baseline,
-      impact,
-      recovery: statsOf(after),
-      ...(detectionMs === undefined ? {} : { detectionMs }),
-      ...(outageMs === undefined ? {} : { outageMs }),
-      ...(backMs === undefined || backMs < undoneMs ? {} : { recoveryMs: backMs - undoneMs }),
-      resolutionMs: intervalMs,
-      blastRadius: { share: impact.badShare, endpoints: outage?.endpoints ?? [] },
-      ...(verifyError === undefined ? {} : { verifyError }),
-      lessons: lessonsOf({
-        impact,
-        detectionMs,
-        outageMs,
-        isBack,
-        wasBackUnderFault: backMs !== undefined && backMs < undoneMs,
-        isAborted,
-        endpoints: outage?.endpoints ?? [],
-        recoveryTimeoutMs,
-        verifyError,
-      }),
-    };
+    return await runPhases(options, watch, ending.signal);
   } finally {
     signal?.removeEventListener('abort', onAbort);
     ending.abort(signal?.reason ?? new DOMException('the experiment is over', 'AbortError'));
-    await probing.stop();
+    await watch.stop();
   }
 }
 
-/** What `verify` rejected with; undefined when it held. @throws the signal's own reason */
+async function runPhases(
+  options: ResolvedExperiment,
+  watch: Watch,
+  signal: AbortSignal,
+): Promise<ExperimentResult> {
+  const { name, clock } = options;
+  const baseline = await measureBaseline(options, watch);
+  const injectedMs = clock.now();
+  const isAborted = await injectFault(options, watch, injectedMs, signal);
+  const undoneMs = clock.now();
+  const isBack = await awaitRecovery(options, watch, undoneMs);
+  await watch.stop();
+  const limits = { name: 'verify', timeoutMs: options.verifyTimeoutMs, clock };
+  const verifyError: unknown = await verified(options.verify, limits, signal);
+  const outcome = { injectedMs, undoneMs, isAborted, isBack, verifyError };
+  return { name, baseline, ...resultOf(options, watch, outcome) };
+}
+
+/** @throws SteadyStateError */
+async function measureBaseline(options: ResolvedExperiment, watch: Watch): Promise<PhaseStats> {
+  const beganMs = options.clock.now();
+  await watch.until(options.baselineMs, () => false);
+  const baseline = statsOf(watch.between(beganMs));
+  if (baseline.probes === 0 || baseline.badShare > options.steadyState.maxBadShare)
+    throw new SteadyStateError(options.name, baseline);
+  return baseline;
+}
+
+/** Injects the fault for its duration and undoes it; returns whether `abortIf` ended it early. */
+async function injectFault(
+  { fault, durationMs, abortIf }: ResolvedExperiment,
+  watch: Watch,
+  injectedMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const undo: unknown = await fault(signal);
+  if (!isUndo(undo)) {
+    const permitted = 'a function that returns what undoes the fault';
+    throw new InvalidOptionError('experiment', 'fault', undo, permitted);
+  }
+  try {
+    const impact = createSampleCounter();
+    for (const sample of watch.between(injectedMs)) impact.record(sample);
+    return await watch.until(durationMs, (sample) => {
+      if (abortIf === undefined || sample.startedMs < injectedMs) return false;
+      impact.record(sample);
+      return abortIf(impact.read());
+    });
+  } finally {
+    await undo();
+  }
+}
+
+/** Waits until every endpoint had enough good probes in a row; returns whether they had. */
+function awaitRecovery(
+  { steadyState, stableProbes, recoveryTimeoutMs }: ResolvedExperiment,
+  watch: Watch,
+  undoneMs: number,
+): Promise<boolean> {
+  const endpoints = Object.keys(steadyState.probes);
+  const goodInARow = new Map<string, number>();
+  return watch.until(recoveryTimeoutMs, ({ endpoint, startedMs, isGood }) => {
+    if (startedMs < undoneMs) return false;
+    goodInARow.set(endpoint, isGood ? (goodInARow.get(endpoint) ?? 0) + 1 : 0);
+    return endpoints.every((each) => (goodInARow.get(each) ?? 0) >= stableProbes);
+  });
+}
+
+function resultOf(
+  { steadyState, recoveryTimeoutMs }: ResolvedExperiment,
+  watch: Watch,
+  outcome: {
+    readonly injectedMs: number;
+    readonly undoneMs: number;
+    readonly isAborted: boolean;
+    readonly isBack: boolean;
+    readonly verifyError: unknown;
+  },
+): Omit<ExperimentResult, 'name' | 'baseline'> {
+  const { injectedMs, undoneMs, isAborted, isBack, verifyError } = outcome;
+  const { maxBadShare, intervalMs } = steadyState;
+  const during = watch.between(injectedMs, undoneMs);
+  const after = watch.between(undoneMs);
+  const outside = new Set([
+    ...endpointsOutside(during, maxBadShare),
+    ...endpointsOutside(after, maxBadShare),
+  ]);
+  const impact = statsOf(during);
+  const outage = outageIn(
+    watch.samples.filter(({ endpoint }) => outside.has(endpoint)),
+    injectedMs,
+  );
+  const endpoints = outage?.endpoints ?? [];
+  const backMs = isBack ? outage?.backMs : undefined;
+  const detectionMs = outage === undefined ? undefined : outage.detectedMs - injectedMs;
+  const outageMs =
+    outage === undefined || backMs === undefined
+      ? undefined
+      : Math.max(0, backMs - outage.detectedMs);
+  const isLost = !isBack || verifyError !== undefined;
+  const reached = outage === undefined ? 'withstood' : 'recovered';
+  return {
+    verdict: isAborted ? 'aborted' : isLost ? 'lost' : reached,
+    impact,
+    recovery: statsOf(after),
+    ...(detectionMs === undefined ? {} : { detectionMs }),
+    ...(outageMs === undefined ? {} : { outageMs }),
+    ...(backMs === undefined || backMs < undoneMs ? {} : { recoveryMs: backMs - undoneMs }),
+    resolutionMs: intervalMs,
+    blastRadius: { share: impact.badShare, endpoints },
+    ...(verifyError === undefined ? {} : { verifyError }),
+    lessons: lessonsOf({
+      impact,
+      detectionMs,
+      outageMs,
+      isBack,
+      wasBackUnderFault: backMs !== undefined && backMs < undoneMs,
+      isAborted,
+      endpoints,
+      recoveryTimeoutMs,
+      verifyError,
+    }),
+  };
+}
+
+/** Returns what `verify` rejected with, or undefined. @throws the signal's reason */
 async function verified(
   verify: (signal: AbortSignal) => unknown,
   limits: { name: string; timeoutMs: number; clock: Clock },

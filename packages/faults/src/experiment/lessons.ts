@@ -1,6 +1,6 @@
 import type { PhaseStats } from './samples.ts';
 
-export interface Observed {
+interface Observations {
   readonly impact: PhaseStats;
   readonly detectionMs: number | undefined;
   readonly outageMs: number | undefined;
@@ -12,8 +12,8 @@ export interface Observed {
   readonly verifyError: unknown;
 }
 
-/** What an experiment taught, in sentences; the numbers stand in its result. */
-export function lessonsOf(observed: Observed): readonly string[] {
+/** Returns the findings of an experiment as sentences; the numbers are in its result. */
+export function lessonsOf(observed: Observations): readonly string[] {
   const { impact, detectionMs, outageMs, endpoints } = observed;
   const lessons: string[] = [];
   if (observed.isAborted) lessons.push('The experiment was aborted before its time.');
@@ -34,14 +34,14 @@ export function lessonsOf(observed: Observed): readonly string[] {
   if (outageMs !== undefined) {
     lessons.push(
       observed.wasBackUnderFault
-        ? `Back after ${Math.round(outageMs)} ms although the fault was still there: it heals itself.`
-        : `Back after ${Math.round(outageMs)} ms, once the fault was gone.`,
+        ? `Back after ${Math.round(outageMs)} ms although the fault was still active: it heals itself.`
+        : `Back after ${Math.round(outageMs)} ms, once the fault was undone.`,
     );
   } else if (!observed.isBack) {
     lessons.push(`Not back ${observed.recoveryTimeoutMs} ms after the fault was undone.`);
   }
   if (observed.verifyError !== undefined) {
-    lessons.push('What had to hold afterwards did not: see verifyError.');
+    lessons.push('The verification afterwards failed: see verifyError.');
   }
   return lessons;
 }

@@ -2,11 +2,11 @@ import type { Clock } from '@holdfast/foundation';
 import { classifyError, withTimeout } from '@holdfast/resilience';
 import type { Sample } from './samples.ts';
 
-/** Asks every endpoint at a steady pace, however slow the answers are. */
+/** Probes every endpoint at a fixed rate, however slow the responses are. */
 export interface Probing {
-  /** By when they started. */
+  /** In order of their start. */
   readonly samples: readonly Sample[];
-  /** Resolves when every probe under way has ended; the experiment's end aborts them. */
+  /** Resolves when every probe in progress has ended. */
   stop(): Promise<void>;
 }
 
@@ -23,18 +23,18 @@ export interface ProbingOptions {
 
 export function startProbing(options: ProbingOptions): Probing {
   const { probes, intervalMs, timeoutMs, maxLatencyMs, clock, signal, onSample } = options;
-  const found: (Sample | undefined)[] = [];
-  const underWay = new Set<Promise<void>>();
+  const results: (Sample | undefined)[] = [];
+  const inProgress = new Set<Promise<void>>();
   let timer = clock.schedule(0, round);
 
-  async function ask(
+  async function send(
     endpoint: string,
     probe: (signal: AbortSignal) => unknown,
     index: number,
   ): Promise<void> {
     const startedMs = clock.now();
-    const asked = async (timed: AbortSignal): Promise<unknown> => probe(timed);
-    const error = await withTimeout(asked, { timeoutMs, name: endpoint, signal, clock }).then(
+    const call = async (timed: AbortSignal): Promise<unknown> => probe(timed);
+    const error = await withTimeout(call, { timeoutMs, name: endpoint, signal, clock }).then(
       () => undefined,
       (caught: unknown) => classifyError(caught),
     );
@@ -43,27 +43,27 @@ export function startProbing(options: ProbingOptions): Probing {
     const isGood = error === undefined && endedMs - startedMs <= maxLatencyMs;
     const failed = error === undefined ? {} : { error };
     const sample: Sample = { endpoint, startedMs, endedMs, isGood, ...failed };
-    found[index] = sample;
+    results[index] = sample;
     onSample(sample);
   }
 
   function round(): void {
     timer = clock.schedule(intervalMs, round);
     for (const [endpoint, probe] of Object.entries(probes)) {
-      const index = found.push(undefined) - 1;
-      const asked = ask(endpoint, probe, index);
-      underWay.add(asked);
-      void asked.finally(() => underWay.delete(asked));
+      const index = results.push(undefined) - 1;
+      const sent = send(endpoint, probe, index);
+      inProgress.add(sent);
+      void sent.finally(() => inProgress.delete(sent));
     }
   }
 
   return {
     get samples() {
-      return found.filter((sample) => sample !== undefined);
+      return results.filter((sample) => sample !== undefined);
     },
     async stop() {
       timer.cancel();
-      await Promise.all(underWay);
+      await Promise.all(inProgress);
     },
   };
 }

@@ -1,18 +1,18 @@
 import type { ErrorKind } from '@holdfast/resilience';
 import { type Distribution, createHistogram } from '@holdfast/foundation';
 
-/** What one probe found. */
+/** The result of one probe. */
 export interface Sample {
   readonly endpoint: string;
   readonly startedMs: number;
   readonly endedMs: number;
-  /** Answered, and as fast as the steady state has it. */
+  /** It succeeded within the latency of the steady state. */
   readonly isGood: boolean;
-  /** What it failed of, when it did not answer. */
+  /** The error of a failed probe. */
   readonly error?: ErrorKind;
 }
 
-/** What the probes of one phase found. */
+/** The results of the probes of one phase. */
 export interface PhaseStats {
   readonly probes: number;
   /** Probes that failed or were too slow. */
@@ -22,13 +22,13 @@ export interface PhaseStats {
   readonly latency: Distribution;
 }
 
-/** What the probes of a phase found so far. */
-export interface Tally {
+/** Counts the results of the probes of a phase. */
+interface SampleCounter {
   record(sample: Sample): void;
   read(): PhaseStats;
 }
 
-export function createTally(): Tally {
+export function createSampleCounter(): SampleCounter {
   const latency = createHistogram();
   const errors: Partial<Record<ErrorKind, number>> = {};
   let probes = 0;
@@ -51,12 +51,12 @@ export function createTally(): Tally {
 }
 
 export function statsOf(samples: readonly Sample[]): PhaseStats {
-  const tally = createTally();
-  for (const sample of samples) tally.record(sample);
-  return tally.read();
+  const counter = createSampleCounter();
+  for (const sample of samples) counter.record(sample);
+  return counter.read();
 }
 
-/** The endpoints that were bad in a phase more often than is normal to them. */
+/** Returns the endpoints that were bad more often in a phase than without a fault. */
 export function endpointsOutside(phase: readonly Sample[], maxBadShare: number): Set<string> {
   const counts = new Map<string, { probes: number; bad: number }>();
   for (const { endpoint, isGood } of phase) {
@@ -69,16 +69,16 @@ export function endpointsOutside(phase: readonly Sample[], maxBadShare: number):
   return new Set(outside.map(([endpoint]) => endpoint));
 }
 
-/** When the service left its steady state and when it was back to stay. */
-export interface Outage {
-  /** When it was first seen, in the clock's milliseconds. */
-  readonly seenMs: number;
-  /** The answer to the first good probe after the last bad one; absent when none came. */
+/** When the service left its steady state, and when it was back for good. */
+interface Outage {
+  /** When it was first detected, in the clock's milliseconds. */
+  readonly detectedMs: number;
+  /** The end of the first good probe after the last bad one; absent when there was none. */
   readonly backMs?: number;
   readonly endpoints: readonly string[];
 }
 
-/** @param since only probes started from here on count. */
+/** @param since probes that started earlier do not count. */
 export function outageIn(samples: readonly Sample[], since: number): Outage | undefined {
   const bad = samples.filter(({ startedMs, isGood }) => startedMs >= since && !isGood);
   if (bad.length === 0) return undefined;
@@ -93,7 +93,7 @@ export function outageIn(samples: readonly Sample[], since: number): Outage | un
           sample.startedMs > Math.max(since, lastBad.get(endpoint) ?? 0),
       )?.endedMs ?? Number.POSITIVE_INFINITY,
   );
-  const seenMs = Math.min(...bad.map(({ endedMs }) => endedMs));
+  const detectedMs = Math.min(...bad.map(({ endedMs }) => endedMs));
   const backMs = Math.max(...returns);
-  return { seenMs, endpoints, ...(Number.isFinite(backMs) ? { backMs } : {}) };
+  return { detectedMs, endpoints, ...(Number.isFinite(backMs) ? { backMs } : {}) };
 }

@@ -2,30 +2,30 @@ import { createHash, randomUUID } from 'node:crypto';
 import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { isHoldfastError, systemClock } from '@holdfast/foundation';
+import { environment, isHoldfastError, systemClock } from '@holdfast/foundation';
 import { CLOCK_FILE_VARIABLE, CLOCK_SOURCE } from './clock-source.ts';
 import { run } from './command.ts';
 
-/** The library, or why there is none here. */
-export type ClockLibrary = { readonly path: string } | { readonly reason: string };
+/** The library, or the reason why there is none. */
+type ClockLibrary = { readonly path: string } | { readonly reason: string };
 
 const COMPILERS = ['cc', 'gcc', 'clang', 'tcc'] as const;
 const NO_COMPILER = `no C compiler (${COMPILERS.join(', ')}) is on PATH; install one, such as gcc with the headers of its C library, or move the clock of a Node process by createResourceFaults`;
-/** By how much a clock is moved to see whether it moves: eleven days. */
+/** How far a clock is moved for the check: eleven days. */
 const PROOF_MS = 1_000_000_000;
-/** How far apart two readings of one clock may be taken. */
+/** How much time may pass between two readings. */
 const PROOF_TOLERANCE_MS = 60_000;
 const NANOSECONDS = 1_000_000n;
 
 /**
- * The library that moves the clock of a process, compiled at the first use and kept in the cache folder. It
- * is kept only once a process has been seen to read its clock through it.
+ * Returns the library that moves the clock of a process. It is compiled at the first use and kept in the cache folder
+ * after a check that a process reads its clock through it.
  */
 export async function clockLibrary(): Promise<ClockLibrary> {
   const version = createHash('sha256').update(CLOCK_SOURCE).digest('hex').slice(0, 16);
   const folder = join(cacheFolder(), 'holdfast', 'clock');
   const path = join(folder, `${version}-${process.arch}.so`);
-  if (await isThere(path, constants.R_OK)) return { path };
+  if (await isAccessible(path, constants.R_OK)) return { path };
   const compiler = await compilerOnPath();
   if (compiler === undefined) return { reason: NO_COMPILER };
   const draft = join(folder, randomUUID());
@@ -48,16 +48,16 @@ export async function clockLibrary(): Promise<ClockLibrary> {
   }
 }
 
-/** What the file of an offset holds: nanoseconds, as this machine writes whole numbers. */
+/** Encodes the offset for its file: nanoseconds in the machine's byte order. */
 export function offsetBytes(offsetMs: number): Uint8Array {
   return new Uint8Array(BigInt64Array.of(BigInt(offsetMs) * NANOSECONDS).buffer);
 }
 
-/** The variables under which a process reads its clock through the library. */
+/** Returns the environment variables with which a process reads its clock through the library. */
 export function clockEnvironment(library: string, offsetFile: string): Record<string, string> {
-  const others = process.env['LD_PRELOAD'] ?? '';
+  const preloaded = environment['LD_PRELOAD'] ?? '';
   return {
-    LD_PRELOAD: others === '' ? library : `${library}:${others}`,
+    LD_PRELOAD: preloaded === '' ? library : `${library}:${preloaded}`,
     [CLOCK_FILE_VARIABLE]: offsetFile,
   };
 }
@@ -65,8 +65,8 @@ export function clockEnvironment(library: string, offsetFile: string): Record<st
 async function moves(library: string, offsetFile: string): Promise<boolean> {
   await writeFile(offsetFile, offsetBytes(PROOF_MS));
   const read = [process.execPath, '-p', 'Date.now()'];
-  const environment = { ...clockEnvironment(library, offsetFile), NODE_OPTIONS: '' };
-  const movedMs = Number(await run(read, environment)) - systemClock.epochMs();
+  const variables = { ...clockEnvironment(library, offsetFile), NODE_OPTIONS: '' };
+  const movedMs = Number(await run(read, variables)) - systemClock.epochMs();
   return Math.abs(movedMs - PROOF_MS) < PROOF_TOLERANCE_MS;
 }
 
@@ -78,22 +78,22 @@ async function compilerOnPath(): Promise<string | undefined> {
   return undefined;
 }
 
-/** The first executable of that name in the folders of PATH. */
+/** Returns the first executable of that name on PATH. */
 export async function findOnPath(name: string): Promise<string | undefined> {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+  for (const folder of (environment['PATH'] ?? '').split(delimiter)) {
     const file = join(folder, name);
-    if (isAbsolute(folder) && (await isThere(file, constants.X_OK))) return file;
+    if (isAbsolute(folder) && (await isAccessible(file, constants.X_OK))) return file;
   }
   return undefined;
 }
 
 /** XDG Base Directory Specification: $XDG_CACHE_HOME, else ~/.cache. */
 function cacheFolder(): string {
-  const given = process.env['XDG_CACHE_HOME'];
+  const given = environment['XDG_CACHE_HOME'];
   return given !== undefined && isAbsolute(given) ? given : join(homedir(), '.cache');
 }
 
-async function isThere(file: string, mode: number): Promise<boolean> {
+async function isAccessible(file: string, mode: number): Promise<boolean> {
   return access(file, mode).then(
     () => true,
     () => false,

@@ -1,11 +1,10 @@
-/** The variable that tells the library which file holds the offset. */
+/** The environment variable with the path of the offset file. */
 export const CLOCK_FILE_VARIABLE = 'HOLDFAST_CLOCK_FILE';
 
 /**
- * The C source of the preloaded library: the wall clock of a process, moved by the nanoseconds in a mapped
- * file. It asks the kernel by the raw call and allocates nothing, so that it can be entered from the
- * constructors of an allocator; before its own constructor has run, the clock is the machine's. Clocks that
- * count from a boot are passed on as they are.
+ * The C source of the preloaded library. It adds the nanoseconds in a mapped file to the wall clock of a process. It uses
+ * the raw system call and allocates nothing, so that the constructors of an allocator can call it; before its own
+ * constructor has run, the clock is the machine's. Monotonic clocks pass unchanged.
  */
 export const CLOCK_SOURCE: string = `#define _GNU_SOURCE
 #include <fcntl.h>

@@ -14,65 +14,65 @@ import { clockEnvironment, clockLibrary, offsetBytes } from './clock-library.ts'
 import { HostFaultUnavailableError, requireHostFault } from './plan.ts';
 
 export interface ClockOptions {
-  /** The program that will read it, a file or a name on PATH: whether it can is found out before. */
+  /** The program that will read the clock, a file or a name on PATH; it is checked whether it can. */
   program?: string;
-  /** Where what the processes have to find is put. Default: the system's temporary folder. */
+  /** The folder for the files that the processes read. Default: the system's temporary folder. */
   directory?: string;
 }
 
-/** The wall clock of the processes that are started with its variables; the machine's own does not move. */
+/** The wall clock of the processes started with its environment; the machine's own does not move. */
 export interface PreparedClock {
-  /** To be added to the variables of the processes that are to read this clock, they and all they start. */
+  /** The variables to add to a process that is to read this clock; its children inherit them. */
   readonly environment: Readonly<Record<string, string>>;
-  /** How far it is ahead of the machine's, in milliseconds; negative behind it. */
+  /** How far it is ahead of the machine's clock, in milliseconds; negative when behind. */
   readonly offsetMs: number;
   /**
-   * Moves it, forward or back, for the processes that run and for those to come. What they sleep and what
-   * they measure by a monotonic clock stays true. @throws InvalidOptionError, ClockClosedError
+   * Moves the clock for running and future processes. Sleeping and monotonic clocks are not affected.
+   * @throws InvalidOptionError, ClockClosedError
    */
   step(byMs: number): Promise<void>;
-  /** Back to the machine's time. */
+  /** Sets the machine's time. */
   heal(): Promise<void>;
-  /** Whether a process reads it: one that preloads nothing, such as a static program, does not. */
+  /** Returns whether a process reads this clock; a static program, for example, does not. */
   isReadBy(pid: number): Promise<boolean>;
-  /** Back to the machine's time, for good; what it left on the disk is removed. */
+  /** Sets the machine's time for good and removes the files. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The clock was closed before; it says the machine's time. */
+/** The clock is closed and shows the machine's time. */
 export class ClockClosedError extends HoldfastError {
   readonly code = 'FAULTS_CLOCK_CLOSED';
 
   constructor() {
-    super('clock: it was closed, so it was not moved; prepare a new one for a new process', {
+    super('clock: it is closed, so it was not moved; prepare a new one for a new process', {
       outcome: 'not-applied',
     });
   }
 }
 
-/** A hundred years: more than any clock is wrong by, and less than its nanoseconds can say. */
+/** A hundred years: more than any clock is wrong by, and within the range of nanoseconds in 64 bits. */
 const MAX_OFFSET_MS = 3_153_600_000_000;
 const path = optional(string({ maxLength: 4_096 }));
 const shape = { program: path, directory: path };
 const stepRule = integer({ min: -MAX_OFFSET_MS, max: MAX_OFFSET_MS });
 
 /**
- * Prepares a wall clock that can be moved while the processes that read it run: a library is preloaded into
- * them, which adds an offset that they share by a mapped file.
+ * Prepares a wall clock that can be moved while processes read it: a preloaded library adds an offset from a shared,
+ * mapped file.
  * @throws InvalidOptionError, HostFaultUnavailableError with the reason
  */
 export async function prepareClock(options?: ClockOptions): Promise<PreparedClock> {
   const { program, directory = tmpdir() } = parseOptions('prepareClock', shape, options);
   await requireHostFault('clock', program);
-  const made = await clockLibrary();
-  if ('reason' in made) throw new HostFaultUnavailableError('clock', made.reason);
+  const compiled = await clockLibrary();
+  if ('reason' in compiled) throw new HostFaultUnavailableError('clock', compiled.reason);
   const folder = await mkdtemp(join(directory, 'holdfast-clock-'));
   const library = join(folder, `${randomUUID()}.so`);
   const offsetFile = join(folder, 'offset');
-  // Processes of another user must find both, which the home of a user, and its cache, may forbid.
+  // Processes of another user must be able to read both, which a home folder may forbid.
   await chmod(folder, 0o755);
-  await copyFile(made.path, library);
+  await copyFile(compiled.path, library);
   await writeFile(offsetFile, offsetBytes(0));
   const file = await open(offsetFile, 'r+');
   let offsetMs = 0;
@@ -80,7 +80,7 @@ export async function prepareClock(options?: ClockOptions): Promise<PreparedCloc
 
   const set = async (toMs: number): Promise<void> => {
     offsetMs = toMs;
-    // In one piece, and in place: the processes have the file mapped.
+    // Written in place with one call, because the processes have the file mapped.
     await file.write(offsetBytes(toMs), 0, 8, 0);
   };
   const closeAll = async (): Promise<void> => {

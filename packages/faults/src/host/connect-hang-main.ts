@@ -1,6 +1,6 @@
 /**
- * The process that a listening socket is handed to while connects are to hang: it lowers the backlog to one
- * and is then stopped, so that nobody accepts. When it goes on, it hands the socket back and ends.
+ * The process that holds a listening socket while connects hang: it lowers the backlog to one and is then stopped, so
+ * that nothing accepts. When it continues, it returns the socket and exits.
  */
 import { Server, createServer } from 'node:net';
 

@@ -3,19 +3,18 @@ import { once } from 'node:events';
 import { Server, type Socket, connect } from 'node:net';
 import { requireHostFault } from './plan.ts';
 
-/** With a backlog of one, Linux keeps so many connections that nobody accepts; a further SYN is not answered. */
+/** With a backlog of one, Linux queues this many connections; a further SYN is not answered. */
 const BALLAST = 2;
 
-/** A listening socket that came back, and the end of the process that had kept it. */
+/** A listening socket that was returned, and the exit of the process that held it. */
 export interface HeldServer {
   readonly server: Server;
   readonly ended: Promise<unknown>;
 }
 
 /**
- * Lets connects to a listening socket hang, its address unmoved: the socket goes to a process that does not
- * accept, and its backlog is filled. What it returns brings the socket back, listening: whoever takes it
- * over at once misses nobody.
+ * Lets connects to a listening socket hang: the socket moves to a process that does not accept, and its backlog is
+ * filled. Returns a function that takes the socket back, still listening, so that no connection is lost.
  * @throws HostFaultUnavailableError with the reason
  */
 export async function hangConnects(server: Server): Promise<() => Promise<HeldServer>> {
@@ -26,14 +25,14 @@ export async function hangConnects(server: Server): Promise<() => Promise<HeldSe
   }
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
   const main = `${import.meta.dirname}/connect-hang-main.${extension}`;
-  // One that stands still would not notice that we are gone; the kernel ends it then.
+  // A stopped process would not notice our exit, so the kernel ends it then.
   const keeper = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const ended = once(keeper, 'exit');
-  const said = once(keeper, 'message');
+  const ready = once(keeper, 'message');
   keeper.send('take', server);
-  await Promise.race([said, ended]);
+  await Promise.race([ready, ended]);
   server.close();
   keeper.kill('SIGSTOP');
   const ballast: Socket[] = [];

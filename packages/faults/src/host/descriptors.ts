@@ -8,8 +8,8 @@ const shape = {
 };
 
 /**
- * Lowers the number of files and sockets that a process of ours that runs may have open, its soft limit
- * alone; what it has open stays. What it returns puts the limit back as it was.
+ * Lowers the soft limit of open files and sockets of a running process; open ones stay. Returns a function that restores
+ * the limit.
  * @throws InvalidOptionError, HostFaultUnavailableError, HostCommandError
  */
 export async function limitDescriptors(options: {

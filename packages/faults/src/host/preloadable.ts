@@ -2,19 +2,18 @@ import { open, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { findOnPath } from './clock-library.ts';
 
-/** Executable and Linkable Format, 64 bits, little-endian: where its header says what. */
+/** Offsets in the header of the Executable and Linkable Format (64 bits, little-endian). */
 const ELF_64_LITTLE = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
 const PROGRAM_HEADERS_AT = 32;
 const PROGRAM_HEADER_BYTES_AT = 54;
 const PROGRAM_HEADER_COUNT_AT = 56;
 const HEADER_BYTES = 64;
-/** The kind of the segment that names the dynamic linker. */
+/** The type of the segment that names the dynamic linker. */
 const INTERPRETER = 3;
 const SET_USER_OR_GROUP = 0o6000;
 
 /**
- * Why a program would not read a preloaded library; `undefined` when nothing is known against it, as for a
- * script, whose interpreter does.
+ * Returns why a program would not read a preloaded library, or `undefined` when no reason is known, as for a script.
  * @param program a file, or a name on PATH.
  */
 export async function preloadObstacle(program: string): Promise<string | undefined> {

@@ -10,9 +10,9 @@ import { resetSocket } from '../proxy/reset-socket.ts';
 import type { HttpFaultKind, ResolvedHttpFault } from './http-faults.ts';
 
 /** The faults to inject into one request. */
-export type InjectedHttpFaults = ReadonlyMap<HttpFaultKind, ResolvedHttpFault>;
+type InjectedHttpFaults = ReadonlyMap<HttpFaultKind, ResolvedHttpFault>;
 
-export interface ExchangeDeps {
+interface ExchangeDeps {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
   /** A body is buffered only when a fault changes it, and up to this length. */

@@ -1,7 +1,7 @@
 import { callbackify } from 'node:util';
 
 /** A callback in Node's style. */
-export type NodeCallback = (error: unknown, result?: unknown) => void;
+type NodeCallback = (error: unknown, result?: unknown) => void;
 
 /** Separates a callback at the end of the arguments from the others. */
 export function splitCallback(args: readonly unknown[]): {

@@ -46,7 +46,7 @@ export interface ProtocolFaultProxy<Errors extends object> {
 }
 
 /** The options every protocol proxy has, resolved. */
-export interface ProtocolProxyOptions extends ResolvedProxyAddresses {
+interface ProtocolProxyOptions extends ResolvedProxyAddresses {
   readonly dialTimeoutMs: number;
   readonly clock: Clock;
 }
@@ -61,7 +61,7 @@ export const protocolProxyShape: typeof addressShape & {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-export interface FilterContext {
+interface FilterContext {
   /** The number of the connection, from 1. */
   readonly connection: number;
   /** The address of the proxy. */
@@ -69,7 +69,7 @@ export interface FilterContext {
 }
 
 /** How one protocol is read and its requests are refused. */
-export interface FaultProtocol<Kind extends string, Fault extends CountedFault> {
+interface FaultProtocol<Kind extends string, Fault extends CountedFault> {
   /** In the order in which a request meets them. */
   readonly kinds: readonly Kind[];
   parseFault(kind: Kind, options: unknown): Fault;

@@ -21,7 +21,7 @@ export interface ActiveFault {
 }
 
 /** The collaborators of {@link ActiveFaults}. */
-export interface ActiveFaultsDeps {
+interface ActiveFaultsDeps {
   readonly seed: number;
   readonly clock: Clock;
   readonly log: DecisionLog;

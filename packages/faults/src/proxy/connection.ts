@@ -18,7 +18,7 @@ export interface ConnectionDeps {
   readonly onDelayed: (wantedMs: number, achievedMs: number) => void;
   /** Called when the server could not be reached; the client gets RST. */
   onRefused(error: unknown): void;
-  onClosed(connection: Connection): void;
+  onClosed(connection: ProxiedConnection): void;
 }
 
 /**
@@ -43,7 +43,7 @@ const LINGER_MS = 1_000;
 const READ_BYTES = 65_536;
 
 /** A client and, once it is dialed, the server behind it. */
-export class Connection implements FaultableConnection {
+export class ProxiedConnection implements FaultableConnection {
   readonly number: number;
   readonly #client: Socket;
   readonly #deps: ConnectionDeps;

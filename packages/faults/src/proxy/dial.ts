@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '@holdfast/foundation';
 
 /** How a dial ended: `gone` when the client closed first. */
-export type DialResult = 'connected' | 'refused' | 'gone';
+type DialResult = 'connected' | 'refused' | 'gone';
 
 /**
  * Waits until a server accepts, fails, or takes too long, and destroys its socket unless it accepted. The server's

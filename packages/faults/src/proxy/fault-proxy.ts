@@ -16,7 +16,7 @@ import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { ProxyClosedError } from '../errors.ts';
 import { ActiveFaults } from './active-faults.ts';
 import { type ProxyAddresses, addressShape, refuseRemote } from './addresses.ts';
-import { Connection, type ConnectionDeps } from './connection.ts';
+import { ProxiedConnection, type ConnectionDeps } from './connection.ts';
 import type { Fault } from './fault.ts';
 import type { ProxyFaultKind, ProxyFaultSpec, ProxyFaults } from './fault-kinds.ts';
 import { type Listener, createListener } from './listener.ts';
@@ -156,7 +156,7 @@ class ProxyCore {
   listener: Listener | undefined;
   readonly #options: ResolvedOptions<typeof shape>;
   readonly #connectionDeps: ConnectionDeps;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<ProxiedConnection>();
   readonly #bytes = { toServer: 0, toClient: 0 };
   readonly #wantedDelay = createHistogram();
   readonly #achievedDelay = createHistogram();
@@ -211,7 +211,7 @@ class ProxyCore {
       return;
     }
     this.#connectionsTotal += 1;
-    const connection = new Connection(this.#connectionsTotal, client, this.#connectionDeps);
+    const connection = new ProxiedConnection(this.#connectionsTotal, client, this.#connectionDeps);
     this.#connections.add(connection);
     this.emitter.emit('opened', { connection: connection.number });
     connection.refresh(this.faults.active());

@@ -3,7 +3,7 @@ import { ProxyListenError } from '../errors.ts';
 import { type HeldServer, hangConnects } from '../host/connect-hang.ts';
 import { resetSocket } from './reset-socket.ts';
 
-export interface ListenerOptions {
+interface ListenerOptions {
   readonly host: string;
   /** With 0, a free port is chosen and kept. */
   readonly port: number;

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '@holdfast/foundation';
 import { type Chunk, type ChunkTransform, notAfter, notBefore } from './chunk.ts';
 
 /** The collaborators of a {@link Pipe}. */
-export interface PipeDeps {
+interface PipeDeps {
   readonly source: Socket;
   readonly sink: Socket;
   readonly clock: Clock;

@@ -18,7 +18,7 @@ export interface ProtocolFilter {
 }
 
 /** The collaborators of {@link relay}. */
-export interface RelayDeps {
+interface RelayDeps {
   readonly createFilter: (io: ConnectionIo) => ProtocolFilter;
   /** Called when the filter throws; the connection is reset. */
   readonly onFilterError?: () => void;

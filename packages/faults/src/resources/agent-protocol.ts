@@ -4,15 +4,15 @@ import {
   resourceFaultKinds,
 } from './resource-kinds.ts';
 
-/** What the agent is told; without a fault, to give the resource back. */
+/** A request to the agent: to take a resource or, without a fault, to release it. */
 export interface AgentRequest {
   readonly holdfastRequest: number;
   readonly kind: ResourceFaultKind;
   readonly fault?: ResolvedResourceFault;
 }
 
-/** What it answers. */
-export interface AgentResponse {
+/** The agent's response. */
+interface AgentResponse {
   readonly holdfastResponse: number;
   readonly failure?: string;
 }

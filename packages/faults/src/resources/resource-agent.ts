@@ -1,32 +1,32 @@
 /**
- * Loaded before the victim's own code, in its process: takes resources as it is told over the process's
- * channel, gives them back when their time is over, and all of them when nobody is there to tell it.
+ * Preloaded into the victim's process, before its own code: takes resources as it is requested over the process's
+ * channel, releases each when its time is over, and all of them when the channel closes.
  */
 import { type Timer, systemClock } from '@holdfast/foundation';
-import { stressors } from './stressors.ts';
 import { isAgentRequest } from './agent-protocol.ts';
+import { stressors } from './stressors.ts';
 import { takeWallClock } from './wall-clock.ts';
 
-const inForce = new Map<string, { readonly undo: () => Promise<void>; readonly timer: Timer }>();
+const active = new Map<string, { readonly undo: () => Promise<void>; readonly timer: Timer }>();
 
 async function release(kind: string): Promise<void> {
-  const harm = inForce.get(kind);
-  inForce.delete(kind);
-  harm?.timer.cancel();
-  await harm?.undo();
+  const fault = active.get(kind);
+  active.delete(kind);
+  fault?.timer.cancel();
+  await fault?.undo();
 }
 
-async function obey(order: unknown): Promise<void> {
-  if (!isAgentRequest(order)) return;
-  const { holdfastRequest: number, kind, fault } = order;
+async function handle(request: unknown): Promise<void> {
+  if (!isAgentRequest(request)) return;
+  const { holdfastRequest: number, kind, fault } = request;
   let failure: string | undefined;
   try {
     await release(kind);
     if (fault !== undefined) {
       const undo = await stressors[kind](fault);
-      const giveBack = (): void => void release(kind);
-      const timer = systemClock.schedule(fault.forMs, giveBack, { holdsProcess: false });
-      inForce.set(kind, { undo, timer });
+      const expire = (): void => void release(kind);
+      const timer = systemClock.schedule(fault.forMs, expire, { holdsProcess: false });
+      active.set(kind, { undo, timer });
     }
   } catch (error) {
     failure = String(error);
@@ -35,11 +35,11 @@ async function obey(order: unknown): Promise<void> {
 }
 
 takeWallClock();
-/** One after the other: a fault is never half there when the next order comes. */
-let turn = Promise.resolve();
+/** Requests are handled one after the other, so that a fault is complete before the next one. */
+let last = Promise.resolve();
 process.on('message', (message) => {
-  turn = turn.then(() => obey(message));
+  last = last.then(() => handle(message));
 });
 process.on('disconnect', () => {
-  for (const kind of inForce.keys()) void release(kind);
+  for (const kind of active.keys()) void release(kind);
 });

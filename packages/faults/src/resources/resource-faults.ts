@@ -16,42 +16,42 @@ import {
   resourceFaultKinds,
 } from './resource-kinds.ts';
 
-/** The process could not take or give back a resource, or is gone. */
+/** The process could not take or release a resource, or has ended. */
 export class ResourceFaultError extends HoldfastError {
   readonly code = 'FAULTS_RESOURCE_FAULT_FAILED';
 
-  constructor(kind: ResourceFaultKind, why: string) {
-    super(`resource fault ${kind}: ${why}; a process that has ended has given everything back`, {
+  constructor(kind: ResourceFaultKind, reason: string) {
+    super(`resource fault ${kind}: ${reason}; a process that has ended has released everything`, {
       outcome: 'unknown',
     });
   }
 }
 
 export interface ResourceFaultsOptions {
-  /** The victim: the path of a module that Node runs in a process of its own. */
+  /** The path of the victim's module, which Node runs in a process of its own. */
   module: string;
   args?: readonly string[];
 }
 
 /**
- * A process whose resources are taken from within, for a time and by an amount that are bounded. It lives
- * until it is closed or ends itself.
+ * A process whose resources are taken from within, for a bounded time and by a bounded amount. It runs until it is
+ * closed or exits.
  */
 export interface ResourceVictim {
-  /** Its own messages are the module's affair; those of the faults have a field that begins with `holdfast`. */
+  /** The module may send its own messages; those of the faults have a field that begins with `holdfast`. */
   readonly child: ChildProcess;
   readonly faults: {
     /**
-     * Resolves when the resource is taken, for a `stall` when it is over; what was set for the kind before
-     * is given back first. @throws InvalidOptionError, ResourceFaultError
+     * Resolves when the resource is taken, or when a `stall` is over. An earlier fault of the kind is released first.
+     * @throws InvalidOptionError, ResourceFaultError
      */
     set<Kind extends ResourceFaultKind>(kind: Kind, options: ResourceFaults[Kind]): Promise<void>;
-    /** Resolves when it is given back. @throws ResourceFaultError */
+    /** Resolves when the resource is released. @throws ResourceFaultError */
     clear(kind: ResourceFaultKind): Promise<void>;
   };
-  /** Gives every resource back. @throws ResourceFaultError */
+  /** Releases every resource. @throws ResourceFaultError */
   heal(): Promise<void>;
-  /** Gives every resource back, then ends the process. */
+  /** Releases every resource, then ends the process. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -65,7 +65,7 @@ const argsRule: OptionRule<readonly string[] | undefined> = optional({
 });
 const shape = { module: string({ maxLength: 4_096 }), args: argsRule };
 
-/** Starts the victim, with nothing taken from it. @throws InvalidOptionError */
+/** Starts the victim without a fault. @throws InvalidOptionError */
 export function createResourceFaults(options: ResourceFaultsOptions): ResourceVictim {
   const { module, args = [] } = parseOptions('createResourceFaults', shape, options);
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
@@ -73,7 +73,7 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
   const child = fork(module, [...args], { execArgv: ['--import', agent] });
   const ended = once(child, 'exit');
   const waiting = new Map<number, (failure: string | undefined) => void>();
-  let orders = 0;
+  let requests = 0;
 
   child.on('message', (message) => {
     if (!isAgentResponse(message)) return;
@@ -86,9 +86,9 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
     waiting.clear();
   });
 
-  const order = (kind: ResourceFaultKind, fault?: AgentRequest['fault']): Promise<void> =>
+  const request = (kind: ResourceFaultKind, fault?: AgentRequest['fault']): Promise<void> =>
     new Promise((resolve, reject) => {
-      orders += 1;
+      requests += 1;
       const settle = (failure: string | undefined): void => {
         if (failure === undefined) resolve();
         else reject(new ResourceFaultError(kind, failure));
@@ -97,15 +97,15 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
         settle('the process has ended');
         return;
       }
-      waiting.set(orders, settle);
-      child.send({ holdfastRequest: orders, kind, ...(fault === undefined ? {} : { fault }) });
+      waiting.set(requests, settle);
+      child.send({ holdfastRequest: requests, kind, ...(fault === undefined ? {} : { fault }) });
     });
   const heal = async (): Promise<void> => {
-    for (const kind of resourceFaultKinds) await order(kind);
+    for (const kind of resourceFaultKinds) await request(kind);
   };
   let closing: Promise<void> | undefined;
   const end = async (): Promise<void> => {
-    // What a process takes in memory goes with it; a file does not.
+    // Memory is released with the process; a file is not.
     await heal().catch(() => {});
     child.kill('SIGKILL');
     if (child.pid !== undefined) await ended;
@@ -115,8 +115,8 @@ export function createResourceFaults(options: ResourceFaultsOptions): ResourceVi
   return {
     child,
     faults: {
-      set: async (kind, given) => order(kind, parseResourceFault(kind, given)),
-      clear: (kind) => order(kind),
+      set: async (kind, given) => request(kind, parseResourceFault(kind, given)),
+      clear: (kind) => request(kind),
     },
     heal,
     close,

@@ -7,24 +7,24 @@ import {
   string,
 } from '@holdfast/foundation';
 
-/** How long a fault stays, unless it is cleared before. */
+/** How long a fault stays, unless it is cleared earlier. */
 interface Bounded {
   forMs: number;
 }
 
-/** The options of every resource fault, by its name. */
+/** The options of each resource fault, by its kind. */
 export interface ResourceFaults {
-  /** `bytes` more are held, written to, so that they are really used. */
+  /** Allocates and writes `bytes`, so that they are resident. */
   memory: Bounded & { bytes: number };
-  /** The event loop stands still for `forMs`. */
+  /** Blocks the event loop for `forMs`. */
   stall: Bounded;
-  /** So many threads compute without a rest. Default 1. */
+  /** Keeps `threads` busy. Default 1. */
   cpu: Bounded & { threads?: number };
-  /** A file of up to `bytes` in `directory`, less where the disk ends before. */
+  /** Writes a file of up to `bytes` in `directory`, less when the disk is full earlier. */
   disk: Bounded & { directory: string; bytes: number };
-  /** Up to `count` more descriptors are open, less where the limit comes before. */
+  /** Opens up to `count` descriptors, fewer when the limit is reached earlier. */
   descriptors: Bounded & { count: number };
-  /** The wall clock is ahead by `stepMs`, or behind; what is monotonic stays. */
+  /** Moves the wall clock by `stepMs`; monotonic clocks stay. */
   clock: Bounded & { stepMs: number };
 }
 
@@ -39,7 +39,7 @@ export const resourceFaultKinds: readonly ResourceFaultKind[] = [
   'clock',
 ];
 
-/** A fault's options as read; what its kind does not take is 0 or empty. */
+/** A fault's options with defaults applied; an option that its kind does not take is 0 or empty. */
 export interface ResolvedResourceFault {
   readonly forMs: number;
   readonly amount: number;
@@ -66,7 +66,7 @@ const shapes: Readonly<Record<ResourceFaultKind, Readonly<Record<string, OptionR
 const amounts = ['bytes', 'threads', 'count', 'stepMs'] as const;
 const kindShape = { kind: oneOf(resourceFaultKinds) };
 
-/** @throws InvalidOptionError, also for a kind that is not known. */
+/** @throws InvalidOptionError, also for an unknown kind. */
 export function parseResourceFault(
   kind: ResourceFaultKind,
   options: unknown,
@@ -80,7 +80,7 @@ export function parseResourceFault(
   const amount = amounts.map(numberOf).find((value) => value !== 0) ?? 0;
   const { directory } = read;
   if (kind === 'clock' && amount === 0) {
-    throw new InvalidOptionError(`faults.set('clock')`, 'stepMs', 0, 'a step, forward or back');
+    throw new InvalidOptionError(`faults.set('clock')`, 'stepMs', 0, 'a step forward or back');
   }
   return {
     forMs: numberOf('forMs'),

@@ -4,12 +4,12 @@ import { Worker } from 'node:worker_threads';
 import type { ResolvedResourceFault, ResourceFaultKind } from './resource-kinds.ts';
 import { stepWallClock } from './wall-clock.ts';
 
-/** Takes the resource in this process; what it resolves with gives it back. */
-export type Stressor = (fault: ResolvedResourceFault) => Promise<() => Promise<void>>;
+/** Takes a resource in this process and resolves with a function that releases it. */
+type Stressor = (fault: ResolvedResourceFault) => Promise<() => Promise<void>>;
 
 const CHUNK_BYTES = 16_777_216;
 
-/** Its memory goes with the thread, at once; that of this thread would wait for the garbage collector. */
+/** Memory of a thread is released at once with it; memory of this thread would wait for the garbage collector. */
 const HOLDER = `
   const { parentPort, workerData } = require('node:worker_threads');
   const held = [];
@@ -39,7 +39,7 @@ export const stressors: Readonly<Record<ResourceFaultKind, Stressor>> = {
         writeSync(file, chunk, 0, Math.min(left, chunk.length));
       }
     } catch (error) {
-      // A disk that ends before is what is wanted of it.
+      // A full disk is the purpose.
       if (codeOf(error) !== 'ENOSPC') {
         await undo();
         throw error;

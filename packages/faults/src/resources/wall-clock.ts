@@ -2,17 +2,17 @@ let aheadMs = 0;
 const RealDate = globalThis.Date;
 const now = (): number => RealDate.now() + aheadMs;
 
-/** Puts a `Date` in the place of the real one that can be moved; before anything else has taken it. */
+/** Replaces `Date` by one that can be moved; to be called before other code holds a reference to it. */
 export function takeWallClock(): void {
   globalThis.Date = new Proxy(RealDate, {
-    construct: (real, args: unknown[], asked): object =>
-      Reflect.construct(real, args.length === 0 ? [now()] : args, asked),
+    construct: (real, args: unknown[], newTarget): object =>
+      Reflect.construct(real, args.length === 0 ? [now()] : args, newTarget),
     apply: () => new RealDate(now()).toString(),
     get: (real, key): unknown => (key === 'now' ? now : Reflect.get(real, key)),
   });
 }
 
-/** Moves what `Date` says, from where it is. */
+/** Moves `Date` by a step. */
 export function stepWallClock(byMs: number): void {
   aheadMs += byMs;
 }

@@ -14,11 +14,12 @@ import {
 import type { ProxyFaultKind, ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { randomFault } from './random-fault.ts';
-import { type Schedule, type TimedFault, kindsRule, overlap, seedRule } from './storm.ts';
+import { type Schedule, type TimedFault, inOrder, overlap } from './schedule.ts';
+import { kindsRule, seedRule } from './storm.ts';
 
-/** What a storm needs of a server to break it; a server of `@holdfast/stage` has it. */
+/** The operations a storm needs of a server; a server of `@holdfast/stage` has them. */
 export interface FleetServer {
-  /** The proxy that stands before it. */
+  /** The proxy in front of the server. */
   readonly link: Pick<FaultProxy, 'faults' | 'heal'>;
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -26,20 +27,20 @@ export interface FleetServer {
   thaw(): Promise<void>;
 }
 
-/** What befalls a server: its link, or itself. */
-export type ServerFault =
+/** A fault of a server's link, or of the server itself. */
+export type FleetServerFault =
   | ProxyFaultSpec
-  /** Killed at once, started again when it is over. */
+  /** Killed, and started again when the fault is over. */
   | { readonly kind: 'kill' }
-  /** Stands still with its connections open. */
+  /** Frozen with its connections open. */
   | { readonly kind: 'freeze' };
 
 export interface FleetFault extends TimedFault {
   readonly server: string;
-  readonly fault: ServerFault;
+  readonly fault: FleetServerFault;
 }
 
-/** A storm over several servers; what is of one kind does not overlap on one server, nor do kill and freeze. */
+/** A storm over several servers. On one server, faults of one kind do not overlap, nor do kill and freeze. */
 export type FleetStorm = Schedule<FleetFault>;
 
 export interface FleetStormOptions {
@@ -47,13 +48,13 @@ export interface FleetStormOptions {
   servers: readonly string[];
   /** How long it lasts. Default 10 000. */
   durationMs?: number;
-  /** How many faults it has at most. Default 10. */
+  /** The maximum number of faults. Default 10. */
   maxFaults?: number;
-  /** How long one fault lasts at most. Default 2 000. */
+  /** The maximum duration of one fault. Default 2 000. */
   maxFaultMs?: number;
-  /** What it may draw for the links. Default: every fault but `corrupt`, which nothing over TCP can notice. */
+  /** The kinds to draw from for links. Default: every kind but `corrupt`, which TCP does not detect. */
   kinds?: readonly ProxyFaultKind[];
-  /** What it may draw for the servers themselves, as often as for their links. Default `kill`, `freeze`. */
+  /** The faults to draw from for servers, as often as for links. Default `kill`, `freeze`. */
   serverFaults?: readonly ('kill' | 'freeze')[];
 }
 
@@ -90,8 +91,8 @@ const playShape = {
 };
 
 /**
- * Draws a storm over several servers; the same seed and options give the same one.
- * @param seed any whole number; only its lower 32 bits count.
+ * Draws a storm over several servers; equal seeds and options give equal storms.
+ * @param seed any integer; its lower 32 bits are used.
  * @throws InvalidOptionError
  */
 export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm {
@@ -112,15 +113,14 @@ export function fleetStorm(seed: number, options: FleetStormOptions): FleetStorm
     const timed: FleetFault = { atMs, forMs, server, fault };
     if (!faults.some((other) => collide(timed, other))) faults.push(timed);
   }
-  return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
+  return { seed, durationMs, faults: inOrder(faults) };
 }
 
 /**
- * Lets a storm loose on servers, each with its faults in turn; resolves when it is over, all of them run and
- * their links are healed, which is tried whatever happens.
+ * Runs a storm on servers and resolves when it is over, all servers run, and their links are healed. Healing is tried in
+ * any case.
  * @param servers by the names in the storm.
- * @throws InvalidOptionError for a server that is not there; the signal's own reason; what a server throws
- * that does not do as it is told.
+ * @throws InvalidOptionError for an unknown server, the signal's reason, or the error of a server's operation.
  */
 export async function playFleetStorm(
   servers: Readonly<Record<string, FleetServer>>,
@@ -128,10 +128,10 @@ export async function playFleetStorm(
   options?: { clock?: Clock; signal?: AbortSignal },
 ): Promise<void> {
   const { clock, signal } = parseOptions('playFleetStorm', playShape, options);
-  const stranger = faults.find(({ server }) => !Object.hasOwn(servers, server))?.server;
-  if (stranger !== undefined) {
+  const unknown = faults.find(({ server }) => !Object.hasOwn(servers, server))?.server;
+  if (unknown !== undefined) {
     const permitted = `one of ${Object.keys(servers).join(', ')}`;
-    throw new InvalidOptionError('playFleetStorm', 'server', stranger, permitted);
+    throw new InvalidOptionError('playFleetStorm', 'server', unknown, permitted);
   }
   const beganMs = clock.now();
   const failed = new AbortController();
@@ -139,47 +139,56 @@ export async function playFleetStorm(
   const until = (atMs: number): Promise<void> =>
     sleep(clock, Math.max(0, beganMs + atMs - clock.now()), stop);
 
-  const playOn = async (name: string, server: FleetServer): Promise<void> => {
-    const turns = faults
-      .filter((fault) => fault.server === name)
-      .flatMap(({ atMs, forMs, fault }) => [
-        { atMs, fault, isEnd: false },
-        { atMs: atMs + forMs, fault, isEnd: true },
-      ])
-      .toSorted((one, other) => one.atMs - other.atMs);
-    let undo: (() => Promise<void>) | undefined;
-    try {
-      for (const { atMs, fault, isEnd } of turns) {
-        await until(atMs);
-        if (fault.kind !== 'kill' && fault.kind !== 'freeze') {
-          if (isEnd) await server.link.faults.clear(fault.kind);
-          else server.link.faults.apply(fault);
-        } else if (isEnd) {
-          await undo?.();
-          undo = undefined;
-        } else {
-          undo = await inject(server, fault.kind);
-        }
-      }
-      await until(durationMs);
-    } catch (error) {
-      failed.abort(error);
-      throw error;
-    } finally {
+  const played = await Promise.allSettled(
+    Object.entries(servers).map(async ([name, server]) => {
+      const own = faults.filter((fault) => fault.server === name);
       try {
-        await undo?.();
+        await playOn(server, own, until, failed);
+        await until(durationMs);
       } finally {
         await server.link.heal();
       }
-    }
-  };
-  const played = await Promise.allSettled(
-    Object.entries(servers).map(([name, server]) => playOn(name, server)),
+    }),
   );
   signal?.throwIfAborted();
   if (failed.signal.aborted) throw failed.signal.reason;
   const broken = played.find((one) => one.status === 'rejected');
   if (broken !== undefined) throw broken.reason;
+}
+
+/** Injects and ends the faults of one server, each at its time. */
+async function playOn(
+  server: FleetServer,
+  faults: readonly FleetFault[],
+  until: (atMs: number) => Promise<void>,
+  failed: AbortController,
+): Promise<void> {
+  const steps = inOrder(
+    faults.flatMap(({ atMs, forMs, fault }) => [
+      { atMs, fault, isEnd: false },
+      { atMs: atMs + forMs, fault, isEnd: true },
+    ]),
+  );
+  let undo: (() => Promise<void>) | undefined;
+  try {
+    for (const { atMs, fault, isEnd } of steps) {
+      await until(atMs);
+      if (fault.kind !== 'kill' && fault.kind !== 'freeze') {
+        if (isEnd) await server.link.faults.clear(fault.kind);
+        else server.link.faults.apply(fault);
+      } else if (isEnd) {
+        await undo?.();
+        undo = undefined;
+      } else {
+        undo = await inject(server, fault.kind);
+      }
+    }
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  } finally {
+    await undo?.();
+  }
 }
 
 async function inject(server: FleetServer, kind: 'kill' | 'freeze'): Promise<() => Promise<void>> {

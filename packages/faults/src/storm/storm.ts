@@ -14,24 +14,11 @@ import {
 import { type ProxyFaultKind, type ProxyFaultSpec, faultKindNames } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { randomFault } from './random-fault.ts';
+import { type Schedule, type TimedFault, inOrder, overlap } from './schedule.ts';
 
-/** When a fault of a storm is there. */
-export interface TimedFault {
-  readonly atMs: number;
-  readonly forMs: number;
-}
-
-/** One fault of a storm: what, when and for how long. */
+/** One fault of a storm and its time. */
 export interface StormFault extends TimedFault {
-  readonly setting: ProxyFaultSpec;
-}
-
-/** Faults and their times as plain data: they can be printed, kept and played again. */
-export interface Schedule<Fault extends TimedFault> {
-  readonly seed: number;
-  readonly durationMs: number;
-  /** By `atMs`. */
-  readonly faults: readonly Fault[];
+  readonly fault: ProxyFaultSpec;
 }
 
 /** A schedule for one proxy; faults of the same kind do not overlap. */
@@ -40,13 +27,13 @@ export type Storm = Schedule<StormFault>;
 export interface StormOptions {
   /** How long it lasts. Default 10 000. */
   durationMs?: number;
-  /** How many faults it has at most. Default 10. */
+  /** The maximum number of faults. Default 10. */
   maxFaults?: number;
-  /** What it may draw. Default: every fault but `corrupt`, which nothing over TCP can notice. */
+  /** The kinds to draw from. Default: every kind but `corrupt`, which TCP does not detect. */
   kinds?: readonly ProxyFaultKind[];
 }
 
-/** The faults after which every byte arrives all the same, once, and in its order. */
+/** The faults after which every byte arrives once and in order. */
 export const losslessFaults: readonly ProxyFaultKind[] = [
   'slice',
   'latency',
@@ -57,7 +44,7 @@ export const losslessFaults: readonly ProxyFaultKind[] = [
 ];
 
 const permittedKinds = `a list of ${faultKindNames.join(', ')}`;
-/** Reads the kinds that a storm may draw. */
+/** Accepts the kinds a storm draws from. */
 export const kindsRule: OptionRule<readonly ProxyFaultKind[]> = {
   permitted: permittedKinds,
   parse(value, field, owner) {
@@ -67,7 +54,7 @@ export const kindsRule: OptionRule<readonly ProxyFaultKind[]> = {
   defaultValue: () => faultKindNames.filter((kind) => kind !== 'corrupt'),
 };
 
-/** Where the chance of a storm begins. */
+/** Accepts the seed of a storm. */
 export const seedRule: OptionRule<number> = integer({
   min: Number.MIN_SAFE_INTEGER,
   max: Number.MAX_SAFE_INTEGER,
@@ -85,8 +72,8 @@ const playShape = {
 };
 
 /**
- * Draws a storm; the same seed and options give the same one.
- * @param seed any whole number; only its lower 32 bits count.
+ * Draws a storm; equal seeds and options give equal storms.
+ * @param seed any integer; its lower 32 bits are used.
  * @throws InvalidOptionError
  */
 export function storm(seed: number, options?: StormOptions): Storm {
@@ -99,17 +86,17 @@ export function storm(seed: number, options?: StormOptions): Storm {
     const atMs = Math.floor(random() * durationMs);
     const forMs = Math.max(1, Math.floor(random() ** 2 * (durationMs - atMs)));
     const overlaps = faults.some(
-      (other) => other.setting.kind === kind && overlap(other, { atMs, forMs }),
+      (other) => other.fault.kind === kind && overlap(other, { atMs, forMs }),
     );
     if (kind === undefined || overlaps) continue;
-    faults.push({ atMs, forMs, setting: randomFault(kind, random) });
+    faults.push({ atMs, forMs, fault: randomFault(kind, random) });
   }
-  return { seed, durationMs, faults: faults.toSorted((one, other) => one.atMs - other.atMs) };
+  return { seed, durationMs, faults: inOrder(faults) };
 }
 
 /**
- * Lets a storm loose on a proxy; resolves when it is over and the proxy is healed, which it is whatever
- * happens. @throws the signal's own reason, ProxyListenError
+ * Runs a storm on a proxy and resolves when it is over. The proxy is healed in any case.
+ * @throws the signal's reason, ProxyListenError
  */
 export async function playStorm(
   proxy: FaultProxy,
@@ -117,29 +104,24 @@ export async function playStorm(
   options?: { clock?: Clock; signal?: AbortSignal },
 ): Promise<void> {
   const { clock, signal } = parseOptions('playStorm', playShape, options);
-  const turns = faults
-    .flatMap(({ atMs, forMs, setting }) => [
-      { atMs, turn: async (): Promise<void> => proxy.faults.apply(setting) },
-      { atMs: atMs + forMs, turn: async (): Promise<void> => proxy.faults.clear(setting.kind) },
-    ])
-    .toSorted((one, other) => one.atMs - other.atMs);
+  const steps = inOrder(
+    faults.flatMap(({ atMs, forMs, fault }) => [
+      { atMs, run: async (): Promise<void> => proxy.faults.apply(fault) },
+      { atMs: atMs + forMs, run: async (): Promise<void> => proxy.faults.clear(fault.kind) },
+    ]),
+  );
   const beganMs = clock.now();
   const until = (atMs: number): Promise<void> =>
     sleep(clock, Math.max(0, beganMs + atMs - clock.now()), signal);
   try {
-    for (const { atMs, turn } of turns) {
+    for (const { atMs, run } of steps) {
       await until(atMs);
-      await turn();
+      await run();
     }
     await until(durationMs);
   } finally {
     await proxy.heal();
   }
-}
-
-/** Whether two faults are there at the same time, or touch. */
-export function overlap(one: TimedFault, other: TimedFault): boolean {
-  return one.atMs <= other.atMs + other.forMs && other.atMs <= one.atMs + one.forMs;
 }
 
 function isKinds(value: unknown): value is readonly ProxyFaultKind[] {

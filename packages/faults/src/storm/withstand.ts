@@ -1,17 +1,17 @@
 import { integer, optional, parseOptions, string } from '@holdfast/foundation';
 import { StormFailedError } from '../errors.ts';
-import type { Schedule, TimedFault } from './storm.ts';
+import type { Schedule, TimedFault } from './schedule.ts';
 
 const maxRuns = integer({ min: 0, max: 1_000_000, default: 100 });
 const shape = { maxRuns, replay: optional(string({ maxLength: 1_000 })) };
 const shrinkShape = { maxRuns };
 
 /**
- * Runs something in a storm. When it fails, looks for a smaller storm that it fails in too, and says both
- * the seed and the smaller schedule.
- * @param run plays the storm and rejects when what it proves did not hold.
- * @param options.maxRuns how often it may run again to find that. Default 100.
- * @param options.replay the command that plays it again, for the error. Default: the call that draws it.
+ * Runs something in a storm. When it fails, searches a smaller storm in which it fails too, and reports the seed and
+ * the smaller schedule.
+ * @param run runs the storm and rejects when the service did not withstand it.
+ * @param options.maxRuns how many more runs the search may take. Default 100.
+ * @param options.replay the command that replays the storm, for the error. Default: the call that draws it.
  * @throws StormFailedError, InvalidOptionError
  */
 export async function withstand<Fault extends TimedFault>(
@@ -37,10 +37,9 @@ export async function withstand<Fault extends TimedFault>(
 }
 
 /**
- * The smallest storm found that still fails: faults are left out in ever smaller groups, then those left
- * are shortened.
+ * Returns the smallest storm found that still fails: it removes faults in ever smaller groups, then shortens the rest.
  * Source of the grouping: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002.
- * @param options.maxRuns how often `fails` may be asked. Default 100.
+ * @param options.maxRuns how often `fails` may be called. Default 100.
  * @throws InvalidOptionError, or what `fails` throws.
  */
 export async function shrinkStorm<Fault extends TimedFault>(

@@ -1,4 +1,4 @@
-/** An answer that is a failure: what Toxiproxy writes as `{ error, status }`. */
+/** A failure response, which Toxiproxy writes as `{ error, status }`. */
 export interface ApiFailure {
   readonly error: string;
   readonly status: number;
@@ -18,6 +18,6 @@ export function missingField(name: string): ApiFailure {
   return { error: `missing required field: ${name}`, status: 400 };
 }
 
-export function badRequest(why: string): ApiFailure {
-  return { error: `bad request body: ${why}`, status: 400 };
+export function badRequest(reason: string): ApiFailure {
+  return { error: `bad request body: ${reason}`, status: 400 };
 }

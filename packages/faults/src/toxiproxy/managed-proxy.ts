@@ -1,4 +1,5 @@
 import { isHoldfastError } from '@holdfast/foundation';
+import { hostInUrl } from '../proxy/addresses.ts';
 import { type FaultProxy, createFaultProxy } from '../proxy/fault-proxy.ts';
 import {
   type ApiFailure,
@@ -7,114 +8,128 @@ import {
   toxicAlreadyExists,
   toxicNotFound,
 } from './api-failure.ts';
-import { type Toxic, changedToxic, isFields, parseToxic, settingOf } from './toxic.ts';
+import { type Toxic, changedToxic, isFields, parseToxic, faultOf } from './toxic.ts';
 
-/** What Toxiproxy's API says of a proxy. */
-export interface ProxyDescription {
+/** A proxy in Toxiproxy's API. */
+interface ProxyDescription {
   readonly name: string;
   readonly listen: string;
   readonly upstream: string;
   readonly enabled: boolean;
 }
 
-export interface ManagedProxyOptions {
+interface ManagedProxyOptions {
   readonly seed: number;
   readonly allowRemote: boolean;
 }
 
-/** One proxy that is driven by Toxiproxy's API, under the name the API knows it by. */
-export interface ManagedProxy {
-  describe(): ProxyDescription & { readonly toxics: readonly Toxic[] };
-  /** Other addresses, or whether it is there at all. */
-  update(to: ProxyDescription): Promise<ApiFailure | undefined>;
-  toxic(name: string): Toxic | undefined;
-  addToxic(fields: unknown): Toxic | ApiFailure;
-  updateToxic(name: string, fields: unknown): Toxic | ApiFailure;
-  removeToxic(name: string): Promise<ApiFailure | undefined>;
-  /** Enabled, and without a toxic. */
-  reset(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Not the name of a toxic: those it is set beside have one with a prefix. */
+/** The name of the fault of a disabled proxy; toxics have a prefix, so it is not the name of one. */
 const DISABLED = 'disabled';
-const named = (toxic: string): string => `toxic ${toxic}`;
+const faultName = (toxic: string): string => `toxic ${toxic}`;
 
 export async function openManagedProxy(
-  described: ProxyDescription,
-  setting: ManagedProxyOptions,
+  description: ProxyDescription,
+  options: ManagedProxyOptions,
 ): Promise<ManagedProxy | ApiFailure> {
-  const toxics = new Map<string, Toxic>();
-  const first = await standing(described, setting);
-  if ('error' in first) return first;
-  let proxy = first;
-  let description = described;
+  const proxy = await openProxy(description, options);
+  if ('error' in proxy) return proxy;
+  const managed = new ManagedProxy(proxy, description, options);
+  await managed.enable(description.enabled);
+  return managed;
+}
 
-  const enable = async (enabled: boolean): Promise<void> => {
-    if (enabled) await proxy.faults.clear(DISABLED);
-    else proxy.faults.apply({ kind: 'down', options: { connections: 'close' } }, DISABLED);
-    description = { ...description, enabled };
-  };
-  const apply = (toxic: Toxic): Toxic | ApiFailure => {
-    const fault = settingOf(toxic);
+/** One proxy with its toxics, as Toxiproxy's API sees it. */
+export class ManagedProxy {
+  #proxy: FaultProxy;
+  #description: ProxyDescription;
+  readonly #options: ManagedProxyOptions;
+  readonly #toxics = new Map<string, Toxic>();
+
+  constructor(proxy: FaultProxy, description: ProxyDescription, options: ManagedProxyOptions) {
+    this.#proxy = proxy;
+    this.#description = description;
+    this.#options = options;
+  }
+
+  describe(): ProxyDescription & { readonly toxics: readonly Toxic[] } {
+    const listen = `${hostInUrl(this.#proxy.host)}:${this.#proxy.port}`;
+    return { ...this.#description, listen, toxics: [...this.#toxics.values()] };
+  }
+
+  /** Changes the addresses, or enables or disables the proxy. */
+  async update(to: ProxyDescription): Promise<ApiFailure | undefined> {
+    const { listen, upstream } = this.describe();
+    if (to.upstream !== upstream || to.listen !== listen) {
+      await this.#proxy.close();
+      const next = await openProxy(to, this.#options);
+      if ('error' in next) return next;
+      this.#proxy = next;
+      this.#description = to;
+      for (const toxic of this.#toxics.values()) this.#apply(toxic);
+    }
+    await this.enable(to.enabled);
+    return undefined;
+  }
+
+  toxic(name: string): Toxic | undefined {
+    return this.#toxics.get(name);
+  }
+
+  addToxic(fields: unknown): Toxic | ApiFailure {
+    if (!isFields(fields)) return badRequest('not an object');
+    const toxic = parseToxic(fields);
+    if ('error' in toxic) return toxic;
+    return this.#toxics.has(toxic.name) ? toxicAlreadyExists : this.#apply(toxic);
+  }
+
+  updateToxic(name: string, fields: unknown): Toxic | ApiFailure {
+    const toxic = this.#toxics.get(name);
+    if (toxic === undefined) return toxicNotFound;
+    if (!isFields(fields)) return badRequest('not an object');
+    const changed = changedToxic(toxic, fields);
+    return 'error' in changed ? changed : this.#apply(changed);
+  }
+
+  async removeToxic(name: string): Promise<ApiFailure | undefined> {
+    if (!this.#toxics.delete(name)) return toxicNotFound;
+    await this.#proxy.faults.clear(faultName(name));
+    return undefined;
+  }
+
+  /** Removes every toxic and enables the proxy. */
+  async reset(): Promise<void> {
+    for (const name of this.#toxics.keys()) await this.#proxy.faults.clear(faultName(name));
+    this.#toxics.clear();
+    await this.enable(true);
+  }
+
+  async enable(enabled: boolean): Promise<void> {
+    const { faults } = this.#proxy;
+    if (enabled) await faults.clear(DISABLED);
+    else faults.apply({ kind: 'down', options: { connections: 'close' } }, DISABLED);
+    this.#description = { ...this.#description, enabled };
+  }
+
+  close(): Promise<void> {
+    return this.#proxy.close();
+  }
+
+  #apply(toxic: Toxic): Toxic | ApiFailure {
+    const fault = faultOf(toxic);
+    const { faults } = this.#proxy;
     try {
-      if (fault === undefined) void proxy.faults.clear(named(toxic.name));
-      else proxy.faults.apply(fault, named(toxic.name));
+      if (fault === undefined) void faults.clear(faultName(toxic.name));
+      else faults.apply(fault, faultName(toxic.name));
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
       return badRequest(error.message);
     }
-    toxics.set(toxic.name, toxic);
+    this.#toxics.set(toxic.name, toxic);
     return toxic;
-  };
-  const listening = (): string => `${shownHost(proxy.host)}:${proxy.port}`;
-
-  await enable(described.enabled);
-  return {
-    describe() {
-      return { ...description, listen: listening(), toxics: [...toxics.values()] };
-    },
-    async update(to) {
-      if (to.upstream !== description.upstream || to.listen !== listening()) {
-        await proxy.close();
-        const next = await standing(to, setting);
-        if ('error' in next) return next;
-        proxy = next;
-        description = to;
-        for (const toxic of toxics.values()) apply(toxic);
-      }
-      await enable(to.enabled);
-      return undefined;
-    },
-    toxic: (name) => toxics.get(name),
-    addToxic(fields) {
-      if (!isFields(fields)) return badRequest('not an object');
-      const toxic = parseToxic(fields);
-      if ('error' in toxic) return toxic;
-      return toxics.has(toxic.name) ? toxicAlreadyExists : apply(toxic);
-    },
-    updateToxic(name, fields) {
-      const toxic = toxics.get(name);
-      if (toxic === undefined) return toxicNotFound;
-      if (!isFields(fields)) return badRequest('not an object');
-      const changed = changedToxic(toxic, fields);
-      return 'error' in changed ? changed : apply(changed);
-    },
-    async removeToxic(name) {
-      if (!toxics.delete(name)) return toxicNotFound;
-      await proxy.faults.clear(named(name));
-      return undefined;
-    },
-    async reset() {
-      for (const name of toxics.keys()) await proxy.faults.clear(named(name));
-      toxics.clear();
-      await enable(true);
-    },
-    close: () => proxy.close(),
-  };
+  }
 }
 
-/** Reads a proxy that is to be made, or with `before` changed. */
+/** Parses the fields of a new proxy, or changes to `before`. */
 export function parseDescription(
   fields: unknown,
   before?: ProxyDescription,
@@ -132,21 +147,22 @@ export function parseDescription(
   return { name, listen, upstream, enabled };
 }
 
-async function standing(
+async function openProxy(
   { listen, upstream }: ProxyDescription,
-  setting: ManagedProxyOptions,
+  options: ManagedProxyOptions,
 ): Promise<FaultProxy | ApiFailure> {
   const target = addressOf(upstream);
-  const at = addressOf(listen);
+  const address = addressOf(listen);
   if (target === undefined) return badRequest(`upstream ${upstream} is no host:port`);
-  if (at === undefined) return badRequest(`listen ${listen} is no host:port`);
+  if (address === undefined) return badRequest(`listen ${listen} is no host:port`);
+  const { seed, allowRemote } = options;
   try {
-    return await createFaultProxy({ ...setting, target, listen: at });
+    return await createFaultProxy({ seed, allowRemote, target, listen: address });
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    // Toxiproxy has no word for what it would not refuse; an address in use is its own 500.
-    const refused = error.code === 'FAULTS_REMOTE_TARGET' || error.code === 'INVALID_OPTION';
-    return { error: error.message, status: refused ? 400 : 500 };
+    // Toxiproxy has no failure for what it does not refuse itself; an address in use is a 500 in it too.
+    const isRefused = error.code === 'FAULTS_REMOTE_TARGET' || error.code === 'INVALID_OPTION';
+    return { error: error.message, status: isRefused ? 400 : 500 };
   }
 }
 
@@ -156,8 +172,4 @@ function addressOf(text: string): { host: string; port: number } | undefined {
   return parts === null
     ? undefined
     : { host: host === '' ? '127.0.0.1' : host, port: Number(parts[3]) };
-}
-
-function shownHost(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -1,12 +1,12 @@
 import type { ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import { type ApiFailure, badRequest, invalidStream, invalidToxicType } from './api-failure.ts';
 
-/** A toxic as Toxiproxy's API shows it. */
+/** A toxic in Toxiproxy's API. */
 export interface Toxic {
   readonly name: string;
   readonly type: ToxicType;
   readonly stream: 'upstream' | 'downstream';
-  /** Share of the connections it is for, 0 to 1. */
+  /** The share of the connections it applies to, 0 to 1. */
   readonly toxicity: number;
   readonly attributes: Readonly<Record<string, number>>;
 }
@@ -22,7 +22,7 @@ type ToxicType =
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What each type takes; what is absent is 0. */
+/** The attributes of each type; an absent one is 0. */
 const attributesOf: Readonly<Record<ToxicType, readonly string[]>> = {
   latency: ['latency', 'jitter'],
   bandwidth: ['rate'],
@@ -33,7 +33,7 @@ const attributesOf: Readonly<Record<ToxicType, readonly string[]>> = {
   limit_data: ['bytes'],
 };
 
-/** Reads a toxic that is to be added. */
+/** Parses the fields of a new toxic. */
 export function parseToxic(fields: Fields): Toxic | ApiFailure {
   const { stream = 'downstream', type } = fields;
   if (stream !== 'upstream' && stream !== 'downstream') return invalidStream;
@@ -44,7 +44,7 @@ export function parseToxic(fields: Fields): Toxic | ApiFailure {
   return changedToxic({ name, type, stream, toxicity: 1, attributes: {} }, fields);
 }
 
-/** The same toxic with other attributes or toxicity; what is not named stays. */
+/** Returns a toxic with changed attributes or toxicity; others stay. */
 export function changedToxic(toxic: Toxic, fields: Fields): Toxic | ApiFailure {
   const { toxicity = toxic.toxicity, attributes: changes = {} } = fields;
   if (typeof toxicity !== 'number' || !(toxicity >= 0 && toxicity <= 1)) {
@@ -62,38 +62,41 @@ export function changedToxic(toxic: Toxic, fields: Fields): Toxic | ApiFailure {
   return { ...toxic, toxicity, attributes };
 }
 
-/** The same in the proxy's own words; undefined where a toxic changes nothing. */
-export function settingOf(toxic: Toxic): ProxyFaultSpec | undefined {
-  const of = (name: string): number => toxic.attributes[name] ?? 0;
+/** Returns the fault of a proxy that equals a toxic; undefined for a toxic that changes nothing. */
+export function faultOf(toxic: Toxic): ProxyFaultSpec | undefined {
+  const attribute = (name: string): number => toxic.attributes[name] ?? 0;
   const probability = toxic.toxicity;
   const direction = toxic.stream === 'upstream' ? 'toServer' : 'toClient';
-  const aim = { probability, direction } as const;
+  const common = { probability, direction } as const;
   switch (toxic.type) {
     case 'latency': {
-      const options = { ...aim, latencyMs: of('latency'), jitterMs: of('jitter') };
+      const options = { ...common, latencyMs: attribute('latency'), jitterMs: attribute('jitter') };
       return { kind: 'latency', options };
     }
     case 'bandwidth':
-      if (of('rate') === 0) return undefined;
-      return { kind: 'bandwidth', options: { ...aim, bytesPerSecond: of('rate') * 1_000 } };
+      if (attribute('rate') === 0) return undefined;
+      return {
+        kind: 'bandwidth',
+        options: { ...common, bytesPerSecond: attribute('rate') * 1_000 },
+      };
     case 'slow_close':
-      return { kind: 'slowClose', options: { ...aim, delayMs: of('delay') } };
+      return { kind: 'slowClose', options: { ...common, delayMs: attribute('delay') } };
     case 'timeout':
-      if (of('timeout') === 0) return { kind: 'blackhole', options: aim };
-      return { kind: 'timeout', options: { ...aim, timeoutMs: of('timeout') } };
+      if (attribute('timeout') === 0) return { kind: 'blackhole', options: common };
+      return { kind: 'timeout', options: { ...common, timeoutMs: attribute('timeout') } };
     case 'reset_peer':
-      return { kind: 'reset', options: { probability, afterMs: of('timeout') } };
+      return { kind: 'reset', options: { probability, afterMs: attribute('timeout') } };
     case 'slicer': {
-      const sliceBytes = Math.max(1, of('average_size'));
-      const jitterBytes = of('size_variation');
-      // Toxiproxy counts this one in microseconds.
+      const sliceBytes = Math.max(1, attribute('average_size'));
+      const jitterBytes = attribute('size_variation');
+      // This delay is in microseconds.
       return {
         kind: 'slice',
-        options: { ...aim, sliceBytes, jitterBytes, delayMs: of('delay') / 1_000 },
+        options: { ...common, sliceBytes, jitterBytes, delayMs: attribute('delay') / 1_000 },
       };
     }
     case 'limit_data':
-      return { kind: 'limitData', options: { ...aim, maxBytes: of('bytes') } };
+      return { kind: 'limitData', options: { ...common, maxBytes: attribute('bytes') } };
     default:
       return undefined;
   }

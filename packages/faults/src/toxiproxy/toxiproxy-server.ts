@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import { boolean, integer, parseOptions, string } from '@holdfast/foundation';
-import { ProxyListenError } from '../errors.ts';
+import { type ResolvedOptions, boolean, integer, parseOptions, string } from '@holdfast/foundation';
+import { listenOn, urlOf } from '../proxy/addresses.ts';
 import {
   type ApiFailure,
   badRequest,
@@ -17,15 +17,15 @@ export interface ToxiproxyServerOptions {
   host?: string;
   /** Default 8474, as Toxiproxy; 0 takes a free one. */
   port?: number;
-  /** Where the chance of every proxy begins. Default 1. */
+  /** The seed of every proxy. Default 1. */
   seed?: number;
-  /** Upstreams that are not this machine are refused without it. Default false. */
+  /** Allows upstreams that are not this machine. Default false. */
   allowRemote?: boolean;
-  /** Proxies at one time. Default 1 000. */
+  /** The maximum number of proxies. Default 1 000. */
   maxProxies?: number;
 }
 
-/** Fault proxies that are driven over HTTP as Toxiproxy's are, by its clients in any language. */
+/** Fault proxies controlled over Toxiproxy's HTTP API, by its clients in any language. */
 export interface ToxiproxyServer {
   readonly host: string;
   readonly port: number;
@@ -34,7 +34,7 @@ export interface ToxiproxyServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What a client is told: the version whose API this is. */
+/** The version of Toxiproxy whose API this is. */
 const VERSION = '2.12.0';
 const MAX_BODY_BYTES = 1_048_576;
 
@@ -46,56 +46,123 @@ const shape = {
   maxProxies: integer({ min: 1, max: 100_000, default: 1_000 }),
 };
 
-/** A status and, with most of them, what is written as JSON. */
-interface Answer {
+/** A status and the body, sent as JSON. */
+interface ApiResponse {
   readonly status: number;
   readonly body?: unknown;
 }
 
 /** @throws InvalidOptionError, ProxyListenError */
 export async function createToxiproxyServer(
-  options?: ToxiproxyServerOptions,
+  given?: ToxiproxyServerOptions,
 ): Promise<ToxiproxyServer> {
-  const { host, port, maxProxies, ...setting } = parseOptions(
-    'createToxiproxyServer',
-    shape,
-    options,
-  );
-  const proxies = new Map<string, ManagedProxy>();
+  const options = parseOptions('createToxiproxyServer', shape, given);
+  const api = new ToxiproxyApi(options);
+  /** Requests run one after the other, so that no two change the same proxy at a time. */
+  let last: Promise<unknown> = Promise.resolve();
+  const server = createServer((request, response) => {
+    const handled = last.then(() => handle(request, response, api));
+    last = handled.catch(() => response.destroy());
+  });
+  const { host } = options;
+  const port = await listenOn(server, options);
+  let closing: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await Promise.all([closed, last]);
+    await api.close();
+  };
+  const close = (): Promise<void> => (closing ??= closeAll());
+  return { host, port, url: urlOf(host, port), close, [Symbol.asyncDispose]: close };
+}
 
-  const add = async (fields: unknown): Promise<ManagedProxy | ApiFailure> => {
+/** The proxies of a server, and the operations of Toxiproxy's API on them. */
+class ToxiproxyApi {
+  readonly #options: ResolvedOptions<typeof shape>;
+  readonly #proxies = new Map<string, ManagedProxy>();
+
+  constructor(options: ResolvedOptions<typeof shape>) {
+    this.#options = options;
+  }
+
+  async respond(method: string, path: string, body: string): Promise<ApiResponse> {
+    const [, root = '', name, toxics, toxic, ...rest] = path.split('/').map(decodeURIComponent);
+    const allowed = allowedMethods(root, name, toxics, toxic, rest.length);
+    if (allowed === undefined) return { status: 404 };
+    if (!allowed.includes(method)) return { status: 405 };
+    const fields = parseJson(body);
+    const needsBody = (method === 'POST' || method === 'PATCH') && root !== 'reset';
+    if (needsBody && fields === undefined) return failed(badRequest('not JSON'));
+    if (root === 'version') return { status: 200, body: { version: VERSION } };
+    if (root === 'populate') return this.#populate(fields);
+    if (root === 'reset') {
+      for (const proxy of this.#proxies.values()) await proxy.reset();
+      return { status: 204 };
+    }
+    if (name === undefined) return method === 'POST' ? this.#create(fields) : this.#list();
+    const proxy = this.#proxies.get(name);
+    if (proxy === undefined) return failed(proxyNotFound);
+    if (toxics === undefined) return this.#onProxy(proxy, name, method, fields);
+    return toxic === undefined
+      ? onToxics(proxy, method, fields)
+      : onToxic(proxy, toxic, method, fields);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
+  }
+
+  #list(): ApiResponse {
+    const all = [...this.#proxies].map(([name, proxy]) => [name, proxy.describe()] as const);
+    return { status: 200, body: Object.fromEntries(all) };
+  }
+
+  async #create(fields: unknown): Promise<ApiResponse> {
+    const proxy = await this.#add(fields);
+    return 'error' in proxy ? failed(proxy) : { status: 201, body: proxy.describe() };
+  }
+
+  async #add(fields: unknown): Promise<ManagedProxy | ApiFailure> {
+    const { maxProxies } = this.#options;
     const description = parseDescription(fields);
     if ('error' in description) return description;
-    if (proxies.has(description.name)) return proxyAlreadyExists;
-    if (proxies.size >= maxProxies) return { error: `over ${maxProxies} proxies`, status: 500 };
-    const proxy = await openManagedProxy(description, setting);
-    if (!('error' in proxy)) proxies.set(description.name, proxy);
+    if (this.#proxies.has(description.name)) return proxyAlreadyExists;
+    if (this.#proxies.size >= maxProxies)
+      return { error: `over ${maxProxies} proxies`, status: 500 };
+    const proxy = await openManagedProxy(description, this.#options);
+    if (!('error' in proxy)) this.#proxies.set(description.name, proxy);
     return proxy;
-  };
-  const populate = async (list: unknown): Promise<Answer> => {
-    if (!Array.isArray(list)) return failed(badRequest('not a list'));
-    const read = list.map((fields: unknown) => parseDescription(fields));
-    const bad = read.find((description) => 'error' in description);
-    if (bad !== undefined && 'error' in bad) return failed(bad);
-    const described: unknown[] = [];
-    for (const description of read) {
-      if ('error' in description) continue;
-      const before = proxies.get(description.name);
-      const made = before ?? (await add(description));
-      const failure = 'error' in made ? made : await before?.update(description);
-      if (failure !== undefined || 'error' in made) {
-        return { status: failure?.status ?? 500, body: { ...failure, proxies: described } };
-      }
-      described.push(made.describe());
-    }
-    return { status: 201, body: { proxies: described } };
-  };
+  }
 
-  const onProxy = async (name: string, method: string, fields: unknown): Promise<Answer> => {
-    const proxy = proxies.get(name);
-    if (proxy === undefined) return failed(proxyNotFound);
+  /** Creates or updates every proxy of a list; stops at the first failure. */
+  async #populate(list: unknown): Promise<ApiResponse> {
+    if (!Array.isArray(list)) return failed(badRequest('not a list'));
+    const descriptions = list.map((fields: unknown) => parseDescription(fields));
+    const invalid = descriptions.find((description) => 'error' in description);
+    if (invalid !== undefined && 'error' in invalid) return failed(invalid);
+    const proxies: unknown[] = [];
+    for (const description of descriptions) {
+      if ('error' in description) continue;
+      const known = this.#proxies.get(description.name);
+      const proxy = known ?? (await this.#add(description));
+      const failure = 'error' in proxy ? proxy : await known?.update(description);
+      if (failure !== undefined || 'error' in proxy)
+        return { status: failure?.status ?? 500, body: { ...failure, proxies } };
+      proxies.push(proxy.describe());
+    }
+    return { status: 201, body: { proxies } };
+  }
+
+  async #onProxy(
+    proxy: ManagedProxy,
+    name: string,
+    method: string,
+    fields: unknown,
+  ): Promise<ApiResponse> {
     if (method === 'DELETE') {
-      proxies.delete(name);
+      this.#proxies.delete(name);
       await proxy.close();
       return { status: 204 };
     }
@@ -105,89 +172,28 @@ export async function createToxiproxyServer(
       if (failure !== undefined) return failed(failure);
     }
     return { status: 200, body: proxy.describe() };
-  };
-  const onToxics = async (
-    name: string,
-    toxic: string | undefined,
-    method: string,
-    fields: unknown,
-  ): Promise<Answer> => {
-    const proxy = proxies.get(name);
-    if (proxy === undefined) return failed(proxyNotFound);
-    if (toxic === undefined) {
-      return method === 'GET'
-        ? { status: 200, body: proxy.describe().toxics }
-        : answered(proxy.addToxic(fields));
-    }
-    if (method === 'GET') return answered(proxy.toxic(toxic) ?? toxicNotFound);
-    if (method !== 'DELETE') return answered(proxy.updateToxic(toxic, fields));
-    const failure = await proxy.removeToxic(toxic);
-    return failure === undefined ? { status: 204 } : failed(failure);
-  };
-
-  const answer = async (method: string, path: string, body: string): Promise<Answer> => {
-    const [, root = '', name, toxics, toxic, ...rest] = path.split('/').map(decodeURIComponent);
-    const allowed = allowedMethods(root, name, toxics, toxic, rest.length);
-    if (allowed === undefined) return { status: 404 };
-    if (!allowed.includes(method)) return { status: 405 };
-    const fields = parsed(body);
-    const wantsBody = method === 'POST' || method === 'PATCH';
-    if (wantsBody && root !== 'reset' && fields === undefined)
-      return failed(badRequest('not JSON'));
-    if (root === 'version') return { status: 200, body: { version: VERSION } };
-    if (root === 'populate') return populate(fields);
-    if (root === 'reset') {
-      for (const proxy of proxies.values()) await proxy.reset();
-      return { status: 204 };
-    }
-    if (name === undefined) {
-      if (method === 'POST') {
-        const made = await add(fields);
-        return 'error' in made ? failed(made) : { status: 201, body: made.describe() };
-      }
-      const all = [...proxies].map(([known, proxy]) => [known, proxy.describe()] as const);
-      return { status: 200, body: Object.fromEntries(all) };
-    }
-    return toxics === undefined
-      ? onProxy(name, method, fields)
-      : onToxics(name, toxic, method, fields);
-  };
-
-  /** One after the other, so that no two change the same proxy. */
-  let turn: Promise<unknown> = Promise.resolve();
-  const server = createServer((request, response) => {
-    const handled = turn.then(() => handle(request, response, answer));
-    turn = handled.catch(() => response.destroy());
-  });
-  server.listen({ host, port });
-  try {
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new ProxyListenError(host, port, cause);
   }
-  const address = server.address();
-  const taken = typeof address === 'object' && address !== null ? address.port : port;
-
-  let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= closeAll());
-  const closeAll = async (): Promise<void> => {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await Promise.all([closed, turn]);
-    await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
-  };
-  const authority = host.includes(':') ? `[${host}]` : host;
-  return {
-    host,
-    port: taken,
-    url: `http://${authority}:${taken}`,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
 }
 
-/** What a path can be asked by; undefined where there is nothing. */
+function onToxics(proxy: ManagedProxy, method: string, fields: unknown): ApiResponse {
+  return method === 'GET'
+    ? { status: 200, body: proxy.describe().toxics }
+    : succeeded(proxy.addToxic(fields));
+}
+
+async function onToxic(
+  proxy: ManagedProxy,
+  name: string,
+  method: string,
+  fields: unknown,
+): Promise<ApiResponse> {
+  if (method === 'GET') return succeeded(proxy.toxic(name) ?? toxicNotFound);
+  if (method !== 'DELETE') return succeeded(proxy.updateToxic(name, fields));
+  const failure = await proxy.removeToxic(name);
+  return failure === undefined ? { status: 204 } : failed(failure);
+}
+
+/** Returns the methods of a path, or undefined for an unknown path. */
 function allowedMethods(
   root: string,
   name: string | undefined,
@@ -210,9 +216,9 @@ function allowedMethods(
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  answer: (method: string, path: string, body: string) => Promise<Answer>,
+  api: ToxiproxyApi,
 ): Promise<void> {
-  // As Toxiproxy: a page in a browser is not to drive what listens on this machine.
+  // As in Toxiproxy: a page in a browser must not control what listens on this machine.
   if (request.headers['user-agent']?.startsWith('Mozilla/') === true) {
     response.writeHead(403, { 'content-type': 'text/plain' }).end('User agent not allowed\n');
     return;
@@ -228,21 +234,21 @@ async function handle(
   const { status, body } =
     bytes > MAX_BODY_BYTES
       ? failed(badRequest(`over ${MAX_BODY_BYTES} bytes`))
-      : await answer(request.method ?? 'GET', path, Buffer.concat(chunks).toString());
+      : await api.respond(request.method ?? 'GET', path, Buffer.concat(chunks).toString());
   if (status === 404 && body === undefined) response.writeHead(404).end('404 page not found\n');
   else if (body === undefined) response.writeHead(status).end();
   else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function answered(result: Toxic | ApiFailure): Answer {
+function succeeded(result: Toxic | ApiFailure): ApiResponse {
   return 'error' in result ? failed(result) : { status: 200, body: result };
 }
 
-function failed(failure: ApiFailure): Answer {
+function failed(failure: ApiFailure): ApiResponse {
   return { status: failure.status, body: failure };
 }
 
-function parsed(body: string): unknown {
+function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {

@@ -28,8 +28,8 @@ async function withServer<T>(server: Server, work: (port: number) => Promise<T>)
   }
 }
 
-/** What the work gives back, after what it has worked with is closed. */
-async function closing<T, R extends AsyncDisposable>(
+/** Runs the work, then disposes of the resource. */
+async function withResource<T, R extends AsyncDisposable>(
   resource: R,
   work: (resource: R) => Promise<T>,
 ): Promise<T> {
@@ -40,7 +40,7 @@ async function closing<T, R extends AsyncDisposable>(
   }
 }
 
-const told = ({ hash, count }: Decisions): Played => ({ hash, count });
+const summaryOf = ({ hash, count }: Decisions): Played => ({ hash, count });
 /** A server that ends what is begun with it. */
 const ending = (): Server => createServer((socket) => socket.on('error', () => {}).end());
 
@@ -48,17 +48,17 @@ const ending = (): Server => createServer((socket) => socket.on('error', () => {
 export const plays: Readonly<Record<string, (seed: number) => Promise<Played>>> = {
   tcp: (seed) =>
     withServer(ending(), async (port) => {
-      return closing(await createFaultProxy({ target: { port }, seed }), async (proxy) => {
+      return withResource(await createFaultProxy({ target: { port }, seed }), async (proxy) => {
         proxy.faults.set('reset', { probability: 0.3 });
         proxy.faults.set('latency', { latencyMs: 1, probability: 0.5 });
         proxy.faults.set('blackhole', { probability: 0 });
         await times(() => fate(connect(proxy.port, proxy.host)));
-        return told(proxy.decisions());
+        return summaryOf(proxy.decisions());
       });
     }),
   http: (seed) =>
     withServer(ending(), async (port) => {
-      return closing(await createHttpFaultProxy({ target: { port }, seed }), async (proxy) => {
+      return withResource(await createHttpFaultProxy({ target: { port }, seed }), async (proxy) => {
         proxy.faults.set('status', { status: 503, probability: 0.5 });
         proxy.faults.set('rateLimit', { probability: 0.2 });
         proxy.faults.set('reset', { probability: 0.2, times: 3 });
@@ -68,13 +68,13 @@ export const plays: Readonly<Record<string, (seed: number) => Promise<Played>>> 
             () => undefined,
           ),
         );
-        return told(proxy.decisions());
+        return summaryOf(proxy.decisions());
       });
     }),
   async redis(seed) {
     const server = await openScriptedRedis();
     try {
-      return await closing(
+      return await withResource(
         await createRedisFaultProxy({ target: { port: server.port }, seed }),
         async (proxy) => {
           proxy.faults.set('OOM', { probability: 0.3 });
@@ -85,7 +85,7 @@ export const plays: Readonly<Record<string, (seed: number) => Promise<Played>>> 
             await read(client, 1);
           });
           client.destroy();
-          return told(proxy.decisions());
+          return summaryOf(proxy.decisions());
         },
       );
     } finally {
@@ -94,22 +94,25 @@ export const plays: Readonly<Record<string, (seed: number) => Promise<Played>>> 
   },
   postgres: (seed) =>
     withServer(ending(), async (port) => {
-      return closing(await createPostgresFaultProxy({ target: { port }, seed }), async (proxy) => {
-        proxy.faults.set('53300', { probability: 0.5 });
-        await times(() => {
-          const client = connect(proxy.port, proxy.host);
-          // A start-up message of protocol 3.0 that names the user `u`.
-          client.write(Buffer.from('\0\0\0\x10\0\x03\0\0user\0u\0\0', 'latin1'));
-          return fate(client);
-        });
-        return told(proxy.decisions());
-      });
+      return withResource(
+        await createPostgresFaultProxy({ target: { port }, seed }),
+        async (proxy) => {
+          proxy.faults.set('53300', { probability: 0.5 });
+          await times(() => {
+            const client = connect(proxy.port, proxy.host);
+            // A start-up message of protocol 3.0 that names the user `u`.
+            client.write(Buffer.from('\0\0\0\x10\0\x03\0\0user\0u\0\0', 'latin1'));
+            return fate(client);
+          });
+          return summaryOf(proxy.decisions());
+        },
+      );
     }),
   async injector(seed) {
     const chaos = createChaosFaultInjector(true, { seed });
     chaos.configureFault('network_failure', { probability: 0.3 });
     chaos.configureFault('data_corruption', { probability: 0.3 });
     await times(() => chaos.execute(() => 'answer').catch(() => {}));
-    return told(chaos.decisions());
+    return summaryOf(chaos.decisions());
   },
 };

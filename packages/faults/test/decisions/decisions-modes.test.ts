@@ -23,7 +23,7 @@ async function inWorker(mode: string, seed: number): Promise<unknown> {
 }
 
 test.each(Object.entries(plays))(
-  'from a seed %s decides alike over and over and in a worker, and otherwise from another seed',
+  'equal seeds give equal decisions of %s, also in a worker, and another seed gives others',
   async (mode, play) => {
     const first = await play(SEED);
     expect(first.count).toBeGreaterThanOrEqual(30);
@@ -33,7 +33,7 @@ test.each(Object.entries(plays))(
   },
 );
 
-test('equal seeds strike the same requests of HTTP in 1 000 runs, another seed others', () => {
+test('equal seeds inject into the same HTTP requests in 1 000 runs, another seed into others', () => {
   const decide = (seed: number): string => {
     const log = createDecisionLog();
     const injector = new FaultInjector(httpFaultKinds, { seed, log });

@@ -18,7 +18,7 @@ function decide(seed: number): string {
   return log.read().hash;
 }
 
-test('equal seeds strike the same connections in 1 000 runs, another seed others', () => {
+test('equal seeds inject into the same connections in 1 000 runs, another seed into others', () => {
   const hashes = new Set(Array.from({ length: 1_000 }, () => decide(42)));
   expect(hashes.size).toBe(1);
   expect(hashes.has(decide(43))).toBe(false);
@@ -49,7 +49,7 @@ test('equal seeds refuse the same calls of a connection in 1 000 runs, whatever 
   expect(outcomes).not.toContain(refused(43, [1, 2, 3]));
 });
 
-test('whom a fault strikes does not depend on which others are set beside it', () => {
+test('which connections a fault applies to does not depend on the other faults', () => {
   const strokes = (others: boolean): boolean[] => {
     const log = createDecisionLog();
     const faults = new ActiveFaults({
@@ -74,7 +74,7 @@ test('the log is bounded, and its hash is not', () => {
   expect([count, latest.length, latest.at(-1)]).toEqual([5_000, 1_000, '4999']);
 });
 
-test('a histogram is at most 1.6 % above the truth, and never over the maximum', () => {
+test('a histogram is at most 1.6 % above the true value, and never above the maximum', () => {
   const histogram = createHistogram();
   for (let ms = 1; ms <= 10_000; ms += 1) histogram.record(ms / 10);
   const { p50Ms, p99Ms, maxMs, meanMs, minMs } = histogram.read();

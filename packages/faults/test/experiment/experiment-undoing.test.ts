@@ -40,7 +40,7 @@ test('an abortIf that throws ends the experiment at once with its error, and the
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a probe that hangs and ignores its signal is bad, and holds up neither the undoing nor the end', async () => {
+test('a probe that hangs and ignores its signal is bad, and delays neither the undoing nor the end', async () => {
   const clock = createFakeClock();
   const { counted, fault } = countedFault();
   const hanging = (): unknown => (counted.broken > counted.undone ? never() : undefined);
@@ -57,7 +57,7 @@ test('a probe that hangs and ignores its signal is bad, and holds up neither the
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a signal that aborts while the fault is being made has it undone once it is made', async () => {
+test('an abort during the injection undoes the fault after it is injected', async () => {
   const clock = createFakeClock();
   const caller = new AbortController();
   const { counted, fault } = countedFault();
@@ -70,7 +70,7 @@ test('a signal that aborts while the fault is being made has it undone once it i
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a fault that fails has nothing to be undone, and its error is told', async () => {
+test('a fault that fails is not undone, and its error is reported', async () => {
   const clock = createFakeClock();
   const fault = (): never => {
     throw new Error('cannot be broken');
@@ -79,7 +79,7 @@ test('a fault that fails has nothing to be undone, and its error is told', async
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a fault that does not say how it is undone is refused as soon as it is seen', async () => {
+test('a fault that returns no undo function is refused at once', async () => {
   const clock = createFakeClock();
   const steadyState = { probes: { fine } };
   const forgetful = { name: 'trial', durationMs: 1_000, steadyState, clock, fault: () => {} };
@@ -90,7 +90,7 @@ test('a fault that does not say how it is undone is refused as soon as it is see
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('an undoing that fails is told, and probes no more', async () => {
+test('a failure to undo the fault is reported, and probing ends', async () => {
   const clock = createFakeClock();
   const fault = () => () => {
     throw new Error('stays broken');
@@ -99,7 +99,7 @@ test('an undoing that fails is told, and probes no more', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a verification that hangs does not hold, and one that is aborted tells the reason', async () => {
+test('a verification that hangs counts as failed, and an aborted one rejects with the reason', async () => {
   const clock = createFakeClock();
   const { fault } = countedFault();
   expect(await ending(clock, { fault, verify: never, verifyTimeoutMs: 700 })).toMatchObject({
@@ -117,7 +117,7 @@ test('a verification that hangs does not hold, and one that is aborted tells the
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('what is bad as a rule is no outage, and an endpoint beyond it is the whole blast radius', async () => {
+test('bad probes within the usual share are not an outage, and the blast radius names only endpoints beyond it', async () => {
   const clock = createFakeClock();
   const { counted, fault } = countedFault();
   let asked = 0;
@@ -139,17 +139,17 @@ test('what is bad as a rule is no outage, and an endpoint beyond it is the whole
   });
 });
 
-test('what abortIf is told is what the probes of the impact found, one by one', async () => {
+test('abortIf is called with the impact after every probe', async () => {
   const clock = createFakeClock();
   const { fault } = countedFault();
-  const told: number[] = [];
+  const impacts: number[] = [];
   const abortIf: ExperimentOptions['abortIf'] = ({ probes, bad, latency }) => {
-    told.push(probes);
+    impacts.push(probes);
     expect([bad, latency.count]).toEqual([0, probes]);
     return false;
   };
   const result = await ending(clock, { fault, abortIf, durationMs: 500 });
-  expect(told).toEqual(told.map((_, index) => index + 1));
-  expect(told.length).toBeGreaterThan(40);
-  expect(result).toMatchObject({ impact: { probes: told.length } });
+  expect(impacts).toEqual(impacts.map((_, index) => index + 1));
+  expect(impacts.length).toBeGreaterThan(40);
+  expect(result).toMatchObject({ impact: { probes: impacts.length } });
 });

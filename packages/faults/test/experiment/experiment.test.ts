@@ -53,11 +53,11 @@ test('detection, outage, recovery and blast radius are measured', async () => {
   expect(result.recoveryMs).toBeGreaterThanOrEqual(200);
   expect(result.recoveryMs).toBeLessThanOrEqual(210);
   expect(result.outageMs).toBeGreaterThanOrEqual(1_190);
-  expect(result.lessons).toContainEqual(expect.stringContaining('once the fault was gone'));
+  expect(result.lessons).toContainEqual(expect.stringContaining('once the fault was undone'));
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a service that heals itself is back while the fault is still there', async () => {
+test('a service that heals itself is back while the fault is still active', async () => {
   const clock = createFakeClock();
   const broken = service(clock, 0, 300);
   const result = await run(clock, {
@@ -70,7 +70,7 @@ test('a service that heals itself is back while the fault is still there', async
   expect(result.lessons).toContainEqual(expect.stringContaining('heals itself'));
 });
 
-test('a fault that nobody feels was withstood', async () => {
+test('a fault that no probe notices was withstood', async () => {
   const clock = createFakeClock();
   const result = await run(clock, {
     steadyState: { probes: { status: async () => {} } },
@@ -80,7 +80,7 @@ test('a fault that nobody feels was withstood', async () => {
   expect(result.detectionMs).toBeUndefined();
 });
 
-test('without a steady state nothing is broken', async () => {
+test('without a steady state no fault is injected', async () => {
   const clock = createFakeClock();
   let wasBroken = false;
   const outcome = run(clock, {
@@ -95,7 +95,7 @@ test('without a steady state nothing is broken', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a service that does not come back is lost, and so is one whose verification fails', async () => {
+test('a service that does not recover is lost, and so is one whose verification fails', async () => {
   const clock = createFakeClock();
   const broken = service(clock, 3_600_000);
   const gone = await run(clock, {
@@ -149,7 +149,7 @@ test('the fault is undone once when the caller aborts', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a fault of the proxy is felt as answers that are too slow', async () => {
+test('a latency of the proxy makes probes too slow', async () => {
   const bench = await openBench();
   const client = await bench.dial();
   const probe = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { generateLoad } from '@holdfast/faults';
 import { sleep } from '@holdfast/foundation';
 import { createFakeClock } from '@holdfast/foundation/testing';
 
-test('the open model offers its rate whatever the answers take', async () => {
+test('the open model offers its rate, however slow the responses are', async () => {
   const clock = createFakeClock();
   const result = await clock.settle(
     generateLoad((signal) => sleep(clock, 500, signal), {
@@ -19,7 +19,7 @@ test('the open model offers its rate whatever the answers take', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a stall counts for all who would have come meanwhile', async () => {
+test('a stall counts for every request that would have arrived meanwhile', async () => {
   const clock = createFakeClock();
   let freeAtMs = 0;
   // A server with one worker that stalls for a second, once; each request takes 1 ms otherwise.
@@ -36,7 +36,7 @@ test('a stall counts for all who would have come meanwhile', async () => {
   expect(open.latency.p90Ms).toBeGreaterThan(500);
 });
 
-test('the closed model keeps its users, one request each', async () => {
+test('each user of the closed model has one request in flight', async () => {
   const clock = createFakeClock();
   let most = 0;
   let now = 0;
@@ -54,7 +54,7 @@ test('the closed model keeps its users, one request each', async () => {
   expect(result).toMatchObject({ offered: 30, succeeded: 30 });
 });
 
-test('errors are counted by their kind, drops and what never answered too', async () => {
+test('errors are counted by kind, and dropped and unfinished requests are counted too', async () => {
   const clock = createFakeClock();
   const result = await clock.settle(
     generateLoad(
@@ -103,7 +103,7 @@ test.each([{ ratePerSecond: 10 }, { users: 2 }])(
   },
 );
 
-test('poisson arrivals come at the rate on average, the same ones for a seed', async () => {
+test('poisson arrivals have the rate on average, and equal seeds give equal arrivals', async () => {
   const offered = async (seed: number): Promise<number> => {
     const clock = createFakeClock();
     const options = { durationMs: 10_000, ratePerSecond: 100, seed, clock };
@@ -115,7 +115,7 @@ test('poisson arrivals come at the rate on average, the same ones for a seed', a
   expect(await offered(1)).toBe(first);
 });
 
-test('every arrival is accounted for once, and a stall is to be seen in the timeline', async () => {
+test('every arrival is counted once, and the timeline shows a stall', async () => {
   const clock = createFakeClock();
   const result = await clock.settle(
     generateLoad(
@@ -148,7 +148,7 @@ test('every arrival is accounted for once, and a stall is to be seen in the time
   expect(timeline.slice(3, 8).every(({ succeeded: count }) => count === 0)).toBe(true);
 });
 
-test('a closed load sees of a stall only those who were in it, an open one all who would have come', async () => {
+test('a closed load counts a stall only for its users, an open one for every arrival', async () => {
   const stalls = (clock: ReturnType<typeof createFakeClock>) => async (): Promise<void> => {
     const now = clock.now();
     await sleep(clock, now >= 500 && now < 1_500 ? 1_500 - now : 1);

@@ -7,7 +7,7 @@ import { classifyError, retry } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { portOf } from '../servers.ts';
 
-test('50 % network failure is drawn for half of the calls, and retries get through', async () => {
+test('a network failure of 50 % fails half of the calls, and retries succeed', async () => {
   const clock = createFakeClock();
   const chaos = createChaosFaultInjector(true, { seed: 42 });
   chaos.configureFault('network_failure', {
@@ -26,7 +26,7 @@ test('50 % network failure is drawn for half of the calls, and retries get throu
   expect((injected.network_failure ?? 0) / callCount).toBeLessThan(0.6);
 });
 
-test('off, it draws nothing and calls go straight through', async () => {
+test('a disabled injector draws nothing, and calls pass unchanged', async () => {
   const chaos = createChaosFaultInjector(false);
   chaos.configureFault('network_failure');
   expect(await chaos.execute(() => 1)).toBe(1);
@@ -55,7 +55,7 @@ test.each([
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a rate limit says when to come back', async () => {
+test('a rate limit reports when to retry', async () => {
   const chaos = createChaosFaultInjector(true);
   chaos.configureFault('rate_limit', { retryAfterMs: 2_500 });
   const error: unknown = await chaos.execute(() => 1).catch((caught: unknown) => caught);
@@ -73,7 +73,7 @@ test.each(['network_delay', 'timeout'] as const)('an abort ends %s at once', asy
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a delay delays, and the call is made', async () => {
+test('a delayed call is made', async () => {
   const clock = createFakeClock();
   const chaos = createChaosFaultInjector(true, { clock });
   chaos.configureFault('network_delay', { latencyMs: 100, jitterMs: 50 });
@@ -81,7 +81,7 @@ test('a delay delays, and the call is made', async () => {
   expect(clock.now()).toBeLessThan(150);
 });
 
-test('a partial failure takes some of a list, a malformed answer does not parse, a corrupt one does', async () => {
+test('a partial failure removes part of a list, a malformed result does not parse, a corrupted one does', async () => {
   const chaos = createChaosFaultInjector(true, { seed: 3 });
   const rows = Array.from({ length: 20 }, (_, id) => ({ id, name: `row ${id}` }));
   chaos.configureFault('partial_failure');
@@ -109,7 +109,7 @@ test('the first two calls fail and the third does not', async () => {
   expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
 });
 
-test('equal seeds decide alike in 1 000 runs, another seed otherwise', async () => {
+test('equal seeds give equal decisions in 1 000 runs, another seed gives others', async () => {
   const run = async (seed: number): Promise<string> => {
     const chaos = createChaosFaultInjector(true, { seed });
     chaos.configureFault('network_failure', { probability: 0.3 });
@@ -124,7 +124,7 @@ test('equal seeds decide alike in 1 000 runs, another seed otherwise', async () 
   expect(await run(8)).not.toBe(first);
 });
 
-test('what one fault draws does not depend on the others', async () => {
+test('the decisions of one fault do not depend on the others', async () => {
   const struckBy = async (others: readonly InjectedFaultKind[]): Promise<number[]> => {
     const chaos = createChaosFaultInjector(true, { seed: 5 });
     const calls: number[] = [];
@@ -150,14 +150,14 @@ test.each([
   );
 });
 
-test('a fault that is not known is refused', () => {
+test('an unknown fault is refused', () => {
   const chaos: { configureFault(kind: string): void } = createChaosFaultInjector(true);
   expect(() => chaos.configureFault('meteor')).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'kind' }),
   );
 });
 
-test('fetch meets the faults as HTTP', async () => {
+test('fetch gets faults as HTTP has them', async () => {
   const server = createServer((_, response) => response.end(JSON.stringify({ a: 'whole body' })));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -16,7 +16,7 @@ const faults = [
 const clients = ['fetch', 'http'] as const;
 const tellers = ['real', 'nock', 'msw'] as const;
 
-/** What a client that is told nothing may wait, from when it asked; the others answer at once. */
+/** What a client that is observed nothing may wait, from when it asked; the others answer at once. */
 const DEADLINE_MS = 5_000;
 const AT_ONCE = 3;
 const CASE = join(import.meta.dirname, 'http-mock-case.ts');
@@ -38,14 +38,14 @@ async function play(fault: string, client: string, teller: string): Promise<stri
   });
   const settled = new AbortController();
   const ended = once(child, 'exit');
-  const told = text(child.stdout);
+  const observed = text(child.stdout);
   await Promise.race([once(child.stdout, 'data'), ended]);
   const late = sleep(systemClock, DEADLINE_MS, settled.signal).then(() => child.kill('SIGKILL'));
   const [code] = await ended;
   settled.abort();
   const hung = await late.catch(() => false);
   if (hung) return '**hangs**';
-  const said = (await told).replace('ready\n', '');
+  const said = (await observed).replace('ready\n', '');
   if (code !== 0) return '**kills the process**';
   return said.includes(' ') ? said : `\`${said}\``;
 }
@@ -64,20 +64,22 @@ function rowsOf(table: string): string[][] {
     );
 }
 
-test('the README says of msw and nock what they really tell a client', async () => {
+test('the README states what clients of msw and nock really get', async () => {
   const cases = faults.flatMap(([fault, title]) =>
-    clients.map((client) => ({ fault, title, client, told: ['', '', ''] })),
+    clients.map((client) => ({ fault, title, client, observed: ['', '', ''] })),
   );
   const jobs = cases.flatMap((row) =>
     tellers.map((teller, column) => async () => {
-      row.told[column] = await play(row.fault, row.client, teller);
+      row.observed[column] = await play(row.fault, row.client, teller);
     }),
   );
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  const made = cases.map(({ title, client, told }) => [title, `\`${client}\``].concat(told));
+  const made = cases.map(({ title, client, observed }) =>
+    [title, `\`${client}\``].concat(observed),
+  );
 
   const readme = await readFile(README, 'utf8');
   if (process.env['HOLDFAST_WRITE_README'] === '1') {

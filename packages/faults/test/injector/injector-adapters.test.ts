@@ -109,7 +109,7 @@ const forms: [string, (chaos: ChaosFaultInjector) => Promise<boolean[]>][] = [
   ],
 ];
 
-test.each(forms)('the same seed decides the same for %s', async (_, play) => {
+test.each(forms)('equal seeds give equal decisions for %s', async (_, play) => {
   const plain = injector();
   const expected = await times(plain.wrap(async () => 'answer'));
   const chaos = injector();
@@ -119,7 +119,7 @@ test.each(forms)('the same seed decides the same for %s', async (_, play) => {
   expect(expected).toContain(false);
 });
 
-test('commands of ioredis meet faults as promises, by callback and in a pipeline', async () => {
+test('faults apply to ioredis commands as promises, with callbacks and in a pipeline', async () => {
   await withRedis(async (client, server) => {
     const chaos = createChaosFaultInjector(true, { seed: SEED });
     const wrapped = chaos.wrapRedis(client);
@@ -144,7 +144,7 @@ test('commands of ioredis meet faults as promises, by callback and in a pipeline
   });
 });
 
-test('rows of pg are lost and damaged, and clients of a pool are struck as well', async () => {
+test('rows of pg are removed and corrupted, for clients of a pool too', async () => {
   const chaos = createChaosFaultInjector(true, { seed: SEED });
   const pool = chaos.wrapPg(scriptedPool());
   chaos.configureFault('partial_failure', { lostShare: 0.5 });
@@ -161,7 +161,7 @@ test('rows of pg are lost and damaged, and clients of a pool are struck as well'
   await expect(client.query('select 1')).rejects.toMatchObject({ code: 'ETIMEDOUT' });
 });
 
-test('a request that msw answers late is given up by its own signal', async () => {
+test('a request with a late msw response is aborted by its own signal', async () => {
   const clock = createFakeClock();
   const chaos = createChaosFaultInjector(true, { seed: SEED, clock });
   chaos.configureFault('timeout');

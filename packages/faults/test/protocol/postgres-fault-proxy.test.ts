@@ -52,7 +52,7 @@ test.each([
   expect(proxy.getStats().injected).toEqual({ [word]: 1 });
 });
 
-test('a client that wants TLS is told that there is none', async () => {
+test('a client that requests TLS gets the response that there is none', async () => {
   const client = new Client({
     host: proxy.host,
     port: proxy.port,
@@ -61,13 +61,13 @@ test('a client that wants TLS is told that there is none', async () => {
   await expect(client.connect()).rejects.toThrow('The server does not support SSL connections');
 });
 
-test('what is no start-up breaks its connection alone', async () => {
+test('bytes that are not a start-up message reset only their own connection', async () => {
   const answer = fetch(`http://${proxy.host}:${proxy.port}/`);
   await expect(answer).rejects.toMatchObject({ cause: { code: expect.any(String) } });
   expect(proxy.getStats().connectionsBroken).toBe(1);
 });
 
-test('bad options, unknown words, remote targets and closed proxies are refused', async () => {
+test('invalid options, unknown errors, remote targets and closed proxies are refused', async () => {
   const faults: { set(word: string, options: object): void } = proxy.faults;
   const refusal = (field: string): unknown =>
     expect.objectContaining({ code: 'INVALID_OPTION', field });

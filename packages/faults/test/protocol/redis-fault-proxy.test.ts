@@ -39,7 +39,7 @@ const refusals: [RedisErrorKind, string][] = [
 ];
 
 test.each(refusals)(
-  '%s refuses a write in the words of Redis, and Redis is not asked',
+  '%s refuses a write with the error of Redis, and Redis does not receive it',
   async (word, words) => {
     await client.set('key', 'before');
     proxy.faults.set(word);
@@ -59,7 +59,7 @@ test('a refusal of writes lets reads pass', async () => {
   expect(await client.get('key')).toBe('value');
 });
 
-test('MOVED and ASK name the slot of the key and an address, by default the proxy again', async () => {
+test("MOVED and ASK name the slot of the key and an address, by default the proxy's own", async () => {
   proxy.faults.set('MOVED');
   const here = `${proxy.host}:${proxy.port}`;
   await expect(client.get('foo')).rejects.toThrow(`MOVED 12182 ${here}`);
@@ -76,7 +76,7 @@ test('commands are chosen by name and by count', async () => {
   expect(await client.get('key')).toBe('value');
 });
 
-test('replies of a pipeline keep the order of its commands, whoever gives them', async () => {
+test('replies of a pipeline keep the order of its commands, from the proxy or the server', async () => {
   proxy.faults.set('OOM', { probability: 0.5 });
   const pipeline = client.pipeline();
   for (let index = 0; index < 200; index += 1)
@@ -94,7 +94,7 @@ test('replies of a pipeline keep the order of its commands, whoever gives them',
   expect(refused).toBeLessThan(150);
 });
 
-test('a transaction with a refused command is refused whole, and nothing of it is done', async () => {
+test('a transaction with a refused command is refused as a whole, and none of it is executed', async () => {
   proxy.faults.set('OOM', { times: 1 });
   await client.multi({ pipeline: false });
   await expect(client.set('one', 1)).rejects.toThrow('OOM');
@@ -106,7 +106,7 @@ test('a transaction with a refused command is refused whole, and nothing of it i
   expect(await client.get('two')).toBeNull();
 });
 
-test('a refused EXEC discards its transaction, and says why', async () => {
+test('a refused EXEC discards its transaction and reports the reason', async () => {
   await client.multi({ pipeline: false });
   await client.set('one', 1);
   proxy.faults.set('READONLY', { commands: ['exec'] });
@@ -116,7 +116,7 @@ test('a refused EXEC discards its transaction, and says why', async () => {
   expect(await client.get('one')).toBeNull();
 });
 
-test('after a subscription everything passes as it is', async () => {
+test('after a subscription everything passes unchanged', async () => {
   await client.set('key', 'value');
   proxy.faults.set('NOAUTH', { commands: ['get'] });
   await expect(client.get('key')).rejects.toThrow('NOAUTH');
@@ -124,7 +124,7 @@ test('after a subscription everything passes as it is', async () => {
   expect(await client.get('key')).toBe('value');
 });
 
-test('equal seeds strike the same commands of a connection', async () => {
+test('equal seeds refuse the same commands of a connection', async () => {
   const outcomes = async (seed: number): Promise<string> => {
     const other = closeAfterTest(
       await createRedisFaultProxy({ target: { port: server.port }, seed }),
@@ -139,7 +139,7 @@ test('equal seeds strike the same commands of a connection', async () => {
   expect(await outcomes(1)).not.toBe(await outcomes(2));
 });
 
-test('bad options, unknown words, remote targets and closed proxies are refused', async () => {
+test('invalid options, unknown errors, remote targets and closed proxies are refused', async () => {
   const faults: { set(word: string, options: object): void } = proxy.faults;
   const refusal = (field: string): unknown =>
     expect.objectContaining({ code: 'INVALID_OPTION', field });
@@ -155,7 +155,7 @@ test('bad options, unknown words, remote targets and closed proxies are refused'
   );
 });
 
-test('a Redis that is gone is felt as a reset', async () => {
+test('a client of a stopped Redis gets a reset', async () => {
   const gone = await openScriptedRedis();
   gone.close();
   const before = closeAfterTest(await createRedisFaultProxy({ target: { port: gone.port } }));

@@ -24,7 +24,7 @@ const shapes: Record<
 };
 
 test.each(['uniform', 'normal', 'exponential', 'pareto'] as const)(
-  'delays drawn from the %s distribution have its shape, and answers really come that late',
+  'delays drawn from the %s distribution have its shape, and responses have these delays',
   async (distribution) => {
     const bench = await openBench({ seed: 7 });
     const options = { latencyMs: LATENCY_MS, jitterMs: JITTER_MS, distribution } as const;
@@ -63,7 +63,7 @@ async function untilInForce(proxy: FaultProxy, isInForce: boolean): Promise<void
   });
 }
 
-test('a scheduled black hole is felt by a socket in each of its turns, and not between them', async () => {
+test("a scheduled blackhole holds a socket's bytes in each period, and not between them", async () => {
   const bench = await openBench();
   const { proxy } = bench;
   try {
@@ -84,7 +84,7 @@ test('a scheduled black hole is felt by a socket in each of its turns, and not b
   }
 });
 
-test('what the proxy counts is what its sockets saw, while they are at it', async () => {
+test("the proxy's counters match its sockets at any time", async () => {
   const bench = await openBench();
   const { proxy } = bench;
   try {

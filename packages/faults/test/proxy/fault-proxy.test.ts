@@ -12,7 +12,7 @@ afterEach(async () => {
   bench = undefined;
 });
 
-test('without a fault, bytes pass both ways and are counted', async () => {
+test('without a fault, bytes pass in both directions and are counted', async () => {
   bench = await openBench();
   const client = await bench.dial();
   client.write('hello');
@@ -26,7 +26,7 @@ test('without a fault, bytes pass both ways and are counted', async () => {
   });
 });
 
-test('a half-close is passed on and the other way stays open', async () => {
+test('a half-close passes, and the other direction stays open', async () => {
   bench = await openBench({}, (socket) => {
     socket.resume();
     socket.on('end', () => socket.end('after the end'));
@@ -56,7 +56,7 @@ test('a RST of the client reaches the server as a RST', async () => {
   expect(await end).toBe('ECONNRESET');
 });
 
-test('a target that refuses is answered by RST and counted', async () => {
+test('a refusing target resets the client and is counted', async () => {
   bench = await openBench();
   bench.server.close();
   await once(bench.server, 'close');
@@ -65,7 +65,7 @@ test('a target that refuses is answered by RST and counted', async () => {
   expect(bench.proxy.getStats().connectionsRefused).toBe(1);
 });
 
-test('a slow reader slows the sender down instead of filling the proxy', async () => {
+test('a slow reader slows the sender instead of filling the proxy', async () => {
   bench = await openBench({}, (socket) => socket.pause());
   const client = await bench.dial();
   const chunk = Buffer.alloc(1 << 20);
@@ -75,7 +75,7 @@ test('a slow reader slows the sender down instead of filling the proxy', async (
   expect(client.writableLength).toBeGreaterThan(16 << 20);
 });
 
-test('what a server says in small pieces to a client that does not read is what the client reads later', async () => {
+test('small writes of a server to a client that does not read arrive complete later', async () => {
   const said = randomBytes(24 << 20);
   const say = async (socket: Socket): Promise<void> => {
     // Less than is read at once: the proxy reads on while a piece waits for the client.
@@ -100,7 +100,7 @@ test('connections over the limit are dropped and counted', async () => {
   expect(bench.proxy.getStats().connectionsRefused).toBe(1);
 });
 
-test('a target elsewhere is refused unless it is meant', async () => {
+test('a remote target is refused unless it is allowed', async () => {
   const elsewhere = createFaultProxy({ target: { host: 'example.org', port: 80 } });
   await expect(elsewhere).rejects.toMatchObject({
     code: 'FAULTS_REMOTE_TARGET',
@@ -129,7 +129,7 @@ test.each([
   expect(bench.proxy.faults.list()).toEqual([]);
 });
 
-test('close drops every connection, twice is once, and no fault can be set after it', async () => {
+test('close drops every connection, can be called twice, and no fault can be set afterwards', async () => {
   bench = await openBench();
   const { proxy } = bench;
   const client = await bench.dial();
@@ -144,7 +144,7 @@ test('close drops every connection, twice is once, and no fault can be set after
   expect(await fate(late)).toBe('ECONNREFUSED');
 });
 
-test('told that its server is away it refuses, whatever the faults say, until it is told otherwise', async () => {
+test('after refuse() it refuses, whatever the faults say, until accept()', async () => {
   bench = await openBench();
   const { proxy } = bench;
   const open = await bench.dial();

@@ -29,13 +29,13 @@ afterEach(async () => {
 
 const get = (init?: RequestInit): Promise<Response> => fetch(`${proxy.url}/a?b=c`, init);
 
-test('without a fault, request and answer pass whole', async () => {
+test('without a fault, request and response pass unchanged', async () => {
   const response = await get({ method: 'POST', body: 'question' });
   expect(response.headers.get('x-asked')).toBe('POST /a?b=c question');
   expect(await response.text()).toBe(BODY);
 });
 
-test('a status, a rate limit and a redirect loop answer in place of the server', async () => {
+test("a status, a rate limit and a redirect loop replace the server's response", async () => {
   proxy.faults.set('status', { status: 503 });
   expect((await get()).status).toBe(503);
   proxy.faults.set('rateLimit', { retryAfterSeconds: 7 });
@@ -46,21 +46,21 @@ test('a status, a rate limit and a redirect loop answer in place of the server',
   await expect(get()).rejects.toMatchObject({ cause: { message: 'redirect count exceeded' } });
 });
 
-test('a malformed body says it is whole and does not parse', async () => {
+test('a malformed body has a matching length and does not parse', async () => {
   proxy.faults.set('malformedBody');
   const response = await get();
   expect(response.headers.get('content-length')).toBe(String(BODY.length >> 1));
   await expect(response.json()).rejects.toMatchObject({ name: 'SyntaxError' });
 });
 
-test('a truncated body ends before its length', async () => {
+test('a truncated body ends before its stated length', async () => {
   proxy.faults.set('truncatedBody');
   const response = await get();
   expect(response.status).toBe(200);
   await expect(response.text()).rejects.toMatchObject({ cause: { code: 'UND_ERR_SOCKET' } });
 });
 
-test('a reset and bytes that are no HTTP come in place of the answer, and a reset in its body', async () => {
+test('a reset or bytes that are not HTTP replace the response, and a reset ends its body', async () => {
   proxy.faults.set('reset', { times: 1 });
   await expect(get()).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
   proxy.faults.set('notHttp', { times: 1 });
@@ -73,7 +73,7 @@ test('a reset and bytes that are no HTTP come in place of the answer, and a rese
   expect(await (await get()).text()).toBe(BODY);
 });
 
-test('a slow drip arrives whole, piece by piece', async () => {
+test('a slow drip arrives complete, piece by piece', async () => {
   proxy.faults.set('slowDrip', { delayMs: 2, dripBytes: 8 });
   const response = await get();
   const pieces: number[] = [];
@@ -89,7 +89,7 @@ test('a wrong content type leaves the body as it was', async () => {
   expect(await response.text()).toBe(BODY);
 });
 
-test('a delay outlasts the patience of a client that aborts, and the next request is served', async () => {
+test('a client can abort during a delay, and the next request is served', async () => {
   proxy.faults.set('delay', { delayMs: 3_600_000, times: 1 });
   const caller = new AbortController();
   const waiting = get({ signal: caller.signal }).catch((reason: unknown) => reason);
@@ -100,14 +100,14 @@ test('a delay outlasts the patience of a client that aborts, and the next reques
   expect((await get()).status).toBe(200);
 });
 
-test('a server that is gone is felt as a broken connection', async () => {
+test('a stopped server breaks the connection', async () => {
   server.closeAllConnections();
   server.close();
   await expect(get()).rejects.toMatchObject({ cause: { code: expect.any(String) } });
   expect(proxy.getStats().requestsBroken).toBe(1);
 });
 
-test('requests are struck at their share, the same ones for a seed', async () => {
+test('faults apply to the share of the requests, and to the same ones for equal seeds', async () => {
   proxy.faults.set('status', { status: 500, probability: 0.5 });
   const statuses: number[] = [];
   for (let index = 0; index < 40; index += 1) statuses.push((await get()).status);
@@ -122,7 +122,7 @@ test('requests are struck at their share, the same ones for a seed', async () =>
   expect(struck).toBeLessThan(32);
 });
 
-test('bad options, unknown kinds, remote targets and closed proxies are refused', async () => {
+test('invalid options, unknown kinds, remote targets and closed proxies are refused', async () => {
   const faults: { set(kind: string, options: object): void } = proxy.faults;
   expect(() => faults.set('status', { status: 99 })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'status' }),

@@ -36,7 +36,7 @@ async function clientOf(
 }
 
 test.each(seeds)(
-  'after storm %d of every kind no connection is left in the proxy, and it closes',
+  'after storm %d with every kind no connection is left in the proxy, and it closes',
   async (seed) => {
     const random = seededRandom(seed);
     const bench = await openBench({ seed, maxBufferedBytes: 65_536 }, (socket) => {
@@ -78,7 +78,7 @@ test.each(seeds)(
   30_000,
 );
 
-test('a client that had ended when its server was lost is let go when the fault is healed', async () => {
+test('a client that ended before its server was dropped is closed when the fault is healed', async () => {
   const bench = await openBench({}, () => {});
   const { proxy } = bench;
   try {

@@ -34,7 +34,7 @@ async function echoed(client: Socket, text: string): Promise<string> {
   return (await read(client, text.length)).toString();
 }
 
-test('latency delays an open connection, each way, and reports what it achieved', async () => {
+test('latency delays an open connection in each direction, and reports the achieved delay', async () => {
   const {
     bench: { proxy },
     client,
@@ -51,7 +51,7 @@ test('latency delays an open connection, each way, and reports what it achieved'
 });
 
 test.each(['uniform', 'normal', 'exponential', 'pareto'] as const)(
-  'jitter drawn from the %s distribution reorders nothing',
+  'jitter from the %s distribution does not reorder',
   async (distribution) => {
     const {
       bench: { proxy },
@@ -64,7 +64,7 @@ test.each(['uniform', 'normal', 'exponential', 'pareto'] as const)(
   },
 );
 
-test('healing lets go at once what latency still held', async () => {
+test('healing sends delayed bytes at once', async () => {
   const {
     bench: { proxy },
     client,
@@ -76,7 +76,7 @@ test('healing lets go at once what latency still held', async () => {
   expect(await echo).toBe('held');
 });
 
-test('bandwidth takes the time that the line needs', async () => {
+test('bandwidth takes the transmission time of the line', async () => {
   const {
     bench: { proxy },
     client,
@@ -87,7 +87,7 @@ test('bandwidth takes the time that the line needs', async () => {
   expect(ms).toBeLessThan(1_000);
 });
 
-test('slices arrive one by one, and whole', async () => {
+test('slices arrive one by one and complete', async () => {
   const {
     bench: { proxy },
     client,
@@ -99,7 +99,7 @@ test('slices arrive one by one, and whole', async () => {
   expect(sizes.length).toBeGreaterThan(1);
 });
 
-test('corruption flips one bit in about the share that was asked for, the same ones for a seed', async () => {
+test('corruption flips one bit in about the requested share, and the same bits for equal seeds', async () => {
   const sent = Buffer.alloc(100_000);
   const corrupted = async (): Promise<Buffer> => {
     const {
@@ -135,7 +135,7 @@ test.each([
   expect(await fated).toBe(end);
 });
 
-test('slow close delays the FIN and nothing else', async () => {
+test('slowClose delays the FIN and nothing else', async () => {
   const {
     bench: { proxy },
     client,
@@ -154,7 +154,7 @@ test('slow close delays the FIN and nothing else', async () => {
   await end;
 });
 
-test('what a fault holds back is bounded, and the sender is slowed down beyond it', async () => {
+test('the bytes a fault holds back are bounded, and the sender is slowed beyond it', async () => {
   bench = await openBench({ maxBufferedBytes: 65_536 });
   bench.proxy.faults.set('latency', { latencyMs: 3_600_000 });
   const client = await bench.dial();
@@ -162,7 +162,7 @@ test('what a fault holds back is bounded, and the sender is slowed down beyond i
   expect(await settled(() => client.writableLength)).toBeGreaterThan(8 << 20);
 });
 
-test('a RST travels behind the bytes that a fault holds back', async () => {
+test('a RST follows the bytes that a fault holds back', async () => {
   const {
     bench: { proxy },
     client,
@@ -178,7 +178,7 @@ test('a RST travels behind the bytes that a fault holds back', async () => {
   expect(await end).toBe('ECONNRESET');
 });
 
-test('a black hole swallows both ways, and when it heals the bytes are there', async () => {
+test('a blackhole holds both directions, and the bytes arrive when it is healed', async () => {
   const {
     bench: { proxy },
     client,
@@ -194,7 +194,7 @@ test('a black hole swallows both ways, and when it heals the bytes are there', a
   expect(got).toBe('into the dark');
 });
 
-test('a one-way partition lets requests through and holds the answers', async () => {
+test('a one-way partition passes requests and holds responses', async () => {
   const {
     bench: { proxy },
     client,
@@ -212,7 +212,7 @@ test('a one-way partition lets requests through and holds the answers', async ()
   expect(got).toBe('asked');
 });
 
-test('the end of a connection is not seen across a black hole until it heals', async () => {
+test('the end of a connection is not seen through a blackhole until it is healed', async () => {
   const {
     bench: { proxy },
     client,
@@ -229,7 +229,7 @@ test('the end of a connection is not seen across a black hole until it heals', a
   await end;
 });
 
-test('timeout is silent, and then closes in order', async () => {
+test('timeout is silent, then closes in order', async () => {
   const {
     bench: { proxy },
     client,
@@ -257,7 +257,7 @@ test('reset reaches both ends of an idle connection, and new ones', async () => 
 });
 
 test.each(['reset', 'halfOpen'] as const)(
-  'what is written into an open connection after %s was set gets no answer',
+  'bytes written to an open connection after %s was set get no response',
   async (kind) => {
     const {
       bench: { proxy },
@@ -277,7 +277,7 @@ test.each(['reset', 'halfOpen'] as const)(
   },
 );
 
-test('half-open: the server is gone, the client knows nothing until it writes after the host is back', async () => {
+test("halfOpen drops the server's end, and the client notices it when it writes after the fault", async () => {
   const {
     bench: { proxy },
     client,
@@ -296,7 +296,7 @@ test('half-open: the server is gone, the client knows nothing until it writes af
   expect(await clientEnd).toBe('ECONNRESET');
 });
 
-test('silence accepts and answers nothing; the server sees the connection when it ends', async () => {
+test('silence accepts without a response, and the server sees the connection when it ends', async () => {
   bench = await openBench();
   bench.proxy.faults.set('silence');
   const client = await bench.dial();
@@ -326,7 +326,7 @@ test.each([
   expect(proxy.port).toBe(port);
 });
 
-test('the address never moves, however often it goes down', async () => {
+test('the address stays the same, however often it goes down', async () => {
   bench = await openBench();
   const { proxy } = bench;
   for (let round = 0; round < 50; round += 1) {
@@ -338,7 +338,7 @@ test('the address never moves, however often it goes down', async () => {
   expect(proxy.getStats().connectionsTotal).toBe(50);
 });
 
-test('a proxy that goes down and up faster than it can listen ends as it was told last', async () => {
+test('a proxy that goes down and up faster than it can listen ends in the last requested state', async () => {
   bench = await openBench();
   const { proxy } = bench;
   for (let round = 0; round < 20; round += 1) {
@@ -355,7 +355,7 @@ test('a proxy that goes down and up faster than it can listen ends as it was tol
   expect(await fate(connect(proxy.port, proxy.host))).toBe('ECONNREFUSED');
 });
 
-test('a fault strikes the share of connections it is meant for, the same ones for a seed', async () => {
+test('a fault applies to its share of the connections, and to the same ones for equal seeds', async () => {
   const strokes = async (seed: number): Promise<string> => {
     const drawn = await openBench({ seed });
     drawn.proxy.faults.set('blackhole', { probability: 0.5 });
@@ -374,7 +374,7 @@ test('a fault strikes the share of connections it is meant for, the same ones fo
   expect(await strokes(43)).not.toBe(first);
 });
 
-test('a probability of 0 strikes nobody', async () => {
+test('a probability of 0 applies to no connection', async () => {
   const {
     bench: { proxy },
     client,

@@ -23,7 +23,7 @@ async function connected(work: (accepted: Socket, client: Socket) => Promise<voi
   }
 }
 
-test('a socket whose FIN is on its way is reset as well, and closed', async () => {
+test('a socket whose FIN is being sent is reset and closed', async () => {
   expect.assertions(1);
   await connected(async (accepted) => {
     const closed = once(accepted, 'close');
@@ -34,7 +34,7 @@ test('a socket whose FIN is on its way is reset as well, and closed', async () =
   });
 });
 
-test('bytes that cannot leave do not keep a socket from being reset at once', async () => {
+test('a socket with unsent bytes is reset at once', async () => {
   expect.assertions(1);
   await connected(async (accepted, client) => {
     client.pause();
@@ -48,7 +48,7 @@ test('bytes that cannot leave do not keep a socket from being reset at once', as
   });
 });
 
-test('resetting what is closed already, or was never connected, does nothing worse than to close it', async () => {
+test('resetting a closed or unconnected socket only closes it', async () => {
   expect.assertions(2);
   await connected(async (accepted) => {
     accepted.destroy();

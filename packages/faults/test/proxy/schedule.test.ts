@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { openBench } from '../servers.ts';
 
-test('a schedule brings a fault, takes it away and brings it again, until it is cleared', async () => {
+test('a schedule activates a fault, deactivates it and activates it again, until it is cleared', async () => {
   const clock = createFakeClock();
   const { proxy, close } = await openBench({ clock });
   const moments: string[] = [];

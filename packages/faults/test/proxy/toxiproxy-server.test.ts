@@ -54,7 +54,7 @@ async function echoMs(socket: Socket, bytes: Buffer): Promise<number> {
   return systemClock.now() - beganMs;
 }
 
-test('the client of Toxiproxy makes proxies, sees them, changes them and removes them', async () => {
+test("Toxiproxy's client creates, lists, changes and removes proxies", async () => {
   const proxy = await made();
   expect(await echoMs(await dial(proxy), Buffer.from('through'))).toBeGreaterThan(0);
   const all = await client.getAll();
@@ -68,7 +68,7 @@ test('the client of Toxiproxy makes proxies, sees them, changes them and removes
   expect(await fate(connect(Number(proxy.listen.split(':')[1]), '127.0.0.1'))).toBe('ECONNREFUSED');
 });
 
-test('a list of proxies is made at once, and what is there already is kept or changed', async () => {
+test('populate creates a list of proxies, and keeps or changes existing ones', async () => {
   const { listen } = await made();
   const { upstream: to } = await client.get('echo');
   const populated = await client.populate([
@@ -80,7 +80,7 @@ test('a list of proxies is made at once, and what is there already is kept or ch
   await echoMs(await dial({ listen }), Buffer.from('the same'));
 });
 
-test('a proxy that is disabled refuses, and its address is the same when it is back', async () => {
+test('a disabled proxy refuses, and keeps its address when it is enabled again', async () => {
   const proxy = await made();
   const open = await dial(proxy);
   await echoMs(open, Buffer.from('open'));
@@ -100,7 +100,7 @@ const toxic = (
   stream: ICreateToxicBody<unknown>['stream'] = 'downstream',
 ): ICreateToxicBody<unknown> => ({ name: `my ${type}`, type, stream, toxicity: 1, attributes });
 
-test('latency is felt each way on its own, and can be changed and removed', async () => {
+test('latency applies to each direction separately, and can be changed and removed', async () => {
   const proxy = await made();
   const socket = await dial(proxy);
   const down = await proxy.addToxic(toxic('latency', { latency: 60, jitter: 0 }));
@@ -122,7 +122,7 @@ test('latency is felt each way on its own, and can be changed and removed', asyn
   });
 });
 
-test('bandwidth, slices and a limit of data treat the bytes', async () => {
+test('bandwidth, slicer and limit_data apply to the bytes', async () => {
   const proxy = await made();
   const limit = await proxy.addToxic(toxic('limit_data', { bytes: 5 }));
   const cut = await dial(proxy);
@@ -164,7 +164,7 @@ test('a timeout of 0 is silence until it is removed', async () => {
   expect(await answer).toBe('hello');
 });
 
-test('toxicity is the share of the connections that are struck', async () => {
+test('toxicity is the share of the connections a toxic applies to', async () => {
   const proxy = await made();
   await proxy.addToxic({ ...toxic('reset_peer', { timeout: 0 }), toxicity: 0.5 });
   const ends: string[] = [];
@@ -186,7 +186,7 @@ const ask = async (method: string, path: string, body?: unknown): Promise<[numbe
 };
 const failure = (status: number, error: unknown): [number, unknown] => [status, { status, error }];
 
-test('what Toxiproxy refuses is refused by its status and its words', async () => {
+test('requests that Toxiproxy refuses are refused with its status and message', async () => {
   await made();
   const upstreamOf = (port: number): string => `127.0.0.1:${port}`;
   const starting = expect.stringMatching(/^bad request body: /);
@@ -229,7 +229,7 @@ test('what Toxiproxy refuses is refused by its status and its words', async () =
   expect(browser.status).toBe(403);
 });
 
-test('an upstream that is not this machine is refused unless it is meant', async () => {
+test('an upstream that is not this machine is refused unless it is allowed', async () => {
   const elsewhere = { name: 'far', listen: '127.0.0.1:0', upstream: '192.0.2.1:80' };
   expect(await ask('POST', '/proxies', elsewhere)).toEqual(
     failure(400, expect.stringContaining('allowRemote')),
@@ -242,7 +242,7 @@ test('an upstream that is not this machine is refused unless it is meant', async
   expect(status).toBe(201);
 });
 
-test('bad options and a port that is taken are refused', async () => {
+test('invalid options and a port in use are refused', async () => {
   const wrong = createToxiproxyServer({ port: -1 });
   await expect(wrong).rejects.toMatchObject({ code: 'INVALID_OPTION', field: 'port' });
   const taken = createToxiproxyServer({ port: server.port });

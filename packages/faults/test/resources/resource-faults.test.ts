@@ -51,7 +51,7 @@ async function condition(): Promise<Condition> {
   }
 }
 
-test('memory is really used, and given back when it is cleared', async () => {
+test('memory is resident, and released when the fault is cleared', async () => {
   const before = await condition();
   await victim.faults.set('memory', { bytes: 100 * MIB, forMs: LONG_MS });
   const during = await condition();
@@ -60,7 +60,7 @@ test('memory is really used, and given back when it is cleared', async () => {
   while ((await condition()).rssBytes - before.rssBytes > 60 * MIB) await condition();
 });
 
-test('the event loop stands still for the time it was told', async () => {
+test('the event loop is blocked for the requested time', async () => {
   await condition();
   const beganMs = systemClock.now();
   await victim.faults.set('stall', { forMs: 2_000 });
@@ -68,7 +68,7 @@ test('the event loop stands still for the time it was told', async () => {
   while ((await condition()).stalledMs < 1_900) await condition();
 });
 
-test('threads compute without a rest until their time is over', async () => {
+test('threads are busy until their time is over', async () => {
   const { cpuMs } = await condition();
   await victim.faults.set('cpu', { threads: 2, forMs: 400 });
   let now = await condition();
@@ -80,7 +80,7 @@ test('threads compute without a rest until their time is over', async () => {
   expect(other.cpuMs - one.cpuMs).toBeLessThan(200);
 });
 
-test('a disk has less room by a file, which goes with the fault and with the process', async () => {
+test('a file takes space on the disk, and is removed with the fault and with the process', async () => {
   await victim.faults.set('disk', { directory, bytes: 5 * MIB, forMs: LONG_MS });
   const [ballast = ''] = await readdir(directory);
   expect((await stat(join(directory, ballast))).size).toBe(5 * MIB);
@@ -93,7 +93,7 @@ test('a disk has less room by a file, which goes with the fault and with the pro
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('descriptors run out, and come back', async () => {
+test('descriptors run out, and are released', async () => {
   const { descriptors } = await condition();
   await victim.faults.set('descriptors', { count: 50, forMs: LONG_MS });
   expect((await condition()).descriptors).toBe(descriptors + 50);
@@ -107,7 +107,7 @@ test('descriptors run out, and come back', async () => {
   expect((await condition()).descriptors).toBe(descriptors);
 });
 
-test('the wall clock steps, what is monotonic does not, and it steps back by itself', async () => {
+test('the wall clock steps and monotonic clocks do not, and it steps back after its time', async () => {
   const before = await condition();
   await victim.faults.set('clock', { stepMs: HOUR_MS, forMs: LONG_MS });
   const during = await condition();
@@ -119,20 +119,20 @@ test('the wall clock steps, what is monotonic does not, and it steps back by its
   expect((await condition()).epochMs - before.epochMs).toBeLessThan(HOUR_MS);
 });
 
-test('a process that has ended takes nothing any more, and says so', async () => {
+test('a fault of an ended process is rejected', async () => {
   await victim.close();
   const late = victim.faults.set('memory', { bytes: 1, forMs: 1 });
   await expect(late).rejects.toMatchObject({ code: 'FAULTS_RESOURCE_FAULT_FAILED' });
   await victim.close();
 });
 
-test('a harm that cannot be done is told by its reason', async () => {
+test('a fault that fails is rejected with the reason', async () => {
   const nowhere = join(directory, 'missing');
-  const harm = victim.faults.set('disk', { directory: nowhere, bytes: 1, forMs: LONG_MS });
-  await expect(harm).rejects.toThrow('ENOENT');
+  const fault = victim.faults.set('disk', { directory: nowhere, bytes: 1, forMs: LONG_MS });
+  await expect(fault).rejects.toThrow('ENOENT');
 });
 
-test('what is not bounded, or not known, is refused', async () => {
+test('unbounded or unknown faults are refused', async () => {
   const faults: { set(kind: string, options: object): Promise<void> } = victim.faults;
   const field = (name: string): object => ({ code: 'INVALID_OPTION', field: name });
   await expect(faults.set('memory', { bytes: 1 })).rejects.toMatchObject(field('forMs'));

@@ -40,7 +40,7 @@ const weather: FleetStorm = {
   ],
 };
 
-test('a storm over several servers is data, and its seed gives it again', () => {
+test('a storm over several servers is data, and its seed reproduces it', () => {
   const drawn = fleetStorm(42, { servers, maxFaults: 30 });
   const kept: unknown = JSON.parse(JSON.stringify(drawn));
   expect(kept).toEqual(fleetStorm(42, { servers, maxFaults: 30 }));
@@ -52,7 +52,7 @@ test('a storm over several servers is data, and its seed gives it again', () => 
   expect(new Set(kinds).size).toBeGreaterThan(4);
 });
 
-test('what is drawn for one server does not contradict itself, whatever the seed', () => {
+test('faults drawn for one server do not conflict, for any seed', () => {
   for (let seed = 0; seed < 200; seed += 1) {
     const { faults } = fleetStorm(seed, { servers, maxFaults: 20, maxFaultMs: 1_000 });
     expect(faults.every(({ atMs, forMs }) => forMs <= 1_000 && atMs + forMs <= 10_000)).toBe(true);
@@ -65,14 +65,14 @@ test('what is drawn for one server does not contradict itself, whatever the seed
   }
 });
 
-test('storms of neighbouring seeds have no fault in common', () => {
+test('storms of adjacent seeds have no fault in common', () => {
   const faultsOf = (seed: number): string[] =>
     fleetStorm(seed, { servers, maxFaults: 10 }).faults.map((fault) => JSON.stringify(fault));
   const all = Array.from({ length: 64 }, (_, seed) => faultsOf(seed)).flat();
   expect(new Set(all).size).toBe(all.length);
 });
 
-test('each server meets its own faults at their moments, and all are whole in the end', async () => {
+test('each server gets its own faults on time, and all run in the end', async () => {
   const clock = createFakeClock();
   const done: string[] = [];
   const fleet = { redis: recorder(done, 'redis'), postgres: recorder(done, 'postgres') };
@@ -91,7 +91,7 @@ test('each server meets its own faults at their moments, and all are whole in th
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a storm that is aborted leaves no server stopped, frozen or cut off', async () => {
+test('an aborted storm leaves no server stopped, frozen or partitioned', async () => {
   const clock = createFakeClock();
   const done: string[] = [];
   const fleet = { redis: recorder(done, 'redis'), postgres: recorder(done, 'postgres') };
@@ -109,7 +109,7 @@ test('a storm that is aborted leaves no server stopped, frozen or cut off', asyn
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a server that does not do as it is told ends the storm for all, by its own error', async () => {
+test('a server operation that fails ends the storm for all servers with its error', async () => {
   const clock = createFakeClock();
   const done: string[] = [];
   const broken = {
@@ -143,11 +143,11 @@ test('a failing storm is shrunk to the faults that matter, and names the command
   const failure = withstand(drawn(), run, {
     replay: `HOLDFAST_SEED=${seed} node --run test:chaos`,
   });
-  await expect(failure).rejects.toThrow(`Play it again with HOLDFAST_SEED=${seed} node`);
+  await expect(failure).rejects.toThrow(`Replay it with HOLDFAST_SEED=${seed} node`);
   await expect(failure).rejects.toMatchObject({ shrunk: { faults: { length: 2 } } });
 });
 
-test('unknown servers, kinds and verbs are refused', async () => {
+test('unknown servers, kinds and server faults are refused', async () => {
   const given: { draw(seed: number, options: object): FleetStorm } = { draw: fleetStorm };
   const refusal = (field: string): unknown =>
     expect.objectContaining({ code: 'INVALID_OPTION', field });

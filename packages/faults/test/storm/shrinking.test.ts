@@ -15,7 +15,7 @@ const STORMS = 50;
 const overlap = (one: TimedFault, other: TimedFault): boolean =>
   one.atMs < other.atMs + other.forMs && other.atMs < one.atMs + one.forMs;
 const ofKind = ({ faults }: Storm, kind: ProxyFaultKind): Storm['faults'] =>
-  faults.filter(({ setting }) => setting.kind === kind);
+  faults.filter(({ fault }) => fault.kind === kind);
 const has = (weather: Storm, kind: ProxyFaultKind): boolean => ofKind(weather, kind).length > 0;
 
 /** Planted failures: when a run in the storm fails, and of how many faults at least. */
@@ -45,7 +45,7 @@ const planted: [string, (weather: Storm) => boolean, number][] = [
   ],
   [
     'a fault that lasts',
-    ({ faults }) => faults.some(({ forMs, setting }) => setting.kind === 'timeout' && forMs > 500),
+    ({ faults }) => faults.some(({ forMs, fault }) => fault.kind === 'timeout' && forMs > 500),
     1,
   ],
   ['the same kind twice', (weather) => ofKind(weather, 'silence').length >= 2, 2],
@@ -53,7 +53,7 @@ const planted: [string, (weather: Storm) => boolean, number][] = [
     'any three of one direction',
     ({ faults }) =>
       faults.filter(
-        ({ setting: { options } }) => 'direction' in options && options.direction === 'toClient',
+        ({ fault: { options } }) => 'direction' in options && options.direction === 'toClient',
       ).length >= 3,
     3,
   ],
@@ -77,7 +77,7 @@ function firstFailing<Weather extends Schedule<TimedFault>>(
 }
 
 test.each(planted)(
-  'a failure of %s is cut down to what it is made of, in every storm and a hundred runs',
+  'a failure caused by %s shrinks to its causes, in every storm and within a hundred runs',
   async (_, fails, faults) => {
     for (const drawn of firstFailing((seed) => storm(seed, { maxFaults: 25 }), fails)) {
       let runs = 0;
@@ -93,7 +93,7 @@ test.each(planted)(
   },
 );
 
-test('a failure of two servers is cut down to a fault of each', async () => {
+test('a failure caused by two servers shrinks to one fault of each', async () => {
   const struck = ({ faults }: FleetStorm, name: string): boolean =>
     faults.some(({ server }) => server === name);
   const fails = (weather: FleetStorm): boolean => struck(weather, 'a') && struck(weather, 'c');
@@ -105,15 +105,15 @@ test('a failure of two servers is cut down to a fault of each', async () => {
   }
 });
 
-test('with few runs the smallest that was seen to fail is told, never one that was not', async () => {
+test('with few runs the result is the smallest storm that did fail', async () => {
   const drawn = storm(5, { maxFaults: 25 });
-  const kind = drawn.faults[0]?.setting.kind;
+  const kind = drawn.faults[0]?.fault.kind;
   for (const maxRuns of [0, 1, 2, 3, 5, 8]) {
     const seen = [drawn];
     const shrunk = await shrinkStorm(
       drawn,
       async (candidate) => {
-        const isFailing = candidate.faults.some(({ setting }) => setting.kind === kind);
+        const isFailing = candidate.faults.some(({ fault }) => fault.kind === kind);
         if (isFailing) seen.push(candidate);
         return isFailing;
       },

@@ -52,7 +52,7 @@ async function received(client: Socket): Promise<string> {
 }
 
 test.each(seeds)(
-  'after lossless storm %d no byte is lost, doubled or reordered, and the half-close arrives',
+  'after lossless storm %d no byte is lost, duplicated or reordered, and the half-close arrives',
   async (seed) => {
     const bench = await openBench({ seed });
     const weather = storm(seed, { durationMs: 400, maxFaults: 12, kinds: losslessFaults });
@@ -79,7 +79,7 @@ test.each(seeds)(
   },
 );
 
-test('a storm is data, and its seed gives it again', () => {
+test('a storm is data, and its seed reproduces it', () => {
   const drawn = storm(42);
   const kept: unknown = JSON.parse(JSON.stringify(drawn));
   expect(kept).toEqual(storm(42));
@@ -88,7 +88,7 @@ test('a storm is data, and its seed gives it again', () => {
   expect(drawn.faults.every(({ atMs, forMs }) => atMs + forMs <= 10_000)).toBe(true);
 });
 
-test('a storm sets and clears its faults at their moments, and heals when it is aborted', async () => {
+test('a storm sets and clears its faults on time, and heals the proxy when it is aborted', async () => {
   const clock = createFakeClock();
   const bench = await openBench({ clock });
   const { proxy } = bench;
@@ -97,8 +97,8 @@ test('a storm sets and clears its faults at their moments, and heals when it is 
     seed: 0,
     durationMs: 1_000,
     faults: [
-      { atMs: 100, forMs: 50, setting: { kind: 'blackhole', options: {} } },
-      { atMs: 120, forMs: 800, setting: { kind: 'latency', options: { latencyMs: 1 } } },
+      { atMs: 100, forMs: 50, fault: { kind: 'blackhole', options: {} } },
+      { atMs: 120, forMs: 800, fault: { kind: 'latency', options: { latencyMs: 1 } } },
     ],
   };
   try {
@@ -118,7 +118,7 @@ test('a storm sets and clears its faults at their moments, and heals when it is 
   }
 });
 
-const kindsOf = ({ faults }: Storm): ProxyFaultKind[] => faults.map(({ setting }) => setting.kind);
+const kindsOf = ({ faults }: Storm): ProxyFaultKind[] => faults.map(({ fault }) => fault.kind);
 
 test('of a hundred failing storms, at least ninety shrink to the two faults that matter', async () => {
   let shrunkToTwo = 0;
@@ -135,7 +135,7 @@ test('of a hundred failing storms, at least ninety shrink to the two faults that
   expect(shrunkToTwo).toBeGreaterThanOrEqual(90);
 });
 
-test('a storm that is not withstood names its seed, the smaller schedule and the cause', async () => {
+test('the error of a failed storm names its seed, the smaller schedule and the cause', async () => {
   const cause = new Error('a job was lost');
   const drawn = storm(7);
   const first = kindsOf(drawn)[0];
@@ -144,14 +144,14 @@ test('a storm that is not withstood names its seed, the smaller schedule and the
   };
   const failure = withstand(drawn, run);
   await expect(failure).rejects.toMatchObject({ code: 'FAULTS_STORM_FAILED', seed: 7, cause });
-  await expect(failure).rejects.toThrow('Play it again with storm(7)');
+  await expect(failure).rejects.toThrow('Replay it with storm(7)');
   await expect(failure).rejects.toMatchObject({
-    shrunk: { faults: [{ forMs: 1, setting: { kind: first } }] },
+    shrunk: { faults: [{ forMs: 1, fault: { kind: first } }] },
   });
   await withstand(drawn, async () => {});
 });
 
-test('a kind that is not known is refused', () => {
+test('an unknown kind is refused', () => {
   const draw: (seed: number, options: object) => Storm = storm;
   expect(() => draw(1, { kinds: ['meteor'] })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'kinds' }),

@@ -40,7 +40,7 @@ async function meet(settings: TlsServerOptions, ca: string): Promise<string> {
   }
 }
 
-test('a client that trusts the authority speaks with the server it vouches for', async () => {
+test('a client that trusts the authority connects to a server with its certificate', async () => {
   const authority = createCertificateAuthority();
   expect(await meet(tlsServerOptions(authority, { hostnames }), authority.certificate)).toBe(
     'TLSv1.3',
@@ -57,7 +57,7 @@ const seen: Record<TlsFaultKind, string> = {
 };
 
 test.each(tlsFaultKinds)(
-  'a client of a server that is %s says so in its own words',
+  'a client of a server with the fault %s reports its own error',
   async (kind) => {
     const authority = createCertificateAuthority();
     const settings = tlsServerOptions(authority, { hostnames, fault: kind });
@@ -65,7 +65,7 @@ test.each(tlsFaultKinds)(
   },
 );
 
-test('what is expired and what is not yet valid follow the clock that was given', () => {
+test('expired and notYetValid follow the given clock', () => {
   const clock = createFakeClock(Date.UTC(2060, 0, 1));
   const authority = createCertificateAuthority({ clock });
   const dates = (fault?: TlsFaultKind): X509Certificate =>
@@ -97,7 +97,7 @@ const dnsName = fc
 const names = fc.array(fc.oneof(dnsName, fc.ipV4(), fc.ipV6()), { minLength: 1, maxLength: 40 });
 const date = fc.integer({ min: -631_152_000, max: 253_402_300_799 });
 
-test('what is written is what is read back: names, dates, serial, key, signature', () => {
+test('a written certificate is read back with its names, dates, serial, key and signature', () => {
   const authority = createCertificateAuthority({ commonName: 'Prüfstelle' });
   const issuer = new X509Certificate(authority.certificate);
   expect(issuer.ca).toBe(true);
@@ -144,14 +144,14 @@ test.each([
   [{ hostnames, validFromMs: Infinity }, 'validFromMs'],
   [{ hostnames, validFromMs: 2_000, validToMs: 1_000 }, 'validToMs'],
   [{ hostnames, valid: true }, 'valid'],
-])('the certificate %j is refused by naming %s', (options, field) => {
+])('the certificate options %j are refused, naming %s', (options, field) => {
   const authority: { issue(given: object): unknown } = createCertificateAuthority();
   expect(() => authority.issue(options)).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field }),
   );
 });
 
-test('an unknown TLS fault is refused by naming the known ones', () => {
+test('an unknown TLS fault is refused, naming the known ones', () => {
   const options = { hostnames, fault: 'meteor' };
   const wrong: object = options;
   expect(() => tlsServerOptions(createCertificateAuthority(), { hostnames, ...wrong })).toThrow(

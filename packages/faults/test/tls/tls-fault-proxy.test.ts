@@ -73,7 +73,7 @@ const codes: [TlsFaultKind, string, RegExp][] = [
 ];
 
 test.each(codes)(
-  '%s is felt by tls, https and fetch as %s, and nothing is asked of the server',
+  'clients with tls, https and fetch get %s as %s, and the server receives nothing',
   async (kind, code, written) => {
     const proxy = await before(api);
     const { host, port, ca } = proxy;
@@ -99,7 +99,7 @@ test.each(codes)(
   },
 );
 
-test('without a fault TLS ends here: bytes and half-closes pass to a plain server', async () => {
+test('without a fault the proxy terminates TLS, and passes bytes and half-closes to a plain server', async () => {
   const socket = dial(await before(echo));
   const sent = Buffer.alloc(3_000_000, 'holdfast');
   socket.end(sent);
@@ -107,7 +107,7 @@ test('without a fault TLS ends here: bytes and half-closes pass to a plain serve
   expect(await fate(socket)).toBe('FIN');
 });
 
-test('a client that resumes sessions sees a certificate that went bad, and one that is good again', async () => {
+test('a client that resumes sessions sees a faulty certificate, and a valid one afterwards', async () => {
   const proxy = await before(echo);
   const first = dial(proxy);
   const [session] = await once(first, 'session');
@@ -123,7 +123,7 @@ test('a client that resumes sessions sees a certificate that went bad, and one t
   expect(await outcome()).toBe('connected');
 });
 
-test('a rotated certificate is another one, as good, and open connections live on', async () => {
+test('a rotated certificate is a new valid one, and open connections continue', async () => {
   const proxy = await before(echo);
   const fingerprint = async (socket: TLSSocket): Promise<string> => {
     await once(socket, 'secureConnect');
@@ -139,7 +139,7 @@ test('a rotated certificate is another one, as good, and open connections live o
   expect(String(await read(old, 10))).toBe('still here');
 });
 
-test('a server that speaks TLS itself is asked for its own certificate', async () => {
+test('the certificate of a target with TLS is verified', async () => {
   const authority = createCertificateAuthority();
   const secure = createTlsServer(authority.issue({ hostnames: ['127.0.0.1'] }), (socket) => {
     socket.on('error', () => {});
@@ -158,7 +158,7 @@ test('a server that speaks TLS itself is asked for its own certificate', async (
   }
 });
 
-test('bad options, remote targets and closed proxies are refused', async () => {
+test('invalid options, remote targets and closed proxies are refused', async () => {
   const proxy = await before(echo);
   const faults: { set(kind: string): void } = proxy.faults;
   expect(() => faults.set('meteor')).toThrow(

@@ -44,7 +44,7 @@ const dial = (options: ConnectionOptions = {}): TLSSocket => {
   return socket;
 };
 
-test('a client of TLS 1.2 is asked to negotiate again, follows, and is then served', async () => {
+test('a TLS 1.2 client renegotiates when asked, and is then served', async () => {
   proxy.faults.set('renegotiated');
   const socket = dial();
   let negotiations = 0;
@@ -60,7 +60,7 @@ test('a client of TLS 1.2 is asked to negotiate again, follows, and is then serv
 });
 
 test.each([1, 1_000, 100_000])(
-  'what a client had under way in pieces of %d bytes is neither lost nor doubled by it',
+  'bytes that a client sent in pieces of %d are neither lost nor duplicated by renegotiation',
   async (pieceBytes) => {
     proxy.faults.set('renegotiated');
     const clients = Array.from({ length: 5 }, () => dial());
@@ -82,7 +82,7 @@ test.each([1, 1_000, 100_000])(
   },
 );
 
-test('a client that refuses to negotiate again is told by an alert, and the server never sees it', async () => {
+test('a client that refuses to renegotiate gets an alert, and the server does not see it', async () => {
   proxy.faults.set('renegotiated');
   const socket = dial({ secureOptions: constants.SSL_OP_NO_RENEGOTIATION });
   await once(socket, 'secureConnect');
@@ -91,7 +91,7 @@ test('a client that refuses to negotiate again is told by an alert, and the serv
   expect(proxy.getStats()).toMatchObject({ renegotiated: 0, handshakesFailed: 1 });
 });
 
-test('a client of TLS 1.3 alone finds no protocol, and all is well again once it is healed', async () => {
+test('a client of TLS 1.3 only finds no protocol, and connects after the fault is healed', async () => {
   proxy.faults.set('renegotiated');
   expect(await fate(dial({ minVersion: 'TLSv1.3' }))).toBe('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION');
   proxy.heal();
@@ -100,7 +100,7 @@ test('a client of TLS 1.3 alone finds no protocol, and all is well again once it
   expect(String(await read(socket, 6))).toBe('healed');
 });
 
-test('a client that ended before it read that it was asked, or stays silent, holds up no close', async () => {
+test('a client that ended or stays silent when asked to renegotiate does not delay close', async () => {
   proxy.faults.set('renegotiated');
   const ended = dial();
   await once(ended, 'secureConnect');

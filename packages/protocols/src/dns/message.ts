@@ -41,7 +41,7 @@ export const responseCodes = {
 } as const;
 
 /** The bytes are not a DNS message. */
-export class DnsFormatError extends Error {
+class DnsFormatError extends Error {
   override readonly name = 'DnsFormatError';
 }
 

@@ -1,7 +1,7 @@
 import { int16, int32, message, text } from './message.ts';
 
 /** `I`: no transaction, `T`: in a transaction, `E`: in a failed transaction. */
-export type TransactionStatus = 'I' | 'T' | 'E';
+export type TransactionIndicator = 'I' | 'T' | 'E';
 
 export interface Column {
   readonly name: string;
@@ -38,7 +38,7 @@ export function backendKeyData(processId: number, secret: number): Buffer {
   return message('K', int32(processId), int32(secret));
 }
 
-export function readyForQuery(status: TransactionStatus): Buffer {
+export function readyForQuery(status: TransactionIndicator): Buffer {
   return message('Z', Buffer.from(status));
 }
 

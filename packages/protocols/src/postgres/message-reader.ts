@@ -9,7 +9,7 @@ export interface PostgresMessage {
 }
 
 /** A wanted message, or bytes of the others as they arrive. */
-export type PostgresSegment =
+type PostgresSegment =
   | ({ readonly kind: 'message' } & PostgresMessage)
   | { readonly kind: 'bytes'; readonly bytes: Buffer };
 

@@ -1,7 +1,7 @@
 import { ProtocolError } from '../protocol-error.ts';
 
 /** A piece of a server's stream: part of one reply or of one push message. */
-export interface ReplySegment {
+interface ReplySegment {
   readonly bytes: Buffer;
   /** False for a push message (`>`), which answers no command. */
   readonly isReply: boolean;

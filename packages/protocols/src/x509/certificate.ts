@@ -22,7 +22,7 @@ export interface Party {
 }
 
 /** The fields of one certificate. */
-export interface CertificateFields {
+interface CertificateFields {
   readonly serial: Buffer;
   readonly subject: Party;
   readonly issuer: Party;

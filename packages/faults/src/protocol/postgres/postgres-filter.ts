@@ -16,7 +16,7 @@ import {
 import type { ConnectionIo, ProtocolFilter } from '../../proxy/relay.ts';
 import { type SqlStatement, parseStatement } from './sql-statement.ts';
 
-export interface PostgresFilterDeps {
+interface PostgresFilterDeps {
   /** The number of the connection, which makes the names of its substitute statements unique. */
   readonly connection: number;
   readonly maxMessageBytes: number;

@@ -14,7 +14,7 @@ type ExpectedReply =
   | { readonly kind: 'refused'; readonly bytes: Buffer }
   | { readonly kind: 'replaced'; readonly bytes: Buffer };
 
-export interface RedisFilterDeps {
+interface RedisFilterDeps {
   readonly maxCommandBytes: number;
   /** How many replies a client may wait for at one time. */
   readonly maxPendingReplies: number;
