@@ -14,7 +14,6 @@ export { CallDeadline, type Cancellation, type Cancellable } from './deadlines/c
 export { type Clock, type Timer, sleep, systemClock } from './clock.ts';
 export { settlesWithin, withDeadline } from './deadlines/with-deadline.ts';
 export { type QueuedDeadline, DeadlineQueue } from './deadlines/deadline-queue.ts';
-export { derivedSeed } from './derived-seed.ts';
 export { OLDEST_NODE, UnsupportedNodeError, requireNode } from './engine.ts';
 export { environment } from './environment.ts';
 export {
@@ -45,7 +44,7 @@ export {
   string,
 } from './options.ts';
 export { OrderedMap } from './lists/ordered-map.ts';
-export { type Random, seededRandom, systemRandom } from './random.ts';
+export { type Random, derivedSeed, seededRandom, systemRandom } from './random.ts';
 export { parseRetryAfter, retryAfterMsOf } from './backoff/retry-after.ts';
 export {
   type AbortListener,

@@ -15,7 +15,7 @@ export const openTelemetryMeter: OptionRule<Meter> = objectWith<Meter>([
   'removeBatchObservableCallback',
 ]);
 
-export interface OpenTelemetryPublication {
+interface OpenTelemetryPublication {
   readonly meter: Meter;
   readonly collectors: readonly Collector[];
   /** What every metric's name begins with. */

@@ -17,7 +17,7 @@ export const prometheusRegistry: OptionRule<PrometheusRegistry> = objectWith<Pro
   'removeSingleMetric',
 ]);
 
-export interface PrometheusPublication {
+interface PrometheusPublication {
   readonly registry: PrometheusRegistry;
   readonly collectors: readonly Collector[];
   /** What every metric's name begins with. */

@@ -1,7 +1,7 @@
-/** The only door to chance: a number from 0 up to, not including, 1. A test brings a seeded one. */
+/** The only access to random numbers: returns a number from 0 up to, not including, 1. A test uses a seeded one. */
 export type Random = () => number;
 
-/** The process's own chance. */
+/** The random numbers of the process. */
 export const systemRandom: Random = Math.random;
 
 /**
@@ -25,4 +25,23 @@ export function seededRandom(seed: number): Random {
   };
   for (let round = 0; round < 12; round += 1) next();
   return next;
+}
+
+/**
+ * A separate seed for each use of random numbers, so that the numbers of one use do not depend on how many
+ * another has drawn, and neighboring seeds have nothing in common.
+ * Mixing: the finalizer of MurmurHash3 (Austin Appleby), once for the seed and once for each part.
+ * @param parts whole numbers; only their lower 32 bits count.
+ */
+export function derivedSeed(seed: number, ...parts: readonly number[]): number {
+  let mixed = finalized(seed | 0);
+  for (const part of parts) mixed = finalized(mixed ^ (part | 0));
+  return mixed >>> 0;
+}
+
+function finalized(bits: number): number {
+  let mixed = Math.imul(bits, 0x9e3779b1);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
 }

@@ -34,7 +34,7 @@ test('jitter spreads a delay to both sides by its share, and never beyond the lo
   expect(Math.max(...take(capped, 50, seededRandom(seed)))).toBe(1_000);
 });
 
-test('a default gives way to the bound that is given', () => {
+test('a default yields to a given bound', () => {
   expect(take(exponentialBackoff({ maxDelayMs: 50, jitterFactor: 0 }), 2, () => 0)).toEqual([
     50, 50,
   ]);
@@ -42,7 +42,7 @@ test('a default gives way to the bound that is given', () => {
   expect(take(patient, 2, () => 0)).toEqual([60_000, 60_000]);
 });
 
-test('each iteration begins anew', () => {
+test('each iteration starts from the first delay', () => {
   const backoff = exponentialBackoff({ jitterFactor: 0 });
   expect(take(backoff, 3, () => 0)).toEqual(take(backoff, 3, () => 0));
 });
@@ -76,7 +76,7 @@ test('a decorrelated delay lies between the shortest and three times the one bef
   );
 });
 
-test('callers who failed together do not come back together', () => {
+test('callers that failed together do not retry together', () => {
   const random = seededRandom(seed);
   const backoff = decorrelatedBackoff({ initialDelayMs: 100, maxDelayMs: 10_000 });
   const thirds = Array.from({ length: 100 }, () => take(backoff, 3, random)[2]);

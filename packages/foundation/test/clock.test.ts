@@ -10,7 +10,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('H19: the system clock honours a delay the host’s timers would fire at once', async () => {
+test('the system clock honours a delay the host’s timers would fire at once', async () => {
   jest.useFakeTimers();
   const fired = jest.fn();
   systemClock.schedule(30 * DAY_MS, fired);
@@ -32,7 +32,7 @@ test('a long delay can be cancelled in any of its hops, and leaves no timer', ()
   expect(fired).not.toHaveBeenCalled();
 });
 
-test('a negative delay is none', () => {
+test('a negative delay counts as 0', () => {
   jest.useFakeTimers();
   const fired = jest.fn();
   systemClock.schedule(-5, fired);
@@ -40,7 +40,7 @@ test('a negative delay is none', () => {
   expect(fired).toHaveBeenCalledTimes(1);
 });
 
-test('a timer holds the process unless it is told not to', () => {
+test('a timer holds the process unless holdsProcess is false', () => {
   const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const count = (): number =>
     process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length - timers;
@@ -59,7 +59,7 @@ test('the monotonic reading never runs backwards, and the wall reading is the ep
   expect(Math.abs(systemClock.epochMs() - Date.now())).toBeLessThan(1_000);
 });
 
-test('a sleep resolves at its moment and leaves no listener on its signal', async () => {
+test('a sleep resolves after its delay and leaves no listener on its signal', async () => {
   const clock = createFakeClock();
   const { signal } = new AbortController();
   const woken = jest.fn();
@@ -81,7 +81,7 @@ test('an abort ends a sleep at once with the signal’s own reason, and leaves n
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a sleep on an aborted signal is over before it begins', async () => {
+test('a sleep with an aborted signal rejects at once', async () => {
   const clock = createFakeClock();
   await expect(sleep(clock, 100, AbortSignal.abort('never'))).rejects.toBe('never');
   expect(clock.pendingTimers).toBe(0);

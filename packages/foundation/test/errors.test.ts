@@ -26,14 +26,14 @@ test('an error carries its class’s name and code, and what is known about retr
   expect(error).toBeInstanceOf(Error);
 });
 
-test('what is not known is absent, and an error is not retryable unless it says so', () => {
+test('unknown details are absent, and an error is not retryable by default', () => {
   const error = new SpilledError('queue: spilled');
   expect(error.retryable).toBe(false);
   expect([error.outcome, error.retryAfterMs]).toEqual([undefined, undefined]);
   expect('cause' in error).toBe(false);
 });
 
-test('a Holdfast error is recognised, another copy’s too, and nothing else is', () => {
+test('a Holdfast error of any installed copy is recognized, and no other error is', () => {
   const otherCopy: unknown = runInNewContext(`
     class Other extends Error {}
     Object.defineProperty(Other.prototype, Symbol.for('holdfast.error'), { value: true });

@@ -12,7 +12,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-test('a listener hears its own kind until it stops, and stopping twice is harmless', () => {
+test('a listener gets events of its kind until it is removed; removing twice is harmless', () => {
   const announcer = createEmitter<Events>('holdfast:test');
   const heard: number[] = [];
   const stop = announcer.on('opened', ({ id }) => heard.push(id));
@@ -24,7 +24,7 @@ test('a listener hears its own kind until it stops, and stopping twice is harmle
   expect(heard).toEqual([1]);
 });
 
-test('H18: a listener that throws is reported as a warning and keeps nobody from hearing', () => {
+test('a listener that throws is reported as a warning and keeps nobody from hearing', () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const announcer = createEmitter<Events>('holdfast:test');
   const heard: number[] = [];
@@ -52,7 +52,7 @@ test('an event is published on the diagnostics channel of its prefix and kind', 
   expect(published).toEqual([{ id: 1 }]);
 });
 
-test('whether anybody would hear is known beforehand', () => {
+test('hasListeners tells whether an event would reach a listener', () => {
   const announcer = createEmitter<Events>('holdfast:test-heard');
   expect(announcer.hasListeners('opened')).toBe(false);
   const stop = announcer.on('opened', () => undefined);
@@ -64,7 +64,7 @@ test('whether anybody would hear is known beforehand', () => {
   expect(announcer.hasListeners('opened')).toBe(false);
 });
 
-test('nextEvent resolves with the first event that matches, and then listens no more', async () => {
+test('nextEvent resolves with the first matching event, and removes its listener', async () => {
   const announcer = createEmitter<Events>('holdfast:test-next');
   const { signal } = new AbortController();
   const next = nextEvent(announcer, 'opened', { matches: ({ id }) => id > 1, signal });

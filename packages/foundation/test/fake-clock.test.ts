@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { sleep } from '@holdfast/foundation';
 import { createFakeClock } from '@holdfast/foundation/testing';
 
-test('timers fire in the order of their moments, each at its own, whatever order they were set in', async () => {
+test('timers fire in the order of their times, whatever order they were set in', async () => {
   const clock = createFakeClock();
   const fired: [string, number][] = [];
   for (const [name, delayMs] of [
@@ -22,7 +22,7 @@ test('timers fire in the order of their moments, each at its own, whatever order
   expect(clock.pendingTimers).toBe(1);
 });
 
-test('what a timer sets in motion happens within the same advance', async () => {
+test('promises that a timer settles run within the same advance', async () => {
   const clock = createFakeClock();
   const course: number[] = [];
   const walk = async (): Promise<void> => {
@@ -47,7 +47,7 @@ test('settle moves time just as far as the work needs, and fails like it', async
   await expect(clock.settle(failing)).rejects.toThrow('no');
 });
 
-test('a step of the wall clock moves the wall alone', async () => {
+test('a step of the wall clock does not move the monotonic reading', async () => {
   const clock = createFakeClock(1_000);
   clock.stepWallClock(-500);
   await clock.advance(20);

@@ -46,7 +46,7 @@ test('a list can be emptied while it is iterated', () => {
   expect([namesIn(list), list.size, list.first]).toEqual(['', 0, undefined]);
 });
 
-test('an ordered map tells keys apart that an object would not, and keeps their order', () => {
+test('an ordered map keeps keys apart that an object would not, in order', () => {
   const map = new OrderedMap<number>();
   const keys = ['b', '10', '__proto__', 'constructor', '2', ''];
   expect(keys.map((key) => map.get(key))).toEqual(keys.map(() => undefined));

@@ -17,7 +17,7 @@ import {
 const read = <T>(rule: OptionRule<T>, value: unknown): T =>
   parseOptions('create', { field: rule }, { field: value }).field;
 
-test('defaults stand in for what is absent or undefined, and given values win', () => {
+test('defaults replace absent or undefined options, and given values win', () => {
   const shape = {
     a: integer({ min: 0, max: 9, default: 3 }),
     b: boolean(true),

@@ -4,13 +4,13 @@ import { seededRandom, systemRandom } from '@holdfast/foundation';
 /** Written down once, so that no recorded seed ever changes its meaning. */
 const firstOfSeed1 = [3359835970, 1182520828, 4267878529, 3063500945, 52107484];
 
-test('a seed stands for the same sequence for ever', () => {
+test('a seed gives the same sequence in every version', () => {
   const random = seededRandom(1);
   const drawn = Array.from({ length: 5 }, () => Math.floor(random() * 2 ** 32));
   expect(drawn).toEqual(firstOfSeed1);
 });
 
-test('the same seed gives the same numbers, and another seed others', () => {
+test('the same seed gives the same numbers, another seed gives others', () => {
   const take = (seed: number): number[] => {
     const random = seededRandom(seed);
     return Array.from({ length: 20 }, random);
@@ -35,7 +35,7 @@ test.each([1, 2, 0, -5, 4_000_000_000])(
   },
 );
 
-test('the system’s chance is a number from 0 up to, not including, 1', () => {
+test('systemRandom returns a number from 0 up to, not including, 1', () => {
   const drawn = systemRandom();
   expect(drawn >= 0 && drawn < 1).toBe(true);
 });

@@ -59,7 +59,7 @@ test('a damaged record is named, kept as evidence, and the records around it are
   expect(files.names()).toContain(`${FIRST}.quarantined`);
 });
 
-test('a damaged length does not hide the records behind it', async () => {
+test('a damaged length does not hide the records after it', async () => {
   const files = await filled();
   damage(files, FIRST, HEADER + 3 * FRAME + 7);
   damage(files, FIRST, HEADER + 6 * FRAME + 4);
@@ -69,7 +69,7 @@ test('a damaged length does not hide the records behind it', async () => {
   await journal.close();
 });
 
-test('with refuse the damage rejects the opening and every record stays as it is', async () => {
+test('with onCorruption refuse the opening rejects and no record changes', async () => {
   const files = await filled();
   damage(files, FIRST, HEADER + 50);
   const before = files.names().map((name) => Buffer.from(files.content(name)).toString('hex'));
@@ -109,7 +109,7 @@ test('a missing oldest segment and a missing newest one are named too', async ()
   await journal.close();
 });
 
-test('an unreadable header costs its segment only, and one damaged copy of it nothing', async () => {
+test('an unreadable header loses only its segment, and one damaged copy loses nothing', async () => {
   const files = await filled();
   damage(files, FIRST, 20);
   damage(files, '00000000000000000011.journal', 20);
@@ -137,7 +137,7 @@ test('an unfinished write at the end is cut off and counted', async () => {
   await again.close();
 });
 
-test('a lost checkpoint is told, and released records may be read once more', async () => {
+test('a lost checkpoint is reported, and released records may be read once more', async () => {
   const files = await filled();
   const journal = await open(files);
   await journal.release(5);
@@ -150,7 +150,7 @@ test('a lost checkpoint is told, and released records may be read once more', as
   await next.close();
 });
 
-test('damage that comes while the journal is open is found by the read and named once', async () => {
+test('damage to an open journal is found by the next read and reported once', async () => {
   const files = createMemoryFileSystem();
   const journal = await open(files);
   for (let record = 1; record <= 5; record += 1) await journal.append(Buffer.alloc(100, record));
@@ -166,7 +166,7 @@ test('damage that comes while the journal is open is found by the read and named
   await journal.close();
 });
 
-test('with refuse a read stops at the damage', async () => {
+test('with onCorruption refuse a read stops at the damage', async () => {
   const files = createMemoryFileSystem();
   const journal = await open(files, { onCorruption: 'refuse' });
   for (let record = 1; record <= 3; record += 1) await journal.append(Buffer.alloc(100, record));
@@ -183,7 +183,7 @@ test('with refuse a read stops at the damage', async () => {
   await journal.close();
 });
 
-test('sectors the disk does not give cost their records only', async () => {
+test('unreadable sectors lose only their own records', async () => {
   const files = createMemoryFileSystem();
   const big = { segmentBytes: 65_536 };
   const journal = await open(files, big);

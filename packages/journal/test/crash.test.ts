@@ -183,7 +183,7 @@ test('after any crash at any byte every acknowledged record is read back once an
   });
 }, 60_000);
 
-test('after bits flipped too, what is not read back lies in a range that was reported', async () => {
+test('after bit flips too, every missing record lies in a reported range', async () => {
   await assert(asyncProperty(story(4), tell), {
     seed: 20_261,
     numRuns: 200,

@@ -44,7 +44,7 @@ async function reopened(files: MemoryFileSystem, journal: Journal): Promise<Jour
   return open(files);
 }
 
-test('a failed sync condemns the segment, and the records are kept in a new one', async () => {
+test('after a failed sync the records are written to a new segment', async () => {
   const files = createMemoryFileSystem();
   const journal = await open(files);
   await journal.append(Buffer.from('before'));
@@ -121,7 +121,7 @@ test('a write that ends short is continued', async () => {
   await journal.close();
 });
 
-test('a full disk refuses appends, keeps what is there, and takes more once there is room', async () => {
+test('a full disk rejects appends, keeps every record, and accepts more once there is room', async () => {
   const files = createMemoryFileSystem();
   files.capacityBytes = 20_000;
   const journal = await open(files);

@@ -15,7 +15,7 @@ function open(
   return openJournal({ directory, segmentBytes: 4_096, acquireTimeoutMs: 0, ...options });
 }
 
-test('a directory has one owner: the same process is refused too', async () => {
+test('a directory has one owner: a second opening in the same process is rejected too', async () => {
   const directory = await freshDirectory();
   const journal = await open(directory);
   try {
@@ -29,7 +29,7 @@ test('a directory has one owner: the same process is refused too', async () => {
   }
 });
 
-test('identity is kept for ever and the epoch rises with each owner, after a clean close too', async () => {
+test('the identity never changes, and the epoch rises with each owner, after a clean close too', async () => {
   const directory = await freshDirectory();
   const seen: [string, number][] = [];
   for (let round = 0; round < 3; round += 1) {
@@ -48,7 +48,7 @@ test('identity is kept for ever and the epoch rises with each owner, after a cle
   ]);
 });
 
-test('a living process keeps its directory; killed, it loses it at once', async () => {
+test('a running process keeps its directory; a killed one loses it at once', async () => {
   const directory = await freshDirectory();
   const child = startOwner(directory, 'hold');
   await child.line(/^owner 1$/);
@@ -104,7 +104,7 @@ test('an owner on another machine is alive while its heartbeat is fresh and dead
   await journal.close();
 });
 
-test('opening watches an owner elsewhere until its heartbeat is stale', async () => {
+test('opening watches a remote owner until its heartbeat is stale', async () => {
   const directory = await freshDirectory();
   await (await open(directory)).close();
   await disguise(directory, elsewhere);
@@ -113,7 +113,7 @@ test('opening watches an owner elsewhere until its heartbeat is stale', async ()
   await journal.close();
 });
 
-test('opening gives up on an owner elsewhere as soon as its heart beats', async () => {
+test('opening rejects as soon as a remote owner’s heartbeat is seen', async () => {
   const directory = await freshDirectory();
   await (await open(directory)).close();
   const path = await disguise(directory, elsewhere);
@@ -143,7 +143,7 @@ test('an aborted opening ends with the reason of its signal and leaves no claim 
   expect(await readdir(directory)).toEqual(['checkpoint', 'owner.1']);
 });
 
-test('who still runs is told from what can be seen of the process', async () => {
+test('whether an owner still runs is derived from its process', async () => {
   const self = await describeSelf('self', 0);
   const machine = { ...self, bootId: 'this boot', pidNamespace: 'pid:[4026531836]' };
   const inContainer = { ...machine, pidNamespace: 'pid:[4026539999]' };

@@ -36,7 +36,7 @@ onRealDisk(
   20_000,
 );
 
-test('a directory whose parent is missing is refused, with what to do, and not made', async () => {
+test('a directory without a parent is refused with the remedy, and not created', async () => {
   const directory = join(await freshDirectory(), 'below');
   await expect(openJournal({ directory })).rejects.toMatchObject({
     code: 'JOURNAL_UNAVAILABLE',
@@ -56,7 +56,7 @@ test('a file where the directory belongs is refused and left as it is', async ()
   });
 });
 
-test('options are refused by name', async () => {
+test('an invalid option is refused with its name', async () => {
   const misspelt: object = { directory: '/nowhere', segmentBites: 1 };
   // @ts-expect-error: what a caller without types may do
   await expect(openJournal(misspelt)).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** What came of a call, as a value: nothing is thrown and no error is made for a refusal. */
+/** The outcome of a call as a value: nothing is thrown, and a refusal creates no error. */
 export type CallOutcome<T> = Succeeded<T> | Failed | Refused | Aborted;
 
 export interface Succeeded<T> {
@@ -16,15 +16,15 @@ export interface Failed {
 export interface Refused {
   readonly kind: 'refused';
   readonly policy: RefusingPolicy;
-  /** When it is worth calling again, in milliseconds from now; absent when nobody knows. */
+  /** When to call again, in milliseconds from now; absent when unknown. */
   readonly retryAfterMs?: number;
-  /** What would have been thrown, where it was made already. */
+  /** The error that would have been thrown, if it exists already. */
   readonly error?: unknown;
 }
 
 export type RefusingPolicy = 'circuit-breaker' | 'bulkhead' | 'rate-limiter';
 
-/** The caller's own signal ended the call. */
+/** The caller's own signal aborted the call. */
 export interface Aborted {
   readonly kind: 'aborted';
   readonly reason: unknown;

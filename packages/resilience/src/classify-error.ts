@@ -2,12 +2,12 @@ import { types } from 'node:util';
 import { isHoldfastError } from '@holdfast/foundation';
 
 /**
- * What kind of failure an error is, whoever threw it: `node:net`, `node:dns`, `node:tls`, undici's
+ * The kind of failure that an error stands for, whoever threw it: `node:net`, `node:dns`, `node:tls`, undici's
  * `fetch`, an HTTP client that puts the status on its error, or Holdfast itself.
  */
 export type ErrorKind = (typeof errorKinds)[number];
 
-/** Every kind there is, from the most to the least hopeful. */
+/** Every kind, from the most to the least likely to pass. */
 export const errorKinds = [
   /** No answer within the time allowed. */
   'network_timeout',
@@ -23,21 +23,21 @@ export const errorKinds = [
   'server_error',
   /** This process ran out of descriptors, memory, ports or buffers. */
   'resource_exhausted',
-  /** A Holdfast error that says of itself that the same call may succeed later. */
+  /** A Holdfast error with `retryable: true`. */
   'transient',
-  /** Nothing recognisable. */
+  /** An error without a known code, status or name. */
   'unknown',
-  /** One of Holdfast's policies refused before anything was sent. */
+  /** A policy of Holdfast refused the call before it was sent. */
   'refused',
-  /** A retry further in has already given up. */
+  /** An inner retry has already given up. */
   'exhausted',
-  /** Any other HTTP 4xx, and 501 and 505: the server answered, and will answer so again. */
+  /** Any other HTTP 4xx, and 501 and 505: the server will respond the same again. */
   'client_error',
-  /** The peer's certificate or host name did not hold. */
+  /** The peer's certificate is invalid, or does not match the host name. */
   'certificate_error',
   /** A `TypeError` or `ReferenceError` of the caller's own code. */
   'programming_error',
-  /** A Holdfast error that says of itself that calling again is no use. */
+  /** A Holdfast error with `retryable: false`. */
   'permanent',
   /** The caller's own signal. */
   'aborted',
@@ -117,11 +117,11 @@ const kindByCode: ReadonlyMap<string, ErrorKind> = new Map(
   errorKinds.flatMap((kind) => (codesByKind[kind] ?? []).map((code) => [code, kind] as const)),
 );
 
-/** How far down a chain of causes the search goes. */
+/** The length of the chain of causes that is searched. */
 const CAUSE_DEPTH = 8;
 
-/** Kinds that no second look, at the error's own `retryable`, may overrule. */
-const settledKinds: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+/** Kinds that the error's own `retryable` does not override. */
+const finalKinds: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
   'exhausted',
   'client_error',
   'certificate_error',
@@ -130,20 +130,20 @@ const settledKinds: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
 ]);
 
 /**
- * Tells the kind by codes, statuses and names along the chain of causes; never by the message, and
- * never by `instanceof`, which fails between realms.
+ * Returns the kind by codes, statuses and names along the chain of causes; never by the message, and never by
+ * `instanceof`, which fails between realms.
  */
 export function classifyError(error: unknown): ErrorKind {
   if (!isHoldfastError(error)) return classifyForeign(error) ?? 'unknown';
   if (isRefusal(error)) return 'refused';
   const kind = classifyForeign(error);
-  if (error.retryable) return kind === undefined || settledKinds.has(kind) ? 'transient' : kind;
-  return kind !== undefined && settledKinds.has(kind) ? kind : 'permanent';
+  if (error.retryable) return kind === undefined || finalKinds.has(kind) ? 'transient' : kind;
+  return kind !== undefined && finalKinds.has(kind) ? kind : 'permanent';
 }
 
 /**
- * Whether one of Holdfast's own policies refused the call before anything was sent. Says nothing about
- * the dependency, so a circuit breaker takes no notice of it.
+ * Whether a policy of Holdfast refused the call before it was sent. That says nothing about the dependency, so a
+ * circuit breaker ignores it.
  */
 export function isRefusal(error: unknown): boolean {
   return isHoldfastError(error) && kindByCode.get(error.code) === 'refused';
@@ -174,8 +174,8 @@ function classifyOne(error: object): ErrorKind | undefined {
   return status === undefined ? undefined : classifyStatus(status);
 }
 
-/** The HTTP status an error carries in one of the places that clients put it. */
-export function httpStatusOf(error: unknown): number | undefined {
+/** The HTTP status of an error, from one of the properties that clients use. */
+function httpStatusOf(error: unknown): number | undefined {
   const candidates = [
     property(error, 'status'),
     property(error, 'statusCode'),
@@ -185,7 +185,7 @@ export function httpStatusOf(error: unknown): number | undefined {
   return candidates.find((status): status is number => Number.isInteger(status));
 }
 
-/** The kind an HTTP status stands for; `undefined` for a status that is no failure. */
+/** The kind of an HTTP status; `undefined` for a status that is not a failure. */
 export function classifyStatus(status: number): ErrorKind | undefined {
   if (status < 400 || status > 599) return undefined;
   switch (status) {

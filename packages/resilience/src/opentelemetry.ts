@@ -10,7 +10,7 @@ import { type MeasuredPolicies, collectorsOf, measuredShape } from './metrics/me
 export { MetricsRegisteredError } from '@holdfast/foundation/metrics';
 export { type MeasuredPolicies } from './metrics/measured-policies.ts';
 
-export interface OpenTelemetryMetricsOptions extends MeasuredPolicies {
+interface OpenTelemetryMetricsOptions extends MeasuredPolicies {
   meter: Meter;
 }
 

@@ -14,7 +14,7 @@ export { MetricsRegisteredError } from '@holdfast/foundation/metrics';
 export { type PrometheusRegistry } from '@holdfast/foundation/prometheus';
 export { type MeasuredPolicies } from './metrics/measured-policies.ts';
 
-export interface PrometheusMetricsOptions extends MeasuredPolicies {
+interface PrometheusMetricsOptions extends MeasuredPolicies {
   registry: PrometheusRegistry;
 }
 

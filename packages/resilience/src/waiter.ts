@@ -1,8 +1,8 @@
 import { ListNode } from '@holdfast/foundation';
 
 /**
- * One caller's wait: in line until it is admitted, refused or aborted, whichever comes first. It is its
- * own listener on the caller's signal, which is let go of whichever way the wait ends.
+ * One waiting call: queued until it is admitted, refused or aborted, whichever comes first. It is its own
+ * listener on the caller's signal; however the wait ends, the listener is removed.
  */
 export abstract class Waiter<T> extends ListNode {
   readonly promise: Promise<T>;
@@ -20,7 +20,7 @@ export abstract class Waiter<T> extends ListNode {
     signal?.addEventListener('abort', this, { once: true });
   }
 
-  /** Takes it out of its line, because its caller has gone. */
+  /** Removes the call from its queue, because its signal has aborted. */
   protected abstract leaveQueue(): void;
 
   admit(value: T): void {
@@ -33,7 +33,7 @@ export abstract class Waiter<T> extends ListNode {
     this.#reject?.(error);
   }
 
-  /** The signal was aborted. */
+  /** The signal has aborted. */
   handleEvent(): void {
     this.leaveQueue();
     this.#reject?.(this.#signal?.reason);

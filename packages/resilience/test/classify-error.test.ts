@@ -68,7 +68,7 @@ test('an error of another realm is classified like one of this', () => {
   expect(classifyError(runInNewContext(`new TypeError('x')`))).toBe('programming_error');
 });
 
-test('a chain of causes that bites its own tail ends', () => {
+test('a circular chain of causes ends', () => {
   const error = new Error('loop');
   error.cause = error;
   expect(classifyError(error)).toBe('unknown');
@@ -122,7 +122,7 @@ test.each([
   expect(parseRetryAfter(header, now)).toBe(expected);
 });
 
-test('the wish to be left alone is found wherever clients put it', () => {
+test('Retry-After is found wherever clients put it', () => {
   const headers = { 'retry-after': '7' };
   for (const error of [
     { retryAfterMs: 7_000 },

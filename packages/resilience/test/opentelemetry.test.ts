@@ -45,7 +45,7 @@ function series(name: string, { attributes }: DataPoint<unknown>): string {
   return `${name}{${labels.join(',')}}`;
 }
 
-test('both ways of publishing tell the same, before the first call and after some', async () => {
+test('Prometheus and OpenTelemetry publish the same, before the first call and after some', async () => {
   const { clock, stack, breaker, retry, measured } = everyPolicy();
   const { meter, read } = openMeter();
   registerOpenTelemetryMetrics({ meter, ...measured });
@@ -125,7 +125,7 @@ test('a circuit that is forgotten while it is open does not stay open for the re
   expect(await state()).toBe(0);
 });
 
-test('a label is taken over only when it was told closed before', async () => {
+test('a label passes to another key only after a reading as closed', async () => {
   const { meter, read } = openMeter();
   const circuits = createKeyedCircuitBreakers();
   registerOpenTelemetryMetrics({ meter, keyedBreakers: { portals: circuits }, maxKeyLabels: 1 });
@@ -139,7 +139,7 @@ test('a label is taken over only when it was told closed before', async () => {
   expect(await state('b')).toBe(1);
 });
 
-test('what is no meter is refused', () => {
+test('an object that is not a meter is refused', () => {
   const given = { meter: {}, stacks: [] };
   expect(() => Reflect.apply(registerOpenTelemetryMetrics, undefined, [given])).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field: 'meter' }),

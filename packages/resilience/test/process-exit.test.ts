@@ -20,7 +20,7 @@ const script = `
   console.log('made', Object.keys(policies).length);
 `;
 
-test('H25: a toolkit with calls in its queues lets the process exit', async () => {
+test('policies with waiting calls let the process exit', async () => {
   const run = promisify(execFile);
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script]);
   expect(stdout).toBe(`made ${Object.keys(resilience).length}\n`);

@@ -29,7 +29,7 @@ function samplesOf({ samples }: Exposition, metric: string): Record<string, numb
   return Object.fromEntries(found.map(([series, value]) => [series.slice(metric.length), value]));
 }
 
-test('before the first call every policy is there: circuits closed, counters at zero', async () => {
+test('before the first call every policy is published: circuits closed, counters at zero', async () => {
   const { clock, measured } = everyPolicy();
   const scraped = await register(measured)();
   expect(samplesOf(scraped, 'circuit_breaker_state')).toEqual({
@@ -84,7 +84,7 @@ test('the numbers of the guide change as calls are made', async () => {
   expect(samplesOf(await scrape(), 'bulkhead_active')).toMatchObject({ '{name="portal"}': 0 });
 });
 
-test('an attempt that is out of time is counted for its stack', async () => {
+test('an attempt that timed out is counted for its stack', async () => {
   const { clock, stack, measured } = everyPolicy();
   const scrape = register(measured);
   await clock.settle(stack.tryExecute(() => new Promise<never>(() => undefined)));
@@ -141,7 +141,7 @@ test('every state of a circuit has a number of its own', async () => {
   });
 });
 
-test('H24: of a million keys only so many have a series, the failing ones before the others', async () => {
+test('of a million keys only maxKeyLabels have a series, failing keys first', async () => {
   const circuits = createKeyedCircuitBreakers({ failureThreshold: 1, maxKeys: 1_000 });
   const scrape = register({ keyedBreakers: { portals: circuits }, maxKeyLabels: 3 });
   for (let key = 0; key < 1_000; key += 1) circuits.get(`key-${key}`);
@@ -319,7 +319,7 @@ test('the metrics of one scrape are one reading, and the next scrape is another'
   expect(getStats).toHaveBeenCalledTimes(2);
 });
 
-test('other turns are taken while the circuits of many keys are read', async () => {
+test('reading the circuits of many keys yields to other work', async () => {
   const circuits = createKeyedCircuitBreakers({ failureThreshold: 1 });
   for (let key = 0; key < 5_000; key += 1) circuits.get(`key-${key}`);
   const scrape = register({ keyedBreakers: { portals: circuits } });

@@ -8,7 +8,7 @@ import {
 
 // What stands here is judged by the type checker: an assignment that does not hold stops the build.
 
-test('what the work gives is what the caller gets, and a fallback adds its own type', async () => {
+test('the result has the type of the work, and a fallback adds its own', async () => {
   const stack = createResilienceStack({ circuitBreaker: {} });
   const live: number = await stack.execute(async () => 1);
   const keyed: number = await stack.execute('key', () => 1);
@@ -30,7 +30,7 @@ test('what the work gives is what the caller gets, and a fallback adds its own t
   });
 });
 
-test('a signal that is given reaches the work, and is not asked for where none is', async () => {
+test('a given signal reaches the work; without one the work takes none', async () => {
   const breaker = createCircuitBreaker();
   const { signal } = new AbortController();
   const seen: AbortSignal = await breaker.execute((given) => given, { signal });

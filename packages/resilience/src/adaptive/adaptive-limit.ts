@@ -25,13 +25,13 @@ export interface AdaptiveLimitOptions {
   minLimit?: number;
   /** Default 1 000. */
   maxLimit?: number;
-  /** How many times its undisturbed latency a call may take before the limit falls. Default 1.3. */
+  /** The multiple of the baseline latency above which the limit falls. Default 1.3. */
   latencyTolerance?: number;
-  /** The limit moves once in so many milliseconds at most. Default 500. */
+  /** The shortest time between two changes of the limit, in milliseconds. Default 500. */
   windowMs?: number;
-  /** And only after so many calls. Default 10. */
+  /** The fewest calls between two changes. Default 10. */
   minimumSamples?: number;
-  /** How often the undisturbed latency is measured under a low limit, in milliseconds. Default 30 000. */
+  /** How often the baseline is measured under a low limit, in milliseconds. Default 30 000. */
   remeasureEveryMs?: number;
   /**
    * Which failures mean that the server is overloaded. By default timeouts, refusals for overload (429,
@@ -42,7 +42,7 @@ export interface AdaptiveLimitOptions {
   random?: Random;
 }
 
-/** As many calls run as the server can serve without a queue, as far as its latencies tell. */
+/** The limit is reached: by its latencies, the server can serve no more calls without a queue. */
 export class LimitExceededError extends HoldfastError {
   readonly code = 'RESILIENCE_LIMIT_EXCEEDED';
 
@@ -54,13 +54,13 @@ export class LimitExceededError extends HoldfastError {
   }
 }
 
-/** One running call; the first of the three methods counts, further calls do nothing. */
+/** One running call. The first of the three methods counts; later ones do nothing. */
 export interface AdaptivePermit {
-  /** The server served it; how long that took moves the limit. */
+  /** The server served the call; its latency adjusts the limit. */
   succeeded(): void;
-  /** The server dropped it. */
+  /** The server dropped the call. */
   dropped(): void;
-  /** It ended in a way that tells nothing about the server's load. */
+  /** The call ended without information about the server's load. */
   release(): void;
 }
 
@@ -69,18 +69,18 @@ export interface AdaptiveLimitStats {
   readonly activeCount: number;
   /** Calls refused since the start. */
   readonly rejectedCount: number;
-  /** What a call takes when nothing queues, in milliseconds; `undefined` until measured. */
+  /** The latency without a queue, in milliseconds; `undefined` until measured. */
   readonly baselineMs: number | undefined;
 }
 
 /**
- * A concurrency limit that finds itself: it grows while latencies stay near the undisturbed one, and falls
- * when calls begin to queue at the server or are dropped by it. Calls above it are refused at once.
+ * A concurrency limit that adapts: it grows while latencies stay near the baseline, and falls when calls queue at
+ * the server or are dropped by it. Calls above the limit are refused at once.
  */
 export interface AdaptiveLimit {
   readonly name: string;
   tryAcquire(): AdaptivePermit | undefined;
-  /** @throws LimitExceededError, what `fn` threw, or the signal's own reason. */
+  /** @throws LimitExceededError, the error of `fn`, or the signal's own reason. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
     options?: { signal?: AbortSignal | undefined },
@@ -98,7 +98,7 @@ const signsOfOverload = new Set([
 
 const limit = (fallback: number) => integer({ min: 1, max: 1_000_000, default: fallback });
 
-const shape = {
+const schema = {
   name: string({ maxLength: 200, default: 'adaptive-limit' }),
   initialLimit: limit(20),
   minLimit: limit(1),
@@ -116,8 +116,8 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLimit {
-  const settled = parseOptions('createAdaptiveLimit', shape, options);
-  const { name, initialLimit, minLimit, maxLimit, isDrop, clock } = settled;
+  const resolved = parseOptions('createAdaptiveLimit', schema, options);
+  const { name, initialLimit, minLimit, maxLimit, isDrop, clock } = resolved;
   if (minLimit > maxLimit) {
     const permitted = `at most maxLimit (${maxLimit})`;
     throw new InvalidOptionError('createAdaptiveLimit', 'minLimit', minLimit, permitted);
@@ -126,7 +126,7 @@ export function createAdaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLim
     const permitted = `from minLimit (${minLimit}) to maxLimit (${maxLimit})`;
     throw new InvalidOptionError('createAdaptiveLimit', 'initialLimit', initialLimit, permitted);
   }
-  const gradient = new Gradient(settled, clock.now());
+  const gradient = new Gradient(resolved, clock.now());
   let active = 0;
   let rejected = 0;
 

@@ -17,19 +17,19 @@ export interface ThrottleOptions {
   /** Appears in errors. Default `throttle`. */
   name?: string;
   /**
-   * How many times the accepted calls may be attempted before throttling begins. Lower is stricter; 2
-   * lets half of what is sent be refused. Default 2.
+   * The ratio of sent to accepted calls above which throttling begins. Lower is stricter; with 2 the server may
+   * refuse half of the calls. Default 2.
    */
   tolerance?: number;
-  /** How far back calls count, in milliseconds. Default 120 000. */
+  /** The time for which a call counts, in milliseconds. Default 120 000. */
   windowMs?: number;
-  /** Which failures mean that the server refused for overload. By default every one. */
+  /** Which failures mean that the server refused for overload. Default: all. */
   isOverload?: (error: unknown) => boolean;
   clock?: Clock;
   random?: Random;
 }
 
-/** The server has refused so many calls of late that this one was not sent. */
+/** The server refused so many recent calls that this one was not sent. */
 export class ThrottledError extends HoldfastError {
   readonly code = 'RESILIENCE_THROTTLED';
 
@@ -53,17 +53,17 @@ export interface ThrottleStats {
 }
 
 /**
- * Spares an overloaded server the calls it would refuse anyway: the larger the share it refuses, the
- * larger the share that is not even sent. Calls keep trickling through, so that its recovery is noticed.
+ * Keeps calls from an overloaded server that would refuse them: the larger the share that it refuses, the larger
+ * the share that is not sent. A few calls are always sent, so that its recovery is noticed.
  * Source: Google, "Site Reliability Engineering", 2016, chapter 21, client-side throttling.
  */
 export interface Throttle {
   readonly name: string;
   /** Counts a call, and decides whether it may be sent. */
   tryAcquire(): boolean;
-  /** The server accepted a call, whatever it answered. */
+  /** The server accepted a call, whatever the result. */
   accepted(): void;
-  /** @throws ThrottledError, what `fn` threw, or the signal's own reason. */
+  /** @throws ThrottledError, the error of `fn`, or the signal's own reason. */
   execute<T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
     options?: { signal?: AbortSignal | undefined },
@@ -73,7 +73,7 @@ export interface Throttle {
 
 const BUCKETS = 12;
 
-const shape = {
+const schema = {
   name: string({ maxLength: 200, default: 'throttle' }),
   tolerance: number({ min: 1, max: 100, default: 2 }),
   windowMs: integer({ min: BUCKETS, max: Number.MAX_SAFE_INTEGER, default: 120_000 }),
@@ -84,8 +84,8 @@ const shape = {
 
 /** @throws InvalidOptionError */
 export function createThrottle(options?: ThrottleOptions): Throttle {
-  const settled = parseOptions('createThrottle', shape, options);
-  const { name, tolerance, windowMs, isOverload, clock, random } = settled;
+  const resolved = parseOptions('createThrottle', schema, options);
+  const { name, tolerance, windowMs, isOverload, clock, random } = resolved;
   const requests = new WindowCount(windowMs, clock);
   const accepts = new WindowCount(windowMs, clock);
   let throttled = 0;
@@ -118,7 +118,7 @@ export function createThrottle(options?: ThrottleOptions): Throttle {
         accepts.add();
         return value;
       } catch (error) {
-        // A caller who left says nothing about the server; counted as accepted, it changes nothing.
+        // An aborted call says nothing about the server; counted as accepted, it changes nothing.
         if (signal?.aborted === true || !isOverload(error)) accepts.add();
         throw error;
       }
@@ -132,7 +132,7 @@ export function createThrottle(options?: ThrottleOptions): Throttle {
   };
 }
 
-/** Counts what happened within the last window, in twelve steps. */
+/** Counts the events of the last window, in twelve steps. */
 class WindowCount {
   readonly #buckets = new Float64Array(BUCKETS);
   readonly #bucketMs: number;
@@ -143,34 +143,34 @@ class WindowCount {
   constructor(windowMs: number, clock: Clock) {
     this.#bucketMs = windowMs / BUCKETS;
     this.#clock = clock;
-    this.#latest = this.#turn();
+    this.#latest = this.#step();
   }
 
   add(): void {
-    this.#forget();
+    this.#dropOld();
     const index = this.#latest % BUCKETS;
     this.#buckets[index] = (this.#buckets[index] ?? 0) + 1;
     this.#total += 1;
   }
 
   total(): number {
-    this.#forget();
+    this.#dropOld();
     return this.#total;
   }
 
-  #turn(): number {
+  #step(): number {
     return Math.floor(this.#clock.now() / this.#bucketMs);
   }
 
-  /** Empties the buckets that time has passed over, all of them after a long silence. */
-  #forget(): void {
-    const turn = this.#turn();
-    const passed = Math.min(BUCKETS, turn - this.#latest);
+  /** Empties the buckets that are older than the window; after a long silence all of them. */
+  #dropOld(): void {
+    const current = this.#step();
+    const passed = Math.min(BUCKETS, current - this.#latest);
     for (let step = 0; step < passed; step += 1) {
-      const index = (turn - step) % BUCKETS;
+      const index = (current - step) % BUCKETS;
       this.#total -= this.#buckets[index] ?? 0;
       this.#buckets[index] = 0;
     }
-    this.#latest = turn;
+    this.#latest = current;
   }
 }

@@ -26,44 +26,44 @@ export interface CircuitBreakerStats {
   readonly key?: string;
   readonly state: CircuitState['kind'];
   readonly consecutiveFailures: number;
-  /** When the circuit came into its state, in milliseconds since the epoch. */
+  /** When the circuit entered its state, in milliseconds since the Unix epoch. */
   readonly lastStateChange: number;
-  /** When an open circuit lets probes through, in milliseconds from now. */
+  /** When an open circuit admits probes, in milliseconds from now. */
   readonly retryAfterMs?: number;
   /** Openings in a row without recovery in between. */
   readonly openings: number;
-  /** Results in the window: calls that came back, and those among them that failed or were slow. */
+  /** Results in the window: completed calls, and those that failed or were slow. */
   readonly window: {
     readonly calls: number;
     readonly failures: number;
     readonly slowCalls: number;
   };
-  /** Results since the circuit was made, and calls it refused. */
+  /** Results since the circuit was created, and calls it refused. */
   readonly successCount: number;
   readonly failureCount: number;
   readonly slowCount: number;
   readonly rejectedCount: number;
-  /** Calls that said nothing about the dependency: aborted, or refused further in. */
+  /** Calls that say nothing about the dependency: aborted, or refused by an inner policy. */
   readonly neutralCount: number;
-  /** Results that came after the circuit had changed its state, and moved nothing. */
+  /** Results that arrived after a change of state, and had no effect. */
   readonly lateCount: number;
 }
 
 export interface CircuitCallOptions {
-  /** Handed to the work. A call that fails after its abort says nothing about the dependency. */
+  /** Passed to the work. A call that fails after its abort says nothing about the dependency. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The right to make one call. The first of the three methods to be called counts; a result moves the
- * circuit only if it has not changed its state since.
+ * The right to make one call. The first of the three methods counts; a result has an effect only if the circuit
+ * has not changed its state since.
  */
 export interface CircuitPermit {
   readonly granted: true;
-  /** @param durationMs how long the call took; only counts if calls can be slow. */
+  /** @param durationMs how long the call took; used only with `slowCallMs`. */
   success(durationMs?: number): void;
   failure(error: unknown, durationMs?: number): void;
-  /** The call said nothing about the dependency. */
+  /** The call says nothing about the dependency. */
   release(): void;
 }
 
@@ -74,8 +74,8 @@ export interface PermitRefusal {
 }
 
 /**
- * Stops calling what does not answer. Every decision is synchronous: no caller ever waits for a breaker,
- * and it has no timer, so that an open circuit turns half-open on the first call after its time.
+ * Stops calls to a dependency that fails. Every decision is synchronous: no call waits for a breaker. It has no
+ * timer: an open circuit becomes half-open with the first call after its time.
  */
 export interface CircuitBreaker {
   readonly name: string;
@@ -83,14 +83,14 @@ export interface CircuitBreaker {
   readonly on: Subscribe<CircuitBreakerEvents>;
   /**
    * Calls `work` unless the circuit refuses.
-   * @throws CircuitOpenError, whatever the work throws, or the reason of a signal aborted before
+   * @throws CircuitOpenError, the error of the work, or the reason of a signal that aborted before
    */
   execute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
   ): Promise<T>;
   execute<T>(work: () => T | PromiseLike<T>, options?: CircuitCallOptions): Promise<T>;
-  /** As `execute`, but tells what came of it instead of throwing; much cheaper for a refusal. */
+  /** As `execute`, but resolves with the outcome instead of throwing; much cheaper for a refusal. */
   tryExecute<T>(
     work: (signal: AbortSignal) => T | PromiseLike<T>,
     options: { readonly signal: AbortSignal },
@@ -99,19 +99,19 @@ export interface CircuitBreaker {
     work: () => T | PromiseLike<T>,
     options?: CircuitCallOptions,
   ): Promise<CallOutcome<T>>;
-  /** For calls that are not one function: whoever gets the permit must give it back, once. */
+  /** For calls that are not one function. The holder of the permit must settle it once. */
   tryAcquire(): CircuitPermit | PermitRefusal;
   /** Refuses every call until `reset()`. */
   isolate(): void;
-  /** Opens the circuit by hand; it will let probes through as usual. Default: `openDurationMs`. */
+  /** Opens the circuit; it admits probes as usual. Default: `openDurationMs`. */
   forceOpen(durationMs?: number): void;
-  /** Lets every call through and only counts, until `reset()`. */
+  /** Admits every call and only counts, until `reset()`. */
   observe(): void;
-  /** Closes the circuit and forgets what it has seen. */
+  /** Closes the circuit and clears its results. */
   reset(): void;
   exportState(): CircuitSnapshot;
   /**
-   * Takes over an exported state. What is in flight no longer counts.
+   * Restores an exported state. Running calls no longer count.
    * @throws InvalidOptionError
    */
   hydrate(snapshot: CircuitSnapshot): void;

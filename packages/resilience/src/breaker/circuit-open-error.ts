@@ -1,13 +1,13 @@
 import { HoldfastError, type HoldfastErrorDetails } from '@holdfast/foundation';
 
-/** Why a circuit refuses: it is open, its probes are still out, or it was isolated by hand. */
+/** Why a circuit refuses: it is open, its probes are still running, or it was isolated. */
 export type RefusingState = 'open' | 'half-open' | 'isolated';
 
-export interface CircuitRefusal {
+interface CircuitRefusal {
   readonly name: string;
   readonly key: string | undefined;
   readonly state: RefusingState;
-  /** Absent for an isolated circuit: it stays so until it is reset. */
+  /** Absent for an isolated circuit, which refuses until its reset. */
   readonly retryAfterMs: number | undefined;
   /** The failure that opened the circuit. */
   readonly cause: unknown;
@@ -42,6 +42,6 @@ export class CircuitOpenError extends HoldfastError {
 
 function hint(retryAfterMs: number | undefined): string {
   return retryAfterMs === undefined
-    ? ' and none will be until it is reset'
+    ? ' and none will be until its reset'
     : `; worth another try in ${retryAfterMs} ms`;
 }

@@ -2,15 +2,15 @@ import { type Clock, integer, oneOf, optional, parseOptions } from '@holdfast/fo
 import { type CircuitState, closed } from './circuit-state.ts';
 
 /**
- * A circuit as plain data, for another process or the next one. Times are wall-clock, because nothing
- * else means the same elsewhere. A half-open circuit is exported as one whose opening is over.
+ * A circuit as plain data, for another process or the next one. Times are by the wall clock, the only one that
+ * processes share. A half-open circuit is exported as an open one whose time is over.
  */
 export interface CircuitSnapshot {
   readonly version: 1;
   readonly state: 'closed' | 'open' | 'isolated' | 'metrics-only';
-  /** When the circuit came into that state. */
+  /** When the circuit entered that state. */
   readonly sinceEpochMs: number;
-  /** When an open circuit lets probes through. */
+  /** When an open circuit admits probes. */
   readonly untilEpochMs?: number;
   readonly openings: number;
   readonly consecutiveFailures: number;
@@ -18,7 +18,7 @@ export interface CircuitSnapshot {
 
 const epoch = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
-const shape = {
+const schema = {
   version: integer({ min: 1, max: 1 }),
   state: oneOf(['closed', 'open', 'isolated', 'metrics-only']),
   sinceEpochMs: epoch,
@@ -47,15 +47,15 @@ export function takeSnapshot(
   return { ...common, state: state.kind, openings: 0 };
 }
 
-export interface RestoredCircuit {
+interface RestoredCircuit {
   readonly state: CircuitState;
   readonly sinceEpochMs: number;
   readonly consecutiveFailures: number;
 }
 
 /**
- * The state a snapshot stands for, now. A wall clock that was stepped in between cannot keep the circuit
- * open for longer than `maxOpenDurationMs`.
+ * The current state of a snapshot. A step of the wall clock in between cannot keep the circuit open for longer
+ * than `maxOpenDurationMs`.
  * @throws InvalidOptionError
  */
 export function parseSnapshot(
@@ -63,7 +63,7 @@ export function parseSnapshot(
   clock: Clock,
   maxOpenDurationMs: number,
 ): RestoredCircuit {
-  const snapshot = parseOptions('circuitBreaker.hydrate', shape, given, 'snapshot');
+  const snapshot = parseOptions('circuitBreaker.hydrate', schema, given, 'snapshot');
   const { sinceEpochMs, consecutiveFailures } = snapshot;
   return {
     state: stateOf(snapshot, clock, maxOpenDurationMs),

@@ -1,5 +1,5 @@
 /**
- * Where a circuit stands, with only what that state needs.
+ * The state of a circuit, with only the data of that state.
  *
  * ```
  *              trip                    half-open (first call after untilMs)
@@ -14,21 +14,20 @@
  *                    observe -> metrics-only    restore -> what was exported
  * ```
  *
- * Lost probes that decide nothing by themselves begin a new half-open generation (go-on). `isolated`
- * refuses and `metrics-only` admits, both until told otherwise; results are counted in both, but move
- * nothing.
+ * Lost probes that decide nothing begin a new half-open generation (go-on). `isolated` refuses and `metrics-only`
+ * admits every call until the next command; both count results without effect on the state.
  */
 export type CircuitState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly untilMs: number; readonly openings: number }
-  | { readonly kind: 'half-open'; readonly openings: number; readonly trial: ProbeRound }
+  | { readonly kind: 'half-open'; readonly openings: number; readonly probes: ProbeRound }
   | { readonly kind: 'isolated' }
   | { readonly kind: 'metrics-only' };
 
-/** What can happen to a circuit. Times are monotonic. */
+/** An event of a circuit. Times are monotonic. */
 export type CircuitMove =
   | { readonly kind: 'trip'; readonly untilMs: number }
-  | { readonly kind: 'half-open'; readonly trial: ProbeRound }
+  | { readonly kind: 'half-open'; readonly probes: ProbeRound }
   | { readonly kind: 'relapse'; readonly untilMs: number }
   | { readonly kind: 'go-on' }
   | { readonly kind: 'recover' }
@@ -38,12 +37,12 @@ export type CircuitMove =
   | { readonly kind: 'reset' }
   | { readonly kind: 'restore'; readonly state: CircuitState };
 
-/** The state every circuit begins in; one object for all, so that an idle circuit costs little. */
+/** The initial state; one object for all circuits, so that an idle circuit costs little. */
 export const closed: CircuitState = { kind: 'closed' };
 const isolated: CircuitState = { kind: 'isolated' };
 const metricsOnly: CircuitState = { kind: 'metrics-only' };
 
-/** The state after a move; the same object when the move means nothing in that state. */
+/** The state after an event; the same object if the event has no effect in that state. */
 export function transition(state: CircuitState, move: CircuitMove): CircuitState {
   switch (move.kind) {
     case 'trip':
@@ -51,12 +50,12 @@ export function transition(state: CircuitState, move: CircuitMove): CircuitState
       return { kind: 'open', untilMs: move.untilMs, openings: 1 };
     case 'half-open':
       if (state.kind !== 'open') return state;
-      return { kind: 'half-open', openings: state.openings, trial: move.trial };
+      return { kind: 'half-open', openings: state.openings, probes: move.probes };
     case 'relapse':
       if (state.kind !== 'half-open') return state;
       return { kind: 'open', untilMs: move.untilMs, openings: state.openings + 1 };
     case 'go-on':
-      // Another object, and thereby another generation: what was given up can no longer count.
+      // A new object, and thereby a new generation: lost probes can no longer count.
       return state.kind === 'half-open' ? { ...state } : state;
     case 'recover':
       return state.kind === 'half-open' ? closed : state;
@@ -80,21 +79,21 @@ export function openingsOf(state: CircuitState): number {
 }
 
 export interface ProbeRules {
-  /** How many probes are let through, and how many results decide. */
+  /** How many probes are admitted, and how many results decide. */
   readonly maxCalls: number;
   /** This many failures among them open the circuit again. */
   readonly failuresToReopen: number;
   /** This many slow calls among them open the circuit again. */
   readonly slowCallsToReopen: number;
-  /** A probe that has not come back after this long is lost. */
+  /** A probe that takes longer is lost. */
   readonly probeTimeoutMs: number;
 }
 
 export type ProbeVerdict = 'recover' | 'relapse' | undefined;
 
 /**
- * The probes of one half-open generation. A probe that is let go without a result gives its place back;
- * one that never comes back counts as a failure once its time is over.
+ * The probes of one half-open generation. A probe that ends without a result may be replaced; one that does not
+ * end counts as a failure after its timeout.
  */
 export class ProbeRound {
   readonly #rules: ProbeRules;
@@ -108,12 +107,12 @@ export class ProbeRound {
     this.#rules = rules;
   }
 
-  /** Probes admitted and not let go: never more than `maxCalls`. */
+  /** Probes that were admitted and not released: at most `maxCalls`. */
   get admitted(): number {
     return this.#running + this.#results;
   }
 
-  /** When the running probes are given up, on the monotonic clock. */
+  /** When the running probes count as lost, on the monotonic clock. */
   get lostAtMs(): number {
     return this.#running === 0 ? Infinity : this.#lostAtMs;
   }
@@ -137,7 +136,7 @@ export class ProbeRound {
     return this.#verdict();
   }
 
-  /** Takes every running probe for failed. */
+  /** Counts every running probe as failed. */
   failRunning(): ProbeVerdict {
     this.#results += this.#running;
     this.#failures += this.#running;

@@ -16,14 +16,14 @@ import {
 } from './circuit-state.ts';
 import type { ResultWindow } from './result-window.ts';
 
-/** What {@link Circuit.admit} answers instead of a generation. */
+/** Returned by {@link Circuit.admit} instead of a generation. */
 export const REFUSED = -1;
 
 const forceOpenShape = { durationMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }) };
 
 /**
- * One circuit. `admit` gives a call the number of the current generation; each change of state begins a
- * new one, and a result that brings an older number is counted as late and moves nothing.
+ * One circuit. `admit` returns the number of the current generation; each change of state begins a new one, and a
+ * result with an older number is counted as late and has no effect.
  */
 export abstract class Circuit {
   readonly key: string | undefined;
@@ -33,7 +33,7 @@ export abstract class Circuit {
   #consecutiveFailures = 0;
   #window: ResultWindow | undefined = undefined;
   #sinceEpochMs: number;
-  /** What opened the circuit; kept until it closes. */
+  /** The failure that opened the circuit; kept until it closes. */
   #openedBy: unknown = undefined;
   #successes = 0;
   #failures = 0;
@@ -56,17 +56,17 @@ export abstract class Circuit {
     return this.#state.kind;
   }
 
-  /** Tells the world; called when the change is complete. */
+  /** Emits the change; called when it is complete. */
   protected abstract stateChanged(change: CircuitStateChange): void;
 
-  /** The generation that the call belongs to, or {@link REFUSED}. To be answered by exactly one result. */
+  /** The generation of the call, or {@link REFUSED}. The caller must report exactly one result. */
   admit(): number {
     const { kind } = this.#state;
     if (kind === 'closed' || kind === 'metrics-only') return this.#generation;
     return this.#admitProbe();
   }
 
-  /** Whether nothing has changed since a call was admitted; asked by one that had to wait since. */
+  /** Whether the state is unchanged since the call was admitted; for a call that has waited since. */
   isCurrent(generation: number): boolean {
     return generation === this.#generation;
   }
@@ -79,25 +79,25 @@ export abstract class Circuit {
     this.#count(generation, true, durationMs, error);
   }
 
-  /** The call said nothing about the dependency. */
+  /** The call says nothing about the dependency. */
   released(generation: number): void {
     if (generation !== this.#generation) {
       this.#late += 1;
       return;
     }
     this.#neutral += 1;
-    if (this.#state.kind === 'half-open') this.#state.trial.release();
+    if (this.#state.kind === 'half-open') this.#state.probes.release();
   }
 
-  /** Counts an error by what it says about the dependency. */
+  /** Counts an error by its class. */
   rejected(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
-    const judgement = aborted ? 'neutral' : this.#rules.classifyResult(error);
-    if (judgement === 'neutral') this.released(generation);
-    else if (judgement === 'success') this.succeeded(generation, durationMs);
+    const result = aborted ? 'neutral' : this.#rules.classifyResult(error);
+    if (result === 'neutral') this.released(generation);
+    else if (result === 'success') this.succeeded(generation, durationMs);
     else this.failed(generation, error, durationMs);
   }
 
-  /** When the call that is about to be made began; not read unless calls can be slow. */
+  /** The start of a call; the clock is read only if calls can be slow. */
   startMs(): number {
     return this.#rules.slowCallMs === Infinity ? 0 : this.#rules.clock.now();
   }
@@ -106,7 +106,7 @@ export abstract class Circuit {
     return this.#rules.slowCallMs === Infinity ? 0 : this.#rules.clock.now() - startMs;
   }
 
-  /** The error for a call that `admit` has refused. */
+  /** The error of a call that `admit` refused. */
   openError(): CircuitOpenError {
     const { state, retryAfterMs } = this.refusal();
     const { name } = this.#rules;
@@ -114,7 +114,7 @@ export abstract class Circuit {
     return withoutStack(() => new CircuitOpenError(refusal));
   }
 
-  /** The outcome of a call that `admit` has refused. */
+  /** The outcome of a call that `admit` refused. */
   refused(): Refused {
     const { retryAfterMs } = this.refusal();
     return retryAfterMs === undefined
@@ -183,13 +183,13 @@ export abstract class Circuit {
     const nowMs = this.#rules.clock.now();
     this.#failLostProbes(nowMs);
     if (this.#state.kind === 'open' && nowMs >= this.#state.untilMs) {
-      this.#move({ kind: 'half-open', trial: new ProbeRound(this.#rules.trial) });
+      this.#move({ kind: 'half-open', probes: new ProbeRound(this.#rules.probes) });
     }
     const state = this.#state;
-    // A listener may have moved the circuit on in the meantime.
+    // A listener may have changed the state in the meantime.
     const admits =
       state.kind === 'half-open'
-        ? state.trial.tryAdmit(nowMs)
+        ? state.probes.tryAdmit(nowMs)
         : state.kind === 'closed' || state.kind === 'metrics-only';
     if (admits) return this.#generation;
     this.#refusals += 1;
@@ -198,10 +198,10 @@ export abstract class Circuit {
 
   #failLostProbes(nowMs: number): void {
     if (this.#state.kind !== 'half-open') return;
-    const { trial } = this.#state;
-    const { lostAtMs } = trial;
+    const { probes } = this.#state;
+    const { lostAtMs } = probes;
     if (nowMs < lostAtMs) return;
-    const verdict = trial.failRunning();
+    const verdict = probes.failRunning();
     if (verdict === undefined) this.#move({ kind: 'go-on' });
     else this.#decide(verdict, lostAtMs, undefined);
   }
@@ -221,14 +221,14 @@ export abstract class Circuit {
       this.#consecutiveFailures = 0;
     }
     if (this.#state.kind === 'half-open') {
-      const verdict = this.#state.trial.count(failed, slow);
+      const verdict = this.#state.probes.count(failed, slow);
       if (verdict !== undefined) this.#decide(verdict, this.#rules.clock.now(), error);
     } else if (failed || this.#rules.createWindow !== undefined) {
       this.#recordResult(failed, slow, error);
     }
   }
 
-  /** Adds a result to what the closed circuit has seen, and opens it when that is too much. */
+  /** Adds a result to the window, and opens the closed circuit when a threshold is reached. */
   #recordResult(failed: boolean, slow: boolean, error: unknown): void {
     const { clock, createWindow, failureThreshold } = this.#rules;
     const nowMs = clock.now();
@@ -288,7 +288,7 @@ export abstract class Circuit {
     });
   }
 
-  /** Why `admit` has refused, and until when. */
+  /** Why `admit` refused, and until when. */
   refusal(): { state: RefusingState; retryAfterMs: number | undefined } {
     const state = this.#state;
     const nowMs = this.#rules.clock.now();
@@ -296,9 +296,9 @@ export abstract class Circuit {
       case 'open':
         return { state: 'open', retryAfterMs: Math.max(0, Math.ceil(state.untilMs - nowMs)) };
       case 'half-open': {
-        // The next verdict is due when the probes come back, at the latest when they are given up.
-        const lostMs = Math.max(0, Math.ceil(state.trial.lostAtMs - nowMs));
-        return { state: 'half-open', retryAfterMs: Math.min(lostMs, HALF_OPEN_HINT_MS) };
+        // The next decision comes with the probes' results, at the latest with their timeout.
+        const lostMs = Math.max(0, Math.ceil(state.probes.lostAtMs - nowMs));
+        return { state: 'half-open', retryAfterMs: Math.min(lostMs, HALF_OPEN_RETRY_MS) };
       }
       case 'isolated':
         return { state: 'isolated', retryAfterMs: undefined };
@@ -310,5 +310,5 @@ export abstract class Circuit {
   }
 }
 
-/** How soon to come back while probes are out: nobody knows, and it costs nothing to ask again. */
-const HALF_OPEN_HINT_MS = 1_000;
+/** The longest `retryAfterMs` while probes run: their end is unknown, and another call is cheap. */
+const HALF_OPEN_RETRY_MS = 1_000;

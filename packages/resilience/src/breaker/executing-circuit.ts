@@ -18,22 +18,22 @@ import {
 /** @throws InvalidOptionError */
 export function createCircuitBreaker(options?: CircuitBreakerOptions): CircuitBreaker {
   const rules = parseCircuitOptions('createCircuitBreaker', options);
-  const announcer = createEmitter<CircuitBreakerEvents>('holdfast:circuit-breaker');
+  const emitter = createEmitter<CircuitBreakerEvents>('holdfast:circuit-breaker');
   return new ExecutingCircuit(rules, {
-    on: announcer.on,
-    stateChanged: (_circuit, change) => announcer.emit('stateChanged', change),
+    on: emitter.on,
+    stateChanged: (_circuit, change) => emitter.emit('stateChanged', change),
   });
 }
 
-/** Whom a circuit belongs to, and who tells the world of it. */
+/** The owner of a circuit, which emits its events. */
 export interface CircuitDeps {
   readonly on: Subscribe<CircuitBreakerEvents>;
   stateChanged(circuit: ExecutingCircuit, change: CircuitStateChange): void;
 }
 
 /**
- * The asynchronous edge of a circuit: it makes the calls that the circuit admits. In a keyed set it is
- * also its own place in the order of last use.
+ * The asynchronous edge of a circuit: makes the calls that the circuit admits. In a keyed set it is also its own
+ * node in the list of last use.
  */
 export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNode {
   list: object | undefined = undefined;
@@ -67,7 +67,7 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     signal?.throwIfAborted();
     const generation = this.admit();
     if (generation === REFUSED) {
-      // Thrown one turn later the rejection finds its handler in place, which halves its cost.
+      // A rejection one microtask later finds its handler in place, which halves its cost.
       await Promise.resolve();
       throw this.openError();
     }
@@ -153,7 +153,7 @@ class Permit implements CircuitPermit {
   }
 }
 
-/** Asked anew each time: a signal changes while its call is awaited. */
+/** A function, because a signal may abort while its call is awaited. */
 function hasAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }

@@ -19,7 +19,7 @@ import {
 } from './circuit-options.ts';
 
 export interface KeyedCircuitBreakersOptions extends CircuitBreakerOptions {
-  /** How many circuits are kept at most. Default 10 000. */
+  /** The most circuits that are kept. Default 10 000. */
   maxKeys?: number;
 }
 
@@ -28,55 +28,55 @@ export interface KeyedCircuitBreakersStats {
   readonly keys: number;
   /** Those among them that are not closed. */
   readonly notClosed: number;
-  /** Closed circuits that had to make room. */
+  /** Closed circuits that were evicted. */
   readonly evictedCount: number;
-  /** Circuits handed out but not kept, because all that are kept were not closed. */
+  /** Circuits that were not kept, because no kept circuit was closed. */
   readonly untrackedCount: number;
 }
 
-/** A circuit for each key, made on its first use. All of them share their options and listeners. */
+/** A circuit for each key, created with its first use. All share their options and listeners. */
 export interface KeyedCircuitBreakers {
   readonly on: Subscribe<CircuitBreakerEvents>;
   /**
-   * The circuit of a key. When `maxKeys` are kept, the closed circuit that was not asked for the longest
-   * makes room; one that is not closed never does. Should none be closed, the caller gets a circuit of
-   * its own that is not kept: no key is refused for the failures of others.
+   * The circuit of a key. When `maxKeys` are kept, the least recently used closed circuit is evicted; one that is
+   * not closed never is. If none is closed, the caller gets a circuit that is not kept: no key is refused for the
+   * failures of others.
    */
   get(key: string): CircuitBreaker;
   /** Every circuit that is kept, for metrics. */
   kept(): Iterable<CircuitBreaker>;
   /** The circuits that are not closed, for a health check. */
   notClosed(): readonly CircuitBreaker[];
-  /** Closes every circuit and forgets them all. */
+  /** Closes and drops every circuit. */
   reset(): void;
   getStats(): KeyedCircuitBreakersStats;
 }
 
-const shape = { maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }) };
+const schema = { maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }) };
 
 /** @throws InvalidOptionError */
 export function createKeyedCircuitBreakers(
   options: KeyedCircuitBreakersOptions = {},
 ): KeyedCircuitBreakers {
   const { maxKeys, ...given } = options;
-  const settled = parseOptions('createKeyedCircuitBreakers', shape, { maxKeys });
+  const resolved = parseOptions('createKeyedCircuitBreakers', schema, { maxKeys });
   const rules = parseCircuitOptions('createKeyedCircuitBreakers', given);
-  return new CircuitsByKey(rules, settled.maxKeys);
+  return new CircuitsByKey(rules, resolved.maxKeys);
 }
 
-/** The circuits of a keyed set; typed as what a fused stack needs of them. */
+/** The circuits of a keyed set, with the methods that a stack needs. */
 export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   readonly on: Subscribe<CircuitBreakerEvents>;
   readonly #rules: CircuitRules;
   readonly #maxKeys: number;
-  readonly #announcer: Emitter<CircuitBreakerEvents> = createEmitter('holdfast:circuit-breaker');
+  readonly #emitter: Emitter<CircuitBreakerEvents> = createEmitter('holdfast:circuit-breaker');
   readonly #kept = new Map<string, ExecutingCircuit>();
   /**
-   * The closed ones in the order of their last use, the first being the next to make room. A line of its
-   * own, because moving a key to the end of a map costs several times as much.
+   * The closed circuits in the order of their last use; the first is evicted next. A list of its own, because
+   * moving a key to the end of a map costs several times as much.
    */
   readonly #closed = new LinkedList<ExecutingCircuit>();
-  /** Kept out of that order, so that making room never has to look for a closed one. */
+  /** The other circuits, so that an eviction need not search for a closed one. */
   readonly #notClosed = new Set<ExecutingCircuit>();
   #latest: ExecutingCircuit | undefined;
   #evicted = 0;
@@ -85,7 +85,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
   constructor(rules: CircuitRules, maxKeys: number) {
     this.#rules = rules;
     this.#maxKeys = maxKeys;
-    this.on = this.#announcer.on;
+    this.on = this.#emitter.on;
   }
 
   get(key: string): ExecutingCircuit {
@@ -124,10 +124,10 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
 
   stateChanged(circuit: ExecutingCircuit, change: CircuitStateChange): void {
     if (circuit.key !== undefined) this.#sort(circuit, circuit.key);
-    this.#announcer.emit('stateChanged', change);
+    this.#emitter.emit('stateChanged', change);
   }
 
-  /** Puts a circuit whose state has changed among its like, also one that had made room before. */
+  /** Moves a circuit between the two collections after a change of state, also one that was evicted before. */
   #sort(circuit: ExecutingCircuit, key: string): void {
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept !== circuit) return;
@@ -135,7 +135,7 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
     this.#closed.remove(circuit);
     this.#notClosed.delete(circuit);
     if (this.#notClosed.size >= this.#maxKeys) return;
-    this.#makeRoom();
+    this.#evict();
     this.#kept.set(key, circuit);
     if (circuit.state === 'closed') this.#closed.append(circuit);
     else this.#notClosed.add(circuit);
@@ -147,13 +147,13 @@ export class CircuitsByKey implements KeyedCircuitBreakers, CircuitDeps {
       this.#untracked += 1;
       return circuit;
     }
-    this.#makeRoom();
+    this.#evict();
     this.#kept.set(key, circuit);
     this.#closed.append(circuit);
     return circuit;
   }
 
-  #makeRoom(): void {
+  #evict(): void {
     if (this.#kept.size < this.#maxKeys) return;
     const oldest = this.#closed.shift();
     if (oldest?.key === undefined) return;

@@ -1,5 +1,5 @@
-/** What a window has seen. Only calls that have come back count: those in flight dilute nothing. */
-export interface WindowTotals {
+/** The results in a window. Only completed calls count. */
+interface WindowTotals {
   readonly calls: number;
   readonly failures: number;
   readonly slowCalls: number;
@@ -14,7 +14,7 @@ export interface ResultWindow {
 const FAILED = 1;
 const SLOW = 2;
 
-/** The last `size` calls, however long ago. */
+/** The last `size` calls, whatever their age. */
 export class CountWindow implements ResultWindow {
   readonly #ring: Uint8Array;
   #next = 0;
@@ -28,7 +28,7 @@ export class CountWindow implements ResultWindow {
 
   record(_nowMs: number, failed: boolean, slow: boolean): void {
     const size = this.#ring.length;
-    if (this.#calls === size) this.#forgetOldest();
+    if (this.#calls === size) this.#dropOldest();
     this.#ring[this.#next] = (failed ? FAILED : 0) | (slow ? SLOW : 0);
     this.#calls += 1;
     if (failed) this.#failures += 1;
@@ -40,7 +40,7 @@ export class CountWindow implements ResultWindow {
     return { calls: this.#calls, failures: this.#failures, slowCalls: this.#slowCalls };
   }
 
-  #forgetOldest(): void {
+  #dropOldest(): void {
     const oldest = this.#ring[this.#next] ?? 0;
     this.#calls -= 1;
     if ((oldest & FAILED) !== 0) this.#failures -= 1;
@@ -51,8 +51,8 @@ export class CountWindow implements ResultWindow {
 const BUCKETS = 10;
 
 /**
- * The calls that came back within the last `windowMs`, in ten buckets: what lies further back is
- * forgotten bucket by bucket, by the clock alone, whether calls come or not.
+ * The calls that completed within the last `windowMs`, in ten buckets. Older buckets are dropped by the clock
+ * alone, with or without calls.
  */
 export class TimeWindow implements ResultWindow {
   readonly #bucketMs: number;
@@ -68,17 +68,17 @@ export class TimeWindow implements ResultWindow {
   }
 
   record(nowMs: number, failed: boolean, slow: boolean): void {
-    this.#forgetUntil(nowMs);
+    this.#dropUntil(nowMs);
     const first = 3 * (this.#newest % BUCKETS);
     this.#add(first, 1, failed ? 1 : 0, slow ? 1 : 0);
   }
 
   totals(nowMs: number): WindowTotals {
-    this.#forgetUntil(nowMs);
+    this.#dropUntil(nowMs);
     return { calls: this.#calls, failures: this.#failures, slowCalls: this.#slowCalls };
   }
 
-  #forgetUntil(nowMs: number): void {
+  #dropUntil(nowMs: number): void {
     const tick = Math.floor(nowMs / this.#bucketMs);
     const stale = Math.min(BUCKETS, tick - this.#newest);
     for (let step = 1; step <= stale; step += 1) {

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** All slots are taken and the queue is full, or somebody more urgent took the place in it. */
+/** All slots are taken and the queue is full, or a more urgent call took the place in it. */
 export class BulkheadFullError extends HoldfastError {
   readonly code = 'RESILIENCE_BULKHEAD_FULL';
 
@@ -13,7 +13,7 @@ export class BulkheadFullError extends HoldfastError {
   }
 }
 
-/** No slot came free within `queueTimeoutMs`. */
+/** No slot was released within `queueTimeoutMs`. */
 export class BulkheadTimeoutError extends HoldfastError {
   readonly code = 'RESILIENCE_BULKHEAD_TIMEOUT';
 
@@ -30,7 +30,7 @@ export class BulkheadTimeoutError extends HoldfastError {
   }
 }
 
-/** The queue was cleared while the call stood in it. */
+/** The queue was cleared while the call waited. */
 export class BulkheadClearedError extends HoldfastError {
   readonly code = 'RESILIENCE_BULKHEAD_CLEARED';
 
@@ -42,7 +42,7 @@ export class BulkheadClearedError extends HoldfastError {
   }
 }
 
-/** The bulkhead is closed; it takes no further call. */
+/** The bulkhead is closed. */
 export class BulkheadClosedError extends HoldfastError {
   readonly code = 'RESILIENCE_BULKHEAD_CLOSED';
 

@@ -9,7 +9,7 @@ import {
   systemClock,
 } from '@holdfast/foundation';
 
-/** An answer kept from an earlier call. */
+/** A value kept from an earlier call. */
 export interface CachedValue<T> {
   readonly value: T;
   /** When it was fetched, in milliseconds since the Unix epoch. */
@@ -17,27 +17,27 @@ export interface CachedValue<T> {
 }
 
 export interface FallbackOptions {
-  /** The oldest kept answer that may stand in, in milliseconds. Default 86 400 000, a day. */
+  /** The greatest age of a cached value, in milliseconds. Default 86 400 000, a day. */
   maxStaleMs?: number;
   /**
-   * Which errors may be answered from elsewhere. By default all but a refused option or argument; the
-   * caller's own abort never is.
+   * Which errors may lead to a fallback. Default: all but an invalid option or argument. The caller's own abort
+   * never does.
    */
   shouldFallBack?: (error: unknown) => boolean;
   clock?: Clock;
 }
 
-/** What may stand in for one call's answer; the kept answer is preferred to the fallback. */
+/** The fallbacks of one call; a cached value is preferred to the others. */
 export interface FallbackCallOptions<T, F = T> {
   cachedValue?: CachedValue<T> | undefined;
-  /** Any value, `null` and `undefined` too: it is the key's presence that counts. */
+  /** Any value, `null` and `undefined` too: the presence of the key counts. */
   fallbackValue?: F;
-  /** Makes the fallback value from the failure; called only when no other substitute is there. */
+  /** Computes the value from the failure; called only without a usable cached value. */
   fallback?: ((error: unknown) => F | PromiseLike<F>) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** An answer that says where it came from, and what went wrong if it is not the real one. */
+/** A value with its source, and the failure if it is not the real result. */
 export type FallbackResult<T, F = T> =
   | { readonly source: 'live'; readonly value: T }
   | Substitute<T, F>;
@@ -46,12 +46,12 @@ export type Substitute<T, F = T> =
   | { readonly source: 'stale'; readonly value: T; readonly ageMs: number; readonly error: unknown }
   | { readonly source: 'fallback'; readonly value: F; readonly error: unknown };
 
-/** Answers with the next best thing when a call has failed for good. */
+/** Returns the next best value when a call has failed. */
 export interface Fallback {
   /**
-   * Calls `fn`; should it fail, answers with a substitute.
-   * @throws what `fn` threw when no substitute is there, when the error is not one to be answered, or
-   * when the caller has aborted (then the signal's own reason); or what `fallback` itself threw.
+   * Calls `fn`; resolves with a substitute if it fails.
+   * @throws the error of `fn` when there is no substitute or `shouldFallBack` refuses; the signal's own reason when
+   * the caller has aborted; the error that `fallback` itself threw.
    */
   execute<T, F = T>(
     fn: (signal: AbortSignal | undefined) => T | PromiseLike<T>,
@@ -64,18 +64,18 @@ export interface Fallback {
   ): Substitute<T, F> | Promise<Substitute<T, F>> | undefined;
 }
 
-const notACallersMistake = (error: unknown): boolean =>
+const isNotInvalidOption = (error: unknown): boolean =>
   !(isHoldfastError(error) && error.code === 'INVALID_OPTION');
 
-const shape = {
+const schema = {
   maxStaleMs: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 86_400_000 }),
-  shouldFallBack: callback<(error: unknown) => boolean>(notACallersMistake),
+  shouldFallBack: callback<(error: unknown) => boolean>(isNotInvalidOption),
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
 /** @throws InvalidOptionError */
 export function createFallback(options?: FallbackOptions): Fallback {
-  const { maxStaleMs, shouldFallBack, clock } = parseOptions('createFallback', shape, options);
+  const { maxStaleMs, shouldFallBack, clock } = parseOptions('createFallback', schema, options);
 
   const substituteFor = <T, F>(
     error: unknown,
@@ -84,7 +84,7 @@ export function createFallback(options?: FallbackOptions): Fallback {
     const { cachedValue, fallback, signal } = substitutes;
     if (signal?.aborted === true || !shouldFallBack(error)) return undefined;
     if (cachedValue !== undefined) {
-      // A stamp from the future is a clock that was stepped, not an answer from the future.
+      // A timestamp in the future means that the wall clock was stepped back.
       const ageMs = Math.max(0, clock.epochMs() - cachedValue.timestamp);
       if (ageMs <= maxStaleMs) return { source: 'stale', value: cachedValue.value, ageMs, error };
     }

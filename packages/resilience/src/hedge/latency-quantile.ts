@@ -1,18 +1,18 @@
 import { type Clock } from '@holdfast/foundation';
 
-/** Each bucket is this much wider than the one before, so that an estimate is off by 2.5 % at most. */
+/** The growth of the bucket widths, for which an estimate is off by 2.5 % at most. */
 const GROWTH = 1.05;
 const SHORTEST_MS = 0.01;
 
-/** Bucket 0 takes all up to 0.01 ms, the last one all above about 18 hours. */
+/** Bucket 0 counts up to 0.01 ms, the last one everything above about 18 hours. */
 const BUCKETS = 460;
 
-/** After so many further samples the last estimate is made anew. */
+/** The estimate is renewed after this many samples. */
 const REFRESH_AFTER = 32;
 
 /**
- * Estimates a quantile of recent latencies in constant memory: a histogram with logarithmic buckets for
- * the window under way and one for the window before.
+ * Estimates a quantile of recent latencies in constant memory: one histogram with logarithmic buckets for the
+ * current window and one for the window before.
  */
 export class LatencyQuantile {
   readonly #quantile: number;
@@ -34,7 +34,7 @@ export class LatencyQuantile {
     this.#startedMs = clock.now();
   }
 
-  /** How many samples the estimate stands on. */
+  /** The number of samples behind the estimate. */
   get count(): number {
     this.#rotate();
     return this.#currentCount + this.#previousCount;
@@ -48,7 +48,7 @@ export class LatencyQuantile {
     this.#sinceEstimate += 1;
   }
 
-  /** In milliseconds; `undefined` as long as there is no sample. */
+  /** In milliseconds; `undefined` without a sample. */
   estimateMs(): number | undefined {
     const { count } = this;
     if (count === 0) return undefined;

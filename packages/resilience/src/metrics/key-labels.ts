@@ -15,7 +15,7 @@ export class KeyLabels {
   /** In the order in which the labels were given. */
   readonly #labels = new Map<string, Labels>();
   /** Whose label can be taken: the last that was told of them is that they are closed, and remains so. */
-  #toldClosed: string[] = [];
+  #readAsClosed: string[] = [];
 
   constructor(name: string, maxKeyLabels: number) {
     this.#name = name;
@@ -28,7 +28,7 @@ export class KeyLabels {
    * @param closed those of the circuits that are: these take only labels that nobody has had
    */
   assign(notClosed: ReadonlySet<string>, closed: Iterable<string>): ReadonlyMap<string, Labels> {
-    const free = this.#toldClosed.filter((key) => !notClosed.has(key)).values();
+    const free = this.#readAsClosed.filter((key) => !notClosed.has(key)).values();
     for (const key of notClosed) {
       if (!this.#lacks(key)) continue;
       if (this.#isFull()) {
@@ -42,7 +42,7 @@ export class KeyLabels {
       if (this.#isFull()) break;
       if (this.#lacks(key)) this.#give(key);
     }
-    this.#toldClosed = [...this.#labels.keys()].filter((key) => !notClosed.has(key));
+    this.#readAsClosed = [...this.#labels.keys()].filter((key) => !notClosed.has(key));
     return this.#labels;
   }
 

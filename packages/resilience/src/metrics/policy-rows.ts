@@ -11,7 +11,7 @@ import type { ThrottleStats } from '../adaptive/throttle.ts';
 const seconds = (milliseconds: number | undefined): number | undefined =>
   milliseconds === undefined ? undefined : milliseconds / 1_000;
 
-export interface StackReading {
+interface StackReading {
   readonly stats: StackStats;
   readonly health: HealthLevel;
 }

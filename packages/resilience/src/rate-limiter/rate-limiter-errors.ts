@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** The rate is used up; `retryAfterMs` says when the same call would be let through. */
+/** The rate is used up; after `retryAfterMs` the same call would pass. */
 export class RateLimitedError extends HoldfastError {
   readonly code = 'RATE_LIMIT_EXCEEDED';
   declare readonly retryAfterMs: number;

@@ -1,10 +1,9 @@
-/** Clock readings carry rounding errors; a billionth of a second early is on time. */
+/** Clock readings have rounding errors; a billionth of a second early is on time. */
 const SLACK_MS = 1e-6;
 
 /**
- * A bucket that refills evenly, kept as the one moment at which it was or will be empty. Looking changes
- * nothing, so that no rounding error piles up however often it is asked, and there is no window whose
- * edge lets twice the rate through.
+ * A bucket that refills evenly, stored as the one time at which it was or will be empty. Reading changes nothing,
+ * so that rounding errors do not add up, and there is no window at whose edge twice the rate passes.
  * Algorithm: the generic cell rate algorithm, ITU-T I.371, in its virtual scheduling form.
  */
 export class TokenBucket {
@@ -19,13 +18,13 @@ export class TokenBucket {
     this.#emptyAtMs = nowMs - maxTokens * this.#msPerToken;
   }
 
-  /** How long until it holds `tokens`, in whole milliseconds: 0 when it does now. */
+  /** The time until it holds `tokens`, in whole milliseconds; 0 if it does now. */
   waitMs(tokens: number, nowMs: number): number {
     const exactMs = this.#emptyAtMs + tokens * this.#msPerToken - nowMs;
     return Math.max(0, Math.ceil(exactMs - SLACK_MS));
   }
 
-  /** Takes them whether or not they are there; what is missing is owed. */
+  /** Takes the tokens, whether or not it holds them; missing ones become a debt. */
   take(tokens: number, nowMs: number): void {
     const fullSinceMs = nowMs - this.maxTokens * this.#msPerToken;
     this.#emptyAtMs = Math.max(this.#emptyAtMs, fullSinceMs) + tokens * this.#msPerToken;

@@ -1,25 +1,25 @@
 import { type Clock, objectWith, number, parseOptions, systemClock } from '@holdfast/foundation';
 
-/** The least a policy needs to spend extra calls from an allowance it shares with others. */
+/** The part of a budget that a policy needs to spend extra calls from a shared allowance. */
 export interface CallBudget {
-  /** A first call was made: it earns a share of an extra one. */
+  /** A first attempt was made: it earns a share of an extra call. */
   deposit(): void;
-  /** Takes one extra call out of the allowance; `false` when it is spent. */
+  /** Takes one extra call from the allowance; `false` when it is spent. */
   tryWithdraw(): boolean;
 }
 
 export interface RetryBudgetOptions {
-  /** Extra calls earned by each first call, 0 to 1. Default 0.1: one retry for ten calls. */
+  /** Extra calls earned by each first attempt, 0 to 1. Default 0.1: one retry for ten calls. */
   retryRatio?: number;
-  /** The most extra calls that can be saved up; also what the budget begins with. Default 100. */
+  /** The most extra calls that can be saved; the budget also starts with them. Default 100. */
   maxSavedRetries?: number;
-  /** Extra calls earned by time alone, so that rare callers may retry at all. Default 1. */
+  /** Extra calls earned by time alone, so that rare calls may be retried. Default 1. */
   minRetriesPerSecond?: number;
   clock?: Clock;
 }
 
 export interface RetryBudgetStats {
-  /** Extra calls that could be made at this moment. */
+  /** Extra calls that are available now. */
   readonly available: number;
   readonly withdrawn: number;
   readonly refused: number;
@@ -30,7 +30,7 @@ export interface RetryBudget extends CallBudget {
   getStats(): RetryBudgetStats;
 }
 
-const shape = {
+const schema = {
   retryRatio: number({ min: 0, max: 1, default: 0.1 }),
   maxSavedRetries: number({ min: 0, max: 1_000_000, default: 100 }),
   minRetriesPerSecond: number({ min: 0, max: 1_000_000, default: 1 }),
@@ -38,15 +38,14 @@ const shape = {
 };
 
 /**
- * Bounds how much retries can add to the load of a dependency in trouble: in the long run
- * `retryRatio` of the offered load and `minRetriesPerSecond`. It only ever refuses a further attempt;
- * what is already running is not touched.
+ * Bounds the load that retries add to a failing dependency: in the long run `retryRatio` of the offered load plus
+ * `minRetriesPerSecond`. It refuses further attempts only; running ones continue.
  * Source of the scheme: Twitter Finagle, `RetryBudget` (deposits per call, a reserve per second).
  * @throws InvalidOptionError
  */
 export function createRetryBudget(options?: RetryBudgetOptions): RetryBudget {
-  const settled = parseOptions('createRetryBudget', shape, options);
-  const { retryRatio, maxSavedRetries, minRetriesPerSecond, clock } = settled;
+  const resolved = parseOptions('createRetryBudget', schema, options);
+  const { retryRatio, maxSavedRetries, minRetriesPerSecond, clock } = resolved;
   let saved = maxSavedRetries;
   let refilledMs = clock.now();
   let withdrawn = 0;
@@ -65,7 +64,7 @@ export function createRetryBudget(options?: RetryBudgetOptions): RetryBudget {
     },
     tryWithdraw() {
       refill();
-      // Ten deposits of a tenth sum to a hair less than one.
+      // Ten deposits of a tenth add up to slightly less than one.
       if (saved < 1 - 1e-9) {
         refused += 1;
         return false;

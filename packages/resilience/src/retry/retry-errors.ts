@@ -4,14 +4,14 @@ import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
 export interface FailedAttempt {
   /** 1 for the first. */
   readonly attemptNumber: number;
-  /** How long was waited before it, in milliseconds; 0 for the first. */
+  /** The delay before it, in milliseconds; 0 for the first. */
   readonly delayMs: number;
-  /** Whether its error was one that is worth another attempt. */
+  /** Whether its error was retryable. */
   readonly retryable: boolean;
   readonly error: unknown;
 }
 
-/** What kept a retry from trying once more. */
+/** The limit that ended the retry. */
 export type ExhaustedBy = 'attempts' | 'time' | 'budget';
 
 const limits: Readonly<Record<ExhaustedBy, string>> = {
@@ -20,10 +20,10 @@ const limits: Readonly<Record<ExhaustedBy, string>> = {
   budget: 'the retry budget is spent',
 };
 
-/** Every attempt that was allowed has failed. `cause` is the last failure. */
+/** Every permitted attempt has failed. `cause` is the last failure. */
 export class RetryExhaustedError extends HoldfastError {
   readonly code = 'RESILIENCE_RETRY_EXHAUSTED';
-  /** In the order they were made; never empty. */
+  /** In their order; never empty. */
   readonly attempts: readonly FailedAttempt[];
   readonly exhaustedBy: ExhaustedBy;
 

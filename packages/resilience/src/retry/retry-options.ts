@@ -19,11 +19,11 @@ import {
 import { type CallBudget, createRetryBudget } from './retry-budget.ts';
 import { type ErrorKind, classifyError, errorKinds } from '../classify-error.ts';
 
-/** Decides whether an error is worth another attempt. */
+/** Decides whether an error is retryable. */
 export type RetryableTest = (error: unknown, attemptNumber: number) => boolean;
 
 export interface RetryOptions {
-  /** What is being retried, for messages and events. Default `retry`. */
+  /** Appears in errors and events. Default `retry`. */
   name?: string;
   /** The first attempt included, 1 to 1 000. Default 3. */
   maxAttempts?: number;
@@ -35,33 +35,33 @@ export interface RetryOptions {
   backoffMultiplier?: number;
   /** Share of the delay drawn at random around it, 0 to 1. Default 0.1. */
   jitterFactor?: number;
-  /** A schedule of one's own, such as `decorrelatedBackoff()`, instead of the four options above. */
+  /** A custom schedule, such as `decorrelatedBackoff()`, instead of the four options above. */
   backoff?: Backoff;
   /**
-   * Kinds of errors that are worth another attempt, or a function that decides. Default: everything
-   * that may pass by itself, and what nothing is known about.
+   * The kinds of errors that are retried, or a function that decides. Default: every transient kind, and unknown
+   * errors.
    */
   retryableErrors?: readonly ErrorKind[] | RetryableTest;
-  /** The longest wait that a `Retry-After` of the other side is granted. Default 30 000. */
+  /** The longest wait for a server's `Retry-After`, in milliseconds. Default 30 000. */
   maxRetryAfterMs?: number;
-  /** How long all attempts and delays together may take. Default 300 000. */
+  /** The time for all attempts and delays together, in milliseconds. Default 300 000. */
   timeoutMs?: number;
-  /** How long one attempt may take. Default: what is left of `timeoutMs`. */
+  /** The time for one attempt, in milliseconds. Default: the rest of `timeoutMs`. */
   attemptTimeoutMs?: number;
-  /** The allowance that further attempts are taken from. Default: one of the retry's own. */
+  /** The allowance for retries. Default: a budget of this policy alone. */
   budget?: CallBudget;
   clock?: Clock;
   random?: Random;
 }
 
-/** What {@link parseRetryOptions} makes of them. */
+/** The options with their defaults. */
 export interface ResolvedRetryOptions {
   readonly name: string;
   readonly maxAttempts: number;
   readonly backoff: Backoff;
   readonly jitterFactor: number;
   readonly isRetryable: RetryableTest;
-  /** Whether `isRetryable` has to be asked about refusals of policies at all. */
+  /** Whether `isRetryable` may accept the refusal of a policy. */
   readonly retriesRefusals: boolean;
   readonly maxRetryAfterMs: number;
   readonly timeoutMs: number;
@@ -71,7 +71,7 @@ export interface ResolvedRetryOptions {
   readonly random: Random;
 }
 
-/** What passes by itself often enough to be worth another attempt. */
+/** Kinds that often pass by themselves. */
 const transientKinds: readonly ErrorKind[] = [
   'network_timeout',
   'network_error',
@@ -87,7 +87,7 @@ const transientKinds: readonly ErrorKind[] = [
 const durationMs = integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const delayMs = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
-const shape = {
+const schema = {
   name: string({ maxLength: 200, default: 'retry' }),
   maxAttempts: integer({ min: 1, max: 1_000, default: 3 }),
   initialDelayMs: optional(delayMs),
@@ -105,12 +105,13 @@ const shape = {
 };
 
 /**
- * @param owner the public function on whose behalf it reads.
+ * @param owner the public function, for the error's message.
  * @throws InvalidOptionError
  */
 export function parseRetryOptions(owner: string, given: unknown): ResolvedRetryOptions {
-  const settled = parseOptions(owner, shape, given);
-  const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor, backoff, ...rest } = settled;
+  const resolved = parseOptions(owner, schema, given);
+  const { initialDelayMs, maxDelayMs, backoffMultiplier, jitterFactor, backoff, ...rest } =
+    resolved;
   const refuse = (name: string, value: unknown, permitted: string): never => {
     throw new InvalidOptionError(owner, name, value, permitted);
   };

@@ -6,7 +6,7 @@ import { TimeoutError } from '../timeout/timeout.ts';
 export interface RetryEvents {
   /** An attempt failed and another will be made in `nextDelayMs`. */
   retrying: FailedAttempt & { readonly name: string; readonly nextDelayMs: number };
-  /** The last attempt that was allowed has failed. */
+  /** The last permitted attempt has failed. */
   exhausted: { readonly name: string; readonly error: RetryExhaustedError };
 }
 
@@ -22,15 +22,15 @@ export interface RetryStats {
   readonly budgetRefusals: number;
 }
 
-/** What a failed attempt leads to: another one after a delay, or the error that the caller gets. */
+/** The consequence of a failed attempt: another one after a delay, or the error for the caller. */
 export type NextStep =
-  | { readonly again: true; readonly delayMs: number }
-  | { readonly again: false; readonly error: unknown };
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'fail'; readonly error: unknown };
 
-/** Counts and announces for all courses of one policy. */
+/** The counters and events of one policy, for all its calls. */
 export class RetryCounters {
   readonly options: ResolvedRetryOptions;
-  readonly announcer: Emitter<RetryEvents>;
+  readonly emitter: Emitter<RetryEvents>;
   calls = 0;
   attempts = 0;
   successes = 0;
@@ -38,12 +38,12 @@ export class RetryCounters {
   exhausted = 0;
   budgetRefusals = 0;
 
-  constructor(options: ResolvedRetryOptions, announcer: Emitter<RetryEvents>) {
+  constructor(options: ResolvedRetryOptions, emitter: Emitter<RetryEvents>) {
     this.options = options;
-    this.announcer = announcer;
+    this.emitter = emitter;
   }
 
-  /** A new call. Its first attempt has begun. */
+  /** A new call has begun its first attempt. */
   begin(): void {
     this.calls += 1;
     this.attempts += 1;
@@ -61,63 +61,63 @@ export class RetryCounters {
   }
 }
 
-/** The decisions of one call from its first failure on; it makes no attempt and waits for nothing. */
+/** The state of one call from its first failure on. It decides; it makes no attempt and does not wait. */
 export class RetryState {
-  readonly #ledger: RetryCounters;
+  readonly #counters: RetryCounters;
   readonly #endMs: number;
   readonly #failed: FailedAttempt[] = [];
   #delays: Iterator<number, never> | undefined;
   #attemptNumber = 1;
   #delayMs = 0;
 
-  /** @param endMs when the total time is over, on the monotonic clock. */
-  constructor(ledger: RetryCounters, endMs: number) {
-    this.#ledger = ledger;
+  /** @param endMs when the total time ends, on the monotonic clock. */
+  constructor(counters: RetryCounters, endMs: number) {
+    this.#counters = counters;
     this.#endMs = endMs;
   }
 
-  /** The attempt that is running, or comes after the delay. */
+  /** The running attempt, or the one after the delay. */
   get attemptNumber(): number {
     return this.#attemptNumber;
   }
 
   /** The running attempt has failed. */
   next(error: unknown): NextStep {
-    const { clock } = this.#ledger.options;
+    const { clock } = this.#counters.options;
     const retryable = this.#record(error);
-    if (!retryable) return { again: false, error };
+    if (!retryable) return { kind: 'fail', error };
     const delayMs = this.#delayAfter(error);
     const limit = this.#limitReached(clock.now() + delayMs >= this.#endMs);
-    if (limit !== undefined) return { again: false, error: this.#exhaustedBy(limit) };
-    this.#announce(delayMs);
+    if (limit !== undefined) return { kind: 'fail', error: this.#exhaustedBy(limit) };
+    this.#emitRetrying(delayMs);
     this.#delayMs = delayMs;
     this.#attemptNumber += 1;
-    this.#ledger.attempts += 1;
-    return { again: true, delayMs };
+    this.#counters.attempts += 1;
+    return { kind: 'retry', delayMs };
   }
 
-  /** The error of a call whose total time is over while an attempt runs. */
-  outOfTime(): RetryExhaustedError {
-    const { name, timeoutMs } = this.#ledger.options;
-    this.#note(true, new TimeoutError(name, timeoutMs));
+  /** The total time has ended while an attempt ran: returns the error of the call. */
+  timedOut(): RetryExhaustedError {
+    const { name, timeoutMs } = this.#counters.options;
+    this.#add(true, new TimeoutError(name, timeoutMs));
     return this.#exhaustedBy('time');
   }
 
-  /** Notes the failure; tells whether it is worth another attempt. */
+  /** Records the failure; returns whether it is retryable. */
   #record(error: unknown): boolean {
     const retryable = this.#isRetryable(error);
-    this.#note(retryable, error);
+    this.#add(retryable, error);
     return retryable;
   }
 
-  #note(retryable: boolean, error: unknown): void {
+  #add(retryable: boolean, error: unknown): void {
     const attemptNumber = this.#attemptNumber;
     this.#failed.push({ attemptNumber, delayMs: this.#delayMs, retryable, error });
   }
 
-  /** A test that throws must not hide the failure it was asked about. */
+  /** A user's test that throws must not hide the failure. */
   #isRetryable(error: unknown): boolean {
-    const { name, isRetryable } = this.#ledger.options;
+    const { name, isRetryable } = this.#counters.options;
     try {
       return isRetryable(error, this.#attemptNumber);
     } catch (thrown) {
@@ -126,37 +126,37 @@ export class RetryState {
     }
   }
 
-  /** The other side's wish counts when it is longer than the schedule, up to a limit, and spread. */
+  /** A `Retry-After` counts when it is longer than the schedule, up to a limit and with jitter. */
   #delayAfter(error: unknown): number {
-    const { backoff, clock, maxRetryAfterMs, jitterFactor, random } = this.#ledger.options;
+    const { backoff, clock, maxRetryAfterMs, jitterFactor, random } = this.#counters.options;
     this.#delays ??= backoff.delays(random);
     const scheduledMs = this.#delays.next().value;
-    const wishedMs = retryAfterMsOf(error, clock.epochMs());
-    if (wishedMs === undefined) return scheduledMs;
-    const grantedMs = Math.min(wishedMs, maxRetryAfterMs);
+    const requestedMs = retryAfterMsOf(error, clock.epochMs());
+    if (requestedMs === undefined) return scheduledMs;
+    const grantedMs = Math.min(requestedMs, maxRetryAfterMs);
     return Math.max(scheduledMs, Math.ceil(grantedMs * (1 + jitterFactor * random())));
   }
 
-  #limitReached(tooLate: boolean): ExhaustedBy | undefined {
-    const { maxAttempts, budget } = this.#ledger.options;
+  #limitReached(isTooLate: boolean): ExhaustedBy | undefined {
+    const { maxAttempts, budget } = this.#counters.options;
     if (this.#attemptNumber >= maxAttempts) return 'attempts';
-    if (tooLate) return 'time';
+    if (isTooLate) return 'time';
     return budget.tryWithdraw() ? undefined : 'budget';
   }
 
   #exhaustedBy(limit: ExhaustedBy): RetryExhaustedError {
-    const { name } = this.#ledger.options;
+    const { name } = this.#counters.options;
     const error = new RetryExhaustedError(name, this.#failed, limit);
-    this.#ledger.exhausted += 1;
-    if (limit === 'budget') this.#ledger.budgetRefusals += 1;
-    this.#ledger.announcer.emit('exhausted', { name, error });
+    this.#counters.exhausted += 1;
+    if (limit === 'budget') this.#counters.budgetRefusals += 1;
+    this.#counters.emitter.emit('exhausted', { name, error });
     return error;
   }
 
-  #announce(nextDelayMs: number): void {
-    const { announcer, options } = this.#ledger;
+  #emitRetrying(nextDelayMs: number): void {
+    const { emitter, options } = this.#counters;
     const last = this.#failed.at(-1);
-    if (last === undefined || !announcer.hasListeners('retrying')) return;
-    announcer.emit('retrying', { ...last, name: options.name, nextDelayMs });
+    if (last === undefined || !emitter.hasListeners('retrying')) return;
+    emitter.emit('retrying', { ...last, name: options.name, nextDelayMs });
   }
 }

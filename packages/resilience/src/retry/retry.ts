@@ -8,15 +8,15 @@ import {
 } from './retry-options.ts';
 import { TimeoutError } from '../timeout/timeout.ts';
 
-/** Work that may be done more than once. The first attempt has the number 1. */
+/** Work that may run more than once. The first attempt has the number 1. */
 export type RetriedWork<T> = (signal: AbortSignal, attemptNumber: number) => T | PromiseLike<T>;
 
 export interface Retry {
   /**
-   * Does the work until it succeeds, fails for good, or a limit is reached. An abort ends the running
-   * attempt and every wait at once.
-   * @throws RetryExhaustedError when attempts, time or budget are used up; the work's own error when it
-   * is not worth another attempt; the reason of `signal`.
+   * Runs the work until it succeeds, fails with an error that is not retryable, or reaches a limit. An abort ends
+   * the running attempt and every wait at once.
+   * @throws RetryExhaustedError when attempts, time or budget are used up; the work's own error when it is not
+   * retryable; the reason of `signal`.
    */
   execute<T>(
     work: RetriedWork<T>,
@@ -27,17 +27,17 @@ export interface Retry {
 }
 
 /**
- * A way of retrying for many calls, with one budget among them.
+ * One retry policy for many calls, which share its budget.
  * @throws InvalidOptionError
  */
 export function createRetry(options?: RetryOptions): Retry {
-  const settled = parseRetryOptions('createRetry', options);
-  return new Retrying(settled, (limitMs) => new DeadlineQueue(settled.clock, limitMs));
+  const resolved = parseRetryOptions('createRetry', options);
+  return new RetryPolicy(resolved, (limitMs) => new DeadlineQueue(resolved.clock, limitMs));
 }
 
 /**
- * Retries one call, as {@link createRetry} does many. Without a `budget` only this call's own limits
- * hold; calls that can fail together had better share one.
+ * Retries one call, as {@link createRetry} does for many. Without a `budget` only this call's own limits apply;
+ * calls that can fail together should share one.
  * @throws InvalidOptionError, and what {@link Retry.execute} throws
  */
 export async function retry<T>(
@@ -45,57 +45,58 @@ export async function retry<T>(
   options: RetryOptions & { signal?: AbortSignal | undefined } = {},
 ): Promise<T> {
   const { signal, ...given } = options;
-  const settled = parseRetryOptions('retry', given);
-  const once = new Retrying(settled, (limitMs) => ownDeadline(settled.clock, limitMs));
+  const resolved = parseRetryOptions('retry', given);
+  const once = new RetryPolicy(resolved, (limitMs) => ownDeadline(resolved.clock, limitMs));
   return once.execute(work, { signal });
 }
 
-class Retrying implements Retry {
+class RetryPolicy implements Retry {
   readonly on: Subscribe<RetryEvents>;
-  readonly #ledger: RetryCounters;
+  readonly #counters: RetryCounters;
   readonly #total: DeadlineKeeper;
-  readonly #each: DeadlineKeeper | undefined;
+  readonly #perAttempt: DeadlineKeeper | undefined;
 
-  constructor(options: ResolvedRetryOptions, keeper: (limitMs: number) => DeadlineKeeper) {
-    const announcer = createEmitter<RetryEvents>('holdfast:retry');
-    this.on = announcer.on;
-    this.#ledger = new RetryCounters(options, announcer);
-    this.#total = keeper(options.timeoutMs);
-    if (options.attemptTimeoutMs !== undefined) this.#each = keeper(options.attemptTimeoutMs);
+  constructor(options: ResolvedRetryOptions, createKeeper: (limitMs: number) => DeadlineKeeper) {
+    const emitter = createEmitter<RetryEvents>('holdfast:retry');
+    this.on = emitter.on;
+    this.#counters = new RetryCounters(options, emitter);
+    this.#total = createKeeper(options.timeoutMs);
+    if (options.attemptTimeoutMs !== undefined)
+      this.#perAttempt = createKeeper(options.attemptTimeoutMs);
   }
 
   execute<T>(
     work: RetriedWork<T>,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<T> {
-    const { clock, timeoutMs } = this.#ledger.options;
-    const course = new RetryState(this.#ledger, clock.now() + timeoutMs);
-    return runGuarded((signal) => this.#attempts(work, signal, course), {
+    const { clock, timeoutMs } = this.#counters.options;
+    const state = new RetryState(this.#counters, clock.now() + timeoutMs);
+    return runGuarded((signal) => this.#attempts(work, signal, state), {
       signal: options?.signal,
       deadlines: this.#total,
-      timedOut: () => course.outOfTime(),
+      timedOut: () => state.timedOut(),
       onSettled: undefined,
     });
   }
 
   getStats(): RetryStats {
-    return this.#ledger.getStats();
+    return this.#counters.getStats();
   }
 
-  async #attempts<T>(work: RetriedWork<T>, signal: AbortSignal, course: RetryState): Promise<T> {
-    this.#ledger.begin();
+  async #attempts<T>(work: RetriedWork<T>, signal: AbortSignal, state: RetryState): Promise<T> {
+    this.#counters.begin();
     while (true) {
       let value: T;
       try {
-        value = await this.#attempt(work, course.attemptNumber, signal);
+        value = await this.#attempt(work, state.attemptNumber, signal);
       } catch (error) {
         signal.throwIfAborted();
-        const step = course.next(error);
-        if (!step.again) throw step.error;
-        await sleep(this.#ledger.options.clock, step.delayMs, signal);
+        const step = state.next(error);
+        if (step.kind === 'fail') throw step.error;
+        await sleep(this.#counters.options.clock, step.delayMs, signal);
         continue;
       }
-      if (!signal.aborted) this.#ledger.succeeded(course.attemptNumber);
+      if (!signal.aborted) this.#counters.succeeded(state.attemptNumber);
       return value;
     }
   }
@@ -105,11 +106,11 @@ class Retrying implements Retry {
     attemptNumber: number,
     signal: AbortSignal,
   ): T | PromiseLike<T> {
-    const { name, attemptTimeoutMs } = this.#ledger.options;
+    const { name, attemptTimeoutMs } = this.#counters.options;
     if (attemptTimeoutMs === undefined) return work(signal, attemptNumber);
     return runGuarded((guarded) => work(guarded, attemptNumber), {
       signal,
-      deadlines: this.#each,
+      deadlines: this.#perAttempt,
       timedOut: () => new TimeoutError(name, attemptTimeoutMs),
       onSettled: undefined,
     });

@@ -17,15 +17,15 @@ export function createResilienceStack(options: ResilienceStackOptions = {}): Res
   return new PolicyStack(createStackDeps(options));
 }
 
-/** The key of calls without one. */
+/** The key of calls without a key. */
 const NO_KEY = '';
 
 /**
- * All policies in one place instead of around each other, because a promise and a signal for each of them
- * would cost more than what they decide.
+ * Runs all policies in one place instead of nesting them, because a promise and a signal for each would cost more
+ * than their decisions.
  */
 class PolicyStack implements ResilienceStack {
-  readonly #parts: StackDeps;
+  readonly #deps: StackDeps;
   readonly #attempts: StackAttempts;
   #calls = 0;
   #successes = 0;
@@ -34,13 +34,13 @@ class PolicyStack implements ResilienceStack {
   #aborts = 0;
   #substitutes = 0;
 
-  constructor(parts: StackDeps) {
-    this.#parts = parts;
-    this.#attempts = new StackAttempts(parts);
+  constructor(deps: StackDeps) {
+    this.#deps = deps;
+    this.#attempts = new StackAttempts(deps);
   }
 
   get name(): string {
-    return this.#parts.name;
+    return this.#deps.name;
   }
 
   execute<T, F = never>(
@@ -56,13 +56,13 @@ class PolicyStack implements ResilienceStack {
   ): Promise<T | F> {
     const options = typeof second === 'function' ? third : second;
     const call = this.#callOf(first, second, options?.signal);
-    // Awaited also where nothing is pending: an error thrown one turn later costs half.
-    const settled = this.#settle(call, await this.#begin(call));
-    const outcome = 'kind' in settled ? settled : await settled;
+    // Awaited even if nothing is pending: an error thrown one microtask later costs half.
+    const settling = this.#settle(call, await this.#begin(call));
+    const outcome = 'kind' in settling ? settling : await settling;
     if (outcome.kind === 'value') return outcome.value;
     if (outcome.kind === 'aborted') throw outcome.reason;
     const error = errorOf(outcome, call.circuit);
-    const substitute = options && (await this.#parts.fallback.substituteFor(error, options));
+    const substitute = options && (await this.#deps.fallback.substituteFor(error, options));
     if (substitute === undefined) throw error;
     this.#substitutes += 1;
     return substitute.value;
@@ -85,14 +85,14 @@ class PolicyStack implements ResilienceStack {
     const options = typeof second === 'function' ? third : second;
     const call = this.#callOf(first, second, options?.signal);
     const begun = this.#begin(call);
-    const settled = this.#settle(call, 'kind' in begun ? begun : await begun);
-    const outcome = 'kind' in settled ? settled : await settled;
+    const settling = this.#settle(call, 'kind' in begun ? begun : await begun);
+    const outcome = 'kind' in settling ? settling : await settling;
     if (options === undefined || outcome.kind === 'value' || outcome.kind === 'aborted') {
       return outcome;
     }
     try {
       const error = errorOf(outcome, call.circuit);
-      const substitute = await this.#parts.fallback.substituteFor(error, options);
+      const substitute = await this.#deps.fallback.substituteFor(error, options);
       if (substitute === undefined) return outcome;
       this.#substitutes += 1;
       return { kind: 'substitute', ...substitute };
@@ -102,20 +102,20 @@ class PolicyStack implements ResilienceStack {
   }
 
   get circuitBreakers(): KeyedCircuitBreakers | undefined {
-    return this.#parts.circuits;
+    return this.#deps.circuits;
   }
 
   circuitBreaker(key?: string): CircuitBreaker | undefined {
-    return this.#parts.circuits?.get(key ?? NO_KEY);
+    return this.#deps.circuits?.get(key ?? NO_KEY);
   }
 
   getHealthState(): HealthState {
-    const { circuits, bulkhead } = this.#parts;
+    const { circuits, bulkhead } = this.#deps;
     return assessHealth(circuits?.getStats(), circuits?.notClosed() ?? [], bulkhead?.getStats());
   }
 
   getStats(): StackStats {
-    const { name, circuits, retry, bulkhead, rateLimiter } = this.#parts;
+    const { name, circuits, retry, bulkhead, rateLimiter } = this.#deps;
     return {
       name,
       calls: this.#calls,
@@ -133,11 +133,11 @@ class PolicyStack implements ResilienceStack {
   }
 
   reset(): void {
-    this.#parts.circuits?.reset();
+    this.#deps.circuits?.reset();
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#parts.bulkhead?.close(), this.#parts.rateLimiter?.close()]);
+    await Promise.all([this.#deps.bulkhead?.close(), this.#deps.rateLimiter?.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,14 +150,14 @@ class PolicyStack implements ResilienceStack {
     signal: AbortSignal | undefined,
   ): StackCall<T> {
     const work = workOf(first, second);
-    const circuit = this.#parts.circuits?.get(typeof first === 'string' ? first : NO_KEY);
+    const circuit = this.#deps.circuits?.get(typeof first === 'string' ? first : NO_KEY);
     return { circuit, work, signal, endMs: undefined, stopWork: undefined };
   }
 
-  /** The first attempt. Does at once what can be done at once: a refusal costs no promise. */
+  /** The first attempt. Synchronous where possible: a refusal costs no promise. */
   #begin<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
     const { signal } = call;
-    const { rateLimiter } = this.#parts;
+    const { rateLimiter } = this.#deps;
     this.#calls += 1;
     if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
     if (rateLimiter === undefined || rateLimiter.takeIfAvailable()) return this.#start(call);
@@ -170,21 +170,20 @@ class PolicyStack implements ResilienceStack {
   }
 
   #start<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
-    this.#parts.retry?.begin();
+    this.#deps.retry?.begin();
     return this.#attempts.run(call);
   }
 
   /**
-   * What the first attempt's outcome makes of the call. To be called where the call itself has awaited
-   * that outcome, in whose context its work is told to stop; an async function of its own would cost a
-   * tenth of the whole call.
+   * The outcome of the call after its first attempt. Must run where the call itself has awaited the attempt, in
+   * whose async context late work is aborted; an async function of its own would cost a tenth of the whole call.
    */
   #settle<T>(
     call: StackCall<T>,
     outcome: CallOutcome<T>,
   ): CallOutcome<T> | Promise<CallOutcome<T>> {
-    const { retry } = this.#parts;
-    stopIfLate(call);
+    const { retry } = this.#deps;
+    abortIfLate(call);
     if (retry !== undefined) {
       if (retriable(outcome, retry) !== undefined) return this.#retry(call, outcome, retry);
       if (outcome.kind === 'value') retry.succeeded(1);
@@ -204,20 +203,20 @@ class PolicyStack implements ResilienceStack {
     }
   }
 
-  /** Goes on from a first attempt that came to `outcome`. */
+  /** Continues after the first attempt with further attempts. */
   async #retry<T>(
     call: StackCall<T>,
     firstOutcome: CallOutcome<T>,
     retry: RetryCounters,
   ): Promise<CallOutcome<T>> {
-    const { clock } = this.#parts;
-    const course = new RetryState(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
+    const { clock } = this.#deps;
+    const state = new RetryState(retry, call.endMs ?? clock.now() + retry.options.timeoutMs);
     let outcome = firstOutcome;
     let failed = retriable(outcome, retry);
     while (failed !== undefined) {
       const error = errorOf(failed, call.circuit);
-      const step = course.next(error);
-      if (!step.again) {
+      const step = state.next(error);
+      if (step.kind === 'fail') {
         return this.#counted(
           step.error === error ? outcome : { kind: 'failure', error: step.error },
         );
@@ -228,10 +227,10 @@ class PolicyStack implements ResilienceStack {
         return this.#counted({ kind: 'aborted', reason });
       }
       outcome = await this.#attempts.run(call);
-      stopIfLate(call);
+      abortIfLate(call);
       failed = retriable(outcome, retry);
     }
-    if (outcome.kind === 'value') retry.succeeded(course.attemptNumber);
+    if (outcome.kind === 'value') retry.succeeded(state.attemptNumber);
     return this.#counted(outcome);
   }
 
@@ -254,13 +253,13 @@ class PolicyStack implements ResilienceStack {
   }
 }
 
-/** Tells work that is out of time to stop, here, in the context of its own call. */
-function stopIfLate(call: CallContext): void {
+/** Aborts work whose deadline has expired, in the async context of its own call. */
+function abortIfLate(call: CallContext): void {
   call.stopWork?.();
   call.stopWork = undefined;
 }
 
-/** The outcome, if another attempt may follow it; what refuses outside the retry refuses the whole call. */
+/** The outcome, if another attempt may follow; a refusal by the rate limiter, outside the retry, is final. */
 function retriable(
   outcome: CallOutcome<unknown>,
   { options }: RetryCounters,
@@ -277,7 +276,7 @@ function workOf(first: unknown, second: unknown): unknown {
   throw new InvalidOptionError('stack.execute', 'work', work, 'a function');
 }
 
-/** What `execute` throws for an outcome that is not a value. */
+/** The error that `execute` throws for an outcome without a value. */
 function errorOf(outcome: Failed | Refused, circuit: ExecutingCircuit | undefined): unknown {
   return outcome.error ?? (outcome.kind === 'refused' ? circuit?.openError() : undefined);
 }

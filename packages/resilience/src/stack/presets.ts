@@ -1,12 +1,12 @@
 import { InvalidOptionError } from '@holdfast/foundation';
 import type { ResilienceStackOptions } from './stack-options.ts';
 
-/** Option values to start from: `createResilienceStack({ ...userFacingApi, name: 'lookup' })`. */
+/** Options to start from: `createResilienceStack({ ...userFacingApi, name: 'lookup' })`. */
 export type StackPreset = Required<
   Pick<ResilienceStackOptions, 'circuitBreaker' | 'retry' | 'bulkhead' | 'timeoutMs'>
 >;
 
-/** For calls somebody waits for: tolerant of single failures, quick to give up and to come back. */
+/** For calls that a person waits for: tolerates single failures, gives up and recovers quickly. */
 export const userFacingApi: StackPreset = {
   circuitBreaker: { failureThreshold: 10, openDurationMs: 30_000 },
   retry: { maxAttempts: 2, initialDelayMs: 50, maxDelayMs: 500, timeoutMs: 10_000 },
@@ -14,7 +14,7 @@ export const userFacingApi: StackPreset = {
   timeoutMs: 5_000,
 };
 
-/** For work nobody waits for: few at a time, patient, and slow to come back to what has failed. */
+/** For background work: few calls at a time, long timeouts, slow to return to a failed dependency. */
 export const backgroundJob: StackPreset = {
   circuitBreaker: { failureThreshold: 5, openDurationMs: 60_000 },
   retry: { maxAttempts: 3, initialDelayMs: 1_000, maxDelayMs: 30_000, timeoutMs: 300_000 },
@@ -22,7 +22,7 @@ export const backgroundJob: StackPreset = {
   timeoutMs: 60_000,
 };
 
-/** For services that answer in milliseconds, such as a CDN. */
+/** For services that respond in milliseconds, such as a CDN. */
 export const fastApi: StackPreset = {
   circuitBreaker: { failureThreshold: 5, openDurationMs: 30_000 },
   retry: { maxAttempts: 3, initialDelayMs: 100, maxDelayMs: 1_000, timeoutMs: 15_000 },
@@ -30,7 +30,7 @@ export const fastApi: StackPreset = {
   timeoutMs: 3_000,
 };
 
-/** For services that take their time, such as the portals of public authorities. */
+/** For slow services, such as the portals of public authorities. */
 export const slowApi: StackPreset = {
   circuitBreaker: { failureThreshold: 3, openDurationMs: 120_000 },
   retry: { maxAttempts: 2, initialDelayMs: 1_000, maxDelayMs: 30_000, timeoutMs: 120_000 },
@@ -39,7 +39,7 @@ export const slowApi: StackPreset = {
 };
 
 /**
- * How many CPU-bound operations to run at a time: two for each core.
+ * The number of CPU-bound operations to run at a time: two for each core.
  * @throws InvalidOptionError
  */
 export function maxConcurrentForCpu(cores: number): number {
@@ -47,7 +47,7 @@ export function maxConcurrentForCpu(cores: number): number {
 }
 
 /**
- * How many network-bound operations to run at a time: as many as there are connections, from 10 to 50.
+ * The number of network-bound operations to run at a time: the number of connections, from 10 to 50.
  * @throws InvalidOptionError
  */
 export function maxConcurrentForNetwork(poolSize: number): number {
@@ -56,7 +56,7 @@ export function maxConcurrentForNetwork(poolSize: number): number {
 }
 
 /**
- * How many memory-bound operations to run at a time: as many as fit, at least one.
+ * The number of memory-bound operations to run at a time: as many as fit, at least one.
  * @throws InvalidOptionError
  */
 export function maxConcurrentForMemory(availableBytes: number, operationBytes: number): number {

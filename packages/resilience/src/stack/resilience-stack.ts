@@ -10,10 +10,10 @@ import type { RateLimiterStats } from '../rate-limiter/rate-limiter.ts';
 import type { RetryStats } from '../retry/retry-state.ts';
 import type { HealthState } from './stack-health.ts';
 
-/** What a stack calls; done once for each attempt. */
+/** The work of a call; it runs once for each attempt. */
 export type StackWork<T> = (signal: AbortSignal) => T | PromiseLike<T>;
 
-/** What came of a call, as a value; `substitute` when the real answer failed and another stood in. */
+/** The outcome of a call as a value; `substitute` when the call failed and a fallback was given. */
 export type StackOutcome<T, F = never> =
   | CallOutcome<T>
   | ({ readonly kind: 'substitute' } & Substitute<T, F>);
@@ -24,12 +24,12 @@ export interface StackStats {
   readonly successes: number;
   /** Calls that were started and failed. */
   readonly failures: number;
-  /** Calls of which no attempt, or no further one, was let through. */
+  /** Calls of which no attempt, or no further one, was admitted. */
   readonly refusals: number;
   readonly aborts: number;
-  /** Failures and refusals that were answered from elsewhere. */
+  /** Failures and refusals that ended with a fallback. */
   readonly substitutes: number;
-  /** Attempts that were told to stop because their time, or what was left of the call's, was over. */
+  /** Attempts that timed out, by their own time or by the rest of the call's. */
   readonly timeouts: number;
   readonly circuitBreaker?: KeyedCircuitBreakersStats;
   readonly retry?: RetryStats;
@@ -42,16 +42,15 @@ export interface StackStats {
  *
  *   rate limiter > retry > circuit breaker > bulkhead > timeout > the work
  *
- * so that a backoff holds no slot, a slot is given back when the work has really ended, and a refusal by
- * the stack itself says nothing about the dependency. Each key has its own circuit; everything else is
- * shared by all keys.
+ * so that a backoff holds no slot, a slot is released when the work has really ended, and a refusal by the stack
+ * itself says nothing about the dependency. Each key has its own circuit; all keys share everything else.
  */
 export interface ResilienceStack {
   readonly name: string;
   /**
-   * Does the work, and answers with a substitute if it fails and one is given.
-   * @throws RetryExhaustedError, CircuitOpenError, TimeoutError, the errors of bulkhead and rate
-   * limiter, whatever the work throws that is not worth another attempt, or the reason of the signal.
+   * Runs the work; resolves with a fallback if the work fails and one is given.
+   * @throws RetryExhaustedError, CircuitOpenError, TimeoutError, the errors of bulkhead and rate limiter, errors of
+   * the work that are not retryable, or the reason of the signal.
    */
   execute<T, F = never>(
     key: string,
@@ -59,7 +58,7 @@ export interface ResilienceStack {
     options?: FallbackCallOptions<T, F>,
   ): Promise<T | F>;
   execute<T, F = never>(work: StackWork<T>, options?: FallbackCallOptions<T, F>): Promise<T | F>;
-  /** As `execute`, but tells what came of it instead of throwing. */
+  /** As `execute`, but resolves with the outcome instead of throwing. */
   tryExecute<T, F = never>(
     key: string,
     work: StackWork<T>,
@@ -75,9 +74,9 @@ export interface ResilienceStack {
   circuitBreaker(key?: string): CircuitBreaker | undefined;
   getHealthState(): HealthState;
   getStats(): StackStats;
-  /** Closes every circuit and forgets what they have seen. */
+  /** Closes every circuit and clears their results. */
   reset(): void;
-  /** Refuses what waits and every further call; what runs goes on. */
+  /** Refuses waiting and later calls; running calls continue. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -18,25 +18,25 @@ export interface StackCall<T> extends CallContext {
   readonly circuit: ExecutingCircuit | undefined;
   readonly work: StackWork<T>;
   readonly signal: AbortSignal | undefined;
-  /** When the time for all attempts is over, on the monotonic clock; set when the first begins. */
+  /** When the time for all attempts ends, on the monotonic clock; set when the first one begins. */
   endMs: number | undefined;
 }
 
 /** The inner half of a stack: circuit breaker > bulkhead > timeout > the work. Never rejects. */
 export class StackAttempts {
-  readonly #parts: StackDeps;
+  readonly #deps: StackDeps;
   readonly #deadlines: DeadlineQueue;
   readonly #timedOut: () => TimeoutError;
   #timeouts = 0;
 
-  constructor(parts: StackDeps) {
-    const { name, clock, timeoutMs } = parts;
-    this.#parts = parts;
+  constructor(deps: StackDeps) {
+    const { name, clock, timeoutMs } = deps;
+    this.#deps = deps;
     this.#deadlines = new DeadlineQueue(clock, timeoutMs);
     this.#timedOut = () => this.#timeout(name, timeoutMs);
   }
 
-  /** How many attempts were out of time. */
+  /** How many attempts timed out. */
   get timeouts(): number {
     return this.#timeouts;
   }
@@ -45,7 +45,7 @@ export class StackAttempts {
     const { circuit } = call;
     const generation = circuit === undefined ? 0 : circuit.admit();
     if (circuit !== undefined && generation === REFUSED) return circuit.refused();
-    const { bulkhead } = this.#parts;
+    const { bulkhead } = this.#deps;
     if (bulkhead === undefined) return this.#start(call, generation, undefined);
     const release = bulkhead.tryAcquire();
     if (release !== undefined) return this.#start(call, generation, release);
@@ -60,7 +60,7 @@ export class StackAttempts {
     const { circuit, signal } = call;
     let generation = firstGeneration;
     let release: Release;
-    this.#endMs(call, this.#parts.clock.now());
+    this.#endMs(call, this.#deps.clock.now());
     try {
       release = await bulkhead.acquire({ signal });
     } catch (error) {
@@ -68,7 +68,7 @@ export class StackAttempts {
       return notStarted('bulkhead', error, signal);
     }
     if (circuit?.isCurrent(generation) === false) {
-      // The circuit has changed its state while the call stood in the queue: it has to ask again.
+      // The circuit has changed its state while the call was queued: ask it again.
       circuit.released(generation);
       generation = circuit.admit();
       if (generation === REFUSED) {
@@ -105,9 +105,9 @@ export class StackAttempts {
     });
   }
 
-  /** The attempt's own time, unless less than that is left of the whole call's. */
+  /** The attempt's own timeout, or the rest of the call's total time if less. */
   #guard(call: StackCall<unknown>, onSettled: Release | undefined): GuardOptions {
-    const { name, clock, timeoutMs } = this.#parts;
+    const { name, clock, timeoutMs } = this.#deps;
     const nowMs = clock.now();
     const leftMs = Math.max(1, Math.ceil(this.#endMs(call, nowMs) - nowMs));
     const { signal } = call;
@@ -136,12 +136,12 @@ export class StackAttempts {
   }
 
   #endMs(call: StackCall<unknown>, nowMs: number): number {
-    call.endMs ??= nowMs + (this.#parts.retry?.options.timeoutMs ?? Infinity);
+    call.endMs ??= nowMs + (this.#deps.retry?.options.timeoutMs ?? Infinity);
     return call.endMs;
   }
 }
 
-/** The outcome of a call that did not get past a policy's queue. */
+/** The outcome of a call that was refused in, or aborted from, a policy's queue. */
 export function notStarted(
   policy: RefusingPolicy,
   error: unknown,

@@ -4,20 +4,20 @@ import type { BulkheadStats } from '../bulkhead/bulkhead.ts';
 
 export type HealthLevel = 'healthy' | 'degraded' | 'critical';
 
-/** A verdict on a stack, made of plain values. */
+/** The health of a stack as plain values. */
 export interface HealthState {
   /**
    * `critical`: half of the circuits or more are not closed, or there is no room for another call.
    * `degraded`: some circuit is not closed, or calls wait for a slot. `healthy`: neither.
    */
   readonly level: HealthLevel;
-  /** What speaks against `healthy`, each in one sentence. */
+  /** Why the stack is not healthy, each reason in one sentence. */
   readonly reasons: readonly string[];
   /** The circuits that are not closed, at most twenty of them. */
   readonly circuits: readonly CircuitBreakerStats[];
 }
 
-/** How many circuits a verdict lists; their number can be as large as the bound on keys. */
+/** How many circuits are listed; there can be as many as `maxKeys`. */
 const LISTED_CIRCUITS = 20;
 
 export function assessHealth(

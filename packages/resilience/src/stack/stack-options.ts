@@ -26,26 +26,26 @@ import type { RateLimiterOptions } from '../rate-limiter/rate-limiter.ts';
 import { RetryCounters } from '../retry/retry-state.ts';
 import { type RetryOptions, parseRetryOptions } from '../retry/retry-options.ts';
 
-/** A policy that is left out is not in the stack; the timeout always is. */
+/** A policy that is left out is not part of the stack; the timeout always is. */
 export interface ResilienceStackOptions {
-  /** What the stack protects, for messages and metrics. Default `stack`. */
+  /** The protected dependency, for errors and metrics. Default `stack`. */
   name?: string;
   circuitBreaker?: CircuitBreakerOptions;
-  /** How many keys' circuits are kept at most. Default 10 000. */
+  /** The most circuits that are kept, one for each key. Default 10 000. */
   maxKeys?: number;
-  /** `attemptTimeoutMs` is not for stacks: their `timeoutMs` is that. */
+  /** Without `attemptTimeoutMs`: the stack's `timeoutMs` takes its place. */
   retry?: RetryOptions;
   bulkhead?: BulkheadOptions;
   rateLimiter?: RateLimiterOptions;
-  /** How long each attempt may take, in milliseconds. Default 30 000. */
+  /** The time for each attempt, in milliseconds. Default 30 000. */
   timeoutMs?: number;
-  /** Which failures are answered from elsewhere, and how old a kept answer may be. */
+  /** Which failures lead to a fallback, and how old a cached value may be. */
   fallback?: FallbackOptions;
   clock?: Clock;
   random?: Random;
 }
 
-/** The policies of a stack, made and ready. */
+/** The policies of a stack. */
 export interface StackDeps {
   readonly name: string;
   readonly clock: Clock;
@@ -59,7 +59,7 @@ export interface StackDeps {
 
 const OWNER = 'createResilienceStack';
 
-const shape = {
+const schema = {
   name: string({ maxLength: 200, default: 'stack' }),
   circuitBreaker: optional(record()),
   maxKeys: integer({ min: 1, max: 10_000_000, default: 10_000 }),
@@ -74,9 +74,9 @@ const shape = {
 
 /** @throws InvalidOptionError whose field is the whole path, such as `retry.maxAttempts` */
 export function createStackDeps(options: ResilienceStackOptions): StackDeps {
-  const settled = parseOptions(OWNER, shape, options);
-  const { name, clock, random, timeoutMs, maxKeys } = settled;
-  const retry = settled.retry && { name, clock, random, ...settled.retry };
+  const resolved = parseOptions(OWNER, schema, options);
+  const { name, clock, random, timeoutMs, maxKeys } = resolved;
+  const retry = resolved.retry && { name, clock, random, ...resolved.retry };
   if (retry !== undefined && 'attemptTimeoutMs' in retry) {
     const permitted = 'absent: an attempt of a stack may take its timeoutMs';
     throw new InvalidOptionError(
@@ -90,35 +90,35 @@ export function createStackDeps(options: ResilienceStackOptions): StackDeps {
     name,
     clock,
     timeoutMs,
-    circuits: part('circuitBreaker', settled.circuitBreaker, (given) => {
+    circuits: createPolicy('circuitBreaker', resolved.circuitBreaker, (given) => {
       return new CircuitsByKey(parseCircuitOptions(OWNER, { name, clock, ...given }), maxKeys);
     }),
-    retry: part('retry', retry, (given) => {
+    retry: createPolicy('retry', retry, (given) => {
       return new RetryCounters(parseRetryOptions(OWNER, given), createEmitter('holdfast:retry'));
     }),
-    bulkhead: part('bulkhead', settled.bulkhead, (given) => {
+    bulkhead: createPolicy('bulkhead', resolved.bulkhead, (given) => {
       return createBulkhead({ name, clock, ...given });
     }),
-    rateLimiter: part('rateLimiter', options.rateLimiter, (given) => {
+    rateLimiter: createPolicy('rateLimiter', options.rateLimiter, (given) => {
       return createStackRateLimiter({ name, clock, ...given });
     }),
-    fallback: part('fallback', settled.fallback ?? {}, (given) => {
+    fallback: createPolicy('fallback', resolved.fallback ?? {}, (given) => {
       return createFallback({ clock, ...given });
     }),
   };
 }
 
-/** Makes one policy of a stack; what it refuses is named by its whole path. */
-function part<Given, Part>(
+/** Creates one policy of a stack; its errors name the whole path of the option. */
+function createPolicy<Given, Policy>(
   path: string,
   given: Given,
-  make: (given: NonNullable<Given>) => Part,
-): Part;
-function part<Given, Part>(
+  make: (given: NonNullable<Given>) => Policy,
+): Policy;
+function createPolicy<Given, Policy>(
   path: string,
   given: Given | undefined,
-  make: (given: NonNullable<Given>) => Part,
-): Part | undefined {
+  make: (given: NonNullable<Given>) => Policy,
+): Policy | undefined {
   if (given === undefined || given === null) return undefined;
   try {
     return make(given);

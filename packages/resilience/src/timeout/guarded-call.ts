@@ -1,6 +1,6 @@
 import type { Clock, QueuedDeadline, Timer } from '@holdfast/foundation';
 
-/** Where a call's deadline is kept: a shared list, or a timer of its own. */
+/** Keeps a call's deadline: in a shared queue, or by a timer of its own. */
 export interface DeadlineKeeper {
   add(deadline: QueuedDeadline, nowMs?: number): void;
   remove(deadline: QueuedDeadline): void;
@@ -11,29 +11,29 @@ export interface GuardOptions {
   readonly signal: AbortSignal | undefined;
   /** Absent: the call has no deadline. */
   readonly deadlines: DeadlineKeeper | undefined;
-  /** Makes the error that the caller and the work get when the deadline passes. */
+  /** Creates the error for caller and work when the deadline expires. */
   readonly timedOut: () => unknown;
-  /** Called once, when the work itself has settled. */
+  /** Called once when the work itself has settled. */
   readonly onSettled: (() => void) | undefined;
-  /** The clock's reading, from a caller who has just taken it. */
+  /** The current reading of the clock, if the caller has just taken it. */
   readonly nowMs?: number;
-  /** See {@link CallContext}; absent: the call finds its own way. */
+  /** See {@link CallContext}; absent: the call restores its own async context. */
   readonly context?: CallContext;
 }
 
 /**
- * The context of a call, for its deadline: a shared timer fires in the context of whoever armed it. A
- * caller who awaits the call anyway finds here what to do next, which saves a promise for each call.
+ * Brings a deadline back into the async context of its call: a shared timer fires in the context of the call that
+ * armed it. A caller that awaits the call anyway runs `stopWork` afterwards, which saves a promise for each call.
  */
 export interface CallContext {
-  /** Tells the work of a call that is out of time to stop. */
+  /** Aborts the work of a call whose deadline has expired. */
   stopWork: (() => void) | undefined;
 }
 
 /**
- * Runs `work` between the caller's signal and a deadline. Whichever of the three comes first settles the
- * promise; the other two are forgotten. The work gets a signal of its own, so that one call's end never
- * reaches another and nothing is aborted after success.
+ * Runs `work` with the caller's signal and a deadline. The first of the three settles the promise, and the other
+ * two are released. The work gets a signal of its own, so that the end of one call never reaches another and
+ * nothing is aborted after success.
  */
 export function runGuarded<T>(
   work: (signal: AbortSignal) => T | PromiseLike<T>,
@@ -42,7 +42,7 @@ export function runGuarded<T>(
   return new Promise((resolve, reject) => startGuarded(work, options, resolve, reject));
 }
 
-/** As {@link runGuarded}, for a caller that makes the promise itself. */
+/** As {@link runGuarded}, for a caller that creates the promise itself. */
 export function startGuarded<T>(
   work: (signal: AbortSignal) => T | PromiseLike<T>,
   options: GuardOptions,
@@ -57,7 +57,7 @@ export function startGuarded<T>(
   new GuardedCall(options, resolve, reject).start(work);
 }
 
-/** Keeps the deadline of one single call by a timer of its own, which does not hold the process. */
+/** Keeps the deadline of one call by a timer of its own, which does not hold the process. */
 export function ownDeadline(clock: Clock, timeoutMs: number): DeadlineKeeper {
   let timer: Timer | undefined;
   return {
@@ -78,7 +78,7 @@ class GuardedCall<T> implements QueuedDeadline {
   readonly #options: GuardOptions;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
-  #ring: (() => void) | undefined;
+  #onExpired: (() => void) | undefined;
   #waiting = true;
 
   constructor(
@@ -95,7 +95,7 @@ class GuardedCall<T> implements QueuedDeadline {
     const { signal, deadlines, context, nowMs } = this.#options;
     signal?.addEventListener('abort', this, { once: true });
     if (deadlines !== undefined) {
-      if (context === undefined) this.#listenForRing();
+      if (context === undefined) this.#expireInContext();
       deadlines.add(this, nowMs);
     }
     let pending: T | PromiseLike<T>;
@@ -114,8 +114,8 @@ class GuardedCall<T> implements QueuedDeadline {
   expire(): void {
     const { context, timedOut } = this.#options;
     if (context === undefined) {
-      this.#ring?.();
-    } else if (this.#forget()) {
+      this.#onExpired?.();
+    } else if (this.#release()) {
       const reason = timedOut();
       context.stopWork = () => this.#controller.abort(reason);
       this.#reject(reason);
@@ -126,32 +126,32 @@ class GuardedCall<T> implements QueuedDeadline {
     this.#end(this.#options.signal?.reason);
   }
 
-  /** A promise brings the expiry, and the listeners it runs, back into the context of this call. */
-  #listenForRing(): void {
-    const rung = new Promise<void>((ring) => {
-      this.#ring = ring;
+  /** A promise brings the expiry, and the abort listeners it runs, back into the async context of this call. */
+  #expireInContext(): void {
+    const expired = new Promise<void>((resolve) => {
+      this.#onExpired = resolve;
     });
-    void rung.then(() => this.#end(this.#options.timedOut()));
+    void expired.then(() => this.#end(this.#options.timedOut()));
   }
 
   #end(reason: unknown): void {
-    if (!this.#forget()) return;
+    if (!this.#release()) return;
     this.#reject(reason);
     this.#controller.abort(reason);
   }
 
   #succeeded(value: T): void {
     this.#options.onSettled?.();
-    if (this.#forget()) this.#resolve(value);
+    if (this.#release()) this.#resolve(value);
   }
 
   #failed(error: unknown): void {
     this.#options.onSettled?.();
-    if (this.#forget()) this.#reject(error);
+    if (this.#release()) this.#reject(error);
   }
 
-  /** Leaves no listener and no deadline behind; `false` when that was done before. */
-  #forget(): boolean {
+  /** Removes listener and deadline; `false` if the call had settled before. */
+  #release(): boolean {
     if (!this.#waiting) return false;
     this.#waiting = false;
     this.#options.signal?.removeEventListener('abort', this);

@@ -13,25 +13,25 @@ import { ownDeadline, runGuarded } from './guarded-call.ts';
 export interface TimeoutOptions {
   /** How long the work may take, in milliseconds. */
   timeoutMs: number;
-  /** Whose timeout it is, for the error's message. Default `timeout`. */
+  /** Appears in the error. Default `timeout`. */
   name?: string;
   clock?: Clock;
 }
 
 export interface TimeoutCallOptions {
-  /** Ends the call at once with its own reason, and reaches the work. */
+  /** An abort rejects the call at once with the signal's own reason, and aborts the work. */
   signal?: AbortSignal | undefined;
   /**
-   * Called once when the work itself has settled, which may be long after the caller was told: the
-   * moment to give back what the work occupied.
+   * Called once when the work itself has settled, which may be long after the call was rejected: the time to
+   * release the resources of the work.
    */
   onSettled?: (() => void) | undefined;
 }
 
 export interface Timeout {
   /**
-   * Runs `work` and rejects with {@link TimeoutError} when it takes too long. The work's signal is
-   * aborted then, or when the caller's is, each with its own reason; never after the work succeeded.
+   * Runs `work` and rejects with {@link TimeoutError} when it takes too long. The work's signal aborts then, or
+   * when the caller's signal aborts, each with its own reason; never after the work has succeeded.
    * @throws TimeoutError, whatever the work throws, or the reason of `signal`
    */
   execute<T>(
@@ -40,33 +40,33 @@ export interface Timeout {
   ): Promise<T>;
 }
 
-/** The work did not answer in time. It was told to stop; whether it took effect is unknown. */
+/** The work did not end in time. Its signal was aborted; whether it took effect is unknown. */
 export class TimeoutError extends HoldfastError {
   readonly code = 'RESILIENCE_TIMEOUT';
   readonly timeoutMs: number;
 
   constructor(name: string, timeoutMs: number) {
     super(
-      `${name}: no answer within ${timeoutMs} ms; the work was told to stop, but may have taken effect`,
+      `${name}: no answer within ${timeoutMs} ms; the work was aborted, but may have taken effect`,
       { retryable: true, outcome: 'unknown' },
     );
     this.timeoutMs = timeoutMs;
   }
 }
 
-const shape = {
+const schema = {
   timeoutMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   name: string({ maxLength: 200, default: 'timeout' }),
   clock: objectWith<Clock>(['now', 'schedule'], systemClock),
 };
 
 /**
- * A deadline for many calls. All of them share one timer, which does not hold the process and runs out
- * one `timeoutMs` after the last call.
+ * One timeout for many calls. All of them share one timer, which does not hold the process and ends at most
+ * `timeoutMs` after the last call.
  * @throws InvalidOptionError
  */
 export function createTimeout(options: TimeoutOptions): Timeout {
-  const { timeoutMs, name, clock } = parseOptions('createTimeout', shape, options);
+  const { timeoutMs, name, clock } = parseOptions('createTimeout', schema, options);
   const deadlines = new DeadlineQueue(clock, timeoutMs);
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
   return {
@@ -76,8 +76,8 @@ export function createTimeout(options: TimeoutOptions): Timeout {
 }
 
 /**
- * A deadline for one call: as {@link createTimeout}, with a timer of its own that is gone when the call
- * has settled.
+ * A timeout for one call: as {@link createTimeout}, with a timer of its own that is canceled when the call has
+ * settled.
  * @throws InvalidOptionError, TimeoutError, whatever the work throws, or the reason of `signal`
  */
 export async function withTimeout<T>(
@@ -85,7 +85,7 @@ export async function withTimeout<T>(
   options: TimeoutOptions & TimeoutCallOptions,
 ): Promise<T> {
   const { signal, onSettled, ...given } = options;
-  const { timeoutMs, name, clock } = parseOptions('withTimeout', shape, given);
+  const { timeoutMs, name, clock } = parseOptions('withTimeout', schema, given);
   const deadlines = ownDeadline(clock, timeoutMs);
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
   return runGuarded(work, { deadlines, timedOut, signal, onSettled });

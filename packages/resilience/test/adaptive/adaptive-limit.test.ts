@@ -83,7 +83,7 @@ test('in an hour at a quarter of the capacity the baseline stays, and everything
   expect(goodput(run, 3_830_000, 4_000_000, 1_200)).toBeGreaterThan(0.9 * 40);
 });
 
-test('a server that becomes slower by itself is measured anew, and used in full again', () => {
+test('a server that became slower by itself is measured again and then fully used', () => {
   const run = runSimulatedServer({
     ...overloaded,
     seed: 6,
@@ -93,14 +93,14 @@ test('a server that becomes slower by itself is measured anew, and used in full 
   expect(goodput(run, 230_000, 400_000, Infinity)).toBeGreaterThan(0.9 * (20 / 0.3));
 });
 
-test('a server that drops what it cannot serve is kept busy and hit by few calls too many', () => {
+test('a server that drops excess calls stays busy and gets few of them', () => {
   const run = runSimulatedServer({ ...overloaded, seed: 7, queueMax: 0 });
   expect(goodput(run, 10_000, 180_000, Infinity)).toBeGreaterThan(0.9 * 200);
   const settled = run.samples.filter(({ atMs }) => atMs > 10_000);
   expect(Math.max(...settled.map(({ limit }) => limit))).toBeLessThan(1.5 * 20);
 });
 
-test('a limit that is not used does not grow', () => {
+test('an unused limit does not grow', () => {
   const run = runSimulatedServer({ ...overloaded, seed: 8, arrivalsPerSecond: () => 50 });
   expect(Math.max(...run.samples.map(({ limit }) => limit))).toBeLessThan(40);
 });
@@ -133,7 +133,7 @@ test('calls above the limit are refused at once with a typed error', async () =>
   expect(await limit.execute(() => 'served')).toBe('served');
 });
 
-test('only what tells something about load moves the limit: not an abort, not an ordinary failure', async () => {
+test('an abort or an ordinary failure does not move the limit', async () => {
   const clock = createFakeClock();
   const limit = createAdaptiveLimit({ clock, windowMs: 1, minimumSamples: 1, initialLimit: 100 });
   const fail = (error: unknown, signal?: AbortSignal) =>

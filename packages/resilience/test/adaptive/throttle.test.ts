@@ -59,7 +59,7 @@ test('the same seed and the same calls are throttled alike', () => {
   expect(run(7)).not.toEqual(run(8));
 });
 
-test('H24: what is older than the window is forgotten, also after a long silence', async () => {
+test('calls older than the window no longer count, also after a long silence', async () => {
   const clock = createFakeClock();
   const throttle = createThrottle({ windowMs: 12_000, clock, random: () => 0 });
   for (let call = 0; call < 50; call += 1) throttle.tryAcquire();
@@ -73,7 +73,7 @@ test('H24: what is older than the window is forgotten, also after a long silence
   expect(throttle.tryAcquire()).toBe(true);
 });
 
-test('a failure that is no overload and the abort of a caller count as accepted', async () => {
+test('a failure other than overload, and a caller’s abort, count as accepted', async () => {
   const notFound = new Error('not found');
   const throttle = createThrottle({
     clock: createFakeClock(),

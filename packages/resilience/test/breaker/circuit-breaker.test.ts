@@ -99,14 +99,14 @@ test('a classifyResult that throws leaves the error a failure, and the caller wi
   warned.mockRestore();
 });
 
-test('H20: the context of the caller reaches the work', async () => {
+test('the work runs in the caller’s async context', async () => {
   const { breaker } = open();
   const context = new AsyncLocalStorage<string>();
   const seen = await context.run('trace-1', () => breaker.execute(() => context.getStore()));
   expect(seen).toBe('trace-1');
 });
 
-test('H22: a circuit without options opens after five failures and probes once after a minute', async () => {
+test('a circuit without options opens after five failures and probes once after a minute', async () => {
   const { breaker, clock } = open();
   await fail(breaker, 5);
   expect(breaker.getStats()).toMatchObject({ state: 'open', retryAfterMs: 60_000 });
@@ -115,14 +115,14 @@ test('H22: a circuit without options opens after five failures and probes once a
   expect(breaker.tryAcquire()).toEqual({ granted: false, state: 'half-open', retryAfterMs: 1_000 });
 });
 
-test('H25: a circuit has no timer', async () => {
+test('a circuit has no timer', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, windowMs: 10_000 });
   await fail(breaker, 3);
   breaker.forceOpen();
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a permit counts once, however often it is answered', async () => {
+test('a permit counts once, however often it is settled', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1, halfOpenMaxCalls: 2 });
   await fail(breaker);
   await clock.advance(1);
@@ -174,7 +174,7 @@ test('of a retry that has given up, the last failure tells whether the dependenc
   expect(breaker.state).toBe('open');
 });
 
-test('the work is handed the signal of its caller', async () => {
+test('the work gets its caller’s signal', async () => {
   const { breaker } = open();
   const { signal } = new AbortController();
   const work = jest.fn(async () => 'ok');

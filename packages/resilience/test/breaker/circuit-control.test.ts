@@ -4,7 +4,7 @@ import { type CircuitStateChange, createCircuitBreaker } from '@holdfast/resilie
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { fail, held, open, refused, succeed } from './circuit-fixture.ts';
 
-test('H8: a step of the wall clock by an hour, either way, changes no decision', async () => {
+test('a step of the wall clock by an hour, either way, changes no decision', async () => {
   for (const stepMs of [3_600_000, -3_600_000]) {
     const { breaker, clock } = open({
       failureThreshold: 1,
@@ -21,7 +21,7 @@ test('H8: a step of the wall clock by an hour, either way, changes no decision',
   }
 });
 
-test('H9: an isolation that was exported and hydrated is lifted by reset', async () => {
+test('reset ends an isolation that was exported and hydrated', async () => {
   const { breaker } = open();
   breaker.isolate();
   const { breaker: other } = open();
@@ -35,7 +35,7 @@ test('H9: an isolation that was exported and hydrated is lifted by reset', async
   expect(await other.execute(async () => 'ok')).toBe('ok');
 });
 
-test('H10: an exported opening began when the circuit opened, and a hydrated one ends when it would have', async () => {
+test('an exported opening began when the circuit opened, and a hydrated one ends when it would have', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 60_000 });
   await clock.advance(600_000);
   const openedAt = clock.epochMs();
@@ -56,7 +56,7 @@ test('H10: an exported opening began when the circuit opened, and a hydrated one
   expect(await later.execute(async () => 'ok')).toBe('ok');
 });
 
-test('a hydrated opening never lasts longer than the longest, wherever the wall clock stands', async () => {
+test('a hydrated opening never lasts longer than maxOpenDurationMs, whatever the wall clock says', async () => {
   const { breaker } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   const snapshot = breaker.exportState();
@@ -79,14 +79,14 @@ test('a hydrated circuit goes on counting the failures in a row of the one that 
   expect(later.state).toBe('open');
 });
 
-test('how long an opening still lasts is told in whole milliseconds, rounded up', async () => {
+test('the remaining time of an opening is in whole milliseconds, rounded up', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(0.5);
   expect(breaker.getStats().retryAfterMs).toBe(1_000);
 });
 
-test('a call that is aborted before it begins is not made, and says nothing about the dependency', async () => {
+test('a call aborted before it begins is not made, and is neutral for the circuit', async () => {
   const { breaker } = open({ failureThreshold: 1 });
   const signal = AbortSignal.abort('gone before');
   const work = jest.fn(async () => 'ok');
@@ -99,7 +99,7 @@ test('a call that is aborted before it begins is not made, and says nothing abou
   expect(breaker.getStats()).toMatchObject({ successCount: 0, failureCount: 0, neutralCount: 0 });
 });
 
-test('a snapshot that is none is refused by field', () => {
+test('an invalid snapshot is refused with the field’s name', () => {
   const { breaker } = open();
   const snapshot = { ...breaker.exportState(), openings: -1 };
   expect(() => breaker.hydrate(snapshot)).toThrow(
@@ -107,7 +107,7 @@ test('a snapshot that is none is refused by field', () => {
   );
 });
 
-test('H18: a listener that throws is nobody else’s error, and every listener hears', async () => {
+test('a throwing listener fails no call, and every other listener is called', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const { breaker } = open({ failureThreshold: 1 });
   const heard: CircuitStateChange[] = [];
@@ -129,7 +129,7 @@ test('H18: a listener that throws is nobody else’s error, and every listener h
   warned.mockRestore();
 });
 
-test('a listener may move the circuit while it is told of a change', async () => {
+test('a listener may change the circuit’s state', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   breaker.on('stateChanged', ({ to }) => {
     if (to === 'half-open') breaker.reset();
@@ -140,7 +140,7 @@ test('a listener may move the circuit while it is told of a change', async () =>
   expect(breaker.state).toBe('closed');
 });
 
-test('isolate, forceOpen, observe and reset are heard, and what is in flight then counts no more', async () => {
+test('isolate, forceOpen, observe and reset emit events, and calls in flight then no longer count', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 5_000 });
   const heard: string[] = [];
   breaker.on('stateChanged', ({ from, to }) => heard.push(`${from} > ${to}`));

@@ -12,7 +12,7 @@ function listened(options: Parameters<typeof open>[0]): ReturnType<typeof open> 
   return { ...opened, changes };
 }
 
-test('an opening is told with how long it lasts from that moment on, and with what caused it', async () => {
+test('an opening is emitted with its duration from then on, and with its cause', async () => {
   const { breaker, clock, changes } = listened({ failureThreshold: 1, openDurationMs: 60_000 });
   await clock.advance(12_345);
   await fail(breaker);
@@ -21,7 +21,7 @@ test('an opening is told with how long it lasts from that moment on, and with wh
   ]);
 });
 
-test('a circuit that has closed again forgets what had opened it', async () => {
+test('a circuit that has closed again forgets the failure that opened it', async () => {
   const { breaker, clock, changes } = listened({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(1_000);
@@ -32,7 +32,7 @@ test('a circuit that has closed again forgets what had opened it', async () => {
   expect(changes.at(-1)).not.toHaveProperty('error');
 });
 
-test('a reset that changes nothing tells nothing; forcing an open circuit open tells the new time', () => {
+test('a reset without effect emits nothing; forcing an open circuit open emits the new time', () => {
   const { breaker, changes } = listened({});
   breaker.reset();
   expect(changes).toEqual([]);
@@ -41,14 +41,14 @@ test('a reset that changes nothing tells nothing; forcing an open circuit open t
   expect(changes.map(({ openDurationMs }) => openDurationMs)).toEqual([1_000, 5_000]);
 });
 
-test('whoever comes back when an open circuit said so is not a fraction of a millisecond early', async () => {
+test('a call after retryAfterMs is not a fraction of a millisecond early', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(0.25);
   expect(await breaker.tryExecute(async () => 'ok')).toMatchObject({ retryAfterMs: 1_000 });
 });
 
-test('while a probe is out, the time to come back is at the latest when the probe is given up', async () => {
+test('while a probe runs, retryAfterMs ends no later than the probe’s timeout', async () => {
   const { breaker, clock } = open({
     failureThreshold: 1,
     openDurationMs: 1_000,

@@ -12,7 +12,7 @@ test('after its time an open circuit lets one probe through, and its success clo
   expect(breaker.getStats()).toMatchObject({ state: 'closed', consecutiveFailures: 0 });
 });
 
-test('a failed probe opens the circuit for longer each time, up to the longest', async () => {
+test('each failed probe opens the circuit for longer, up to maxOpenDurationMs', async () => {
   const { breaker, clock } = open({
     failureThreshold: 1,
     openDurationMs: 1_000,
@@ -27,7 +27,7 @@ test('a failed probe opens the circuit for longer each time, up to the longest',
   }
 });
 
-test('H2: a crowd at a half-open circuit is refused at once, all but the permitted probes', async () => {
+test('a half-open circuit refuses all calls but the permitted probes at once', async () => {
   const { breaker, clock } = open({
     failureThreshold: 1,
     openDurationMs: 1_000,
@@ -48,7 +48,7 @@ test('H2: a crowd at a half-open circuit is refused at once, all but the permitt
   expect(breaker.state).toBe('closed');
 });
 
-test('H3: nobody waits behind a probe, so there is no wait that an abort could fail to end', async () => {
+test('no call waits for a probe, so an abort has no wait to end', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(1_000);
@@ -67,7 +67,7 @@ test('H3: nobody waits behind a probe, so there is no wait that an abort could f
   await expect(third).rejects.toThrow('left');
 });
 
-test('H4: a probe that never settles counts as failed after its time, and another is let through', async () => {
+test('a probe that never settles counts as failed after probeTimeoutMs, and another is admitted', async () => {
   const { breaker, clock } = open({
     failureThreshold: 1,
     openDurationMs: 1_000,
@@ -94,7 +94,7 @@ test('H4: a probe that never settles counts as failed after its time, and anothe
   });
 });
 
-test('H4: lost probes that do not decide by themselves leave the rest of the places, and count only once', async () => {
+test('lost probes that decide nothing leave the remaining probes, and count once only', async () => {
   const { breaker, clock } = open({
     windowCalls: 10,
     minimumCalls: 1,
@@ -117,7 +117,7 @@ test('H4: lost probes that do not decide by themselves leave the rest of the pla
   expect(breaker.state).toBe('closed');
 });
 
-test('H5: a result that comes late moves nothing, whether it is a success or a failure', async () => {
+test('a late result changes no state, whether it is a success or a failure', async () => {
   const { breaker, clock } = open({ failureThreshold: 2, openDurationMs: 1_000 });
   const [early, late] = [held<string>(), held<string>()];
   const calls = [breaker.tryExecute(early.work), breaker.tryExecute(late.work)];
@@ -137,7 +137,7 @@ test('H5: a result that comes late moves nothing, whether it is a success or a f
   expect(breaker.getStats()).toMatchObject({ state: 'closed', lateCount: 2 });
 });
 
-test('H6: an aborted or refused probe says nothing: the circuit stays half-open and takes another', async () => {
+test('an aborted or refused probe is neutral: the circuit stays half-open and admits another', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(1_000);
@@ -159,7 +159,7 @@ test('H6: an aborted or refused probe says nothing: the circuit stays half-open 
   expect(breaker.state).toBe('closed');
 });
 
-test('an open circuit tells of the failure that opened it last', async () => {
+test('an open circuit reports the failure that opened it last', async () => {
   const { breaker, clock } = open({ failureThreshold: 1, openDurationMs: 1_000 });
   await fail(breaker);
   await clock.advance(1_000);

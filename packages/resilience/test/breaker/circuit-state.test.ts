@@ -7,7 +7,7 @@ import {
   transition,
 } from '../../src/breaker/circuit-state.ts';
 
-const trial = new ProbeRound({
+const probes = new ProbeRound({
   maxCalls: 1,
   failuresToReopen: 1,
   slowCallsToReopen: Infinity,
@@ -16,7 +16,7 @@ const trial = new ProbeRound({
 const states: readonly CircuitState[] = [
   closed,
   { kind: 'open', untilMs: 5_000, openings: 1 },
-  { kind: 'half-open', openings: 1, trial },
+  { kind: 'half-open', openings: 1, probes },
   { kind: 'isolated' },
   { kind: 'metrics-only' },
 ];
@@ -26,7 +26,7 @@ const moves: readonly {
   readonly to: CircuitState['kind'];
 }[] = [
   { move: { kind: 'trip', untilMs: 9_000 }, from: 'closed', to: 'open' },
-  { move: { kind: 'half-open', trial }, from: 'open', to: 'half-open' },
+  { move: { kind: 'half-open', probes }, from: 'open', to: 'half-open' },
   { move: { kind: 'relapse', untilMs: 9_000 }, from: 'half-open', to: 'open' },
   { move: { kind: 'go-on' }, from: 'half-open', to: 'half-open' },
   { move: { kind: 'recover' }, from: 'half-open', to: 'closed' },

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { fail, held, open, succeed } from './circuit-fixture.ts';
 
-test('H7: what a time window saw before an idle hour is forgotten', async () => {
+test('results before an idle hour have left a time window', async () => {
   const { breaker, clock } = open({ windowMs: 10_000, minimumCalls: 10 });
   await fail(breaker, 9);
   await clock.advance(3_600_000);
@@ -110,7 +110,7 @@ test('with a window, the probes of a half-open circuit are judged by their share
   expect(recovering.breaker.state).toBe('closed');
 });
 
-test('H11: calls in flight do not dilute the share of failures', async () => {
+test('calls in flight do not dilute the share of failures', async () => {
   const { breaker } = open({ windowCalls: 100, minimumCalls: 5, failureRateThreshold: 0.4 });
   const flights = Array.from({ length: 100 }, () => held<string>());
   const calls = flights.map(({ work }) => breaker.tryExecute(work));

@@ -16,7 +16,7 @@ test('each key has its own circuit, and the failures of one do not touch another
   ]);
 });
 
-test('H24: with a million distinct keys the bound holds and no open circuit makes room', async () => {
+test('with a million distinct keys maxKeys holds and no open circuit is evicted', async () => {
   const maxKeys = 1_000;
   const circuits = createKeyedCircuitBreakers({
     failureThreshold: 1,
@@ -35,7 +35,7 @@ test('H24: with a million distinct keys the bound holds and no open circuit make
   for (const key of opened) expect(circuits.get(key).state).toBe('open');
 });
 
-test('the circuit that was not asked for the longest makes room', async () => {
+test('the least recently used closed circuit is evicted', async () => {
   const circuits = createKeyedCircuitBreakers({ maxKeys: 2, clock: createFakeClock() });
   const first = circuits.get('first');
   const second = circuits.get('second');
@@ -58,7 +58,7 @@ test('when no circuit is closed a new key gets one of its own that is not kept',
   expect(await circuits.get('d').execute(async () => 'ok')).toBe('ok');
 });
 
-test('a circuit that opens after it had made room is kept again', async () => {
+test('a circuit that opens after its eviction is kept again', async () => {
   const circuits = createKeyedCircuitBreakers({
     failureThreshold: 1,
     maxKeys: 1,
@@ -74,7 +74,7 @@ test('a circuit that opens after it had made room is kept again', async () => {
   expect(circuits.getStats()).toMatchObject({ keys: 1, notClosed: 1 });
 });
 
-test('a circuit that closes again may make room, and reset closes and forgets them all', async () => {
+test('a circuit that closes again may be evicted, and reset closes and forgets all', async () => {
   const clock = createFakeClock();
   const circuits = createKeyedCircuitBreakers({
     failureThreshold: 1,

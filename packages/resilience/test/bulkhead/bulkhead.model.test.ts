@@ -210,7 +210,7 @@ function pick<T>(from: readonly T[], which: number): T | undefined {
   return from[which % Math.max(1, from.length)];
 }
 
-test('whatever comes in whatever order, a bulkhead does what a plain model of it does', async () => {
+test('in any order of events a bulkhead does what its model does', async () => {
   await assert(
     asyncProperty(
       integer({ min: 1, max: 3 }),

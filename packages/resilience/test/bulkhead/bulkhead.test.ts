@@ -38,7 +38,7 @@ test('no more than maxConcurrent calls run at a time, and all of them run', asyn
   expect(bulkhead.getStats()).toMatchObject({ activeCount: 0, queuedCount: 0, completedCount: 20 });
 });
 
-test('a call beyond the queue is refused with an error that says what was seen and when to come back', async () => {
+test('a call beyond the queue is refused with the counts and the time to retry', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({ name: 'maps', maxConcurrent: 1, maxQueueSize: 1, clock });
   const first = bulkhead.tryAcquire();
@@ -79,7 +79,7 @@ test('the hint is the time the queue takes at the pace of past calls, over all s
   await Promise.allSettled(waiting);
 });
 
-test('every refusal is announced with its reason', async () => {
+test('every refusal is emitted with its reason', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({
     name: 'b',
@@ -102,7 +102,7 @@ test('every refusal is announced with its reason', async () => {
   expect(reasons).toEqual(['b full', 'b timeout', 'b cleared', 'b closed']);
 });
 
-test('a bulkhead that never finished a call gives no hint when to come back', async () => {
+test('a bulkhead that never finished a call gives no retryAfterMs', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 0 });
   const release = bulkhead.tryAcquire();
   expect(await failureOf(bulkhead.acquire())).toMatchObject({
@@ -112,7 +112,7 @@ test('a bulkhead that never finished a call gives no hint when to come back', as
   release?.();
 });
 
-test('a call that waited queueTimeoutMs in vain is refused at that moment, not before', async () => {
+test('a call without a slot is refused after exactly queueTimeoutMs', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({ maxConcurrent: 1, queueTimeoutMs: 500, clock });
   const release = bulkhead.tryAcquire();
@@ -132,7 +132,7 @@ test('a call that waited queueTimeoutMs in vain is refused at that moment, not b
   release?.();
 });
 
-test('H12: newcomers never overtake those who wait, and the first in line is the next to run', async () => {
+test('a new call never overtakes waiting ones, and the first in the queue runs next', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 2 });
   const order: string[] = [];
   const release = bulkhead.tryAcquire();
@@ -146,7 +146,7 @@ test('H12: newcomers never overtake those who wait, and the first in line is the
   expect(order).toEqual(['first', 'second', 'newcomer']);
 });
 
-test('H13: an aborted call leaves the queue at once with the reason of its signal, and its place is free', async () => {
+test('an aborted call leaves the queue at once with its signal’s reason, and its place is free', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 1, clock });
   const release = bulkhead.tryAcquire();
@@ -164,7 +164,7 @@ test('H13: an aborted call leaves the queue at once with the reason of its signa
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('H13: a call whose signal is aborted in the same turn as its admission does not start and gives the slot back', async () => {
+test('a call aborted in the turn of its admission does not start and releases the slot', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1 });
   const release = bulkhead.tryAcquire();
   const controller = new AbortController();
@@ -177,7 +177,7 @@ test('H13: a call whose signal is aborted in the same turn as its admission does
   expect(bulkhead.getStats().activeCount).toBe(0);
 });
 
-test('a call that comes with an aborted signal takes neither slot nor place', async () => {
+test('a call with an aborted signal takes neither slot nor place in the queue', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1 });
   const signal = AbortSignal.abort(new Error('gone before'));
   expect(await failureOf(bulkhead.acquire({ signal }))).toBe(signal.reason);
@@ -185,7 +185,7 @@ test('a call that comes with an aborted signal takes neither slot nor place', as
   expect(bulkhead.getStats()).toMatchObject({ activeCount: 0, queuedCount: 0, completedCount: 0 });
 });
 
-test('H14: the slot comes back when the work has really settled, not when its caller gave up', async () => {
+test('the slot is released when the work has really settled, not when its caller gave up', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 0 });
   const controller = new AbortController();
   const work = gate();
@@ -197,7 +197,7 @@ test('H14: the slot comes back when the work has really settled, not when its ca
   expect(bulkhead.tryAcquire()).toBeDefined();
 });
 
-test('a slot given back twice counts once', () => {
+test('a slot released twice counts once', () => {
   const bulkhead = createBulkhead({ maxConcurrent: 2 });
   const release = bulkhead.tryAcquire();
   bulkhead.tryAcquire();
@@ -206,7 +206,7 @@ test('a slot given back twice counts once', () => {
   expect(bulkhead.getStats()).toMatchObject({ activeCount: 1, completedCount: 1 });
 });
 
-test('a function that throws, at once or later, gives the slot back and its error to the caller', async () => {
+test('a function that throws, at once or later, releases the slot and rejects the call', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 0 });
   const atOnce = new Error('at once');
   const later = new Error('later');
@@ -218,7 +218,7 @@ test('a function that throws, at once or later, gives the slot back and its erro
   expect(bulkhead.getStats().activeCount).toBe(0);
 });
 
-test('H20: the work runs in the context of its own caller, whoever freed the slot', async () => {
+test('the work runs in its own caller’s async context, whoever released the slot', async () => {
   const context = new AsyncLocalStorage<string>();
   const bulkhead = createBulkhead({ maxConcurrent: 1 });
   const names = ['a', 'b', 'c', 'd'];
@@ -235,7 +235,7 @@ test('H20: the work runs in the context of its own caller, whoever freed the slo
   expect(seen).toEqual(names);
 });
 
-test('H21: clearing the queue refuses every waiting call and leaves the running one alone', async () => {
+test('clearing the queue refuses every waiting call and leaves the running one alone', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({ maxConcurrent: 1, clock });
   const work = gate();
@@ -251,7 +251,7 @@ test('H21: clearing the queue refuses every waiting call and leaves the running 
   expect(await bulkhead.execute(() => 'open still')).toBe('open still');
 });
 
-test('H21: closing refuses those who wait and those who come; closing twice is closing', async () => {
+test('close refuses waiting and later calls; closing twice is harmless', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1 });
   bulkhead.tryAcquire();
   const waiting = failureOf(bulkhead.acquire());
@@ -275,7 +275,7 @@ test('waiting calls are served by priority, and in the order they came within on
   expect(order).toEqual(['high 2', 'high 4', 'normal 1', 'normal 5', 'low 0', 'low 3']);
 });
 
-test('a full queue lets an urgent call in at the cost of the last and least urgent one', async () => {
+test('a full queue admits an urgent call and sheds the last of the least urgent', async () => {
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 3 });
   const release = bulkhead.tryAcquire();
   const order: string[] = [];
@@ -292,7 +292,7 @@ test('a full queue lets an urgent call in at the cost of the last and least urge
   expect(order).toEqual(['high', 'normal', 'low']);
 });
 
-test('a full queue of equals refuses the newcomer, whatever its priority', async () => {
+test('a full queue of equals refuses a new call, whatever its priority', async () => {
   for (const priority of ['high', 'normal', 'low'] as const) {
     const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 1 });
     const release = bulkhead.tryAcquire();
@@ -317,7 +317,7 @@ test('avgExecutionMs follows how long slots are held', async () => {
   expect(bulkhead.getStats().avgExecutionMs).toBeCloseTo(110);
 });
 
-test('H18: a listener that throws does not become the error of the caller', async () => {
+test('a throwing listener does not fail the caller’s call', async () => {
   const bulkhead = createBulkhead({ name: 'b', maxConcurrent: 1, maxQueueSize: 0 });
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const heard: unknown[] = [];
@@ -332,7 +332,7 @@ test('H18: a listener that throws does not become the error of the caller', asyn
   warn.mockRestore();
 });
 
-test('H26: a signal that lives through a hundred calls is left with no listener', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const clock = createFakeClock();
   const bulkhead = createBulkhead({ maxConcurrent: 1, maxQueueSize: 100, clock });
   const { signal } = new AbortController();

@@ -4,7 +4,7 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import { createCoalescer } from '@holdfast/resilience';
 import { failureOf } from '../failures.ts';
 
-test('calls for one key share one flight, calls for another have their own', async () => {
+test('calls with one key share one execution, calls with another key have their own', async () => {
   const coalescer = createCoalescer<string>();
   let flights = 0;
   const fly = async () => `flight ${(flights += 1)}`;
@@ -19,7 +19,7 @@ test('calls for one key share one flight, calls for another have their own', asy
   expect(await coalescer.execute('a', fly)).toBe('flight 3');
 });
 
-test('a failure goes to everybody on board and is not kept', async () => {
+test('a failure rejects every joined caller and is not kept', async () => {
   const coalescer = createCoalescer<string>();
   const broken = new Error('down');
   const throwing = () => {
@@ -30,7 +30,7 @@ test('a failure goes to everybody on board and is not kept', async () => {
   expect(await coalescer.execute('a', () => 'up')).toBe('up');
 });
 
-test('the abort of one waiter takes only that waiter away', async () => {
+test('the abort of one caller rejects only that caller', async () => {
   const coalescer = createCoalescer<string>();
   const flight = Promise.withResolvers<string>();
   const [first, second] = [new AbortController(), new AbortController()];
@@ -52,7 +52,7 @@ test('the abort of one waiter takes only that waiter away', async () => {
   expect(await joiner).toBe('landed');
 });
 
-test('the flight is aborted when the last waiter has left, and a newcomer gets a new one', async () => {
+test('the execution is aborted with its last caller, and a later call starts a new one', async () => {
   const coalescer = createCoalescer<string>();
   const flight = Promise.withResolvers<string>();
   const controllers = [new AbortController(), new AbortController()];
@@ -84,7 +84,7 @@ test('the flight is aborted when the last waiter has left, and a newcomer gets a
   expect(await Promise.all([newcomer, joiner])).toEqual(['new', 'new']);
 });
 
-test('a waiter without a signal keeps the flight up', async () => {
+test('a caller without a signal keeps the execution running', async () => {
   const coalescer = createCoalescer<string>();
   const flight = Promise.withResolvers<string>();
   const controller = new AbortController();
@@ -99,7 +99,7 @@ test('a waiter without a signal keeps the flight up', async () => {
   expect(await steady).toBe('landed');
 });
 
-test('H17: an abort after the landing reaches nobody', async () => {
+test('an abort after the result aborts nothing', async () => {
   const coalescer = createCoalescer<AbortSignal>();
   const controller = new AbortController();
   const flown = await coalescer.execute('a', (signal) => signal, { signal: controller.signal });
@@ -107,7 +107,7 @@ test('H17: an abort after the landing reaches nobody', async () => {
   expect(flown.aborted).toBe(false);
 });
 
-test('H24: beyond maxKeys calls run on their own and no key is kept', async () => {
+test('beyond maxKeys calls run alone and no key is kept', async () => {
   const coalescer = createCoalescer<number>({ maxKeys: 2 });
   const gate = Promise.withResolvers<number>();
   const calls = Array.from({ length: 5 }, (_, key) =>
@@ -119,7 +119,7 @@ test('H24: beyond maxKeys calls run on their own and no key is kept', async () =
   expect(coalescer.getStats().inFlight).toBe(0);
 });
 
-test('H26: a signal that lives through a hundred calls is left with no listener', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const coalescer = createCoalescer<number>();
   const { signal } = new AbortController();
   for (let call = 0; call < 100; call += 1) {

@@ -7,7 +7,7 @@ import { failureOf } from '../failures.ts';
 const broken = new Error('the server is down');
 const fail = () => Promise.reject(broken);
 
-test('a call that succeeds is answered live, whatever else could answer', async () => {
+test('a successful call returns its own result, whatever fallbacks there are', async () => {
   const fallback = createFallback();
   const cachedValue = { value: 'kept', timestamp: 0 };
   const answer = fallback.execute(() => 'fresh', { cachedValue, fallbackValue: 'none' });
@@ -81,11 +81,11 @@ test('a fallback function gets the failure, and is called only when needed', asy
   expect(await failureOf(failing)).toBe(worse);
 });
 
-test('without a substitute the failure comes through as it is', async () => {
+test('without a fallback the failure reaches the caller unchanged', async () => {
   expect(await failureOf(createFallback().execute(fail))).toBe(broken);
 });
 
-test('the abort of the caller is never answered from elsewhere', async () => {
+test('the caller’s abort never leads to a fallback', async () => {
   const fallback = createFallback();
   const controller = new AbortController();
   const reason = new Error('the user left');
@@ -104,7 +104,7 @@ test('the abort of the caller is never answered from elsewhere', async () => {
   expect(called).toBe(false);
 });
 
-test('shouldFallBack decides which failures are answered; by default all but a mistake in the call', async () => {
+test('shouldFallBack decides which failures get a fallback; by default all but invalid options', async () => {
   const mistake = new InvalidOptionError('f', 'x', 1, 'else');
   const failing = () => Promise.reject(mistake);
   const options = { fallbackValue: 'none' };
@@ -114,7 +114,7 @@ test('shouldFallBack decides which failures are answered; by default all but a m
   expect(await strict.execute(failing, options)).toMatchObject({ source: 'fallback' });
 });
 
-test('options and substitutes that make no sense are refused before the call', async () => {
+test('contradictory options and fallbacks are refused before the call', async () => {
   expect(() => createFallback({ maxStaleMs: -1 })).toThrow(InvalidOptionError);
   expect(() => createFallback({ maxStaleMs: NaN })).toThrow(InvalidOptionError);
   let called = false;

@@ -91,7 +91,7 @@ test('the abort of the caller ends every attempt with its own reason, in the sam
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('a failing attempt is not hedged', async () => {
+test('a failed attempt is not hedged', async () => {
   const clock = createFakeClock();
   const hedge = createHedge({ delayMs: 10, budget: openBudget(), clock });
   const broken = new Error('down');
@@ -160,7 +160,7 @@ test('the delay follows the quantile of measured latencies, and there is none be
   expect(hedge.getStats().delayMs).toBeLessThan(90 * 1.03);
 });
 
-test('H26: a signal that lives through a hundred calls is left with no listener', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const clock = createFakeClock();
   const hedge = createHedge({ delayMs: 1, budget: openBudget(), clock });
   const { signal } = new AbortController();

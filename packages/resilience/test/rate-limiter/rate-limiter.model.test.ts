@@ -119,7 +119,7 @@ class Run {
   }
 }
 
-test('whatever comes in whatever order, no interval lets more through than burst and refill, and nobody overtakes', async () => {
+test('in any order of events no interval exceeds burst and refill, and no call overtakes', async () => {
   await assert(
     asyncProperty(
       integer({ min: 5, max: 20 }),

@@ -24,7 +24,7 @@ test('of 150 rapid calls against 100 tokens, 100 pass and 50 are limited', async
   });
 });
 
-test('H23: a refusal is an Error that says when the same call would be let through', async () => {
+test('a refusal is an Error with the time after which the same call would pass', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ name: 'tiles', maxTokens: 2, refillRate: 4, clock });
   await limiter.acquire(2);
@@ -48,7 +48,7 @@ test('H23: a refusal is an Error that says when the same call would be let throu
   expect(limiter.tryAcquire()).toBe(true);
 });
 
-test('H23: no interval, wherever it begins, lets more through than one burst and its refill', async () => {
+test('no interval, wherever it begins, lets through more than one burst and its refill', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 10, refillRate: 10, clock });
   const grantedAtMs: number[] = [];
@@ -63,7 +63,7 @@ test('H23: no interval, wherever it begins, lets more through than one burst and
   expect(grantedAtMs).toHaveLength(10 + 49);
 });
 
-test('waiting calls are served first come, first served, each at the moment its tokens are there', async () => {
+test('waiting calls are served in order, each as soon as its tokens are available', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 5, refillRate: 10, maxWaitMs: 10_000, clock });
   await limiter.acquire(5);
@@ -116,7 +116,7 @@ test('no more than maxQueueSize calls wait', async () => {
   await Promise.all(waiting);
 });
 
-test('a call that would be served just in time is told that the line is full, not that tokens are short', async () => {
+test('a call that would be served in time names the full queue, not missing tokens', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({
     maxTokens: 1,
@@ -134,7 +134,7 @@ test('a call that would be served just in time is told that the line is full, no
   await clock.settle(waiting);
 });
 
-test('an aborted call leaves the line at once with its own reason, and those behind move up', async () => {
+test('an aborted call leaves the queue at once with its own reason, and later ones move up', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 10, refillRate: 10, maxWaitMs: 60_000, clock });
   await limiter.acquire(10);
@@ -162,7 +162,7 @@ test('a signal aborted between the grant and the start keeps the function from b
   expect(await failureOf(limiter.acquire(1, { signal }))).toBe(signal.reason);
 });
 
-test('the sustained quota holds back what the burst would let through', async () => {
+test('the sustained quota limits calls that the burst would let through', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({
     maxTokens: 10,
@@ -181,7 +181,7 @@ test('the sustained quota holds back what the burst would let through', async ()
   expect(limiter.retryAfterMs(3)).toBe(2_000);
 });
 
-test('H19: a quota of one in thirty days is not granted again a millisecond early', async () => {
+test('a quota of one in thirty days is not granted again a millisecond early', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 1, refillRate: 1 / (30 * 86_400), clock });
   expect(limiter.tryAcquire()).toBe(true);
@@ -194,7 +194,7 @@ test('H19: a quota of one in thirty days is not granted again a millisecond earl
   expect(limiter.tryAcquire()).toBe(true);
 });
 
-test('H19: a call may wait thirty days for its token', async () => {
+test('a call may wait thirty days for its token', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({
     maxTokens: 1,
@@ -207,7 +207,7 @@ test('H19: a call may wait thirty days for its token', async () => {
   expect(await clock.settle(waited)).toBe(30 * DAY_MS);
 });
 
-test('H20: each call goes on in the context of its own caller', async () => {
+test('each call continues in its own caller’s async context', async () => {
   const clock = createFakeClock();
   const context = new AsyncLocalStorage<string>();
   const limiter = createRateLimiter({ maxTokens: 1, refillRate: 10, maxWaitMs: 5_000, clock });
@@ -218,7 +218,7 @@ test('H20: each call goes on in the context of its own caller', async () => {
   expect(await clock.settle(seen)).toEqual(names);
 });
 
-test('H21: closing refuses those who wait and those who come, and leaves no timer', async () => {
+test('close refuses waiting and later calls, and leaves no timer', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 1, refillRate: 1, maxWaitMs: 5_000, clock });
   await limiter.acquire();
@@ -236,7 +236,7 @@ test('H21: closing refuses those who wait and those who come, and leaves no time
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('H26: a signal that lives through a hundred calls is left with no listener', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const clock = createFakeClock();
   const limiter = createRateLimiter({ maxTokens: 1, refillRate: 1_000, maxWaitMs: 5_000, clock });
   const { signal } = new AbortController();
@@ -257,7 +257,7 @@ test('a step of the wall clock neither grants nor withholds anything', async () 
   expect(limiter.getStats()).toMatchObject({ grantedCount: 2, rejectedCount: 1 });
 });
 
-test('H18: a listener that throws does not become the error of the caller', async () => {
+test('a throwing listener does not fail the caller’s call', async () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const clock = createFakeClock();
   const limiter = createRateLimiter({ name: 'l', maxTokens: 1, refillRate: 1, clock });

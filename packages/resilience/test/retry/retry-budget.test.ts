@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createRetryBudget } from '@holdfast/resilience';
 import { createFakeClock } from '@holdfast/foundation/testing';
 
-test('ten calls earn one retry, and no more than the most is saved', () => {
+test('ten calls earn one retry, and no more than maxSavedRetries are saved', () => {
   const budget = createRetryBudget({
     retryRatio: 0.1,
     maxSavedRetries: 2,
@@ -18,7 +18,7 @@ test('ten calls earn one retry, and no more than the most is saved', () => {
   expect(budget.getStats()).toEqual({ available: 2, withdrawn: 3, refused: 2 });
 });
 
-test('H27: time alone refills a spent budget', async () => {
+test('time alone refills a spent budget', async () => {
   const clock = createFakeClock();
   const budget = createRetryBudget({ maxSavedRetries: 1, minRetriesPerSecond: 2, clock });
   expect(budget.tryWithdraw()).toBe(true);

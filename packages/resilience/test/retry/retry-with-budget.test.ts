@@ -7,7 +7,7 @@ import { failing, failureOf, reset } from '../failures.ts';
 const certain = (): number => 0.5;
 const seed = 20_261_122;
 
-test('H27: a spent budget refuses further attempts and leaves what is running alone', async () => {
+test('a spent budget refuses further attempts and leaves the running one alone', async () => {
   const clock = createFakeClock();
   const budget = createRetryBudget({
     retryRatio: 0,
@@ -31,7 +31,7 @@ test('H27: a spent budget refuses further attempts and leaves what is running al
   expect(await clock.settle(policy.execute(failing(1)))).toBe('ok');
 });
 
-test('every call pays into the budget that its retries are paid from', async () => {
+test('every call deposits into the budget of its retries', async () => {
   const clock = createFakeClock();
   const budget = createRetryBudget({
     retryRatio: 0.5,
@@ -69,7 +69,7 @@ test('in a total outage three layers of three attempts load the dependency with 
   expect(load).toBeLessThanOrEqual(1.2 * offered);
 });
 
-test('an attempt that fails because its caller left leads to no other and spends no budget', async () => {
+test('an attempt that fails by the caller’s abort is not repeated and spends no budget', async () => {
   const clock = createFakeClock();
   const budget = createRetryBudget({ clock });
   const policy = createRetry({ clock, budget, random: certain });

@@ -46,14 +46,14 @@ test('when every attempt has failed the error lists them and has the last failur
   });
 });
 
-test('an error that is not worth another attempt is the caller’s as it is', async () => {
+test('an error that is not retryable reaches the caller unchanged', async () => {
   const denied = Object.assign(new Error('denied'), { status: 403 });
   const work = failing(9, denied);
   expect(await failureOf(retry(work, { clock: createFakeClock() }))).toBe(denied);
   expect(work).toHaveBeenCalledTimes(1);
 });
 
-test('retryableErrors takes kinds, or a function that is told the attempt', async () => {
+test('retryableErrors takes kinds, or a function of the error and the attempt number', async () => {
   const clock = createFakeClock();
   const options = { clock, initialDelayMs: 1 };
   const timeoutsOnly = { ...options, retryableErrors: ['network_timeout'] } satisfies RetryOptions;
@@ -74,7 +74,7 @@ test('retryableErrors takes kinds, or a function that is told the attempt', asyn
   ]);
 });
 
-test('a retryableErrors function that throws does not hide the failure it was asked about', async () => {
+test('a retryableErrors function that throws does not hide the failure', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const failure = await failureOf(
     retry(failing(9), {
@@ -89,7 +89,7 @@ test('a retryableErrors function that throws does not hide the failure it was as
   warned.mockRestore();
 });
 
-test('H1: an abort during backoff settles at once with the caller’s reason, and nothing is called again', async () => {
+test('an abort during backoff rejects at once with the caller’s reason, and the work is not called again', async () => {
   const clock = createFakeClock();
   const controller = new AbortController();
   const work = failing(9);
@@ -104,7 +104,7 @@ test('H1: an abort during backoff settles at once with the caller’s reason, an
   expect(work).toHaveBeenCalledTimes(1);
 });
 
-test('an abort during an attempt settles at once, though the work does not listen', async () => {
+test('an abort during an attempt rejects at once, even if the work ignores its signal', async () => {
   const clock = createFakeClock();
   const controller = new AbortController();
   const work = jest.fn((_signal: AbortSignal) => new Promise<never>(() => undefined));
@@ -145,7 +145,7 @@ test('Retry-After is waited out when it is longer than the schedule, up to its l
   expect(await run(10)).toBe(900);
 });
 
-test('the wait that the other side asked for is spread upwards, so that not everybody comes back at once', async () => {
+test('a Retry-After wait is spread upwards, so that callers do not return together', async () => {
   const clock = createFakeClock();
   const limited = Object.assign(new Error('slow down'), {
     status: 429,
@@ -213,7 +213,7 @@ test('an attempt that takes too long is ended and made again', async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('H19: a backoff of thirty days makes one further attempt in thirty days', async () => {
+test('a backoff of thirty days makes one further attempt in thirty days', async () => {
   const days = 86_400_000;
   const clock = createFakeClock();
   const work = failing(1);
@@ -230,7 +230,7 @@ test('H19: a backoff of thirty days makes one further attempt in thirty days', a
   expect(await result).toBe('ok');
 });
 
-test('H20: the context of the caller is kept over backoffs', async () => {
+test('the caller’s async context survives backoffs', async () => {
   const clock = createFakeClock();
   const context = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
@@ -246,7 +246,7 @@ test('H20: the context of the caller is kept over backoffs', async () => {
   expect(seen).toEqual(['a', 'b', 'a', 'b']);
 });
 
-test('H22: without options a retry makes three attempts, with a second and more between them', async () => {
+test('without options a retry makes three attempts, with a second and more between them', async () => {
   const clock = createFakeClock();
   const work = failing(100);
   await failureOf(clock.settle(retry(work, { clock, random: seededRandom(seed) })));
@@ -254,7 +254,7 @@ test('H22: without options a retry makes three attempts, with a second and more 
   expect(clock.now()).toBeGreaterThan(2_000);
 });
 
-test('H26: a hundred settled calls leave no listener on a signal that lives on', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const clock = createFakeClock();
   const { signal } = new AbortController();
   const policy = createRetry({
@@ -271,7 +271,7 @@ test('H26: a hundred settled calls leave no listener on a signal that lives on',
   expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
-test('a policy tells of its retries, and a listener that throws disturbs nobody', async () => {
+test('a policy emits its retries, and a throwing listener disturbs no call', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const clock = createFakeClock();
   const policy = createRetry({ name: 'sync', initialDelayMs: 10, clock, random: certain });
@@ -296,7 +296,7 @@ test('a policy tells of its retries, and a listener that throws disturbs nobody'
   warned.mockRestore();
 });
 
-test('a schedule of one’s own takes the place of the exponential one', async () => {
+test('a custom backoff replaces the exponential one', async () => {
   const clock = createFakeClock();
   const backoff = decorrelatedBackoff({ initialDelayMs: 50, maxDelayMs: 50 });
   await clock.settle(retry(failing(2), { backoff, clock, random: certain }));
@@ -321,7 +321,7 @@ test.each<[Record<string, unknown>, string]>([
   expect(() => createRetry(options)).toThrow(message);
 });
 
-test('an attempt that succeeds after its caller has left is no success', async () => {
+test('an attempt that succeeds after the caller’s abort does not count as a success', async () => {
   const clock = createFakeClock();
   const retrying = createRetry({ initialDelayMs: 10, clock, random: certain });
   const caller = new AbortController();

@@ -38,7 +38,7 @@ test('a stack without options still bounds its calls in time', async () => {
   expect(await late).toMatchObject({ code: 'RESILIENCE_TIMEOUT', timeoutMs: 30_000 });
 });
 
-test('a transient failure is tried again, and the caller sees the success only', async () => {
+test('a transient failure is retried, and the caller sees only the success', async () => {
   const { clock, stack } = open({ retry: { initialDelayMs: 1_000 }, circuitBreaker: {} });
   let attempts = 0;
   const result = stack.execute('wi-congressional', async () => {
@@ -91,7 +91,7 @@ test('a failed call is answered by what was kept, or by the fallback value, and 
   expect(stack.getStats().substitutes).toBe(4);
 });
 
-test('H6: refusals by the stack’s own bulkhead are neutral for the circuit', async () => {
+test('refusals by the stack’s own bulkhead are neutral for the circuit', async () => {
   const { stack } = open({
     circuitBreaker: { failureThreshold: 1 },
     bulkhead: { maxConcurrent: 1, maxQueueSize: 0 },
@@ -109,7 +109,7 @@ test('H6: refusals by the stack’s own bulkhead are neutral for the circuit', a
   expect(stack.circuitBreaker()?.getStats()).toMatchObject({ state: 'closed', neutralCount: 1 });
 });
 
-test('of 150 rapid calls against 100 tokens, 50 are limited before anything else is asked', async () => {
+test('of 150 rapid calls against 100 tokens, 50 are limited before any other policy', async () => {
   const { stack } = open({ circuitBreaker: {}, rateLimiter: { maxTokens: 100, refillRate: 10 } });
   const results = await Promise.allSettled(
     Array.from({ length: 150 }, () => stack.execute('district-lookup', async () => 'ok')),
@@ -133,7 +133,7 @@ test('a call that the limiter refuses counts as refused once, and one that waits
   expect(stack.getStats().rateLimiter).toMatchObject({ grantedCount: 2, rejectedCount: 2 });
 });
 
-test('every attempt that is out of time is counted, whether by its own time or by the whole call’s', async () => {
+test('every attempt that timed out is counted, by its own time or by the whole call’s', async () => {
   const { clock, stack } = open({
     retry: { maxAttempts: 3, initialDelayMs: 1_000, jitterFactor: 0, timeoutMs: 5_000 },
     timeoutMs: 2_500,
@@ -162,7 +162,7 @@ test('a backoff holds no slot', async () => {
   expect(await clock.settle(retried)).toBe('second');
 });
 
-test('H14: a slot comes back when the work has ended, not when its caller was told', async () => {
+test('a slot is released when the work has ended, not when its caller got the timeout', async () => {
   const { clock, stack } = open({
     timeoutMs: 1_000,
     bulkhead: { maxConcurrent: 1, maxQueueSize: 0 },
@@ -177,7 +177,7 @@ test('H14: a slot comes back when the work has ended, not when its caller was to
   expect((await stack.tryExecute(async () => 'ok')).kind).toBe('value');
 });
 
-test('a call whose circuit opened while it stood in the queue asks again, and is not started', async () => {
+test('a call whose circuit opened while it was queued is not started', async () => {
   const { clock, stack } = open({
     circuitBreaker: { failureThreshold: 1 },
     bulkhead: { maxConcurrent: 1, maxQueueSize: 5 },
@@ -194,7 +194,7 @@ test('a call whose circuit opened while it stood in the queue asks again, and is
   expect(stack.getStats().bulkhead).toMatchObject({ activeCount: 0, queuedCount: 0 });
 });
 
-test('H16: an abort at any stage settles at once with the caller’s own reason and leaves nothing', async () => {
+test('an abort at any stage rejects at once with the caller’s own reason and leaves nothing behind', async () => {
   const { clock, stack } = open({
     rateLimiter: { maxTokens: 3, refillRate: 0.001, maxWaitMs: 3_600_000 },
     retry: { initialDelayMs: 60_000 },
@@ -249,7 +249,7 @@ test('the wait for a slot counts towards the total time', async () => {
   expect(clock.now()).toBe(5_000);
 });
 
-test('a retry that takes refusals for passing waits until the circuit lets a probe through', async () => {
+test('a retry of refusals waits until the circuit admits a probe', async () => {
   const { clock, stack } = open({
     circuitBreaker: { failureThreshold: 1, openDurationMs: 2_000 },
     retry: { initialDelayMs: 10, jitterFactor: 0, retryableErrors: ['network_error', 'refused'] },
@@ -259,7 +259,7 @@ test('a retry that takes refusals for passing waits until the circuit lets a pro
   expect(clock.now()).toBe(2_000);
 });
 
-test('H20: the context of the caller reaches every attempt, through backoff and queue', async () => {
+test('every attempt runs in the caller’s async context, through backoff and queue', async () => {
   const { clock, stack } = open({
     retry: { initialDelayMs: 10 },
     bulkhead: { maxConcurrent: 1, maxQueueSize: 10 },
@@ -281,7 +281,7 @@ test('H20: the context of the caller reaches every attempt, through backoff and 
   expect([...seen]).toEqual([0, 1, 2, 3].map((trace) => [trace, [trace, trace]]));
 });
 
-test('H20: a deadline strikes in the context of its own call, at the first attempt and the second', async () => {
+test('a deadline expires in the async context of its own call, at the first attempt and the second', async () => {
   const { clock, stack } = open({ retry: { maxAttempts: 2, initialDelayMs: 10 }, timeoutMs: 100 });
   const context = new AsyncLocalStorage<number>();
   const seen: unknown[] = [];
@@ -297,7 +297,7 @@ test('H20: a deadline strikes in the context of its own call, at the first attem
   expect(seen).toEqual([0, 1, 2, 0, 1, 2].map((trace) => [trace, trace]));
 });
 
-test('after close what waits and what comes is refused, and closing twice is harmless', async () => {
+test('after close waiting and later calls are refused, and closing twice is harmless', async () => {
   const { clock, stack } = open({ bulkhead: { maxConcurrent: 1 } });
   const { promise, resolve } = Promise.withResolvers<string>();
   const running = stack.execute(() => promise);
@@ -323,7 +323,7 @@ test.each([
   expect(await stack.execute(async () => 'ok')).toBe('ok');
 });
 
-test('bulkheads are sized by what is scarce', () => {
+test('bulkheads are sized by the scarce resource', () => {
   expect(maxConcurrentForCpu(4)).toBe(8);
   expect([2, 20, 200].map(maxConcurrentForNetwork)).toEqual([10, 20, 50]);
   expect(maxConcurrentForMemory(1_000, 300)).toBe(3);

@@ -48,7 +48,7 @@ test('calls that wait for a slot degrade a stack, and a full queue makes it crit
   expect(stack.getHealthState()).toEqual({ level: 'healthy', reasons: [], circuits: [] });
 });
 
-test('a verdict lists twenty circuits at most', async () => {
+test('a health state lists twenty circuits at most', async () => {
   const stack = createResilienceStack({
     circuitBreaker: { failureThreshold: 1 },
     clock: createFakeClock(),

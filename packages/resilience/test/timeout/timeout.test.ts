@@ -8,7 +8,7 @@ import { failureOf } from '../failures.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-test('work that takes too long is told to stop, and its caller at once that it did', async () => {
+test('work that takes too long is aborted, and its caller gets TimeoutError at once', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, name: 'lookup', clock });
   const work = jest.fn((_signal: AbortSignal) => never());
@@ -28,7 +28,7 @@ test('work that takes too long is told to stop, and its caller at once that it d
   expect(work.mock.calls[0]?.[0].reason).toBe(error);
 });
 
-test('work that is done in time, or fails, or throws, settles as it did', async () => {
+test('work that ends in time settles the call as it settled', async () => {
   const timeout = createTimeout({ timeoutMs: 1_000, clock: createFakeClock() });
   const broken = new Error('broken');
   expect(await timeout.execute(async () => 'ok')).toBe('ok');
@@ -40,7 +40,7 @@ test('work that is done in time, or fails, or throws, settles as it did', async 
   expect(await failureOf(timeout.execute(throws))).toBe(broken);
 });
 
-test('H14: onSettled tells the moment the work itself has settled, long after the caller was told', async () => {
+test('onSettled is called when the work itself has settled, long after the timeout', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -54,7 +54,7 @@ test('H14: onSettled tells the moment the work itself has settled, long after th
   expect(onSettled).toHaveBeenCalledTimes(1);
 });
 
-test('H14: onSettled is also called when the work was in time, failed, threw or was never started', async () => {
+test('onSettled is also called when the work was in time, failed, threw or was never started', async () => {
   const timeout = createTimeout({ timeoutMs: 1_000, clock: createFakeClock() });
   const onSettled = jest.fn();
   await timeout.execute(async () => 'ok', { onSettled });
@@ -71,7 +71,7 @@ test('H14: onSettled is also called when the work was in time, failed, threw or 
   expect(onSettled).toHaveBeenCalledTimes(4);
 });
 
-test('H15: the timeout of one call leaves the signals of the others alone', async () => {
+test('the timeout of one call does not abort the signals of others', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   const slow = failureOf(timeout.execute(never));
@@ -91,7 +91,7 @@ test('H15: the timeout of one call leaves the signals of the others alone', asyn
   expect(await Promise.all(healthy)).toEqual(Array.from({ length: 9 }, () => 'ok'));
 });
 
-test('H16: the caller’s abort is reported as the caller’s, with its reason, to caller and work alike', async () => {
+test('the caller’s abort reaches caller and work with the caller’s own reason', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   const controller = new AbortController();
@@ -103,7 +103,7 @@ test('H16: the caller’s abort is reported as the caller’s, with its reason, 
   expect(work.mock.calls[0]?.[0].reason).toBe(reason);
 });
 
-test('H17: after success the signal is never aborted, so that a body can still be read', async () => {
+test('after success the signal never aborts, so that a body can still be read', async () => {
   const clock = createFakeClock();
   const controller = new AbortController();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
@@ -113,7 +113,7 @@ test('H17: after success the signal is never aborted, so that a body can still b
   expect(body.aborted).toBe(false);
 });
 
-test('H19: a deadline of thirty days is thirty days away', async () => {
+test('a deadline of thirty days expires after thirty days', async () => {
   const clock = createFakeClock();
   const timeoutMs = 30 * 86_400_000;
   const settled = failureOf(withTimeout(never, { timeoutMs, clock }));
@@ -123,7 +123,7 @@ test('H19: a deadline of thirty days is thirty days away', async () => {
   expect(await settled).toBeInstanceOf(TimeoutError);
 });
 
-test('H20: a deadline strikes in the context of its own call, whichever call armed the timer', async () => {
+test('a deadline expires in the async context of its own call, whichever call armed the timer', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   const context = new AsyncLocalStorage<string>();
@@ -147,7 +147,7 @@ test('H20: a deadline strikes in the context of its own call, whichever call arm
   ]);
 });
 
-test('H25: all calls share one timer, and none is left one timeout after the last call', async () => {
+test('all calls share one timer, and none is left one timeout after the last call', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   for (let call = 0; call < 50; call += 1) await timeout.execute(async () => 'ok');
@@ -156,13 +156,13 @@ test('H25: all calls share one timer, and none is left one timeout after the las
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('H25: the timer of a single guarded call is gone when the call has settled', async () => {
+test('withTimeout leaves no timer when the call has settled', async () => {
   const clock = createFakeClock();
   await withTimeout(async () => 'ok', { timeoutMs: 1_000, clock });
   expect(clock.pendingTimers).toBe(0);
 });
 
-test('H25: a process with a settled call and a far deadline exits by itself', async () => {
+test('a process with a settled call and a far deadline exits by itself', async () => {
   const source = `
     import { createTimeout, createCircuitBreaker, retry } from ${JSON.stringify(import.meta.resolve('../../src/index.ts'))};
     const timeout = createTimeout({ timeoutMs: 600_000 });
@@ -181,7 +181,7 @@ test('H25: a process with a settled call and a far deadline exits by itself', as
   }
 }, 30_000);
 
-test('deadlines that were passed over in any order expire each at its own moment', async () => {
+test('each deadline expires at its own time, whichever were removed before', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 100, clock });
   const expired: number[] = [];
@@ -196,7 +196,7 @@ test('deadlines that were passed over in any order expire each at its own moment
   expect(expired).toEqual([0, 100, 2, 120, 3, 130, 5, 150, 6, 160, 7, 170, 8, 180]);
 });
 
-test('H26: a hundred settled calls leave no listener on a signal that lives on', async () => {
+test('a hundred settled calls leave no listener on their signal', async () => {
   const clock = createFakeClock();
   const timeout = createTimeout({ timeoutMs: 1_000, clock });
   const { signal } = new AbortController();
