@@ -4,7 +4,7 @@
  * kills and restarts (of containers: `BENCH_CONTAINER_KILLS`, 20). `BENCH_ROUNDS` sets the rounds, 7.
  */
 import {
-  type Address,
+  type Endpoint,
   type ServerHandle,
   type StagePool,
   type Stage,
@@ -169,7 +169,7 @@ async function leaseOnce<O extends StageOptions>(
 }
 
 const patience = (): AbortSignal => AbortSignal.timeout(30_000);
-const ping = (at: Address): Promise<unknown> => askRedis(at, ['PING'], patience());
+const ping = (at: Endpoint): Promise<unknown> => askRedis(at, ['PING'], patience());
 
 /** The same servers as containers, by the stage and by Testcontainers with its default wait. */
 const inContainers: readonly Case[] = [

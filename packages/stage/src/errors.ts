@@ -1,17 +1,17 @@
 import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
-import type { StageMode } from './stage.ts';
+import type { StageMode } from './mode-name.ts';
 
-/** The mode that was asked for cannot stand on this machine. */
+/** The requested mode is not available on this machine. */
 export class StageModeError extends HoldfastError {
   readonly code = 'STAGE_MODE_UNAVAILABLE';
   readonly mode: StageMode;
 
   /**
-   * @param reason what was seen.
+   * @param reason why it is not available.
    * @param remedy what the caller can do about it.
    */
   constructor(mode: StageMode, reason: string, remedy: string, cause?: unknown) {
-    super(`openStage: mode '${mode}' cannot stand here: ${reason}. ${remedy}`, {
+    super(`openStage: mode '${mode}' is not available here: ${reason}. ${remedy}`, {
       cause,
       outcome: 'not-applied',
     });
@@ -19,14 +19,14 @@ export class StageModeError extends HoldfastError {
   }
 }
 
-/** A verb was called on a server in a state that does not allow it; nothing was done. */
+/** A verb was called in a state of the server that does not allow it; nothing was done. */
 export class StageStateError extends HoldfastError {
   readonly code = 'STAGE_STATE';
   readonly server: string;
   readonly verb: string;
-  /** The state the server is in. */
+  /** The state of the server. */
   readonly state: string;
-  /** The states the verb needs. */
+  /** The states in which the verb is allowed. */
   readonly needed: readonly string[];
 
   constructor(server: string, verb: string, state: string, needed: readonly string[]) {
@@ -40,7 +40,7 @@ export class StageStateError extends HoldfastError {
   }
 }
 
-/** The stage a server belongs to has been closed; nothing was done, or it was given up. */
+/** The stage of the server has been closed; nothing was done, or the verb was aborted. */
 export class StageClosedError extends HoldfastError {
   readonly code = 'STAGE_CLOSED';
   readonly server: string;
@@ -53,29 +53,29 @@ export class StageClosedError extends HoldfastError {
   }
 }
 
-/** Nothing stands in front of a server that could break its connections. */
+/** The server has no fault proxy in front of it. */
 export class StageLinkError extends HoldfastError {
   readonly code = 'STAGE_LINK_ABSENT';
   readonly server: string;
 
   constructor(server: string) {
     super(
-      `${server}.link: no fault proxy stands in front of ${server}, because the stage was opened with ` +
-        `'link: false' or its clients speak UDP; open it without 'link: false', or use the server's own faults`,
+      `${server}.link: ${server} has no fault proxy, because the stage was opened with 'link: false' or its ` +
+        `clients speak UDP; open it without 'link: false', or use the server's own faults`,
       { outcome: 'not-applied' },
     );
     this.server = server;
   }
 }
 
-/** A fault that this machine, or the mode of the stage, cannot do; nothing was done. */
+/** This machine, or the mode of the stage, does not support a fault; nothing was done. */
 export class FaultUnsupportedError extends HoldfastError {
   readonly code = 'STAGE_FAULT_UNSUPPORTED';
   readonly server: string;
 
   /**
-   * @param attempted what it was to be, such as `fill its disk`.
-   * @param reason what was seen.
+   * @param attempted such as `fill its disk`.
+   * @param reason why it is not available.
    * @param remedy what the caller can do about it.
    */
   constructor(server: string, attempted: string, reason: string, remedy: string, cause?: unknown) {
@@ -87,16 +87,16 @@ export class FaultUnsupportedError extends HoldfastError {
   }
 }
 
-/** A server ended while it was being started. */
+/** A server ended during its start. */
 export class ServerStartError extends HoldfastError {
   readonly code = 'STAGE_SERVER_START_FAILED';
   readonly server: string;
-  /** The end of what it printed. */
+  /** The end of its output. */
   readonly printed: string;
 
   constructor(server: string, ended: string, printed: string, cause?: unknown) {
-    const said = printed === '' ? 'It printed nothing.' : `It printed last:\n${printed}`;
-    super(`${server} was started, but ended before its first answer (${ended}). ${said}`, {
+    const output = printed === '' ? 'It printed nothing.' : `It printed last:\n${printed}`;
+    super(`${server} was started, but ended before its first answer (${ended}). ${output}`, {
       cause,
       outcome: 'not-applied',
     });
@@ -105,14 +105,14 @@ export class ServerStartError extends HoldfastError {
   }
 }
 
-/** A server did not do what a verb asked of it within the stage's time. */
+/** The effect of a verb was not seen in time. */
 export class ServerTimeoutError extends HoldfastError {
   readonly code = 'STAGE_SERVER_TIMEOUT';
   readonly server: string;
   readonly limitMs: number;
 
-  constructor(server: string, limitMs: number, seen: string, cause?: unknown) {
-    super(`${server} ${seen} within ${limitMs} ms`, { cause, outcome: 'unknown' });
+  constructor(server: string, limitMs: number, failure: string, cause?: unknown) {
+    super(`${server} ${failure} within ${limitMs} ms`, { cause, outcome: 'unknown' });
     this.server = server;
     this.limitMs = limitMs;
   }
@@ -122,10 +122,10 @@ export class ServerTimeoutError extends HoldfastError {
 export class RedisNotFoundError extends HoldfastError {
   readonly code = 'STAGE_REDIS_NOT_FOUND';
 
-  /** @param seen what was tried and what came of it. */
-  constructor(seen: string, cause?: unknown) {
+  /** @param reason why one could not be fetched. */
+  constructor(reason: string, cause?: unknown) {
     super(
-      `openStage: no redis-server or valkey-server on PATH, and ${seen}. Install one: ` +
+      `openStage: no redis-server or valkey-server on PATH, and ${reason}. Install one: ` +
         `'apt-get install redis-server' (Debian, Ubuntu), 'dnf install valkey' (Fedora, RHEL), ` +
         `'apk add redis' (Alpine), 'brew install redis' (macOS)`,
       { cause, outcome: 'not-applied' },
@@ -137,10 +137,10 @@ export class RedisNotFoundError extends HoldfastError {
 export class PostgresNotFoundError extends HoldfastError {
   readonly code = 'STAGE_POSTGRES_NOT_FOUND';
 
-  /** @param seen what was found and not taken, and what came of fetching one. */
-  constructor(version: number | undefined, seen: readonly string[], cause?: unknown) {
+  /** @param reasons why each Postgres that was found is not used, and why one could not be fetched. */
+  constructor(version: number | undefined, reasons: readonly string[], cause?: unknown) {
     const wanted = version === undefined ? 'Postgres' : `Postgres ${version}`;
-    const found = seen.length === 0 ? '' : ` (${seen.join('; ')})`;
+    const found = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
     const suffix = version === undefined ? '' : `-${version}`;
     super(
       `openStage: no ${wanted} with its initdb on PATH or in /usr/lib/postgresql${found}. ` +
@@ -152,49 +152,51 @@ export class PostgresNotFoundError extends HoldfastError {
   }
 }
 
-/** The data that every Postgres of a stage begins with could not be made. */
+/** The initial data of every Postgres could not be created. */
 export class PostgresTemplateError extends HoldfastError {
   readonly code = 'STAGE_POSTGRES_TEMPLATE_FAILED';
 
-  constructor(seen: string, cause?: unknown) {
-    super(`openStage: initdb ${seen}`, { cause, outcome: 'not-applied' });
+  constructor(failure: string, cause?: unknown) {
+    super(`openStage: initdb ${failure}`, { cause, outcome: 'not-applied' });
   }
 }
 
-/** A Postgres of the stage refused a statement of the stage's own. */
+/** A Postgres refused a statement of the stage. */
 export class PostgresRefusedError extends HoldfastError {
   readonly code = 'STAGE_POSTGRES_REFUSED';
   readonly server: string;
   readonly sqlState: string;
 
-  constructor(server: string, attempted: string, sqlState: string, said: string) {
-    super(`${server} refused to ${attempted}: ${said} (${sqlState})`, { outcome: 'not-applied' });
+  constructor(server: string, attempted: string, sqlState: string, message: string) {
+    super(`${server} refused to ${attempted}: ${message} (${sqlState})`, {
+      outcome: 'not-applied',
+    });
     this.server = server;
     this.sqlState = sqlState;
   }
 }
 
-/** Mode `local` found no git that can serve over HTTP. */
+/** Mode `local` found no git with a backend for HTTP. */
 export class GitNotFoundError extends HoldfastError {
   readonly code = 'STAGE_GIT_NOT_FOUND';
 
-  /** @param seen what was found instead. */
-  constructor(seen: string) {
+  /** @param reason what is missing. */
+  constructor(reason: string) {
     super(
-      `openStage: ${seen}. Install it: 'apt-get install git' (Debian, Ubuntu), ` +
+      `openStage: ${reason}. Install it: 'apt-get install git' (Debian, Ubuntu), ` +
         `'dnf install git' (Fedora, RHEL), 'apk add git git-daemon' (Alpine), 'brew install git' (macOS)`,
       { outcome: 'not-applied' },
     );
   }
 }
 
-/** A server of the stage did not take what it was told; it goes on as before. */
+/** A server refused new settings; the former ones are in force. */
 export class StageControlError extends HoldfastError {
   readonly code = 'STAGE_CONTROL_REFUSED';
   readonly server: string;
 
-  constructor(server: string, verb: string, said: string) {
-    super(`${server}.${verb}() was refused by the server: ${said}`, { outcome: 'not-applied' });
+  constructor(server: string, verb: string, reason: string) {
+    super(`${server}.${verb}() was refused by the server: ${reason}`, { outcome: 'not-applied' });
     this.server = server;
   }
 }
@@ -202,11 +204,11 @@ export class StageControlError extends HoldfastError {
 /** The container engine refused a request. */
 export class EngineError extends HoldfastError {
   readonly code = 'STAGE_ENGINE_REFUSED';
-  /** Status of its HTTP answer. */
+  /** Status of its HTTP response. */
   readonly status: number;
 
-  constructor(request: string, status: number, said: string) {
-    super(`the container engine answered '${request}' with ${status}: ${said}`);
+  constructor(request: string, status: number, message: string) {
+    super(`the container engine answered '${request}' with ${status}: ${message}`);
     this.status = status;
   }
 }

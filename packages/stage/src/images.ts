@@ -1,8 +1,8 @@
-import type { Environment } from './topology/server-spec.ts';
+import type { Environment } from './system/executable.ts';
 
 /**
- * Every image a stage uses, by server, each named only here; docker-compose.test.yml bears the same names.
- * An environment variable replaces one, for a mirror or an image built by images/build.sh.
+ * The images of all servers, each named only here; docker-compose.test.yml has the same names. An environment
+ * variable replaces an image, by one of a mirror or one built by images/build.sh.
  */
 const images = {
   redis: { variable: 'HOLDFAST_IMAGE_REDIS', pinned: 'redis:7.4.7-alpine' },
@@ -16,18 +16,18 @@ const images = {
   },
 } as const;
 
-/** The image of a server under `env`. */
+/** The image of a server. */
 export function imageOf(server: keyof typeof images, env: Environment): string {
   return replacementOf(server, env) ?? images[server].pinned;
 }
 
-/** What the environment puts in place of a server's image; `undefined` when nothing. */
+/** The image by which the environment replaces that of a server, if any. */
 export function replacementOf(server: keyof typeof images, env: Environment): string | undefined {
   const replacement = env[images[server].variable];
   return replacement === undefined || replacement === '' ? undefined : replacement;
 }
 
-/** The variable that replaces an image; `undefined` for one that is none of those above. */
+/** The variable that replaces an image; `undefined` for an image that is not listed. */
 export function variableOf(image: string, env: Environment): string | undefined {
   const servers: (keyof typeof images)[] = [
     'redis',

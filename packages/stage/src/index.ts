@@ -1,9 +1,10 @@
 /**
- * Stands up the servers a suite breaks, each a process of its own that can be killed. Nothing here answers from
- * inside the test, and nothing here outlives the process that opened it.
+ * Starts the servers that a suite breaks, each in a process of its own that can be killed. None of them outlives
+ * the process that opened it.
  */
 export {
   EngineError,
+  FaultUnsupportedError,
   GitNotFoundError,
   PostgresNotFoundError,
   PostgresRefusedError,
@@ -11,25 +12,59 @@ export {
   RedisNotFoundError,
   ServerStartError,
   ServerTimeoutError,
-  FaultUnsupportedError,
   StageClosedError,
+  StageControlError,
   StageLinkError,
   StageModeError,
   StageStateError,
-  StageControlError,
 } from './errors.ts';
+export { type Stage, openStage } from './stage.ts';
+export type { StageMode } from './mode-name.ts';
+export type { StageOptions } from './options.ts';
+export type {
+  DirectAddress,
+  FillOptions,
+  LimitOptions,
+  ServerHandle,
+  ServerState,
+  StageFault,
+  StartOptions,
+} from './handle/handle.ts';
+export type { StageNetwork } from './handle/network.ts';
+export type { ServerClock } from './handle/server-clock.ts';
+export type { StageTransition } from './handle/server-state.ts';
+export type { ImpairOptions } from './limits/impairment.ts';
+export { checkImpairment } from './limits/netem.ts';
+export type { Availability } from './system/availability.ts';
+export type { Endpoint } from './system/endpoint.ts';
 export {
   type StageLease,
   type StagePool,
   type StagePoolOptions,
   openStagePool,
 } from './pool/warm-pool.ts';
-export { type Availability, checkImpairment } from './limits/netem.ts';
-export type { ImpairOptions } from './limits/impairment.ts';
-export type { StageNetwork } from './handle/network.ts';
+export type { PostgresStageOptions } from './servers/postgres/options.ts';
 export type { Postgres, PostgresWithReplica } from './servers/postgres/postgres.ts';
 export type { RedisCluster } from './servers/redis/cluster.ts';
+export type {
+  RedisClusterOptions,
+  RedisSentinelOptions,
+  RedisStageOptions,
+} from './servers/redis/options.ts';
 export type { RedisSentinel } from './servers/redis/sentinel.ts';
+export type { Dns } from './servers/emulated/dns.ts';
+export type { Git, GitRepository } from './servers/emulated/git.ts';
+export type { S3 } from './servers/emulated/s3.ts';
+export type { TlsOptions } from './servers/emulated/tls-options.ts';
+export type { Tls } from './servers/emulated/tls.ts';
+export type { Upstream } from './servers/emulated/upstream.ts';
+export type { Supabase } from './servers/supabase/supabase-handle.ts';
+export type { DnsRecord, DnsRecordType } from '@holdfast/protocols/dns';
+export type {
+  S3StageOptions,
+  SupabaseStageFaults,
+  SupabaseStageOptions,
+} from '@holdfast/emulators/programs';
 export {
   createS3Server,
   createSupabaseStorageServer,
@@ -74,36 +109,3 @@ export {
   type UpstreamRequest,
   type UpstreamRoute,
 } from '@holdfast/emulators';
-export type { S3 } from './servers/emulated/s3.ts';
-export type {
-  S3StageOptions,
-  SupabaseStageFaults,
-  SupabaseStageOptions,
-} from '@holdfast/emulators/programs';
-export type { Address } from './topology/server-spec.ts';
-export type { StageFault } from './limits/server-limits.ts';
-export type { StageTransition } from './handle/server.ts';
-export type { ServerClock } from './handle/server-clock.ts';
-export type { Dns } from './servers/emulated/dns.ts';
-export type { DnsRecord, DnsRecordType } from '@holdfast/protocols/dns';
-export type { Git, GitRepository } from './servers/emulated/git.ts';
-export type { TlsOptions } from './servers/emulated/tls-options.ts';
-export type { Tls } from './servers/emulated/tls.ts';
-export type { Upstream } from './servers/emulated/upstream.ts';
-export {
-  type DirectAddress,
-  type FillOptions,
-  type LimitOptions,
-  type PostgresStageOptions,
-  type RedisClusterOptions,
-  type RedisSentinelOptions,
-  type RedisStageOptions,
-  type ServerHandle,
-  type ServerState,
-  type Stage,
-  type StageMode,
-  type StageOptions,
-  type StartOptions,
-  openStage,
-} from './stage.ts';
-export type { Supabase } from './servers/supabase/supabase.ts';

@@ -10,19 +10,75 @@ import {
   parseOptions,
   systemClock,
 } from '@holdfast/foundation';
-import { STAGE_MODES } from './runtime/choose-mode.ts';
-import { type ResolvedPostgresOptions, postgresRule } from './servers/postgres/options.ts';
+import { STAGE_MODES, type StageMode } from './mode-name.ts';
 import {
+  type EmulatedServerOptions,
   type ResolvedEmulatedOptions,
   emulatedServerRules,
-} from './servers/emulated/emulated-servers.ts';
-import { type ResolvedRedisOptions, redisRule } from './servers/redis/options.ts';
-import type { StageMode, StageOptions } from './stage.ts';
+} from './servers/emulated-options.ts';
+import {
+  type PostgresStageOptions,
+  type ResolvedPostgresOptions,
+  postgresRule,
+} from './servers/postgres/options.ts';
+import {
+  type RedisClusterOptions,
+  type RedisSentinelOptions,
+  type RedisStageOptions,
+  type ResolvedRedisOptions,
+  redisRule,
+} from './servers/redis/options.ts';
 
-const LONGEST_MS = 3_600_000;
+export interface StageOptions extends EmulatedServerOptions {
+  /** Default: `HOLDFAST_STAGE`, else docker when it is available, else local. */
+  mode?: StageMode;
+  /** A standalone Redis, or one of its topologies. */
+  redis?:
+    | true
+    | 'sentinel'
+    | 'cluster'
+    | RedisStageOptions
+    | RedisSentinelOptions
+    | RedisClusterOptions;
+  /** A Postgres; `'replica'`: with a streaming replica. */
+  postgres?: true | 'replica' | PostgresStageOptions;
+  /** Whether each server has a fault proxy at the address of its clients. Default true. */
+  link?: boolean;
+  /** How long a server may take from its start to its first answer, in milliseconds. Default 30 000. */
+  readyTimeoutMs?: number;
+  /**
+   * How long an orderly stop may take before SIGKILL, and how long each other verb waits for its effect, in
+   * milliseconds. Default 5 000.
+   */
+  stopTimeoutMs?: number;
+  /** How long fetching a missing binary or image may take, in milliseconds. Default 120 000. */
+  fetchTimeoutMs?: number;
+  /**
+   * Gives each server its own disk of that size, in memory, so that it can be filled. Default: the machine's.
+   * Requires the right to mount.
+   */
+  diskMaxBytes?: number;
+  /**
+   * Gives each server its own wall clock, which can be moved while it runs. Default: the machine's. Mode local
+   * only, on Linux with a C compiler.
+   */
+  serverClocks?: boolean;
+  /**
+   * Gives each standalone server its own network, for `disconnect()` and `impair()`. Default: the machine's.
+   * For mode local, on Linux as root; a container always has one.
+   */
+  serverNetworks?: boolean;
+  /** How much of each server's output is kept, in bytes, the newest. Default 1 048 576. */
+  logMaxBytes?: number;
+  clock?: Clock;
+  /** Aborts the opening; an open stage ignores it. */
+  signal?: AbortSignal;
+}
 
-function milliseconds(fallback: number): OptionRule<number> {
-  return integer({ min: 1, max: LONGEST_MS, default: fallback });
+const MAX_TIMEOUT_MS = 3_600_000;
+
+function milliseconds(defaultMs: number): OptionRule<number> {
+  return integer({ min: 1, max: MAX_TIMEOUT_MS, default: defaultMs });
 }
 
 const shape = {

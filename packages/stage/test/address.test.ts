@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { findService } from '../src/runtime/compose/project.ts';
-import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { engineHere, recreateContainer, removeContainer } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { type ServerUnderContract, honoursServerContract } from '../src/contract.ts';
 import { ownerIn } from '../src/servers/redis/cluster.ts';
-import { type StageMode, openStage } from '../src/stage.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';

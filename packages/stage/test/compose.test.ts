@@ -106,9 +106,9 @@ if (isAsked) {
   test('a service without its network has its clients again, under the name it has for the others', async () => {
     const stage = closeAfterTest(await openStage({ mode, postgres: 'replica' }));
     const { primary, replica } = stage.postgres;
-    const harm = await primary.disconnect();
+    const fault = await primary.disconnect();
     await expect(postgresRows(primary.direct, 'select 1')).rejects.toBeDefined();
-    await harm.undo();
+    await fault.undo();
     expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
     // Which looks for its primary by that name.
     await replica.kill();

@@ -12,13 +12,13 @@ if (isAsked) {
   test('a server without its network refuses its clients, and has them again at the same address', async () => {
     const stage = closeAfterTest(await openStage({ mode: 'docker', redis: true }));
     const { redis } = stage;
-    const harm = await redis.disconnect();
+    const fault = await redis.disconnect();
     await expect(redisValue(redis.direct, ['PING'])).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     });
     await expect(redisValue(redis, ['PING'])).rejects.toBeDefined();
     expect(redis.state).toBe('running');
-    await harm.undo();
+    await fault.undo();
     expect(await redisValue(redis, ['PING'])).toBe('PONG');
   });
 

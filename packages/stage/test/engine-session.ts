@@ -1,6 +1,6 @@
 import { type EngineAddress, askEngine } from '../src/system/container-engine.ts';
-import { parseDockerHost } from '../src/runtime/docker/availability.ts';
-import { fieldOf } from '../src/runtime/compose/project.ts';
+import { parseDockerHost } from '../src/runtime/container/availability.ts';
+import { fieldOf } from '../src/system/fields.ts';
 
 /** The engine that the environment names. */
 export function engineHere(): EngineAddress {

@@ -2,9 +2,11 @@ import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import { commandFailure } from '../src/system/command.ts';
 import { netemArguments, checkImpairment, checkNetem } from '../src/limits/netem.ts';
-import { containerPackets } from '../src/runtime/docker/packets.ts';
+import { containerPackets } from '../src/runtime/container/packets.ts';
 import { parseImpairment } from '../src/limits/impairment.ts';
-import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { containersWith, engineHere } from './engine-session.ts';
 import { UNHURRIED, redisValue } from './redis-contract.ts';
@@ -101,12 +103,12 @@ if (mode === 'local') {
   test('what a container sends comes late until that is undone, over a restart too', async () => {
     const stage = closeAfterTest(await openStage({ mode, redis: true, ...UNHURRIED }));
     const ping = (): Promise<unknown> => redisValue(stage.redis.direct, ['PING']);
-    const harm = await stage.redis.impair({ delayMs: 300 });
+    const fault = await stage.redis.impair({ delayMs: 300 });
     expect(await tookMs(ping)).toBeGreaterThan(290);
     await stage.redis.kill();
     await stage.redis.start();
     expect(await tookMs(ping)).toBeGreaterThan(290);
-    await harm.undo();
+    await fault.undo();
     expect(await tookMs(ping)).toBeLessThan(290);
   });
 } else {
@@ -157,7 +159,7 @@ if (mode === 'docker' && shapes) {
     await redis.kill();
     await redis.start();
     expect(await read()).toBeLessThan(1_000);
-    await packets.renew(signal);
+    await packets.reapply(signal);
     expect(await read()).toBeGreaterThan(1_000);
     await packets.impair(undefined, signal);
     expect(await read()).toBeLessThan(1_000);
@@ -167,7 +169,7 @@ if (mode === 'docker' && shapes) {
     const stage = closeAfterTest(await openStage({ mode, redis: true, dns: true }));
     const signal = AbortSignal.timeout(30_000);
     const labels = [`holdfast.runner=${process.pid}`];
-    const strike = async (server: string): Promise<void> => {
+    const impair = async (server: string): Promise<void> => {
       const [id] = await containersWith([...labels, `holdfast.server=${server}`]);
       const discipline = {
         arguments: () => ['no-such-discipline'],
@@ -176,8 +178,8 @@ if (mode === 'docker' && shapes) {
       const packets = containerPackets(server, engineHere(), () => id, discipline);
       await packets.impair({ ...NOTHING, delayMs: 1 }, signal);
     };
-    await expect(strike('redis')).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
+    await expect(impair('redis')).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
-    await expect(strike('dns')).rejects.toThrow('shares the network of the machine');
+    await expect(impair('dns')).rejects.toThrow('shares the network of the machine');
   }, 60_000);
 }

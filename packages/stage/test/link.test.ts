@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { type StageMode, openStage } from '../src/stage.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { redisValue } from './redis-contract.ts';
 

@@ -1,59 +1,59 @@
 import { expect, test } from '@jest/globals';
-import { type DockerAvailability, parseDockerHost } from '../src/runtime/docker/availability.ts';
+import { type DockerAvailability, parseDockerHost } from '../src/runtime/container/availability.ts';
 import { type RequestedMode, chooseMode } from '../src/runtime/choose-mode.ts';
 
 const engine = { socketPath: '/run/engine.sock' };
 const available: DockerAvailability = { available: true, engine };
-const fallen: DockerAvailability = {
+const unavailable: DockerAvailability = {
   available: false,
   reason: 'no engine answers',
   remedy: 'Start one',
 };
 
 function choose(
-  wish: Partial<RequestedMode>,
-  verdict: DockerAvailability,
+  request: Partial<RequestedMode>,
+  docker: DockerAvailability,
 ): ReturnType<typeof chooseMode> {
   return chooseMode(
-    { mode: undefined, variable: undefined, ...wish },
-    () => Promise.resolve(verdict),
-    () => Promise.resolve(verdict.available ? { ...verdict, servers: new Map() } : verdict),
+    { mode: undefined, variable: undefined, ...request },
+    () => Promise.resolve(docker),
+    () => Promise.resolve(docker.available ? { ...docker, servers: new Map() } : docker),
   );
 }
 
-test('without a wish the mode is docker where it available, else local', async () => {
-  expect(await choose({}, available)).toEqual({ mode: 'docker', engine });
-  expect(await choose({}, fallen)).toEqual({ mode: 'local' });
-  expect(await choose({ variable: '' }, fallen)).toEqual({ mode: 'local' });
+test('without a requested mode it is docker when available, else local', async () => {
+  expect(await choose({}, available)).toEqual({ kind: 'docker', engine });
+  expect(await choose({}, unavailable)).toEqual({ kind: 'local' });
+  expect(await choose({ variable: '' }, unavailable)).toEqual({ kind: 'local' });
 });
 
-test('the option goes before the environment, and the environment before the default', async () => {
-  expect(await choose({ variable: 'local' }, available)).toEqual({ mode: 'local' });
+test('the option overrides the environment, and the environment overrides the default', async () => {
+  expect(await choose({ variable: 'local' }, available)).toEqual({ kind: 'local' });
   expect(await choose({ variable: 'local', mode: 'docker' }, available)).toMatchObject({
-    mode: 'docker',
+    kind: 'docker',
   });
 });
 
 test('mode local does not ask for an engine', async () => {
-  const unasked = (): Promise<never> => Promise.reject(new Error('asked'));
-  const chosen = chooseMode({ mode: 'local', variable: undefined }, unasked, unasked);
-  expect(await chosen).toEqual({ mode: 'local' });
+  const notCalled = (): Promise<never> => Promise.reject(new Error('called'));
+  const chosen = chooseMode({ mode: 'local', variable: undefined }, notCalled, notCalled);
+  expect(await chosen).toEqual({ kind: 'local' });
 });
 
-test('docker that is asked for and cannot stand is an error with the reason and the way out', async () => {
-  await expect(choose({ variable: 'docker' }, fallen)).rejects.toMatchObject({
+test('a requested docker that is unavailable is an error with the reason and the remedy', async () => {
+  await expect(choose({ variable: 'docker' }, unavailable)).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
     mode: 'docker',
     message: expect.stringMatching(/no engine answers\. Start one$/),
   });
 });
 
-test('compose is taken only where it is asked for, and is an error where nothing is up', async () => {
+test('compose is used only on request, and is an error when no service runs', async () => {
   expect(await choose({ variable: 'compose' }, available)).toMatchObject({
-    mode: 'compose',
+    kind: 'compose',
     engine,
   });
-  await expect(choose({ mode: 'compose' }, fallen)).rejects.toMatchObject({
+  await expect(choose({ mode: 'compose' }, unavailable)).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
     mode: 'compose',
   });
@@ -72,6 +72,6 @@ test.each([
   ['tcp://localhost', { host: 'localhost', port: 2375 }],
   ['tcp://docker:2375', undefined],
   ['ssh://me@there', undefined],
-])('DOCKER_HOST=%s is read as %j', (value, expected) => {
+])('DOCKER_HOST=%s is parsed as %j', (value, expected) => {
   expect(parseDockerHost(value)).toEqual(expected);
 });

@@ -5,13 +5,14 @@ import { commandFailure } from '../src/system/command.ts';
 import { honoursServerContract } from '../src/contract.ts';
 import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
 import { createPacketControl } from '../src/limits/packets.ts';
-import { type ServerHandle, openStage } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows, underPostgresContract } from './postgres-session.ts';
 import { UNHURRIED, redisValue, underContract } from './redis-contract.ts';
 
 const options = { mode: 'local', serverNetworks: true, ...UNHURRIED } as const;
-const obstacle = await checkNetworkNamespace();
+const support = await checkNetworkNamespace();
 
 async function processOf(server: ServerHandle): Promise<number> {
   const said = await redisValue(server, ['INFO', 'server']);
@@ -20,7 +21,7 @@ async function processOf(server: ServerHandle): Promise<number> {
 
 const networkOf = (pid: number | 'self'): Promise<string> => readlink(`/proc/${pid}/ns/net`);
 
-if (obstacle === undefined) {
+if (support.available) {
   honoursServerContract(
     async () => {
       const settings = { appendonly: 'yes', appendfsync: 'always' };
@@ -53,12 +54,12 @@ if (obstacle === undefined) {
   test('a server without its network refuses its clients, and has them again at the same address', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;
-    const harm = await redis.disconnect();
+    const fault = await redis.disconnect();
     const refusal = { code: 'ECONNREFUSED' };
     await expect(redisValue(redis.direct, ['PING'])).rejects.toMatchObject(refusal);
     await expect(redisValue(redis, ['PING'])).rejects.toBeDefined();
     expect(redis.state).toBe('running');
-    await harm.undo();
+    await fault.undo();
     expect(await redisValue(redis, ['PING'])).toBe('PONG');
   });
 
@@ -70,10 +71,10 @@ if (obstacle === undefined) {
     });
   });
 } else {
-  test(`what this machine cannot do is refused at the opening (${obstacle.reason})`, async () => {
+  test(`what this machine cannot do is refused at the opening (${support.reason})`, async () => {
     await expect(openStage({ ...options, redis: true })).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
-      message: expect.stringContaining(obstacle.remedy),
+      message: expect.stringContaining(support.remedy),
     });
   });
 }
@@ -90,6 +91,7 @@ test.each([
       file === program && (last === undefined || args.at(-1) === last) ? 'seen' : undefined,
     );
   expect(await checkNetworkNamespace(undefined, failureOf)).toEqual({
+    available: false,
     reason: 'seen',
     remedy: expect.stringContaining(remedy),
   });
@@ -100,7 +102,7 @@ const VALUE = 'x'.repeat(100_000);
 const SLOW = ['tbf', 'rate', '100kbit', 'burst', '70000', 'latency', '20s'] as const;
 const tried = ['--net', 'tc', 'qdisc', 'add', 'dev', 'lo', 'root', ...SLOW];
 
-if (obstacle === undefined && (await commandFailure('unshare', tried)) === undefined) {
+if (support.available && (await commandFailure('unshare', tried)) === undefined) {
   test('packets are struck in the network of one server alone, until it is spared (by another discipline than netem)', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;

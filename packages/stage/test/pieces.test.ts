@@ -7,7 +7,7 @@ import { expect, test } from '@jest/globals';
 import { type Random, seededRandom } from '@holdfast/foundation';
 import { commandFailure } from '../src/system/command.ts';
 import { testUnless } from './test-unless.ts';
-import { joinFrames } from '../src/runtime/docker/container-lifecycle.ts';
+import { joinFrames } from '../src/runtime/container/lifecycle.ts';
 import { imageOf } from '../src/images.ts';
 import { type ReservedPort, reservePorts } from '../src/system/ports.ts';
 import { type ReadProcess, readProcFs, readPs } from '../src/system/process-table.ts';
@@ -82,10 +82,10 @@ for (const [name, read, obstacle] of readers) {
       try {
         const pid = child.pid ?? 0;
         const born = read(pid);
-        expect(born).toMatchObject({ frozen: false, birth: expect.stringMatching(/\d/) });
+        expect(born).toMatchObject({ frozen: false, startTime: expect.stringMatching(/\d/) });
         child.kill('SIGSTOP');
         while (read(pid)?.frozen === false) await new Promise(setImmediate);
-        expect(read(pid)).toEqual({ birth: born?.startTime, frozen: true });
+        expect(read(pid)).toEqual({ startTime: born?.startTime, frozen: true });
         child.kill('SIGKILL');
         await once(child, 'exit');
         expect(read(pid)).toBeUndefined();
@@ -97,15 +97,15 @@ for (const [name, read, obstacle] of readers) {
 }
 
 test('what is guarded and not released is left to the watchdog, a line cut off at the end is not', () => {
-  const directory = { type: 'directory', path: '/tmp/a' } as const;
-  const server = { type: 'process', pid: 7, birth: '70' } as const;
-  const orders = [
-    encodeMessage({ type: 'guard', id: 1, ward: directory }),
-    encodeMessage({ type: 'guard', id: 2, ward: server }),
-    encodeMessage({ type: 'release', id: 1 }),
-    '{"type":"guard","id":3,"war',
+  const directory = { kind: 'directory', path: '/tmp/a' } as const;
+  const server = { kind: 'process', pid: 7, startTime: '70' } as const;
+  const messages = [
+    encodeMessage({ kind: 'guard', id: 1, resource: directory }),
+    encodeMessage({ kind: 'guard', id: 2, resource: server }),
+    encodeMessage({ kind: 'release', id: 1 }),
+    '{"kind":"guard","id":3,"resou',
   ];
-  expect(remaining(orders.join(''))).toEqual([server]);
+  expect(remaining(messages.join(''))).toEqual([server]);
 });
 
 test('the caller’s settings go before the defaults, the address of the stage before both', () => {

@@ -1,10 +1,10 @@
 /* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { expect, test } from '@jest/globals';
-import { orphansOf, segmentObstacle } from '../src/system/shared-memory.ts';
+import { orphansOf, checkSegmentRemoval } from '../src/system/shared-memory.ts';
 import { readProcess } from '../src/system/process-table.ts';
 import { openStage } from '../src/stage.ts';
 import { holdingsOf, leftOf, postgresRows } from './postgres-session.ts';
-import { testUnless } from './test-unless.ts';
+import { obstacleOf, testUnless } from './test-unless.ts';
 
 test('a kill ends every process of Postgres at once, and the next start recovers from the crash', async () => {
   const stage = await openStage({ mode: 'local', postgres: true });
@@ -45,8 +45,7 @@ test('a freeze makes every process of Postgres stand still, sessions included', 
   }
 });
 
-const obstacle = await segmentObstacle();
-const onSegments = testUnless(obstacle && `${obstacle.reason}. ${obstacle.remedy}`);
+const onSegments = testUnless(obstacleOf(await checkSegmentRemoval()));
 
 for (const state of ['running', 'killed', 'frozen']) {
   onSegments(

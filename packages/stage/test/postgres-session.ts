@@ -3,7 +3,8 @@ import { replacementOf } from '../src/images.ts';
 import { embeddedFolder } from '../src/servers/postgres/embedded.ts';
 import { askPostgres } from '../src/servers/postgres/query.ts';
 import type { ServerUnderContract } from '../src/contract.ts';
-import type { ServerHandle, StageMode } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import type { StageMode } from '../src/mode-name.ts';
 
 export const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
@@ -23,14 +24,14 @@ export async function versionsHere(): Promise<number[]> {
   return fromNpm === undefined ? [15] : [15, 18];
 }
 
-interface Address {
+interface Endpoint {
   readonly host: string;
   readonly port: number;
 }
 
 /** The rows of one statement to a Postgres; its errors are thrown. */
 export async function postgresRows(
-  address: Address,
+  address: Endpoint,
   sql: string,
   { database = 'postgres', signal = AbortSignal.timeout(10_000) } = {},
 ): Promise<readonly (readonly (string | null)[])[]> {
@@ -72,7 +73,7 @@ export interface Holdings {
   readonly segment: string;
 }
 
-export async function holdingsOf(address: Address): Promise<Holdings> {
+export async function holdingsOf(address: Endpoint): Promise<Holdings> {
   const [[pidFile, folder] = []] = await postgresRows(
     address,
     `select pg_read_file('postmaster.pid'), current_setting('data_directory')`,

@@ -6,7 +6,8 @@ import { connect as connectTls } from 'node:tls';
 import { expect } from '@jest/globals';
 import type { ServerUnderContract } from '../src/contract.ts';
 import { abortable } from '@holdfast/foundation';
-import { type StageMode, openStage } from '../src/stage.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { openGitClient } from './git-client.ts';
 import { UNHURRIED } from './redis-contract.ts';
 

@@ -1,10 +1,11 @@
 /** Asks what this machine can do with its programs and then tries it; prints what came of both. */
 import { planHostFault } from '@holdfast/faults';
 import { locateGit } from '../src/servers/emulated/locate-git.ts';
-import { addressSpaceObstacle, createLocalMemory } from '../src/runtime/local/memory.ts';
+import { checkAddressSpace, createLocalMemory } from '../src/runtime/local/memory.ts';
 import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
 import { checkImpairment } from '../src/limits/netem.ts';
 import { openStage } from '../src/stage.ts';
+import type { Availability } from '../src/system/availability.ts';
 
 /** What was planned, and what came of it: `done`, or what the error says. */
 export interface Told {
@@ -16,8 +17,8 @@ export interface Told {
 }
 
 const local = { mode: 'local', upstream: true } as const;
-const words = (obstacle: { reason: string; remedy: string } | undefined): string =>
-  obstacle === undefined ? 'done' : `${obstacle.reason}. ${obstacle.remedy}`;
+const textOf = (support: Availability): string =>
+  support.available ? 'done' : `${support.reason}. ${support.remedy}`;
 
 async function tell(attempt: string, planned: string, work: () => Promise<void>): Promise<Told> {
   try {
@@ -32,7 +33,7 @@ async function tell(attempt: string, planned: string, work: () => Promise<void>)
 const network = await checkNetworkNamespace();
 const packets = await checkImpairment();
 const clock = await planHostFault('clock');
-const space = await addressSpaceObstacle();
+const space = await checkAddressSpace();
 const git = await locateGit(process.env).then(() => 'done', String);
 const { signal } = new AbortController();
 
@@ -47,7 +48,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('a network', words(network), async () => {
+    await tell('a network', textOf(network), async () => {
       const stage = await openStage({ ...local, serverNetworks: true });
       try {
         const fault = await stage.upstream.disconnect();
@@ -56,7 +57,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('packets', words(network ?? (packets.available ? undefined : packets)), async () => {
+    await tell('packets', textOf(network.available ? packets : network), async () => {
       const stage = await openStage({ ...local, serverNetworks: true });
       try {
         const fault = await stage.upstream.impair({ delayMs: 1 });
@@ -82,7 +83,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('an address space', space?.reason ?? 'done', async () => {
+    await tell('an address space', space.available ? 'done' : space.reason, async () => {
       const watchdog = {
         guard: () => () => undefined,
         ready: () => undefined,

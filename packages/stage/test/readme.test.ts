@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { STAGE_MODES } from '../src/runtime/choose-mode.ts';
+import { STAGE_MODES } from '../src/mode-name.ts';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const { resolve: resolveHere } = createRequire(import.meta.url);

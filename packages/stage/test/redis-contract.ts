@@ -1,6 +1,8 @@
 import type { ServerUnderContract } from '../src/contract.ts';
 import { askRedis } from '../src/servers/redis/command.ts';
-import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 
 /** The value of one command to a Redis; its errors are thrown. */
 export async function redisValue(

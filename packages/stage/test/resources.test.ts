@@ -5,16 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
-import { addressSpaceObstacle, createLocalMemory } from '../src/runtime/local/memory.ts';
+import { checkAddressSpace, createLocalMemory } from '../src/runtime/local/memory.ts';
 import { mountDisk, unmount } from '../src/limits/disk.ts';
 import { createServerLimits } from '../src/limits/server-limits.ts';
 import { createRestarts } from '../src/handle/restarts.ts';
 import { createFakeClock } from '@holdfast/foundation/testing';
-import { type ServerHandle, type StageMode, openStage } from '../src/stage.ts';
+import type { ServerHandle } from '../src/handle/handle.ts';
+import type { StageMode } from '../src/mode-name.ts';
+import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
 import { redisValue } from './redis-contract.ts';
-import { testUnless } from './test-unless.ts';
+import { obstacleOf, testUnless } from './test-unless.ts';
 
 const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 const MEGABYTE = 1_048_576;
@@ -48,17 +50,17 @@ test('the sessions of a Postgres share its bound, also those that end while it i
   const stage = closeAfterTest(await openStage({ mode: 'local', postgres: true }));
   const { primary } = stage.postgres;
   const asked = Array.from({ length: 10 }, () => postgresRows(primary, 'select 1'));
-  const harm = await primary.limit({ memoryBytes: 256 * MEGABYTE });
+  const fault = await primary.limit({ memoryBytes: 256 * MEGABYTE });
   expect(await Promise.all(asked)).toHaveLength(10);
-  await harm.undo();
+  await fault.undo();
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
 }, 60_000);
 
 test('memory filled up to a rest is given back by its undoing', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
-  const harm = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
-  await harm.undo();
+  const fault = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
+  await fault.undo();
   expect(await writeMegabytes(redis, 60)).toBe(60);
 }, 60_000);
 
@@ -87,11 +89,11 @@ if (await mayMount()) {
     const set = (value: string): Promise<string> =>
       redisValue(redis, ['SET', 'key', value]).then(String, String);
     expect(await set('kept')).toBe('OK');
-    const harm = await redis.fill('disk');
+    const fault = await redis.fill('disk');
     await writeMegabytes(redis, 8);
     // What it says until it has written what it could not.
     while (!(await set('lost')).includes('MISCONF'));
-    await harm.undo();
+    await fault.undo();
     while ((await set('kept again')) !== 'OK');
     await redis.stop();
     await redis.start();
@@ -103,10 +105,10 @@ if (await mayMount()) {
     const stage = closeAfterTest(await openStage({ mode: 'local', diskMaxBytes, postgres: true }));
     const { primary } = stage.postgres;
     await postgresRows(primary, 'create table kept (value int)');
-    const harm = await primary.fill('disk', { leaveBytes: 2 * MEGABYTE });
+    const fault = await primary.fill('disk', { leaveBytes: 2 * MEGABYTE });
     const tooMuch = `create table more as select repeat('x', 1000) from generate_series(1, 20000)`;
     await expect(postgresRows(primary, tooMuch)).rejects.toThrow('53100');
-    await harm.undo();
+    await fault.undo();
     await postgresRows(primary, 'insert into kept values (1)');
     expect(await postgresRows(primary, 'select * from kept')).toEqual([['1']]);
   }, 60_000);
@@ -141,8 +143,7 @@ const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line
   try { Buffer.alloc(Number(line) * ${MEGABYTE}); console.log('given'); } catch { console.log('refused'); }
 });`;
 
-const noBound = await addressSpaceObstacle();
-const onAddressSpace = testUnless(noBound && `${noBound.reason}. ${noBound.remedy}`);
+const onAddressSpace = testUnless(obstacleOf(await checkAddressSpace()));
 
 onAddressSpace(
   'where no control group can be made, memory beyond the bound is refused until that is lifted',
@@ -178,13 +179,13 @@ onAddressSpace(
 );
 
 test('where nothing bounds memory, it is said so', async () => {
-  const squeeze = createServerLimits('redis', {
+  const limits = createServerLimits('redis', {
     memory: undefined,
     disk: undefined,
     network: undefined,
     packets: undefined,
   });
-  const refused = squeeze.limit(48 * MEGABYTE, new AbortController().signal);
+  const refused = limits.limit(48 * MEGABYTE, new AbortController().signal);
   await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
 });
 

@@ -10,7 +10,7 @@ import {
 } from '@holdfast/emulators/programs';
 import { storageApiEnv } from '../src/servers/supabase/storage-api.ts';
 import { createSupabaseStorageServer } from '@holdfast/emulators';
-import { storageOf, told } from './supabase-requests.ts';
+import { storageOf, storageError } from './supabase-requests.ts';
 
 /** A gateway before a service, both in this process. */
 async function gatewayBefore(service: string) {
@@ -46,7 +46,9 @@ test('through the gateway a client finds Storage where it looks for it, resumabl
     const files = storage.from('bucket');
     expect((await files.upload('a b/c', 'bytes')).error).toBeNull();
     expect(await (await files.download('a b/c')).data?.text()).toBe('bytes');
-    expect((await files.upload('a b/c', 'again')).error).toEqual(told('KeyAlreadyExists', 409));
+    expect((await files.upload('a b/c', 'again')).error).toEqual(
+      storageError('KeyAlreadyExists', 409),
+    );
     const created = await fetch(`${gateway.url}/storage/v1/upload/resumable`, {
       method: 'POST',
       headers: {
@@ -101,7 +103,7 @@ test('the routes of a gateway come from its settings, or from the environment of
   }
 });
 
-test('storage-api is told the options by the names of its own configuration', () => {
+test('storage-api is configured with the options by the names of its own configuration', () => {
   const settings = parseSupabaseSettings('openStage', {
     jwtSecret: 'a-secret-of-thirty-two-characters',
     maxObjectBytes: 1_000,
@@ -133,7 +135,7 @@ if (isAsked) {
       const files = storage.from('bucket');
       expect((await files.upload('k', 'bytes')).error).toBeNull();
       const stranger = storageOf(supabase.url, supabase.anonKey).from('bucket');
-      expect((await stranger.upload('k2', 'x')).error).toEqual(told('AccessDenied', 403));
+      expect((await stranger.upload('k2', 'x')).error).toEqual(storageError('AccessDenied', 403));
 
       await supabase.kill();
       expect((await files.download('k')).error).not.toBeNull();

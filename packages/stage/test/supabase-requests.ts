@@ -9,6 +9,6 @@ export function storageOf(url: string, key: string): StorageClient {
 }
 
 /** An error as storage-js reports it. */
-export function told(code: string, statusCode: number, status = 400): object {
+export function storageError(code: string, statusCode: number, status = 400): object {
   return expect.objectContaining({ code, statusCode: String(statusCode), status });
 }

@@ -4,7 +4,7 @@ import { honoursServerContract } from '../src/contract.ts';
 import { probeHttp } from '../src/servers/emulated/http-probe.ts';
 import { openStage } from '../src/stage.ts';
 import { assertLiteIsInstalled } from '@holdfast/emulators/programs';
-import { storageOf, told } from './supabase-requests.ts';
+import { storageOf, storageError } from './supabase-requests.ts';
 
 describe('the Supabase of a stage', () => {
   honoursServerContract(
@@ -46,12 +46,12 @@ test('what is wrong with it stays wrong over a crash, until it is healed', async
     });
     await supabase.kill();
     await supabase.start();
-    expect((await files.upload('key', 'x')).error).toEqual(told('DatabaseReadOnly', 503));
-    expect((await files.list()).error).toEqual(told('SlowDown', 503, 503));
+    expect((await files.upload('key', 'x')).error).toEqual(storageError('DatabaseReadOnly', 503));
+    expect((await files.list()).error).toEqual(storageError('SlowDown', 503, 503));
     await supabase.setFaults({});
     expect((await files.upload('key', 'x')).error).toBeNull();
     await supabase.setFaults({ policies: [{ effect: 'deny', actions: ['insert', 'update'] }] });
-    expect((await files.upload('new', 'x')).error).toEqual(told('AccessDenied', 403));
+    expect((await files.upload('new', 'x')).error).toEqual(storageError('AccessDenied', 403));
     const user = storageOf(supabase.url, supabase.signToken({ role: 'authenticated' }));
     expect((await user.listBuckets()).data).toEqual([]);
     await supabase.forgetRequests();
@@ -77,7 +77,7 @@ test.each([
 });
 
 test.each(['docker', 'compose'] as const)(
-  'what only our own Supabase can be told is refused in mode %s before an engine is asked for',
+  'an option of the emulated Supabase alone is refused in mode %s before the engine is asked',
   async (mode) => {
     const refused = openStage({ mode, supabase: { database: 'frozen' } });
     await expect(refused).rejects.toMatchObject({

@@ -1,29 +1,29 @@
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
-import { isHoldfastError } from '@holdfast/foundation';
+import { type Clock, type Random, isHoldfastError } from '@holdfast/foundation';
+import type { Endpoint } from '../system/endpoint.ts';
 import { reservePorts } from '../system/ports.ts';
-import type { Address, StageContext } from '../topology/server-spec.ts';
 
-/** A fault proxy in front of a server, at an address that is reserved for it. */
-export interface Link {
-  readonly address: Address;
+/** A fault proxy in front of a server, at a reserved endpoint. */
+export interface ServerLink {
+  readonly endpoint: Endpoint;
   readonly proxy: FaultProxy;
-  /** Drops its connections and gives the address back. */
+  /** Drops its connections and releases the endpoint. */
   release(): Promise<void>;
 }
 
-/** Refuses connections until it is told that the server is there. */
+/** Opens a link that refuses connections until its proxy accepts them. */
 export async function openLink(
-  target: Address,
-  { random, clock }: Pick<StageContext, 'random' | 'clock'>,
-): Promise<Link> {
+  target: Endpoint,
+  { random, clock }: { readonly random: Random; readonly clock: Clock },
+): Promise<ServerLink> {
   const [reserved] = await reservePorts(random, 1);
-  if (reserved === undefined) throw new RangeError('one port was asked for, none came');
-  const address = { host: target.host, port: reserved.port };
+  if (reserved === undefined) throw new RangeError('reservePorts(1) returned no port');
+  const endpoint = { host: target.host, port: reserved.port };
   try {
-    const proxy = await createFaultProxy({ target, listen: address, clock, holdsProcess: false });
+    const proxy = await createFaultProxy({ target, listen: endpoint, clock, holdsProcess: false });
     proxy.refuse();
     return {
-      address,
+      endpoint,
       proxy,
       async release() {
         await proxy.close();
@@ -36,7 +36,7 @@ export async function openLink(
   }
 }
 
-/** Whether a link was not opened because somebody else came to listen at its port. */
+/** Whether a link could not be opened because another process listens on its port. */
 export function wasPortTaken(error: unknown): boolean {
   return isHoldfastError(error) && error.code === 'FAULTS_PROXY_LISTEN_FAILED';
 }

@@ -1,14 +1,14 @@
-import type { ServerHandle } from '../stage.ts';
+import type { ServerHandle } from './handle.ts';
 
-/** The wires between the servers of a stage and whoever speaks to them. */
+/** The network between the servers of a stage and their clients. */
 export interface StageNetwork {
   /**
-   * Parts the server from everyone who speaks to it: what is sent either way stays under way, and new
-   * connections stay silent, until it is healed. In force when it resolves.
-   * @throws StageLinkError where no link stands in front of the server.
+   * Partitions the server from its clients: data in either direction is held back and new connections are not
+   * answered, until it is healed. In force when it resolves.
+   * @throws StageLinkError when the server has no link.
    */
   cut(server: ServerHandle): Promise<void>;
-  /** Joins the server again, else all that were cut; what was under way arrives. */
+  /** Reconnects the server, or all that were cut; held data is delivered. */
   heal(server?: ServerHandle): Promise<void>;
 }
 
@@ -20,9 +20,9 @@ export function stageNetwork(): StageNetwork {
       severed.add(server);
     },
     async heal(server) {
-      const joined = server === undefined ? [...severed] : [server];
-      for (const each of joined) severed.delete(each);
-      await Promise.all(joined.map((each) => each.link.faults.clear('blackhole')));
+      const healed = server === undefined ? [...severed] : [server];
+      for (const each of healed) severed.delete(each);
+      await Promise.all(healed.map((each) => each.link.faults.clear('blackhole')));
     },
   };
 }

@@ -1,28 +1,28 @@
 import type { PreparedClock } from '@holdfast/faults';
 import { FaultUnsupportedError } from '../errors.ts';
 
-/** The wall clock of one server and of all it starts; the machine's own does not move. */
+/** The wall clock of one server and its child processes; the machine's own clock does not change. */
 export interface ServerClock {
-  /** How far it is ahead of the machine's, in milliseconds; negative behind it. */
+  /** How far it is ahead of the machine's, in milliseconds; negative when it is behind. */
   readonly offsetMs: number;
   /**
-   * Moves it, forward or back, for the server that runs and for its next starts; what it sleeps or measures
-   * by a monotonic clock stays true.
-   * @throws InvalidOptionError; FaultUnsupportedError when the server turns out not to read it.
+   * Steps it forward or back, for the running server and its next starts. Sleeps and monotonic clocks are not
+   * affected.
+   * @throws InvalidOptionError; FaultUnsupportedError when the server does not read this clock.
    */
   step(byMs: number): Promise<void>;
-  /** Back to the machine's time. */
+  /** Sets it to the machine's time. */
   heal(): Promise<void>;
 }
 
-/** How a mode moves the clock of one server. */
+/** How a mode changes the clock of one server. */
 export interface ClockControl {
   readonly clock: PreparedClock;
-  /** Whether the process that runs as the server reads it; true while none runs. */
+  /** Whether the server's process reads this clock; true while none runs. */
   readonly isRead: () => Promise<boolean>;
 }
 
-/** @param inTurn puts a change among the verbs of its server. */
+/** @param inTurn runs a change after the earlier verbs of the server. */
 export function createServerClock(
   name: string,
   { clock, isRead }: ClockControl,
@@ -36,18 +36,14 @@ export function createServerClock(
       inTurn(async () => {
         if (await isRead()) return clock.step(byMs);
         const reason = 'its process has not preloaded the library that moves it';
-        throw new FaultUnsupportedError(
-          name,
-          'move its clock',
-          reason,
-          'Run it by a dynamically linked program',
-        );
+        const remedy = 'Run it by a dynamically linked program';
+        throw new FaultUnsupportedError(name, 'move its clock', reason, remedy);
       }),
     heal: () => inTurn(() => clock.heal()),
   };
 }
 
-/** What stands for the clock of a server that reads the machine's. */
+/** The clock of a server that reads the machine's: it cannot be changed. */
 export function createFixedClock(name: string): ServerClock {
   const refuse = async (): Promise<void> => {
     const reason = `it reads the machine's, as the stage was opened without 'serverClocks'`;

@@ -1,9 +1,9 @@
 import type { FaultProxy } from '@holdfast/faults';
 import {
   abortable,
+  boolean,
   type Clock,
   createEmitter,
-  boolean,
   integer,
   oneOf,
   parseOptions,
@@ -17,333 +17,312 @@ import {
   StageLinkError,
   StageStateError,
 } from '../errors.ts';
-import { parseImpairment } from '../limits/impairment.ts';
-import { type Readiness, type StartProgress, waitForAnswer } from './readiness.ts';
-import {
-  type DiskControl,
-  type MemoryControl,
-  type NetworkControl,
-  type PacketControl,
-  type StageFault,
-  createServerLimits,
-} from '../limits/server-limits.ts';
-import { createRestarts } from './restarts.ts';
-import { type ClockControl, createFixedClock, createServerClock } from './server-clock.ts';
+import { type ImpairOptions, parseImpairment } from '../limits/impairment.ts';
+import { type UndoLimit, createServerLimits } from '../limits/server-limits.ts';
+import type { Readiness, ServerDriver, ServerInstance } from './driver.ts';
 import type {
   DirectAddress,
   FillOptions,
   LimitOptions,
   ServerHandle,
   ServerState,
+  StageFault,
   StartOptions,
-} from '../stage.ts';
+} from './handle.ts';
+import { type StartProgress, waitForAnswer } from './readiness.ts';
+import { createRestarts } from './restarts.ts';
+import { type ServerClock, createFixedClock, createServerClock } from './server-clock.ts';
+import {
+  type InstanceEvent,
+  type InstanceState,
+  type StageTransition,
+  transition,
+} from './server-state.ts';
 
-/** One run of a server, from launch to end, whatever it runs as. */
-export interface ServerInstance {
-  /** Resolves when it has ended, with how, in words; never rejects. */
-  readonly ended: Promise<string>;
-  /** Asks it to end in an orderly way; its end is not waited for. */
-  terminate(signal: AbortSignal): Promise<void>;
-  /** Ends it at once; its end is not waited for. */
-  kill(signal: AbortSignal): Promise<void>;
-  /** Resolves when it really stands still. */
-  freeze(signal: AbortSignal): Promise<void>;
-  /** Resolves when it really runs again. */
-  thaw(signal: AbortSignal): Promise<void>;
-}
-
-/** What a mode provides for one server: everything that depends on what it runs as. */
-export interface ServerDriver {
-  /** Starts it on its address with its data; its first answer is not waited for. */
-  launch(signal: AbortSignal): Promise<ServerInstance>;
-  /** One protocol exchange; rejects when nobody answers. */
-  probe(signal: AbortSignal): Promise<Readiness>;
-  log(signal: AbortSignal): Promise<string>;
-  /** Absent where its memory cannot be bounded. */
-  readonly memory?: MemoryControl | undefined;
-  /** Absent where its disk is that of the machine. */
-  readonly disk?: DiskControl | undefined;
-  /** Absent where its network is that of the machine. */
-  readonly network?: NetworkControl | undefined;
-  /** Absent where its packets are among those of the machine. */
-  readonly packets?: PacketControl | undefined;
-  /** Absent where it reads the machine's clock. */
-  readonly clock?: ClockControl | undefined;
-  /** For one that was there before the stage: leaves it running, instead of ending it. */
-  detach?(signal: AbortSignal): Promise<void>;
-  /** Removes what is left once it has ended: folders, containers, reservations. */
-  cleanUp(signal: AbortSignal): Promise<void>;
-}
-
-export interface ServerOptions {
+interface StagedServerDeps {
   readonly name: string;
   readonly url: string;
   readonly host: string;
   readonly port: number;
   readonly direct: DirectAddress;
-  /** Stands at the address of the server; absent where the server itself does. */
+  /** The proxy at the server's address; absent when clients connect to the server itself. */
   readonly link: FaultProxy | undefined;
   readonly clock: Clock;
-  /** How long a start may take to its first answer. */
+  /** How long a start may take until its first answer. */
   readonly readyTimeoutMs: number;
   /** How long an orderly stop may take, and how long every other verb waits for its effect. */
   readonly stopTimeoutMs: number;
-}
-
-/** A handle, and what only its stage may do with it. */
-export interface StagedServer {
-  readonly handle: ServerHandle;
-  close(): Promise<void>;
-}
-
-/** Published as `holdfast:stage:transition`, so that a report can mark the moments of a fault. */
-export interface StageTransition {
-  readonly server: string;
-  readonly from: ServerState;
-  readonly to: ServerState;
-  /** Reading of the stage's clock, in milliseconds. */
-  readonly atMs: number;
-}
-
-/**
- * ```
- *    ┌────────ended────────┬────────ended────────┐
- *    ▼                     │                     │
- * stopped ───answered──▶ running ───frozen──▶ frozen
- *                          ▲                     │
- *                          └───────thawed────────┘
- * ```
- * `ended` comes from the server itself, so that a crash nobody asked for is seen too.
- */
-type State =
-  | { readonly is: 'stopped' }
-  | { readonly is: 'running'; readonly life: ServerInstance }
-  | { readonly is: 'frozen'; readonly life: ServerInstance };
-
-type Change = {
-  readonly life: ServerInstance;
-  readonly type: 'answered' | 'frozen' | 'thawed' | 'ended';
-};
-
-function transition(state: State, { type, life }: Change): State {
-  if (type === 'answered') return { is: 'running', life };
-  // A life that has been replaced, or has ended already, changes nothing any more.
-  if (state.is === 'stopped' || state.life !== life) return state;
-  if (type === 'ended') return { is: 'stopped' };
-  return { is: type === 'frozen' ? 'frozen' : 'running', life };
 }
 
 const whatRule = oneOf(['disk', 'memory'], 'disk');
 const fillShape = {
   leaveBytes: integer({ min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }),
 };
-/** The engine bounds no container to less. */
-const LEAST_MEMORY_BYTES = 6_291_456;
+/** The smallest limit that a container engine accepts. */
+const MIN_MEMORY_BYTES = 6_291_456;
 const limitShape = {
-  memoryBytes: integer({ min: LEAST_MEMORY_BYTES, max: Number.MAX_SAFE_INTEGER }),
+  memoryBytes: integer({ min: MIN_MEMORY_BYTES, max: Number.MAX_SAFE_INTEGER }),
   restart: boolean(true),
 };
 
 /** How much of the log an error quotes. */
 const QUOTED_LOG_CHARACTERS = 1_000;
 
-/** A server that has not been started yet. Its verbs take effect one after the other, as called. */
-export function createStagedServer(server: ServerOptions, driver: ServerDriver): StagedServer {
-  const { name, link, clock, readyTimeoutMs, stopTimeoutMs } = server;
-  const announcer = createEmitter<{ transition: StageTransition }>('holdfast:stage');
-  const closing = new AbortController();
-  let state: State = { is: 'stopped' };
-  let lastVerb: Promise<unknown> = Promise.resolve();
-  let closed: Promise<void> | undefined;
-  const { memory, disk, network, packets } = driver;
-  const squeeze = createServerLimits(name, { memory, disk, network, packets });
-  const restarts = createRestarts(clock);
-  const ownClock =
-    driver.clock === undefined
-      ? createFixedClock(name)
-      : createServerClock(name, driver.clock, (work) => inTurn(work));
-  let restartsByItself = false;
-  /** Lives that a verb ends, or has ended. */
-  const ending = new WeakSet<ServerInstance>();
+/** A server of a stage, not started yet. Its verbs take effect one after the other, in the order of calls. */
+export class StagedServer implements ServerHandle {
+  readonly name: string;
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly direct: DirectAddress;
+  readonly clock: ServerClock;
+  readonly #deps: StagedServerDeps;
+  readonly #driver: ServerDriver;
+  readonly #limits: ReturnType<typeof createServerLimits>;
+  readonly #restarts: ReturnType<typeof createRestarts>;
+  readonly #emitter = createEmitter<{ transition: StageTransition }>('holdfast:stage');
+  readonly #closing = new AbortController();
+  #state: InstanceState = { kind: 'stopped' };
+  #lastVerb: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+  #restartsByItself = false;
+  /** Instances that a verb is ending or has ended. */
+  readonly #ending = new WeakSet<ServerInstance>();
 
-  const apply = (change: Change): void => {
-    const from = state.is;
-    state = transition(state, change);
-    const to = state.is;
-    if (from !== to) announcer.emit('transition', { server: name, from, to, atMs: clock.now() });
-  };
+  constructor(deps: StagedServerDeps, driver: ServerDriver) {
+    ({
+      name: this.name,
+      url: this.url,
+      host: this.host,
+      port: this.port,
+      direct: this.direct,
+    } = deps);
+    this.#deps = deps;
+    this.#driver = driver;
+    this.#limits = createServerLimits(deps.name, driver);
+    this.#restarts = createRestarts(deps.clock);
+    this.clock =
+      driver.clock === undefined
+        ? createFixedClock(deps.name)
+        : createServerClock(deps.name, driver.clock, (work) => this.#inTurn(work));
+  }
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = lastVerb.then(() => {
-      closing.signal.throwIfAborted();
+  get link(): FaultProxy {
+    if (this.#deps.link === undefined) throw new StageLinkError(this.name);
+    return this.#deps.link;
+  }
+
+  get state(): ServerState {
+    return this.#state.kind;
+  }
+
+  kill(): Promise<void> {
+    return this.#inTurn(() => this.#kill(this.#require('kill', 'running', 'frozen')));
+  }
+
+  stop(): Promise<void> {
+    return this.#inTurn(async () => {
+      const instance = this.#require('stop', 'running');
+      this.#ending.add(instance);
+      await this.#waitFor('could not be told to stop', (limit) => instance.terminate(limit));
+      const { clock, stopTimeoutMs } = this.#deps;
+      if (!(await settlesWithin(clock, stopTimeoutMs, instance.ended))) await this.#kill(instance);
+    });
+  }
+
+  start({ until = 'ready', signal }: StartOptions = {}): Promise<void> {
+    return this.#inTurn(() => this.#start(until, this.#untilClosing(signal)));
+  }
+
+  freeze(): Promise<void> {
+    return this.#inTurn(async () => {
+      const instance = this.#require('freeze', 'running');
+      await this.#whileOpen('was told to freeze, but went on', (limit) => instance.freeze(limit));
+      this.#apply({ kind: 'frozen', instance });
+    });
+  }
+
+  thaw(): Promise<void> {
+    return this.#inTurn(async () => {
+      const instance = this.#require('thaw', 'frozen');
+      await this.#whileOpen('was told to thaw, but stayed frozen', (limit) => instance.thaw(limit));
+      this.#apply({ kind: 'thawed', instance });
+    });
+  }
+
+  fill(what: 'disk' | 'memory', options: FillOptions = {}): Promise<StageFault> {
+    const owner = `${this.name}.fill`;
+    const { leaveBytes } = parseOptions(owner, fillShape, options);
+    whatRule.parse(what, 'what', owner);
+    return this.#inject('fill', (limit) =>
+      what === 'disk'
+        ? this.#limits.fillDisk(leaveBytes)
+        : this.#limits.fillMemory(leaveBytes, limit),
+    );
+  }
+
+  async limit(options: LimitOptions): Promise<StageFault> {
+    const { memoryBytes, restart } = parseOptions(`${this.name}.limit`, limitShape, options);
+    return this.#inject('limit', async (limit) => {
+      const undo = await this.#limits.limit(memoryBytes, limit);
+      this.#restartsByItself = restart;
+      return async (later) => {
+        this.#restartsByItself = false;
+        await undo(later);
+      };
+    });
+  }
+
+  disconnect(): Promise<StageFault> {
+    return this.#inject('disconnect', (limit) => this.#limits.disconnect(limit));
+  }
+
+  async impair(options: ImpairOptions): Promise<StageFault> {
+    const impairment = parseImpairment(`${this.name}.impair`, options);
+    return this.#inject('impair', (limit) => this.#limits.impair(impairment, limit));
+  }
+
+  waitForRestart({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const { readyTimeoutMs } = this.#deps;
+    const late = (): Error =>
+      new ServerTimeoutError(this.name, readyTimeoutMs, 'neither ended by itself nor came back');
+    return this.#restarts.next(readyTimeoutMs, late, this.#untilClosing(signal));
+  }
+
+  log(): Promise<string> {
+    return this.#whileOpen('did not return its log', (limit) => this.#driver.log(limit));
+  }
+
+  /** Ends the server, or leaves it running if it ran before the stage. For the stage alone. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  #apply(event: InstanceEvent): void {
+    const from = this.state;
+    this.#state = transition(this.#state, event);
+    const to = this.state;
+    const atMs = this.#deps.clock.now();
+    if (from !== to) this.#emitter.emit('transition', { server: this.name, from, to, atMs });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const verb = this.#lastVerb.then(() => {
+      this.#closing.signal.throwIfAborted();
       return work();
     });
-    lastVerb = turn.catch(() => undefined);
-    return turn;
-  };
+    this.#lastVerb = verb.catch(() => undefined);
+    return verb;
+  }
 
-  const lifeIn = (verb: string, ...needed: readonly ServerState[]): ServerInstance => {
-    if (state.is === 'stopped' || !needed.includes(state.is)) {
-      throw new StageStateError(name, verb, state.is, needed);
+  #untilClosing(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    return AbortSignal.any(signal ? [signal, closing] : [closing]);
+  }
+
+  #require(verb: string, ...needed: readonly ServerState[]): ServerInstance {
+    const state = this.#state;
+    if (state.kind === 'stopped' || !needed.includes(state.kind)) {
+      throw new StageStateError(this.name, verb, state.kind, needed);
     }
-    return state.life;
-  };
+    return state.instance;
+  }
 
-  /** Waits for the effect of a verb; `seen` says what it would be like not to see it. */
-  const waitFor = <T>(
-    seen: string,
+  /** @param failure how the error describes an effect that is not seen in time. */
+  #waitFor<T>(
+    failure: string,
     work: (limit: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
-  ): Promise<T> => {
-    const late = (): Error => new ServerTimeoutError(name, stopTimeoutMs, seen);
+  ): Promise<T> {
+    const { clock, stopTimeoutMs } = this.#deps;
+    const late = (): Error => new ServerTimeoutError(this.name, stopTimeoutMs, failure);
     return withDeadline(clock, stopTimeoutMs, signal, late, work);
-  };
+  }
 
-  const end = (life: ServerInstance): Promise<void> => {
-    ending.add(life);
-    return waitFor('was sent SIGKILL, but did not end', async (limit) => {
-      await life.kill(limit);
-      await abortable(life.ended, limit);
+  #whileOpen<T>(failure: string, work: (limit: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#waitFor(failure, work, this.#closing.signal);
+  }
+
+  #kill(instance: ServerInstance): Promise<void> {
+    this.#ending.add(instance);
+    return this.#waitFor('was sent SIGKILL, but did not end', async (limit) => {
+      await instance.kill(limit);
+      await abortable(instance.ended, limit);
     });
-  };
+  }
 
-  const start = async (until: Readiness, signal: AbortSignal): Promise<void> => {
-    if (state.is !== 'stopped') throw new StageStateError(name, 'start', state.is, ['stopped']);
-    const watch: StartProgress = {};
+  async #start(until: Readiness, signal: AbortSignal): Promise<void> {
+    const { clock, link, readyTimeoutMs } = this.#deps;
+    if (this.state !== 'stopped') {
+      throw new StageStateError(this.name, 'start', this.state, ['stopped']);
+    }
+    const progress: StartProgress = {};
     const late = (): Error =>
-      new ServerTimeoutError(name, readyTimeoutMs, `was not ${until}`, watch.lastFailure);
+      new ServerTimeoutError(this.name, readyTimeoutMs, `was not ${until}`, progress.lastFailure);
     await withDeadline(clock, readyTimeoutMs, signal, late, async (limit) => {
-      const life = await driver.launch(limit);
-      const follow = async (): Promise<void> => {
-        watch.ended = await life.ended;
-        link?.refuse();
-        apply({ type: 'ended', life });
-        if (restartsByItself && !ending.has(life)) {
-          restarts.record(inTurn(() => start('ready', closing.signal)));
-        }
-      };
-      void follow();
-      // Whoever connects meets what the server itself would show: refusal, until it listens.
+      const instance = await this.#driver.launch(limit);
+      void this.#follow(instance, progress);
+      // The link refuses connections for as long as the server itself would.
       const probe = async (patience: AbortSignal): Promise<Readiness> => {
-        const readiness = await driver.probe(patience);
-        if (watch.ended === undefined) await link?.accept();
+        const readiness = await this.#driver.probe(patience);
+        if (progress.ended === undefined) await link?.accept();
         return readiness;
       };
       try {
-        const came = await waitForAnswer(clock, probe, until, watch, limit);
-        if (came === 'ended') throw await startError(watch, limit);
+        const result = await waitForAnswer(clock, probe, until, progress, limit);
+        if (result === 'ended') throw await this.#startError(progress, limit);
       } catch (error) {
-        await end(life);
+        await this.#kill(instance);
         throw error;
       }
-      apply({ type: 'answered', life });
+      this.#apply({ kind: 'answered', instance });
     });
-  };
+  }
 
-  const startError = async (watch: StartProgress, limit: AbortSignal): Promise<Error> => {
-    const printed = (await driver.log(limit)).slice(-QUOTED_LOG_CHARACTERS).trim();
-    return new ServerStartError(name, watch.ended ?? 'unknown', printed, watch.lastFailure);
-  };
+  /** Waits for the end of an instance; restarts it if it has ended by itself under a limit. */
+  async #follow(instance: ServerInstance, progress: StartProgress): Promise<void> {
+    progress.ended = await instance.ended;
+    this.#deps.link?.refuse();
+    this.#apply({ kind: 'ended', instance });
+    if (!this.#restartsByItself || this.#ending.has(instance)) return;
+    this.#restarts.record(this.#inTurn(() => this.#start('ready', this.#closing.signal)));
+  }
 
-  const close = async (): Promise<void> => {
-    closing.abort(new StageClosedError(name));
+  async #startError(progress: StartProgress, limit: AbortSignal): Promise<Error> {
+    const printed = (await this.#driver.log(limit)).slice(-QUOTED_LOG_CHARACTERS).trim();
+    const ended = progress.ended ?? 'unknown';
+    return new ServerStartError(this.name, ended, printed, progress.lastFailure);
+  }
+
+  async #close(): Promise<void> {
+    const driver = this.#driver;
+    this.#closing.abort(new StageClosedError(this.name));
     try {
-      if (driver.detach === undefined && state.is !== 'stopped') await end(state.life);
-      await lastVerb;
-      await waitFor('could not be given back', async (limit) => driver.detach?.(limit));
-      // What it does from now on is no longer the stage's affair.
-      if (state.is !== 'stopped') apply({ type: 'ended', life: state.life });
+      if (driver.detach === undefined && this.#state.kind !== 'stopped') {
+        await this.#kill(this.#state.instance);
+      }
+      await this.#lastVerb;
+      await this.#waitFor('could not be left running', async (limit) => driver.detach?.(limit));
+      // The stage does not follow a detached server any further.
+      if (this.#state.kind !== 'stopped') {
+        this.#apply({ kind: 'ended', instance: this.#state.instance });
+      }
     } finally {
-      await waitFor('could not be removed', (limit) => driver.cleanUp(limit));
+      await this.#waitFor('could not be removed', (limit) => driver.cleanUp(limit));
     }
-  };
+  }
 
-  const harm = (undo: (signal: AbortSignal) => Promise<void>): StageFault => {
+  #inject(verb: string, apply: (limit: AbortSignal) => Promise<UndoLimit>): Promise<StageFault> {
+    return this.#inTurn(async () => {
+      this.#require(verb, 'running', 'frozen');
+      return this.#faultOf(await this.#whileOpen('could not be limited', apply));
+    });
+  }
+
+  #faultOf(undo: UndoLimit): StageFault {
     let undone: Promise<void> | undefined;
     const once = (): Promise<void> =>
-      (undone ??= inTurn(() => waitFor('did not give back what was taken', undo, closing.signal)));
+      (undone ??= this.#inTurn(() => this.#whileOpen('could not undo a limit', undo)));
     return { undo: once, [Symbol.asyncDispose]: once };
-  };
-  const squeezed = (
-    verb: string,
-    take: (limit: AbortSignal) => Promise<(limit: AbortSignal) => Promise<void>>,
-  ): Promise<StageFault> =>
-    inTurn(async () => {
-      lifeIn(verb, 'running', 'frozen');
-      return harm(await waitFor('could not be squeezed', take, closing.signal));
-    });
-
-  const handle: ServerHandle = {
-    name,
-    url: server.url,
-    host: server.host,
-    port: server.port,
-    direct: server.direct,
-    get link() {
-      if (link === undefined) throw new StageLinkError(name);
-      return link;
-    },
-    clock: ownClock,
-    get state() {
-      return state.is;
-    },
-    kill: () => inTurn(() => end(lifeIn('kill', 'running', 'frozen'))),
-    stop: () =>
-      inTurn(async () => {
-        const life = lifeIn('stop', 'running');
-        ending.add(life);
-        await waitFor('could not be told to stop', (limit) => life.terminate(limit));
-        if (!(await settlesWithin(clock, stopTimeoutMs, life.ended))) await end(life);
-      }),
-    start: ({ until = 'ready', signal }: StartOptions = {}) =>
-      inTurn(() =>
-        start(until, AbortSignal.any(signal ? [signal, closing.signal] : [closing.signal])),
-      ),
-    freeze: () =>
-      inTurn(async () => {
-        const life = lifeIn('freeze', 'running');
-        const seen = 'was told to freeze, but went on';
-        await waitFor(seen, (limit) => life.freeze(limit), closing.signal);
-        apply({ type: 'frozen', life });
-      }),
-    thaw: () =>
-      inTurn(async () => {
-        const life = lifeIn('thaw', 'frozen');
-        const seen = 'was told to thaw, but stood still';
-        await waitFor(seen, (limit) => life.thaw(limit), closing.signal);
-        apply({ type: 'thawed', life });
-      }),
-    fill: (what, options: FillOptions = {}) => {
-      const { leaveBytes } = parseOptions(`${name}.fill`, fillShape, options);
-      whatRule.parse(what, 'what', `${name}.fill`);
-      return squeezed('fill', (limit) =>
-        what === 'disk' ? squeeze.fillDisk(leaveBytes) : squeeze.fillMemory(leaveBytes, limit),
-      );
-    },
-    limit: async (options: LimitOptions) => {
-      const { memoryBytes, restart } = parseOptions(`${name}.limit`, limitShape, options);
-      const taken = await squeezed('limit', async (limit) => {
-        const undo = await squeeze.limit(memoryBytes, limit);
-        restartsByItself = restart;
-        return async (later) => {
-          restartsByItself = false;
-          await undo(later);
-        };
-      });
-      return taken;
-    },
-    disconnect: () => squeezed('disconnect', (limit) => squeeze.disconnect(limit)),
-    impair: async (options) => {
-      const impairment = parseImpairment(`${name}.impair`, options);
-      return squeezed('impair', (limit) => squeeze.impair(impairment, limit));
-    },
-    waitForRestart: ({ signal } = {}) => {
-      const seen = 'neither ended by itself nor came back';
-      const late = (): Error => new ServerTimeoutError(name, readyTimeoutMs, seen);
-      const either = AbortSignal.any(signal ? [signal, closing.signal] : [closing.signal]);
-      return restarts.next(readyTimeoutMs, late, either);
-    },
-    log: () => waitFor('did not hand out its log', (limit) => driver.log(limit), closing.signal),
-  };
-  return { handle, close: () => (closed ??= close()) };
+  }
 }

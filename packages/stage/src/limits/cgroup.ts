@@ -1,35 +1,36 @@
-import { access, constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { constants, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { types } from 'node:util';
+import { errorCodeOf } from '../system/fields.ts';
+import { exists } from '../system/files.ts';
 
-/** A control group of the kernel that bounds the memory of its processes, and kills one beyond it. */
+/** A control group that limits the memory of its processes; the kernel kills them when they exceed it. */
 export interface Cgroup {
   readonly path: string;
-  /** Takes in a process; those it starts from then on belong to it too. */
+  /** Adds a process; its later child processes belong to the group too. */
   join(pid: number): Promise<void>;
-  /** `undefined` lifts the bound. */
+  /** `undefined` removes the limit. */
   limit(bytes: number | undefined): Promise<void>;
   usedBytes(): Promise<number>;
 }
 
-/** Where a kernel keeps them, and what their files are called (cgroups(7)). */
+/** Where a version of cgroups is mounted, and the names of its files (cgroups(7)). */
 interface Hierarchy {
   readonly root: string;
   readonly limit: string;
   readonly used: string;
   readonly unlimited: string;
-  /** Written once: what a process brings along counts too; all of a group die together. */
+  /** Written once: memory that a process brings along counts too; all processes of a group are killed. */
   readonly setup: Readonly<Record<string, string>>;
 }
 
-const second: Hierarchy = {
+const version2: Hierarchy = {
   root: '/sys/fs/cgroup',
   limit: 'memory.max',
   used: 'memory.current',
   unlimited: 'max',
   setup: { 'memory.oom.group': '1', 'memory.swap.max': '0' },
 };
-const first: Hierarchy = {
+const version1: Hierarchy = {
   root: '/sys/fs/cgroup/memory',
   limit: 'memory.limit_in_bytes',
   used: 'memory.usage_in_bytes',
@@ -38,24 +39,24 @@ const first: Hierarchy = {
 };
 
 /**
- * A new group; `undefined` where this kernel has none for memory, or this user may not make one.
- * @param announce is told its path before it is there.
+ * Creates a group; `undefined` when this kernel has no memory cgroups, or this user may not create one.
+ * @param beforeCreation receives its path before it exists.
  */
 export async function createCgroup(
   name: string,
-  announce: (path: string) => void,
+  beforeCreation: (path: string) => void,
 ): Promise<Cgroup | undefined> {
-  const hierarchy = await usable();
+  const hierarchy = await usableHierarchy();
   if (hierarchy === undefined) return undefined;
   const path = join(hierarchy.root, name);
-  announce(path);
+  beforeCreation(path);
   try {
     await mkdir(path);
   } catch {
     return undefined;
   }
   for (const [file, value] of Object.entries(hierarchy.setup)) {
-    // Without swap the files for it are missing.
+    // The file for swap is absent on a machine without swap.
     await writeFile(join(path, file), value).catch(() => undefined);
   }
   return {
@@ -72,22 +73,18 @@ export async function createCgroup(
 
 /** ESRCH: the process has ended meanwhile, as sessions of a Postgres do. */
 function ignoreMissingProcess(error: unknown): void {
-  const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
-  if (code !== 'ESRCH') throw error;
+  if (errorCodeOf(error) !== 'ESRCH') throw error;
 }
 
-async function usable(): Promise<Hierarchy | undefined> {
-  const enabled = await readFile(join(second.root, 'cgroup.subtree_control'), 'latin1').catch(
-    () => '',
-  );
-  if (enabled.split(/\s/).includes('memory')) return second;
-  return access(join(first.root, first.limit), constants.W_OK).then(
-    () => first,
-    () => undefined,
-  );
+async function usableHierarchy(): Promise<Hierarchy | undefined> {
+  const control = join(version2.root, 'cgroup.subtree_control');
+  const enabled = await readFile(control, 'latin1').catch(() => '');
+  if (enabled.split(/\s/).includes('memory')) return version2;
+  const isWritable = await exists(join(version1.root, version1.limit), constants.W_OK);
+  return isWritable ? version1 : undefined;
 }
 
-/** Removes a group whose processes have ended; one that is gone already is none of its business. */
+/** Removes a group whose processes have ended; does nothing when it does not exist. */
 export async function removeCgroup(path: string): Promise<void> {
   await rmdir(path).catch(() => undefined);
 }

@@ -1,35 +1,36 @@
 import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FaultUnsupportedError } from '../errors.ts';
+import { environment } from '@holdfast/foundation';
 import { commandFailure } from '../system/command.ts';
 import { findOnPath } from '../system/path.ts';
-import { FaultUnsupportedError } from '../errors.ts';
 import type { DiskControl } from './server-limits.ts';
 
 const BALLAST = 'holdfast-ballast';
 const CHUNK = Buffer.alloc(1_048_576);
 
 /**
- * Makes a folder a disk of its own, in memory, of that size.
- * @throws FaultUnsupportedError where this user may not mount.
+ * Mounts a tmpfs of that size at a folder.
+ * @throws FaultUnsupportedError when this user may not mount.
  */
 export async function mountDisk(server: string, path: string, maxBytes: number): Promise<void> {
   const options = ['-t', 'tmpfs', '-o', `size=${maxBytes}`];
   const reason = await commandFailure('mount', [...options, 'tmpfs', path]);
   if (reason === undefined) return;
-  const isThere = (await findOnPath('mount', process.env['PATH'] ?? '')) !== undefined;
-  const need = isThere
+  const isInstalled = (await findOnPath('mount', environment['PATH'] ?? '')) !== undefined;
+  const step = isInstalled
     ? 'Run as root on Linux with the right to mount'
     : `Install it: 'apt-get install mount'`;
-  const remedy = `${need}, or leave out 'diskMaxBytes'`;
+  const remedy = `${step}, or leave out 'diskMaxBytes'`;
   throw new FaultUnsupportedError(server, 'give it a disk of its own', reason, remedy);
 }
 
-/** At once, also while it is used; nothing where nothing is mounted. */
+/** Unmounts at once, also while it is in use; does nothing when nothing is mounted. */
 export async function unmount(path: string): Promise<void> {
   await commandFailure('umount', ['-l', path]);
 }
 
-/** Fills a disk with a file, and empties it by removing that. */
+/** Fills a disk with a file, and empties it by removing the file. */
 export function createBallast(folder: string): DiskControl {
   const path = join(folder, BALLAST);
   return {

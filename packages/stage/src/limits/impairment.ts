@@ -1,24 +1,24 @@
 import { InvalidOptionError, number, parseOptions } from '@holdfast/foundation';
 
-/** What becomes of the packets that a server sends. Ratios are from 0 to 1, of all packets. */
+/** How the packets that a server sends are impaired. Ratios are shares of all packets, from 0 to 1. */
 export interface ImpairOptions {
-  /** How much later each packet goes, in milliseconds, up to 60 000. Default 0. */
+  /** Delay of each packet in milliseconds, up to 60 000. Default 0. */
   delayMs?: number;
-  /** By how much that varies, up and down, in milliseconds, up to `delayMs`. Default 0. */
+  /** Variation of the delay in both directions, in milliseconds, up to `delayMs`. Default 0. */
   jitterMs?: number;
-  /** Packets that are lost; TCP sends them again. Default 0. */
+  /** Share of lost packets; TCP sends them again. Default 0. */
   lossRatio?: number;
-  /** Packets that go twice. Default 0. */
+  /** Share of duplicated packets. Default 0. */
   duplicateRatio?: number;
-  /** Packets with a flipped bit; who receives them drops them by their checksum. Default 0. */
+  /** Share of packets with a flipped bit; the receiver drops them by their checksum. Default 0. */
   corruptRatio?: number;
-  /** Packets that go without the delay, before others; needs `delayMs`. Default 0. */
+  /** Share of packets sent without the delay, before others; requires `delayMs`. Default 0. */
   reorderRatio?: number;
 }
 
 export type Impairment = Readonly<Required<ImpairOptions>>;
 
-/** What does the same at the level of connections, everywhere. */
+/** The alternative that works for connections in every mode. */
 export const LINK_REMEDY = `Use the server's link: link.faults.set('latency', { latencyMs })`;
 
 const LONGEST_DELAY_MS = 60_000;
@@ -40,7 +40,7 @@ export function parseImpairment(owner: string, options: ImpairOptions): Impairme
     throw new InvalidOptionError(owner, 'jitterMs', jitterMs, `at most delayMs (${delayMs})`);
   }
   if (reorderRatio > 0 && delayMs === 0) {
-    const permitted = '0 without delayMs, since what is not delayed overtakes what is';
+    const permitted = '0 without delayMs, since undelayed packets overtake delayed ones';
     throw new InvalidOptionError(owner, 'reorderRatio', reorderRatio, permitted);
   }
   if (Object.values(impairment).every((value) => value === 0)) {

@@ -1,13 +1,13 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { commandFailure } from '../system/command.ts';
 import { FaultUnsupportedError } from '../errors.ts';
+import { commandFailure } from '../system/command.ts';
 import { type Impairment, LINK_REMEDY } from './impairment.ts';
-import { netemArguments, checkNetem } from './netem.ts';
+import { checkNetem, netemArguments } from './netem.ts';
 import type { PacketControl } from './server-limits.ts';
 
-/** What becomes of packets, as this machine can do it. */
+/** The queueing discipline by which packets are impaired. */
 export interface PacketTool {
-  /** Words for `tc`. */
+  /** Arguments of `tc`. */
   readonly arguments: (impairment: Impairment) => readonly string[];
   readonly check: typeof checkNetem;
 }
@@ -15,67 +15,70 @@ export interface PacketTool {
 const NETEM: PacketTool = { arguments: netemArguments, check: checkNetem };
 
 /** The network of one server. */
-export interface TargetNetwork {
-  /** A process in it; 0 where there is none at the moment. */
+interface TargetNetwork {
+  /** A process in that network; 0 while there is none. */
   processId(signal: AbortSignal): Promise<number>;
-  /** Whether packets that leave by a device are the server's to its clients. */
+  /** Whether the server sends packets to its clients by a device. */
   affects(device: string): boolean;
 }
 
-/** Strikes the packets of a network from outside, by this machine's `tc`. */
+/** A packet control that can be applied again to a new network of its server. */
+export interface ReappliedPackets extends PacketControl {
+  /** Impairs a new network of the server as the one before. */
+  reapply(signal: AbortSignal): Promise<void>;
+}
+
+/** Impairs the packets of a network from outside, by this machine's `tc`. */
 export function createPacketControl(
   server: string,
   network: TargetNetwork,
-  discipline: PacketTool = NETEM,
-): PacketControl & {
-  /** To be called for each new network of the server. */
-  renew(signal: AbortSignal): Promise<void>;
-} {
-  let inForce: Impairment | undefined;
-  const cannot = (reason: string, remedy: string): FaultUnsupportedError =>
-    new FaultUnsupportedError(server, 'strike its packets', reason, remedy);
+  tool: PacketTool = NETEM,
+): ReappliedPackets {
+  let active: Impairment | undefined;
+  const unsupported = (reason: string, remedy: string): FaultUnsupportedError =>
+    new FaultUnsupportedError(server, 'impair its packets', reason, remedy);
 
-  const put = async (impairment: Impairment | undefined, signal: AbortSignal): Promise<void> => {
+  const apply = async (impairment: Impairment | undefined, signal: AbortSignal): Promise<void> => {
     const pid = await network.processId(signal);
     if (pid === 0) return;
     const path = `/proc/${pid}/ns/net`;
-    // What is done in the machine's own network strikes everybody.
+    // In the machine's own network it would impair all processes.
     if ((await readlink(path)) === (await readlink('/proc/self/ns/net'))) {
-      throw cannot('its container shares the network of the machine', LINK_REMEDY);
+      throw unsupported('its container shares the network of the machine', LINK_REMEDY);
     }
-    const tell = (
-      verb: string,
+    const changeDiscipline = (
+      verb: 'del' | 'replace',
       device: string,
-      words: readonly string[],
+      discipline: readonly string[],
     ): Promise<string | undefined> => {
-      const args = ['qdisc', verb, 'dev', device, 'root', ...words];
+      const args = ['qdisc', verb, 'dev', device, 'root', ...discipline];
       return commandFailure('nsenter', [`--net=${path}`, 'tc', ...args], signal);
     };
     const devices = (await devicesOf(pid)).filter((device) => network.affects(device));
-    if (impairment === undefined) {
-      // Where nothing is in force it says so, and that is as good.
-      for (const device of devices) await tell('del', device, []);
-      return;
-    }
+    const remove = async (): Promise<void> => {
+      // It fails where nothing is in force, which has the same result.
+      for (const device of devices) await changeDiscipline('del', device, []);
+    };
+    if (impairment === undefined) return remove();
     for (const device of devices) {
-      const reason = await tell('replace', device, discipline.arguments(impairment));
+      const reason = await changeDiscipline('replace', device, tool.arguments(impairment));
       if (reason === undefined) continue;
-      for (const struck of devices) await tell('del', struck, []);
-      throw cannot(reason, LINK_REMEDY);
+      await remove();
+      throw unsupported(reason, LINK_REMEDY);
     }
   };
 
   return {
     async impair(impairment, signal) {
       if (impairment !== undefined) {
-        const plan = await discipline.check(commandFailure, signal);
-        if (!plan.available) throw cannot(plan.reason, plan.remedy);
+        const netem = await tool.check(commandFailure, signal);
+        if (!netem.available) throw unsupported(netem.reason, netem.remedy);
       }
-      await put(impairment, signal);
-      inForce = impairment;
+      await apply(impairment, signal);
+      active = impairment;
     },
-    async renew(signal) {
-      if (inForce !== undefined) await put(inForce, signal);
+    async reapply(signal) {
+      if (active !== undefined) await apply(active, signal);
     },
   };
 }

@@ -1,28 +1,31 @@
 import { type Clock, withDeadline } from '@holdfast/foundation';
+import type { ServerHandle } from '../handle/handle.ts';
+import type { StageOptions } from '../options.ts';
 import { askRedis } from '../servers/redis/command.ts';
 import type { RedisCluster } from '../servers/redis/cluster.ts';
-import type { ServerHandle, Stage, StageOptions } from '../stage.ts';
+import type { Stage } from '../stage.ts';
+import { fieldOf } from '../system/fields.ts';
 
-/** A stage that nobody uses. */
+/** A stage that is not leased. */
 export interface IdleStage<O extends StageOptions> {
   readonly stage: Stage<O>;
-  /** Makes it go on. */
+  /** Resumes its servers. */
   readonly wake: () => Promise<void>;
-  /** Makes it as new; false where it is quicker, or safer, to open another one. */
+  /** Restores its initial state; false when opening another stage is faster or safer. */
   readonly reset: () => Promise<boolean>;
 }
 
 /** How long a reset may take before another stage is opened instead. */
 const RESET_TIMEOUT_MS = 1_000;
 
-/** @param standsStill false for one that is used at once. */
+/** @param freezes false for a stage that is leased at once. */
 export async function toIdle<O extends StageOptions>(
   stage: Stage<O>,
   clock: Clock,
-  standsStill = true,
+  freezes = true,
 ): Promise<IdleStage<O>> {
   const cluster = clusterOf(stage);
-  const servers = standsStill && cluster === undefined ? standaloneServers(stage) : [];
+  const servers = freezes && cluster === undefined ? standaloneServers(stage) : [];
   await Promise.all(servers.map((server) => server.freeze()));
   return {
     stage,
@@ -33,15 +36,14 @@ export async function toIdle<O extends StageOptions>(
   };
 }
 
-/** Servers that nobody waits for while they stand still. */
+/** The servers that can be frozen, because no other server monitors them. */
 function standaloneServers(stage: object): ServerHandle[] {
   return Object.values(stage).flatMap((part: unknown) => {
     if (isServer(part)) return [part];
     const primary = fieldOf(part, 'primary');
-    // One with a replica has somebody who waits for it, as has one with Sentinels.
-    const isAlone =
+    const isStandalone =
       fieldOf(part, 'replica') === undefined && fieldOf(part, 'replicas') === undefined;
-    return isServer(primary) && isAlone ? [primary] : [];
+    return isServer(primary) && isStandalone ? [primary] : [];
   });
 }
 
@@ -54,7 +56,7 @@ function hasOnlyRedis(stage: object): boolean {
   return fieldOf(stage, 'postgres') === undefined;
 }
 
-/** Empties a cluster that is still as it was at first; a warm one is ready two seconds sooner than a new. */
+/** Empties a cluster in its initial state; a running one is ready two seconds sooner than a new one. */
 async function flushCluster(cluster: RedisCluster, clock: Clock): Promise<boolean> {
   const late = (): Error => new Error(`not reset within ${RESET_TIMEOUT_MS} ms`);
   try {
@@ -64,15 +66,11 @@ async function flushCluster(cluster: RedisCluster, clock: Clock): Promise<boolea
     const replies = await withDeadline(clock, RESET_TIMEOUT_MS, undefined, late, (limit) =>
       Promise.all(primaries.map(({ direct }) => askRedis(direct, ['FLUSHALL'], limit))),
     );
-    // A former primary refuses to be flushed: READONLY.
+    // A former primary refuses the command: READONLY.
     return replies.every((reply) => reply.kind === 'value');
   } catch {
     return false;
   }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function isServer(value: unknown): value is ServerHandle {

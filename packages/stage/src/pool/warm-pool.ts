@@ -1,49 +1,51 @@
 import {
   type Clock,
-  integer,
   InvalidOptionError,
+  integer,
   objectWith,
-  optional,
   type OptionRule,
+  optional,
   parseOptions,
   requireNode,
   systemClock,
   type Timer,
 } from '@holdfast/foundation';
 import { StageClosedError } from '../errors.ts';
-import { type Stage, type StageOptions, openStage } from '../stage.ts';
+import type { StageOptions } from '../options.ts';
+import { type Stage, openStage } from '../stage.ts';
 import { type IdleStage, toIdle } from './idle.ts';
+import { LeaseSlots } from './lease-slots.ts';
 
 export interface StagePoolOptions<O extends StageOptions> {
-  /** What each spare is. */
+  /** The options of each stage. */
   stage: O;
-  /** How many wait to be leased. Default 2. */
+  /** How many stages are kept ready. Default 2. */
   spares?: number;
-  /** How many may be leased at one time; who asks for more waits. Default 8. */
+  /** How many stages may be leased at one time; further leases wait. Default 8. */
   maxLeases?: number;
   /**
-   * How long after a lease its successor is begun, in milliseconds: the first steps of who has leased are not
-   * to be slowed down by it. Default 250.
+   * How long after a lease its replacement is started, in milliseconds, so that it does not slow down the
+   * beginning of the test. Default 250.
    */
   refillAfterMs?: number;
   clock?: Clock;
 }
 
-/** A stage that is one's own until it is released. */
+/** A stage that belongs to one caller until it is released. */
 export interface StageLease<O extends StageOptions> {
   readonly stage: Stage<O>;
-  /** Gives it back, in whatever state; nobody else gets to see what it held. */
+  /** Returns it, in whatever state; no other lease sees its data. */
   release(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Stages that stand ready and cost nothing until they are leased. */
+/** Stages that are ready, and use no processor time until they are leased. */
 export interface StagePool<O extends StageOptions> {
-  /** The next spare, made to go on; a new stage where none is left. @throws StageClosedError */
+  /** The next ready stage, resumed; a new one when none is ready. @throws StageClosedError */
   lease(options?: { signal?: AbortSignal }): Promise<StageLease<O>>;
-  /** Begins those that are missing; resolves when as many wait as there are to be, and rejects when one could not be opened. */
+  /** Opens the missing stages; resolves when all are ready, and rejects when one could not be opened. */
   filled(): Promise<void>;
-  /** Ends all of them, leased or not. */
+  /** Closes all stages, leased or not. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -65,126 +67,128 @@ const shape = {
 const leaseShape = { signal: optional(objectWith<AbortSignal>(['aborted', 'addEventListener'])) };
 
 /**
- * Opens spares and keeps their number up. A server alone stands still meanwhile (SIGSTOP), members of a
- * topology go on, because they would take each other for dead.
+ * Opens a pool of ready stages. A standalone server is suspended until it is leased (SIGSTOP); members of a
+ * topology run, because they would take each other for dead.
  * @throws what openStage() throws for the first of them.
  */
 export async function openStagePool<const O extends StageOptions>(
-  options: StagePoolOptions<O>,
+  given: StagePoolOptions<O>,
 ): Promise<StagePool<O>> {
   requireNode('openStagePool');
-  const settled = parseOptions('openStagePool', shape, options);
-  const { spares, maxLeases, refillAfterMs, clock } = settled;
-  const ready: IdleStage<O>[] = [];
-  const leased = new Set<Stage<O>>();
-  const waiting: (() => void)[] = [];
-  let taken = 0;
-  let isClosed = false;
-  let refilling = Promise.resolve();
-  let nextRefill: Timer | undefined;
+  const options = parseOptions('openStagePool', shape, given);
+  const pool = new WarmPool(given.stage, options);
+  try {
+    await pool.filled();
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+  return pool;
+}
 
-  const mustBeOpen = (): void => {
-    if (isClosed) throw new StageClosedError('the spare');
-  };
-  const isLacking = (): boolean => !isClosed && ready.length < spares;
-  const fill = async (): Promise<void> => {
-    while (isLacking()) {
-      const idle = await toIdle(await openStage(options.stage), clock);
-      if (isClosed) await idle.stage.close();
-      else ready.push(idle);
+interface ResolvedPoolOptions {
+  readonly spares: number;
+  readonly maxLeases: number;
+  readonly refillAfterMs: number;
+  readonly clock: Clock;
+}
+
+class WarmPool<O extends StageOptions> implements StagePool<O> {
+  readonly #stageOptions: O;
+  readonly #options: ResolvedPoolOptions;
+  readonly #ready: IdleStage<O>[] = [];
+  readonly #leased = new Set<Stage<O>>();
+  readonly #slots: LeaseSlots;
+  #isClosed = false;
+  #refilling = Promise.resolve();
+  #nextRefill: Timer | undefined;
+
+  constructor(stageOptions: O, options: ResolvedPoolOptions) {
+    this.#stageOptions = stageOptions;
+    this.#options = options;
+    this.#slots = new LeaseSlots(options.maxLeases);
+  }
+
+  async lease(given: { signal?: AbortSignal } = {}): Promise<StageLease<O>> {
+    const { signal } = parseOptions('lease', leaseShape, given);
+    signal?.throwIfAborted();
+    this.#assertOpen();
+    await this.#slots.acquire(signal);
+    try {
+      this.#assertOpen();
+      const idle = this.#ready.shift();
+      if (idle === undefined) return this.#leaseOf(await this.#open(false));
+      await idle.wake();
+      this.#refillLater();
+      return this.#leaseOf(idle);
+    } catch (error) {
+      this.#slots.release();
+      throw error;
     }
-  };
-  const refill = (): Promise<void> => {
-    nextRefill?.cancel();
-    nextRefill = undefined;
-    refilling = refilling.catch(() => undefined).then(fill);
-    refilling.catch(() => undefined);
-    return refilling;
-  };
-  const refillSoon = (): void => {
-    nextRefill?.cancel();
-    nextRefill = clock.schedule(refillAfterMs, refill, { holdsProcess: false });
-  };
+  }
 
-  /** Takes one of the places; where none is free, the next that is left. */
-  const turn = async (signal: AbortSignal | undefined): Promise<void> => {
-    if (taken < maxLeases) {
-      taken += 1;
-      return;
+  filled(): Promise<void> {
+    this.#nextRefill?.cancel();
+    this.#nextRefill = undefined;
+    this.#refilling = this.#refilling.catch(() => undefined).then(() => this.#fill());
+    this.#refilling.catch(() => undefined);
+    return this.#refilling;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#nextRefill?.cancel();
+    this.#slots.releaseWaiters();
+    await this.#refilling.catch(() => undefined);
+    const stages = [...this.#ready.splice(0).map(({ stage }) => stage), ...this.#leased];
+    await Promise.all(stages.map((stage) => stage.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new StageClosedError('the spare');
+  }
+
+  #isLacking(): boolean {
+    return !this.#isClosed && this.#ready.length < this.#options.spares;
+  }
+
+  async #open(freezes: boolean): Promise<IdleStage<O>> {
+    return toIdle(await openStage(this.#stageOptions), this.#options.clock, freezes);
+  }
+
+  async #fill(): Promise<void> {
+    while (this.#isLacking()) {
+      const idle = await this.#open(true);
+      if (this.#isClosed) await idle.stage.close();
+      else this.#ready.push(idle);
     }
-    await new Promise<void>((resolve, reject) => {
-      const settle = (conclude: () => void): void => {
-        signal?.removeEventListener('abort', onAbort);
-        conclude();
-      };
-      const wake = (): void => settle(resolve);
-      const onAbort = (): void => {
-        waiting.splice(waiting.indexOf(wake), 1);
-        settle(() => reject(signal?.reason));
-      };
-      waiting.push(wake);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  };
-  const leave = (): void => {
-    const next = waiting.shift();
-    if (next === undefined) taken -= 1;
-    else next();
-  };
+  }
 
-  const leaseOf = ({ stage, reset }: IdleStage<O>): StageLease<O> => {
-    leased.add(stage);
+  #refillLater(): void {
+    const { clock, refillAfterMs } = this.#options;
+    this.#nextRefill?.cancel();
+    const refill = (): void => void this.filled();
+    this.#nextRefill = clock.schedule(refillAfterMs, refill, { holdsProcess: false });
+  }
+
+  #leaseOf({ stage, reset }: IdleStage<O>): StageLease<O> {
+    this.#leased.add(stage);
     let released: Promise<void> | undefined;
-    const give = async (): Promise<void> => {
-      leased.delete(stage);
-      leave();
-      if (isLacking() && (await reset())) {
-        ready.push({ stage, reset, wake: () => Promise.resolve() });
+    const giveBack = async (): Promise<void> => {
+      this.#leased.delete(stage);
+      this.#slots.release();
+      if (this.#isLacking() && (await reset())) {
+        this.#ready.push({ stage, reset, wake: () => Promise.resolve() });
         return;
       }
       await stage.close();
-      refillSoon();
+      this.#refillLater();
     };
-    const release = (): Promise<void> => (released ??= give());
+    const release = (): Promise<void> => (released ??= giveBack());
     return { stage, release, [Symbol.asyncDispose]: release };
-  };
-
-  const close = async (): Promise<void> => {
-    isClosed = true;
-    nextRefill?.cancel();
-    for (const wake of waiting.splice(0)) wake();
-    await refilling.catch(() => undefined);
-    const all = [...ready.splice(0).map(({ stage }) => stage), ...leased];
-    await Promise.all(all.map((stage) => stage.close()));
-  };
-
-  try {
-    await fill();
-  } catch (error) {
-    await close();
-    throw error;
   }
-  return {
-    async lease(given = {}) {
-      const { signal } = parseOptions('lease', leaseShape, given);
-      signal?.throwIfAborted();
-      mustBeOpen();
-      await turn(signal);
-      try {
-        mustBeOpen();
-        const idle = ready.shift();
-        if (idle === undefined)
-          return leaseOf(await toIdle(await openStage(options.stage), clock, false));
-        await idle.wake();
-        refillSoon();
-        return leaseOf(idle);
-      } catch (error) {
-        leave();
-        throw error;
-      }
-    },
-    filled: refill,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
 }

@@ -1,50 +1,50 @@
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { ComposeAvailability, ComposeServer } from './compose/project.ts';
-import type { EngineAddress } from '../system/container-engine.ts';
-import type { DockerAvailability } from './docker/availability.ts';
 import { StageModeError } from '../errors.ts';
-import type { StageMode } from '../stage.ts';
+import { STAGE_MODES, type StageMode } from '../mode-name.ts';
+import type { EngineAddress } from '../system/container-engine.ts';
+import type { ComposeAvailability, ComposeServer } from './compose/project.ts';
+import type { DockerAvailability } from './container/availability.ts';
 
-export const STAGE_MODES: readonly StageMode[] = ['docker', 'local', 'compose'];
-
-/** What the caller and the environment ask for. */
+/** The mode that the caller and the environment request. */
 export interface RequestedMode {
   readonly mode: StageMode | undefined;
-  /** Value of HOLDFAST_STAGE; empty counts as unset. */
+  /** Value of HOLDFAST_STAGE; an empty one counts as unset. */
   readonly variable: string | undefined;
 }
 
-/** The mode a stage stands in, with what it needs for it. */
+/** The mode of a stage, with what it needs in that mode. */
 export type ChosenMode =
-  | { readonly mode: 'local' }
-  | { readonly mode: 'docker'; readonly engine: EngineAddress }
+  | { readonly kind: 'local' }
+  | { readonly kind: 'docker'; readonly engine: EngineAddress }
   | {
-      readonly mode: 'compose';
+      readonly kind: 'compose';
       readonly engine: EngineAddress;
       readonly servers: ReadonlyMap<string, ComposeServer>;
     };
 
 /**
- * The caller's mode, else that of HOLDFAST_STAGE, else docker where nothing stands in its way, else local.
- * @throws StageModeError when docker or compose is asked for and cannot stand; InvalidOptionError for an unknown
- * HOLDFAST_STAGE.
+ * The caller's mode, else that of HOLDFAST_STAGE, else docker when it is available, else local.
+ * @throws StageModeError when docker or compose is requested and unavailable; InvalidOptionError for an
+ * unknown HOLDFAST_STAGE.
  */
 export async function chooseMode(
-  wish: RequestedMode,
-  judge: () => Promise<DockerAvailability>,
-  judgeComposed: () => Promise<ComposeAvailability>,
+  request: RequestedMode,
+  checkDocker: () => Promise<DockerAvailability>,
+  checkCompose: () => Promise<ComposeAvailability>,
 ): Promise<ChosenMode> {
-  const asked = wish.mode ?? parseVariable(wish.variable);
-  if (asked === 'local') return { mode: 'local' };
-  if (asked === 'compose') {
-    const up = await judgeComposed();
-    if (up.available) return { mode: 'compose', engine: up.engine, servers: up.servers };
-    throw new StageModeError('compose', up.reason, up.remedy, up.cause);
+  const requested = request.mode ?? parseVariable(request.variable);
+  if (requested === 'local') return { kind: 'local' };
+  if (requested === 'compose') {
+    const compose = await checkCompose();
+    if (compose.available) {
+      return { kind: 'compose', engine: compose.engine, servers: compose.servers };
+    }
+    throw new StageModeError('compose', compose.reason, compose.remedy, compose.cause);
   }
-  const verdict = await judge();
-  if (verdict.available) return { mode: 'docker', engine: verdict.engine };
-  if (asked === undefined) return { mode: 'local' };
-  throw new StageModeError('docker', verdict.reason, verdict.remedy, verdict.cause);
+  const docker = await checkDocker();
+  if (docker.available) return { kind: 'docker', engine: docker.engine };
+  if (requested === undefined) return { kind: 'local' };
+  throw new StageModeError('docker', docker.reason, docker.remedy, docker.cause);
 }
 
 function parseVariable(variable: string | undefined): StageMode | undefined {

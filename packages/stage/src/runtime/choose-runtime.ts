@@ -1,110 +1,116 @@
+import type { StageMode } from '../mode-name.ts';
+import type { Unavailable } from '../system/availability.ts';
+import type { Endpoint } from '../system/endpoint.ts';
+import type { StageContext } from '../topology/stage-context.ts';
+import type { CreateDriver } from '../topology/start-topology.ts';
+import { type ServerTopology, forMode, localOnly } from '../topology/topology.ts';
+import type { ChosenMode } from './choose-mode.ts';
 import { createComposeDriver } from './compose/compose.ts';
 import { type ComposeAvailability, findServices } from './compose/project.ts';
-import { createDockerDriver } from './docker/docker.ts';
 import {
   type DockerAvailability,
   type DockerCheckOptions,
   checkDocker,
-} from './docker/availability.ts';
-import { type ServerTopology, forMode } from '../topology/topology.ts';
+} from './container/availability.ts';
+import { createDockerDriver } from './docker/docker.ts';
 import { createLocalDriver } from './local/local.ts';
-import type { ChosenMode } from './choose-mode.ts';
-import type { CreateDriver } from '../topology/start-topology.ts';
-import type { Address, StageContext } from '../topology/server-spec.ts';
 
-/** An ensemble under the name of its option. */
+/** A topology under the name of its option. */
 export interface NamedTopology {
   readonly name: string;
   readonly topology: ServerTopology<unknown>;
 }
 
-const NO_SERVER_CLOCKS = {
-  reason:
-    'a clock is moved by a library of this machine, which an image does not have (serverClocks)',
-  remedy: `Use mode 'local' (HOLDFAST_STAGE=local)`,
-};
+interface RuntimeCheckOptions extends DockerCheckOptions {
+  readonly diskMaxBytes: number | undefined;
+  readonly serverClocks: boolean;
+}
 
-/** Whether all of them can stand in Docker; one that cannot decides without the engine being asked. */
+const NO_SERVER_CLOCKS: Unavailable = localOnly(
+  'a clock is moved by a library of this machine, which an image does not have (serverClocks)',
+);
+
+/** The first topology that a mode cannot run; the engine is not asked then. */
+function firstUnavailable(
+  mode: StageMode,
+  topologies: readonly NamedTopology[],
+): Unavailable | undefined {
+  for (const { topology } of topologies) {
+    const { docker, compose } = forMode(mode, topology);
+    const result = mode === 'docker' ? docker : compose;
+    if (!result.available) return result;
+  }
+  return undefined;
+}
+
+/** Whether all topologies can run in Docker. */
 export async function checkImages(
-  ensembles: readonly NamedTopology[],
-  options: DockerCheckOptions & { readonly serverClocks: boolean },
+  topologies: readonly NamedTopology[],
+  options: RuntimeCheckOptions,
 ): Promise<DockerAvailability> {
-  if (options.serverClocks) return { available: false, ...NO_SERVER_CLOCKS };
-  const images = new Set<string>();
-  for (const { topology } of ensembles) {
+  const obstacle = options.serverClocks ? NO_SERVER_CLOCKS : firstUnavailable('docker', topologies);
+  if (obstacle !== undefined) return obstacle;
+  const images = topologies.flatMap(({ topology }) => {
     const { docker } = forMode('docker', topology);
-    if (!docker.available) {
-      return {
-        available: false,
-        reason: docker.reason,
-        remedy: `Use mode 'local' (HOLDFAST_STAGE=local)`,
-      };
-    }
-    for (const image of docker.images) images.add(image);
-  }
-  return checkDocker([...images], options);
+    return docker.available ? docker.images : [];
+  });
+  return checkDocker([...new Set(images)], options);
 }
 
-/** Whether the services of all of them are up; one that has none decides without the engine being asked. */
+/** Whether compose has started the services of all topologies. */
 export async function checkServices(
-  ensembles: readonly NamedTopology[],
-  options: DockerCheckOptions & {
-    readonly diskMaxBytes: number | undefined;
-    readonly serverClocks: boolean;
-  },
+  topologies: readonly NamedTopology[],
+  options: RuntimeCheckOptions,
 ): Promise<ComposeAvailability> {
-  if (options.serverClocks) return { available: false, ...NO_SERVER_CLOCKS };
-  const remedy = `Use mode 'local' or 'docker'`;
-  const services: string[] = [];
-  for (const { topology } of ensembles) {
-    const { compose } = forMode('compose', topology);
-    if (!compose.available) return { available: false, reason: compose.reason, remedy };
-    services.push(...compose.services);
-  }
+  const obstacle = options.serverClocks
+    ? NO_SERVER_CLOCKS
+    : firstUnavailable('compose', topologies);
+  if (obstacle !== undefined) return obstacle;
   if (options.diskMaxBytes !== undefined) {
-    return {
-      available: false,
-      reason: 'diskMaxBytes cannot change the disk of what is up',
-      remedy,
-    };
+    const reason = 'diskMaxBytes cannot change the disk of a running service';
+    return { available: false, reason, remedy: `Use mode 'local' or 'docker'` };
   }
-  const verdict = await checkDocker([], options);
-  if (!verdict.available) return verdict;
-  return findServices(verdict.engine, services, options.env, options.signal);
+  const services = topologies.flatMap(({ topology }) => {
+    const { compose } = forMode('compose', topology);
+    return compose.available ? compose.services : [];
+  });
+  const docker = await checkDocker([], options);
+  if (!docker.available) return docker;
+  return findServices(docker.engine, services, options.env, options.signal);
 }
 
-/** Where the servers of an ensemble stand already, in the order of their services. */
-export function composeAddresses(
+/** The endpoints of a topology that compose has started, in the order of its services. */
+export function composeEndpoints(
   chosen: ChosenMode,
   { compose }: ServerTopology<unknown>,
-): Address[] | undefined {
-  if (chosen.mode !== 'compose' || !compose.available) return undefined;
-  return compose.services.flatMap((service) => chosen.servers.get(service)?.address ?? []);
+): Endpoint[] | undefined {
+  if (chosen.kind !== 'compose' || !compose.available) return undefined;
+  return compose.services.flatMap((service) => chosen.servers.get(service)?.endpoint ?? []);
 }
 
-/** Who provides for each server in the mode that was chosen. */
+/** Creates the drivers of a topology's servers in the chosen mode. */
 export async function driverFor(
   chosen: ChosenMode,
-  ensemble: ServerTopology<unknown>,
+  topology: ServerTopology<unknown>,
   context: StageContext,
   signal: AbortSignal,
 ): Promise<CreateDriver> {
-  if (chosen.mode === 'local') {
-    const program = await ensemble.locate(context, signal);
-    return (kind, address) => createLocalDriver(kind, address, program, context, signal);
+  if (chosen.kind === 'local') {
+    const executable = await topology.locate(context, signal);
+    return (spec, endpoint) => createLocalDriver({ spec, endpoint, executable, context }, signal);
   }
-  if (chosen.mode === 'compose') {
+  const { engine } = chosen;
+  if (chosen.kind === 'compose') {
     const servers = [...chosen.servers.values()];
-    return (kind, { port }) => {
-      const server = servers.find((each) => each.address.port === port);
-      if (server === undefined) throw new TypeError(`${kind.name} is no service that is up`);
-      return Promise.resolve(createComposeDriver(kind, server, context, chosen.engine));
+    return async (spec, { port }) => {
+      const server = servers.find((each) => each.endpoint.port === port);
+      if (server === undefined) throw new TypeError(`${spec.name} is no service of compose`);
+      return createComposeDriver(spec, server, context, engine);
     };
   }
-  return async (kind, address) => {
-    const { container } = kind;
-    if (container === undefined)
-      throw new TypeError(`${kind.name} is not described as a container`);
-    return createDockerDriver(kind, container, address, context, chosen.engine);
+  return async (spec, endpoint) => {
+    const { container } = spec;
+    if (container === undefined) throw new TypeError(`${spec.name} has no container`);
+    return createDockerDriver(spec, container, endpoint, context, engine);
   };
 }

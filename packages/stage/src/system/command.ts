@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import type { Availability } from './availability.ts';
 
-/** How a program of this machine failed, in words; `undefined` when it ended well. */
+/** Runs a program and resolves with a description of its failure; `undefined` when it succeeded. */
 export function commandFailure(
   file: string,
   args: readonly string[],
@@ -21,31 +22,31 @@ export interface CommandCheck {
   readonly remedy: string;
 }
 
-/** For whoever enters the network of another process. */
+/** Needed to enter the network of another process. */
 export const HAS_NSENTER: CommandCheck = {
   command: ['nsenter', '--version'],
   remedy: `Install it: 'apt-get install util-linux'`,
 };
 
-/** For whoever makes a network that nobody uses, or one for a server. */
+/** Needed to create a network. */
 export const HAS_UNSHARE: CommandCheck = {
   command: ['unshare', '--version'],
   remedy: HAS_NSENTER.remedy,
 };
 
 /**
- * The first check that fails: how, and what to do; `undefined` when all succeed.
- * @param failureOf runs a command and says how it failed.
+ * Runs the checks in their order, up to the first that fails.
+ * @param failureOf runs a command and resolves with its failure.
  */
-export async function firstFailedCheck(
+export async function runChecks(
   checks: readonly CommandCheck[],
   signal: AbortSignal | undefined,
   failureOf: typeof commandFailure = commandFailure,
-): Promise<{ reason: string; remedy: string } | undefined> {
+): Promise<Availability> {
   for (const { command, remedy } of checks) {
     const [file, ...args] = command;
     const reason = await failureOf(file, args, signal);
-    if (reason !== undefined) return { reason, remedy };
+    if (reason !== undefined) return { available: false, reason, remedy };
   }
-  return undefined;
+  return { available: true };
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { Environment } from '../topology/server-spec.ts';
+import type { Environment } from './executable.ts';
 import { cacheFolder } from './path.ts';
 
 /**
- * Lets a program of this package keep what Node has made of its sources: read from there it starts in a
- * third of the time. What is used is what fits the sources as they are.
+ * The environment by which Node keeps the compiled code of a program of ours on disk: the program then starts
+ * in a third of the time. Node ignores an entry that does not match the present source.
  * https://nodejs.org/api/module.html#module-compile-cache
  */
 export function compileCache(env: Environment): Record<string, string> {

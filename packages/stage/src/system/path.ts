@@ -1,7 +1,8 @@
-import { access, constants } from 'node:fs/promises';
+import { constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Environment } from '../topology/server-spec.ts';
+import type { Environment } from './executable.ts';
+import { exists } from './files.ts';
 
 /** The first executable of that name in the folders of PATH. */
 export async function findOnPath(name: string, path: string): Promise<string | undefined> {
@@ -13,10 +14,7 @@ export async function findOnPath(name: string, path: string): Promise<string | u
 }
 
 export async function isExecutable(file: string): Promise<boolean> {
-  return access(file, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+  return exists(file, constants.X_OK);
 }
 
 /** XDG Base Directory Specification: $XDG_CACHE_HOME, else ~/.cache. */
@@ -27,8 +25,8 @@ export function cacheFolder(env: Environment): string {
     : join(env['HOME'] ?? homedir(), '.cache');
 }
 
-/** A cache folder whose content every user of this machine can run; the home of root is closed to others. */
+/** A cache folder whose files every user of this machine can run; the home folder of root is closed to others. */
 export function sharedCacheFolder(env: Environment): string {
-  const isOwnAffair = env['XDG_CACHE_HOME'] !== undefined || process.getuid?.() !== 0;
-  return isOwnAffair ? cacheFolder(env) : '/var/cache';
+  const isPrivate = env['XDG_CACHE_HOME'] !== undefined || process.getuid?.() !== 0;
+  return isPrivate ? cacheFolder(env) : '/var/cache';
 }

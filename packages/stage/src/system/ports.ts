@@ -2,29 +2,29 @@ import { type Server, createServer } from 'node:net';
 import type { Random } from '@holdfast/foundation';
 
 /**
- * Below the ports that Linux (32768 on) and macOS (49152 on) hand to outgoing connections. A port from
- * there could be taken by any client while its server is down; a client that reconnects to it may even
- * be given it as its own end and talk to itself.
+ * Below the ephemeral ports of Linux (from 32768) and macOS (from 49152). Any client could be given a port
+ * from that range while its server is down; a client that reconnects could even be given the server's port
+ * as its own and connect to itself.
  */
 const LOWEST_PORT = 10_000;
 const HIGHEST_PORT = 32_767;
-const MAX_DRAWS = 100;
+const MAX_ATTEMPTS = 100;
 
 const LOOPBACK = '127.0.0.1';
-/** Another loopback address: holding a port there marks it as ours and leaves it free on LOOPBACK. */
+/** Another loopback address: listening on a port there reserves it and leaves it free on LOOPBACK. */
 const MARKER = '127.0.0.2';
 
-/** A port of 127.0.0.1 that no other stage on this machine uses while it is reserved. */
+/** A port of 127.0.0.1 that no other stage of this machine uses while it is reserved. */
 export interface ReservedPort {
   readonly port: number;
-  /** Whether nobody listens there now, nor on the ports that go with it. */
+  /** Whether no process listens on it, nor on the ports that were reserved with it. */
   isFree(): Promise<boolean>;
   release(): Promise<void>;
 }
 
 /**
- * Reserves free loopback ports, and with each those at the given distances above it. The reservation ends
- * with the process at the latest.
+ * Reserves free loopback ports, and with each of them the ports at the given offsets above it. A reservation
+ * ends with this process at the latest.
  */
 export async function reservePorts(
   random: Random,
@@ -33,7 +33,7 @@ export async function reservePorts(
 ): Promise<ReservedPort[]> {
   const reserved: ReservedPort[] = [];
   const highest = HIGHEST_PORT - Math.max(0, ...offsets);
-  for (let draw = 0; draw < MAX_DRAWS && reserved.length < count; draw += 1) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS && reserved.length < count; attempt += 1) {
     const port = LOWEST_PORT + Math.floor(random() * (highest - LOWEST_PORT + 1));
     const found = await reserve([port, ...offsets.map((offset) => port + offset)]);
     if (found !== undefined) reserved.push(found);
@@ -41,10 +41,10 @@ export async function reservePorts(
   if (reserved.length === count) return reserved;
   await Promise.all(reserved.map((port) => port.release()));
   const range = `between ${LOWEST_PORT} and ${HIGHEST_PORT}`;
-  throw new Error(`too few free ports: ${MAX_DRAWS} draws ${range} gave ${reserved.length}`);
+  throw new Error(`too few free ports: ${MAX_ATTEMPTS} attempts ${range} gave ${reserved.length}`);
 }
 
-/** The first of `ports` with the others beside it; `undefined` when one of them is somebody else's. */
+/** Reserves all of `ports` under the first of them; `undefined` when one of them is in use. */
 async function reserve(ports: readonly number[]): Promise<ReservedPort | undefined> {
   const markers: Server[] = [];
   const release = async (): Promise<void> => {
@@ -66,13 +66,13 @@ async function reserve(ports: readonly number[]): Promise<ReservedPort | undefin
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const tried = await listen(LOOPBACK, port);
-  if (typeof tried === 'string') return false;
-  await close(tried);
+  const server = await listen(LOOPBACK, port);
+  if (typeof server === 'string') return false;
+  await close(server);
   return true;
 }
 
-/** A listener that keeps no process alive. `'no-address'` where 127.0.0.2 does not exist (macOS). */
+/** A listener that does not keep the process alive. `'no-address'` where 127.0.0.2 does not exist (macOS). */
 function listen(host: string, port: number): Promise<Server | 'in-use' | 'no-address'> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());

@@ -1,15 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
-/** What the system knows about a process. */
-export interface ProcessRecord {
-  /** When it was born, in the system's own words: the same pid with another birth is another process. */
+/** One entry of the system's process table. */
+interface ProcessRecord {
+  /** As the system writes it: the same pid with another start time is another process. */
   readonly startTime: string;
   /** Whether a signal has stopped it (state T). */
   readonly frozen: boolean;
 }
 
-/** Reads one process; `undefined` when it is gone, or dead and only waiting to be reaped. */
+/** Reads one process; `undefined` when it does not exist, or has ended and was not reaped yet. */
 export type ReadProcess = (pid: number) => ProcessRecord | undefined;
 
 /** From /proc/<pid>/stat, whose field 3 is the state and field 22 the start in clock ticks (proc(5)). */
@@ -34,10 +34,10 @@ export const readPs: ReadProcess = (pid) => {
   return parseRecord(state, start.join(' '));
 };
 
-/** Reads one process in the way this system offers. */
+/** Reads one process from /proc, else by ps. */
 export const readProcess: ReadProcess = existsSync('/proc/self/stat') ? readProcFs : readPs;
 
-/** The processes that work in a folder or below it (proc(5), cwd); none where there is no /proc. */
+/** The processes whose working directory is a folder or lies below it (proc(5)); none without /proc. */
 export function listWorkingIn(folder: string): number[] {
   const entries = existsSync('/proc/self/stat') ? readdirSync('/proc') : [];
   return entries
@@ -45,19 +45,19 @@ export function listWorkingIn(folder: string): number[] {
     .map(Number)
     .filter((pid) => {
       try {
-        const place = readlinkSync(`/proc/${pid}/cwd`);
-        return place === folder || place.startsWith(`${folder}/`);
+        const directory = readlinkSync(`/proc/${pid}/cwd`);
+        return directory === folder || directory.startsWith(`${folder}/`);
       } catch {
         return false;
       }
     });
 }
 
-/** The processes that one has started and that still are its own. */
-export type ListChildren = (pid: number) => number[];
+/** The child processes of a process. */
+type ListChildren = (pid: number) => number[];
 
-/** From /proc/<pid>/task/<tid>/children of each thread, where the kernel has it; else from all there are. */
-export const listChildrenProcFs: ListChildren = (pid) => {
+/** From /proc/<pid>/task/<tid>/children of each thread where the kernel has it, else from all processes. */
+const listChildrenProcFs: ListChildren = (pid) => {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
       const listed = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').trim();
@@ -82,7 +82,7 @@ function scanForChildren(pid: number): number[] {
 }
 
 /** From ps(1), for systems without /proc. */
-export const listChildrenPs: ListChildren = (pid) => {
+const listChildrenPs: ListChildren = (pid) => {
   const columns = ['-A', '-o', 'pid=', '-o', 'ppid='];
   const { stdout } = spawnSync('ps', columns, { encoding: 'utf8', env: { LC_ALL: 'C' } });
   const pairs = stdout
@@ -92,7 +92,7 @@ export const listChildrenPs: ListChildren = (pid) => {
   return pairs.flatMap(([child = 0, parent]) => (parent === pid ? [child] : []));
 };
 
-/** Lists children in the way this system offers. */
+/** Lists children from /proc, else by ps. */
 export const listChildren: ListChildren = existsSync('/proc/self/stat')
   ? listChildrenProcFs
   : listChildrenPs;

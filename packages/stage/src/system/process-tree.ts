@@ -1,7 +1,7 @@
-import { types } from 'node:util';
+import { errorCodeOf } from './fields.ts';
 import { listChildren, readProcess } from './process-table.ts';
 
-/** One process of a tree; the birth tells it from a later one of the same number. */
+/** One process of a tree; the start time distinguishes it from a later process with the same pid. */
 export interface TreeMember {
   readonly pid: number;
   readonly startTime: string;
@@ -12,15 +12,15 @@ export function isAlive({ pid, startTime }: TreeMember): boolean {
 }
 
 /**
- * Makes a process and all it has started stand still. Parents first, because one that stands still
- * starts no further process.
+ * Stops a process and all its descendants (SIGSTOP). Parents first, because a stopped process starts no
+ * further one.
  */
 export function freezeTree(root: number): TreeMember[] {
   send(root, 'SIGSTOP');
   return [...memberOf(root), ...listChildren(root).flatMap(freezeTree)];
 }
 
-/** Lets a process and all it has started go on; children first, so that none is missed. */
+/** Continues a process and all its descendants (SIGCONT); children first, so that none is missed. */
 export function thawTree(root: number): TreeMember[] {
   const children = listChildren(root).flatMap(thawTree);
   const self = memberOf(root);
@@ -28,14 +28,14 @@ export function thawTree(root: number): TreeMember[] {
   return [...self, ...children];
 }
 
-/** Ends a process and all it has started, as a crash would; the end of each is not waited for. */
+/** Kills a process and all its descendants (SIGKILL), without waiting for their end. */
 export function killTree(root: number): TreeMember[] {
   const tree = freezeTree(root);
   for (const { pid } of tree) send(pid, 'SIGKILL');
   return tree;
 }
 
-/** A process and all it has started. */
+/** A process and all its descendants. */
 export function listTree(root: number): number[] {
   return [root, ...listChildren(root).flatMap(listTree)];
 }
@@ -50,6 +50,6 @@ function send(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch (error) {
     // ESRCH: it has ended by itself.
-    if (!types.isNativeError(error) || !('code' in error) || error.code !== 'ESRCH') throw error;
+    if (errorCodeOf(error) !== 'ESRCH') throw error;
   }
 }

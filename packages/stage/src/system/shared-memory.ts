@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { type CommandCheck, commandFailure, firstFailedCheck } from './command.ts';
+import type { Availability } from './availability.ts';
+import { type CommandCheck, commandFailure, runChecks } from './command.ts';
 
 const HAS_IPCRM: CommandCheck = {
   command: ['ipcrm', '--version'],
@@ -7,38 +8,39 @@ const HAS_IPCRM: CommandCheck = {
 };
 
 /**
- * Removes the System V segment that a killed Postgres has left: 56 bytes by which it would have known that
- * its data are in use, and which nothing but a next start or this removes.
- * Format: line 1 of postmaster.pid holds the process, line 7 the key and the id of the segment.
+ * Removes the System V shared memory segment of a killed Postgres: 56 bytes that mark its data as in use. Only
+ * the next start of that Postgres, or this function, removes it.
+ * Format: line 1 of postmaster.pid holds the process id, line 7 the key and the id of the segment.
  */
 export async function removeSegment(pidFile: string): Promise<void> {
   const lines = (await readFile(pidFile, 'latin1').catch(() => '')).split('\n');
   if (lines[0] === undefined || lines[0] === '') return;
   const [, noted] = (lines[6] ?? '').trim().split(/\s+/);
   const listed = await readFile('/proc/sysvipc/shm', 'latin1').catch(() => undefined);
-  // Where the system keeps no list, what was noted is believed.
+  // Without a list from the system, use the id in the file.
   const ids = listed === undefined ? [noted ?? ''] : orphansOf(lines[0].trim(), listed);
   await Promise.all(ids.filter((id) => id !== '').map(remove));
 }
 
 /**
- * The segments of /proc/sysvipc/shm (proc(5)) that a process has made and nobody uses. By its maker rather
- * than by its id, because one that is killed early has not noted the id yet.
+ * The segments of /proc/sysvipc/shm (proc(5)) that a process has created and no process is attached to. Found
+ * by their creator instead of by id, because a Postgres that is killed early has not written the id yet.
  */
 export function orphansOf(pid: string, listed: string): string[] {
   return listed.split('\n').flatMap((line) => {
-    const [, id = '', , , maker, , attached] = line.trim().split(/\s+/);
-    return maker === pid && attached === '0' ? [id] : [];
+    const [, id = '', , , creator, , attached] = line.trim().split(/\s+/);
+    return creator === pid && attached === '0' ? [id] : [];
   });
 }
 
-/** Why a segment cannot be removed here, and what to do about it; `undefined` when it can. */
-export function segmentObstacle(): Promise<{ reason: string; remedy: string } | undefined> {
-  return firstFailedCheck([HAS_IPCRM], undefined);
+/** Whether a segment can be removed on this machine. */
+export function checkSegmentRemoval(): Promise<Availability> {
+  return runChecks([HAS_IPCRM], undefined);
 }
 
 async function remove(id: string): Promise<void> {
-  const why = await commandFailure('ipcrm', ['-m', id]);
-  if (why === undefined) return;
-  process.emitWarning(`shared memory segment ${id} is left: ${why}. ${HAS_IPCRM.remedy}`);
+  const failure = await commandFailure('ipcrm', ['-m', id]);
+  if (failure === undefined) return;
+  const remedy = HAS_IPCRM.remedy;
+  process.emitWarning(`shared memory segment ${id} was not removed: ${failure}. ${remedy}`);
 }

@@ -1,111 +1,152 @@
 import { withDeadline } from '@holdfast/foundation';
-import type { ServerTopology } from './topology.ts';
 import { ServerTimeoutError } from '../errors.ts';
-import { type Link, openLink, wasPortTaken } from '../handle/link.ts';
+import type { ServerDriver } from '../handle/driver.ts';
+import { type ServerLink, openLink, wasPortTaken } from '../handle/link.ts';
+import { StagedServer } from '../handle/server.ts';
+import type { Endpoint } from '../system/endpoint.ts';
 import { type ReservedPort, reservePorts } from '../system/ports.ts';
-import type { Address, ServerAddress, ServerSpec, StageContext } from './server-spec.ts';
-import { type ServerDriver, type StagedServer, createStagedServer } from '../handle/server.ts';
+import type { ServerSpec } from './server-spec.ts';
+import type { StageContext } from './stage-context.ts';
+import type { ServerTopology } from './topology.ts';
 
-/** How many times ports are drawn when others keep taking them in the moment before the servers do. */
+/** How often other ports are tried when another process takes one before its server listens. */
 const MAX_PORT_ATTEMPTS = 5;
+const HOST = '127.0.0.1';
 
-/** Provides for one server what depends on the mode. */
-export type CreateDriver = (kind: ServerSpec, address: Address) => Promise<ServerDriver>;
+/** Creates what runs one server in the mode of the stage. */
+export type CreateDriver = (spec: ServerSpec, endpoint: Endpoint) => Promise<ServerDriver>;
 
-/** An open ensemble: its handle, and what only the stage may do with it. */
-export interface RunningTopology<Handle> {
+interface TopologyStart<Handle> {
+  readonly name: string;
+  readonly topology: ServerTopology<Handle>;
+  readonly context: StageContext;
+  readonly createDriver: CreateDriver;
+  /** Where its servers run already; absent when they are started on free ports. */
+  readonly existing?: readonly Endpoint[] | undefined;
+}
+
+/** A running topology: its handle, and its end, which is for the stage alone. */
+interface RunningTopology<Handle> {
   readonly handle: Handle;
   close(): Promise<void>;
 }
 
 /**
- * Opens the servers of an ensemble on free ports of 127.0.0.1, and resolves when each has given its first
- * answer and they have settled. Nothing is left of them when this rejects.
- * @param found where its servers stand already; absent for those that are to be started on free ports.
+ * Starts the servers of a topology on free ports of 127.0.0.1, and resolves when each has answered and they
+ * work together. Nothing is left of them when this rejects.
  */
 export async function startTopology<Handle>(
-  name: string,
-  ensemble: ServerTopology<Handle>,
-  context: StageContext,
-  seat: CreateDriver,
+  start: TopologyStart<Handle>,
   signal: AbortSignal,
-  found?: readonly Address[],
 ): Promise<RunningTopology<Handle>> {
-  const { clock, readyTimeoutMs, random } = context;
-  for (let draw = 1; ; draw += 1) {
+  const { topology, context, existing } = start;
+  for (let attempt = 1; ; attempt += 1) {
     const ports =
-      found?.map(fixedPort) ?? (await reservePorts(random, ensemble.size, ensemble.portOffsets));
-    const links: Link[] = [];
-    const servers: StagedServer[] = [];
-    const close = async (): Promise<void> => {
-      const closings = await Promise.allSettled(servers.map((server) => server.close()));
-      await Promise.all([...ports, ...links].map((each) => each.release()));
-      throwFirstRejection(closings);
-    };
+      existing?.map(existingPort) ??
+      (await reservePorts(context.random, topology.size, topology.portOffsets));
+    const group = new ServerGroup(context, start.createDriver, ports);
     try {
-      const addresses = ports.map(({ port }) => ({ host: '127.0.0.1', port }));
-      if (context.link && ensemble.isDatagram !== true) {
-        for (const address of addresses) links.push(await openLink(address, context));
-      }
-      const places = addresses.map(({ host, port }, at) => ({
-        host,
-        port,
-        advertised: links[at]?.address ?? { host, port },
-      }));
-      for (const wave of ensemble.serverSpecs(places)) {
-        const first = servers.length;
-        for (const kind of wave) {
-          const at = servers.length;
-          servers.push(await take(kind, places[at], links[at]));
-        }
-        await startTogether(servers.slice(first), signal);
-      }
-      const handles = servers.map(({ handle }) => handle);
-      const late = (): Error =>
-        new ServerTimeoutError(name, readyTimeoutMs, 'answered, but did not come together');
-      await withDeadline(clock, readyTimeoutMs, signal, late, (limit) =>
-        ensemble.awaitFormed(handles, context, limit),
-      );
-      return { handle: ensemble.toHandle(handles, context), close };
+      return { handle: await group.start(start, signal), close: () => group.close() };
     } catch (error) {
-      const wasTaken = wasPortTaken(error) || (await isTaken(ports, servers));
-      await close();
-      if (!wasTaken || draw === MAX_PORT_ATTEMPTS) throw error;
+      const wasTaken = wasPortTaken(error) || (await group.isPortTaken());
+      await group.close();
+      if (!wasTaken || attempt === MAX_PORT_ATTEMPTS) throw error;
     }
-  }
-
-  async function take(
-    kind: ServerSpec,
-    place: ServerAddress | undefined,
-    link: Link | undefined,
-  ): Promise<StagedServer> {
-    if (place === undefined) throw new RangeError(`${kind.name} has no address`);
-    const { host, port, advertised } = place;
-    const driver = await seat(kind, { host, port });
-    const description = {
-      ...context,
-      ...advertised,
-      name: kind.name,
-      url: kind.url(advertised),
-      direct: { url: kind.url({ host, port }), host, port },
-      link: link?.proxy,
-    };
-    return createStagedServer(description, driver);
   }
 }
 
-/** The port of a server that is there already. */
-function fixedPort({ port }: Address): ReservedPort {
+/** The servers, links and ports of one attempt to start a topology. */
+class ServerGroup {
+  readonly #context: StageContext;
+  readonly #createDriver: CreateDriver;
+  readonly #ports: readonly ReservedPort[];
+  readonly #links: ServerLink[] = [];
+  readonly #servers: StagedServer[] = [];
+
+  constructor(context: StageContext, createDriver: CreateDriver, ports: readonly ReservedPort[]) {
+    this.#context = context;
+    this.#createDriver = createDriver;
+    this.#ports = ports;
+  }
+
+  async start<Handle>(
+    { name, topology }: TopologyStart<Handle>,
+    signal: AbortSignal,
+  ): Promise<Handle> {
+    const context = this.#context;
+    const endpoints = this.#ports.map(({ port }) => ({ host: HOST, port }));
+    if (context.link && topology.isDatagram !== true) {
+      for (const endpoint of endpoints) this.#links.push(await openLink(endpoint, context));
+    }
+    const advertised = endpoints.map(({ host, port }, index) => ({
+      host,
+      port,
+      advertised: this.#links[index]?.endpoint ?? { host, port },
+    }));
+    for (const specs of topology.serverSpecs(advertised)) {
+      const first = this.#servers.length;
+      for (const spec of specs) this.#servers.push(await this.#createServer(spec));
+      await startTogether(this.#servers.slice(first), signal);
+    }
+    const { clock, readyTimeoutMs } = context;
+    const late = (): Error =>
+      new ServerTimeoutError(name, readyTimeoutMs, 'answered, but did not form its topology');
+    await withDeadline(clock, readyTimeoutMs, signal, late, (limit) =>
+      topology.awaitFormed(this.#servers, context, limit),
+    );
+    return topology.toHandle(this.#servers, context);
+  }
+
+  async close(): Promise<void> {
+    const closings = await Promise.allSettled(this.#servers.map((server) => server.close()));
+    await Promise.all([...this.#ports, ...this.#links].map((each) => each.release()));
+    throwFirstRejection(closings);
+  }
+
+  /** Whether another process listens at the endpoint of a server that does not run. */
+  async isPortTaken(): Promise<boolean> {
+    const unused = this.#ports.filter(
+      (_, index) => (this.#servers[index]?.state ?? 'stopped') === 'stopped',
+    );
+    const free = await Promise.all(unused.map((port) => port.isFree()));
+    return free.includes(false);
+  }
+
+  async #createServer(spec: ServerSpec): Promise<StagedServer> {
+    const index = this.#servers.length;
+    const reserved = this.#ports[index];
+    if (reserved === undefined) throw new RangeError(`${spec.name} has no endpoint`);
+    const endpoint = { host: HOST, port: reserved.port };
+    const link = this.#links[index];
+    const advertised = link?.endpoint ?? endpoint;
+    const driver = await this.#createDriver(spec, endpoint);
+    const { clock, readyTimeoutMs, stopTimeoutMs } = this.#context;
+    const deps = {
+      ...advertised,
+      name: spec.name,
+      url: spec.url(advertised),
+      direct: { url: spec.url(endpoint), ...endpoint },
+      link: link?.proxy,
+      clock,
+      readyTimeoutMs,
+      stopTimeoutMs,
+    };
+    return new StagedServer(deps, driver);
+  }
+}
+
+/** The port of a server that runs already. */
+function existingPort({ port }: Endpoint): ReservedPort {
   return { port, isFree: () => Promise.resolve(true), release: () => Promise.resolve() };
 }
 
-/** Starts them all; the first that fails ends the starts of the others. */
+/** Starts all servers; the first failure aborts the other starts. */
 async function startTogether(servers: readonly StagedServer[], signal: AbortSignal): Promise<void> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const starts = servers.map(async ({ handle }) => {
+  const starts = servers.map(async (server) => {
     try {
-      await handle.start({ signal: either });
+      await server.start({ signal: either });
     } catch (error) {
       failed.abort(error);
       throw error;
@@ -115,19 +156,7 @@ async function startTogether(servers: readonly StagedServer[], signal: AbortSign
   either.throwIfAborted();
 }
 
-/** Whether somebody else listens at the address of one that does not run. */
-async function isTaken(
-  ports: readonly ReservedPort[],
-  servers: readonly StagedServer[],
-): Promise<boolean> {
-  const down = ports.filter(
-    (_, place) => (servers[place]?.handle.state ?? 'stopped') === 'stopped',
-  );
-  const free = await Promise.all(down.map((port) => port.isFree()));
-  return free.includes(false);
-}
-
-/** Throws the reason of the first that was rejected. */
+/** Throws the reason of the first rejected promise. */
 export function throwFirstRejection(results: readonly PromiseSettledResult<unknown>[]): void {
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

@@ -1,34 +1,33 @@
-import type { ServerAddress, Executable, ServerSpec, StageContext } from './server-spec.ts';
-import type { ServerHandle } from '../stage.ts';
+import type { ServerHandle } from '../handle/handle.ts';
+import type { StageMode } from '../mode-name.ts';
+import type { Unavailable } from '../system/availability.ts';
+import type { Executable } from '../system/executable.ts';
+import type { AdvertisedEndpoint, ServerSpec } from './server-spec.ts';
+import type { StageContext } from './stage-context.ts';
 
-/** Servers that stand together and are handed out as one: one server alone, or a topology. */
+/** Servers that start together and have one handle: a single server, or a primary with its replicas. */
 export interface ServerTopology<Handle> {
-  /** How many servers it has; each is given an address. */
+  /** The number of its servers; each has an endpoint. */
   readonly size: number;
-  /** Further ports that each server listens on, as distances from its own. */
+  /** Further ports that each server listens on, as offsets from its own. */
   readonly portOffsets: readonly number[];
-  /** Its clients speak UDP, which no fault proxy carries: they are given the servers' own addresses. */
+  /** Its clients speak UDP, which no fault proxy supports: they connect to the servers directly. */
   readonly isDatagram?: true;
-  readonly docker:
-    | { readonly available: true; readonly images: readonly string[] }
-    | { readonly available: false; readonly reason: string };
-  /** The services of docker-compose.test.yml that are its servers, in the order of their addresses. */
+  readonly docker: { readonly available: true; readonly images: readonly string[] } | Unavailable;
+  /** Its services in docker-compose.test.yml, in the order of its servers. */
   readonly compose:
     | { readonly available: true; readonly services: readonly string[] }
-    | { readonly available: false; readonly reason: string };
-  /**
-   * What stands in its place in Docker and compose, where other servers do what it does; `docker` and
-   * `compose` above say nothing then.
-   */
+    | Unavailable;
+  /** The topology that replaces this one in Docker and compose, where other servers have its role. */
   readonly containerVariant?: ServerTopology<Handle>;
-  /** Finds the program of its servers for mode `local`, fetching it if need be. */
+  /** Finds the executable of its servers for mode `local`, and fetches it if necessary. */
   locate(context: StageContext, signal: AbortSignal): Promise<Executable>;
   /**
-   * What its servers are, in the order of their addresses. Those of a wave start together, once those of
-   * the waves before have answered.
+   * Its servers in the order of their endpoints. Those of one group start together, after those of the groups
+   * before have answered.
    */
-  serverSpecs(places: readonly ServerAddress[]): readonly (readonly ServerSpec[])[];
-  /** Resolves when the servers, each of which has answered, do together what they are there for. */
+  serverSpecs(endpoints: readonly AdvertisedEndpoint[]): readonly (readonly ServerSpec[])[];
+  /** Resolves when the servers, each of which has answered, work together. */
   awaitFormed(
     handles: readonly ServerHandle[],
     context: StageContext,
@@ -37,45 +36,63 @@ export interface ServerTopology<Handle> {
   toHandle(handles: readonly ServerHandle[], context: StageContext): Handle;
 }
 
-/** How servers stand that compose has brought up: as its file says, so that no option may say otherwise. */
+/** For a topology that runs as processes of this machine only. */
+export function localOnly(reason: string): Unavailable {
+  return { available: false, reason, remedy: `Use mode 'local' (HOLDFAST_STAGE=local)` };
+}
+
+/**
+ * Services of compose, whose configuration is that of its file.
+ * @param changed options of the stage that ask for another configuration.
+ */
 export function composeServices(
   services: readonly string[],
-  given: readonly string[],
+  changed: readonly string[] = [],
 ): ServerTopology<unknown>['compose'] {
-  const [option] = given;
+  const [option] = changed;
   if (option === undefined) return { available: true, services };
-  return { available: false, reason: `${option} cannot change what docker-compose.test.yml says` };
+  const reason = `${option} cannot change what docker-compose.test.yml says`;
+  return { available: false, reason, remedy: `Use mode 'local' or 'docker'` };
 }
 
-/** What an ensemble is in a mode. */
+/** The options whose values differ from the defaults. */
+export function changedOptions(options: object, defaults: object): string[] {
+  const plain = new Map<string, unknown>(Object.entries(defaults));
+  return Object.entries(options)
+    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(name)))
+    .map(([name]) => name);
+}
+
+/** The topology itself, or the one that replaces it in a mode with containers. */
 export function forMode<Handle>(
-  mode: 'docker' | 'local' | 'compose',
-  ensemble: ServerTopology<Handle>,
+  mode: StageMode,
+  topology: ServerTopology<Handle>,
 ): ServerTopology<Handle> {
-  return mode === 'local' ? ensemble : (ensemble.containerVariant ?? ensemble);
+  return mode === 'local' ? topology : (topology.containerVariant ?? topology);
 }
 
-/** An ensemble of one. */
+/** A topology of one server. */
 export function singleServer(
-  solo: Pick<ServerTopology<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
-    readonly cast: (place: ServerAddress) => ServerSpec;
+  server: Pick<ServerTopology<ServerHandle>, 'docker' | 'locate' | 'compose'> & {
+    readonly serverSpec: (endpoint: AdvertisedEndpoint) => ServerSpec;
   },
 ): Omit<ServerTopology<ServerHandle>, 'containerVariant'> {
+  const { docker, compose, locate } = server;
   return {
     size: 1,
     portOffsets: [],
-    docker: solo.docker,
-    compose: solo.compose,
-    locate: solo.locate,
-    serverSpecs: (places) => [places.map(solo.cast)],
+    docker,
+    compose,
+    locate,
+    serverSpecs: (endpoints) => [endpoints.map(server.serverSpec)],
     awaitFormed: () => Promise.resolve(),
     toHandle: (handles) => serverAt(handles, 0),
   };
 }
 
-/** The handle of a server by its place among the addresses. */
-export function serverAt(handles: readonly ServerHandle[], place: number): ServerHandle {
-  const handle = handles[place];
-  if (handle === undefined) throw new RangeError(`no server at place ${place}`);
+/** The handle of a server by its index among the endpoints. */
+export function serverAt(handles: readonly ServerHandle[], index: number): ServerHandle {
+  const handle = handles[index];
+  if (handle === undefined) throw new RangeError(`no server at index ${index}`);
   return handle;
 }

@@ -1,44 +1,44 @@
 import type { EngineAddress } from '../system/container-engine.ts';
 
-/** Something that must not outlive the process that opened the stage. */
+/** A resource that must not outlive the process that opened the stage. */
 export type GuardedResource =
-  | { readonly type: 'process'; readonly pid: number; readonly birth: string }
-  | { readonly type: 'segment'; readonly pidFile: string }
-  | { readonly type: 'directory'; readonly path: string }
-  | { readonly type: 'mount'; readonly path: string }
-  | { readonly type: 'cgroup'; readonly path: string }
-  | { readonly type: 'composed'; readonly engine: EngineAddress; readonly container: string }
+  | { readonly kind: 'process'; readonly pid: number; readonly startTime: string }
+  | { readonly kind: 'segment'; readonly pidFile: string }
+  | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'mount'; readonly path: string }
+  | { readonly kind: 'cgroup'; readonly path: string }
+  | { readonly kind: 'composed'; readonly engine: EngineAddress; readonly container: string }
   | {
-      readonly type: 'containers';
+      readonly kind: 'containers';
       readonly engine: EngineAddress;
       readonly labels: readonly string[];
     };
 
-/** What the watchdog is told, one JSON object a line. */
-export type WatchdogMessage =
-  | { readonly type: 'guard'; readonly id: number; readonly ward: GuardedResource }
-  | { readonly type: 'release'; readonly id: number }
-  | { readonly type: 'ready' };
+/** A message to the watchdog, one JSON object per line. */
+type WatchdogMessage =
+  | { readonly kind: 'guard'; readonly id: number; readonly resource: GuardedResource }
+  | { readonly kind: 'release'; readonly id: number }
+  | { readonly kind: 'ready' };
 
-export function encodeMessage(order: WatchdogMessage): string {
-  return `${JSON.stringify(order)}\n`;
+export function encodeMessage(message: WatchdogMessage): string {
+  return `${JSON.stringify(message)}\n`;
 }
 
-/** The line that tells that the stage stands. */
-export const READY: string = encodeMessage({ type: 'ready' });
+/** The line that reports that the stage is open. */
+export const READY: string = encodeMessage({ kind: 'ready' });
 
-/** What is still guarded at the end of `orders`; a last line that was cut off is ignored. */
-export function remaining(orders: string): GuardedResource[] {
+/** The resources that are still guarded at the end of `messages`; an incomplete last line is ignored. */
+export function remaining(messages: string): GuardedResource[] {
   const guarded = new Map<number, GuardedResource>();
-  for (const line of orders.split('\n').slice(0, -1)) {
-    const order = decodeMessage(line);
-    if (order.type === 'guard') guarded.set(order.id, order.ward);
-    else if (order.type === 'release') guarded.delete(order.id);
+  for (const line of messages.split('\n').slice(0, -1)) {
+    const message = decodeMessage(line);
+    if (message.kind === 'guard') guarded.set(message.id, message.resource);
+    else if (message.kind === 'release') guarded.delete(message.id);
   }
   return [...guarded.values()];
 }
 
-/** Both ends of the pipe are this package's own, so the line is what {@link encodeMessage} made. */
+/** Both ends of the pipe belong to this package: the line was written by {@link encodeMessage}. */
 function decodeMessage(line: string): WatchdogMessage {
   return JSON.parse(line);
 }

@@ -2,9 +2,9 @@ import { flushCompileCache } from 'node:module';
 import { READY } from './protocol.ts';
 
 /**
- * The program of the watchdog: reads orders until the runner's end of the pipe is closed, by whatever
- * end the runner met, then removes what is still guarded and exits. What removes is loaded once the stage
- * stands, or at the end if that comes first: until then the servers that start need the machine.
+ * The program of the watchdog: reads messages until the pipe is closed, however the other process ends, then
+ * removes what is still guarded and exits. The removal is loaded once the stage is open, or at the end if that
+ * comes first: until then it would compete with the starting servers.
  */
 
 type Removal = typeof import('./watchdog-removal.ts');
@@ -17,10 +17,10 @@ async function load(): Promise<Removal> {
   return removal;
 }
 
-let orders = '';
+let messages = '';
 for await (const chunk of process.stdin.setEncoding('utf8')) {
-  orders += chunk;
-  if (orders.includes(READY)) loading ??= load();
+  messages += chunk;
+  if (messages.includes(READY)) loading ??= load();
 }
 const { removeRemaining } = await (loading ?? load());
-await removeRemaining(orders);
+await removeRemaining(messages);

@@ -1,49 +1,56 @@
 import { rm } from 'node:fs/promises';
 import { type Clock, sleep, systemClock, withDeadline } from '@holdfast/foundation';
-import { ensureRunning } from '../runtime/compose/compose.ts';
-import { removeContainers } from '../system/container-engine.ts';
-import { unmount } from '../limits/disk.ts';
 import { removeCgroup } from '../limits/cgroup.ts';
-import { removeSegment } from '../system/shared-memory.ts';
+import { unmount } from '../limits/disk.ts';
+import { ensureRunning, removeContainers } from '../system/container-engine.ts';
 import { listWorkingIn, readProcess } from '../system/process-table.ts';
 import { isAlive, killTree } from '../system/process-tree.ts';
+import { removeSegment } from '../system/shared-memory.ts';
 import { type GuardedResource, remaining } from './protocol.ts';
 
-/** How long the removal as a whole may take. */
+/** How long the removal of each resource may take. */
 const REMOVAL_TIMEOUT_MS = 30_000;
 const POLL_MS = 10;
-/** A container the runner had just asked for may appear after it is gone: list again so many times. */
+/** A container that was just requested may appear after the end of its process: list so many times. */
 const CONTAINER_SWEEPS = 5;
 const SWEEP_PAUSE_MS = 500;
 
-async function remove(clock: Clock, ward: GuardedResource, signal: AbortSignal): Promise<void> {
-  switch (ward.type) {
+/**
+ * Processes first: a running one would write into its folder during the removal. Segments before folders: the
+ * folder holds the file that names the segment.
+ */
+const REMOVAL_ORDER: readonly GuardedResource['kind'][] = [
+  'process',
+  'segment',
+  'cgroup',
+  'mount',
+  'directory',
+  'composed',
+  'containers',
+];
+
+async function remove(clock: Clock, resource: GuardedResource, signal: AbortSignal): Promise<void> {
+  switch (resource.kind) {
     case 'process': {
-      if (readProcess(ward.pid)?.startTime !== ward.birth) return;
-      await killTrees(clock, [ward.pid], signal);
-      return;
+      if (readProcess(resource.pid)?.startTime !== resource.startTime) return undefined;
+      return killTrees(clock, [resource.pid], signal);
     }
     case 'segment':
-      await removeSegment(ward.pidFile);
-      return;
+      return removeSegment(resource.pidFile);
     case 'mount':
-      await unmount(ward.path);
-      return;
+      return unmount(resource.path);
     case 'cgroup':
-      await removeCgroup(ward.path);
-      return;
+      return removeCgroup(resource.path);
     case 'directory':
-      await rm(ward.path, { recursive: true, force: true, maxRetries: 3 });
-      return;
+      return rm(resource.path, { recursive: true, force: true, maxRetries: 3 });
     case 'composed':
-      await ensureRunning(ward.engine, ward.container, signal);
-      return;
+      return ensureRunning(resource.engine, resource.container, signal);
     case 'containers':
       for (let sweep = 0; sweep < CONTAINER_SWEEPS; sweep += 1) {
         if (sweep > 0) await sleep(clock, SWEEP_PAUSE_MS, signal);
-        await removeContainers(ward.engine, ward.labels, signal);
+        await removeContainers(resource.engine, resource.labels, signal);
       }
-      return;
+      return undefined;
   }
 }
 
@@ -56,37 +63,21 @@ async function killTrees(
   while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
 }
 
-/** Removes what is still guarded at the end of a watchdog's orders. */
-export async function removeRemaining(orders: string): Promise<void> {
-  const wards = remaining(orders);
-  // One that was started in the very moment of the runner's end could not be told of any more; but it works
-  // in a folder that was.
-  const unannounced = wards.flatMap((ward) =>
-    ward.type === 'directory' ? listWorkingIn(ward.path) : [],
+/** Removes what is still guarded at the end of the watchdog's messages. */
+export async function removeRemaining(messages: string): Promise<void> {
+  const resources = remaining(messages);
+  // A process that was started right before the end was not guarded, but its working directory was.
+  const unguarded = resources.flatMap((resource) =>
+    resource.kind === 'directory' ? listWorkingIn(resource.path) : [],
   );
-  // Processes first: one that still runs would write into its folder while it is removed. The folder tells
-  // of the segment.
-  const order: readonly GuardedResource['type'][] = [
-    'process',
-    'segment',
-    'cgroup',
-    'mount',
-    'directory',
-    'composed',
-    'containers',
-  ];
-  const late = (): Error => new Error(`not all could be removed in ${REMOVAL_TIMEOUT_MS} ms`);
-  await withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
-    killTrees(systemClock, unannounced, signal),
-  ).catch(() => undefined);
-  for (const type of order) {
-    const removals = wards
-      .filter((ward) => ward.type === type)
-      .map((ward) =>
-        withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, (signal) =>
-          remove(systemClock, ward, signal),
-        ),
-      );
+  const late = (): Error => new Error(`not all was removed in ${REMOVAL_TIMEOUT_MS} ms`);
+  const inTime = (work: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+    withDeadline(systemClock, REMOVAL_TIMEOUT_MS, undefined, late, work);
+  await inTime((signal) => killTrees(systemClock, unguarded, signal)).catch(() => undefined);
+  for (const kind of REMOVAL_ORDER) {
+    const removals = resources
+      .filter((resource) => resource.kind === kind)
+      .map((resource) => inTime((signal) => remove(systemClock, resource, signal)));
     await Promise.allSettled(removals);
   }
 }

@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type Clock, settlesWithin } from '@holdfast/foundation';
+import { type Clock, environment, settlesWithin } from '@holdfast/foundation';
 import { compileCache } from '../system/compile-cache.ts';
-import { READY, type GuardedResource, encodeMessage } from './protocol.ts';
+import { type GuardedResource, READY, encodeMessage } from './protocol.ts';
 
 /**
- * A process of its own that notices the end of this one, a SIGKILL included, by the end of the pipe
- * between them, and then removes what was still guarded.
+ * A separate process that notices the end of this one, also by SIGKILL, when the pipe between them is closed,
+ * and then removes what is still guarded.
  */
 export interface Watchdog {
-  /** Guards `ward` until the returned function is called. */
-  guard(ward: GuardedResource): () => void;
-  /** Tells it that the stage stands, so that it may take the time to prepare. */
+  /** Guards a resource until the returned function is called. */
+  guard(resource: GuardedResource): () => void;
+  /** Reports that the stage is open, so that the watchdog loads what it needs. */
   ready(): void;
-  /** Ends the watchdog; what is still guarded is removed first. */
+  /** Ends the watchdog, which first removes what is still guarded. */
   close(): Promise<void>;
 }
 
@@ -26,16 +26,16 @@ export function openWatchdog(clock: Clock): Watchdog {
   const script = fileURLToPath(new URL(`./watchdog-main${extension}`, import.meta.url));
   let closed: Promise<void> | undefined;
   const child = spawn(process.execPath, [script], {
-    // A session of its own: Ctrl-C in the terminal ends the runner, not its watchdog.
+    // In a session of its own, so that Ctrl-C in the terminal ends the test runner alone.
     detached: true,
     cwd: '/',
-    // Nothing of NODE_OPTIONS and the like: no debugger, no hooks.
-    env: compileCache(process.env),
+    // Without NODE_OPTIONS and the like: no debugger, no hooks.
+    env: compileCache(environment),
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const ended = new Promise<void>((resolve) => {
-    const report = (how: string): void => {
-      if (closed === undefined) process.emitWarning(`the stage goes on unguarded: ${how}`);
+    const report = (end: string): void => {
+      if (closed === undefined) process.emitWarning(`the stage is no longer guarded: ${end}`);
       resolve();
     };
     child.once('exit', (code, signal) => {
@@ -46,14 +46,14 @@ export function openWatchdog(clock: Clock): Watchdog {
     });
   });
   child.unref();
-  // A write that fails means that the watchdog is gone; close() will find that out as well.
+  // A failed write means that the watchdog has ended, which close() finds out as well.
   child.stdin.on('error', () => undefined);
 
   const guarded = new Set<number>();
   let lastId = 0;
 
   const close = async (): Promise<void> => {
-    // With nothing to remove there is no need to let it finish starting up.
+    // With nothing to remove, do not wait until it has started up.
     if (guarded.size === 0) child.kill('SIGKILL');
     else child.stdin.end();
     if (await settlesWithin(clock, CLOSE_TIMEOUT_MS, ended)) return;
@@ -62,12 +62,12 @@ export function openWatchdog(clock: Clock): Watchdog {
   };
 
   return {
-    guard(ward) {
+    guard(resource) {
       const id = (lastId += 1);
       guarded.add(id);
-      child.stdin.write(encodeMessage({ type: 'guard', id, ward }));
+      child.stdin.write(encodeMessage({ kind: 'guard', id, resource }));
       return () => {
-        if (guarded.delete(id)) child.stdin.write(encodeMessage({ type: 'release', id }));
+        if (guarded.delete(id)) child.stdin.write(encodeMessage({ kind: 'release', id }));
       };
     },
     ready: () => void child.stdin.write(READY),

@@ -1,21 +1,23 @@
-import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
-import type { DockerAvailability } from '../docker/availability.ts';
-import type { Address, Environment } from '../../topology/server-spec.ts';
+import { type EngineAddress, getFromEngine } from '../../system/container-engine.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment } from '../../system/executable.ts';
+import { fieldOf } from '../../system/fields.ts';
+import type { DockerAvailability } from '../container/availability.ts';
 
-/** A server of docker-compose.test.yml that has been brought up. */
+/** A running service of docker-compose.test.yml. */
 export interface ComposeServer {
   readonly service: string;
   readonly project: string;
   readonly container: string;
-  readonly address: Address;
+  readonly endpoint: Endpoint;
 }
 
-/** Where each service of docker-compose.test.yml says at which port of 127.0.0.1 it is to be found. */
+/** The label by which each service of docker-compose.test.yml names its port on 127.0.0.1. */
 const PORT_LABEL = 'holdfast.port';
 const SERVICE_LABEL = 'com.docker.compose.service';
 const PROJECT_LABEL = 'com.docker.compose.project';
 
-/** The services that were brought up, or why one of them cannot be had. */
+/** The running services, or why one of them is missing. */
 export type ComposeAvailability =
   | {
       readonly available: true;
@@ -24,7 +26,7 @@ export type ComposeAvailability =
     }
   | Extract<DockerAvailability, { available: false }>;
 
-/** Looks for the containers of services in a compose project that is up. */
+/** Looks for the containers of services in a running compose project. */
 export async function findServices(
   engine: EngineAddress,
   services: readonly string[],
@@ -37,8 +39,8 @@ export async function findServices(
     if (found === undefined) {
       return {
         available: false,
-        reason: `no container of the service '${service}' of docker-compose.test.yml is there`,
-        remedy: `Bring it up: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
+        reason: `no container of the service '${service}' of docker-compose.test.yml exists`,
+        remedy: `Start it: 'docker compose -f docker-compose.test.yml up --detach --wait ${service}'`,
       };
     }
     servers.set(service, found);
@@ -46,7 +48,7 @@ export async function findServices(
   return { available: true, engine, servers };
 }
 
-/** The container that a service has now; compose gives it another one whenever it recreates it. */
+/** The present container of a service; compose creates a new one whenever it recreates the service. */
 export async function findService(
   engine: EngineAddress,
   service: string,
@@ -55,9 +57,9 @@ export async function findService(
 ): Promise<ComposeServer | undefined> {
   const label = [`${SERVICE_LABEL}=${service}`, PORT_LABEL];
   if (project !== undefined && project !== '') label.push(`${PROJECT_LABEL}=${project}`);
-  const path = `/containers/json?all=1&filters=${encodeURIComponent(JSON.stringify({ label }))}`;
-  const listed = await askEngine(engine, { method: 'GET', path, signal });
-  return serverIn(service, JSON.parse(listed.toString('utf8')));
+  const filters = encodeURIComponent(JSON.stringify({ label }));
+  const listed = await getFromEngine(engine, `/containers/json?all=1&filters=${filters}`, signal);
+  return serverIn(service, listed);
 }
 
 function serverIn(service: string, listed: unknown): ComposeServer | undefined {
@@ -67,9 +69,5 @@ function serverIn(service: string, listed: unknown): ComposeServer | undefined {
   const port = Number(fieldOf(labels, PORT_LABEL));
   if (typeof id !== 'string' || Number.isNaN(port)) return undefined;
   const project = String(fieldOf(labels, PROJECT_LABEL));
-  return { service, project, container: id, address: { host: '127.0.0.1', port } };
-}
-
-export function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+  return { service, project, container: id, endpoint: { host: '127.0.0.1', port } };
 }

@@ -1,34 +1,35 @@
-import type { Address, ContainerSpec } from '../../topology/server-spec.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { ContainerSpec } from '../../topology/server-spec.ts';
 
-export interface ContainerOptions {
-  readonly address: Address;
+interface ContainerOptions {
+  readonly endpoint: Endpoint;
   readonly labels: Readonly<Record<string, string>>;
-  /** How much of what it prints the engine keeps at least, in bytes. */
+  /** How much of its output the engine keeps at least, in bytes. */
   readonly logMaxBytes: number;
-  /** Folders of this machine that it finds in its own. */
+  /** Folders of this machine that are mounted in it. */
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
 }
 
-/** The engine throws away whole files: two of this size keep at least one full of text. */
+/** The engine discards whole log files: two files of `logMaxBytes` always hold at least that much. */
 const LOG_FILES = '2';
 
-/** Creates and starts a container, and resolves with its id. Its first answer is not waited for. */
+/** Creates and starts a container, and resolves with its id, without waiting for its first answer. */
 export async function startContainer(
   container: ContainerSpec,
-  { address, labels, logMaxBytes, mounts }: ContainerOptions,
+  { endpoint, labels, logMaxBytes, mounts }: ContainerOptions,
 ): Promise<string> {
-  // Only here: whoever stands on local processes never loads it.
+  // Imported here, so that a stage on local processes never loads it.
   const { GenericContainer, StartupCheckStrategy } = await import('testcontainers');
 
-  /** Publishes on loopback alone, which Testcontainers has no word for. */
+  /** Publishes on loopback alone, for which Testcontainers has no option. */
   class LoopbackContainer extends GenericContainer {
     listenOn(port: number | undefined): this {
       if (port === undefined) {
         this.withNetworkMode('host');
       } else {
-        this.withExposedPorts({ container: port, host: address.port });
+        this.withExposedPorts({ container: port, host: endpoint.port });
         this.hostConfig.PortBindings = {
-          [`${port}/tcp`]: [{ HostIp: address.host, HostPort: String(address.port) }],
+          [`${port}/tcp`]: [{ HostIp: endpoint.host, HostPort: String(endpoint.port) }],
         };
       }
       this.hostConfig.LogConfig = {
@@ -39,8 +40,8 @@ export async function startContainer(
     }
   }
 
-  /** Readiness is the stage's affair, by the server's own protocol. */
-  class Unhurried extends StartupCheckStrategy {
+  /** The stage waits for readiness itself, by the server's own protocol. */
+  class NoWait extends StartupCheckStrategy {
     override checkStartupState(): Promise<'SUCCESS'> {
       return Promise.resolve('SUCCESS');
     }
@@ -55,9 +56,9 @@ export async function startContainer(
     .withCopyContentToContainer(files.map(({ path, content }) => ({ target: path, content })))
     .withBindMounts([...mounts])
     .withLabels({ ...labels })
-    // No Ryuk, which is one more image to pull: the stage's watchdog cleans up.
+    // Without Ryuk, which is one more image to pull: the stage's watchdog cleans up.
     .withAutoCleanup(false)
-    .withWaitStrategy(new Unhurried())
+    .withWaitStrategy(new NoWait())
     .start();
   return started.getId();
 }

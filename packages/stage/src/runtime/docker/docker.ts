@@ -1,65 +1,53 @@
 import { abortable } from '@holdfast/foundation';
 import { engineStatus } from '../../errors.ts';
-import type {
-  Address,
-  ContainerSpec,
-  ServerSpec,
-  StageContext,
-} from '../../topology/server-spec.ts';
-import type { ServerDriver } from '../../handle/server.ts';
-import { containerNetwork } from './network-attachment.ts';
-import { startContainer } from './container.ts';
+import type { ServerDriver } from '../../handle/driver.ts';
 import { type EngineAddress, askEngine, removeContainers } from '../../system/container-engine.ts';
-import { followContainer, readLogs } from './container-lifecycle.ts';
-import { containerMemory } from './memory.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { ContainerSpec, ServerSpec } from '../../topology/server-spec.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
+import { containerControls } from '../container/controls.ts';
+import { followContainer } from '../container/lifecycle.ts';
+import { startContainer } from './container.ts';
 import { createHostDisk } from './host-disk.ts';
-import { containerPackets } from './packets.ts';
 
-/** Provides for one server as a container that listens on 127.0.0.1. */
+/** Runs one server as a container that listens on 127.0.0.1. */
 export async function createDockerDriver(
-  kind: ServerSpec,
+  spec: ServerSpec,
   container: ContainerSpec,
-  address: Address,
+  endpoint: Endpoint,
   { id: stage, logMaxBytes, diskMaxBytes, watchdog }: StageContext,
   engine: EngineAddress,
 ): Promise<ServerDriver> {
   const hostDisk =
     diskMaxBytes === undefined
       ? undefined
-      : await createHostDisk(kind.name, container, diskMaxBytes, watchdog);
+      : await createHostDisk(spec.name, container, diskMaxBytes, watchdog);
   const labels = {
     'holdfast.stage': stage,
-    'holdfast.server': kind.name,
+    'holdfast.server': spec.name,
     'holdfast.runner': String(process.pid),
   };
   const filters = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  const release = watchdog.guard({ type: 'containers', engine, labels: filters });
+  const release = watchdog.guard({ kind: 'containers', engine, labels: filters });
   let creation: Promise<string> | undefined;
   let id: string | undefined;
-  const packets = containerPackets(kind.name, engine, () => id);
+  const controls = containerControls(spec.name, engine, () => id, logMaxBytes);
   return {
+    ...controls,
     async launch(limit) {
       if (id !== undefined && !(await startAgain(engine, id, limit))) id = undefined;
       if (id === undefined) {
         const mounts = hostDisk === undefined ? [] : [hostDisk.mount];
-        creation = startContainer(container, { address, labels, logMaxBytes, mounts });
+        creation = startContainer(container, { endpoint, labels, logMaxBytes, mounts });
         id = await abortable(creation, limit);
       }
-      await packets.renew(limit);
-      return followContainer(engine, id, kind.stopSignal);
+      await controls.packets.reapply(limit);
+      return followContainer(engine, id, spec.stopSignal);
     },
-    probe: (limit) => kind.probe(address, limit),
-    memory: containerMemory(kind.name, engine, () => id),
-    network: containerNetwork(kind.name, engine, () => id),
-    packets,
+    probe: (limit) => spec.probe(endpoint, limit),
     disk: hostDisk?.disk,
-    async log(limit) {
-      if (id === undefined) return '';
-      const printed = await readLogs(engine, id, limit);
-      return printed.subarray(-logMaxBytes).toString('utf8');
-    },
     async cleanUp(limit) {
-      // A creation that was given up goes on by itself; what it brings must be there to be removed.
+      // An aborted creation goes on by itself; its container can be removed only once it exists.
       await abortable(Promise.allSettled([creation]), limit);
       await removeContainers(engine, filters, limit);
       await hostDisk?.cleanUp();
@@ -68,7 +56,7 @@ export async function createDockerDriver(
   };
 }
 
-/** Starts a container that has ended; `false` when somebody has removed it. */
+/** Starts a container that has ended; `false` when it has been removed. */
 async function startAgain(
   engine: EngineAddress,
   id: string,

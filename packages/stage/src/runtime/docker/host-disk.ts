@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FaultUnsupportedError } from '../../errors.ts';
 import { createBallast, mountDisk, unmount } from '../../limits/disk.ts';
-import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 import type { DiskControl } from '../../limits/server-limits.ts';
 import type { ContainerSpec } from '../../topology/server-spec.ts';
+import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 import type { Watchdog } from '../../watchdog/watchdog.ts';
 
-/** A disk of this machine that a container finds at its data folder, so that it outlives the container. */
-export interface HostDisk {
+/** A disk of this machine, mounted at a container's data folder; it outlives the container. */
+interface HostDisk {
   readonly mount: { readonly source: string; readonly target: string };
   readonly disk: DiskControl;
   cleanUp(): Promise<void>;
@@ -23,15 +23,15 @@ export async function createHostDisk(
   watchdog: Watchdog,
 ): Promise<HostDisk> {
   if (data === undefined) {
-    const remedy = `Leave out 'diskMaxBytes', or open a stage of its own for it`;
-    const reason = 'its container keeps no data in a folder of their own';
+    const remedy = `Leave out 'diskMaxBytes', or open a separate stage for it`;
+    const reason = 'its container has no folder for data';
     throw new FaultUnsupportedError(server, 'give it a disk of its own', reason, remedy);
   }
-  const own = await createTempDirectory(join(tmpdir(), 'holdfast-disk-'), watchdog);
-  const source = own.path;
-  const release = watchdog.guard({ type: 'mount', path: source });
+  const directory = await createTempDirectory(join(tmpdir(), 'holdfast-disk-'), watchdog);
+  const source = directory.path;
+  const release = watchdog.guard({ kind: 'mount', path: source });
   await mountDisk(server, source, maxBytes);
-  // Whoever the server runs as in its container has no name here.
+  // The user of the server in its container has no name on this machine.
   await chmod(source, 0o1777);
   return {
     mount: { source, target: data },
@@ -39,7 +39,7 @@ export async function createHostDisk(
     async cleanUp() {
       await unmount(source);
       release();
-      await own.remove();
+      await directory.remove();
     },
   };
 }

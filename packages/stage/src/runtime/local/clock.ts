@@ -3,15 +3,15 @@ import { isHoldfastError } from '@holdfast/foundation';
 import { FaultUnsupportedError } from '../../errors.ts';
 import type { ClockControl } from '../../handle/server-clock.ts';
 
-/** A clock for one server, and how it comes to read it. */
-export interface LocalClock extends ClockControl {
-  /** Is told the number of each of its processes. */
+/** The wall clock of one local server. */
+interface LocalClock extends ClockControl {
+  /** Called with the id of each of its processes. */
   launched(pid: number): void;
 }
 
 /**
- * @param directory where what the server has to find is put; it goes with the server's folder.
- * @throws FaultUnsupportedError with the reason
+ * @param directory where the server finds the clock; it is removed with the server's folder.
+ * @throws FaultUnsupportedError
  */
 export async function createLocalClock(
   name: string,

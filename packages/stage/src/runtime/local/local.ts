@@ -1,63 +1,59 @@
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
-import { removeSegment } from '../../system/shared-memory.ts';
-import { createTempDirectory } from '../../watchdog/temp-directory.ts';
-import type { Address, Executable, ServerSpec, StageContext } from '../../topology/server-spec.ts';
-import type { ServerDriver } from '../../handle/server.ts';
-import { type LocalClock, createLocalClock } from './clock.ts';
+import type { ServerDriver } from '../../handle/driver.ts';
 import { createBallast, mountDisk, unmount } from '../../limits/disk.ts';
-import { truncateToNewest, readNewest } from './log-file.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Executable } from '../../system/executable.ts';
+import { removeSegment } from '../../system/shared-memory.ts';
+import type { ServerSpec } from '../../topology/server-spec.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
+import { type TempDirectory, createTempDirectory } from '../../watchdog/temp-directory.ts';
+import { createLocalClock } from './clock.ts';
+import { readNewest, truncateToNewest } from './log-file.ts';
 import { createLocalMemory } from './memory.ts';
 import { createNetworkNamespace } from './network-namespace.ts';
 import { launchProcess } from './process.ts';
 
-/** Provides for one server as a process of this machine, in a folder of its own that goes with it. */
+interface LocalServer {
+  readonly spec: ServerSpec;
+  readonly endpoint: Endpoint;
+  readonly executable: Executable;
+  readonly context: StageContext;
+}
+
+/** Runs one server as a process of this machine, in a folder that is removed with it. */
 export async function createLocalDriver(
-  kind: ServerSpec,
-  address: Address,
-  program: Executable,
-  context: StageContext,
-  limit: AbortSignal,
+  { spec, endpoint, executable, context }: LocalServer,
+  signal: AbortSignal,
 ): Promise<ServerDriver> {
-  const { clock, watchdog, logMaxBytes, diskMaxBytes } = context;
-  const { parentDirectory = tmpdir(), sharedMemoryFile } = kind.local;
-  const own = await createTempDirectory(join(parentDirectory, 'holdfast-stage-'), watchdog);
-  const home = own.path;
-  const releases: (() => void)[] = [];
-  // Its own user must find the way to what it owns in there.
-  if (program.user !== undefined) await chmod(home, 0o711);
-  // What it prints is kept beside its disk, which may be full.
-  const directory = diskMaxBytes === undefined ? home : join(home, 'disk');
-  if (diskMaxBytes !== undefined) {
-    await mkdir(directory);
-    releases.push(watchdog.guard({ type: 'mount', path: directory }));
-    await mountDisk(kind.name, directory, diskMaxBytes);
-  }
-  const memory = createLocalMemory(kind.name, randomUUID(), watchdog);
-  const pidFile = sharedMemoryFile === undefined ? undefined : join(directory, sharedMemoryFile);
-  if (pidFile !== undefined) releases.push(watchdog.guard({ type: 'segment', pidFile }));
-  const log = join(home, 'server.log');
-  const args = await kind.local.prepare(directory, address);
-  const wallClock: LocalClock | undefined = context.serverClocks
-    ? await createLocalClock(kind.name, program.file, home)
+  const { clock, watchdog, logMaxBytes } = context;
+  const { stopSignal = 'SIGTERM' } = spec;
+  const folder = await createServerFolder(spec, executable, context);
+  const { home, directory } = folder;
+  const memory = createLocalMemory(spec.name, randomUUID(), watchdog);
+  const log = join(home.path, 'server.log');
+  const args = await spec.local.prepare(directory, endpoint);
+  const wallClock = context.serverClocks
+    ? await createLocalClock(spec.name, executable.file, home.path)
     : undefined;
-  const env = { ...program.env, ...wallClock?.clock.environment };
-  // Who is one of several shares the machine's, where all know the same addresses: as in containers.
-  const standsAlone = kind.container?.port !== undefined;
+  const withClock = {
+    ...executable,
+    env: { ...executable.env, ...wallClock?.clock.environment },
+  };
+  // Members of a topology share the machine's network, as their containers do: all use the same endpoints.
+  const isStandalone = spec.container?.port !== undefined;
   const network =
-    context.serverNetworks && standsAlone
-      ? await createNetworkNamespace(kind.name, address, limit)
+    context.serverNetworks && isStandalone
+      ? await createNetworkNamespace(spec.name, endpoint, signal)
       : undefined;
-  const { stopSignal = 'SIGTERM' } = kind;
-  let isComplete = false;
+  let isPrepared = false;
   return {
     async launch() {
       await truncateToNewest(log, logMaxBytes);
-      const direct = { program: { ...program, env }, args };
-      const life = await launchProcess({
-        ...(network?.enter(direct.program, args) ?? direct),
+      const instance = await launchProcess({
+        ...(network?.enter(withClock, args) ?? { executable: withClock, args }),
         directory,
         log,
         stopSignal,
@@ -68,24 +64,63 @@ export async function createLocalDriver(
           return memory.launched(pid);
         },
       });
-      if (!isComplete) kind.local.afterFirstLaunch?.(directory);
-      isComplete = true;
-      return life;
+      if (!isPrepared) spec.local.afterFirstLaunch?.(directory);
+      isPrepared = true;
+      return instance;
     },
     clock: wallClock,
     memory: process.platform === 'linux' ? memory : undefined,
     network,
     packets: network?.packets,
-    disk: diskMaxBytes === undefined ? undefined : createBallast(directory),
-    probe: (patience) => kind.probe(address, patience),
+    disk: context.diskMaxBytes === undefined ? undefined : createBallast(directory),
+    probe: (limit) => spec.probe(endpoint, limit),
     log: async () => (await readNewest(log, logMaxBytes)).toString('utf8'),
     async cleanUp() {
-      if (pidFile !== undefined) await removeSegment(pidFile);
+      await folder.removeSharedMemory();
       await memory.cleanUp();
       await wallClock?.clock.close();
       await network?.cleanUp();
+      await folder.remove();
+    },
+  };
+}
+
+interface ServerFolder {
+  readonly home: TempDirectory;
+  /** Where the server keeps its data: `home`, or a disk mounted below it. */
+  readonly directory: string;
+  removeSharedMemory(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+async function createServerFolder(
+  { name, local }: ServerSpec,
+  { user }: Executable,
+  { watchdog, diskMaxBytes }: StageContext,
+): Promise<ServerFolder> {
+  const { parentDirectory = tmpdir(), sharedMemoryFile } = local;
+  const home = await createTempDirectory(join(parentDirectory, 'holdfast-stage-'), watchdog);
+  const releases: (() => void)[] = [];
+  // Another user has to reach its own files in this folder.
+  if (user !== undefined) await chmod(home.path, 0o711);
+  // The log is kept outside of the disk, which may be full.
+  const directory = diskMaxBytes === undefined ? home.path : join(home.path, 'disk');
+  if (diskMaxBytes !== undefined) {
+    await mkdir(directory);
+    releases.push(watchdog.guard({ kind: 'mount', path: directory }));
+    await mountDisk(name, directory, diskMaxBytes);
+  }
+  const pidFile = sharedMemoryFile === undefined ? undefined : join(directory, sharedMemoryFile);
+  if (pidFile !== undefined) releases.push(watchdog.guard({ kind: 'segment', pidFile }));
+  return {
+    home,
+    directory,
+    async removeSharedMemory() {
+      if (pidFile !== undefined) await removeSegment(pidFile);
+    },
+    async remove() {
       if (diskMaxBytes !== undefined) await unmount(directory);
-      await own.remove();
+      await home.remove();
       for (const release of releases) release();
     },
   };

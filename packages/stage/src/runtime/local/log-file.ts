@@ -1,6 +1,6 @@
 import { open, writeFile } from 'node:fs/promises';
 
-/** The newest `maxBytes` of a file; empty when there is none. */
+/** The newest `maxBytes` of a file; empty when it does not exist. */
 export async function readNewest(path: string, maxBytes: number): Promise<Buffer> {
   const file = await open(path, 'a+');
   try {
@@ -13,7 +13,7 @@ export async function readNewest(path: string, maxBytes: number): Promise<Buffer
   }
 }
 
-/** Cuts a file down to its newest `maxBytes`; for the time nobody writes to it. */
+/** Truncates a file to its newest `maxBytes`, while no process writes to it. */
 export async function truncateToNewest(path: string, maxBytes: number): Promise<void> {
   await writeFile(path, await readNewest(path, maxBytes));
 }

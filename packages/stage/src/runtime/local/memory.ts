@@ -1,97 +1,95 @@
 import { readFile } from 'node:fs/promises';
-import { commandFailure, firstFailedCheck } from '../../system/command.ts';
 import { FaultUnsupportedError } from '../../errors.ts';
-import { listTree } from '../../system/process-tree.ts';
-import type { MemoryControl } from '../../limits/server-limits.ts';
-import type { Watchdog } from '../../watchdog/watchdog.ts';
 import { type Cgroup, createCgroup, removeCgroup } from '../../limits/cgroup.ts';
+import type { MemoryControl } from '../../limits/server-limits.ts';
+import type { Availability } from '../../system/availability.ts';
+import { commandFailure, runChecks } from '../../system/command.ts';
+import { listTree } from '../../system/process-tree.ts';
+import type { Watchdog } from '../../watchdog/watchdog.ts';
 
-/** Bounds the memory of a server that runs as processes of this machine, over its restarts. */
-export interface LocalMemory extends MemoryControl {
-  /** Tells of each new run; what is bound stays bound. */
+/** Limits the memory of a local server across its restarts. */
+interface LocalMemory extends MemoryControl {
+  /** Called for each new run, to which the present limit applies. */
   launched(pid: number): Promise<void>;
   cleanUp(): Promise<void>;
 }
 
 /**
- * By a control group, beyond whose bound the kernel kills; where there can be none, by the size of the
- * address space, beyond which the kernel refuses: a Redis then ends itself, a Postgres says 53200.
+ * By a control group, in which the kernel kills; where none can be created, by the size of the address space,
+ * beyond which the kernel refuses memory: a Redis then ends itself, a Postgres fails with 53200.
  */
 export function createLocalMemory(
   server: string,
   id: string,
   watchdog: Watchdog,
-  newGroup: typeof createCgroup = createCgroup,
+  create: typeof createCgroup = createCgroup,
 ): LocalMemory {
   let root: number | undefined;
-  let group: Promise<Cgroup | undefined> | undefined;
+  let cgroup: Promise<Cgroup | undefined> | undefined;
   let release = (): void => undefined;
-  let boundBytes: number | undefined;
+  let limitBytes: number | undefined;
 
-  const theGroup = (): Promise<Cgroup | undefined> => (group ??= makeGroup());
-  const makeGroup = async (): Promise<Cgroup | undefined> => {
-    const made = await newGroup(`holdfast-${id}`, (path) => {
-      release = watchdog.guard({ type: 'cgroup', path });
+  const createOnce = (): Promise<Cgroup | undefined> => (cgroup ??= createWithMembers());
+  const createWithMembers = async (): Promise<Cgroup | undefined> => {
+    const created = await create(`holdfast-${id}`, (path) => {
+      release = watchdog.guard({ kind: 'cgroup', path });
     });
-    if (made === undefined) return undefined;
-    if (root !== undefined) for (const pid of listTree(root)) await made.join(pid);
-    return made;
+    if (created === undefined) return undefined;
+    if (root !== undefined) for (const pid of listTree(root)) await created.join(pid);
+    return created;
   };
 
   return {
     async launched(pid) {
       root = pid;
-      await (await group)?.join(pid);
-      if (boundBytes !== undefined && (await group) === undefined) {
-        await limitAddressSpace(server, pid, boundBytes);
+      await (await cgroup)?.join(pid);
+      if (limitBytes !== undefined && (await cgroup) === undefined) {
+        await limitAddressSpace(server, pid, limitBytes);
       }
     },
     async limit(bytes) {
-      const made = await theGroup();
-      if (made !== undefined) await made.limit(bytes);
+      const created = await createOnce();
+      if (created !== undefined) await created.limit(bytes);
       else if (root !== undefined) {
         for (const pid of listTree(root)) await limitAddressSpace(server, pid, bytes);
       }
-      boundBytes = bytes;
+      limitBytes = bytes;
     },
     async usedBytes() {
-      const made = await theGroup();
-      if (made !== undefined) return made.usedBytes();
+      const created = await createOnce();
+      if (created !== undefined) return created.usedBytes();
       return root === undefined ? 0 : (await memoryOf(root)).resident;
     },
     async cleanUp() {
-      const made = await group;
-      if (made !== undefined) await removeCgroup(made.path);
+      const created = await cgroup;
+      if (created !== undefined) await removeCgroup(created.path);
       release();
     },
   };
 }
 
-/** Lets a process take as much more address space as it has memory left below the bound. */
+/** Limits the address space of a process to its present size plus the memory left below the limit. */
 async function limitAddressSpace(
   server: string,
   pid: number,
   bytes: number | undefined,
 ): Promise<void> {
   const { size, resident } = await memoryOf(pid);
-  // A session that has ended meanwhile.
+  // The process has ended meanwhile.
   if (size === 0) return;
   const space = bytes === undefined ? 'unlimited' : `${size + Math.max(0, bytes - resident)}`;
-  // The soft limit alone: the hard one could not be raised again.
-  const seen = await commandFailure('prlimit', ['--pid', String(pid), `--as=${space}:`]);
-  if (seen === undefined) return;
-  const reason = `no memory cgroup can be made, and ${seen}`;
+  // The soft limit alone: the hard limit could not be raised again.
+  const failure = await commandFailure('prlimit', ['--pid', String(pid), `--as=${space}:`]);
+  if (failure === undefined) return;
+  const reason = `no memory cgroup can be created, and ${failure}`;
   const remedy = `Run as root, install util-linux, or use mode 'docker'`;
-  throw new FaultUnsupportedError(server, 'bound its memory', reason, remedy);
+  throw new FaultUnsupportedError(server, 'limit its memory', reason, remedy);
 }
 
-/** Why an address space cannot be bound here, and what to do about it; `undefined` when it can. */
-export function addressSpaceObstacle(): Promise<{ reason: string; remedy: string } | undefined> {
-  const remedy = `Install it: 'apt-get install util-linux'`;
-  return firstFailedCheck(
-    [{ command: ['prlimit', '--pid', String(process.pid), '--as'], remedy }],
-    undefined,
-  );
+/** Whether the address space of a process can be limited on this machine. */
+export function checkAddressSpace(): Promise<Availability> {
+  const command = ['prlimit', '--pid', String(process.pid), '--as'] as const;
+  return runChecks([{ command, remedy: `Install it: 'apt-get install util-linux'` }], undefined);
 }
 
 /** From /proc/<pid>/status (proc(5)), in bytes. */

@@ -1,7 +1,6 @@
 /**
- * `node port-forwarder-main.ts <host> <port>`, started in the network of a server: carries the connections of the
- * listening socket that it is handed, which is of another network, to that address in this one. Ends with
- * whoever started it.
+ * `node port-forwarder-main.ts <host> <port>`, started in the network of a server: forwards the connections of a
+ * listening socket, which it receives from another network, to that endpoint in its own. Ends with its parent.
  */
 import { Server, type Socket, connect } from 'node:net';
 
@@ -9,7 +8,7 @@ const [host = '', port = ''] = process.argv.slice(2);
 const sockets = new Set<Socket>();
 let listening: Server | undefined;
 
-/** Each way by itself: an end is carried as an end, a loss as a reset. */
+/** Forwards one direction: an end as an end, an error as a reset. */
 function pass(from: Socket, to: Socket): void {
   sockets.add(from);
   from.pipe(to);
@@ -20,22 +19,22 @@ function pass(from: Socket, to: Socket): void {
   });
 }
 
-function carry(client: Socket): void {
+function forward(client: Socket): void {
   const server = connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
   client.setNoDelay(true);
   pass(client, server);
   pass(server, client);
 }
 
-process.on('message', (word: 'carry' | 'cut', handed: unknown) => {
-  if (word === 'cut') {
+process.on('message', (verb: 'listen' | 'cut', server: unknown) => {
+  if (verb === 'cut') {
     listening?.close();
     for (const socket of sockets) socket.resetAndDestroy();
-  } else if (handed instanceof Server) {
-    // As on a socket that listens where the server does.
-    listening = Object.assign(handed, { allowHalfOpen: true });
-    listening.on('connection', carry);
+  } else if (server instanceof Server) {
+    // As on a socket that was opened in this process.
+    listening = Object.assign(server, { allowHalfOpen: true });
+    listening.on('connection', forward);
   }
-  process.send?.(word);
+  process.send?.(verb);
 });
 process.once('disconnect', () => process.exit());

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
-import { type Clock, sleep } from '@holdfast/foundation';
-import { type ProcessRecord, readProcess } from '../../system/process-table.ts';
+import { type Clock, environment, sleep } from '@holdfast/foundation';
+import type { ServerInstance } from '../../handle/driver.ts';
+import type { Executable } from '../../system/executable.ts';
+import { readProcess } from '../../system/process-table.ts';
 import {
   type TreeMember,
   freezeTree,
@@ -9,54 +11,52 @@ import {
   killTree,
   thawTree,
 } from '../../system/process-tree.ts';
-import type { ServerInstance } from '../../handle/server.ts';
-import type { Executable } from '../../topology/server-spec.ts';
 import type { Watchdog } from '../../watchdog/watchdog.ts';
 
-export interface ProcessOptions {
-  readonly program: Executable;
+interface LaunchOptions {
+  readonly executable: Executable;
   readonly args: readonly string[];
-  /** Where it runs. */
+  /** Its working directory. */
   readonly directory: string;
-  /** Where what it prints is appended. */
+  /** The file to which its output is appended. */
   readonly log: string;
-  /** What asks it to end in an orderly way. */
+  /** The signal that shuts it down. */
   readonly stopSignal: NodeJS.Signals;
   readonly clock: Clock;
   readonly watchdog: Watchdog;
-  /** Is told its number as soon as there is one. */
+  /** Called with its process id as soon as there is one. */
   readonly onPid: (pid: number) => Promise<void>;
 }
 
-/** How often the process table is read while a signal is to take effect. */
+/** How often the process table is read until a signal has taken effect. */
 const POLL_MS = 1;
 
-/** Starts a program as one life of a server. A program that cannot be started has ended at once. */
-export async function launchProcess(options: ProcessOptions): Promise<ServerInstance> {
-  const { program, args, directory, clock, watchdog } = options;
+/** Starts an executable as one instance of a server. One that cannot be started has ended at once. */
+export async function launchProcess(options: LaunchOptions): Promise<ServerInstance> {
+  const { executable, args, directory, clock, watchdog } = options;
   const log = await open(options.log, 'a');
   try {
-    const child = spawn(program.file, args, {
+    const child = spawn(executable.file, args, {
       cwd: directory,
-      env: { ...process.env, ...program.env },
-      ...program.user,
-      // A session of its own: Ctrl-C in the terminal is for the runner; a server dies by its verbs.
+      env: { ...environment, ...executable.env },
+      ...executable.user,
+      // In a session of its own, so that Ctrl-C in the terminal ends the test runner alone.
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     });
     const { pid } = child;
-    const readRecord = (): ProcessRecord | undefined =>
-      pid === undefined ? undefined : readProcess(pid);
-    const birth = readRecord()?.startTime;
+    const startTimeNow = (): string | undefined =>
+      pid === undefined ? undefined : readProcess(pid)?.startTime;
+    const startTime = startTimeNow();
     const release =
-      pid === undefined || birth === undefined
+      pid === undefined || startTime === undefined
         ? undefined
-        : watchdog.guard({ type: 'process', pid, birth });
-    // Whoever waits for it holds the process open by the timer of his deadline.
+        : watchdog.guard({ kind: 'process', pid, startTime });
+    // A caller that waits for it keeps this process alive by the timer of its deadline.
     child.unref();
     const ended = new Promise<string>((resolve) => {
       child.once('error', (error: NodeJS.ErrnoException) => {
-        resolve(`${program.file}: ${error.code}`);
+        resolve(`${executable.file}: ${error.code}`);
       });
       child.once('exit', (code, signal) => {
         release?.();
@@ -65,40 +65,42 @@ export async function launchProcess(options: ProcessOptions): Promise<ServerInst
     });
     if (pid !== undefined) {
       await options.onPid(pid).catch((error: unknown) => {
-        // One that has ended already tells so by its end.
-        if (readRecord()?.startTime !== birth) return;
+        // One that has ended already is reported by `ended`.
+        if (startTimeNow() !== startTime) return;
         killTree(pid);
         throw error;
       });
     }
-    const untilFrozenIs = async (
-      frozen: boolean,
-      tree: readonly TreeMember[],
-      signal: AbortSignal,
-    ): Promise<void> => {
-      // A process that has ended is waited for no longer.
-      const lags = (each: TreeMember): boolean =>
-        isAlive(each) && readProcess(each.pid)?.frozen === !frozen;
-      while (tree.some(lags)) await sleep(clock, POLL_MS, signal);
-    };
     return {
       ended,
       async terminate() {
         child.kill(options.stopSignal);
       },
       async kill(signal) {
-        if (pid === undefined || readRecord()?.startTime !== birth) return;
+        if (pid === undefined || startTimeNow() !== startTime) return;
         const tree = killTree(pid);
         while (tree.some(isAlive)) await sleep(clock, POLL_MS, signal);
       },
       async freeze(signal) {
-        if (pid !== undefined) await untilFrozenIs(true, freezeTree(pid), signal);
+        if (pid !== undefined) await waitUntilFrozen(true, freezeTree(pid), clock, signal);
       },
       async thaw(signal) {
-        if (pid !== undefined) await untilFrozenIs(false, thawTree(pid), signal);
+        if (pid !== undefined) await waitUntilFrozen(false, thawTree(pid), clock, signal);
       },
     };
   } finally {
     await log.close();
   }
+}
+
+/** Waits until all processes that still run are frozen, or none is. */
+async function waitUntilFrozen(
+  frozen: boolean,
+  tree: readonly TreeMember[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const isPending = (each: TreeMember): boolean =>
+    isAlive(each) && readProcess(each.pid)?.frozen === !frozen;
+  while (tree.some(isPending)) await sleep(clock, POLL_MS, signal);
 }

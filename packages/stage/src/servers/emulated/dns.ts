@@ -1,24 +1,22 @@
 import type { Resolver } from 'node:dns/promises';
-import type { OptionRule } from '@holdfast/foundation';
-import { type ServerTopology, singleServer } from '../../topology/topology.ts';
-import { imageOf } from '../../images.ts';
-import { locateNode, nodeServer } from './emulated-server.ts';
-import { createControlClient, putSettings } from './control-client.ts';
-import type { Environment } from '../../topology/server-spec.ts';
-import type { ServerHandle } from '../../stage.ts';
 import type { DnsFault, DnsQuery, LookupFunction, ResolverTimeouts } from '@holdfast/emulators';
 import {
-  probeDns,
+  createResolver,
   type DnsSettings,
   lookupBy,
   parseDnsSettings,
-  createResolver,
+  probeDns,
 } from '@holdfast/emulators/programs';
+import type { OptionRule } from '@holdfast/foundation';
 import type { DnsRecord } from '@holdfast/protocols/dns';
+import type { ServerHandle } from '../../handle/handle.ts';
+import type { Environment } from '../../system/executable.ts';
+import type { ServerTopology } from '../../topology/topology.ts';
+import { emulatedRule, emulatedServer, replaceSettings } from './emulated-server.ts';
 
 /**
- * A DNS server over UDP and TCP. Records and faults outlast a restart; how often a fault has struck, and
- * what was asked, do not.
+ * A DNS server over UDP and TCP. Records and faults survive a restart; the counts of faults and the queries do
+ * not.
  */
 export interface Dns extends ServerHandle {
   /** `address:port`, as `Resolver.setServers` takes it. */
@@ -30,72 +28,50 @@ export interface Dns extends ServerHandle {
    * @throws InvalidOptionError; StageStateError while it does not run
    */
   setFaults(faults: readonly DnsFault[]): Promise<void>;
-  /** What it was asked, the newest 10 000 queries. */
+  /** The queries that it has received, the newest 10 000. */
   queries(): Promise<readonly DnsQuery[]>;
-  /** Forgets what it was asked so far. */
+  /** Forgets the queries so far. */
   forgetQueries(): Promise<void>;
-  /** Node's own resolver, asking this server alone. */
-  resolver(patience?: ResolverTimeouts): Resolver;
-  /** For whatever takes a `lookup`: net, tls, http, undici, ioredis, pg. */
+  /** Node's own resolver, with this server alone. */
+  resolver(timeouts?: ResolverTimeouts): Resolver;
+  /** For every `lookup` option: net, tls, http, undici, ioredis, pg. */
   readonly lookup: LookupFunction;
 }
 
-/** `true` stands for one that knows no name. */
-export const dnsRule: OptionRule<DnsSettings> = {
-  permitted: 'true or an object',
-  parse: (value, field, owner) => parseDnsSettings(owner, value === true ? {} : value, field),
-};
+/** `true`: a server without records. */
+export const dnsRule: OptionRule<DnsSettings> = emulatedRule(parseDnsSettings);
 
 export function dnsTopology(settings: DnsSettings, env: Environment): ServerTopology<Dns> {
-  const solo = singleServer({
-    compose: { available: true, services: ['dns'] },
-    docker: { available: true, images: [imageOf('node', env)] },
-    locate: locateNode,
-    cast: (address) =>
-      nodeServer(
-        {
-          name: 'dns',
-          program: 'dns',
-          settings,
-          // Its own port for UDP and TCP alike, which a bridge does not publish.
-          network: 'machine',
-          url: ({ host, port }) => `dns://${host}:${port}`,
-          probe: probeDns,
-          async adopt(at, signal) {
-            await putSettings('dns', at, settings, signal);
-          },
-        },
-        address,
-        env,
-      ),
-  });
-  return {
-    ...solo,
-    isDatagram: true,
-    toHandle(handles, context) {
-      const handle = solo.toHandle(handles, context);
-      const steering = createControlClient(handle, settings, context);
-      const server = `${handle.host}:${handle.port}`;
-      return Object.assign(handle, {
-        server,
-        serve: (records: readonly DnsRecord[]) =>
-          steering.change('serve', (now) => parseDnsSettings('dns.serve', { ...now, records })),
-        setFaults: (faults: readonly DnsFault[]) =>
-          steering.change('setFaults', (now) =>
-            parseDnsSettings('dns.setFaults', { ...now, faults }),
-          ),
-        async queries() {
-          return queriesIn(await steering.readLog('queries'));
-        },
-        forgetQueries: () => steering.clearLog('forgetQueries'),
-        resolver: (patience?: ResolverTimeouts) => createResolver(server, patience),
-        lookup: lookupBy(server),
-      });
+  return emulatedServer(
+    {
+      name: 'dns',
+      program: 'dns',
+      settings,
+      // One port for UDP and TCP alike, which a bridge does not publish.
+      network: 'machine',
+      scheme: 'dns',
+      isDatagram: true,
+      probe: probeDns,
+      configureExisting: replaceSettings('dns', settings),
+      api({ host, port }, client) {
+        const server = `${host}:${port}`;
+        return {
+          server,
+          serve: (records: readonly DnsRecord[]) =>
+            client.change('serve', (present) =>
+              parseDnsSettings('dns.serve', { ...present, records }),
+            ),
+          setFaults: (faults: readonly DnsFault[]) =>
+            client.change('setFaults', (present) =>
+              parseDnsSettings('dns.setFaults', { ...present, faults }),
+            ),
+          queries: () => client.readRecords<DnsQuery>('queries'),
+          forgetQueries: () => client.clearRecords('forgetQueries'),
+          resolver: (timeouts?: ResolverTimeouts) => createResolver(server, timeouts),
+          lookup: lookupBy(server),
+        };
+      },
     },
-  };
-}
-
-/** Both ends are this package's own, so the list is what the program wrote. */
-function queriesIn(said: unknown): readonly DnsQuery[] {
-  return Array.isArray(said) ? said : [];
+    env,
+  );
 }

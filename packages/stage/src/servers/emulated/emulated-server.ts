@@ -1,74 +1,103 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { OptionRule } from '@holdfast/foundation';
+import { FaultUnsupportedError } from '../../errors.ts';
+import type { ServerHandle } from '../../handle/handle.ts';
 import { imageOf } from '../../images.ts';
-import { compileCache } from '../../system/compile-cache.ts';
-import type {
-  Address,
-  ContainerSpec,
-  Environment,
-  Executable,
-  ServerSpec,
-} from '../../topology/server-spec.ts';
-import { type EmulatorProgram, programFiles, programUrl } from '@holdfast/emulators/programs';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment } from '../../system/executable.ts';
+import { type ServerTopology, composeServices, singleServer } from '../../topology/topology.ts';
+import { type ControlClient, createControlClient, putSettings } from './control-client.ts';
+import { type NodeServer, locateNode, nodeServer } from './node-server.ts';
 
-/** A server of `@holdfast/emulators`, run by Node. */
-export interface NodeServer {
-  readonly name: string;
-  readonly program: EmulatorProgram;
-  /** What it is started with, as JSON; it writes later changes over it. */
-  readonly settings: unknown;
-  /** As a container: behind a bridge of its own, or in the network of the machine. */
-  readonly network: 'bridge' | 'machine';
-  url(address: Address): string;
-  /** One exchange in the protocol of its clients; rejects when nobody answers. */
-  probe(address: Address, signal: AbortSignal): Promise<void>;
-  /** Brings one that stood before the stage to `settings`. */
-  adopt?(address: Address, signal: AbortSignal): Promise<void>;
+/** A server of `@holdfast/emulators` with what its handle adds to that of every server. */
+interface EmulatedServer<Settings, Api extends object>
+  extends NodeServer, Partial<Pick<ServerTopology<unknown>, 'docker' | 'compose' | 'locate'>> {
+  readonly settings: Settings;
+  /** Its clients speak UDP. */
+  readonly isDatagram?: true;
+  /** Configures one that compose has started, and resolves with the settings in force. */
+  configureExisting?(endpoint: Endpoint, signal: AbortSignal): Promise<Settings>;
+  api(handle: ServerHandle, client: ControlClient<Settings>): Api;
 }
 
-const SETTINGS = 'settings.json';
-const CONTAINER_FOLDER = '/holdfast';
-const CONTAINER_PORT = 3_000;
-const FLAGS = ['--disable-warning=ExperimentalWarning'];
-
-/** The Node that runs the stage runs its programs. */
-export function locateNode(): Promise<Executable> {
-  // Nothing of the runner's own: no debugger, no hooks.
-  const env = { NODE_OPTIONS: '', ...compileCache(process.env) };
-  return Promise.resolve({ file: process.execPath, env });
-}
-
-export function nodeServer(server: NodeServer, address: Address, env: Environment): ServerSpec {
-  const { name, settings, network } = server;
-  const main = programUrl(server.program);
+/** By default it runs in the image of Node, and as the service of its name in compose. */
+export function emulatedServer<Settings, Api extends object>(
+  server: EmulatedServer<Settings, Api>,
+  env: Environment,
+): ServerTopology<ServerHandle & Api> {
+  const { name, isDatagram } = server;
+  let settingsInForce = server.settings;
+  const topology = singleServer({
+    docker: server.docker ?? { available: true, images: [imageOf('node', env)] },
+    compose: server.compose ?? composeServices([name]),
+    locate: server.locate ?? locateNode,
+    serverSpec(endpoint) {
+      const spec = nodeServer(server, endpoint, env);
+      return Object.assign(spec, {
+        async configureExisting(at: Endpoint, signal: AbortSignal) {
+          if (server.configureExisting === undefined) return;
+          settingsInForce = await server.configureExisting(at, signal);
+        },
+      });
+    },
+  });
   return {
-    name,
-    url: (at) => server.url(at),
-    async probe(at, signal) {
-      await server.probe(at, signal);
-      return 'ready';
+    ...topology,
+    ...(isDatagram && { isDatagram }),
+    toHandle(handles, context) {
+      const handle = topology.toHandle(handles, context);
+      const client = createControlClient(handle, settingsInForce, context);
+      return Object.assign(handle, server.api(handle, client));
     },
-    async configureExisting(at, signal) {
-      await server.adopt?.(at, signal);
-    },
-    local: {
-      async prepare(directory, { host, port }) {
-        const file = join(directory, SETTINGS);
-        await writeFile(file, JSON.stringify(settings));
-        return [...FLAGS, fileURLToPath(main), host, String(port), file];
-      },
-    },
-    get container(): ContainerSpec {
-      const program = programFiles(main, CONTAINER_FOLDER);
-      const file = `${CONTAINER_FOLDER}/${SETTINGS}`;
-      const own = network === 'bridge' ? { host: '0.0.0.0', port: CONTAINER_PORT } : address;
-      return {
-        image: imageOf('node', env),
-        port: network === 'bridge' ? CONTAINER_PORT : undefined,
-        command: ['node', ...FLAGS, program.main, own.host, String(own.port), file],
-        files: [{ path: file, content: JSON.stringify(settings) }, ...program.files],
-      };
-    },
+  };
+}
+
+/** Gives a server that compose has started the settings of the stage. */
+export function replaceSettings<Settings>(
+  name: string,
+  settings: Settings,
+): (endpoint: Endpoint, signal: AbortSignal) => Promise<Settings> {
+  return async (endpoint, signal) => {
+    await putSettings(name, endpoint, settings, signal);
+    return settings;
+  };
+}
+
+/** The option of an emulated server: an object, or `true` for its defaults. */
+export function emulatedRule<T>(
+  parse: (owner: string, value: unknown, field: string) => T,
+): OptionRule<T> {
+  return {
+    permitted: 'true or an object',
+    parse: (value, field, owner) => parse(owner, value === true ? {} : value, field),
+  };
+}
+
+/** The part of a handle that reads the requests of its server. */
+export interface RequestRecords<Entry> {
+  /** What it was asked, the newest 10 000 requests. */
+  requests(): Promise<readonly Entry[]>;
+  /** Forgets what it was asked so far. */
+  forgetRequests(): Promise<void>;
+}
+
+export function requestRecords<Entry>(client: ControlClient<unknown>): RequestRecords<Entry> {
+  return {
+    requests: () => client.readRecords('requests'),
+    forgetRequests: () => client.clearRecords('forgetRequests'),
+  };
+}
+
+/** The control verbs of a handle whose server is not an emulator. */
+export function unsupportedControls(
+  name: string,
+  reason: string,
+  remedy: string,
+): RequestRecords<never> & { setFaults(): Promise<never> } {
+  const unsupported = (attempted: string) => (): Promise<never> =>
+    Promise.reject(new FaultUnsupportedError(name, attempted, reason, remedy));
+  return {
+    setFaults: unsupported('set its faults'),
+    requests: unsupported('read its requests'),
+    forgetRequests: unsupported('forget its requests'),
   };
 }

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findOnPath, isExecutable } from '../../system/path.ts';
-import { locateNode } from './emulated-server.ts';
-import type { Environment, Executable } from '../../topology/server-spec.ts';
 import { GitNotFoundError } from '../../errors.ts';
+import type { Environment, Executable } from '../../system/executable.ts';
+import { findOnPath, isExecutable } from '../../system/path.ts';
+import { locateNode } from './node-server.ts';
 
 /**
- * Node, once it is sure that it will find git on PATH, and git its backend for HTTP.
+ * Node, after checking that git is on PATH and has its backend for HTTP.
  * @throws GitNotFoundError
  */
 export async function locateGit(env: Environment): Promise<Executable> {

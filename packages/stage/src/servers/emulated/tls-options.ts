@@ -1,3 +1,5 @@
+import type { TlsProtocol } from '@holdfast/emulators';
+import { protocolRule } from '@holdfast/emulators/programs';
 import { type TlsFaultKind, createCertificateAuthority, tlsFaultKinds } from '@holdfast/faults';
 import {
   InvalidOptionError,
@@ -7,26 +9,24 @@ import {
   optional,
   parseOptions,
 } from '@holdfast/foundation';
-import type { TlsProtocol } from '@holdfast/emulators';
-import { protocolRule } from '@holdfast/emulators/programs';
+import { emulatedRule } from './emulated-server.ts';
 
 export interface TlsOptions {
-  /** Whom the server proves to be: DNS names and IP addresses. Default `localhost` and `127.0.0.1`. */
+  /** The DNS names and IP addresses of its certificate. Default `localhost` and `127.0.0.1`. */
   hostnames?: readonly string[];
-  /** What it speaks inside: HTTPS that says back what it was asked, or an echo. Default `https`. */
+  /** The protocol inside TLS: HTTPS that returns the request, or an echo. Default `https`. */
   protocol?: TlsProtocol;
-  /** What is wrong with it from the beginning. Default: nothing. */
+  /** The fault of its certificate or protocol from the start. Default: none. */
   fault?: TlsFaultKind;
 }
 
-/** What stands as `stage.tls`. */
 export interface ResolvedTlsOptions {
   readonly hostnames: readonly string[];
   readonly protocol: TlsProtocol;
   readonly fault: TlsFaultKind | undefined;
 }
 
-/** The authority's own rules, under the name of this option. */
+/** Checked by the certificate authority; its errors name this option. */
 const hostnamesRule: OptionRule<readonly string[]> = {
   permitted: 'an array of DNS names and IP addresses',
   parse(value, field, owner) {
@@ -51,8 +51,7 @@ export const faultRule: OptionRule<TlsFaultKind> = oneOf(tlsFaultKinds);
 
 const shape = { hostnames: hostnamesRule, protocol: protocolRule, fault: optional(faultRule) };
 
-/** `true` stands for one with its defaults. */
-export const tlsRule: OptionRule<ResolvedTlsOptions> = {
-  permitted: 'true or an object',
-  parse: (value, field, owner) => parseOptions(owner, shape, value === true ? {} : value, field),
-};
+/** `true`: the defaults. */
+export const tlsRule: OptionRule<ResolvedTlsOptions> = emulatedRule((owner, value, field) =>
+  parseOptions(owner, shape, value, field),
+);

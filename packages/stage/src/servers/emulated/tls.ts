@@ -1,103 +1,73 @@
-import { type TlsFaultKind, createCertificateAuthority, tlsServerOptions } from '@holdfast/faults';
-import type { Clock } from '@holdfast/foundation';
-import { type ServerTopology, singleServer } from '../../topology/topology.ts';
-import { imageOf } from '../../images.ts';
-import { locateNode, nodeServer } from './emulated-server.ts';
-import { createControlClient, putSettings } from './control-client.ts';
-import type { Environment } from '../../topology/server-spec.ts';
-import type { ServerHandle } from '../../stage.ts';
-import { type ResolvedTlsOptions, faultRule } from './tls-options.ts';
 import type { TlsHandshake } from '@holdfast/emulators';
 import { parseTlsSettings, probeTls, type TlsSettings } from '@holdfast/emulators/programs';
+import { type TlsFaultKind, createCertificateAuthority, tlsServerOptions } from '@holdfast/faults';
+import type { Clock } from '@holdfast/foundation';
+import type { ServerHandle } from '../../handle/handle.ts';
+import type { Environment } from '../../system/executable.ts';
+import type { ServerTopology } from '../../topology/topology.ts';
+import { emulatedServer, replaceSettings } from './emulated-server.ts';
+import { type ResolvedTlsOptions, faultRule } from './tls-options.ts';
 
 /**
- * A TLS server. What it shows of itself changes for who connects from then on: connections that stand are
- * left alone. It outlasts a restart; the handshakes that were seen do not.
+ * A TLS server. A change applies to new connections and leaves present ones alone. It survives a restart; the
+ * records of handshakes do not.
  */
 export interface Tls extends ServerHandle {
-  /** The certificate of who vouches for it, as PEM: what a client takes as `ca`. */
+  /** The certificate of its authority as PEM: the `ca` of a client. */
   readonly ca: string;
-  /** Whom it proves to be. */
+  /** The names in its certificate. */
   readonly hostnames: readonly string[];
   /**
-   * Shows what is wrong in that way.
+   * Presents a certificate or protocol with that fault.
    * @throws InvalidOptionError; StageStateError while it does not run
    */
   setFault(fault: TlsFaultKind): Promise<void>;
-  /** Shows a certificate again that holds. */
+  /** Presents a valid certificate again. */
   heal(): Promise<void>;
-  /** Shows a new certificate with a new key; what is wrong with it, if anything, stays. */
+  /** Presents a new certificate with a new key; its fault, if any, stays. */
   rotate(): Promise<void>;
-  /** How its clients have fared, the newest 10 000 handshakes. */
+  /** The outcomes of its handshakes, the newest 10 000. */
   handshakes(): Promise<readonly TlsHandshake[]>;
   /** Forgets the handshakes so far. */
   forgetHandshakes(): Promise<void>;
 }
 
-/** What the program is told, with the fault under its own name. */
-type SteeredTls = TlsSettings & { readonly fault: TlsFaultKind | undefined };
+/** The settings of the emulator, with the fault that they implement. */
+type SettingsWithFault = TlsSettings & { readonly fault: TlsFaultKind | undefined };
 
 export function tlsTopology(
-  { hostnames, protocol, fault }: ResolvedTlsOptions,
+  { hostnames, protocol, fault: initialFault }: ResolvedTlsOptions,
   clock: Clock,
   env: Environment,
 ): ServerTopology<Tls> {
   const authority = createCertificateAuthority({ clock });
-  const settingsUnder = (wrong: TlsFaultKind | undefined): SteeredTls => {
-    const shown = tlsServerOptions(authority, {
-      hostnames,
-      clock,
-      ...(wrong && { fault: wrong }),
-    });
-    return { ...parseTlsSettings({ protocol, fault: wrong, ...shown }), fault: wrong };
+  const settingsWith = (fault: TlsFaultKind | undefined): SettingsWithFault => {
+    const options = { hostnames, clock, ...(fault && { fault }) };
+    const server = tlsServerOptions(authority, options);
+    return { ...parseTlsSettings({ protocol, fault, ...server }), fault };
   };
-  const settings = settingsUnder(fault);
-  const scheme = protocol === 'https' ? 'https' : 'tls';
-  const solo = singleServer({
-    compose: { available: true, services: ['tls'] },
-    docker: { available: true, images: [imageOf('node', env)] },
-    locate: locateNode,
-    cast: (address) =>
-      nodeServer(
-        {
-          name: 'tls',
-          program: 'tls',
-          settings,
-          network: 'bridge',
-          url: ({ host, port }) => `${scheme}://${host}:${port}`,
-          probe: probeTls,
-          async adopt(at, signal) {
-            await putSettings('tls', at, settings, signal);
-          },
-        },
-        address,
-        env,
-      ),
-  });
-  return {
-    ...solo,
-    toHandle(handles, context) {
-      const handle = solo.toHandle(handles, context);
-      const steering = createControlClient(handle, settings, context);
-      return Object.assign(handle, {
+  const settings = settingsWith(initialFault);
+  return emulatedServer(
+    {
+      name: 'tls',
+      program: 'tls',
+      settings,
+      scheme: protocol === 'https' ? 'https' : 'tls',
+      probe: probeTls,
+      configureExisting: replaceSettings('tls', settings),
+      api: (_handle, client) => ({
         ca: authority.certificate,
         hostnames,
-        setFault: (wrong: TlsFaultKind) =>
-          steering.change('setFault', () =>
-            settingsUnder(faultRule.parse(wrong, 'fault', 'tls.setFault')),
+        setFault: (fault: TlsFaultKind) =>
+          client.change('setFault', () =>
+            settingsWith(faultRule.parse(fault, 'fault', 'tls.setFault')),
           ),
-        heal: () => steering.change('heal', () => settingsUnder(undefined)),
-        rotate: () => steering.change('rotate', (now) => settingsUnder(now.fault)),
-        async handshakes() {
-          return handshakesIn(await steering.readLog('handshakes'));
-        },
-        forgetHandshakes: () => steering.clearLog('forgetHandshakes'),
-      });
+        heal: () => client.change('heal', () => settingsWith(undefined)),
+        rotate: () => client.change('rotate', (present) => settingsWith(present.fault)),
+        handshakes: () => client.readRecords<TlsHandshake>('handshakes'),
+        forgetHandshakes: () => client.clearRecords('forgetHandshakes'),
+      }),
     },
-  };
-}
-
-/** Both ends are this package's own, so the list is what the program wrote. */
-function handshakesIn(said: unknown): readonly TlsHandshake[] {
-  return Array.isArray(said) ? said : [];
+    env,
+  );
 }

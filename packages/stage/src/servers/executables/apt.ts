@@ -1,6 +1,6 @@
 /**
- * Settings that let apt work in `folder` alone: package lists and downloads of its own, no hooks of the
- * machine's administrator (which expect root). Format: apt.conf(5).
+ * A configuration by which apt uses `folder` alone: its own package lists and downloads, and no hooks of the
+ * machine's administrator, which expect root. Format: apt.conf(5).
  */
 export function aptConf(folder: string): string {
   return [
@@ -16,8 +16,8 @@ export function aptConf(folder: string): string {
 }
 
 /**
- * The libraries that packages depend on, from what `apt-cache depends` prints. Without libc6: the loader
- * is the machine's, and both must be of one build.
+ * The libraries that packages depend on, from the output of `apt-cache depends`. Without libc6, which must be
+ * from the same build as the machine's loader.
  */
 export function libraryDependencies(printed: string): string[] {
   const names = [...printed.matchAll(/^ [ |](?:Pre)?Depends: (lib[\w.+-]+)$/gm)].map(
@@ -26,7 +26,7 @@ export function libraryDependencies(printed: string): string[] {
   return [...new Set(names)].filter((name) => name !== 'libc6');
 }
 
-/** The shared objects a program lacks, from what `ldd` prints. */
+/** The shared objects that are missing for a program, from the output of `ldd`. */
 export function missingLibraries(printed: string): string[] {
   return [...printed.matchAll(/^\s*(\S+) => not found$/gm)].map(([, name = '']) => name);
 }

@@ -1,40 +1,41 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { types } from 'node:util';
 import { withDeadline } from '@holdfast/foundation';
-import type { Environment, StageContext } from '../../topology/server-spec.ts';
+import type { Environment, Executable } from '../../system/executable.ts';
+import { exists, publish } from '../../system/files.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
 
 export interface LocateOptions extends Pick<StageContext, 'clock' | 'watchdog' | 'fetchTimeoutMs'> {
   readonly env: Environment;
 }
 
-/** A server as the system's package sources have it. */
+/** A server in the system's package sources. */
 export interface PackageSpec {
   /**
-   * The packages that hold it.
-   * @param dependsOf what `apt-cache depends` prints of a package.
+   * The packages that contain it.
+   * @param dependsOf the output of `apt-cache depends` for a package.
    */
   packages(dependsOf: (name: string) => Promise<string>): Promise<readonly string[]>;
-  /** Its programs in the unpacked tree, the one that answers `--version` first. */
+  /** Its executables in the unpacked tree; the first supports `--version`. */
   programs(tree: string): Promise<readonly string[]>;
-  /** Whether a library that a package depends on can be done without. */
+  /** Whether the server works without a library that a package depends on. */
   isOptional(library: string): boolean;
-  /** What is thrown when it cannot be fetched. */
-  notFound(seen: string, cause?: unknown): Error;
+  /** The error when it cannot be fetched. */
+  notFound(reason: string, cause?: unknown): Error;
 }
 
-/** An unpacked server, and what its programs need in their environment. */
-export interface FetchedTree {
+/** The executables of an unpacked server, and their environment. */
+interface FetchedTree {
   readonly programs: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Executable['env'];
 }
 
-/** How many steps along the dependencies of libraries are taken before giving up. */
-const MAX_DEPENDENCY_STEPS = 4;
+/** How many levels of dependencies are fetched before giving up. */
+const MAX_DEPENDENCY_LEVELS = 4;
 
-/** Names the kind of system a fetched binary runs on, such as `debian-12-x64`. */
+/** Names the system that a fetched binary runs on, such as `debian-12-x64`. */
 export async function systemName(): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const field = (key: string): string =>
@@ -43,10 +44,10 @@ export async function systemName(): Promise<string> {
 }
 
 /**
- * The server in `folder`; when there is none, fetches it there from the system's own package sources
- * (Debian, Ubuntu), without root and without installing anything. Two processes that fetch at once both
- * do the work; the folder appears whole, from whichever is first.
- * @throws what `wanted.notFound` makes.
+ * The server in `folder`, which is fetched from the system's own package sources if necessary (Debian, Ubuntu),
+ * without root and without installing anything. Two processes that fetch at once both do the work; the first
+ * one publishes the complete folder.
+ * @throws the error of `wanted.notFound`.
  */
 export async function fetchedTree(
   folder: string,
@@ -63,10 +64,10 @@ export async function fetchedTree(
       throw wanted.notFound(`one cannot be fetched into ${dirname(folder)}`, error);
     });
     const work = await mkdtemp(`${folder}.fetching-`);
-    const release = watchdog.guard({ type: 'directory', path: work });
+    const release = watchdog.guard({ kind: 'directory', path: work });
     try {
       const tree = await unpack(work, wanted, env, limit);
-      await rename(tree, folder).catch(acceptExisting);
+      await publish(tree, folder);
       return await inspectTree(folder, wanted);
     } finally {
       await rm(work, { recursive: true, force: true, maxRetries: 3 });
@@ -75,7 +76,7 @@ export async function fetchedTree(
   });
 }
 
-/** Downloads the server and, step by step, the libraries this machine lacks; returns the unpacked tree. */
+/** Downloads the server and the libraries that this machine lacks; returns the unpacked tree. */
 async function unpack(
   work: string,
   wanted: PackageSpec,
@@ -109,13 +110,13 @@ async function unpack(
     names = await downloadServer();
   } catch (error) {
     signal.throwIfAborted();
-    // One source of many that does not answer fails the update without harm to the source we need.
+    // An update also fails when a source does not answer that this server is not in.
     names = await downloadServer().catch(() => {
       throw error;
     });
   }
   const fetched = new Set<string>();
-  for (let step = 0; step < MAX_DEPENDENCY_STEPS; step += 1) {
+  for (let level = 0; level < MAX_DEPENDENCY_LEVELS; level += 1) {
     for (const name of names) fetched.add(name);
     for (const archive of await readdir(archives)) {
       await call('dpkg', ['-x', join(archives, archive), tree]);
@@ -133,7 +134,7 @@ async function unpack(
     if (names.length === 0) throw wanted.notFound(`the fetched one lacks ${missing.join(', ')}`);
     await download(names);
   }
-  throw wanted.notFound(`${MAX_DEPENDENCY_STEPS} steps along its libraries found no end`);
+  throw wanted.notFound(`it has more than ${MAX_DEPENDENCY_LEVELS} levels of libraries`);
 }
 
 async function inspectTree(tree: string, wanted: PackageSpec): Promise<FetchedTree> {
@@ -154,7 +155,7 @@ interface RunOptions {
   readonly notFound: PackageSpec['notFound'];
 }
 
-/** Runs a program of the system and resolves with what it printed. */
+/** Runs a command and resolves with its output. */
 function run(file: string, args: readonly string[], options: RunOptions): Promise<string> {
   const { signal, cwd, notFound } = options;
   const env = { ...options.env, LC_ALL: 'C' };
@@ -165,24 +166,11 @@ function run(file: string, args: readonly string[], options: RunOptions): Promis
       else if (failure.code === 'ENOENT') {
         reject(notFound(`this system has no ${file} to fetch one with`, failure));
       } else {
-        const verb = args.find((word) => /^[a-z]+$/.test(word)) ?? '';
-        const complaint = stderr.trim().split('\n').at(-1) ?? '';
-        const seen = `fetching one failed: '${file} ${verb}' ended with ${failure.code}, ${complaint}`;
-        reject(notFound(seen, failure));
+        const verb = args.find((argument) => /^[a-z]+$/.test(argument)) ?? '';
+        const lastLine = stderr.trim().split('\n').at(-1) ?? '';
+        const reason = `fetching one failed: '${file} ${verb}' ended with ${failure.code}, ${lastLine}`;
+        reject(notFound(reason, failure));
       }
     });
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Another process was first: its folder is as good as ours. */
-function acceptExisting(error: unknown): void {
-  const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
-  if (code !== 'EEXIST' && code !== 'ENOTEMPTY') throw error;
 }

@@ -1,35 +1,36 @@
-import type { Address, ContainerSpec } from '../../topology/server-spec.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { ContainerSpec } from '../../topology/server-spec.ts';
 import type { PostgresSettings } from './options.ts';
 import { INITDB_OPTIONS } from './template.ts';
 
 const CONTAINER_PORT = 5_432;
-/** Every image lets its own user write here; the volume that some declare lies elsewhere. */
+/** Writable for the user of every image, and outside of the volume that some declare. */
 const DATA = '/var/lib/postgresql/holdfast';
 const CONF = '/etc/holdfast-postgresql.conf';
 
-/** Where a stand-in image brings what initdb would make. */
+/** The folder in which a stand-in image has the result of initdb. */
 const TEMPLATE = '/var/lib/postgresql/template';
 
-/** One Postgres as a container of an official image, or of one that has its programs on PATH as well. */
-export interface PostgresContainer {
+/** One Postgres as a container of an official image, or of another one with its executables on PATH. */
+interface PostgresContainer {
   readonly image: string;
   readonly settings: PostgresSettings;
-  /** Its primary, where it is a replica. */
-  readonly follows: Address | undefined;
-  /** Where it listens itself, for one whose others must find it there; absent for one that stands alone. */
-  readonly at: Address | undefined;
+  /** Its primary, if it is a replica. */
+  readonly follows: Endpoint | undefined;
+  /** Its endpoint in the machine's network, where its peers reach it; absent for a standalone server. */
+  readonly listen: Endpoint | undefined;
   readonly conf: (settings: PostgresSettings) => string;
 }
 
 /**
- * The data are made when there are none: by initdb, or for a replica as a copy that its primary sends. The
- * image's own way would first start a server that is of no use to anybody.
+ * Its script creates the data if there are none: by initdb, or for a replica by a copy from its primary. The
+ * entrypoint of the image would first start a temporary server.
  */
 export function postgresContainer(postgres: PostgresContainer): ContainerSpec {
-  const { image, settings, follows, at, conf } = postgres;
+  const { image, settings, follows, listen, conf } = postgres;
   const own = {
-    listen_addresses: at?.host ?? '*',
-    port: String(at?.port ?? CONTAINER_PORT),
+    listen_addresses: listen?.host ?? '*',
+    port: String(listen?.port ?? CONTAINER_PORT),
     unix_socket_directories: '',
     dynamic_shared_memory_type: 'mmap',
   };
@@ -39,7 +40,7 @@ export function postgresContainer(postgres: PostgresContainer): ContainerSpec {
       ? [
           `if [ -d ${TEMPLATE} ]; then cp -R ${TEMPLATE} "$PGDATA.new"`,
           `else initdb ${INITDB_OPTIONS.join(' ')} -D "$PGDATA.new" >/dev/null; fi`,
-          // The engine's own addresses are those that clients come from.
+          // Clients connect from the engine's addresses.
           `echo 'host all all all trust' >> "$PGDATA.new/pg_hba.conf"`,
           `echo 'host replication all all trust' >> "$PGDATA.new/pg_hba.conf"`,
         ]
@@ -53,7 +54,7 @@ export function postgresContainer(postgres: PostgresContainer): ContainerSpec {
     'umask 077',
     'if [ ! -s "$PGDATA/PG_VERSION" ]; then',
     'mkdir -p "${PGDATA%/*}"',
-    // A container that was killed meanwhile begins anew.
+    // A container that was killed during the copy begins again.
     'rm -rf "$PGDATA.new"',
     ...make,
     `cat ${CONF} >> "$PGDATA.new/postgresql.conf"`,
@@ -63,7 +64,7 @@ export function postgresContainer(postgres: PostgresContainer): ContainerSpec {
   ].join('\n');
   return {
     image,
-    port: at === undefined ? CONTAINER_PORT : undefined,
+    port: listen === undefined ? CONTAINER_PORT : undefined,
     entrypoint: ['sh', '-c', script, 'postgres'],
     command: flags,
     user: 'postgres',

@@ -9,21 +9,21 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Environment, ProcessUser } from '../../topology/server-spec.ts';
+import type { Environment, ProcessUser } from '../../system/executable.ts';
 
-/** What statfs(2) calls a tmpfs. */
+/** The type of a tmpfs in statfs(2). */
 const TMPFS_MAGIC = 0x01_02_19_94;
 const MEMORY_FOLDER = '/dev/shm';
-/** With less room than this the memory is left to others. */
+/** With less free memory than this, the disk is used. */
 const MEMORY_MIN_BYTES = 1_073_741_824;
 
 /**
- * Where data are fastest copied to: memory, where there is plenty and TMPDIR does not say otherwise. A TMPDIR
- * that a run of tests has made for itself (HOLDFAST_RUN_FOLDER) says nothing of where data should be.
+ * The folder in which data are copied fastest: in memory, if enough is free and TMPDIR is not set. A TMPDIR that
+ * a test run has created for itself (HOLDFAST_RUN_FOLDER) does not count.
  */
 export function fastDirectory(env: Environment): string {
-  const { TMPDIR: asked = '', HOLDFAST_RUN_FOLDER: own } = env;
-  if (asked !== '' && asked !== own) return tmpdir();
+  const { TMPDIR: given = '', HOLDFAST_RUN_FOLDER: runFolder } = env;
+  if (given !== '' && given !== runFolder) return tmpdir();
   try {
     const { type, bavail, bsize } = statfsSync(MEMORY_FOLDER);
     return type === TMPFS_MAGIC && bavail * bsize >= MEMORY_MIN_BYTES ? MEMORY_FOLDER : tmpdir();
@@ -33,9 +33,9 @@ export function fastDirectory(env: Environment): string {
 }
 
 /**
- * Copies a data folder and gives the copy to `user`. Synchronous: a thousand small files take a fraction
- * of the time that as many promises do.
- * @param without folders that are left out, as paths from the root of the data.
+ * Copies a data folder and changes the owner of the copy to `user`. Synchronous: this copies a thousand small
+ * files in a fraction of the time that promises take.
+ * @param without folders that are not copied, as paths from the root of the data.
  */
 export function copyDataDirectory(
   from: string,
@@ -43,13 +43,13 @@ export function copyDataDirectory(
   user: ProcessUser | undefined,
   without: readonly string[] = [],
 ): void {
-  const own = (path: string): void => {
+  const changeOwner = (path: string): void => {
     if (user !== undefined) lchownSync(path, user.uid, user.gid);
   };
   mkdirSync(to);
-  // Postgres refuses data that others may read.
+  // Postgres refuses a data folder that other users can read.
   chmodSync(to, 0o700);
-  own(to);
+  changeOwner(to);
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) {
@@ -59,7 +59,7 @@ export function copyDataDirectory(
       if (!without.includes(entry.name)) copyDataDirectory(source, target, user, within);
     } else {
       copyFileSync(source, target, constants.COPYFILE_FICLONE);
-      own(target);
+      changeOwner(target);
     }
   }
 }

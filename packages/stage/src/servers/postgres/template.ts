@@ -1,19 +1,19 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chmod, chown, mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { types } from 'node:util';
 import { withDeadline } from '@holdfast/foundation';
 import { PostgresTemplateError } from '../../errors.ts';
+import type { Environment, Executable } from '../../system/executable.ts';
+import { exists, publish } from '../../system/files.ts';
 import { cacheFolder } from '../../system/path.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
-import type { Environment, StageContext } from '../../topology/server-spec.ts';
 import { copyDataDirectory } from './data-directory.ts';
-import type { PostgresProgram } from './program.ts';
 import { POSTGRES_USER } from './query.ts';
 
-/** No passwords, the C locale, which every system has, and log files as small as may be to copy. */
+/** No passwords, the C locale, which every system has, and small log files, which are quick to copy. */
 export const INITDB_OPTIONS: readonly string[] = [
   `--username=${POSTGRES_USER}`,
   '--auth=trust',
@@ -23,7 +23,15 @@ export const INITDB_OPTIONS: readonly string[] = [
   '--no-sync',
 ];
 
-/** Where the template of a program is kept: another build of it, as its file tells, has another one. */
+/** A Postgres of this machine. */
+export interface PostgresProgram extends Executable {
+  readonly initdb: string;
+  readonly major: number;
+  /** The folder of its template, which may not exist yet. */
+  readonly template: string;
+}
+
+/** The folder of the template for an executable; each build of it has its own. */
 export async function templatePath(file: string, env: Environment): Promise<string> {
   const { size, mtimeMs } = await stat(file);
   const build = [file, size, mtimeMs, ...INITDB_OPTIONS].join('\n');
@@ -31,16 +39,16 @@ export async function templatePath(file: string, env: Environment): Promise<stri
   return join(cacheFolder(env), 'holdfast', 'postgres', `template-${digest}`);
 }
 
-/** The major version of the Postgres that made a template; `undefined` when there is none yet. */
+/** The major version of the Postgres that created a template; `undefined` when it does not exist. */
 export async function templateMajor(folder: string): Promise<number | undefined> {
   const written = await readFile(join(folder, 'PG_VERSION'), 'latin1').catch(() => undefined);
   return written === undefined ? undefined : Number(written.trim());
 }
 
 /**
- * A data folder of a Postgres that has been initialised and never run: made by the first stage that wants
- * one, kept in the cache folder for each build of Postgres. Two processes that make it at once both do the
- * work; it appears whole, from whichever is first.
+ * The data folder of an initialized Postgres that has never run: created by the first stage that needs it, and
+ * kept in the cache folder for each build of Postgres. Two processes that create it at once both do the work;
+ * the first one publishes the complete folder.
  * @throws PostgresTemplateError
  */
 export async function templateDirectory(
@@ -59,10 +67,10 @@ export async function templateDirectory(
       await chown(data, program.user.uid, program.user.gid);
     }
     await initialize(program, data, context, signal);
-    await withTempDirectory(`${folder}.making-`, context, async (whole) => {
-      const copy = join(whole, 'data');
+    await withTempDirectory(`${folder}.making-`, context, async (beside) => {
+      const copy = join(beside, 'data');
       copyDataDirectory(data, copy, undefined);
-      await rename(copy, folder).catch(acceptExisting);
+      await publish(copy, folder);
     });
   });
   return folder;
@@ -73,11 +81,11 @@ async function withTempDirectory(
   { watchdog }: StageContext,
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await createTempDirectory(prefix, watchdog);
+  const directory = await createTempDirectory(prefix, watchdog);
   try {
-    await work(folder.path);
+    await work(directory.path);
   } finally {
-    await folder.remove();
+    await directory.remove();
   }
 }
 
@@ -96,23 +104,10 @@ function initialize(
         if (failure === null) resolve();
         else if (limit.aborted) reject(limit.reason);
         else {
-          const said = stderr.trim().slice(-1_000);
-          reject(new PostgresTemplateError(`ended with ${failure.code}: ${said}`, failure));
+          const printed = stderr.trim().slice(-1_000);
+          reject(new PostgresTemplateError(`ended with ${failure.code}: ${printed}`, failure));
         }
       });
     });
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Another process was first: its folder is as good as ours. */
-function acceptExisting(error: unknown): void {
-  const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
-  if (code !== 'EEXIST' && code !== 'ENOTEMPTY') throw error;
 }

@@ -1,32 +1,37 @@
 import { createHash } from 'node:crypto';
 import { InvalidOptionError } from '@holdfast/foundation';
-import { type ServerTopology, composeServices } from '../../topology/topology.ts';
+import { SLOT_COUNT, keySlot } from '@holdfast/protocols/redis';
 import { ServerTimeoutError } from '../../errors.ts';
+import type { ServerHandle } from '../../handle/handle.ts';
 import { imageOf } from '../../images.ts';
-import type {
-  Address,
-  Environment,
-  ServerAddress,
-  StageContext,
-} from '../../topology/server-spec.ts';
-import type { ServerHandle } from '../../stage.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment } from '../../system/executable.ts';
+import type { AdvertisedEndpoint } from '../../topology/server-spec.ts';
+import type { StageContext } from '../../topology/stage-context.ts';
+import { type ServerTopology, composeServices } from '../../topology/topology.ts';
+import {
+  ANSWER_TIMEOUT_MS,
+  askAll,
+  infoField,
+  majorityOf,
+  valueOf,
+  waitUntilLinked,
+} from './admin.ts';
+import { askRedis } from './command.ts';
 import { type RedisSettings, redisNode } from './node.ts';
 import { locateRedis } from './program.ts';
-import { askRedis } from './command.ts';
-import { SLOT_COUNT, keySlot } from '@holdfast/protocols/redis';
-import { ANSWER_TIMEOUT_MS, askIfUp, askAll, infoField, waitUntil, valueOf } from './admin.ts';
 
 /**
- * A Redis Cluster of three primaries with a replica each. `start()` of a node resolves when it holds the
- * whole cluster to be up; while other slots are unserved, start it `{ until: 'listening' }`.
+ * A Redis Cluster of three primaries with a replica each. `start()` of a node resolves when the node reports
+ * the whole cluster as up; while other slots are unserved, start it `{ until: 'listening' }`.
  */
 export interface RedisCluster {
-  /** The three that were primaries at first, then their replicas in the same order. */
+  /** The three initial primaries, then their replicas in the same order. */
   readonly nodes: readonly ServerHandle[];
-  /** The slot of a key, its hash tag honoured. */
+  /** The slot of a key, or of its hash tag. */
   keySlot(key: string): number;
   /**
-   * The node that most of the running nodes hold to serve a slot, be it alive or not.
+   * The node that serves a slot according to most of the running nodes, whether it runs or not.
    * @throws InvalidOptionError for a slot outside 0 to 16383; ServerTimeoutError when no node answers
    * within a second.
    */
@@ -34,14 +39,14 @@ export interface RedisCluster {
 }
 
 const PRIMARIES = 3;
-/** Nodes speak to each other on a port at this distance from the one of their clients. */
+/** The offset of the port by which nodes communicate from the port of their clients. */
 const BUS_OFFSET = 10_000;
 const SERVICES = [1, 2, 3, 4, 5, 6].map((node) => `cluster-${node}`);
-/** That of docker-compose.test.yml, which is this option's default as well. */
-const COMPOSED_NODE_TIMEOUT_MS = 1_000;
+/** That of docker-compose.test.yml, and the default of the option. */
+const COMPOSE_NODE_TIMEOUT_MS = 1_000;
 const NODES_FILE = 'nodes.conf';
 
-/** Six nodes that know of each other, and of their slots, before they start. */
+/** Six nodes that know each other and their slots before they start. */
 export function redisCluster(
   options: { readonly settings: RedisSettings; readonly nodeTimeoutMs: number },
   env: Environment,
@@ -59,55 +64,45 @@ export function redisCluster(
     docker: { available: true, images: [imageOf('redis', env)] },
     compose: composeServices(SERVICES, [
       ...(Object.keys(options.settings).length > 0 ? ['redis.settings'] : []),
-      ...(options.nodeTimeoutMs === COMPOSED_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
+      ...(options.nodeTimeoutMs === COMPOSE_NODE_TIMEOUT_MS ? [] : ['redis.nodeTimeoutMs']),
     ]),
     locate: (context, signal) => locateRedis({ ...context, env }, signal),
-    serverSpecs: (places) => [
-      places.map((address, place) => {
-        const files = { [NODES_FILE]: nodesFile(places, place) };
+    serverSpecs: (endpoints) => [
+      endpoints.map((endpoint, index) => {
+        const files = { [NODES_FILE]: nodesFile(endpoints, index) };
         const lines = [
-          `cluster-announce-ip ${address.advertised.host}`,
-          `cluster-announce-port ${address.advertised.port}`,
-          `cluster-announce-bus-port ${address.port + BUS_OFFSET}`,
+          `cluster-announce-ip ${endpoint.advertised.host}`,
+          `cluster-announce-port ${endpoint.advertised.port}`,
+          `cluster-announce-bus-port ${endpoint.port + BUS_OFFSET}`,
         ];
         const member = { isSentinel: false, lines, files, isReady };
-        const name = `redis.nodes[${place}]`;
-        return redisNode({ name, prefix: 'redis://', settings, member }, address, env);
+        const name = `redis.nodes[${index}]`;
+        return redisNode({ name, prefix: 'redis://', settings, member }, endpoint, env);
       }),
     ],
     async awaitFormed(handles, { clock }, signal) {
-      await Promise.all(
-        handles.slice(PRIMARIES).map((replica) =>
-          waitUntil(
-            clock,
-            async (limit) => {
-              const reply = await askIfUp(replica.direct, ['INFO', 'replication'], limit);
-              return infoField(valueOf(reply), 'master_link_status') === 'up';
-            },
-            signal,
-          ),
-        ),
-      );
+      const replicas = handles.slice(PRIMARIES);
+      await Promise.all(replicas.map(({ direct }) => waitUntilLinked(clock, direct, signal)));
     },
     toHandle: toClusterHandle,
   };
 }
 
-/** Whether a node serves its slots: only two seconds after its start, and while the others serve theirs. */
-async function isReady(node: Address, signal: AbortSignal): Promise<boolean> {
+/** Whether a node serves its slots: from two seconds after its start, and while the others serve theirs. */
+async function isReady(node: Endpoint, signal: AbortSignal): Promise<boolean> {
   const reply = await askRedis(node, ['CLUSTER', 'INFO'], signal);
   return infoField(valueOf(reply), 'cluster_state') === 'ok';
 }
 
-/** What a node would have learned by CLUSTER MEET, ADDSLOTS and REPLICATE, as its file remembers it. */
-function nodesFile(places: readonly ServerAddress[], self: number): string {
-  const lines = places.map(({ port, advertised }, place) => {
-    const primary = place % PRIMARIES;
-    const isPrimary = place === primary;
-    const flags = `${place === self ? 'myself,' : ''}${isPrimary ? 'master' : 'slave'}`;
+/** The nodes file that a node would have after CLUSTER MEET, ADDSLOT_COUNT and REPLICATE. */
+function nodesFile(endpoints: readonly AdvertisedEndpoint[], self: number): string {
+  const lines = endpoints.map(({ port, advertised }, index) => {
+    const primary = index % PRIMARIES;
+    const isPrimary = index === primary;
+    const flags = `${index === self ? 'myself,' : ''}${isPrimary ? 'master' : 'slave'}`;
     const epoch = primary + 1;
     return [
-      nodeId(place),
+      nodeId(index),
       `${advertised.host}:${advertised.port}@${port + BUS_OFFSET}`,
       flags,
       isPrimary ? '-' : nodeId(primary),
@@ -128,8 +123,8 @@ function slotsOf(primary: number): string {
 }
 
 /** 40 hexadecimal digits, the same on every stage. */
-function nodeId(place: number): string {
-  return createHash('sha1').update(`node ${place}`).digest('hex');
+function nodeId(index: number): string {
+  return createHash('sha1').update(`node ${index}`).digest('hex');
 }
 
 function toClusterHandle(handles: readonly ServerHandle[], { clock }: StageContext): RedisCluster {
@@ -142,27 +137,17 @@ function toClusterHandle(handles: readonly ServerHandle[], { clock }: StageConte
         throw new InvalidOptionError('primaryOfSlot', 'slot', slot, permitted);
       }
       const views = await askAll(clock, handles, ['CLUSTER', 'NODES'], signal);
-      const votes = new Map<number, number>();
-      for (const view of views) {
-        const port = ownerIn(valueOf(view) ?? '', slot);
-        if (port !== undefined) votes.set(port, (votes.get(port) ?? 0) + 1);
-      }
-      const [most] = [...votes].toSorted(([, left], [, right]) => right - left);
-      // Members that compose brought up tell each other's own addresses.
-      const owner = handles.find(({ port, direct }) =>
-        [port, direct.port].includes(most?.[0] ?? 0),
-      );
-      if (owner !== undefined) return owner;
-      throw new ServerTimeoutError(
-        'redis',
-        ANSWER_TIMEOUT_MS,
-        `had no node that named the owner of ${slot}`,
-      );
+      const owner = majorityOf(views.flatMap((view) => ownerIn(valueOf(view) ?? '', slot) ?? []));
+      // Nodes that compose has started advertise their own ports.
+      const node = handles.find(({ port, direct }) => [port, direct.port].includes(owner ?? 0));
+      if (node !== undefined) return node;
+      const failure = `had no node that named the owner of ${slot}`;
+      throw new ServerTimeoutError('redis', ANSWER_TIMEOUT_MS, failure);
     },
   };
 }
 
-/** The port of the node that serves a slot, from what CLUSTER NODES prints. */
+/** The port of the node that serves a slot, from the output of CLUSTER NODES. */
 export function ownerIn(printed: string, slot: number): number | undefined {
   for (const line of printed.split('\n')) {
     const [, address = '', , , , , , , ...ranges] = line.split(' ');

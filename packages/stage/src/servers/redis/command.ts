@@ -1,6 +1,6 @@
 import { type RedisReply, decodeReply, encodeCommand } from '@holdfast/protocols/redis';
-import type { Address } from '../../topology/server-spec.ts';
-import { oneExchange } from '../one-exchange.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import { oneExchange } from '../../system/exchange.ts';
 
 /** The longest reply that is read, in bytes; INFO stays well below. */
 const REPLY_MAX_BYTES = 1_048_576;
@@ -10,7 +10,7 @@ const REPLY_MAX_BYTES = 1_048_576;
  * Rejects with the socket's error, or with the signal's own reason.
  */
 export function askRedis(
-  address: Address,
+  endpoint: Endpoint,
   command: readonly string[],
   signal: AbortSignal,
 ): Promise<RedisReply> {
@@ -21,5 +21,5 @@ export function askRedis(
       throw new Error(`Redis replied with more than ${REPLY_MAX_BYTES} bytes`);
     return decodeReply(received);
   };
-  return oneExchange(address, encodeCommand(command), read, signal);
+  return oneExchange(endpoint, encodeCommand(command), read, signal);
 }

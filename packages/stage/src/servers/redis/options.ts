@@ -5,9 +5,38 @@ import {
   oneOf,
   parseOptions,
 } from '@holdfast/foundation';
+import { settingsRule } from '../settings-rule.ts';
 import { type RedisSettings, STAGE_DIRECTIVES } from './node.ts';
 
-/** What stands as `stage.redis`, with the bounds of each form. */
+export interface RedisStageOptions {
+  topology?: 'standalone';
+  /**
+   * Directives of redis.conf by name, such as `{ appendonly: 'yes', appendfsync: 'everysec' }`; the value is
+   * the rest of the line. Default: no persistence (`save ""`, `appendonly no`). The stage sets the endpoint
+   * and the data folder.
+   */
+  settings?: Readonly<Record<string, string>>;
+}
+
+/** A primary, two replicas, three Sentinels. */
+export interface RedisSentinelOptions {
+  topology: 'sentinel';
+  /** Directives of primary and replicas, as for a standalone server, without those of the topology. */
+  settings?: Readonly<Record<string, string>>;
+  /** After how long a Sentinel takes a silent primary for down, from 100. Default 500. */
+  downAfterMs?: number;
+}
+
+/** Three primaries and a replica of each. */
+export interface RedisClusterOptions {
+  topology: 'cluster';
+  /** Directives of every node, as for a standalone server, without those of the topology. */
+  settings?: Readonly<Record<string, string>>;
+  /** After how long the others take a silent node for down, from 100. Default 1 000. */
+  nodeTimeoutMs?: number;
+}
+
+/** The checked options of each topology. */
 export type ResolvedRedisOptions =
   | { readonly topology: 'standalone'; readonly settings: RedisSettings }
   | {
@@ -21,64 +50,39 @@ export type ResolvedRedisOptions =
       readonly nodeTimeoutMs: number;
     };
 
-const LONGEST_TIMEOUT_MS = 3_600_000;
-/** A member that is given less is held to be down whenever the machine is busy. */
-const SHORTEST_TIMEOUT_MS = 100;
-
-/** Directives by name, without those that are the stage's own affair. */
-function settingsRule(
-  isTaken: (directive: string) => boolean,
-  taken: string,
-): OptionRule<RedisSettings> {
-  return {
-    permitted: `an object from redis.conf directives (not ${taken}) to one-line strings`,
-    parse(value, field, owner) {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw new InvalidOptionError(owner, field, value, this.permitted);
-      }
-      const settings: Record<string, string> = {};
-      for (const [directive, setting] of Object.entries(value)) {
-        const path = `${field}.${directive}`;
-        if (!/^[a-z][a-z0-9-]*$/.test(directive) || isTaken(directive)) {
-          const permitted = `a redis.conf directive other than ${taken}`;
-          throw new InvalidOptionError(owner, path, setting, permitted);
-        }
-        if (typeof setting !== 'string' || /[\r\n]/.test(setting)) {
-          throw new InvalidOptionError(owner, path, setting, 'a string of one line');
-        }
-        settings[directive] = setting;
-      }
-      return settings;
-    },
-    defaultValue: () => ({}),
-  };
-}
+const MAX_TIMEOUT_MS = 3_600_000;
+/** With a shorter timeout, members are taken for down whenever the machine is busy. */
+const MIN_TIMEOUT_MS = 100;
 
 const isStageDirective = (directive: string): boolean => STAGE_DIRECTIVES.includes(directive);
-/** How members find, trust and address each other is wired by the stage. */
-const isWiring = (directive: string): boolean =>
+/** The directives by which members find, authenticate and address each other. */
+const isTopologyDirective = (directive: string): boolean =>
   isStageDirective(directive) ||
   /^(?:requirepass|masterauth|masteruser|user|aclfile|replicaof|slaveof)$/.test(directive) ||
   /^(?:cluster|tls|replica-announce|slave-announce)-/.test(directive);
 
-const topologySettings = settingsRule(
-  isWiring,
-  `${STAGE_DIRECTIVES.join(', ')}, and those of passwords, replication, cluster and TLS`,
-);
+const directives = { entry: 'redis.conf directive', pattern: /^[a-z][a-z0-9-]*$/ };
+const standaloneSettings = settingsRule({
+  ...directives,
+  isReserved: isStageDirective,
+  reserved: STAGE_DIRECTIVES.join(', '),
+});
+const topologySettings = settingsRule({
+  ...directives,
+  isReserved: isTopologyDirective,
+  reserved: `${STAGE_DIRECTIVES.join(', ')}, and those of passwords, replication, cluster and TLS`,
+});
 const topologyRule = oneOf(['standalone', 'sentinel', 'cluster'], 'standalone');
-const silence = (fallback: number): OptionRule<number> =>
-  integer({ min: SHORTEST_TIMEOUT_MS, max: LONGEST_TIMEOUT_MS, default: fallback });
+const timeout = (defaultMs: number): OptionRule<number> =>
+  integer({ min: MIN_TIMEOUT_MS, max: MAX_TIMEOUT_MS, default: defaultMs });
 
 const shapes = {
-  standalone: {
-    topology: topologyRule,
-    settings: settingsRule(isStageDirective, STAGE_DIRECTIVES.join(', ')),
-  },
-  sentinel: { topology: topologyRule, settings: topologySettings, downAfterMs: silence(500) },
-  cluster: { topology: topologyRule, settings: topologySettings, nodeTimeoutMs: silence(1_000) },
+  standalone: { topology: topologyRule, settings: standaloneSettings },
+  sentinel: { topology: topologyRule, settings: topologySettings, downAfterMs: timeout(500) },
+  cluster: { topology: topologyRule, settings: topologySettings, nodeTimeoutMs: timeout(1_000) },
 };
 
-/** `true` and the name of a topology stand for it with its defaults. */
+/** `true` or the name of a topology: its defaults. */
 export const redisRule: OptionRule<ResolvedRedisOptions> = {
   permitted: `true, 'sentinel', 'cluster', or an object`,
   parse(value, field, owner) {

@@ -7,21 +7,21 @@ import {
   systemName,
 } from '../executables/fetch.ts';
 import { cacheFolder, findOnPath } from '../../system/path.ts';
-import type { Executable } from '../../topology/server-spec.ts';
+import type { Executable } from '../../system/executable.ts';
 
-/** Programs that are a Redis, in the order they are taken. */
+/** Executables of Redis servers, in order of preference. */
 const NAMES = ['redis-server', 'valkey-server'];
 
-const fetchable: PackageSpec = {
-  // The server's binary is a link into redis-tools.
+const packageSpec: PackageSpec = {
+  // The binary of the server is a link into redis-tools.
   packages: () => Promise.resolve(['redis-server', 'redis-tools']),
   programs: (tree) => Promise.resolve([join(tree, 'usr/bin/redis-server')]),
   isOptional: () => false,
-  notFound: (seen, cause) => new RedisNotFoundError(seen, cause),
+  notFound: (reason, cause) => new RedisNotFoundError(reason, cause),
 };
 
 /**
- * The Redis on PATH, else the one in the cache folder, else one fetched into it.
+ * The Redis on PATH, else the one in the cache folder, which is fetched if necessary.
  * @throws RedisNotFoundError
  */
 export async function locateRedis(
@@ -33,8 +33,8 @@ export async function locateRedis(
     if (file !== undefined) return { file, env: {} };
   }
   const folder = join(cacheFolder(options.env), 'holdfast', 'redis', await systemName());
-  const { programs, env } = await fetchedTree(folder, fetchable, options, signal);
+  const { programs, env } = await fetchedTree(folder, packageSpec, options, signal);
   const [file] = programs;
-  if (file === undefined) throw new RedisNotFoundError('the fetched one has no program');
+  if (file === undefined) throw new RedisNotFoundError('the fetched package has no executable');
   return { file, env };
 }

@@ -1,21 +1,28 @@
-import { type ServerTopology, composeServices, serverAt } from '../../topology/topology.ts';
-import { FaultUnsupportedError } from '../../errors.ts';
-import { imageOf } from '../../images.ts';
-import { postgresNode } from '../postgres/node.ts';
-import { probeHttp } from '../emulated/http-probe.ts';
-import { locateNode, nodeServer } from '../emulated/emulated-server.ts';
-import type { Environment } from '../../topology/server-spec.ts';
 import { supabaseKeys } from '@holdfast/emulators';
 import {
   parseSupabaseSettings,
   signToken,
   type SupabaseSettings,
 } from '@holdfast/emulators/programs';
-import type { Supabase } from './supabase.ts';
-import { storageApi } from './storage-api.ts';
+import { imageOf } from '../../images.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment } from '../../system/executable.ts';
+import {
+  type ServerTopology,
+  changedOptions,
+  composeServices,
+  localOnly,
+  serverAt,
+} from '../../topology/topology.ts';
+import { unsupportedControls } from '../emulated/emulated-server.ts';
+import { probeHttp } from '../emulated/http-probe.ts';
+import { locateNode, nodeServer } from '../emulated/node-server.ts';
+import { postgresNode } from '../postgres/node.ts';
+import { storageApi, urlOf } from './storage-api.ts';
+import type { Supabase } from './supabase-handle.ts';
 
-/** What the real servers are told as well; the rest is our own server's. */
-const TOLD = new Set([
+/** The options that the real servers support; the others configure the emulated server alone. */
+const SUPPORTED_OPTIONS = new Set([
   'jwtSecret',
   'maxObjectBytes',
   'maxStandardUploadBytes',
@@ -23,92 +30,62 @@ const TOLD = new Set([
   'signedUploadExpiryMs',
 ]);
 
-const WAY_OUT = `Break its database or its storage-api ('behind'), or use mode 'local'`;
+const REMEDY = `Break its database or its storage-api ('behind'), or use mode 'local'`;
 
-/**
- * A Supabase of real servers in containers: a Postgres, storage-api on it, and before that a gateway, which is
- * what its clients are given.
- */
+/** A Supabase of real servers in containers: a Postgres, storage-api, and a gateway for its clients. */
 export function containedSupabase(
   settings: SupabaseSettings,
   env: Environment,
 ): ServerTopology<Supabase> {
   const { jwtSecret } = settings;
-  const given = changedIn(settings);
-  const untold = given.find((option) => !TOLD.has(option));
+  const changed = changedOptions(settings, parseSupabaseSettings('openStage', {}));
+  const unsupported = changed.find((option) => !SUPPORTED_OPTIONS.has(option));
   const image = imageOf('postgres-15', env);
   const images = [image, imageOf('supabase-storage', env), imageOf('node', env)];
   return {
     size: 3,
     portOffsets: [],
     docker:
-      untold === undefined
+      unsupported === undefined
         ? { available: true, images }
-        : {
-            available: false,
-            reason: `supabase.${untold} is told to a process of this machine only`,
-          },
+        : localOnly(`supabase.${unsupported} configures a process of this machine only`),
     compose: composeServices(
       ['postgres', 'supabase-storage', 'supabase-gateway'],
-      given.map((option) => `supabase.${option}`),
+      changed.map((option) => `supabase.${option}`),
     ),
     locate: locateNode,
-    serverSpecs(places) {
-      const [database, storage, gateway] = places;
+    serverSpecs(endpoints) {
+      const [database, storage, gateway] = endpoints;
       if (database === undefined || storage === undefined || gateway === undefined) return [];
-      const node = { name: 'supabase.database', settings: {}, ground: noGround, image };
-      const routes = { '/storage/v1': urlOf(storage.advertised) };
+      const node = { name: 'supabase.database', settings: {}, installation, image };
+      const gatewayServer = {
+        name: 'supabase',
+        program: 'supabase-gateway' as const,
+        settings: { '/storage/v1': urlOf(storage.advertised) },
+        network: 'machine' as const,
+        scheme: 'http',
+        probe: (at: Endpoint, signal: AbortSignal) => probeHttp(at, '/storage/v1/status', signal),
+      };
       return [
-        [postgresNode({ ...node, at: database }, env)],
+        [postgresNode({ ...node, listen: database }, env)],
         [storageApi(storage, database.advertised, settings, env)],
-        [
-          nodeServer(
-            {
-              name: 'supabase',
-              program: 'supabase-gateway',
-              settings: routes,
-              network: 'machine',
-              url: urlOf,
-              probe: (at, signal) => probeHttp(at, '/storage/v1/status', signal),
-            },
-            gateway,
-            env,
-          ),
-        ],
+        [nodeServer(gatewayServer, gateway, env)],
       ];
     },
     awaitFormed: () => Promise.resolve(),
     toHandle(handles) {
       const handle = serverAt(handles, 2);
-      const cannot = (attempted: string) => (): Promise<never> => {
-        const reason = 'these are the real servers';
-        return Promise.reject(new FaultUnsupportedError('supabase', attempted, reason, WAY_OUT));
-      };
       return Object.assign(handle, {
         ...supabaseKeys(jwtSecret),
         storageUrl: `${handle.url}/storage/v1`,
         behind: { database: serverAt(handles, 0), storage: serverAt(handles, 1) },
         signToken: (claims: Readonly<Record<string, unknown>>) => signToken(claims, jwtSecret),
-        setFaults: cannot('tell it what is wrong with it'),
-        requests: cannot('read what it was asked'),
-        forgetRequests: cannot('forget what it was asked'),
+        ...unsupportedControls('supabase', 'these are the real servers', REMEDY),
       });
     },
   };
 }
 
-function urlOf({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `http://${host}:${port}`;
-}
-
-function noGround(): never {
-  throw new TypeError('the database of a Supabase stands in a container only');
-}
-
-/** Options that are not as they are without being given. */
-function changedIn(settings: SupabaseSettings): string[] {
-  const plain = new Map<string, unknown>(Object.entries(parseSupabaseSettings('openStage', {})));
-  return Object.entries(settings)
-    .filter(([option, value]) => JSON.stringify(value) !== JSON.stringify(plain.get(option)))
-    .map(([option]) => option);
+function installation(): never {
+  throw new TypeError('the database of a Supabase runs in a container only');
 }

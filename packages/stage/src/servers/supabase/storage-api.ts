@@ -1,29 +1,31 @@
-import { imageOf } from '../../images.ts';
-import { databaseUrl } from '../postgres/node.ts';
-import { probeHttp } from '../emulated/http-probe.ts';
-import type { Address, Environment, ServerSpec } from '../../topology/server-spec.ts';
 import type { SupabaseSettings } from '@holdfast/emulators/programs';
+import { imageOf } from '../../images.ts';
+import type { Endpoint } from '../../system/endpoint.ts';
+import type { Environment } from '../../system/executable.ts';
+import type { ServerSpec } from '../../topology/server-spec.ts';
+import { probeHttp } from '../emulated/http-probe.ts';
+import { databaseUrl } from '../postgres/node.ts';
 
-/** Where its file backend keeps objects; it needs a file system with attributes of the user's own. */
+/** Where its file backend keeps objects; it requires a file system with user attributes. */
 const DATA = '/var/lib/storage';
 const SECOND_MS = 1_000;
 
-/** The real storage-api in the network of the machine, on a Postgres it finds at `database`. */
+/** The real storage-api in the machine's network, with the Postgres at `database`. */
 export function storageApi(
-  { host, port }: Address,
-  database: Address,
+  endpoint: Endpoint,
+  database: Endpoint,
   settings: SupabaseSettings,
   env: Environment,
 ): ServerSpec {
   return {
     name: 'supabase.storage',
-    url: (at) => `http://${at.host}:${at.port}`,
+    url: urlOf,
     async probe(at, signal) {
       await probeHttp(at, '/status', signal);
       return 'ready';
     },
     local: {
-      prepare: () => Promise.reject(new TypeError('storage-api stands in containers only')),
+      prepare: () => Promise.reject(new TypeError('storage-api runs in containers only')),
     },
     container: {
       image: imageOf('supabase-storage', env),
@@ -31,22 +33,26 @@ export function storageApi(
       command: [],
       files: [],
       data: DATA,
-      env: storageApiEnv({ host, port }, database, settings),
+      env: storageApiEnv(endpoint, database, settings),
     },
   };
 }
 
-/** What the server is told, by the names of its own configuration. */
+export function urlOf({ host, port }: Endpoint): string {
+  return `http://${host}:${port}`;
+}
+
+/** Its configuration as environment variables. */
 export function storageApiEnv(
-  { host, port }: Address,
-  database: Address,
+  { host, port }: Endpoint,
+  database: Endpoint,
   settings: SupabaseSettings,
 ): Record<string, string> {
   return {
     SERVER_HOST: host,
     SERVER_PORT: String(port),
     SERVER_REGION: 'local',
-    // In production it forces https into the addresses of resumable uploads.
+    // In production it forces https into the URLs of resumable uploads.
     NODE_ENV: 'development',
     TENANT_ID: 'stage',
     DATABASE_URL: databaseUrl(database, 'postgres'),

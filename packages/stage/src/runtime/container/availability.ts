@@ -4,18 +4,14 @@ import { join } from 'node:path';
 import { type Clock, withDeadline } from '@holdfast/foundation';
 import { engineStatus } from '../../errors.ts';
 import { variableOf } from '../../images.ts';
-import type { Environment } from '../../topology/server-spec.ts';
+import type { Unavailable } from '../../system/availability.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
+import type { Environment } from '../../system/executable.ts';
 
-/** Whether Docker can stand here; if not, why, and what can be done about it. */
+/** Whether this machine has an engine with the images. */
 export type DockerAvailability =
   | { readonly available: true; readonly engine: EngineAddress }
-  | {
-      readonly available: false;
-      readonly reason: string;
-      readonly remedy: string;
-      readonly cause?: unknown;
-    };
+  | (Unavailable & { readonly cause?: unknown });
 
 export interface DockerCheckOptions {
   readonly clock: Clock;
@@ -25,10 +21,10 @@ export interface DockerCheckOptions {
   readonly env: Environment;
 }
 
-/** An engine that needs longer to say that it is there is not one to run tests on. */
+/** An engine that answers more slowly is not used for tests. */
 const ENGINE_TIMEOUT_MS = 3_000;
 
-/** Looks for an engine on this machine and for the images in it, pulling what is missing. */
+/** Looks for an engine on this machine and for the images in it, and pulls those that are missing. */
 export async function checkDocker(
   images: readonly string[],
   options: DockerCheckOptions,
@@ -53,7 +49,7 @@ export async function checkDocker(
   };
 }
 
-/** Sockets where an engine usually listens, in the order Testcontainers takes them too. */
+/** The usual sockets of an engine, in the order in which Testcontainers tries them. */
 async function findEngines(
   env: Environment,
 ): Promise<{ engines: EngineAddress[]; obstacle?: string }> {
@@ -61,7 +57,8 @@ async function findEngines(
   if (host !== undefined && host !== '') {
     const engine = parseDockerHost(host);
     if (engine !== undefined) return { engines: [engine] };
-    const obstacle = 'DOCKER_HOST names an engine on another machine, whose loopback is not ours';
+    const obstacle =
+      'DOCKER_HOST names an engine on another machine, whose loopback address is not ours';
     return { engines: [], obstacle };
   }
   const home = env['HOME'] ?? homedir();
@@ -80,7 +77,7 @@ async function findEngines(
   return { engines };
 }
 
-/** `undefined` for an engine that is not on this machine. */
+/** `undefined` for an engine on another machine. */
 export function parseDockerHost(value: string): EngineAddress | undefined {
   if (value.startsWith('unix://')) return { socketPath: value.slice('unix://'.length) };
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -90,7 +87,7 @@ export function parseDockerHost(value: string): EngineAddress | undefined {
 }
 
 async function ping(engine: EngineAddress, { clock, signal }: DockerCheckOptions): Promise<void> {
-  const late = (): Error => new Error(`the engine said nothing in ${ENGINE_TIMEOUT_MS} ms`);
+  const late = (): Error => new Error(`the engine did not answer in ${ENGINE_TIMEOUT_MS} ms`);
   await withDeadline(clock, ENGINE_TIMEOUT_MS, signal, late, (limit) =>
     askEngine(engine, { method: 'GET', path: '/_ping', signal: limit }),
   );
@@ -109,7 +106,7 @@ async function pullImages(
       await withDeadline(clock, fetchTimeoutMs, signal, late, (limit) =>
         askEngine(engine, { method: 'POST', path, signal: limit }),
       );
-      // A pull may also fail after the engine has answered 200 for its beginning.
+      // The engine answers 200 when a pull begins; it may still fail.
       if (await hasImage(engine, image, signal)) continue;
       return imageMissing(image, env);
     } catch (error) {

@@ -1,8 +1,8 @@
 import { engineStatus } from '../../errors.ts';
-import type { ServerInstance } from '../../handle/server.ts';
+import type { ServerInstance } from '../../handle/driver.ts';
 import { type EngineAddress, askEngine } from '../../system/container-engine.ts';
 
-/** How often a pause that the engine could not bring about is asked for. */
+/** How often a pause is requested when the engine fails to bring it about. */
 const MAX_PAUSES = 5;
 
 /** The present run of a container that has just been started. */
@@ -11,23 +11,23 @@ export function followContainer(
   id: string,
   stopSignal: NodeJS.Signals = 'SIGTERM',
 ): ServerInstance {
-  const tell = async (verb: string, signal: AbortSignal): Promise<void> => {
+  const request = async (verb: string, signal: AbortSignal): Promise<void> => {
     await askEngine(engine, { method: 'POST', path: `/containers/${id}/${verb}`, signal });
   };
   const send = async (name: string, signal: AbortSignal): Promise<void> => {
     try {
-      await tell(`kill?signal=${name}`, signal);
+      await request(`kill?signal=${name}`, signal);
     } catch (error) {
-      // 404, 409: it has ended before the signal came.
+      // 404, 409: it has ended before the signal was sent.
       const status = engineStatus(error);
       if (status !== 404 && status !== 409) throw error;
     }
   };
   const pause = async (signal: AbortSignal, attempts = MAX_PAUSES): Promise<void> => {
     try {
-      await tell('pause', signal);
+      await request('pause', signal);
     } catch (error) {
-      // A health check that begins at that moment keeps the freezer from its end; nothing is frozen then.
+      // A health check that starts at that moment prevents the pause; nothing is frozen then.
       if (engineStatus(error) !== 500 || attempts === 1) throw error;
       await pause(signal, attempts - 1);
     }
@@ -37,26 +37,26 @@ export function followContainer(
     terminate: (signal) => send(stopSignal, signal),
     kill: (signal) => send('SIGKILL', signal),
     freeze: (signal) => pause(signal),
-    thaw: (signal) => tell('unpause', signal),
+    thaw: (signal) => request('unpause', signal),
   };
 }
 
-/** The engine answers this request when the container ends, or is removed; then the request ends. */
+/** The engine answers this request when the container ends or is removed. */
 async function waitUntilEnded(engine: EngineAddress, id: string): Promise<string> {
   try {
-    const answer = await askEngine(engine, {
+    const response = await askEngine(engine, {
       method: 'POST',
       path: `/containers/${id}/wait?condition=not-running`,
       signal: new AbortController().signal,
       holdsProcess: false,
     });
-    return `the engine reports ${answer.toString('utf8').trim()}`;
+    return `the engine reports ${response.toString('utf8').trim()}`;
   } catch (error) {
-    return `the engine can no longer be asked: ${String(error)}`;
+    return `the engine no longer answers: ${String(error)}`;
   }
 }
 
-/** What a container has printed, across its runs, as far as the engine keeps it. */
+/** The output of a container across its runs, as far as the engine keeps it. */
 export async function readLogs(
   engine: EngineAddress,
   id: string,
@@ -67,8 +67,8 @@ export async function readLogs(
 }
 
 /**
- * The engine's stream without its frames: of each, 8 bytes of header whose last 4 hold the length.
- * Format: https://docs.docker.com/reference/api/engine/, "Attach to a container", Stream format.
+ * The payload of the engine's stream of frames: each has a header of 8 bytes, the last 4 of which hold the
+ * length. Format: https://docs.docker.com/reference/api/engine/, "Attach to a container", Stream format.
  */
 export function joinFrames(stream: Buffer): Buffer {
   const pieces: Buffer[] = [];

@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
-import type { Address } from '../topology/server-spec.ts';
+import type { Endpoint } from './endpoint.ts';
 
 /**
- * Connects, sends `request`, and resolves with the first result that `read` returns; then the connection is closed.
- * Rejects with what `read` throws, with the socket's error, or with the signal's reason.
- * @param read takes each chunk of the response; `send` continues the conversation.
+ * Connects, sends `request`, and resolves with the first result of `read`; then the connection is closed.
+ * Rejects with what `read` throws, the socket's error, or the signal's own reason.
+ * @param read takes each chunk of the response; `send` continues the exchange.
  */
 export function oneExchange<T extends object>(
-  address: Address,
+  { host, port }: Endpoint,
   request: string | Buffer,
   read: (chunk: Buffer, send: (bytes: Buffer) => void) => T | undefined,
   signal: AbortSignal,
@@ -17,7 +17,7 @@ export function oneExchange<T extends object>(
       reject(signal.reason);
       return;
     }
-    const socket = connect(address.port, address.host);
+    const socket = connect(port, host);
     const settle = (conclude: () => void): void => {
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
