@@ -5,8 +5,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'pg';
 import postgres from 'postgres';
-import { type Database, type Session, createDatabase } from '../packages/database/src/index.ts';
-import { type ServerHandle, openStage } from '../packages/stage/src/index.ts';
+import { type Database, type Session, createDatabase } from '@holdfast/database';
+import { type ServerHandle, openStage } from '@holdfast/stage';
 import { recovery, recoveryTable } from './database/recovery.ts';
 import { sideBySide } from './database/rounds.ts';
 

@@ -12,7 +12,7 @@ import { type AddressInfo, type Server, type Socket, connect, createServer } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker, parentPort, workerData } from 'node:worker_threads';
-import { type FaultProxy, createFaultProxy } from '../packages/faults/src/index.ts';
+import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
 import { type Contender, type Measured, compare, table } from './measure.ts';
 
 const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');

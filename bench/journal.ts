@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { createMemoryJournal, openJournal } from '../packages/journal/src/index.ts';
+import { createMemoryJournal, openJournal } from '@holdfast/journal';
 import { type Contender, compare, table } from './measure.ts';
 
 const payload = Buffer.alloc(200, 'x');

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Queue as BullQueue, Worker as BullWorker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { type QueueOptions, createQueueAdapter } from '../packages/queue/src/index.ts';
-import { openStage } from '../packages/stage/src/index.ts';
+import { type QueueOptions, createQueueAdapter } from '@holdfast/queue';
+import { openStage } from '@holdfast/stage';
 import { type Contender, type Round, inTurns, roundsTable } from './rounds.ts';
 
 const PAYLOAD = { text: 'x'.repeat(190) };

@@ -11,12 +11,11 @@ import {
   type StageOptions,
   openStagePool,
   openStage,
-} from '../packages/stage/src/index.ts';
+} from '@holdfast/stage';
 import { imageOf } from '../packages/stage/src/images.ts';
 import { askPostgres } from '../packages/stage/src/servers/postgres/query.ts';
 import { askRedis } from '../packages/stage/src/servers/redis/command.ts';
-// The stage's own dependency: the root has none on it.
-import { GenericContainer } from '../packages/stage/node_modules/testcontainers/build/index.js';
+import { GenericContainer } from 'testcontainers';
 
 interface Case {
   readonly name: string;

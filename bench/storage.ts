@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createClient } from '@supabase/supabase-js';
-import { createSupabaseStorageServer } from '../packages/stage/src/index.ts';
-import { createStorage, supabaseBackend } from '../packages/storage/src/index.ts';
-import { createMemoryBackend } from '../packages/storage/src/testing.ts';
+import { createSupabaseStorageServer } from '@holdfast/emulators';
+import { createStorage, supabaseBackend } from '@holdfast/storage';
+import { createMemoryBackend } from '@holdfast/storage/testing';
 import { compare, table } from './measure.ts';
 
 const BUCKET = 'bench';

@@ -5,7 +5,7 @@ import {
   createRateLimiter,
   createResilienceStack,
   createRetry,
-} from '../../packages/resilience/src/index.ts';
+} from '@holdfast/resilience';
 import { type Operation, retainedBytes } from './cpu-time.ts';
 import {
   type Cockatiel,

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { repositoryOf } from '../src/repository.ts';
 import {
+  benchmarksImportByName,
   dependenciesRunDown,
   importsRunDown,
   referencesAreDependencies,
@@ -38,6 +39,17 @@ test.each([
   ['packages/queue/src/a.ts', 'ioredis'],
 ])('%s may import %s', (path, specifier) => {
   expect(importing(path, specifier)).toBe(0);
+});
+
+test.each([
+  ['bench/queue.ts', '../packages/queue/src/index.ts', 0],
+  ['bench/queue/rounds.ts', '../../packages/queue/src/index.ts', 0],
+  ['bench/queue.ts', '@holdfast/stage', 0],
+  ['bench/queue.ts', './rounds.ts', 0],
+  ['bench/queue.ts', '../packages/stage/src/index.ts', 1],
+])('%s with an import of %s has %i violations', (path, specifier, count) => {
+  const repository = repositoryOf({ [path]: `import { a } from '${specifier}';` });
+  expect(benchmarksImportByName(repository)).toHaveLength(count);
 });
 
 const manifestOf = (manifest: object): string => JSON.stringify(manifest, null, 2);

@@ -7,6 +7,7 @@ import { everyFileParses } from '../src/rules/engines.ts';
 import { failureTablesHaveTheSuitesRows } from '../src/rules/failure-table.ts';
 import { imagesAreNamedAlike } from '../src/rules/images.ts';
 import {
+  benchmarksImportByName,
   dependenciesRunDown,
   importsRunDown,
   referencesAreDependencies,
@@ -31,6 +32,7 @@ const repository = readRepository(join(import.meta.dirname, '../../..'));
 
 test.each<[string, Rule]>([
   ['a source imports only from the layers below its own', importsRunDown],
+  ['a benchmark imports packages by name', benchmarksImportByName],
   ['a manifest depends only on the layers below its own', dependenciesRunDown],
   ['project references are exactly the workspace dependencies', referencesAreDependencies],
   ['time and chance come in by one door each', timeAndRandomHaveOneDoor],

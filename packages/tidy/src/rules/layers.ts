@@ -45,6 +45,22 @@ export function importsRunDown(repository: Repository): Violation[] {
   });
 }
 
+/** A benchmark imports packages by name; like a test, it may reach into the package that it is named for. */
+export function benchmarksImportByName(repository: Repository): Violation[] {
+  return repository.files.flatMap((file) => {
+    const own = /^bench\/([\w-]+)[./]/.exec(file.path)?.[1];
+    if (own === undefined) return [];
+    return importsOf(file.text, file.code).flatMap(({ specifier, index }) => {
+      if (!specifier.startsWith('.')) return [];
+      const target = posix.join(posix.dirname(file.path), specifier);
+      if (target.startsWith('bench/') || target.startsWith(`packages/${own}/src/`)) return [];
+      return [
+        violationAt(file, index, `'${specifier}' belongs to another package; import it by name`),
+      ];
+    });
+  });
+}
+
 /** A manifest depends only on packages below its own. */
 export function dependenciesRunDown(repository: Repository): Violation[] {
   return repository.packages.flatMap((unit) => {
