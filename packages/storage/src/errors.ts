@@ -5,7 +5,7 @@ import type { BackendFailure } from './backend.ts';
 export class InvalidKeyError extends HoldfastError {
   readonly code = 'STORAGE_INVALID_KEY';
   readonly key: string;
-  /** What a key has to be, in words. */
+  /** What the key must be. */
   readonly permitted: string;
 
   constructor(tried: string, key: string, permitted: string, by: string) {
@@ -17,7 +17,7 @@ export class InvalidKeyError extends HoldfastError {
   }
 }
 
-/** The body is of no kind that can be stored, or not what it said it is; nothing was stored. */
+/** The body is of an unsupported kind, or its chunks are not bytes; nothing was stored. */
 export class InvalidBodyError extends HoldfastError {
   readonly code = 'STORAGE_INVALID_BODY';
 
@@ -26,14 +26,14 @@ export class InvalidBodyError extends HoldfastError {
   }
 }
 
-/** A stream was given that can be read once only; nothing was stored. */
+/** The body is a stream that can be read only once; nothing was stored. */
 export class BodyNotRepeatableError extends HoldfastError {
   readonly code = 'STORAGE_BODY_NOT_REPEATABLE';
 
   constructor(key: string) {
     super(
-      `upload of ${shown(key)}: the body is a stream, which a second attempt could not read again; ` +
-        'give a function that opens it anew each time',
+      `upload of ${shown(key)}: the body is a stream, which a second attempt could not read; ` +
+        'give a function that opens it for each attempt',
       { outcome: 'not-applied' },
     );
   }
@@ -42,7 +42,7 @@ export class BodyNotRepeatableError extends HoldfastError {
 /** There is no room for the object on this machine; nothing was stored. */
 export class StorageFullError extends HoldfastError {
   readonly code = 'STORAGE_FULL';
-  /** Which bound: an option's name, or the disk itself. */
+  /** The limit that was reached: the name of an option, or the disk. */
   readonly limit: 'maxBytes' | 'maxObjectBytes' | 'maxPending' | 'minFreeBytes' | 'disk';
   readonly bytes: number;
 
@@ -52,7 +52,7 @@ export class StorageFullError extends HoldfastError {
     seen: string,
     details: HoldfastErrorDetails = {},
   ) {
-    super(`upload: ${seen}; wait until the backlog has drained, or raise the bound`, {
+    super(`upload: ${seen}; wait until the backlog has drained, or raise the limit`, {
       outcome: 'not-applied',
       retryable: limit !== 'maxObjectBytes',
       ...details,
@@ -73,10 +73,10 @@ export class ObjectNotFoundError extends HoldfastError {
   }
 }
 
-/** No backend, no pending write and no local copy could answer. */
+/** No backend, pending write or local copy could provide the object. */
 export class StorageUnavailableError extends HoldfastError {
   readonly code = 'STORAGE_UNAVAILABLE';
-  /** What each of them said, in the order they were asked. */
+  /** The failure of each source, in the order of the calls. */
   readonly attempts: readonly { readonly from: string; readonly failure: BackendFailure }[];
 
   constructor(
@@ -84,7 +84,7 @@ export class StorageUnavailableError extends HoldfastError {
     attempts: readonly { readonly from: string; readonly failure: BackendFailure }[],
   ) {
     const seen = attempts.map(({ from, failure }) => `${from}: ${failure.message}`).join('; ');
-    super(`${tried}: nobody could answer (${seen}); try again later`, {
+    super(`${tried}: no source responded (${seen}); try again later`, {
       retryable: true,
       cause: attempts[0]?.failure.cause,
     });
@@ -93,8 +93,8 @@ export class StorageUnavailableError extends HoldfastError {
 }
 
 /**
- * The primary will never take this object; it is not stored there. A further backend that was faster may
- * have it, until the key is written or removed.
+ * The primary will never take this object, which is not stored there. Another backend that was faster may
+ * have it until the key is written or removed.
  */
 export class ObjectRefusedError extends HoldfastError {
   readonly code = 'STORAGE_REFUSED';
@@ -102,14 +102,14 @@ export class ObjectRefusedError extends HoldfastError {
 
   constructor(key: string, backend: string, failure: BackendFailure) {
     super(
-      `upload of ${shown(key)}: ${backend} refuses it for good (${failure.message}); change the object`,
+      `upload of ${shown(key)}: ${backend} refuses it permanently (${failure.message}); change the object`,
       { cause: failure.cause, outcome: 'not-applied' },
     );
     this.failure = failure;
   }
 }
 
-/** The body of an answer ended early or was not what was stored. */
+/** A body ended early, or its bytes are not what was stored. */
 export class BodyIntegrityError extends HoldfastError {
   readonly code = 'STORAGE_BODY_INTEGRITY';
 

@@ -1,4 +1,4 @@
-/** Objects in Supabase, S3 or on disk. It refuses to acknowledge a write that a crash could undo. */
+/** Objects in Supabase, S3 or on disk. It never acknowledges a write that a crash could undo. */
 export type {
   BackendFailure,
   BackendResult,

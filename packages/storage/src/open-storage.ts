@@ -6,7 +6,7 @@ import { OperationLog } from './journal/operation-log.ts';
 import { type Recovered, recover } from './journal/recover.ts';
 import type { ResolvedStorageOptions } from './options.ts';
 
-/** What stands on the disk, opened. */
+/** The storage's files, opened. */
 export interface OpenedLog {
   readonly journal: Journal;
   readonly log: OperationLog;
@@ -16,9 +16,9 @@ export interface OpenedLog {
 }
 
 const MIB = 1_048_576;
-/** A record's head with the longest key and metadata. */
+/** The head of a record with the longest key and metadata. */
 const MAX_HEAD_BYTES = 16_384;
-/** Records that are overtaken, and old ones written anew, until they are let go of. */
+/** Room for superseded records and rewritten old ones, until the journal releases them. */
 const JOURNAL_SLACK_BYTES = 64 * MIB;
 const MAX_PENDING_BYTES = 256 * MIB;
 
@@ -26,9 +26,9 @@ const MAX_PENDING_BYTES = 256 * MIB;
  * Opens the journal and the bodies beside it: `<directory>/log` and `<directory>/bodies`.
  * @throws the journal's own errors
  */
-export async function openLog(tuning: ResolvedStorageOptions): Promise<OpenedLog> {
-  const { files, clock, backends } = tuning;
-  const { directory, durability, maxBytes, maxPending, segmentBytes } = tuning.journal;
+export async function openLog(options: ResolvedStorageOptions): Promise<OpenedLog> {
+  const { files, clock, backends } = options;
+  const { directory, durability, maxBytes, maxPending, segmentBytes } = options.journal;
   await makeDirectory(files, directory);
   const blobs = new Blobs(files, join(directory, 'bodies'));
   const journal = await openJournal({
@@ -36,7 +36,7 @@ export async function openLog(tuning: ResolvedStorageOptions): Promise<OpenedLog
     durability,
     segmentBytes,
     maxBytes: 2 * maxBytes + JOURNAL_SLACK_BYTES,
-    maxRecordBytes: tuning.inlineBytes + MAX_HEAD_BYTES + MIB,
+    maxRecordBytes: options.inlineBytes + MAX_HEAD_BYTES + MIB,
     maxPendingBytes: MAX_PENDING_BYTES,
     clock,
     files,
@@ -48,7 +48,7 @@ export async function openLog(tuning: ResolvedStorageOptions): Promise<OpenedLog
     await blobs.removeOthers(
       new Set(recovered.held.flatMap(({ operation }) => operation.blob ?? [])),
     );
-    const { maxObjectBytes, maxMemoryBytes } = tuning;
+    const { maxObjectBytes, maxMemoryBytes } = options;
     const budget = new Budget({ maxBytes, maxPending, maxObjectBytes });
     const log = new OperationLog(journal, blobs, { clock, maxMemoryBytes });
     for (const { operation, sequence, settled } of recovered.held) {
@@ -62,11 +62,11 @@ export async function openLog(tuning: ResolvedStorageOptions): Promise<OpenedLog
   }
 }
 
-/** Its last folder, if that is missing; the journal says what is wrong with a path it cannot use. */
+/** Makes the last folder of the path; the journal reports a path that it cannot use. */
 async function makeDirectory(files: FileSystem, directory: string): Promise<void> {
   try {
     if (await files.makeDirectory(directory)) await files.syncDirectory(join(directory, '..'));
   } catch {
-    // Opening the journal in it fails too, with an error that says what to do.
+    // Opening the journal in it fails too, with an error that names the remedy.
   }
 }

@@ -26,58 +26,59 @@ import type {
 } from './storage.ts';
 
 /**
- * What becomes of a write that waited, when somebody else wrote the key meanwhile:
+ * The resolution of a conflict: a write waited, and another writer wrote the key meanwhile.
  *
- * - `latest-wins` (default): the later of the two by their ages, each by the clock of whoever took it, so that
- *   a skew of those changes nothing; ours, if it loses or they are within a second, is kept beside.
- * - `keep-both`: theirs stays, ours is kept beside, under `.conflicts/<key>.<operation>`.
+ * - `latest-wins` (default): the younger of the two wins; each age is measured by the clock of the machine that
+ *   took the write, so that clock skew does not matter. If ours loses, or the ages differ by less than a second,
+ *   the result is that of `keep-both`.
+ * - `keep-both`: theirs stays, ours is kept under `.conflicts/<key>.<operation>`.
  * - `remote-wins`: theirs stays, ours is dropped.
- * - `local-wins`: ours overwrites.
- * - `refuse`: theirs stays; ours stays pending as refused, until it is discarded or written anew.
+ * - `local-wins`: ours overwrites theirs.
+ * - `refuse`: theirs stays; ours stays pending as refused, until it is discarded or superseded.
  */
 export type ConflictPolicy = 'latest-wins' | 'keep-both' | 'remote-wins' | 'local-wins' | 'refuse';
 
 /** Options of {@link createStorage}. All times in milliseconds, all sizes in bytes. */
 export interface StorageOptions {
-  /** The first is the primary; the others are kept in step with it, and read when it cannot answer. */
+  /** The first is the primary; the others receive the same writes, and are read when it does not respond. */
   backends: readonly StorageBackend[];
   journal: StorageJournalOptions;
-  /** Copies on this machine, for when no backend can be read. Default: none. */
+  /** Copies on this machine, for reads while no backend responds. Default: none. */
   local?: LocalOptions;
-  /** How long an upload waits for the primary before it answers `queued`. Default 2 000; 0: not at all. */
+  /** How long an upload waits for the primary before it resolves with `queued`. Default 2 000; 0: not at all. */
   acknowledgeWithinMs?: number;
   /** Default 5 GiB. */
   maxObjectBytes?: number;
-  /** Bodies up to this length stand in the journal itself, longer ones in a file each. Default 64 KiB. */
+  /** Bodies up to this length are in the journal itself, longer ones in one file each. Default 64 KiB. */
   inlineBytes?: number;
-  /** Memory for the bodies of pending writes; others are read from the journal. Default 64 MiB. */
+  /** Memory for the bodies of pending writes; the rest is read from the journal. Default 64 MiB. */
   maxMemoryBytes?: number;
-  /** Requests to one backend at one time. Default 32. */
+  /** Concurrent writes to one backend. Default 32. */
   maxConcurrent?: number;
   /** The same for large bodies. Default 2. */
   maxConcurrentLarge?: number;
-  /** When a backend is left alone, and for how long at first and at most. Defaults 3, 1 000, 30 000. */
+  /** The circuit breaker of each backend. Defaults 3, 1 000, 30 000. */
   circuitBreaker?: {
     failureThreshold?: number;
     openDurationMs?: number;
     maxOpenDurationMs?: number;
   };
-  /** Pauses of one key between attempts, growing twofold. Defaults 100 and 10 000. */
+  /** Exponential backoff between the attempts of one key. Defaults 100 and 10 000. */
   retry?: { initialDelayMs?: number; maxDelayMs?: number };
-  /** A backend that denies gets one probe in this time. Default 60 000. */
+  /** A backend that denies is probed once in this time. Default 60 000. */
   deniedProbeMs?: number;
   /**
-   * How long a server may still apply a write whose answer was lost; longer than its statement timeout.
+   * How long a server may still apply a write whose response was lost; longer than its statement timeout.
    * Default 30 000.
    */
   lateWriteMs?: number;
-  /** A write that waited longer may have been overtaken by somebody else's. Default 5 000. */
+  /** After this time, another writer may have superseded a waiting write. Default 5 000. */
   freshMs?: number;
   conflicts?:
     | ConflictPolicy
     | ((conflict: Conflict) => ConflictResolution | Promise<ConflictResolution>);
   /**
-   * Downloads up to this length are checked before they are handed out, longer ones while they are read;
+   * Downloads up to this length are verified before they are returned, longer ones while they are read;
    * objects up to this length have local copies. Default 8 MiB.
    */
   verifyWholeBytes?: number;
@@ -87,23 +88,23 @@ export interface StorageOptions {
 }
 
 export interface StorageJournalOptions {
-  /** A directory of its own, made when absent; one process owns it at a time. */
+  /** A directory for this storage alone, created when absent; one process owns it at a time. */
   directory: string;
   /** When an accepted write is durable; see the journal. Default `'commit'`. */
   durability?: 'commit' | 'batch-ms' | 'os';
-  /** Bodies of pending writes, all together. Default 1 GiB. */
+  /** The bodies of all pending writes together. Default 1 GiB. */
   maxBytes?: number;
   /** Pending writes. Default 1 000 000. */
   maxPending?: number;
-  /** What the disk must have left after a write. Default 64 MiB. */
+  /** The free disk space after a write. Default 64 MiB. */
   minFreeBytes?: number;
   segmentBytes?: number;
 }
 
 export interface LocalOptions {
-  /** A directory of its own, made when absent. */
+  /** A directory for these copies alone, created when absent. */
   directory: string;
-  /** Default 256 MiB; the copies used longest ago go first. */
+  /** Default 256 MiB; the least recently used copies are evicted first. */
   maxBytes?: number;
   /** Default 100 000. */
   maxEntries?: number;
@@ -241,7 +242,7 @@ const plainWrite = parseOptions('remove', { signal, acknowledgeWithinMs }, undef
 export function parseUploadOptions(options: UploadOptions | undefined): ResolvedUploadOptions {
   if (options === undefined) return plainUpload;
   const resolved = parseOptions('upload', uploadShape, options);
-  // In a header it would end the line.
+  // A line break in a header would end the header.
   if (/[^\u0020-\u007e]/.test(resolved.contentType)) {
     throw new InvalidOptionError('upload', 'contentType', resolved.contentType, 'printable ASCII');
   }

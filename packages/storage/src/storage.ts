@@ -3,62 +3,62 @@ import type { BackendFailure, ListedObject } from './backend.ts';
 import type { Body } from './object/body.ts';
 
 /**
- * Objects that are accepted through an outage of every server they are kept on.
+ * Object storage that accepts writes during an outage of all its servers.
  *
- * What it promises:
- * - **Loss**: an upload that resolved is on a backend or durable in the journal of this machine, and stays
- *   there until every backend has it or a later write of the same key has taken its place.
- * - **Order**: each backend sees the writes of one key in the order they were accepted, the latest of those
- *   that waited; a removal is a write. A write that a server applies late does not outlive its successor.
- * - **Duplicates**: a write whose answer was lost is recognised by its operation id, and not sent again.
- * - **Truth**: `stored` says where an object is at that moment. Success is believed only when the answer
- *   proves it.
+ * Its promises:
+ * - **Loss**: an upload that resolved is on a backend or durable in the journal of this machine, until every
+ *   backend has it or a later write of the same key supersedes it.
+ * - **Order**: each backend receives the writes of one key in the order they were accepted, only the latest of
+ *   those that wait; a removal is a write. A write that a server applies late does not outlive its successor.
+ * - **Duplicates**: a write whose response was lost is recognized by its operation id and not sent again.
+ * - **Truth**: `stored` says where an object is at that moment. A response counts as a success only when it
+ *   proves one.
  */
 export interface Storage {
-  /** Listens to what happens; the same events are published on `node:diagnostics_channel`. */
+  /** Listens to events; they are published on `node:diagnostics_channel` too. */
   readonly on: Subscribe<StorageEvents>;
   /**
-   * Resolves once the journal is open and what it holds is known. Calling it is optional.
-   * @throws the journal's own errors, such as `JournalUnavailableError` for a directory not writable.
+   * Resolves once the journal is open and its content is read. Calling it is optional.
+   * @throws the journal's own errors, such as `JournalUnavailableError` for a directory that is not writable.
    */
   ready(): Promise<void>;
   /**
-   * Accepts an object, durably, and waits a bounded time for the primary to have it too.
+   * Accepts an object durably, then waits a bounded time until the primary has it too.
    * @throws InvalidKeyError, InvalidBodyError, BodyNotRepeatableError, StorageFullError, ObjectRefusedError
-   *   when the primary says at once that it never takes it, StorageClosedError, the signal's own reason.
+   *   when the primary refuses it permanently within that time, StorageClosedError, the signal's own reason.
    *   Nothing is stored then, except that an abort after the write became durable only ends the wait.
    */
   upload(path: string, body: Body, options?: UploadOptions): Promise<Stored>;
   /**
-   * The latest bytes this process knows of or can reach: its own pending write, the backends in their
-   * order, the local copy. Bodies up to `verifyWholeBytes` are checked before it resolves, larger ones
-   * while they are read.
+   * Resolves with the latest bytes that this process can reach: its own pending write, the backends in their
+   * order, the local copy. Bodies up to `verifyWholeBytes` are verified before it resolves, larger ones while
+   * they are read.
    * @throws ObjectNotFoundError, StorageUnavailableError, InvalidKeyError, StorageClosedError, the
    *   signal's own reason
    */
   download(path: string, options?: CallOptions): Promise<Download>;
-  /** Accepts a removal, durably, as `upload` accepts a write. */
+  /** Accepts a removal durably, as `upload` accepts an object. */
   remove(path: string, options?: WriteOptions): Promise<Stored>;
-  /** Keys that begin with `prefix`, with what is pending already applied. */
+  /** Keys that begin with `prefix`, with pending writes applied. */
   list(prefix: string, options?: ListCallOptions): Promise<Listing>;
   exists(path: string, options?: CallOptions): Promise<boolean>;
   /**
-   * What is known of an object without its bytes, by whom `download` would ask.
-   * @throws as `download` does
+   * Describes an object without reading its bytes, from the source that `download` would use.
+   * @throws the errors of `download`
    */
   info(path: string, options?: CallOptions): Promise<ObjectInfo>;
-  /** Writes that not every backend has yet, oldest first. */
+  /** The writes that not every backend has yet, oldest first. */
   pending(): PendingWrite[];
-  /** Drops a write that a backend refuses for good; false when there is none of that id. */
+  /** Drops a write that a backend refuses permanently; false when there is none of that id. */
   discard(operationId: string): Promise<boolean>;
   /**
-   * Waits until every backend has everything, for at most `deadlineMs`.
-   * @returns how many writes are still pending then.
+   * Waits until every backend has every write, for at most `deadlineMs`.
+   * @returns the number of writes that are still pending.
    */
   flush(options: { deadlineMs: number; signal?: AbortSignal }): Promise<number>;
   getStats(): StorageStats;
   health(): StorageHealth;
-  /** Stops sending and gives the journal free; what is pending stays in it. */
+  /** Stops sending and closes the journal, which keeps the pending writes. */
   close(options?: { deadlineMs?: number }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -75,7 +75,7 @@ export interface WriteOptions extends CallOptions {
 export interface UploadOptions extends WriteOptions {
   /** Default `application/octet-stream`. */
   contentType?: string;
-  /** How long others may keep a copy, in seconds. Default 3 600. */
+  /** How long caches may keep a copy, in seconds. Default 3 600. */
   maxAgeSeconds?: number;
   /** Up to 32 pairs, 2 000 bytes together; names of letters, digits and `-`. */
   metadata?: Readonly<Record<string, string>>;
@@ -90,44 +90,44 @@ export interface ListCallOptions extends CallOptions {
 export interface Stored {
   readonly path: string;
   /**
-   * `primary`: the first backend has it. `queued`: durable in the journal, on its way. `local`: the same,
-   * and no backend is taking writes at this moment, so that it can be read from this machine only.
+   * `primary`: the first backend has it. `queued`: it is durable in the journal and will be sent. `local`: the
+   * same, but no backend takes writes at this moment, so that only this machine can read it.
    */
   readonly stored: 'primary' | 'queued' | 'local';
-  /** Whether the primary does not have it yet. */
+  /** True while the primary does not have it. */
   readonly fallback: boolean;
   readonly operationId: string;
 }
 
 export interface ObjectInfo {
   readonly path: string;
-  /** Who said so: `pending`, `local`, or a backend's name. */
+  /** The source: `pending`, `local`, or a backend's name. */
   readonly from: string;
   readonly size: number;
   readonly contentType?: string;
   readonly lastModifiedEpochMs?: number;
-  /** Tells this content from any other at the backend that was asked. */
+  /** Distinguishes this content from any other of the key at that backend. */
   readonly version?: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 export interface Download {
   readonly path: string;
-  /** Who had it: `pending`, `local`, or a backend's name. */
+  /** The source: `pending`, `local`, or a backend's name. */
   readonly from: string;
   readonly size: number;
   readonly contentType: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Read once. Throws BodyIntegrityError when it ends early or is not what was stored. */
+  /** Can be read once. Throws BodyIntegrityError when it ends early or is not what was stored. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** The whole body; instead of `body`. */
+  /** Reads the whole body, instead of `body`. */
   bytes(): Promise<Uint8Array>;
 }
 
 export interface Listing {
   readonly objects: readonly ListedObject[];
   readonly cursor?: string;
-  /** Which backend was asked. */
+  /** The backend that listed them. */
   readonly from: string;
 }
 
@@ -139,7 +139,7 @@ export interface PendingWrite {
   readonly acceptedAtEpochMs: number;
   /** The backends that do not have it yet. */
   readonly waitingFor: readonly string[];
-  /** What a backend said that refuses it for good. */
+  /** The failure of a backend that refuses it permanently. */
   readonly refused?: BackendFailure;
 }
 
@@ -161,11 +161,11 @@ export interface BackendStats {
   readonly putBytes: number;
   readonly removes: number;
   readonly heads: number;
-  /** Writes found already applied, so that no bytes were sent again. */
+  /** Writes that the backend already had, so that they were not sent again. */
   readonly alreadyApplied: number;
-  /** Writes overtaken by a later one of their key before they were sent. */
+  /** Writes superseded by a later one of their key before they were sent. */
   readonly superseded: number;
-  /** How often a call ended so. */
+  /** The number of failed calls by kind. */
   readonly failures: Readonly<Record<BackendFailure['kind'], number>>;
 }
 
@@ -182,9 +182,9 @@ export interface StorageStats {
   readonly localCopies: { readonly entries: number; readonly bytes: number };
 }
 
-/** What `on()` and the channels `holdfast:storage:<kind>` announce. Times are the clock's `now()`. */
+/** The events of `on()` and of the channels `holdfast:storage:<kind>`. Times are the clock's `now()`. */
 export interface StorageEvents {
-  /** A backend came into another state; `error` says why it left `up`. */
+  /** The state of a backend changed; `error` is the reason why it is not `up`. */
   backend: {
     backend: string;
     from: BackendHealth;
@@ -192,11 +192,11 @@ export interface StorageEvents {
     error?: string;
     atMs: number;
   };
-  /** A backend has a write that waited for it. */
+  /** A backend has a write, or a conflict over it is decided. */
   settled: { backend: string; path: string; operationId: string; waitedMs: number; atMs: number };
   /** A backend has everything that waited for it. */
   drained: { backend: string; writes: number; atMs: number };
-  /** Somebody else wrote the key meanwhile. */
+  /** Another writer wrote the key meanwhile. */
   conflict: {
     backend: string;
     path: string;
@@ -204,15 +204,15 @@ export interface StorageEvents {
     resolution: ConflictResolution;
     atMs: number;
   };
-  /** A backend will never take this write; it stays pending until it is discarded or overtaken. */
+  /** A backend will never take this write; it stays pending until it is discarded or superseded. */
   refused: { backend: string; path: string; operationId: string; error: string; atMs: number };
-  /** A late write had undone its successor, which was written again. */
+  /** A late write had undone its successor, which is written again. */
   'late-write': { backend: string; path: string; operationId: string; atMs: number };
-  /** A backend had bytes that are not what was stored; good ones are on their way. */
+  /** A backend had damaged bytes; good ones are written back. */
   repair: { backend: string; path: string; atMs: number };
 }
 
-/** What becomes of two writes of one key: ours stands, theirs stands, theirs stands and ours beside it. */
+/** The resolution of a conflict: `keep-both` keeps theirs under the key and ours under another key. */
 export type ConflictResolution = 'ours' | 'theirs' | 'keep-both' | 'refuse';
 
 export interface Conflict {
@@ -220,15 +220,15 @@ export interface Conflict {
   readonly path: string;
   readonly operationId: string;
   readonly kind: 'put' | 'remove';
-  /** By this machine's wall clock. */
+  /** Measured by this machine's wall clock. */
   readonly acceptedAtEpochMs: number;
-  /** How long ago ours was accepted. */
+  /** The age of our write. */
   readonly ageMs: number;
   readonly theirs: {
     readonly version?: string;
-    /** By the server's clock. */
+    /** Measured by the server's clock. */
     readonly lastModifiedEpochMs?: number;
-    /** How long ago that was, by the server's clock alone where it tells it, to a second. */
+    /** The age of their write, to a second, measured by the server's clock alone if it is known. */
     readonly ageMs?: number;
     readonly size: number;
   };

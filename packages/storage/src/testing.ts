@@ -1,4 +1,4 @@
-/** What a test needs to own the server. */
+/** A store in memory whose failures a test chooses. */
 export {
   type MemoryBackend,
   type MemoryCall,

@@ -2,8 +2,8 @@ import { BodyIntegrityError } from '../errors.ts';
 import type { RequestTimeout } from './request-timeout.ts';
 
 /**
- * The body of an answer, held to the length it stated: a connection that closes early ends the body of
- * `fetch` with an error in some cases and without one in others. Each chunk begins the deadline anew.
+ * The body of a response, checked against its stated length: a connection that closes early ends the body of
+ * `fetch` with an error in some cases and without one in others. Each chunk restarts the timeout.
  */
 export async function* lengthCheckedBody(
   key: string,

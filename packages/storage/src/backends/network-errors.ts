@@ -17,8 +17,8 @@ const beforeSending = new Set([
 const MAX_CAUSES = 5;
 
 /**
- * The code of a failed request, from the error or what caused it: `fetch` wraps the socket's error in a
- * TypeError, and an attempt at several addresses wraps one error for each.
+ * The code of a failed request, from the error or its causes: `fetch` wraps the socket's error in a
+ * TypeError, and an attempt at several addresses wraps one error per address.
  */
 export function networkCodeOf(error: unknown): string | undefined {
   let inner = error;
@@ -30,7 +30,7 @@ export function networkCodeOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Whether a request that failed with this code had not been sent at all. */
+/** Whether a request that failed with this code was not sent at all. */
 export function failedBeforeSending(code: string | undefined): boolean {
   return code !== undefined && beforeSending.has(code);
 }

@@ -30,7 +30,7 @@ export function startRequestTimeout(
   const expire = (): void => {
     // A caller who never reads the body never calls `end`.
     removeAbortListener(signal, listener);
-    const error = new Error(`no answer within ${timeoutMs} ms`);
+    const error = new Error(`no response within ${timeoutMs} ms`);
     controller.abort(Object.assign(error, { code: 'DEADLINE' }));
   };
   const arm = () => clock.schedule(timeoutMs, expire, { holdsProcess: false });

@@ -10,16 +10,16 @@ import type {
 } from '../backend.ts';
 import { bytesSource, collect } from '../object/body.ts';
 
-/** How the contract gets an empty bucket of its own; `close` removes it. */
+/** A new, empty bucket for one test; `close` removes it. */
 export interface BackendUnderTest {
   readonly backend: StorageBackend;
   readonly close: () => Promise<void>;
 }
 
-/** What every backend promises, as Jest tests; call it once for each, inside its `describe`. */
+/** The promises of every backend, as Jest tests; call it once for each backend, inside its `describe`. */
 export function honoursStorageBackendContract(open: () => Promise<BackendUnderTest>): void {
-  const promise = (name: string, holds: (backend: StorageBackend) => Promise<void>): void => {
-    // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller brings name and assertions
+  const promise: Promised = (name, holds) => {
+    // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller passes name and assertions
     test(name, async () => {
       const { backend, close } = await open();
       try {
@@ -29,13 +29,23 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
       }
     });
   };
+  readsBackWhatWasPut(promise);
+  removesObjects(promise);
+  checksConditions(promise);
+  listsKeys(promise);
+  storesKeysUnchanged(promise);
+  endsAbortedCalls(promise);
+}
 
+type Promised = (name: string, holds: (backend: StorageBackend) => Promise<void>) => void;
+
+function readsBackWhatWasPut(promise: Promised): void {
   promise(
     'an object is read back as it was put, with its type, metadata and stamp',
     async (backend) => {
       const bytes = Buffer.from('seen and kept');
       const options = putOptions(bytes, {
-        metadata: { colour: 'blue' },
+        metadata: { color: 'blue' },
         contentType: 'text/plain',
       });
       expect(await backend.put('a/b c.txt', bytesSource(bytes), options)).toMatchObject({
@@ -43,7 +53,7 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
       });
       const { head, body } = value(await backend.get('a/b c.txt', { signal }));
       expect(textOf(await collect(body))).toBe('seen and kept');
-      expect(head).toMatchObject({ size: bytes.length, metadata: { colour: 'blue' } });
+      expect(head).toMatchObject({ size: bytes.length, metadata: { color: 'blue' } });
       expect(head.contentType).toMatch(/^text\/plain/);
       // A stamp may need a further request.
       const stamp = head.stamp ?? value(await backend.head('a/b c.txt', { signal })).stamp;
@@ -58,7 +68,7 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     expect(textOf(await collect(body))).toBe('');
   });
 
-  promise('a later put replaces what was there, and its version', async (backend) => {
+  promise('a later put replaces the object and its version', async (backend) => {
     const first = await put(backend, 'k', 'one');
     const second = await put(backend, 'k', 'two');
     expect(await read(backend, 'k')).toBe('two');
@@ -67,7 +77,7 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     if (second.version !== undefined) expect(version).toBe(second.version);
   });
 
-  promise('a body that is only a stream is put whole', async (backend) => {
+  promise('a body that is only a stream is put completely', async (backend) => {
     const bytes = Buffer.alloc(300_000, 'stream ');
     const whole = bytesSource(bytes);
     const streamed: BodySource = {
@@ -87,22 +97,26 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     const { body } = value(await backend.get('k', { signal, from: 4 }));
     expect(textOf(await collect(body))).toBe('456789');
   });
+}
 
-  promise('what is not there is notFound to get and head, and ok to remove', async (backend) => {
+function removesObjects(promise: Promised): void {
+  promise('a missing object is notFound to get and head, and ok to remove', async (backend) => {
     expect((await backend.get('nothing', { signal })).kind).toBe('notFound');
     expect((await backend.head('nothing', { signal })).kind).toBe('notFound');
     expect((await backend.remove('nothing', { signal })).kind).toBe('ok');
   });
 
-  promise('a removed object is gone, and can be put again', async (backend) => {
+  promise('a removed object is no longer found, and can be put again', async (backend) => {
     await put(backend, 'k', 'one');
     expect((await backend.remove('k', { signal })).kind).toBe('ok');
     expect((await backend.head('k', { signal })).kind).toBe('notFound');
     await put(backend, 'k', 'two');
     expect(await read(backend, 'k')).toBe('two');
   });
+}
 
-  promise('a put that demands absence conflicts with what is there', async (backend) => {
+function checksConditions(promise: Promised): void {
+  promise('a put on condition of absence conflicts with an existing object', async (backend) => {
     await put(backend, 'k', 'one');
     const kind = await conditional(backend, 'k', 'two', 'absent');
     expect(kind).toBe('conflict');
@@ -110,14 +124,16 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     expect(await conditional(backend, 'new', 'three', 'absent')).toBe('ok');
   });
 
-  promise('a put that demands a version conflicts with any other', async (backend) => {
+  promise('a put on condition of a version conflicts with any other', async (backend) => {
     await put(backend, 'k', 'one');
     const { version = '' } = value(await backend.head('k', { signal }));
     expect(await conditional(backend, 'k', 'two', { version })).toBe('ok');
     expect(await conditional(backend, 'k', 'three', { version })).toBe('conflict');
     expect(await read(backend, 'k')).toBe('two');
   });
+}
 
+function listsKeys(promise: Promised): void {
   promise('a list names the keys under a prefix in order, page by page', async (backend) => {
     for (const key of ['b/2', 'a/1', 'b/1', 'b/3', 'c']) await put(backend, key, key);
     const first = value(await backend.list('b/', { signal, limit: 2 }));
@@ -129,16 +145,21 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     const all = value(await backend.list('', { signal, limit: 100 }));
     expect(all.objects.map(({ key }) => key)).toEqual(['a/1', 'b/1', 'b/2', 'b/3', 'c']);
   });
+}
 
-  promise('every key it takes is stored byte for byte, beside the others', async (backend) => {
-    const keys = awkwardKeys.filter((key) => backend.refuseKey(key) === undefined);
-    for (const key of keys) await put(backend, key, `at ${key}`);
-    for (const key of keys) expect(await read(backend, key)).toBe(`at ${key}`);
-    const { objects } = value(await backend.list('', { signal, limit: 1_000 }));
-    expect(objects.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
-  });
+function storesKeysUnchanged(promise: Promised): void {
+  promise(
+    'every permitted key is stored byte for byte, separate from the others',
+    async (backend) => {
+      const keys = awkwardKeys.filter((key) => backend.refuseKey(key) === undefined);
+      for (const key of keys) await put(backend, key, `at ${key}`);
+      for (const key of keys) expect(await read(backend, key)).toBe(`at ${key}`);
+      const { objects } = value(await backend.list('', { signal, limit: 1_000 }));
+      expect(objects.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
+    },
+  );
 
-  promise('a key that means another is refused before anything is sent', async (backend) => {
+  promise('a key that could be rewritten is refused before anything is sent', async (backend) => {
     for (const key of dangerousKeys) expect(backend.refuseKey(key)).toEqual(expect.any(String));
     for (const key of ['../other/secret', 'x/../y', 'a//b', '']) {
       const bytes = Buffer.from('x');
@@ -150,8 +171,10 @@ export function honoursStorageBackendContract(open: () => Promise<BackendUnderTe
     }
     expect(value(await backend.list('', { signal, limit: 10 })).objects).toEqual([]);
   });
+}
 
-  promise('an aborted call ends in a result, not in an error', async (backend) => {
+function endsAbortedCalls(promise: Promised): void {
+  promise('an aborted call ends with a result, not with an error', async (backend) => {
     const bytes = Buffer.from('x');
     const aborted = AbortSignal.abort(new Error('enough'));
     const kinds = await Promise.all([

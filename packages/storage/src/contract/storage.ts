@@ -1,16 +1,16 @@
 import { expect, test } from '@jest/globals';
 import type { Download, Storage } from '../storage.ts';
 
-/** How the contract gets an empty storage of its own; `close` removes it. */
+/** A new, empty storage for one test; `close` removes it. */
 export interface StorageUnderTest {
   readonly storage: Storage;
   readonly close: () => Promise<void>;
 }
 
-/** What every storage promises while its backends are well; call it once for each set of backends. */
+/** The promises of every storage while its backends are up; call it once for each set of backends. */
 export function honoursStorageContract(open: () => Promise<StorageUnderTest>): void {
-  const promise = (name: string, holds: (storage: Storage) => Promise<void>): void => {
-    // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller brings name and assertions
+  const promise: Promised = (name, holds) => {
+    // oxlint-disable-next-line jest/expect-expect, jest/valid-title -- the caller passes name and assertions
     test(name, async () => {
       const { storage, close } = await open();
       try {
@@ -20,11 +20,18 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
       }
     });
   };
+  writes(promise);
+  reads(promise);
+  refuses(promise);
+}
 
+type Promised = (name: string, holds: (storage: Storage) => Promise<void>) => void;
+
+function writes(promise: Promised): void {
   promise('an upload is on the primary, and is downloaded as it was', async (storage) => {
     const stored = await storage.upload('a/b.txt', 'hello', {
       contentType: 'text/plain',
-      metadata: { colour: 'blue' },
+      metadata: { color: 'blue' },
     });
     expect(stored).toEqual({
       path: 'a/b.txt',
@@ -33,12 +40,12 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
       operationId: expect.any(String),
     });
     const download = await storage.download('a/b.txt');
-    expect(download).toMatchObject({ path: 'a/b.txt', size: 5, metadata: { colour: 'blue' } });
+    expect(download).toMatchObject({ path: 'a/b.txt', size: 5, metadata: { color: 'blue' } });
     expect(await textOf(download)).toBe('hello');
     expect(await storage.exists('a/b.txt')).toBe(true);
   });
 
-  promise('every kind of body is taken', async (storage) => {
+  promise('every kind of body is accepted', async (storage) => {
     const bodies = {
       text: 'abc',
       bytes: Buffer.from('abc'),
@@ -57,7 +64,7 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     }
   });
 
-  promise('of many writes of one key the last one called stands', async (storage) => {
+  promise('of many writes of one key the last call wins', async (storage) => {
     const big = 'x'.repeat(200_000);
     await Promise.all([
       storage.upload('k', big),
@@ -69,8 +76,10 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     expect(await textOf(await storage.download('k'))).toBe('the last');
   });
+}
 
-  promise('what is removed is gone at once', async (storage) => {
+function reads(promise: Promised): void {
+  promise('a removed object is no longer found at once', async (storage) => {
     await storage.upload('k', 'one');
     expect(await storage.remove('k')).toMatchObject({ path: 'k', stored: 'primary' });
     expect(await storage.exists('k')).toBe(false);
@@ -78,8 +87,8 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     await storage.remove('never-there');
   });
 
-  promise('what is known of an object is told without its bytes', async (storage) => {
-    const metadata = { colour: 'blue' };
+  promise('info describes an object without reading its bytes', async (storage) => {
+    const metadata = { color: 'blue' };
     await storage.upload('k', 'hello', { contentType: 'text/plain', metadata });
     const info = await storage.info('k');
     expect(info).toMatchObject({ path: 'k', from: expect.any(String), size: 5, metadata });
@@ -87,7 +96,7 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     await expect(storage.info('never-there')).rejects.toMatchObject({ code: 'STORAGE_NOT_FOUND' });
   });
 
-  promise('a list names what was uploaded, page by page', async (storage) => {
+  promise('a list contains the uploaded objects, page by page', async (storage) => {
     for (const key of ['p/3', 'p/1', 'q', 'p/2']) await storage.upload(key, key);
     const first = await storage.list('p/', { limit: 2 });
     expect(first.objects.map(({ key }) => key)).toEqual(['p/1', 'p/2']);
@@ -96,19 +105,24 @@ export function honoursStorageContract(open: () => Promise<StorageUnderTest>): v
     expect(second.objects.map(({ key }) => key)).toEqual(['p/3']);
     expect(second.cursor).toBeUndefined();
   });
+}
 
-  promise('a key that cannot be stored as it is, is refused by name', async (storage) => {
-    for (const key of ['', '../other', 'a//b', 'x/../y', 'tab\t', 's'.repeat(1_100)]) {
-      const refusal = { code: 'STORAGE_INVALID_KEY', outcome: 'not-applied' };
-      await expect(storage.upload(key, 'x')).rejects.toMatchObject(refusal);
-      await expect(storage.download(key)).rejects.toMatchObject(refusal);
-      await expect(storage.remove(key)).rejects.toMatchObject(refusal);
-      await expect(storage.exists(key)).rejects.toMatchObject(refusal);
-    }
-    expect(storage.getStats()).toMatchObject({ accepted: 0, pendingWrites: 0 });
-  });
+function refuses(promise: Promised): void {
+  promise(
+    'a key that cannot be stored unchanged is refused with the key in the error',
+    async (storage) => {
+      for (const key of ['', '../other', 'a//b', 'x/../y', 'tab\t', 's'.repeat(1_100)]) {
+        const refusal = { code: 'STORAGE_INVALID_KEY', outcome: 'not-applied' };
+        await expect(storage.upload(key, 'x')).rejects.toMatchObject(refusal);
+        await expect(storage.download(key)).rejects.toMatchObject(refusal);
+        await expect(storage.remove(key)).rejects.toMatchObject(refusal);
+        await expect(storage.exists(key)).rejects.toMatchObject(refusal);
+      }
+      expect(storage.getStats()).toMatchObject({ accepted: 0, pendingWrites: 0 });
+    },
+  );
 
-  promise('a closed storage refuses, and closes again', async (storage) => {
+  promise('a closed storage rejects every call, and can be closed again', async (storage) => {
     await storage.upload('k', 'one');
     await storage.close();
     await storage.close();

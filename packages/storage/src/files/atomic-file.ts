@@ -2,10 +2,9 @@ import { join } from 'node:path';
 import type { FileSystem } from '@holdfast/journal';
 
 /**
- * Makes a file that is whole or not there, whatever dies when: written under another name, synced,
- * renamed, and its directory synced.
- * @param chunks copied to the disk in their order.
- * @returns the bytes written.
+ * Writes a file that is complete or does not exist, at whatever moment the process dies: it is written under
+ * another name, synced and renamed, and its directory is synced.
+ * @returns the number of bytes written.
  */
 export async function writeAtomically(
   files: FileSystem,
@@ -42,8 +41,7 @@ export async function writeAtomically(
 
 /**
  * The bytes of a file from `from` up to, not including, `to`.
- * @param into where each chunk comes to stand, good until the next is asked for; without it each has memory
- *   of its own.
+ * @param into memory for every chunk, valid until the next is requested; without it every chunk is allocated.
  */
 export async function* readFileRange(
   files: FileSystem,
@@ -72,5 +70,5 @@ export async function* readFileRange(
   }
 }
 
-/** What is read of a file at once. */
+/** The size of one read of a file. */
 export const CHUNK_BYTES = 262_144;

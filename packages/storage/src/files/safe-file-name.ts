@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * What an object is called on a disk: no traversal, no clash of upper and lower case or of file and
- * folder, no length and no reserved name can come of a key that is hashed.
+ * The name of an object's file. A hash rules out traversal, clashes of case or of file and folder, names that
+ * are too long, and reserved names.
  */
 export function safeFileName(bucket: string, key: string): string {
   return createHash('sha256').update(`${bucket}\0${key}`).digest('hex');

@@ -8,7 +8,7 @@ import { fileSource } from '../object/body.ts';
 
 const SUFFIX = '.blob';
 
-/** Bodies too large for a record, a file each; whole or not there. */
+/** Bodies too large for a record, one file each; a file is complete or does not exist. */
 export class Blobs {
   readonly #files: FileSystem;
   readonly #directory: string;
@@ -24,7 +24,7 @@ export class Blobs {
     }
   }
 
-  /** Resolves once the bytes and their name are on the disk. */
+  /** Resolves once the bytes and the file name are durable. */
   async write(
     operationId: string,
     body: AsyncIterable<Uint8Array>,
@@ -54,14 +54,14 @@ export class Blobs {
     await this.#files.remove(join(this.#directory, blob));
   }
 
-  /** Deletes what no operation names: written by a process that died before its record. */
+  /** Deletes files that no operation names: their process died before it wrote the record. */
   async removeOthers(named: ReadonlySet<string>): Promise<void> {
     for (const name of await this.#files.list(this.#directory)) {
       if (/\.blob(?:\.part)?$/.test(name) && !named.has(name)) await this.remove(name);
     }
   }
 
-  /** Bytes the disk has left; `Infinity` where that cannot be asked. */
+  /** The free bytes of the disk; `Infinity` where that cannot be measured. */
   async freeBytes(): Promise<number> {
     if (this.#files !== nodeFileSystem) return Infinity;
     const { bavail, bsize } = await statfs(this.#directory);

@@ -20,33 +20,33 @@ import {
   encodeRecord,
 } from './record.ts';
 
-/** An operation in the journal. */
+/** An operation in the journal, and its state. */
 interface Held {
   readonly operation: Operation;
   sequence: number;
-  /** Its bytes, while there is room for them in memory. */
+  /** Its bytes, if there is room for them in memory. */
   bytes: Uint8Array | undefined;
-  /** Whether the file of its body is known to be what was written: not yet what another process wrote. */
+  /** Whether the file of its body is known to be intact; unknown for a file of an earlier process. */
   isVerified: boolean;
-  /** Backends that have it; for when its record is written anew. */
+  /** The backends that have it, for a rewrite of its record. */
   readonly settled: Set<string>;
 }
 
-/** An append under way: its record comes to stand at `from` or behind. */
+/** An append in progress: its record will have the sequence `from` or a higher one. */
 interface PendingAppend extends ListNode {
   readonly from: number;
 }
 
-/** Records that say nothing any more before the old ones among them are written anew. */
+/** Obsolete records before the old operations among them are rewritten. */
 const COMPACT_AT_RECORDS = 2_000;
-/** What backends have is noted for so many operations at once, or after so long. */
+/** Settlements are written for so many operations at once, or after this time. */
 const SETTLE_AT = 64;
 const SETTLE_WITHIN_MS = 20;
 
 /**
- * What was accepted and is not yet on every backend, in a journal: operations, and how far each backend is.
- * The journal lets go of its records in their order only, so that an operation that waits for long is
- * written anew at the end when too many records stand behind it.
+ * The accepted operations that not every backend has, and the progress of each backend, in a journal. The
+ * journal releases its records only in their order, so an operation that waits for long is rewritten at the end
+ * once too many records follow it.
  */
 export class OperationLog {
   readonly #journal: Journal;
@@ -55,7 +55,7 @@ export class OperationLog {
   readonly #maxMemoryBytes: number;
   /** By operation id, in the order of their sequences. */
   readonly #held = new OrderedMap<Held>();
-  /** Where the records that are being appended may come to stand, at the lowest. */
+  /** The lowest sequences of the records that are being appended. */
   readonly #pendingAppends = new LinkedList<PendingAppend>();
   #inOrder = true;
   #latestSequence = 0;
@@ -74,7 +74,7 @@ export class OperationLog {
     this.#maxMemoryBytes = options.maxMemoryBytes;
   }
 
-  /** Takes over what the journal held when it was opened. */
+  /** Takes over an operation that the journal held when it was opened. */
   adopt(operation: Operation, sequence: number, settled: ReadonlySet<string>): void {
     const isVerified = operation.blob === undefined;
     this.#hold({ operation, sequence, bytes: undefined, isVerified, settled: new Set(settled) });
@@ -86,7 +86,7 @@ export class OperationLog {
    */
   append(operation: Operation, bytes: Uint8Array | undefined): Promise<void> {
     const record = encodeRecord({ kind: 'operation', operation, bytes, settled: [] });
-    // What waits to be noted shares the write.
+    // Waiting settlements share the write.
     if (this.#settlements.length > 0) this.#startSettling();
     return this.#append(record, operation.size, (sequence) => {
       const hasRoom = this.#memoryBytes + operation.size <= this.#maxMemoryBytes;
@@ -99,7 +99,7 @@ export class OperationLog {
     });
   }
 
-  /** The bytes of an operation that is still held; a promise only when the journal has to be read. */
+  /** The body of an operation that is still held; a promise only when the journal has to be read. */
   body(operation: Operation): BodySource | Promise<BodySource> {
     if (operation.blob !== undefined) return this.#blobs.source(operation.blob, operation.size);
     const held = this.#held.get(operation.id);
@@ -108,8 +108,8 @@ export class OperationLog {
   }
 
   /**
-   * The same for who sends them: a file that an earlier process wrote is held against its checksum once.
-   * @throws RangeError when it is not what was written
+   * The body for sending: the checksum of a file of an earlier process is verified once.
+   * @throws RangeError when the file is damaged
    */
   bodyToSend(operation: Operation): BodySource | Promise<BodySource> {
     const held = this.#held.get(operation.id);
@@ -117,9 +117,9 @@ export class OperationLog {
   }
 
   /**
-   * Notes that a backend has it, together with others; `kept` is called once that is durable. One that is
-   * lost costs the next process a look at the backend.
-   * @param isLast nothing is under way that others could be noted with: at once then.
+   * Records that a backend has the operation, in a batch; `kept` is called once that is durable. A lost
+   * settlement costs the next process one read from the backend.
+   * @param isLast nothing else is in flight whose settlement could share the record: it is written at once.
    */
   settle(operation: Operation, backend: string, isLast: boolean, kept: () => void): void {
     this.#held.get(operation.id)?.settled.add(backend);
@@ -135,24 +135,24 @@ export class OperationLog {
     await this.#append(encodeRecord({ kind: 'progress', progress }), 0, () => undefined);
   }
 
-  /** Nobody needs it any more: every backend has it, or a later one has taken its place. */
+  /** Releases an operation that every backend has or that a later one supersedes. */
   drop(operation: Operation): void {
     const held = this.#held.get(operation.id);
     if (held === undefined) return;
     this.#held.delete(operation.id);
     this.#memoryBytes -= held.bytes?.byteLength ?? 0;
-    // A name that could not be deleted is found and deleted by the next opening.
+    // A file that could not be deleted is deleted when the storage is opened next.
     if (operation.blob !== undefined) this.#blobs.remove(operation.blob).catch(() => undefined);
     if (this.#isReleaseDue) return;
     this.#isReleaseDue = true;
-    // Those of the same turn are let go of together.
+    // All operations dropped in this turn are released together.
     queueMicrotask(() => {
       this.#isReleaseDue = false;
       this.#release();
     });
   }
 
-  /** Resolves when nothing is on its way to the journal. */
+  /** Resolves when nothing is being written to the journal. */
   async close(): Promise<void> {
     if (this.#settlements.length > 0) this.#startSettling();
     while (this.#settling !== undefined || this.#compacting !== undefined) {
@@ -174,7 +174,7 @@ export class OperationLog {
   }
 
   async #keepSettlements(): Promise<void> {
-    // One turn later those of the same turn are in.
+    // One turn later the settlements of this turn are in the batch.
     await Promise.resolve();
     while (this.#isSettlingDue && this.#settlements.length > 0) {
       this.#isSettlingDue = false;
@@ -185,25 +185,25 @@ export class OperationLog {
         const record = encodeRecord({ kind: 'settled', settlements });
         await this.#append(record, 0, () => undefined);
       } catch {
-        // Tried again with the next write; until then the operations stay held.
+        // Tried again with the next write; until then the operations are held.
         this.#settlements.unshift(...batch);
         break;
       }
       for (const { kept } of batch) kept();
     }
-    // In the same turn: nothing can fall between the last look and this.
+    // In the same turn as the last check: no settlement can come in between.
     this.#settling = undefined;
   }
 
-  /** @param note is told the sequence before anything else can happen. */
+  /** @param note called with the sequence before anything else can happen. */
   async #append(record: Buffer, size: number, note: (sequence: number) => void): Promise<void> {
-    const floor: PendingAppend = {
+    const pending: PendingAppend = {
       from: this.#journal.next,
       list: undefined,
       previous: undefined,
       next: undefined,
     };
-    this.#pendingAppends.append(floor);
+    this.#pendingAppends.append(pending);
     try {
       note(await this.#journal.append(record));
     } catch (error) {
@@ -211,17 +211,17 @@ export class OperationLog {
       const limit = error.limit === 'disk' ? 'disk' : 'maxBytes';
       throw new StorageFullError(limit, size, 'the journal is full', { cause: error });
     } finally {
-      this.#pendingAppends.remove(floor);
+      this.#pendingAppends.remove(pending);
     }
   }
 
-  /** The lowest sequence that is still needed, or may be once an append under way is noted. */
+  /** The lowest sequence that is still needed, or may be once an append in progress is noted. */
   #bound(): number {
     let bound = this.#journal.next;
     const { first } = this.#held;
     if (this.#inOrder) bound = Math.min(bound, first?.sequence ?? bound);
     else for (const { sequence } of this.#held.values()) bound = Math.min(bound, sequence);
-    // The first of them began when the journal was shortest.
+    // The first append in progress began at the lowest sequence.
     return Math.min(bound, this.#pendingAppends.first?.from ?? bound);
   }
 
@@ -237,7 +237,7 @@ export class OperationLog {
     }
   }
 
-  /** Writes the operations that stand before `through` anew, so that the rest can be let go of. */
+  /** Rewrites the operations before `through`, so that the journal can release the records there. */
   async #compact(through: number): Promise<void> {
     for (const held of this.#held.values()) {
       if (held.sequence >= through) return;
@@ -245,7 +245,7 @@ export class OperationLog {
       const isInRecord = operation.blob === undefined && operation.kind === 'put';
       try {
         const bytes = isInRecord ? (held.bytes ?? (await this.#read(held))) : undefined;
-        // Overtaken meanwhile, it must not come to stand behind its successor.
+        // Superseded meanwhile, it must not follow its successor.
         if (this.#held.get(operation.id) !== held) continue;
         const settled = [...held.settled];
         const record: LogRecord = { kind: 'operation', operation, bytes, settled };
@@ -256,7 +256,7 @@ export class OperationLog {
           this.#hold(held);
         });
       } catch {
-        // There is no room: it stays where it is, and is tried again with the next release.
+        // There is no room: the next release tries again.
         return;
       }
     }

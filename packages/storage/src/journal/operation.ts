@@ -1,10 +1,10 @@
-/** One accepted write, as it is kept until every backend has it. */
+/** One accepted write; it is kept until every backend has it. */
 export interface Operation {
   readonly kind: 'put' | 'remove';
   readonly key: string;
-  /** Begins with the journal's id, so that what this storage wrote is told from what others did. */
+  /** Begins with the journal's id, which distinguishes our writes from those of others. */
   readonly id: string;
-  /** Higher than that of every earlier operation of this storage, also of an earlier process. */
+  /** Higher than that of every earlier operation of this storage, in earlier processes too. */
   readonly generation: number;
   readonly acceptedAtEpochMs: number;
   readonly size: number;
@@ -13,16 +13,16 @@ export interface Operation {
   readonly contentType: string;
   readonly maxAgeSeconds: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** The file its bytes are in; absent when they stand in the journal's record. */
+  /** The file of its bytes; absent when they are in the journal's record. */
   readonly blob?: string;
 }
 
-/** What the journal still holds of a key when it is opened. */
+/** The writes of a key that the journal holds when it is opened. */
 export interface UnfinishedWrites {
   readonly newest: Operation;
-  /** Older ones that not every backend had: one of them may still be under way to a server. */
+  /** Older operations that not every backend has: a server may still apply one of them. */
   readonly superseded: readonly Operation[];
-  /** For each backend: up to which generation it has everything, and how far a large upload is. */
+  /** For each backend: the generation up to which it has everything, and the progress of a large upload. */
   readonly settled: ReadonlyMap<string, number>;
   readonly progress: ReadonlyMap<string, { generation: number; state: unknown }>;
 }

@@ -1,12 +1,12 @@
 import type { Operation } from './operation.ts';
 
-/** What the journal's records say. */
+/** The records of the journal. */
 export type LogRecord =
   | {
       readonly kind: 'operation';
       readonly operation: Operation;
       readonly bytes: Uint8Array | undefined;
-      /** Backends that have it already; of a record that was written anew. */
+      /** The backends that have it already, in a rewritten record. */
       readonly settled: readonly string[];
     }
   | { readonly kind: 'settled'; readonly settlements: readonly Settlement[] }
@@ -30,7 +30,7 @@ export interface SavedProgress {
  * Layout, big-endian:
  *
  *     0  version (1)    1  kind (1 operation, 2 settled, 3 progress)    2  bytes of the head (u32)
- *     6  head as JSON, then the body's bytes if they stand here
+ *     6  head as JSON, then the body's bytes if they are inline
  */
 const VERSION = 1;
 const HEADER_BYTES = 6;
@@ -49,7 +49,7 @@ export function encodeRecord(record: LogRecord): Buffer {
   return encoded;
 }
 
-/** @throws RangeError for a record of another version; the journal has checked its bytes already. */
+/** @throws RangeError for a record of another version; the journal has verified its bytes already. */
 export function decodeRecord(payload: Uint8Array): LogRecord {
   const encoded = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const version = encoded.readUInt8(0);

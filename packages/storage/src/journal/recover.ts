@@ -11,10 +11,10 @@ interface RecoveredOperation {
   readonly settled: Set<string>;
 }
 
-/** What the journal holds, key by key, with the sequences its operations stand at. */
+/** The content of the journal by key, with the sequences of its operations. */
 export interface Recovered {
   readonly unfinished: readonly UnfinishedWrites[];
-  /** Those that are not yet on every backend, and what they have overtaken. */
+  /** Operations that not every backend has, and those that they supersede. */
   readonly held: readonly RecoveredOperation[];
   /** The highest generation seen. */
   readonly generation: number;
@@ -28,7 +28,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
   let generation = 0;
 
   const settle = (key: string, backend: string, upTo: number): void => {
-    const ofKey = inside(settled, key);
+    const ofKey = nested(settled, key);
     ofKey.set(backend, Math.max(upTo, ofKey.get(backend) ?? 0));
   };
 
@@ -45,7 +45,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
         const { operation } = record;
         generation = Math.max(generation, operation.generation);
         const found = { operation, sequence, settled: new Set(record.settled) };
-        inside(operations, operation.key).set(operation.generation, found);
+        nested(operations, operation.key).set(operation.generation, found);
         for (const backend of record.settled) {
           settle(operation.key, backend, operation.generation);
         }
@@ -53,7 +53,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
         for (const one of record.settlements) settle(one.key, one.backend, one.generation);
       } else {
         const { key, backend, ...rest } = record.progress;
-        inside(progress, key).set(backend, rest);
+        nested(progress, key).set(backend, rest);
       }
     }
   }
@@ -61,7 +61,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
   const unfinished: UnfinishedWrites[] = [];
   const held: RecoveredOperation[] = [];
   for (const [key, ofKey] of operations) {
-    const done = inside(settled, key);
+    const done = nested(settled, key);
     const everywhere = Math.min(...backends.map((backend) => done.get(backend) ?? 0));
     const open = [...ofKey.values()]
       .filter(({ operation }) => operation.generation > everywhere)
@@ -71,7 +71,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
     for (const [backend, upTo] of done) {
       if (upTo >= newest.operation.generation) newest.settled.add(backend);
     }
-    // Those that were overtaken are kept too for as long as one of them may be under way.
+    // Superseded operations are kept too: a server may still apply one of them.
     held.push(...open, newest);
     unfinished.push({
       newest: newest.operation,
@@ -84,7 +84,7 @@ export async function recover(journal: Journal, backends: readonly string[]): Pr
   return { unfinished, held, generation };
 }
 
-function inside<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
+function nested<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
   const found = maps.get(key);
   if (found !== undefined) return found;
   const made = new Map<L, V>();

@@ -4,17 +4,17 @@ import { CHUNK_BYTES, readFileRange } from '../files/atomic-file.ts';
 import type { BodySource } from '../backend.ts';
 import { BodyIntegrityError, BodyNotRepeatableError, InvalidBodyError } from '../errors.ts';
 
-/** Bytes that can be read as often as it takes. */
+/** Bytes that can be read any number of times. */
 export type Body =
   | string
   | ArrayBuffer
   | ArrayBufferView
   | Blob
-  /** Opens the body anew each time; its size need not be known. */
+  /** Opens the body; called for each read. Its size need not be known. */
   | (() => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>);
 
 /**
- * What an upload was given, made readable: in memory whole, or by opening it.
+ * The body of an upload: its bytes, or a function that opens it.
  * @throws InvalidBodyError, BodyNotRepeatableError
  */
 export function parseBody(
@@ -31,7 +31,7 @@ export function parseBody(
       open: async () => {
         const opened: unknown = await Reflect.apply(body, undefined, []);
         if (isAsyncIterable(opened)) return opened;
-        throw new InvalidBodyError(key, 'the function did not open anything that can be iterated');
+        throw new InvalidBodyError(key, 'the function did not return an async iterable');
       },
     };
   }
@@ -44,7 +44,7 @@ export function parseBody(
   );
 }
 
-/** A body that stands in memory. */
+/** A body in memory. */
 export function bytesSource(bytes: Uint8Array): BodySource {
   return {
     size: bytes.byteLength,
@@ -55,14 +55,14 @@ export function bytesSource(bytes: Uint8Array): BodySource {
   };
 }
 
-/** Bytes in memory in pieces, for who would copy them whole. */
+/** Bytes in memory as chunks, for a consumer that would copy all of them at once. */
 export async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let from = 0; from < bytes.byteLength; from += CHUNK_BYTES) {
     yield bytes.subarray(from, from + CHUNK_BYTES);
   }
 }
 
-/** A body that stands in a file. */
+/** A body in a file. */
 export function fileSource(files: FileSystem, path: string, size: number): BodySource {
   return {
     size,
@@ -71,8 +71,8 @@ export function fileSource(files: FileSystem, path: string, size: number): BodyS
 }
 
 /**
- * Reads a body part after part, each in the memory of the one before: to be asked for the next one only when
- * nobody reads the last any more. What stands in memory anyway is not copied.
+ * Reads a body part by part. Every part reuses the memory of the part before, so the caller must be done with
+ * one before it reads the next. A body in memory is not copied.
  * @throws BodyIntegrityError when the body ends before a part does
  */
 export function partReader(
@@ -103,7 +103,7 @@ async function fill(key: string, into: Uint8Array, body: BodySource, from: numbe
     for await (const chunk of body.open(from + filled, to, rest)) {
       if (chunk.buffer !== into.buffer) rest.set(chunk);
       read = chunk.byteLength;
-      // The next one would take its place.
+      // The next chunk would overwrite it.
       break;
     }
     if (read === 0)
@@ -112,7 +112,7 @@ async function fill(key: string, into: Uint8Array, body: BodySource, from: numbe
   }
 }
 
-/** All of it, in one piece. */
+/** The whole body as one array. */
 export async function collect(
   body: AsyncIterable<Uint8Array>,
   sizeHint?: number,

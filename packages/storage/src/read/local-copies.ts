@@ -5,7 +5,7 @@ import { writeAtomically } from '../files/atomic-file.ts';
 import { safeFileName } from '../files/safe-file-name.ts';
 import { KeyedMutex } from '@holdfast/foundation';
 
-/** What a copy says of itself. */
+/** The description of an object, in its copy. */
 export interface CopyHead {
   readonly key: string;
   readonly sha256: string;
@@ -14,14 +14,14 @@ export interface CopyHead {
 }
 
 const SUFFIX = '.copy';
-/** Copies that wait to be written; beyond it one is left out rather than waited for. */
+/** The limit of copies that wait to be written; a copy beyond it is not kept. */
 const MAX_WAITING = 256;
-/** The same for their bytes, which stand in memory until then. */
+/** The same for their bytes, which are in memory until then. */
 const MAX_WAITING_BYTES = 67_108_864;
 
 /**
- * Copies of objects on this machine, for when no backend answers. They are not what keeps a write: none is
- * synced, each is checked when it is read, and the one used longest ago goes when there is no room.
+ * Copies of objects on this machine, for reads while no backend responds. They are a cache: none is synced,
+ * each is verified when it is read, and the least recently used is evicted when there is no room.
  */
 export class LocalCopies {
   readonly #files: FileSystem;
@@ -29,14 +29,14 @@ export class LocalCopies {
   readonly #maxBytes: number;
   readonly #maxEntries: number;
   readonly #maxCopyBytes: number;
-  /** Sizes by name, the one used longest ago first. */
+  /** Sizes by name, the least recently used first. */
   readonly #sizes = new Map<string, number>();
   readonly #turns = new KeyedMutex();
   readonly #work = new Set<Promise<unknown>>();
   #bytes = 0;
   #waitingBytes = 0;
 
-  /** @param options.maxCopyBytes an object that is longer is not copied: a copy is read whole. */
+  /** @param options.maxCopyBytes longer objects are not copied, because a copy is read into memory. */
   constructor(
     files: FileSystem,
     options: { directory: string; maxBytes: number; maxEntries: number; maxCopyBytes: number },
@@ -65,7 +65,7 @@ export class LocalCopies {
     await this.#evict(0);
   }
 
-  /** Takes the place of what was kept of the key; nothing is kept when it does not fit or time is short. */
+  /** Replaces the copy of a key; none is kept when it does not fit or too many writes wait. */
   replace(head: CopyHead, bytes: Uint8Array | undefined): void {
     const name = this.#nameOf(head.key);
     if (
@@ -74,13 +74,13 @@ export class LocalCopies {
       this.#work.size >= MAX_WAITING ||
       this.#waitingBytes + bytes.byteLength > MAX_WAITING_BYTES
     ) {
-      this.#later(name, () => this.#forget(name));
+      this.#enqueue(name, () => this.#forget(name));
       return;
     }
     const encoded = [prefixOf(head), bytes];
     const size = encoded.reduce((sum, { byteLength }) => sum + byteLength, 0);
     this.#waitingBytes += size;
-    this.#later(name, async () => {
+    this.#enqueue(name, async () => {
       try {
         await this.#forget(name);
         await this.#evict(size);
@@ -96,10 +96,10 @@ export class LocalCopies {
 
   forget(key: string): void {
     const name = this.#nameOf(key);
-    this.#later(name, () => this.#forget(name));
+    this.#enqueue(name, () => this.#forget(name));
   }
 
-  /** The copy of a key, whole and checked; `undefined` when there is none that is. */
+  /** The verified copy of a key; `undefined` when there is none. */
   async read(key: string): Promise<{ head: CopyHead; bytes: Uint8Array } | undefined> {
     const name = this.#nameOf(key);
     return this.#turns.run(name, async () => {
@@ -121,8 +121,8 @@ export class LocalCopies {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
   }
 
-  #later(name: string, work: () => Promise<void>): void {
-    // A copy that cannot be written is one that is not there.
+  #enqueue(name: string, work: () => Promise<void>): void {
+    // A copy that cannot be written is missing, no more.
     const done = this.#turns
       .run(name, work)
       .catch(() => undefined)

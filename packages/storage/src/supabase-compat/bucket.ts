@@ -9,14 +9,14 @@ export interface BucketUploadOptions {
   /** In seconds. Default 3 600. */
   cacheControl?: string | number;
   /**
-   * Whether it may take the place of an object that is there. Default false, as with supabase-js: it is
-   * looked for first; while nobody can be asked, the write is accepted all the same.
+   * Whether it may replace an existing object. Default false, as with supabase-js: the path is checked first;
+   * while no backend responds, the write is accepted all the same.
    */
   upsert?: boolean;
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** Where an object is, beside what supabase-js says. */
+/** The result of supabase-js, and where the object is stored. */
 export interface BucketUploaded {
   readonly path: string;
   readonly fullPath: string;
@@ -36,13 +36,13 @@ export interface BucketObjectInfo {
 }
 
 export interface BucketCopyOptions {
-  /** Another one that was given to `storageClient`. */
+  /** Another bucket of the same `storageClient`. */
   destinationBucket?: string;
   /** As for an upload. */
   upsert?: boolean;
 }
 
-/** What makes addresses: a bucket of supabase-js. */
+/** Makes URLs: a bucket of supabase-js. */
 export interface BucketUrls {
   getPublicUrl(path: string, options?: object): { data: { publicUrl: string } };
   createSignedUrl(
@@ -57,19 +57,19 @@ export interface BucketUrls {
   ): Promise<{ data: unknown; error: unknown }>;
 }
 
-/** The calls that code written for `supabase.storage.from(bucket)` makes on objects. */
+/** The calls on objects of `supabase.storage.from(bucket)`. */
 export interface StorageBucket {
   upload(
     path: string,
     body: Body,
     options?: BucketUploadOptions,
   ): Promise<BucketResult<BucketUploaded>>;
-  /** As with supabase-js it replaces what is there, and makes what is not. */
+  /** Replaces an object or creates it, as with supabase-js. */
   update: StorageBucket['upload'];
   download(path: string): Promise<BucketResult<Blob>>;
-  /** Also those that were not there. */
+  /** Its result contains the paths of missing objects too. */
   remove(paths: readonly string[]): Promise<BucketResult<{ name: string }[]>>;
-  /** The bytes pass through this process; both of them are there until the old one is removed. */
+  /** The bytes pass through this process; both objects exist until the old one is removed. */
   move(
     fromPath: string,
     toPath: string,
@@ -86,10 +86,10 @@ export interface StorageBucket {
   list(path?: string, options?: BucketListOptions): Promise<BucketResult<BucketEntry[]>>;
   /** @throws NotSupportedError without `urls` */
   getPublicUrl: BucketUrls['getPublicUrl'];
-  /** Of an object that the primary has: one that is still pending is not found there. */
+  /** For an object that the primary has: a pending one is not found there. */
   createSignedUrl: BucketUrls['createSignedUrl'];
   createSignedUrls: BucketUrls['createSignedUrls'];
-  /** Refused: what is uploaded past this storage is neither kept nor ordered by it. */
+  /** Not supported: an upload that bypasses this storage would be neither kept nor ordered by it. */
   createSignedUploadUrl(path: string): Promise<BucketResult<never>>;
   uploadToSignedUrl(path: string): Promise<BucketResult<never>>;
 }
@@ -102,59 +102,18 @@ export interface BucketDeps {
   readonly other: (bucket: string) => Storage;
 }
 
-/** How long an upload that may not replace anything waits for the word that nothing is there. */
-const LOOK_MS = 2_000;
+/** How long an upload without `upsert` waits for the check that the path is free. */
+const CHECK_MS = 2_000;
 
-export function bucketOf({ name, storage, urls, other }: BucketDeps): StorageBucket {
-  const put = async (
-    path: string,
-    body: Body,
-    { contentType, cacheControl, metadata }: BucketUploadOptions,
-  ): Promise<BucketUploaded> => {
-    const { stored, operationId: id } = await storage.upload(path, body, {
-      ...(contentType !== undefined && { contentType }),
-      ...(cacheControl !== undefined && { maxAgeSeconds: secondsOf(cacheControl) }),
-      ...(metadata !== undefined && { metadata }),
-    });
-    return { path, fullPath: `${name}/${path}`, id, stored };
-  };
-
-  const copy = async (
-    call: string,
-    fromPath: string,
-    toPath: string,
-    { destinationBucket = name, upsert = false }: BucketCopyOptions,
-  ): Promise<string> => {
-    const target = destinationBucket === name ? storage : other(destinationBucket);
-    const { contentType, metadata } = await storage.info(fromPath);
-    if (!upsert) await mustBeFree(call, target, toPath);
-    const body = async () => (await storage.download(fromPath)).body;
-    await target.upload(toPath, body, {
-      ...(contentType !== undefined && { contentType }),
-      metadata,
-    });
-    return `${destinationBucket}/${toPath}`;
-  };
-
-  const past = (call: string) => (): Promise<BucketResult<never>> =>
-    asResult(() => {
-      const why = 'what is uploaded past this storage is neither kept nor ordered by it';
-      return Promise.reject(new NotSupportedError(call, why, 'upload through this process'));
-    });
-
-  const makeUrls = (call: string): BucketUrls => {
-    if (urls !== undefined) return urls;
-    const wayOut = 'give storageClient the option urls: supabase.storage';
-    throw new NotSupportedError(call, 'only a server makes addresses', wayOut);
-  };
-
+export function bucketOf(deps: BucketDeps): StorageBucket {
+  const { name, storage } = deps;
   return {
     upload: (path, body, options = {}) =>
       asResult(async () => {
         if (options.upsert !== true) await mustBeFree('upload', storage, path);
-        return put(path, body, options);
+        return put(deps, path, body, options);
       }),
-    update: (path, body, options = {}) => asResult(() => put(path, body, options)),
+    update: (path, body, options = {}) => asResult(() => put(deps, path, body, options)),
     download: (path) =>
       asResult(async () => {
         const download = await storage.download(path);
@@ -167,29 +126,79 @@ export function bucketOf({ name, storage, urls, other }: BucketDeps): StorageBuc
         return removed.map(({ path }) => ({ name: path }));
       }),
     copy: (fromPath, toPath, options = {}) =>
-      asResult(async () => ({ path: await copy('copy', fromPath, toPath, options) })),
+      asResult(async () => ({ path: await copy(deps, 'copy', fromPath, toPath, options) })),
     move: (fromPath, toPath, options = {}) =>
       asResult(async () => {
-        await copy('move', fromPath, toPath, options);
-        // Nothing is lost if this is as far as it comes.
+        await copy(deps, 'move', fromPath, toPath, options);
+        // A failure between the two leaves both objects.
         await storage.remove(fromPath);
         return { message: 'Successfully moved' };
       }),
     info: (path) => asResult(() => infoOf(name, storage, path)),
     exists: (path) => asResult(() => storage.exists(path)),
     list: (path = '', options = {}) => asResult(() => listFolder(storage, path, options)),
-    getPublicUrl: (...call) => makeUrls('getPublicUrl').getPublicUrl(...call),
+    getPublicUrl: (...call) => urlsFor(deps, 'getPublicUrl').getPublicUrl(...call),
     createSignedUrl: async (...call) => {
-      const made = await asResult(() => makeUrls('createSignedUrl').createSignedUrl(...call));
+      const made = await asResult(() => urlsFor(deps, 'createSignedUrl').createSignedUrl(...call));
       return made.error === null ? made.data : made;
     },
     createSignedUrls: async (...call) => {
-      const made = await asResult(() => makeUrls('createSignedUrls').createSignedUrls(...call));
+      const made = await asResult(() =>
+        urlsFor(deps, 'createSignedUrls').createSignedUrls(...call),
+      );
       return made.error === null ? made.data : made;
     },
-    createSignedUploadUrl: past('createSignedUploadUrl'),
-    uploadToSignedUrl: past('uploadToSignedUrl'),
+    createSignedUploadUrl: bypassing('createSignedUploadUrl'),
+    uploadToSignedUrl: bypassing('uploadToSignedUrl'),
   };
+}
+
+async function put(
+  { name, storage }: BucketDeps,
+  path: string,
+  body: Body,
+  { contentType, cacheControl, metadata }: BucketUploadOptions,
+): Promise<BucketUploaded> {
+  const { stored, operationId: id } = await storage.upload(path, body, {
+    ...(contentType !== undefined && { contentType }),
+    ...(cacheControl !== undefined && { maxAgeSeconds: secondsOf(cacheControl) }),
+    ...(metadata !== undefined && { metadata }),
+  });
+  return { path, fullPath: `${name}/${path}`, id, stored };
+}
+
+async function copy(
+  { name, storage, other }: BucketDeps,
+  call: string,
+  fromPath: string,
+  toPath: string,
+  { destinationBucket = name, upsert = false }: BucketCopyOptions,
+): Promise<string> {
+  const target = destinationBucket === name ? storage : other(destinationBucket);
+  const { contentType, metadata } = await storage.info(fromPath);
+  if (!upsert) await mustBeFree(call, target, toPath);
+  const body = async () => (await storage.download(fromPath)).body;
+  await target.upload(toPath, body, {
+    ...(contentType !== undefined && { contentType }),
+    metadata,
+  });
+  return `${destinationBucket}/${toPath}`;
+}
+
+/** A call that would bypass the storage. */
+function bypassing(call: string): () => Promise<BucketResult<never>> {
+  return () =>
+    asResult(() => {
+      const reason = 'an upload that bypasses this storage is neither kept nor ordered by it';
+      return Promise.reject(new NotSupportedError(call, reason, 'upload through this process'));
+    });
+}
+
+/** @throws NotSupportedError */
+function urlsFor({ urls }: BucketDeps, call: string): BucketUrls {
+  if (urls !== undefined) return urls;
+  const remedy = 'give storageClient the option urls: supabase.storage';
+  throw new NotSupportedError(call, 'only a server makes URLs', remedy);
 }
 
 async function infoOf(bucketId: string, storage: Storage, path: string): Promise<BucketObjectInfo> {
@@ -213,10 +222,12 @@ async function infoOf(bucketId: string, storage: Storage, path: string): Promise
   };
 }
 
-/** @throws ObjectExistsError; not where nobody can say so in time */
+/** @throws ObjectExistsError, unless no backend responds in time */
 async function mustBeFree(call: string, storage: Storage, path: string): Promise<void> {
   const controller = new AbortController();
-  const timer = systemClock.schedule(LOOK_MS, () => controller.abort(new Error('too late')));
+  const timer = systemClock.schedule(CHECK_MS, () =>
+    controller.abort(new Error('no response in time')),
+  );
   try {
     if (await storage.exists(path, { signal: controller.signal })) {
       throw new ObjectExistsError(call, path);

@@ -4,21 +4,21 @@ import { type StorageBucket, type BucketUrls, bucketOf } from './bucket.ts';
 
 export interface StorageClientOptions {
   /**
-   * `supabase.storage` itself, which then makes the addresses: `getPublicUrl`, `createSignedUrl` and
-   * `createSignedUrls`. Without it those are refused.
+   * `supabase.storage` itself, which then makes the URLs of `getPublicUrl`, `createSignedUrl` and
+   * `createSignedUrls`. Without it those calls are not supported.
    */
   urls?: { from(bucket: string): BucketUrls };
 }
 
 /**
- * Buckets in the shape of supabase-js, so that `supabase.storage` becomes
- * `storageClient({ avatars: storage }, { urls: supabase.storage })` and the calls stay as they are.
+ * Buckets with the interface of supabase-js, so that `supabase.storage` becomes
+ * `storageClient({ avatars: storage }, { urls: supabase.storage })` and its callers do not change.
  */
 export function storageClient(
   buckets: Readonly<Record<string, Storage>>,
   { urls }: StorageClientOptions = {},
 ): {
-  /** @throws InvalidOptionError for a bucket that was not given */
+  /** @throws InvalidOptionError for an unknown bucket */
   from(bucket: string): StorageBucket;
 } {
   const storageOf = (owner: string, field: string, name: string): Storage => {

@@ -2,7 +2,7 @@ import type { ListedObject } from '../backend.ts';
 import type { Storage } from '../storage.ts';
 import { NotSupportedError } from './result.ts';
 
-/** A file or a folder directly below a path; a folder has a name and nothing else. */
+/** A file or a folder directly below a path; a folder has only a name. */
 export interface BucketEntry {
   readonly name: string;
   readonly id: string | null;
@@ -17,17 +17,17 @@ export interface BucketListOptions {
   limit?: number;
   /** Default 0. */
   offset?: number;
-  /** Only names that begin so, upper and lower case alike. */
+  /** A prefix of the names, compared without case. */
   search?: string;
-  /** By name, ascending, is all there is. */
+  /** Only by name, ascending. */
   sortBy?: { column?: string; order?: string };
 }
 
 const PAGE_KEYS = 1_000;
-/** A folder of more would be read for minutes; `storage.list` goes through any number page by page. */
+/** Reading a larger folder would take minutes; `storage.list` reads any number of objects page by page. */
 const MAX_PAGES = 100;
 
-/** What lies directly below a path: folders first, then files, each by name. */
+/** The entries directly below a path: folders first, then files, each by name. */
 export async function listFolder(
   storage: Storage,
   path: string,
@@ -35,8 +35,8 @@ export async function listFolder(
 ): Promise<BucketEntry[]> {
   const { column = 'name', order = 'asc' } = sortBy;
   if (column !== 'name' || order !== 'asc') {
-    const why = `it sorts by name, ascending, not by ${column} ${order}`;
-    throw new NotSupportedError('list', why, 'sort what it returns');
+    const reason = `it sorts by name, ascending, not by ${column} ${order}`;
+    throw new NotSupportedError('list', reason, 'sort what it returns');
   }
   const below = path === '' || path.endsWith('/') ? path : `${path}/`;
   const folders = new Set<string>();
@@ -63,8 +63,8 @@ async function* everyBelow(storage: Storage, prefix: string): AsyncGenerator<Lis
     ({ cursor } = listing);
     if (cursor === undefined) return;
   }
-  const why = `more than ${MAX_PAGES * PAGE_KEYS} objects lie below ${JSON.stringify(prefix)}`;
-  throw new NotSupportedError('list', why, 'use list of the storage itself, page by page');
+  const reason = `more than ${MAX_PAGES * PAGE_KEYS} objects lie below ${JSON.stringify(prefix)}`;
+  throw new NotSupportedError('list', reason, 'use list of the storage itself, page by page');
 }
 
 function fileOf(name: string, { key, size, lastModifiedEpochMs }: ListedObject): BucketEntry {

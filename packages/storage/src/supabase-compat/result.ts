@@ -1,6 +1,6 @@
 import { HoldfastError, isHoldfastError } from '@holdfast/foundation';
 
-/** An error as code written for supabase-js expects it: a value, with a code and a status. */
+/** An error as supabase-js returns it: a value, with a code and a status. */
 export interface BucketError {
   readonly name: string;
   readonly message: string;
@@ -14,22 +14,22 @@ export type BucketResult<T> =
   | { readonly data: T; readonly error: null }
   | { readonly data: null; readonly error: BucketError };
 
-/** Code that was written for supabase-js asks for what a durable storage cannot keep its word on. */
+/** A call of supabase-js that a durable storage cannot guarantee. */
 export class NotSupportedError extends HoldfastError {
   readonly code = 'STORAGE_NOT_SUPPORTED';
 
-  constructor(call: string, why: string, wayOut: string) {
-    super(`${call}: ${why}; ${wayOut}`, { outcome: 'not-applied' });
+  constructor(call: string, reason: string, remedy: string) {
+    super(`${call}: ${reason}; ${remedy}`, { outcome: 'not-applied' });
   }
 }
 
-/** There is an object of that name, and it was not to be replaced; nothing was stored. */
+/** The object exists and was not to be replaced; nothing was stored. */
 export class ObjectExistsError extends HoldfastError {
   readonly code = 'STORAGE_EXISTS';
 
   constructor(call: string, path: string) {
     super(
-      `${call} of ${JSON.stringify(path)}: it is there already; give upsert: true to replace it`,
+      `${call} of ${JSON.stringify(path)}: it exists already; give upsert: true to replace it`,
       {
         outcome: 'not-applied',
       },
@@ -49,7 +49,7 @@ const statuses: Readonly<Record<string, number>> = {
   STORAGE_FULL: 507,
 };
 
-/** What this package throws, as a value; anything else stays thrown. */
+/** Turns an error of this package into a value; any other error is thrown. */
 export async function asResult<T>(work: () => Promise<T>): Promise<BucketResult<T>> {
   try {
     return { data: await work(), error: null };

@@ -22,15 +22,16 @@ import {
   ok,
 } from '../../backend.ts';
 import { safeFileName } from '../../files/safe-file-name.ts';
-import { anyKeys, refuseKey } from '../../object/key.ts';
+import { anyKeys, compareKeys, keyFailure, refuseKey } from '../../object/key.ts';
 import { type Sidecar, parseSidecar } from './sidecar.ts';
 import { classifyDiskError } from './errors.ts';
 import { removeOrphans } from './orphans.ts';
+import { pageOf } from '../page.ts';
 
 export interface DiskBackendOptions {
   /** An existing directory, or one whose parent exists. */
   directory: string;
-  /** Keeps several buckets apart in one directory. Default `default`. */
+  /** Separates buckets in one directory. Default `default`. */
   bucket?: string;
   /** Default `disk`. */
   name?: string;
@@ -47,9 +48,9 @@ const shape = {
 };
 
 /**
- * Objects as files: `<hash>.<operation>.body`, and `<hash>.json` beside it that names key and body. The
- * second is what counts: it is replaced by a rename, so that a reader sees the old object or the new one
- * whole, whatever dies when.
+ * Objects as files: `<hash>.<operation>.body`, and the sidecar `<hash>.json` that names key and body. The
+ * sidecar is replaced by a rename, so that a reader sees the old object or the new one, complete, at whatever
+ * moment the process dies.
  * @throws InvalidOptionError
  */
 export function diskBackend(options: DiskBackendOptions): StorageBackend {
@@ -91,53 +92,19 @@ class DiskBackend implements StorageBackend {
   ): Promise<BackendResult<{ version: string }>> {
     return this.#turns.run(key, () =>
       this.#attemptFor(key, options.signal, async () => {
-        const { condition, stamp } = options;
+        const { condition } = options;
         const { found, name } = await this.#find(key);
         if (condition === 'absent' && found !== undefined) return fail('conflict', 'it exists');
         if (typeof condition === 'object' && found?.version !== condition.version) {
           return fail('conflict', 'it has another version');
         }
-        const bodyName = `${name}.${stamp.operationId}.body`;
-        const hash = createHash('sha256');
         await this.#makeDirectory();
-        // Once in a process; a folder that cannot be swept can still be written to.
+        // Once per process; a folder in which it fails can still be written to.
         this.#swept ??= removeOrphans(this.#files, this.#directory, this.#clock.epochMs()).catch(
           () => undefined,
         );
         await this.#swept;
-        const written = await writeAtomically(
-          this.#files,
-          this.#directory,
-          bodyName,
-          hashed(opened(body), hash, options.signal),
-          { temporary: `${bodyName}.part`, syncs: true },
-        );
-        if (written !== body.size || hash.digest('hex') !== stamp.sha256) {
-          await this.#files.remove(join(this.#directory, bodyName));
-          return fail('transient', 'the body read is not the one announced');
-        }
-        const sidecar: Sidecar = {
-          key,
-          bucket: this.bucket,
-          size: body.size,
-          version: stamp.operationId,
-          contentType: options.contentType,
-          metadata: options.metadata,
-          stamp,
-          lastModifiedEpochMs: this.#clock.epochMs(),
-          body: bodyName,
-        };
-        await writeAtomically(
-          this.#files,
-          this.#directory,
-          `${name}.json`,
-          [Buffer.from(JSON.stringify(sidecar))],
-          { temporary: `${name}.json.part`, syncs: true },
-        );
-        if (found !== undefined && found.body !== bodyName) {
-          await this.#files.remove(join(this.#directory, found.body));
-        }
-        return ok({ version: sidecar.version });
+        return this.#replace(key, name, found, body, options);
       }),
     );
   }
@@ -192,29 +159,21 @@ class DiskBackend implements StorageBackend {
         if (!/^[\da-f]{64}\.json$/.test(name)) continue;
         const found = await this.#read(name);
         if (found?.bucket !== this.bucket || !found.key.startsWith(prefix)) continue;
-        if (cursor !== undefined && inOrder(found.key, cursor) <= 0) continue;
+        if (cursor !== undefined && compareKeys(found.key, cursor) <= 0) continue;
         const { key, size, lastModifiedEpochMs } = found;
         objects.push({ key, size, lastModifiedEpochMs });
       }
-      objects.sort((left, right) => inOrder(left.key, right.key));
-      const shown = objects.slice(0, limit);
-      const last = shown.at(-1);
-      return ok({
-        objects: shown,
-        ...(last !== undefined && objects.length > limit && { cursor: last.key }),
-      });
+      return ok(pageOf(objects, limit));
     });
   }
 
-  /** As `#attempt`, for a key that can be one. */
+  /** Like `#attempt`, but fails for a key that cannot be stored. */
   async #attemptFor<T>(
     key: string,
     signal: AbortSignal,
     act: () => Promise<BackendResult<T>>,
   ): Promise<BackendResult<T>> {
-    const refused = this.refuseKey(key);
-    if (refused !== undefined) return fail('invalid', `a key must be ${refused}`);
-    return this.#attempt(key, signal, act);
+    return keyFailure(key, anyKeys) ?? this.#attempt(key, signal, act);
   }
 
   async #attempt<T>(
@@ -230,6 +189,45 @@ class DiskBackend implements StorageBackend {
         ? fail('transient', 'aborted', { cause: error })
         : classifyDiskError(key, error);
     }
+  }
+
+  /** Writes body and sidecar, then deletes the body of the object before. */
+  async #replace(
+    key: string,
+    name: string,
+    before: Sidecar | undefined,
+    body: BodySource,
+    { contentType, metadata, stamp, signal }: PutOptions,
+  ): Promise<BackendResult<{ version: string }>> {
+    const bodyName = `${name}.${stamp.operationId}.body`;
+    const hash = createHash('sha256');
+    const chunks = hashed(openBody(body), hash, signal);
+    const written = await this.#write(bodyName, chunks);
+    if (written !== body.size || hash.digest('hex') !== stamp.sha256) {
+      await this.#files.remove(join(this.#directory, bodyName));
+      return fail('transient', 'the body read is not the one announced');
+    }
+    const sidecar: Sidecar = {
+      key,
+      bucket: this.bucket,
+      size: body.size,
+      version: stamp.operationId,
+      contentType,
+      metadata,
+      stamp,
+      lastModifiedEpochMs: this.#clock.epochMs(),
+      body: bodyName,
+    };
+    await this.#write(`${name}.json`, [Buffer.from(JSON.stringify(sidecar))]);
+    if (before !== undefined && before.body !== bodyName) {
+      await this.#files.remove(join(this.#directory, before.body));
+    }
+    return ok({ version: sidecar.version });
+  }
+
+  #write(name: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<number> {
+    const options = { temporary: `${name}.part`, syncs: true };
+    return writeAtomically(this.#files, this.#directory, name, chunks, options);
   }
 
   async #find(key: string): Promise<{ name: string; found: Sidecar | undefined }> {
@@ -266,12 +264,8 @@ function headOf({ body: _body, bucket: _bucket, ...head }: Sidecar): ObjectHead 
   return head;
 }
 
-function inOrder(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right));
-}
-
-/** Each chunk is on its way to the disk before the next one is read. */
-function opened(body: BodySource): AsyncIterable<Uint8Array> {
+/** Reuses the memory of a chunk for the next: each is written before the next is read. */
+function openBody(body: BodySource): AsyncIterable<Uint8Array> {
   if (body.bytes !== undefined) return body.open();
   return body.open(0, body.size, Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, body.size)));
 }

@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import type { FileSystem } from '@holdfast/journal';
 import { parseSidecar } from './sidecar.ts';
 
-/** A write of another process may be under way: what is younger is nobody's business but its own. */
+/** Younger files may belong to a write of another process. */
 const YOUNG_MS = 3_600_000;
 
 /**
- * Deletes what writes have left that a crash has ended: parts of files, and bodies that no sidecar names.
- * @param epochMs the wall clock now.
+ * Deletes the files of writes that a crash has ended: partial files, and bodies that no sidecar names.
+ * @param epochMs the wall clock's time.
  */
 export async function removeOrphans(
   files: FileSystem,
@@ -23,7 +23,7 @@ export async function removeOrphans(
   const orphans = names.filter((name) => name.endsWith('.part'));
   for (const [hash, ofHash] of bodies) {
     const sidecar = `${hash}.json`;
-    // One body with a sidecar is the one it names.
+    // A single body beside a sidecar is the one that the sidecar names.
     if (ofHash.length === 1 && sidecars.has(sidecar)) continue;
     const bytes = await files.readWhole(join(directory, sidecar));
     const named = bytes === undefined ? undefined : parseSidecar(bytes)?.body;

@@ -1,6 +1,6 @@
 import type { WriteStamp } from '../../backend.ts';
 
-/** What stands beside a body on the disk. */
+/** The description of an object, in a file beside its body. */
 export interface Sidecar {
   readonly key: string;
   readonly bucket: string;
@@ -14,7 +14,7 @@ export interface Sidecar {
   readonly body: string;
 }
 
-/** `undefined` for what is no sidecar. */
+/** Returns `undefined` for bytes that are not a sidecar. */
 export function parseSidecar(bytes: Uint8Array): Sidecar | undefined {
   let value: unknown;
   try {

@@ -24,7 +24,7 @@ import {
   fail,
   ok,
 } from '../../backend.ts';
-import { anyKeys, refuseKey } from '../../object/key.ts';
+import { anyKeys, keyFailure, refuseKey } from '../../object/key.ts';
 import { stampedMetadata, parseMetadata } from '../../object/write-stamp.ts';
 import { lengthCheckedBody } from '../length-checked-body.ts';
 import { conditionHeaders, honoursConditions } from './conditions.ts';
@@ -37,13 +37,13 @@ export interface S3BackendOptions {
   bucket: string;
   /** Default `s3`. */
   name?: string;
-  /** No answer within this time, in milliseconds, ends a call; sending its body has its own. Default 15 000. */
+  /** Time limit for a response, in milliseconds, beside the time for sending a body. Default 15 000. */
   requestTimeoutMs?: number;
-  /** How slow sending may be: a call has a second more for each of so many bytes. Default 65 536. */
+  /** The lowest rate of sending: the time limit grows by a second for this many bytes. Default 65 536. */
   minBytesPerSecond?: number;
   /** Longer bodies are sent in parts. Default 8 MiB. */
   largeFromBytes?: number;
-  /** Length of a part, more for bodies of over 10 000 parts. Default 8 MiB. */
+  /** Length of a part; longer for bodies of over 10 000 parts. Default 8 MiB. */
   partBytes?: number;
   clock?: Clock;
 }
@@ -62,7 +62,7 @@ const shape = {
 };
 
 /**
- * A bucket of S3, or of what speaks S3.
+ * A bucket of S3, or of another server with its interface.
  * @throws InvalidOptionError
  */
 export function s3Backend(options: S3BackendOptions): StorageBackend {
@@ -76,7 +76,7 @@ class S3Backend implements StorageBackend {
   readonly largeFromBytes: number;
   readonly #partBytes: number;
   readonly #session: S3Session;
-  /** Whether the server checks conditions; `undefined` until it mattered. */
+  /** Whether the server checks conditions; `undefined` before the first write with one. */
   #honoursConditions: boolean | undefined;
 
   constructor(
@@ -99,8 +99,8 @@ class S3Backend implements StorageBackend {
     body: BodySource,
     options: PutOptions,
   ): Promise<BackendResult<PutReceipt>> {
-    const refused = this.#refusal(key) ?? (await this.#unmet(key, options));
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, anyKeys) ?? (await this.#unmet(key, options));
+    if (invalid !== undefined) return invalid;
     if (body.size > this.largeFromBytes) {
       return putInParts(this.#session, { key, body, options, partBytes: this.#partBytes });
     }
@@ -117,7 +117,7 @@ class S3Backend implements StorageBackend {
             ContentType: options.contentType,
             CacheControl: `max-age=${options.maxAgeSeconds}`,
             Metadata: stampedMetadata(stamp, options.metadata),
-            // Known already; and the server then checks the same sum that a reader will.
+            // The server then verifies the same checksum that a reader will.
             ChecksumSHA256: Buffer.from(stamp.sha256, 'hex').toString('base64'),
             ...conditionHeaders(options.condition),
           }),
@@ -133,8 +133,8 @@ class S3Backend implements StorageBackend {
     key: string,
     { signal, from = 0, version }: GetOptions,
   ): Promise<BackendResult<ObjectContent>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, anyKeys);
+    if (invalid !== undefined) return invalid;
     const begun = await this.#session.begin({ effect: 'read', signal }, (client, sdk, sending) =>
       client.send(
         new sdk.GetObjectCommand({
@@ -151,7 +151,7 @@ class S3Backend implements StorageBackend {
     const { Body: body, ContentLength: stated } = output;
     if (!(body instanceof Readable) || stated === undefined) {
       timeout.end();
-      return fail('transient', 'an answer without a body, or that does not say how long it is');
+      return fail('transient', 'a response without a body or a length');
     }
     const skipped = output.ContentRange === undefined ? 0 : from;
     const head = { ...headOf(key, output), size: stated + skipped };
@@ -160,8 +160,8 @@ class S3Backend implements StorageBackend {
   }
 
   async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, anyKeys);
+    if (invalid !== undefined) return invalid;
     const sent = await this.#session.send({ effect: 'read', signal }, (client, sdk, sending) =>
       client.send(new sdk.HeadObjectCommand({ Bucket: this.bucket, Key: key }), sending),
     );
@@ -175,8 +175,8 @@ class S3Backend implements StorageBackend {
     key: string,
     { signal }: { signal: AbortSignal },
   ): Promise<BackendResult<undefined>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, anyKeys);
+    if (invalid !== undefined) return invalid;
     const sent = await this.#session.send({ effect: 'write', signal }, (client, sdk, sending) =>
       client.send(new sdk.DeleteObjectCommand({ Bucket: this.bucket, Key: key }), sending),
     );
@@ -225,7 +225,7 @@ class S3Backend implements StorageBackend {
     return abandonParts(this.#session, key, saved, signal);
   }
 
-  /** Checks a condition by a look beforehand, where the server would ignore it. */
+  /** Checks a condition by a read before the write, where the server would ignore it. */
   async #unmet(
     key: string,
     { condition, signal }: { condition: WriteCondition; signal: AbortSignal },
@@ -243,11 +243,6 @@ class S3Backend implements StorageBackend {
     const isMet =
       condition === 'absent' ? found.kind === 'notFound' : version === condition.version;
     return isMet ? undefined : fail('conflict', 'it exists in another version');
-  }
-
-  #refusal(key: string): BackendFailure | undefined {
-    const permitted = this.refuseKey(key);
-    return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
   }
 }
 

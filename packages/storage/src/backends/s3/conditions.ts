@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type BackendResult, type WriteCondition, ok } from '../../backend.ts';
 import type { S3Session } from './session.ts';
 
-/** A condition as S3 takes it. */
+/** The headers of a condition. */
 export function conditionHeaders(condition: WriteCondition): {
   IfMatch?: string;
   IfNoneMatch?: string;
@@ -12,8 +12,8 @@ export function conditionHeaders(condition: WriteCondition): {
 }
 
 /**
- * Whether this server checks the conditions of a write: several that speak S3 accept and ignore them.
- * Found out with an object of its own, which is removed again.
+ * Whether this server checks the conditions of a write: several servers accept and ignore them. It is probed
+ * with an object of its own, which is removed again.
  */
 export async function honoursConditions(
   session: S3Session,

@@ -2,7 +2,7 @@ import { retryAfterMsOf } from '@holdfast/foundation';
 import { type BackendFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
-/** S3's own names of errors, which the SDK gives as the error's `name`. */
+/** S3's error codes, which the SDK gives as the error's `name`. */
 const kindsOfNames: Readonly<Record<string, FailureKind>> = {
   NoSuchKey: 'notFound',
   NotFound: 'notFound',
@@ -17,13 +17,13 @@ const kindsOfNames: Readonly<Record<string, FailureKind>> = {
   ExpiredToken: 'denied',
   InvalidToken: 'denied',
   CredentialsProviderError: 'denied',
-  // Sent with 403, and mended by the SDK, which learns the offset from the answer.
+  // Sent with 403; the SDK corrects its clock offset by the response.
   RequestTimeTooSkewed: 'transient',
   EntityTooLarge: 'invalid',
   InvalidArgument: 'invalid',
   InvalidRequest: 'invalid',
   KeyTooLongError: 'invalid',
-  // What arrived is not what was sent.
+  // The bytes were changed on the way.
   BadDigest: 'transient',
   InvalidDigest: 'transient',
   IncompleteBody: 'transient',
@@ -36,7 +36,7 @@ const kindsOfNames: Readonly<Record<string, FailureKind>> = {
   OperationAborted: 'transient',
 };
 
-/** What an error of the SDK means; a failed read never leaves anything in doubt. */
+/** Classifies an error of the SDK; a failed read never leaves anything in doubt. */
 export function classifyS3Error(
   error: unknown,
   effect: 'read' | 'write',
@@ -54,7 +54,7 @@ export function classifyS3Error(
   }
   const code = networkCodeOf(error) ?? (typeof name === 'string' ? name : undefined);
   const unsent = effect === 'read' || failedBeforeSending(code);
-  return fail(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
+  return fail(unsent ? 'transient' : 'unknown', `no response (${code ?? 'no code'})`, {
     code,
     cause: error,
   });
@@ -65,7 +65,7 @@ function kindOfStatus(status: number, effect: 'read' | 'write'): FailureKind {
   if (status === 409 || status === 412) return 'conflict';
   if (status === 401 || status === 403) return 'denied';
   if (status === 408 || status === 429) return 'transient';
-  // A gateway gave up on a server that may still be at it; a success that could not be read.
+  // A gateway timed out, but the server may still apply the write; or a success could not be read.
   if (status === 502 || status === 504 || status < 400) {
     return effect === 'write' ? 'unknown' : 'transient';
   }

@@ -11,7 +11,7 @@ import { stampedMetadata } from '../../object/write-stamp.ts';
 import { conditionHeaders } from './conditions.ts';
 import type { S3Session } from './session.ts';
 
-/** What is kept of an upload under way. */
+/** The saved state of an upload in progress. */
 interface Saved {
   readonly uploadId: string;
   readonly operationId: string;
@@ -28,12 +28,12 @@ interface PartialUpload {
   readonly parts: Map<number, Part>;
 }
 
-/** S3 takes no more. */
+/** S3's limit. */
 const MAX_PARTS = 10_000;
 
 /**
- * Sends a large body in parts, one at a time, so that one part is in memory. An upload found under way
- * goes on behind the parts the server has, so that at most one is sent twice.
+ * Sends a large body in parts, one at a time, so that one part is in memory. A saved upload continues after the
+ * parts that the server has, so that at most one is sent twice.
  */
 export async function putInParts(
   session: S3Session,
@@ -43,9 +43,9 @@ export async function putInParts(
   const { signal } = options;
   const found = await resume(session, key, options);
   if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
-  const standing = found.kind === 'ok' ? found : await create(session, upload);
-  if (standing.kind !== 'ok') return standing;
-  const { saved, parts } = standing.value;
+  const partial = found.kind === 'ok' ? found : await create(session, upload);
+  if (partial.kind !== 'ok') return partial;
+  const { saved, parts } = partial.value;
   const { uploadId: UploadId, partBytes } = saved;
   const target = { Bucket: session.bucket, Key: key, UploadId };
   const read = partReader(key, body, partBytes);
@@ -63,7 +63,8 @@ export async function putInParts(
           sending,
         ),
     );
-    if (sent.kind === 'notFound') return fail('transient', 'the upload is gone; it begins anew');
+    if (sent.kind === 'notFound')
+      return fail('transient', 'the upload no longer exists; it starts again');
     if (sent.kind !== 'ok') return sent;
     const { ETag } = sent.value;
     if (ETag === undefined) return fail('transient', 'a part was taken without an ETag');
@@ -80,14 +81,15 @@ export async function putInParts(
       sending,
     ),
   );
-  // Gone between its parts and its end: completed by an attempt whose answer was lost, or taken away.
-  if (completed.kind === 'notFound') return fail('unknown', 'the upload is gone at its end');
+  // Either an attempt whose response was lost completed it, or somebody aborted it.
+  if (completed.kind === 'notFound')
+    return fail('unknown', 'the upload no longer exists at its end');
   if (completed.kind !== 'ok') return completed;
   const { ETag } = completed.value;
   return ETag === undefined ? fail('unknown', 'HTTP 200 without an ETag') : ok({ version: ETag });
 }
 
-/** Lets go of the parts of an upload that nobody will finish; the bucket's owner pays for them until then. */
+/** Deletes the parts of an upload that will not be finished; the bucket's owner pays for them until then. */
 export async function abandonParts(
   session: S3Session,
   key: string,
@@ -105,7 +107,7 @@ export async function abandonParts(
   return aborted.kind === 'ok' || aborted.kind === 'notFound' ? ok(undefined) : aborted;
 }
 
-/** Which parts of the saved upload the server has; `notFound` when there is none, or no more. */
+/** The server's parts of the saved upload; `notFound` when there is none, or no longer. */
 async function resume(
   session: S3Session,
   key: string,
@@ -113,7 +115,7 @@ async function resume(
 ): Promise<BackendResult<PartialUpload>> {
   const saved = progress?.saved;
   if (!isSaved(saved) || saved.operationId !== stamp.operationId) {
-    return fail('notFound', 'no upload under way');
+    return fail('notFound', 'no upload in progress');
   }
   const parts = new Map<number, Part>();
   let after: string | undefined;

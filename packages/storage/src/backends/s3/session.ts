@@ -6,13 +6,13 @@ import { epochMsOfDate } from '../date-header.ts';
 import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
 import { classifyS3Error } from './errors.ts';
 
-/** The SDK as a value: loaded with the first call, so that nobody else needs to have it. */
+/** The SDK; loaded by the first call, so that it is needed only where S3 is used. */
 export type S3Sdk = typeof Sdk;
 
 export interface S3Call {
   readonly effect: 'read' | 'write';
   readonly signal: AbortSignal;
-  /** Bytes of the body that are sent. */
+  /** Length of the body that is sent. */
   readonly bytes?: number;
 }
 
@@ -22,7 +22,7 @@ type Send<Output> = (
   options: { abortSignal: AbortSignal },
 ) => Promise<Output>;
 
-/** Sends commands of the SDK, one attempt each, with a deadline; nothing throws. */
+/** Sends commands of the SDK, one attempt each, with a time limit. Never rejects. */
 export class S3Session {
   readonly bucket: string;
   readonly #client: S3Client;
@@ -46,13 +46,13 @@ export class S3Session {
     this.#minBytesPerSecond = options.minBytesPerSecond;
   }
 
-  /** What the server's clock said with an answer, as far as it did. */
+  /** The server's clock at the time of a response, if the response stated it. */
   servedAt(output: object): { servedAtEpochMs?: number } {
     const servedAtEpochMs = this.#dates.get(output);
     return servedAtEpochMs === undefined ? {} : { servedAtEpochMs };
   }
 
-  /** Resolves with the whole answer; for answers without a body to stream. */
+  /** Resolves with the complete response; for responses without a streamed body. */
   async send<Output>(call: S3Call, send: Send<Output>): Promise<BackendResult<Output>> {
     const begun = await this.begin(call, send);
     if (begun.kind !== 'ok') return begun;
@@ -60,7 +60,7 @@ export class S3Session {
     return ok(begun.value.output);
   }
 
-  /** Resolves when the head of the answer is there; the caller ends its deadline. */
+  /** Resolves when the head of the response has arrived; the caller ends the timeout. */
   async begin<Output>(
     call: S3Call,
     send: Send<Output>,
@@ -86,8 +86,8 @@ export class S3Session {
 }
 
 /**
- * Inside the SDK's retries: whatever an attempt ended in, it is nothing the SDK would try again. Not as its
- * `cause`, because that is where the SDK looks too.
+ * Wraps the error of an attempt, so that the SDK does not retry it. The error is not the `cause`, because the
+ * SDK inspects that too.
  */
 class AttemptFailed extends Error {
   readonly seen: unknown;
@@ -102,9 +102,9 @@ const nothing = (): void => undefined;
 const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 /**
- * The same client for one attempt a call: who keeps what is not sent decides when it is sent again, and
- * retries within retries multiply. The client that was given stays as it is.
- * @param dates learns what the server's clock said with each answer.
+ * The same client with one attempt per call: this package retries, and retries within retries multiply. The
+ * given client is not changed.
+ * @param dates receives the server's clock of each response.
  */
 function withOneAttempt(client: S3Client, dates: WeakMap<object, number>): S3Client {
   const middlewareStack = client.middlewareStack.clone();
@@ -121,7 +121,7 @@ function withOneAttempt(client: S3Client, dates: WeakMap<object, number>): S3Cli
   );
   middlewareStack.add(
     (next, context) => (args) => {
-      // Without a logger of the caller's the SDK would write each failed stream to the console.
+      // Without a logger of its own the SDK would write each failed stream to the console.
       if (context.logger?.constructor.name === 'NoOpLogger') context.logger = silent;
       return next(args);
     },

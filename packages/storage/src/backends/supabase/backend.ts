@@ -13,7 +13,7 @@ import {
   fail,
   ok,
 } from '../../backend.ts';
-import { keyPath, refuseKey, supabaseKeys } from '../../object/key.ts';
+import { keyFailure, keyPath, refuseKey, supabaseKeys } from '../../object/key.ts';
 import { stampedMetadata } from '../../object/write-stamp.ts';
 import { lengthCheckedBody } from '../length-checked-body.ts';
 import { epochMsOfDate } from '../date-header.ts';
@@ -23,7 +23,7 @@ import { type SupabaseBackendOptions, parseSupabaseOptions } from './options.ts'
 import { parseInfo, parsePage } from './replies.ts';
 import { abandonUpload, putResumable } from './resumable.ts';
 
-/** A gateway that compresses on the way states the length of what it made of it, and no part can be asked for. */
+/** A gateway that compresses states the compressed length, and supports no ranges. */
 const AS_STORED = { 'accept-encoding': 'identity' } as const;
 
 /**
@@ -78,8 +78,8 @@ class SupabaseBackend implements StorageBackend {
     body: BodySource,
     options: PutOptions,
   ): Promise<BackendResult<PutReceipt>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, supabaseKeys);
+    if (invalid !== undefined) return invalid;
     if (typeof options.condition === 'object') {
       const unmet = await this.#unmet(key, options.condition.version, options.signal);
       if (unmet !== undefined) return unmet;
@@ -117,7 +117,7 @@ class SupabaseBackend implements StorageBackend {
       return fail('invalid', 'the server stored it under another key', { code: 'KeyRewritten' });
     }
     if (typeof value['Id'] !== 'string' || value['Key'] === undefined) {
-      return unproven('write', 'no id of the object stored');
+      return unproven('write', 'no id of the stored object');
     }
     return ok({});
   }
@@ -126,8 +126,8 @@ class SupabaseBackend implements StorageBackend {
     key: string,
     { signal, from = 0, version }: GetOptions,
   ): Promise<BackendResult<ObjectContent>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, supabaseKeys);
+    if (invalid !== undefined) return invalid;
     const [answered, known] = await Promise.all([
       this.#connection.request({
         method: 'GET',
@@ -152,7 +152,7 @@ class SupabaseBackend implements StorageBackend {
     if (size === undefined) {
       timeout.end();
       await response.body?.cancel();
-      return fail('transient', 'an answer that does not say how long it is');
+      return fail('transient', 'a response without a length');
     }
     const contentType = response.headers.get('content-type');
     const head: ObjectHead = {
@@ -171,8 +171,8 @@ class SupabaseBackend implements StorageBackend {
   }
 
   async head(key: string, { signal }: { signal: AbortSignal }): Promise<BackendResult<ObjectHead>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, supabaseKeys);
+    if (invalid !== undefined) return invalid;
     const begun = await this.#connection.request({
       method: 'GET',
       path: `/object/info/${this.#path(key)}`,
@@ -192,8 +192,8 @@ class SupabaseBackend implements StorageBackend {
     key: string,
     { signal }: { signal: AbortSignal },
   ): Promise<BackendResult<undefined>> {
-    const refused = this.#refusal(key);
-    if (refused !== undefined) return refused;
+    const invalid = keyFailure(key, supabaseKeys);
+    if (invalid !== undefined) return invalid;
     const answered = await this.#connection.requestJson({
       method: 'DELETE',
       path: `/object/${this.#bucketPath}`,
@@ -206,7 +206,7 @@ class SupabaseBackend implements StorageBackend {
     const { value } = answered;
     if (!Array.isArray(value)) return unproven('write', 'no list of what was removed');
     if (value.some((removed) => isRecord(removed) && removed['name'] === key)) return ok(undefined);
-    // An empty list says that nothing was there, or that a policy hid it.
+    // An empty list: the object did not exist, or a policy hides it.
     const found = await this.head(key, { signal });
     if (found.kind === 'notFound') return ok(undefined);
     return found.kind === 'ok'
@@ -239,7 +239,7 @@ class SupabaseBackend implements StorageBackend {
     return abandonUpload(this.#connection, saved, signal);
   }
 
-  /** After the last part of a large upload: what stands there now is ours, or nobody knows. */
+  /** Reads the object after the last part of a large upload: if it is not ours, the result is unknown. */
   async #proven(key: string, options: PutOptions): Promise<BackendResult<PutReceipt>> {
     const found = await this.head(key, { signal: options.signal });
     const { operationId } = options.stamp;
@@ -250,7 +250,7 @@ class SupabaseBackend implements StorageBackend {
     return fail('unknown', 'all parts were taken, but the object is not seen yet');
   }
 
-  /** The server refuses what exists (`x-upsert: false`), but compares no versions. */
+  /** The server supports the condition `absent` (`x-upsert: false`), but compares no versions. */
   async #unmet(
     key: string,
     expected: string,
@@ -261,20 +261,15 @@ class SupabaseBackend implements StorageBackend {
     const version = found.kind === 'ok' ? found.value.version : undefined;
     return version === expected
       ? undefined
-      : fail('conflict', 'it exists in another version, or no more');
+      : fail('conflict', 'it exists in another version, or no longer');
   }
 
   #path(key: string): string {
     return `${this.#bucketPath}/${keyPath(key)}`;
   }
-
-  #refusal(key: string): BackendFailure | undefined {
-    const permitted = this.refuseKey(key);
-    return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
-  }
 }
 
-/** How many bytes of the object the answer says it has; `undefined` when it does not, or speaks of others. */
+/** The stated length of a response; `undefined` without one, or when the body is encoded. */
 function statedLength(headers: Headers): number | undefined {
   const length = headers.get('content-length');
   const encoding = headers.get('content-encoding') ?? 'identity';

@@ -4,24 +4,24 @@ import { type BackendFailure, type BackendResult, fail, ok } from '../../backend
 import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
 import { type Effect, classifyResponse, classifyThrown, unproven } from './errors.ts';
 
-/** The part of a supabase-js client that is used: what it knows about its server. */
+/** The part of a supabase-js client that is used: the address of its server. */
 export interface SupabaseClientLike {
   readonly storage: object;
 }
 
-/** Where the storage server is, and how it is asked. */
+/** The address of the storage server. */
 export interface SupabaseAddress {
-  /** Ends in `/storage/v1`, or wherever the server's paths begin. */
+  /** Ends with `/storage/v1`, or the prefix of the server's paths. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly fetch: typeof fetch;
 }
 
 /**
- * What a supabase-js client was made with. The client's own calls are not used: they make keys into URLs
- * unencoded, take no signal on uploads, hide Retry-After, and call an answer of `{}` a success. Its
- * `fetch` is, and with it the session's token.
- * @throws InvalidOptionError when it is no such client.
+ * The address of a supabase-js client. The client's own calls are not used: they put keys into URLs without
+ * encoding, take no signal for uploads, hide Retry-After, and treat a response of `{}` as a success. Its `fetch`
+ * is used, because it adds the token of the session.
+ * @throws InvalidOptionError for a client of another kind.
  */
 export function addressOf(client: SupabaseClientLike): SupabaseAddress {
   const { storage } = client;
@@ -51,13 +51,13 @@ export interface SupabaseRequest {
   readonly bytes?: number;
 }
 
-/** An answer whose head came, and the deadline that its body still has. */
+/** A response whose head has arrived, and the timeout of its body. */
 export interface SupabaseResponse {
   readonly response: Response;
   readonly timeout: RequestTimeout;
 }
 
-/** One request at a time to one server, each with a deadline; nothing throws. */
+/** Sends requests to one server, each with a time limit. Never rejects. */
 export class SupabaseConnection {
   readonly #address: SupabaseAddress;
   readonly #clock: Clock;
@@ -78,7 +78,7 @@ export class SupabaseConnection {
     return this.#address.url;
   }
 
-  /** Resolves when the head of a good answer is there; the caller reads its body and ends its deadline. */
+  /** Resolves when the head of a successful response has arrived; the caller reads the body and ends the timeout. */
   async request(asked: SupabaseRequest): Promise<BackendResult<SupabaseResponse>> {
     const { method, path, effect, body, bytes = 0 } = asked;
     if (asked.signal.aborted) return fail('transient', 'aborted before it was sent');
@@ -103,20 +103,20 @@ export class SupabaseConnection {
     }
   }
 
-  /** The same, for an answer whose body is JSON. */
+  /** The same for a response whose body is JSON. */
   async requestJson(asked: SupabaseRequest): Promise<BackendResult<unknown>> {
     const answered = await this.request(asked);
     return answered.kind === 'ok' ? readJson(answered.value, asked.effect) : answered;
   }
 
   async #failure(response: Response, effect: Effect): Promise<BackendFailure> {
-    // Without its body an error is still an error.
+    // An error without its body is still an error.
     const text = await response.text().catch(() => '');
     return classifyResponse(response, text, effect, this.#clock.epochMs());
   }
 }
 
-/** The body of an answer as JSON. */
+/** Reads the body of a response as JSON. */
 export async function readJson(
   { response, timeout }: SupabaseResponse,
   effect: Effect,

@@ -35,7 +35,7 @@ const kindsOfCodes: Readonly<Record<string, FailureKind>> = {
   S3Error: 'transient',
 };
 
-/** What an answer other than success means. */
+/** Classifies a response other than success. */
 export function classifyResponse(
   response: { readonly status: number; readonly headers: Headers },
   text: string,
@@ -63,28 +63,28 @@ function kindOfStatus(status: number): FailureKind {
   return status >= 500 ? 'transient' : 'invalid';
 }
 
-/** Without a body of the server's own it is a gateway that speaks, or an answer that was cut. */
+/** A response without a body of the server comes from a gateway, or was truncated. */
 function kindOfBareStatus(status: number, effect: Effect): FailureKind {
-  // The server says 400 of nearly everything; what it was about stood in the body.
+  // The server responds with 400 to nearly every error; the missing body would name it.
   if (status === 400) return 'transient';
-  // A gateway gave up on a server that may still be at it; a redirect is a captive portal's.
+  // A gateway timed out, but the server may still apply the write; a redirect comes from a captive portal.
   if (status === 502 || status === 504 || status < 400) {
     return effect === 'write' ? 'unknown' : 'transient';
   }
   return kindOfStatus(status);
 }
 
-/** What it means that a request ended without an answer, or an answer without its body. */
+/** Classifies a request without a response, or a response without its body. */
 export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
   const code = networkCodeOf(error);
   const unsent = effect === 'read' || failedBeforeSending(code);
-  return fail(unsent ? 'transient' : 'unknown', `no answer (${code ?? 'no code'})`, {
+  return fail(unsent ? 'transient' : 'unknown', `no response (${code ?? 'no code'})`, {
     code,
     cause: error,
   });
 }
 
-/** An answer that says success and does not prove it. */
+/** A response with the status of a success that does not prove one. */
 export function unproven(effect: Effect, seen: string, cause?: unknown): BackendFailure {
   return fail(effect === 'write' ? 'unknown' : 'transient', `HTTP 200 with ${seen}`, { cause });
 }
@@ -98,7 +98,7 @@ function parseErrorBody(text: string): Readonly<Record<string, unknown>> | undef
   }
 }
 
-/** Servers that strip `code` still name the error. */
+/** Servers that omit `code` still name the error. */
 function codeOfOldServers(body: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const name = textOf(body?.['error']);
   if (name === 'Duplicate') return 'KeyAlreadyExists';

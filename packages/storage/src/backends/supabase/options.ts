@@ -12,7 +12,7 @@ import {
 } from '@holdfast/foundation';
 import type { SupabaseClientLike } from './connection.ts';
 
-/** Options of {@link supabaseBackend}: a supabase-js client, or the project's address and a key. */
+/** Options of {@link supabaseBackend}: a supabase-js client, or the URL and a key of the project. */
 export type SupabaseBackendOptions = SupabaseBucketOptions &
   ({ client: SupabaseClientLike } | { url: string; key: string; fetch?: typeof fetch });
 
@@ -20,18 +20,18 @@ export interface SupabaseBucketOptions {
   bucket: string;
   /** Default `supabase`. */
   name?: string;
-  /** No answer within this time, in milliseconds, ends a call; sending its body has its own. Default 15 000. */
+  /** Time limit for a response, in milliseconds, beside the time for sending a body. Default 15 000. */
   requestTimeoutMs?: number;
-  /** How slow sending may be: a call has a second more for each of so many bytes. Default 65 536. */
+  /** The lowest rate of sending: the time limit grows by a second for this many bytes. Default 65 536. */
   minBytesPerSecond?: number;
   /** Longer bodies are sent by TUS, in parts of 6 MiB. Default 6 MiB. */
   largeFromBytes?: number;
-  /** Asks for an object's checksum with each download, which is a request more. Default true. */
+  /** Reads an object's checksum with each download, by one more request. Default true. */
   verifyDownloads?: boolean;
   clock?: Clock;
 }
 
-/** The server takes parts of exactly this length, the last one excepted. */
+/** The length that the server demands of every part but the last. */
 export const PART_BYTES: number = 6 * 1_048_576;
 
 const shape = {
@@ -48,7 +48,7 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 };
 
-/** The options with every default filled in; without a client, with an address. */
+/** The options with every default filled in; `url` and `key` are set when there is no client. */
 export interface ResolvedSupabaseOptions extends Required<SupabaseBucketOptions> {
   client: SupabaseClientLike | undefined;
   url: string;

@@ -2,7 +2,7 @@ import type { ListPage, ListedObject, ObjectHead } from '../../backend.ts';
 import { parseMetadata } from '../../object/write-stamp.ts';
 import { isRecord } from './errors.ts';
 
-/** What `/object/info` says about an object; `undefined` when it does not. */
+/** Parses the response of `/object/info`; `undefined` when it describes no object. */
 export function parseInfo(key: string, value: unknown): ObjectHead | undefined {
   if (!isRecord(value) || typeof value['id'] !== 'string') return undefined;
   const size = value['size'];
@@ -20,7 +20,7 @@ export function parseInfo(key: string, value: unknown): ObjectHead | undefined {
   };
 }
 
-/** What `/object/list-v2` says; `undefined` when it is no list. */
+/** Parses the response of `/object/list-v2`; `undefined` when it is no list. */
 export function parsePage(value: unknown): ListPage | undefined {
   if (!isRecord(value) || !Array.isArray(value['objects'])) return undefined;
   const cursor = value['nextCursor'];

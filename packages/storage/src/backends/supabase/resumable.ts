@@ -12,7 +12,7 @@ import type { SupabaseConnection } from './connection.ts';
 import { isRecord } from './errors.ts';
 import { PART_BYTES } from './options.ts';
 
-/** What is kept of an upload under way. */
+/** The saved state of an upload in progress. */
 interface Saved {
   /** The upload's path below `/upload/resumable/`. */
   readonly upload: string;
@@ -30,9 +30,8 @@ const PATH = '/upload/resumable';
 const TUS = { 'tus-resumable': '1.0.0' } as const;
 
 /**
- * Sends a large body by TUS 1.0 in parts of exactly 6 MiB. Nothing is seen under the key before the last
- * part was taken. An upload found under way goes on from the offset the server has, so that at most one
- * part is sent twice.
+ * Sends a large body by TUS 1.0 in parts of exactly 6 MiB. The object does not exist before the last part is
+ * taken. A saved upload continues at the server's offset, so that at most one part is sent twice.
  */
 export async function putResumable(
   connection: SupabaseConnection,
@@ -41,10 +40,10 @@ export async function putResumable(
   const { body, options } = upload;
   const begun = await resume(connection, options);
   if (begun.kind !== 'ok' && begun.kind !== 'notFound') return begun;
-  const standing = begun.kind === 'ok' ? begun : await create(connection, upload);
-  if (standing.kind !== 'ok') return standing;
-  const { path } = standing.value;
-  let { offset } = standing.value;
+  const partial = begun.kind === 'ok' ? begun : await create(connection, upload);
+  if (partial.kind !== 'ok') return partial;
+  const { path } = partial.value;
+  let { offset } = partial.value;
   const read = partReader(upload.key, body, PART_BYTES);
   while (offset < body.size) {
     const end = Math.min(body.size, offset + PART_BYTES);
@@ -61,7 +60,7 @@ export async function putResumable(
         'content-length': String(end - offset),
         'x-upsert': String(options.condition !== 'absent'),
       },
-      // As a stream where it stands for nothing else: `fetch` makes a copy of bytes that it is given whole.
+      // `fetch` copies bytes, so the reused memory of a part is sent as a stream.
       body: body.bytes === undefined ? slices(part) : part,
       bytes: end - offset,
     });
@@ -71,21 +70,21 @@ export async function putResumable(
     timeout.end();
     const taken = Number(response.headers.get('upload-offset') ?? Number.NaN);
     if (taken !== end) {
-      return fail('transient', `the server says it has ${taken} bytes, ${end} were sent`);
+      return fail('transient', `the server has ${taken} bytes, ${end} were sent`);
     }
     offset = end;
   }
   return ok(undefined);
 }
 
-/** Where the server is with the upload that was saved; `notFound` when there is none, or no more. */
+/** The server's offset in the saved upload; `notFound` when there is none, or no longer. */
 async function resume(
   connection: SupabaseConnection,
   { progress, stamp, signal }: PutOptions,
 ): Promise<BackendResult<{ path: string; offset: number }>> {
   const saved = progress?.saved;
   if (!isSaved(saved) || saved.operationId !== stamp.operationId) {
-    return fail('notFound', 'no upload under way');
+    return fail('notFound', 'no upload in progress');
   }
   const answered = await connection.request({
     method: 'HEAD',
@@ -132,7 +131,7 @@ async function create(
   const { response, timeout } = answered.value;
   await response.body?.cancel();
   timeout.end();
-  // Behind a gateway the host of the location may be one that only the server knows.
+  // Behind a gateway, only the server may know the host of the location.
   const [, path] = (response.headers.get('location') ?? '').split(`${PATH}/`);
   if (path === undefined || path === '') return fail('transient', 'an upload without a location');
   const saved: Saved = { upload: path, operationId: options.stamp.operationId };
@@ -140,7 +139,7 @@ async function create(
   return ok({ path, offset: 0 });
 }
 
-/** Ends an upload that nobody will finish; the server would keep its parts for a day. */
+/** Ends an upload that will not be finished; the server would keep its parts for a day. */
 export async function abandonUpload(
   connection: SupabaseConnection,
   saved: unknown,
@@ -162,8 +161,8 @@ export async function abandonUpload(
 }
 
 /**
- * 409 and 423 say that another request holds the upload, 404 and 410 that it is gone: the next attempt asks
- * how far it is, and begins anew where it is not.
+ * 409 and 423 mean that another request holds the upload, 404 and 410 that it no longer exists: the next
+ * attempt reads the offset, or starts a new upload.
  */
 function partFailure(failure: BackendFailure): BackendFailure {
   const isAboutUpload = failure.kind === 'conflict' || failure.kind === 'notFound';
