@@ -149,9 +149,9 @@ export {
 export {
   type HostFaultKind,
   HostFaultUnavailableError,
-  type HostPlan,
-  planHostFault,
-} from './host/plan.ts';
+  type HostFaultAvailability,
+  checkHostFault,
+} from './host/host-capabilities.ts';
 export { limitDescriptors } from './host/descriptors.ts';
 export {
   type PartitionOptions,

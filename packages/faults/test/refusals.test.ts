@@ -250,7 +250,7 @@ const cases: Case[] = [
   ['openSandbox', faults.openSandbox, { disk: 1 }, 'disk'],
   ['limitDescriptors', faults.limitDescriptors, { pid: 0, maxOpen: 1 }, 'pid'],
   ['limitDescriptors', faults.limitDescriptors, { pid: 1, maxOpen: Number.NaN }, 'maxOpen'],
-  ['planHostFault', (given) => faults.planHostFault(given), 'meteor', 'kind'],
+  ['checkHostFault', (given) => faults.checkHostFault(given), 'meteor', 'kind'],
   ['prepareClock', faults.prepareClock, { program: 7 }, 'program'],
   ['prepareClock', faults.prepareClock, { offset: 7 }, 'offset'],
   ['createResourceFaults', faults.createResourceFaults, {}, 'module'],

@@ -1,8 +1,8 @@
 /* oxlint-disable jest/expect-expect, jest/no-disabled-tests -- it declares the tests of others; a name says why one is skipped */
 import { test } from '@jest/globals';
-import { type HostFaultKind, planHostFault } from '@holdfast/faults';
+import { type HostFaultKind, checkHostFault } from '@holdfast/faults';
 
-/** Declares a test of what this machine may be unable to do: then it is skipped, and its name says why. */
+/** Declares a test that is skipped, with the reason in its name, when this machine lacks what it needs. */
 export function testUnless(
   obstacle: string | undefined,
 ): (promise: string, work: () => Promise<void>, timeoutMs?: number) => void {
@@ -13,8 +13,8 @@ export function testUnless(
   };
 }
 
-/** Why a fault cannot be had on this machine; `undefined` when it can. */
+/** Returns why a fault is not available on this machine, or `undefined`. */
 export async function obstacleTo(kind: HostFaultKind): Promise<string | undefined> {
-  const plan = await planHostFault(kind);
-  return plan.available ? undefined : plan.reason;
+  const availability = await checkHostFault(kind);
+  return availability.available ? undefined : `${availability.reason}; ${availability.remedy}`;
 }

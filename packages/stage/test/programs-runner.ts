@@ -1,5 +1,5 @@
 /** Asks what this machine can do with its programs and then tries it; prints what came of both. */
-import { planHostFault } from '@holdfast/faults';
+import { checkHostFault } from '@holdfast/faults';
 import { locateGit } from '../src/servers/emulated/locate-git.ts';
 import { checkAddressSpace, createLocalMemory } from '../src/runtime/local/memory.ts';
 import { checkNetworkNamespace } from '../src/runtime/local/network-namespace.ts';
@@ -32,7 +32,7 @@ async function tell(attempt: string, planned: string, work: () => Promise<void>)
 
 const network = await checkNetworkNamespace();
 const packets = await checkImpairment();
-const clock = await planHostFault('clock');
+const clock = await checkHostFault('clock');
 const space = await checkAddressSpace();
 const git = await locateGit(process.env).then(() => 'done', String);
 const { signal } = new AbortController();

@@ -1,6 +1,6 @@
 /* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
 import { expect, test } from '@jest/globals';
-import { planHostFault } from '@holdfast/faults';
+import { checkHostFault } from '@holdfast/faults';
 import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { postgresRows } from './postgres-session.ts';
@@ -9,7 +9,7 @@ import { testUnless } from './test-unless.ts';
 
 const HOUR_MS = 3_600_000;
 
-const plan = await planHostFault('clock');
+const plan = await checkHostFault('clock');
 const onClock = testUnless(plan.available ? undefined : plan.reason);
 
 onClock(

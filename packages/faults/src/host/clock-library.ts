@@ -7,10 +7,13 @@ import { CLOCK_FILE_VARIABLE, CLOCK_SOURCE } from './clock-source.ts';
 import { run } from './command.ts';
 
 /** The library, or the reason why there is none. */
-type ClockLibrary = { readonly path: string } | { readonly reason: string };
+type ClockLibrary =
+  | { readonly available: true; readonly path: string }
+  | { readonly available: false; readonly reason: string; readonly remedy: string };
 
 const COMPILERS = ['cc', 'gcc', 'clang', 'tcc'] as const;
-const NO_COMPILER = `no C compiler (${COMPILERS.join(', ')}) is on PATH; install one, such as gcc with the headers of its C library, or move the clock of a Node process by createResourceFaults`;
+const REMEDY =
+  'install a C compiler, such as gcc with the headers of its C library, or move the clock of a Node process by createResourceFaults';
 /** How far a clock is moved for the check: eleven days. */
 const PROOF_MS = 1_000_000_000;
 /** How much time may pass between two readings. */
@@ -25,27 +28,32 @@ export async function clockLibrary(): Promise<ClockLibrary> {
   const version = createHash('sha256').update(CLOCK_SOURCE).digest('hex').slice(0, 16);
   const folder = join(cacheFolder(), 'holdfast', 'clock');
   const path = join(folder, `${version}-${process.arch}.so`);
-  if (await isAccessible(path, constants.R_OK)) return { path };
+  if (await isAccessible(path, constants.R_OK)) return { available: true, path };
   const compiler = await compilerOnPath();
-  if (compiler === undefined) return { reason: NO_COMPILER };
+  if (compiler === undefined)
+    return unavailable(`no C compiler (${COMPILERS.join(', ')}) is on PATH`);
   const draft = join(folder, randomUUID());
   try {
     await mkdir(folder, { recursive: true });
     await writeFile(`${draft}.c`, CLOCK_SOURCE);
     await run([compiler, '-shared', '-fPIC', '-O2', '-o', `${draft}.so`, `${draft}.c`]);
     if (!(await moves(`${draft}.so`, `${draft}.offset`))) {
-      return {
-        reason: `${compiler} compiled the library, but a process that preloads it keeps its clock`,
-      };
+      return unavailable(
+        `${compiler} compiled the library, but a process that preloads it keeps its clock`,
+      );
     }
     await rename(`${draft}.so`, path);
-    return { path };
+    return { available: true, path };
   } catch (error) {
-    return { reason: isHoldfastError(error) ? error.message : String(error) };
+    return unavailable(isHoldfastError(error) ? error.message : String(error));
   } finally {
     for (const extension of ['c', 'so', 'offset'])
       await rm(`${draft}.${extension}`, { force: true });
   }
+}
+
+function unavailable(reason: string): ClockLibrary {
+  return { available: false, reason, remedy: REMEDY };
 }
 
 /** Encodes the offset for its file: nanoseconds in the machine's byte order. */

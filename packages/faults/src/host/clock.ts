@@ -11,7 +11,7 @@ import {
   string,
 } from '@holdfast/foundation';
 import { clockEnvironment, clockLibrary, offsetBytes } from './clock-library.ts';
-import { HostFaultUnavailableError, requireHostFault } from './plan.ts';
+import { HostFaultUnavailableError, requireHostFault } from './host-capabilities.ts';
 
 export interface ClockOptions {
   /** The program that will read the clock, a file or a name on PATH; it is checked whether it can. */
@@ -66,7 +66,7 @@ export async function prepareClock(options?: ClockOptions): Promise<PreparedCloc
   const { program, directory = tmpdir() } = parseOptions('prepareClock', shape, options);
   await requireHostFault('clock', program);
   const compiled = await clockLibrary();
-  if ('reason' in compiled) throw new HostFaultUnavailableError('clock', compiled.reason);
+  if (!compiled.available) throw new HostFaultUnavailableError('clock', compiled);
   const folder = await mkdtemp(join(directory, 'holdfast-clock-'));
   const library = join(folder, `${randomUUID()}.so`);
   const offsetFile = join(folder, 'offset');

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Server, type Socket, connect } from 'node:net';
-import { requireHostFault } from './plan.ts';
+import { requireHostFault } from './host-capabilities.ts';
 
 /** With a backlog of one, Linux queues this many connections; a further SYN is not answered. */
 const BALLAST = 2;

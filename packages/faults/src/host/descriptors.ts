@@ -1,6 +1,6 @@
 import { integer, parseOptions } from '@holdfast/foundation';
 import { run } from './command.ts';
-import { requireHostFault } from './plan.ts';
+import { requireHostFault } from './host-capabilities.ts';
 
 const shape = {
   pid: integer({ min: 1, max: 4_194_304 }),

@@ -1,4 +1,9 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  type ChildProcessWithoutNullStreams,
+  type SpawnOptions,
+  spawn,
+} from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,12 +11,14 @@ import { join } from 'node:path';
 import { integer, oneOf, optional, parseOptions } from '@holdfast/foundation';
 import { HostCommandError, run } from './command.ts';
 import {
+  type HostFaultAvailability,
   HostFaultUnavailableError,
   NAMESPACE,
   NETWORK_NAMESPACE,
-  ownNetworkObstacle,
+  OWN_LOCK,
+  checkOwnNetwork,
   requireHostFault,
-} from './plan.ts';
+} from './host-capabilities.ts';
 
 export interface SandboxOptions {
   /** The size of the disk that is mounted at `directory`, in memory. Default: none. */
@@ -19,31 +26,31 @@ export interface SandboxOptions {
 }
 
 export interface PartitionOptions {
-  /** The port of the server that is cut off. */
+  /** The port of the server to cut off. */
   port: number;
-  /** Whose packets are lost. Default `both`. */
+  /** The direction of the packets to drop. Default `both`. */
   direction?: 'both' | 'toServer' | 'toClient';
-  /** What becomes of them: silence, RST, or "no route to host" for new connections. Default `drop`. */
+  /** What happens to them: silence, RST, or "no route to host" for new connections. Default `drop`. */
   kind?: 'drop' | 'reset' | 'unreachable';
 }
 
 /**
- * A network and a disk of their own for the processes in it, in a namespace that takes no root. Nothing
- * outside it is changed, and all of it is gone with it. With a disk, and where this machine cannot give it a
- * network, it has the machine's; then `partition()` is refused.
+ * A network and a disk for the processes inside, in namespaces that need no root. Nothing outside is changed, and
+ * closing removes everything. A sandbox with a disk uses the machine's network where it cannot have its own; then
+ * `partition()` is refused.
  */
 export interface Sandbox {
-  /** Where its disk is, seen from inside. */
+  /** The folder of its disk, seen from inside. */
   readonly directory: string;
   /** Starts a process inside; it is killed when the sandbox closes. */
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
   /**
-   * Cuts a server off inside; what it returns joins it again.
+   * Cuts a server off inside; returns a function that reconnects it.
    * @throws HostFaultUnavailableError with the reason, HostCommandError
    */
   partition(options: PartitionOptions): Promise<() => Promise<void>>;
   /**
-   * Takes all that is left of the disk; what it returns gives it back.
+   * Fills the disk; returns a function that frees it.
    * @throws HostFaultUnavailableError without a disk of its own, HostCommandError
    */
   fillDisk(): Promise<() => Promise<void>>;
@@ -58,7 +65,12 @@ const partitionShape = {
   direction: oneOf(['both', 'toServer', 'toClient'], 'both'),
   kind: oneOf(['drop', 'reset', 'unreachable'], 'drop'),
 };
-const verdicts = {
+const portMatches = {
+  both: ['--dport', '--sport'],
+  toServer: ['--dport'],
+  toClient: ['--sport'],
+} as const;
+const targets = {
   drop: ['-j', 'DROP'],
   reset: ['-j', 'REJECT', '--reject-with', 'tcp-reset'],
   unreachable: ['-j', 'REJECT', '--reject-with', 'icmp-host-unreachable'],
@@ -68,89 +80,111 @@ const verdicts = {
 export async function openSandbox(options?: SandboxOptions): Promise<Sandbox> {
   const { diskMaxBytes } = parseOptions('openSandbox', shape, options);
   await requireHostFault(diskMaxBytes === undefined ? 'partition' : 'fullDisk');
-  const networkObstacle = await ownNetworkObstacle();
+  const network = await checkOwnNetwork();
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-sandbox-'));
-  const isNetworked = networkObstacle === undefined;
-  const steps = [
-    ...(isNetworked ? ['ip link set lo up'] : []),
-    ...(diskMaxBytes === undefined ? [] : [`mount -t tmpfs -o size=${diskMaxBytes} tmpfs "$0"`]),
-    // It lives for as long as its input is open, which is at most as long as this process.
-    'echo ready',
-    'exec cat',
-  ];
-  const script = steps.join(' && ');
-  const [program, ...flags] = isNetworked ? NETWORK_NAMESPACE : NAMESPACE;
-  const init = spawn(
-    program,
-    [...flags, '--propagation', 'private', 'sh', '-c', script, directory],
-    {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    },
-  );
-  const children = new Set<ChildProcess>();
-  const ended = once(init, 'exit');
-  const entered = isNetworked ? ['-U', '-n', '-m'] : ['-U', '-m'];
-  const inside = ['nsenter', '-t', String(init.pid), ...entered, '--preserve-credentials'];
-  const command = (...args: readonly string[]): Promise<string> => run([...inside, ...args]);
+  const sandbox = new NamespaceSandbox(directory, diskMaxBytes, network);
+  await sandbox.ready();
+  return sandbox;
+}
 
-  let closing: Promise<void> | undefined;
-  const closeAll = async (): Promise<void> => {
-    const gone = [...children].map((child) => once(child, 'exit'));
-    for (const child of children) child.kill('SIGKILL');
-    await Promise.all(gone);
-    init.stdin.end();
-    await ended;
-    await rm(directory, { recursive: true, force: true });
-  };
-  const close = (): Promise<void> => (closing ??= closeAll());
+class NamespaceSandbox implements Sandbox {
+  readonly directory: string;
+  readonly #hasDisk: boolean;
+  readonly #network: HostFaultAvailability;
+  /** Keeps the namespaces until its input ends, at the latest with this process. */
+  readonly #keeper: ChildProcessWithoutNullStreams;
+  readonly #keeperExit: Promise<unknown>;
+  /** The command that enters the namespaces. */
+  readonly #enter: readonly string[];
+  readonly #children = new Set<ChildProcess>();
+  #errors = '';
+  #closing: Promise<void> | undefined;
 
-  let said = '';
-  init.stderr.on('data', (bytes) => (said = `${said}${bytes}`.slice(0, 1_000)));
-  await Promise.race([once(init.stdout, 'data'), ended]);
-  if (init.exitCode !== null) {
-    await close();
-    throw new HostCommandError(init.spawnargs, said.trim(), undefined);
+  constructor(directory: string, diskMaxBytes: number | undefined, network: HostFaultAvailability) {
+    this.directory = directory;
+    this.#hasDisk = diskMaxBytes !== undefined;
+    this.#network = network;
+    const steps = [
+      ...(network.available ? ['ip link set lo up'] : []),
+      ...(diskMaxBytes === undefined ? [] : [`mount -t tmpfs -o size=${diskMaxBytes} tmpfs "$0"`]),
+      'echo ready',
+      'exec cat',
+    ];
+    const [program, ...flags] = network.available ? NETWORK_NAMESPACE : NAMESPACE;
+    const script = ['sh', '-c', steps.join(' && '), directory];
+    this.#keeper = spawn(program, [...flags, '--propagation', 'private', ...script]);
+    this.#keeperExit = once(this.#keeper, 'exit');
+    this.#keeper.stderr.on('data', (bytes) => {
+      this.#errors = `${this.#errors}${bytes}`.slice(0, 1_000);
+    });
+    const namespaces = network.available ? ['-U', '-n', '-m'] : ['-U', '-m'];
+    const target = ['-t', String(this.#keeper.pid)];
+    this.#enter = ['nsenter', ...target, ...namespaces, '--preserve-credentials'];
   }
 
-  return {
-    directory,
-    spawn(name, args, given = {}) {
-      const [nsenter = '', ...entering] = inside;
-      const child = spawn(nsenter, [...entering, name, ...args], given);
-      children.add(child);
-      child.once('exit', () => children.delete(child));
-      return child;
-    },
-    async partition(given) {
-      const { port, direction, kind } = parseOptions('partition', partitionShape, given);
-      // Without a disk it was asked for at the opening.
-      if (diskMaxBytes !== undefined) await requireHostFault('partition');
-      if (networkObstacle !== undefined) {
-        throw new HostFaultUnavailableError('partition', networkObstacle);
-      }
-      const ends = { both: ['--dport', '--sport'], toServer: ['--dport'], toClient: ['--sport'] };
-      const rules = ends[direction].map((end) =>
-        ['INPUT', '-p', 'tcp', end, String(port)].concat(verdicts[kind]),
-      );
-      const change = async (verb: '-I' | '-D'): Promise<void> => {
-        for (const rule of rules) {
-          await command('env', 'XTABLES_LOCKFILE=/dev/null', 'iptables', verb, ...rule);
-        }
-      };
-      await change('-I');
-      return () => change('-D');
-    },
-    async fillDisk() {
-      if (diskMaxBytes === undefined) {
-        const reason = 'the sandbox has no disk of its own; open it with diskMaxBytes';
-        throw new HostFaultUnavailableError('fullDisk', reason);
-      }
-      const ballast = join(directory, 'ballast');
-      // It ends by a disk that is full, which is what is wanted of it.
-      await command('sh', '-c', 'cat /dev/zero > "$0" 2>/dev/null; true', ballast);
-      return async () => void (await command('rm', '-f', ballast));
-    },
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+  /** Resolves when the namespaces exist. @throws HostCommandError */
+  async ready(): Promise<void> {
+    await Promise.race([once(this.#keeper.stdout, 'data'), this.#keeperExit]);
+    if (this.#keeper.exitCode === null) return;
+    await this.close();
+    throw new HostCommandError(this.#keeper.spawnargs, this.#errors.trim(), undefined);
+  }
+
+  spawn(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    const [nsenter = '', ...flags] = this.#enter;
+    const child = spawn(nsenter, [...flags, command, ...args], options);
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  async partition(options: PartitionOptions): Promise<() => Promise<void>> {
+    const { port, direction, kind } = parseOptions('partition', partitionShape, options);
+    // Without a disk this was checked when the sandbox was opened.
+    if (this.#hasDisk) await requireHostFault('partition');
+    if (!this.#network.available) throw new HostFaultUnavailableError('partition', this.#network);
+    const rules = portMatches[direction].map((match) =>
+      ['INPUT', '-p', 'tcp', match, String(port)].concat(targets[kind]),
+    );
+    const change = async (action: '-I' | '-D'): Promise<void> => {
+      for (const rule of rules) await this.#run('env', OWN_LOCK, 'iptables', action, ...rule);
+    };
+    await change('-I');
+    return () => change('-D');
+  }
+
+  async fillDisk(): Promise<() => Promise<void>> {
+    if (!this.#hasDisk) {
+      const reason = 'the sandbox has no disk of its own';
+      throw new HostFaultUnavailableError('fullDisk', {
+        reason,
+        remedy: 'open it with diskMaxBytes',
+      });
+    }
+    const ballast = join(this.directory, 'ballast');
+    // The command ends because the disk is full, which is its purpose.
+    await this.#run('sh', '-c', 'cat /dev/zero > "$0" 2>/dev/null; true', ballast);
+    return async () => void (await this.#run('rm', '-f', ballast));
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const exits = [...this.#children].map((child) => once(child, 'exit'));
+    for (const child of this.#children) child.kill('SIGKILL');
+    await Promise.all(exits);
+    this.#keeper.stdin.end();
+    await this.#keeperExit;
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #run(...command: readonly string[]): Promise<string> {
+    return run([...this.#enter, ...command]);
+  }
 }

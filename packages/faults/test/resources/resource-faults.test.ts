@@ -7,7 +7,7 @@ import {
   type ResourceVictim,
   createResourceFaults,
   limitDescriptors,
-  planHostFault,
+  checkHostFault,
 } from '@holdfast/faults';
 import { systemClock } from '@holdfast/foundation';
 
@@ -99,7 +99,7 @@ test('descriptors run out, and are released', async () => {
   expect((await condition()).descriptors).toBe(descriptors + 50);
   await victim.heal();
   expect((await condition()).descriptors).toBe(descriptors);
-  const plan = await planHostFault('descriptors');
+  const plan = await checkHostFault('descriptors');
   if (plan.available) await limitDescriptors({ pid: victim.child.pid ?? 0, maxOpen: 100 });
   await victim.faults.set('descriptors', { count: 1_000, forMs: LONG_MS });
   expect((await condition()).canOpen).toBe(!plan.available);

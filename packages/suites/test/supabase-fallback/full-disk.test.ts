@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
-import { openSandbox, planHostFault } from '@holdfast/faults';
+import { openSandbox, checkHostFault } from '@holdfast/faults';
 import { record } from '@holdfast/report';
 import type { FullDiskReport } from '../../src/storage/full-disk-main.ts';
 
@@ -13,7 +13,7 @@ const ROW = {
 } as const;
 const MAIN = join(import.meta.dirname, '../../src/storage/full-disk-main.ts');
 
-const plan = await planHostFault('fullDisk');
+const plan = await checkHostFault('fullDisk');
 const obstacle = plan.available ? undefined : plan.reason;
 
 if (obstacle === undefined) {

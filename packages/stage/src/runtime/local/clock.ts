@@ -28,7 +28,7 @@ export async function createLocalClock(
     };
   } catch (error) {
     if (!isHoldfastError(error) || error.code !== 'FAULTS_HOST_FAULT_UNAVAILABLE') throw error;
-    const remedy = `Leave out 'serverClocks', or see planHostFault('clock') of @holdfast/faults`;
+    const remedy = `Leave out 'serverClocks', or see checkHostFault('clock') of @holdfast/faults`;
     throw new FaultUnsupportedError(
       name,
       'give it a clock of its own',

@@ -1,4 +1,4 @@
-/** Plans every host fault and then tries it, as whoever it is run as; prints what came of both. */
+/** Checks every host fault and then tries it, as the current user; prints the expectation and the outcome. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -6,11 +6,11 @@ import {
   createFaultProxy,
   limitDescriptors,
   openSandbox,
-  planHostFault,
+  checkHostFault,
   prepareClock,
 } from '@holdfast/faults';
 
-/** What is tried: each fault, and two at once. */
+/** The attempts: each fault, and two at once. */
 export type Attempt = HostFaultKind | 'partition beside a disk';
 
 const attempts: Readonly<Record<Attempt, () => Promise<void>>> = {
@@ -71,41 +71,41 @@ const attempts: Readonly<Record<Attempt, () => Promise<void>>> = {
   },
 };
 
-/** What was planned, and what came of it: `done`, or the message and the code of the error. */
-export interface Told {
+/** What was expected and the outcome: `done`, or the message and the code of the error. */
+export interface AttemptReport {
   readonly attempt: Attempt;
-  readonly planned: string;
-  readonly came: string;
+  readonly expected: string;
+  readonly outcome: string;
   readonly code?: unknown;
   readonly user: number | undefined;
 }
 
-async function planned(kinds: readonly HostFaultKind[]): Promise<string> {
+async function expectedOf(kinds: readonly HostFaultKind[]): Promise<string> {
   for (const kind of kinds) {
-    const plan = await planHostFault(kind);
-    if (!plan.available) return plan.reason;
+    const availability = await checkHostFault(kind);
+    if (!availability.available) return `${availability.reason}; ${availability.remedy}`;
   }
   return 'done';
 }
 
-async function tell(attempt: Attempt, kinds: readonly HostFaultKind[]): Promise<Told> {
-  const told = { attempt, planned: await planned(kinds), user: process.getuid?.() };
+async function report(attempt: Attempt, kinds: readonly HostFaultKind[]): Promise<AttemptReport> {
+  const common = { attempt, expected: await expectedOf(kinds), user: process.getuid?.() };
   try {
     await attempts[attempt]();
-    return { ...told, came: 'done' };
+    return { ...common, outcome: 'done' };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return { ...told, came: String(error), code };
+    return { ...common, outcome: String(error), code };
   }
 }
 
 process.stdout.write(
   JSON.stringify([
-    await tell('connectHang', ['connectHang']),
-    await tell('partition', ['partition']),
-    await tell('partition beside a disk', ['fullDisk', 'partition']),
-    await tell('fullDisk', ['fullDisk']),
-    await tell('descriptors', ['descriptors']),
-    await tell('clock', ['clock']),
+    await report('connectHang', ['connectHang']),
+    await report('partition', ['partition']),
+    await report('partition beside a disk', ['fullDisk', 'partition']),
+    await report('fullDisk', ['fullDisk']),
+    await report('descriptors', ['descriptors']),
+    await report('clock', ['clock']),
   ]),
 );

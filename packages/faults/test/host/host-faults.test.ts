@@ -6,23 +6,28 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { type HostFaultKind, limitDescriptors, openSandbox, planHostFault } from '@holdfast/faults';
-import { closeAfterTest } from './close-after-test.ts';
-import { fate, openBench, quiet, read } from './servers.ts';
-import { obstacleTo, testUnless } from './test-unless.ts';
+import {
+  type HostFaultKind,
+  limitDescriptors,
+  openSandbox,
+  checkHostFault,
+} from '@holdfast/faults';
+import { closeAfterTest } from '../close-after-test.ts';
+import { fate, openBench, quiet, read } from '../servers.ts';
+import { obstacleTo, testUnless } from '../test-unless.ts';
 
 const kinds: HostFaultKind[] = ['connectHang', 'partition', 'fullDisk', 'descriptors', 'clock'];
 
 test.each(kinds)(
-  'whether %s can be had is said before anything is broken, with the reason',
+  'the availability of %s is checked before anything is changed, with the reason',
   async (kind) => {
-    const plan = await planHostFault(kind);
-    const reason = plan.available ? 'none' : plan.reason;
-    expect(reason).toMatch(plan.available ? /^none$/ : /\w+ \w+/);
+    const availability = await checkHostFault(kind);
+    const reason = availability.available ? 'none' : availability.reason;
+    expect(reason).toMatch(availability.available ? /^none$/ : /\w+ \w+/);
   },
 );
 
-test('on a machine without the programs each plan names the one that is missing', async () => {
+test('on a machine without the programs each check names the missing one', async () => {
   const { PATH, XDG_CACHE_HOME } = process.env;
   const empty = await mkdtemp(join(tmpdir(), 'holdfast-plan-'));
   process.env['PATH'] = empty;
@@ -30,8 +35,8 @@ test('on a machine without the programs each plan names the one that is missing'
   try {
     const reasons = await Promise.all(
       kinds.map(async (kind) => {
-        const plan = await planHostFault(kind);
-        return plan.available ? `${kind} is available` : plan.reason;
+        const availability = await checkHostFault(kind);
+        return availability.available ? `${kind} is available` : availability.reason;
       }),
     );
     for (const reason of reasons) {
@@ -46,8 +51,8 @@ test('on a machine without the programs each plan names the one that is missing'
 });
 
 test('an unknown fault is refused', async () => {
-  const given: { plan(kind: string): Promise<unknown> } = { plan: planHostFault };
-  await expect(given.plan('meteor')).rejects.toMatchObject({
+  const given: { check(kind: string): Promise<unknown> } = { check: checkHostFault };
+  await expect(given.check('meteor')).rejects.toMatchObject({
     code: 'INVALID_OPTION',
     field: 'kind',
   });

@@ -5,8 +5,8 @@ import { access, chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { type PreparedClock, planHostFault, prepareClock } from '@holdfast/faults';
-import { obstacleTo, testUnless } from './test-unless.ts';
+import { type PreparedClock, checkHostFault, prepareClock } from '@holdfast/faults';
+import { obstacleTo, testUnless } from '../test-unless.ts';
 
 const HOUR_MS = 3_600_000;
 /** How far apart two readings may be taken on a machine that is busy. */
@@ -165,12 +165,13 @@ test('a static program, a missing one, and a missing compiler are refused with t
   const refused = (reason: string): object => ({
     available: false,
     reason: expect.stringContaining(isLinux ? reason : 'Linux'),
+    remedy: expect.any(String),
   });
-  expect(await planHostFault('clock', file)).toEqual(refused('static'));
-  expect(await planHostFault('clock', 'no-such-program')).toEqual(refused('not on PATH'));
+  expect(await checkHostFault('clock', file)).toEqual(refused('static'));
+  expect(await checkHostFault('clock', 'no-such-program')).toEqual(refused('not on PATH'));
   process.env['XDG_CACHE_HOME'] = join(folder, 'empty');
   process.env['PATH'] = folder;
-  expect(await planHostFault('clock')).toEqual(refused('no C compiler'));
+  expect(await checkHostFault('clock')).toEqual(refused('no C compiler'));
 });
 
 /** Takes the place of the compiler. */
@@ -185,12 +186,12 @@ async function compilerThat(does: string): Promise<void> {
 test('a library that does not compile, or moves no clock, is refused with the reason and not kept', async () => {
   if (process.platform !== 'linux') return;
   await compilerThat('echo "stdlib.h: not found" >&2; exit 1');
-  expect(await planHostFault('clock')).toMatchObject({
+  expect(await checkHostFault('clock')).toMatchObject({
     available: false,
     reason: expect.stringContaining('stdlib.h: not found'),
   });
   await compilerThat('while [ "$1" != -o ]; do shift; done; : > "$2"');
-  expect(await planHostFault('clock')).toMatchObject({
+  expect(await checkHostFault('clock')).toMatchObject({
     available: false,
     reason: expect.stringContaining('keeps its clock'),
   });

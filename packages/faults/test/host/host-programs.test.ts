@@ -1,16 +1,16 @@
-/** Each optional program missing, and all of them: what is planned comes to pass, for root and for others. */
+/** Checks are compared with outcomes while each optional program, or all of them, are missing, for root and for others. */
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Attempt, Told } from './host-plan-runner.ts';
+import type { Attempt, AttemptReport } from './host-check-runner.ts';
 
 const NOBODY = 65_534;
-const RUNNER = join(import.meta.dirname, 'host-plan-runner.ts');
+const RUNNER = join(import.meta.dirname, 'host-check-runner.ts');
 
-/** What is hidden, the faults that take it, and what is to be installed. */
+/** The hidden programs, the faults that need them, and the package to install. */
 const rows: readonly (readonly [readonly string[], readonly Attempt[], string])[] = [
   [['iptables'], ['partition', 'partition beside a disk'], 'iptables'],
   [['ip'], ['partition', 'partition beside a disk'], 'iproute2'],
@@ -24,24 +24,24 @@ const rows: readonly (readonly [readonly string[], readonly Attempt[], string])[
 const all = rows.flatMap(([names]) => names);
 
 let folder = '';
-const users = new Map<string, number | undefined>([['who runs the tests', process.getuid?.()]]);
+const users = new Map<string, number | undefined>([['the user of the tests', process.getuid?.()]]);
 if (
   process.getuid?.() === 0 &&
   (await isOpenToAll(import.meta.dirname)) &&
   (await isOpenToAll(process.execPath))
 )
   users.set('an unprivileged user', NOBODY);
-/** What each user is told with nothing hidden. */
-const whole = new Map<string, readonly Told[]>();
+/** The reports of each user with all programs. */
+const complete = new Map<string, readonly AttemptReport[]>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-programs-'));
   await chmod(folder, 0o755);
-  for (const [user, uid] of users) whole.set(user, await toldWithout([], uid));
+  for (const [user, uid] of users) complete.set(user, await reportsWithout([], uid));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Whether everybody may read a file: an unprivileged user starts there. */
+/** Returns whether everybody may read a file, which an unprivileged user must. */
 async function isOpenToAll(file: string): Promise<boolean> {
   for (let path = file; path !== dirname(path); path = dirname(path)) {
     if (((await stat(path)).mode & 0o5) !== 0o5) return false;
@@ -49,7 +49,7 @@ async function isOpenToAll(file: string): Promise<boolean> {
   return true;
 }
 
-/** A folder of links to all programs on PATH but those of these names. */
+/** Creates a folder of links to all programs on PATH but the hidden ones. */
 async function programsWithout(hidden: readonly string[]): Promise<string> {
   const bin = await mkdtemp(join(folder, 'bin-'));
   await chmod(bin, 0o755);
@@ -64,8 +64,11 @@ async function programsWithout(hidden: readonly string[]): Promise<string> {
   return bin;
 }
 
-/** What a process tells that does not find these programs. */
-async function toldWithout(hidden: readonly string[], uid?: number): Promise<readonly Told[]> {
+/** Returns the reports of a process that does not find these programs. */
+async function reportsWithout(
+  hidden: readonly string[],
+  uid?: number,
+): Promise<readonly AttemptReport[]> {
   // A library that was compiled before needs no compiler.
   const cache = join(folder, `cache-${uid}${hidden.includes('cc') ? '-empty' : ''}`);
   await mkdir(cache, { recursive: true });
@@ -79,54 +82,54 @@ async function toldWithout(hidden: readonly string[], uid?: number): Promise<rea
   return JSON.parse(await text(child.stdout));
 }
 
-/** What has to come of what was planned: nothing is refused but by its type and for the reason planned. */
-const asPlanned = (told: readonly Told[], uid: number | undefined): object[] =>
-  told.map(({ attempt, planned }) =>
-    planned === 'done'
-      ? { attempt, planned, came: 'done', user: uid }
+/** The outcomes that match the checks: a refusal has its type and the reason of the check. */
+const matching = (reports: readonly AttemptReport[], uid: number | undefined): object[] =>
+  reports.map(({ attempt, expected }) =>
+    expected === 'done'
+      ? { attempt, expected, outcome: 'done', user: uid }
       : {
           attempt,
-          planned,
-          came: expect.stringContaining(planned),
+          expected,
+          outcome: expect.stringContaining(expected),
           code: 'FAULTS_HOST_FAULT_UNAVAILABLE',
           user: uid,
         },
   );
 
-const plansOf = (told: readonly Told[]): Record<string, unknown> =>
-  Object.fromEntries(told.map(({ attempt, planned }) => [attempt, planned]));
+const checksOf = (reports: readonly AttemptReport[]): Record<string, unknown> =>
+  Object.fromEntries(reports.map(({ attempt, expected }) => [attempt, expected]));
 
 const cells = [...users.keys()].flatMap((user) =>
   rows.map(([hidden, takers, install]) => ({ user, hidden, takers, install })),
 );
 
 test.each(cells)(
-  'without $hidden, for $user: $takers is refused with what to install, and all else is as it was',
+  'without $hidden, for $user, $takers is refused with what to install, and the other faults do not change',
   async ({ user, hidden, takers, install }) => {
-    const told = await toldWithout(hidden, users.get(user));
-    expect(told).toEqual(asPlanned(told, users.get(user)));
+    const reports = await reportsWithout(hidden, users.get(user));
+    expect(reports).toEqual(matching(reports, users.get(user)));
     const refusal = new RegExp(`\\bno .*\\b${hidden[0]}\\b.* on PATH; install .*${install}`);
-    const expected = plansOf(whole.get(user) ?? []);
+    const expected = checksOf(complete.get(user) ?? []);
     for (const taker of process.platform === 'linux' ? takers : [])
       expected[taker] = expect.stringMatching(refusal);
-    expect(plansOf(told)).toEqual(expected);
+    expect(checksOf(reports)).toEqual(expected);
   },
 );
 
 test.each([...users.keys()])(
-  'with all programs there are, for %s, what is planned comes to pass',
+  'with all programs, for %s, every outcome matches its check',
   (user) => {
-    const told = whole.get(user) ?? [];
-    expect(told).toHaveLength(6);
-    expect(told).toEqual(asPlanned(told, users.get(user)));
+    const reports = complete.get(user) ?? [];
+    expect(reports).toHaveLength(6);
+    expect(reports).toEqual(matching(reports, users.get(user)));
   },
 );
 
 test.each([...users.keys()])(
-  'without any of them, for %s, each fault is refused with what is missing',
+  'without any of them, for %s, each fault is refused with the missing program',
   async (user) => {
-    const told = await toldWithout(all, users.get(user));
-    expect(told).toEqual(asPlanned(told, users.get(user)));
-    for (const { planned } of told) expect(planned).toMatch(/on PATH; install|it takes Linux/);
+    const reports = await reportsWithout(all, users.get(user));
+    expect(reports).toEqual(matching(reports, users.get(user)));
+    for (const { expected } of reports) expect(expected).toMatch(/on PATH; install|it takes Linux/);
   },
 );

@@ -16,7 +16,7 @@ const SET_USER_OR_GROUP = 0o6000;
  * Returns why a program would not read a preloaded library, or `undefined` when no reason is known, as for a script.
  * @param program a file, or a name on PATH.
  */
-export async function preloadObstacle(program: string): Promise<string | undefined> {
+export async function reasonAgainstPreload(program: string): Promise<string | undefined> {
   const file = isAbsolute(program) ? program : await findOnPath(program);
   if (file === undefined) return `${program} is not on PATH`;
   try {
