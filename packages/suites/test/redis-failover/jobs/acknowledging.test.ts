@@ -38,7 +38,7 @@ test('while a replica is missing, jobs to be replicated wait in the fallback and
     expect(queue.getStats()).toMatchObject({
       state: 'buffering',
       errorClass: 'busy',
-      lastError: expect.stringMatching(/of 2 replicas only 1 had the jobs/u),
+      lastError: expect.stringMatching(/of 2 replicas, only 1 had the jobs/u),
     });
     const direct = nextEvent(queue, 'state', { matches: ({ to }) => to === 'direct' });
     await one?.thaw();

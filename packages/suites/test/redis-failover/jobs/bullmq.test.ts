@@ -59,7 +59,7 @@ describe('BullMQ as a backend', () => {
       await consumer.acknowledge(taken.map(({ handle }) => handle));
       await backend.publish(publication);
       expect(await consumer.fetch(10)).toEqual([]);
-      const keyed = { ...publication, jobs: [{ ...job, sequence: 4, place: '7' }] };
+      const keyed = { ...publication, jobs: [{ ...job, sequence: 4, routing: '7' }] };
       expect(await backend.publish(keyed)).toMatchObject({ poison: { sequence: 4 } });
       await consumer.close();
     } finally {
