@@ -1,8 +1,8 @@
-import { afterEach } from '@jest/globals';
+import { afterEach, test } from '@jest/globals';
 import type { QueueBackend } from '../backend.ts';
 import { honoursDeduplication, honoursEpochs, honoursHighWaterMarks } from './deduplication.ts';
 import { honoursDeadLetters, honoursLeases, honoursOrder, honoursTakeover } from './deliveries.ts';
-import { type StoreGuarantee, testsWithout } from './guarantees.ts';
+import { type StoreGuarantee, group, testsWithout } from './guarantees.ts';
 import {
   honoursInspection,
   honoursPartitions,
@@ -26,7 +26,7 @@ export function honoursBackendContract(
   open: () => Promise<OpenBackend>,
   { without = [] }: { without?: readonly StoreGuarantee[] } = {},
 ): void {
-  const testWith = testsWithout(without);
+  const testFor = testsWithout(without);
   const opened: OpenBackend[] = [];
   const openUp = async (): Promise<QueueBackend> => {
     const one = await open();
@@ -38,15 +38,15 @@ export function honoursBackendContract(
     await Promise.all(opened.splice(0).map((one) => one.close()));
   });
 
-  honoursOrder(openUp, testWith);
-  honoursHighWaterMarks(openUp, testWith);
-  honoursEpochs(openUp, testWith);
-  honoursDeduplication(openUp, testWith);
-  honoursLeases(openUp);
-  honoursTakeover(openUp, testWith);
-  honoursDeadLetters(openUp);
-  honoursPartitions(openUp, testWith);
-  honoursRouting(openUp, testWith);
-  honoursPriorities(openUp, testWith);
-  honoursInspection(openUp, testWith);
+  group('order and limits', () => honoursOrder(openUp, test, testFor('deduplication')));
+  group('high-water marks', () => honoursHighWaterMarks(openUp, testFor('deduplication')));
+  group('epochs', () => honoursEpochs(openUp, testFor('deduplication')));
+  group('deduplication', () => honoursDeduplication(openUp, testFor('deduplication')));
+  group('leases', () => honoursLeases(openUp, test));
+  group('takeover', () => honoursTakeover(openUp, testFor('takeover')));
+  group('dead letters', () => honoursDeadLetters(openUp, test));
+  group('partitions', () => honoursPartitions(openUp, testFor('keys')));
+  group('routing', () => honoursRouting(openUp, testFor('keys')));
+  group('priorities', () => honoursPriorities(openUp, test, testFor('fairness')));
+  group('inspection', () => honoursInspection(openUp, testFor('keys')));
 }

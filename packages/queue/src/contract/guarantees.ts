@@ -1,4 +1,4 @@
-import { test } from '@jest/globals';
+import { describe, test } from '@jest/globals';
 import type { QueueOptions } from '../options.ts';
 import type { Queue } from '../queue.ts';
 
@@ -14,14 +14,22 @@ export type StoreGuarantee = 'deduplication' | 'keys' | 'takeover' | 'fairness';
 /** Opens a queue for one test, with these options besides its own. */
 export type OpenContractQueue = (options?: Pick<QueueOptions, 'topics'>) => Promise<Queue>;
 
-/** Declares a test that needs a guarantee; it is skipped by name when the store does not give it. */
-export type TestWith = (needs: StoreGuarantee, name: string, run: () => Promise<void>) => void;
+export type DeclareTest = (name: string, run: () => Promise<void>) => void;
 
-export function testsWithout(without: readonly StoreGuarantee[]): TestWith {
-  return (needs, name, run) => {
+/** Declares tests that need a guarantee; they are skipped by name when the store does not give it. */
+export function testsWithout(
+  without: readonly StoreGuarantee[],
+): (needs: StoreGuarantee) => DeclareTest {
+  return (needs) => (name, run) => {
     // oxlint-disable-next-line jest/expect-expect -- `run` contains the assertions
     if (!without.includes(needs)) test(name, run);
     // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name tells the reason
     else test.skip(`${name} (not guaranteed: ${needs})`, run);
   };
+}
+
+/** Declares the tests of one guarantee under its title. */
+export function group(title: string, declare: () => void): void {
+  // oxlint-disable-next-line jest/valid-describe-callback, jest/valid-title -- the caller passes both
+  describe(title, declare);
 }

@@ -1,11 +1,12 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import type { QueueOptions } from '../options.ts';
 import type { NewJob, Queue } from '../queue.ts';
 import { collect } from './collect.ts';
 import {
+  type DeclareTest,
   type OpenContractQueue,
   type StoreGuarantee,
-  type TestWith,
+  group,
   testsWithout,
 } from './guarantees.ts';
 import { honoursAttempts, honoursKeys, honoursRedrive, honoursWaitingJobs } from './handling.ts';
@@ -25,7 +26,7 @@ export function honoursQueueContract(
   open: (options: Pick<QueueOptions, 'topics'>) => Promise<OpenQueue>,
   { without = [] }: { without?: readonly StoreGuarantee[] } = {},
 ): void {
-  const testWith = testsWithout(without);
+  const testFor = testsWithout(without);
   const opened: OpenQueue[] = [];
   const openUp: OpenContractQueue = async (options = {}) => {
     const one = await open(options);
@@ -37,160 +38,152 @@ export function honoursQueueContract(
     await Promise.all(opened.splice(0).map((one) => one.close()));
   });
 
-  honoursEnqueue(openUp);
-  honoursConsumers(openUp);
-  honoursRejections(openUp, testWith);
-  honoursKeys(openUp, testWith);
-  honoursAttempts(openUp, testWith);
-  honoursRedrive(openUp);
-  honoursWaitingJobs(openUp);
+  group('enqueue', () => honoursEnqueue(openUp));
+  group('consumers', () => honoursConsumers(openUp));
+  group('rejections', () => honoursRejections(openUp, testFor('deduplication')));
+  group('keys', () => honoursKeys(openUp, testFor('keys')));
+  group('attempts', () => honoursAttempts(openUp, test, testFor('keys')));
+  group('redriving', () => honoursRedrive(openUp, test));
+  group('waiting jobs', () => honoursWaitingJobs(openUp, test));
 }
 
 /** A queue handles each accepted job once, in order, as it was enqueued. */
 function honoursEnqueue(openUp: OpenContractQueue): void {
-  describe('enqueue', () => {
-    test('a job is accepted and handled once, as it was enqueued', async () => {
-      const queue = await openUp();
-      const { jobs, take, reached } = collect();
-      queue.process('mail', take);
-      const payload = { to: 'ada', tags: ['a', 'ü'], nested: { n: 1.5, none: null } };
-      const accepted = await queue.enqueue('mail', payload, { jobId: 'first' });
-      expect(accepted).toEqual({ id: 'first', accepted: queue.current });
-      await reached(1);
-      expect(jobs).toEqual([
-        { id: 'first', topic: 'mail', payload, attempt: 1, enqueuedAtMs: expect.any(Number) },
-      ]);
-    });
+  test('a job is accepted and handled once, as it was enqueued', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    queue.process('mail', take);
+    const payload = { to: 'ada', tags: ['a', 'ü'], nested: { n: 1.5, none: null } };
+    const accepted = await queue.enqueue('mail', payload, { jobId: 'first' });
+    expect(accepted).toEqual({ id: 'first', accepted: queue.current });
+    await reached(1);
+    expect(jobs).toEqual([
+      { id: 'first', topic: 'mail', payload, attempt: 1, enqueuedAtMs: expect.any(Number) },
+    ]);
+  });
 
-    test('with concurrency 1, the jobs of one topic are handled in order', async () => {
-      const queue = await openUp();
-      const { jobs, take, reached } = collect();
-      await Promise.all(Array.from({ length: 100 }, (_, n) => queue.enqueue('ordered', n)));
-      queue.process('ordered', take, { concurrency: 1 });
-      await reached(100);
-      expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 100 }, (_, n) => n));
-    });
+  test('with concurrency 1, the jobs of one topic are handled in order', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    await Promise.all(Array.from({ length: 100 }, (_, n) => queue.enqueue('ordered', n)));
+    queue.process('ordered', take, { concurrency: 1 });
+    await reached(100);
+    expect(jobs.map(({ payload }) => payload)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
 
-    test('jobs of one enqueueMany are all accepted, and handled in their order', async () => {
-      const queue = await openUp();
-      const { jobs, take, reached } = collect();
-      const many = Array.from({ length: 50 }, (_, n) => ({ payload: n }));
-      const accepted = await queue.enqueueMany('many', many);
-      expect(new Set(accepted.map(({ id }) => id)).size).toBe(50);
-      queue.process('many', take, { concurrency: 1 });
-      await reached(50);
-      expect(jobs.map(({ payload }) => payload)).toEqual(many.map(({ payload }) => payload));
-    });
+  test('jobs of one enqueueMany are all accepted, and handled in their order', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    const many = Array.from({ length: 50 }, (_, n) => ({ payload: n }));
+    const accepted = await queue.enqueueMany('many', many);
+    expect(new Set(accepted.map(({ id }) => id)).size).toBe(50);
+    queue.process('many', take, { concurrency: 1 });
+    await reached(50);
+    expect(jobs.map(({ payload }) => payload)).toEqual(many.map(({ payload }) => payload));
+  });
 
-    test('a delayed job is handled after its delay, and behind one without a delay', async () => {
-      const queue = await openUp();
-      const { jobs, take, reached } = collect();
-      queue.process('later', take, { concurrency: 1 });
-      const delayed = { payload: 'delayed', delayMs: 300 };
-      await queue.enqueueMany('later', [delayed, { payload: 'at once' }]);
-      await reached(2);
-      expect(jobs.map(({ payload }) => payload)).toEqual(['at once', 'delayed']);
-    });
+  test('a delayed job is handled after its delay, and behind one without a delay', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    queue.process('later', take, { concurrency: 1 });
+    const delayed = { payload: 'delayed', delayMs: 300 };
+    await queue.enqueueMany('later', [delayed, { payload: 'at once' }]);
+    await reached(2);
+    expect(jobs.map(({ payload }) => payload)).toEqual(['at once', 'delayed']);
+  });
 
-    test('topics are handled independently', async () => {
-      const queue = await openUp();
-      const left = collect();
-      const right = collect();
-      queue.process('left', left.take);
-      queue.process('right', right.take);
-      await Promise.all([queue.enqueue('left', 'l'), queue.enqueue('right', 'r')]);
-      await Promise.all([left.reached(1), right.reached(1)]);
-      expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
-    });
+  test('topics are handled independently', async () => {
+    const queue = await openUp();
+    const left = collect();
+    const right = collect();
+    queue.process('left', left.take);
+    queue.process('right', right.take);
+    await Promise.all([queue.enqueue('left', 'l'), queue.enqueue('right', 'r')]);
+    await Promise.all([left.reached(1), right.reached(1)]);
+    expect([...left.jobs, ...right.jobs].map(({ payload }) => payload)).toEqual(['l', 'r']);
   });
 }
 
 /** A queue has one consumer of each name, and no consumer after it is closed. */
 function honoursConsumers(openUp: OpenContractQueue): void {
-  describe('consumers', () => {
-    test('a second consumer of the same name is rejected until the first is closed', async () => {
-      const queue = await openUp();
-      const first = queue.process('named', () => undefined, { name: 'one' });
-      queue.process('named', () => undefined, { name: 'two' });
-      expect(() => queue.process('named', () => undefined, { name: 'one' })).toThrow(
-        expect.objectContaining({ code: 'QUEUE_DUPLICATE_CONSUMER' }),
-      );
-      await first.close();
-      queue.process('named', () => undefined, { name: 'one' });
-    });
+  test('a second consumer of the same name is rejected until the first is closed', async () => {
+    const queue = await openUp();
+    const first = queue.process('named', () => undefined, { name: 'one' });
+    queue.process('named', () => undefined, { name: 'two' });
+    expect(() => queue.process('named', () => undefined, { name: 'one' })).toThrow(
+      expect.objectContaining({ code: 'QUEUE_DUPLICATE_CONSUMER' }),
+    );
+    await first.close();
+    queue.process('named', () => undefined, { name: 'one' });
+  });
 
-    test('after a consumer is closed, the next one handles the jobs of its topic', async () => {
-      const queue = await openUp();
-      const first = collect();
-      const consumer = queue.process('relay', first.take);
-      await queue.enqueue('relay', 1);
-      await first.reached(1);
-      await consumer.close();
-      await queue.enqueue('relay', 2);
-      const second = collect();
-      queue.process('relay', second.take);
-      await second.reached(1);
-      expect(first.jobs).toHaveLength(1);
-      expect(second.jobs.map(({ payload }) => payload)).toEqual([2]);
-    });
+  test('after a consumer is closed, the next one handles the jobs of its topic', async () => {
+    const queue = await openUp();
+    const first = collect();
+    const consumer = queue.process('relay', first.take);
+    await queue.enqueue('relay', 1);
+    await first.reached(1);
+    await consumer.close();
+    await queue.enqueue('relay', 2);
+    const second = collect();
+    queue.process('relay', second.take);
+    await second.reached(1);
+    expect(first.jobs).toHaveLength(1);
+    expect(second.jobs.map(({ payload }) => payload)).toEqual([2]);
+  });
 
-    test('a closed queue accepts nothing, and may be closed twice', async () => {
-      const queue = await openUp();
-      await Promise.all([queue.close(), queue.close()]);
-      await expect(queue.enqueue('t', 1)).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
-      expect(() => queue.process('t', () => undefined)).toThrow(
-        expect.objectContaining({ code: 'QUEUE_CLOSED' }),
-      );
-    });
+  test('a closed queue accepts nothing, and may be closed twice', async () => {
+    const queue = await openUp();
+    await Promise.all([queue.close(), queue.close()]);
+    await expect(queue.enqueue('t', 1)).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
+    expect(() => queue.process('t', () => undefined)).toThrow(
+      expect.objectContaining({ code: 'QUEUE_CLOSED' }),
+    );
   });
 }
 
 /** A queue rejects invalid jobs, and skips duplicates. */
-function honoursRejections(openUp: OpenContractQueue, testWith: TestWith): void {
-  describe('rejections', () => {
-    testWith('deduplication', 'of several jobs with one id only the first is handled', async () => {
-      const queue = await openUp();
-      const { jobs, take, reached } = collect();
-      await queue.enqueue('unique', 1, { jobId: 'same' });
-      await expect(queue.enqueue('unique', 2, { jobId: 'same' })).resolves.toMatchObject({
-        duplicate: true,
-      });
-      await queue.enqueue('unique', 3);
-      queue.process('unique', take, { concurrency: 1 });
-      await reached(2);
-      expect(jobs.map(({ payload }) => payload)).toEqual([1, 3]);
+function honoursRejections(openUp: OpenContractQueue, testDeduplication: DeclareTest): void {
+  testDeduplication('of several jobs with one id only the first is handled', async () => {
+    const queue = await openUp();
+    const { jobs, take, reached } = collect();
+    await queue.enqueue('unique', 1, { jobId: 'same' });
+    await expect(queue.enqueue('unique', 2, { jobId: 'same' })).resolves.toMatchObject({
+      duplicate: true,
     });
+    await queue.enqueue('unique', 3);
+    queue.process('unique', take, { concurrency: 1 });
+    await reached(2);
+    expect(jobs.map(({ payload }) => payload)).toEqual([1, 3]);
+  });
 
-    test('an invalid job is rejected, and no part of it is accepted', async () => {
-      const queue = await openUp();
-      const rejected = (field: string): unknown =>
-        expect.objectContaining({ code: 'INVALID_OPTION', field });
-      await expect(queue.enqueue('', 1)).rejects.toEqual(rejected('topic'));
-      await expect(queue.enqueue('a\nb', 1)).rejects.toEqual(rejected('topic'));
-      await expect(queue.enqueue('t', undefined)).rejects.toEqual(rejected('payload'));
-      await expect(queue.enqueue('t', { deep: [() => 1] })).rejects.toEqual(
-        rejected('payload.deep[0]'),
-      );
-      await expect(queue.enqueue('t', 1, { jobId: '' })).rejects.toEqual(rejected('jobId'));
-      const unknown: object = { delay: 5 };
-      await expect(queue.enqueue('t', 1, unknown)).rejects.toEqual(rejected('delay'));
-      await expect(queue.enqueue('t', 1, { delayMs: -1 })).rejects.toEqual(rejected('delayMs'));
-      await expect(queue.enqueue('t', 1, { key: 'k' })).rejects.toEqual(rejected('key'));
-      const level: object = { priority: 'urgent' };
-      await expect(queue.enqueue('t', 1, level)).rejects.toEqual(rejected('priority'));
-      const [good, bad] = [{ payload: 1 }, { payload: 2, delayMs: 0.5 }];
-      await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(
-        rejected('jobs[1].delayMs'),
-      );
-      const enqueueAll = (jobs: NewJob[]): unknown => queue.enqueueMany('t', jobs);
-      const many = (jobs: unknown): unknown => Reflect.apply(enqueueAll, undefined, [jobs]);
-      await expect(many({ payload: 1 })).rejects.toEqual(rejected('jobs'));
-      await expect(many([good, null])).rejects.toEqual(rejected('jobs[1]'));
-      expect(queue.getStats()).toMatchObject({
-        acceptedByRedis: 0,
-        acceptedByFallback: 0,
-        pending: 0,
-      });
+  test('an invalid job is rejected, and no part of it is accepted', async () => {
+    const queue = await openUp();
+    const rejected = (field: string): unknown =>
+      expect.objectContaining({ code: 'INVALID_OPTION', field });
+    await expect(queue.enqueue('', 1)).rejects.toEqual(rejected('topic'));
+    await expect(queue.enqueue('a\nb', 1)).rejects.toEqual(rejected('topic'));
+    await expect(queue.enqueue('t', undefined)).rejects.toEqual(rejected('payload'));
+    await expect(queue.enqueue('t', { deep: [() => 1] })).rejects.toEqual(
+      rejected('payload.deep[0]'),
+    );
+    await expect(queue.enqueue('t', 1, { jobId: '' })).rejects.toEqual(rejected('jobId'));
+    const unknown: object = { delay: 5 };
+    await expect(queue.enqueue('t', 1, unknown)).rejects.toEqual(rejected('delay'));
+    await expect(queue.enqueue('t', 1, { delayMs: -1 })).rejects.toEqual(rejected('delayMs'));
+    await expect(queue.enqueue('t', 1, { key: 'k' })).rejects.toEqual(rejected('key'));
+    const level: object = { priority: 'urgent' };
+    await expect(queue.enqueue('t', 1, level)).rejects.toEqual(rejected('priority'));
+    const [good, bad] = [{ payload: 1 }, { payload: 2, delayMs: 0.5 }];
+    await expect(queue.enqueueMany('t', [good, bad])).rejects.toEqual(rejected('jobs[1].delayMs'));
+    const enqueueAll = (jobs: NewJob[]): unknown => queue.enqueueMany('t', jobs);
+    const many = (jobs: unknown): unknown => Reflect.apply(enqueueAll, undefined, [jobs]);
+    await expect(many({ payload: 1 })).rejects.toEqual(rejected('jobs'));
+    await expect(many([good, null])).rejects.toEqual(rejected('jobs[1]'));
+    expect(queue.getStats()).toMatchObject({
+      acceptedByRedis: 0,
+      acceptedByFallback: 0,
+      pending: 0,
     });
   });
 }
