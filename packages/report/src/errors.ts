@@ -2,7 +2,7 @@ import { HoldfastError } from '@holdfast/foundation';
 
 /** A scenario could not be written down, so the report would miss it. */
 export class RecordNotWrittenError extends HoldfastError {
-  readonly code = 'RECORD_NOT_WRITTEN';
+  readonly code = 'REPORT_RECORD_NOT_WRITTEN';
 }
 
 /** A run's files could not be written; its result was still printed. */
@@ -12,5 +12,5 @@ export class ReportNotWrittenError extends HoldfastError {
 
 /** A `run.json` is missing or is not one. */
 export class RunNotReadableError extends HoldfastError {
-  readonly code = 'RUN_NOT_READABLE';
+  readonly code = 'REPORT_RUN_NOT_READABLE';
 }

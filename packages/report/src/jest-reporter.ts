@@ -7,7 +7,7 @@ import type {
   TestCaseResult,
   TestContext,
 } from '@jest/reporters';
-import { parseOptions, string, systemClock } from '@holdfast/foundation';
+import { parseOptions, string, systemClock, environment } from '@holdfast/foundation';
 import { ReportNotWrittenError } from './errors.ts';
 import { type JestFile, type JestRun, collectRecords, collectRun } from './collect.ts';
 import { renderPage } from './render/html.ts';
@@ -16,7 +16,7 @@ import { RECORDS_VARIABLE } from './record.ts';
 import type { RunReport } from './report.ts';
 import { renderScenarios, renderTotals } from './render/terminal.ts';
 
-export interface JestReporterOptions {
+interface JestReporterOptions {
   /** Where the report is written, from Jest's root; made when it is missing. Default `reports`. */
   outputDirectory?: string;
 }
@@ -66,7 +66,7 @@ export default class HoldfastReporter implements Reporter {
     removeAbandonedRecords(this.#directory);
     rmSync(this.#records, { recursive: true, force: true });
     mkdirSync(this.#records);
-    process.env[RECORDS_VARIABLE] = this.#records;
+    environment[RECORDS_VARIABLE] = this.#records;
     this.#seen = results;
     for (const signal of STOPS) process.on(signal, this.#stop);
   }
@@ -90,7 +90,7 @@ export default class HoldfastReporter implements Reporter {
 
   /** @throws ReportNotWrittenError after the result was printed all the same */
   onRunComplete(_contexts: Set<TestContext>, results: AggregatedResult): void {
-    delete process.env[RECORDS_VARIABLE];
+    delete environment[RECORDS_VARIABLE];
     for (const signal of STOPS) process.off(signal, this.#stop);
     const { run, records, cause, failure } = this.#conclude(results);
     const isSound = failure === undefined && records !== undefined;
@@ -163,7 +163,7 @@ export default class HoldfastReporter implements Reporter {
     const { isTTY, columns } = process.stdout;
     const table = renderScenarios(run, {
       columns: isTTY ? columns : Infinity,
-      colour: isTTY && process.env['NO_COLOR'] === undefined,
+      color: isTTY && environment['NO_COLOR'] === undefined,
     });
     const lines = [
       ...(table.length > 0 ? ['', ...table, ''] : []),

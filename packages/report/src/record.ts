@@ -1,3 +1,4 @@
+import { environment } from '@holdfast/foundation';
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { RecordNotWrittenError } from './errors.ts';
@@ -18,7 +19,7 @@ const MAX_RECORDS_BYTES = 16 * 1024 * 1024;
  */
 export function record(scenario: ScenarioRecord): void {
   const valid = parseScenario('record', scenario);
-  const directory = process.env[RECORDS_VARIABLE];
+  const directory = environment[RECORDS_VARIABLE];
   if (directory === undefined || directory === '') return;
   // One file a process, so that no two writers share a line. The line break comes first as well: what
   // follows a line cut short by a full disk still stands on its own.

@@ -1,7 +1,7 @@
 import type { RunReport, ScenarioRecord } from './report.ts';
 
 /** Work that should not have come out as it did. */
-export interface Violation {
+interface ScenarioViolation {
   readonly title: string;
   readonly count: number;
 }
@@ -17,7 +17,7 @@ const violations: readonly {
 ];
 
 /** What became of the work of all scenarios together that should not have; empty when nothing did. */
-export function violationsIn(scenarios: readonly ScenarioRecord[]): Violation[] {
+export function violationsIn(scenarios: readonly ScenarioRecord[]): ScenarioViolation[] {
   return violations
     .map(({ title, read }) => ({
       title,

@@ -40,7 +40,7 @@ test('outside a run with the reporter nothing is written, yet a mistake is still
   expect(() => record({ ...killedRedis, family: '' })).toThrow('family');
 });
 
-test.each<[string, Partial<Record<keyof ScenarioRecord | 'colour', unknown>>]>([
+test.each<[string, Partial<Record<keyof ScenarioRecord | 'color', unknown>>]>([
   ['stage', { stage: 'moon' }],
   ['lost', { lost: -1 }],
   ['accepted', { accepted: 1.5 }],
@@ -48,7 +48,7 @@ test.each<[string, Partial<Record<keyof ScenarioRecord | 'colour', unknown>>]>([
   ['timeline.0.atMs', { timeline: [{ atMs: '3', event: 'killed' }] }],
   ['timeline', { timeline: Array.from({ length: 201 }, () => ({ atMs: 0, event: 'again' })) }],
   ['note', { note: 'x'.repeat(1_001) }],
-  ['colour', { colour: 'red' }],
+  ['color', { color: 'red' }],
 ])('a bad %s is refused by name, and nothing is written', (field, fields) => {
   expect(() => record(Object.assign({ ...killedRedis }, fields))).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field }),
@@ -84,7 +84,7 @@ test('a record that cannot be written is an error with its cause, not a gap in t
   process.env[RECORDS_VARIABLE] = join(directory, 'missing');
   expect(() => record(killedRedis)).toThrow(
     expect.objectContaining({
-      code: 'RECORD_NOT_WRITTEN',
+      code: 'REPORT_RECORD_NOT_WRITTEN',
       cause: expect.objectContaining({ code: 'ENOENT' }),
     }),
   );
@@ -93,6 +93,6 @@ test('a record that cannot be written is an error with its cause, not a gap in t
 test('what one process may write in one run is bounded', () => {
   writeFileSync(join(directory, `${process.pid}.jsonl`), Buffer.alloc(16 * 1024 * 1024));
   expect(() => record(killedRedis)).toThrow(
-    expect.objectContaining({ code: 'RECORD_NOT_WRITTEN' }),
+    expect.objectContaining({ code: 'REPORT_RECORD_NOT_WRITTEN' }),
   );
 });

@@ -5,7 +5,7 @@ import { formatDuration } from '../src/render/duration.ts';
 import { displayWidth } from '../src/render/terminal.ts';
 import { killedRedis, sampleRun } from './sample.ts';
 
-const plain = { columns: Infinity, colour: false };
+const plain = { columns: Infinity, color: false };
 const run = sampleRun({
   scenarios: [
     killedRedis,
@@ -31,16 +31,16 @@ test('what no scenario measured has no column, what one did not measure is a das
 });
 
 test('on a screen no line is wider than the screen', () => {
-  const lines = renderScenarios(run, { columns: 120, colour: false });
+  const lines = renderScenarios(run, { columns: 120, color: false });
   expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(120);
   expect(lines[1]).toContain('…');
 });
 
 test('colours change no letter', () => {
-  const coloured = renderScenarios(run, { columns: 120, colour: true });
+  const coloured = renderScenarios(run, { columns: 120, color: true });
   expect(coloured.join('\n')).toContain('\u001B[31m');
   expect(coloured.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(
-    renderScenarios(run, { columns: 120, colour: false }),
+    renderScenarios(run, { columns: 120, color: false }),
   );
 });
 
@@ -78,6 +78,6 @@ test.each([
   [59_960, '1 min'],
   [125_000, '2 min 5 s'],
   [-800, '-800 ms'],
-])('%d ms is told as %s', (durationMs, told) => {
-  expect(formatDuration(durationMs)).toBe(told);
+])('%d ms is told as %s', (durationMs, printed) => {
+  expect(formatDuration(durationMs)).toBe(printed);
 });

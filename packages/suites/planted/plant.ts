@@ -95,7 +95,7 @@ async function inCopies(tasks: readonly ((copy: string) => Promise<void>)[]): Pr
       }
     }),
   );
-  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
+  for (const worker of lanes) if (worker.status === 'rejected') throw worker.reason;
 }
 
 const words = process.argv.slice(2).join(' ');

@@ -52,7 +52,7 @@ export interface Child {
   kill(): Promise<void>;
 }
 
-export interface ProducerChild extends Child {
+interface ProducerChild extends Child {
   /** What the producer was told its queue had accepted, in the order it was told. */
   readonly accepted: AsyncIterable<{ job: number; accepted: string }>;
   /** What it has said so far, and nobody has read yet. */

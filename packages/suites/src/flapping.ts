@@ -5,7 +5,7 @@ import { Ledger } from './ledger.ts';
 import { offerLoad } from './load.ts';
 import { TOPIC, untilDirect } from './outage.ts';
 
-export interface FlappingSpec {
+interface FlappingSpec {
   readonly ledger: Ledger;
   readonly queue: Queue;
   /** The longest time from a start of Redis to the first job handled after it. */

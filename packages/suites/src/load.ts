@@ -1,25 +1,25 @@
 import { sleep, systemClock } from '@holdfast/foundation';
 import type { Queue } from '@holdfast/queue';
 
-export interface OfferedLoad {
+interface OfferedLoad {
   /** The number the next job gets. */
   readonly next: number;
   /** Stops offering jobs; resolves once each offered one was accepted or refused. */
   stop(): Promise<OfferedLoadResult>;
 }
 
-export interface OfferedLoadResult {
+interface OfferedLoadResult {
   readonly refused: readonly unknown[];
   /** The longest time one `enqueue` took, in milliseconds. */
   readonly slowestMs: number;
 }
 
 /** Hears of each job that was accepted, and by what. */
-export interface LoadLedger {
+interface LoadLedger {
   accepted(job: number, by: string): void;
 }
 
-export interface OfferedLoadOptions {
+interface OfferedLoadOptions {
   readonly topic: string;
   readonly jobsPerSecond: number;
   /** The number of the first job. Default 1. */

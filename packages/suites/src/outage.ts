@@ -8,7 +8,7 @@ import type { ScenarioOutcome } from './scenario.ts';
 import { waitUntilDone } from './wait-until.ts';
 import { recordTimeline } from './timeline-recorder.ts';
 
-export interface OutageSpec<F extends QueueFixture = RedisFixture> {
+interface OutageSpec<F extends QueueFixture = RedisFixture> {
   /** Does the harm. */
   readonly inject: (field: F, queue: Queue) => Promise<void>;
   /** How long the harm lasts, in milliseconds. */
@@ -47,11 +47,11 @@ export async function runOutage<F extends QueueFixture>(
   const detected = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
   const harmedAtMs = systemClock.now();
   await options.inject(arena, queue);
-  const harmEndsMs = systemClock.now() + options.lastsMs;
+  const faultEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
   // From here on jobs go to the journal: none of them is handled before Redis is back.
   const firstBuffered = load.next;
-  await sleep(systemClock, Math.max(0, harmEndsMs - systemClock.now()));
+  await sleep(systemClock, Math.max(0, faultEndsMs - systemClock.now()));
   options.during?.(queue);
 
   const handledAgain = ledger.nextDelivery(firstBuffered);

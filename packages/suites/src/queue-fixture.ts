@@ -29,7 +29,7 @@ export interface QueueFixture {
   close(): Promise<void>;
 }
 
-export interface QueueFixtureDeps {
+interface QueueFixtureDeps {
   readonly stage: { readonly mode: StageMode; close(): Promise<void> };
   readonly server: RedisServerOptions;
   /** A client that finds the server by itself. */

@@ -4,7 +4,7 @@ import { type RedisFixture, openRedisFixture } from './redis-fixture.ts';
 import type { QueueFixture } from './queue-fixture.ts';
 import type { LedgerResult } from './ledger.ts';
 
-export interface ScenarioSpec {
+interface ScenarioSpec {
   /** A promise, as a sentence: it names the test and the row of the report. */
   readonly promise: string;
   readonly fault: string;

@@ -5,7 +5,7 @@ import {
   readmesAreShort,
   tablesFitOnAScreen,
 } from '../src/rules/documents.ts';
-import { environmentHasOneDoor } from '../src/rules/environment.ts';
+import { environmentHasOneDoor } from '../src/rules/time-and-random.ts';
 import { exportedTypesHaveOneMeaning, exportsAreUsed } from '../src/rules/exports.ts';
 import { foldersAreSmall, siblingFoldersImportOneWay } from '../src/rules/folders.ts';
 import { unionsAreTaggedByKind } from '../src/rules/unions.ts';

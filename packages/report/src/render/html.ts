@@ -41,7 +41,7 @@ function header(run: RunReport): string {
   const { passed, failed, skipped } = run.totals;
   const figure = (kind: string, value: number): string =>
     `<li class="${value > 0 ? kind : 'none'}"><b>${value}</b> ${kind}</li>`;
-  const harm = violationsIn(run.scenarios).map(
+  const losses = violationsIn(run.scenarios).map(
     ({ title, count }) => `<li class="failed"><b>${count}</b> ${title}</li>`,
   );
   const facts = [
@@ -58,7 +58,7 @@ function header(run: RunReport): string {
   ];
   return [
     '<header><p class="brand">Holdfast</p><h1>What the run showed</h1>',
-    `<ul class="totals">${figure('passed', passed)}${figure('failed', failed)}${figure('skipped', skipped)}${harm.join('')}</ul>`,
+    `<ul class="totals">${figure('passed', passed)}${figure('failed', failed)}${figure('skipped', skipped)}${losses.join('')}</ul>`,
     `<p class="facts">${facts.map(escapeMarkup).join(' · ')}</p>`,
     ...warnings.map((warning) => `<p class="warning">${warning}</p>`),
     '<label class="filter"><span>Filter</span><input id="filter" type="search" autocomplete="off" ',
@@ -108,18 +108,18 @@ function detail(scenario: ScenarioRecord): string {
 }
 
 function testSection(tests: readonly TestRecord[]): string {
-  const room = { characters: MAX_FAILURES_CHARACTERS };
+  const budget = { characters: MAX_FAILURES_CHARACTERS };
   const files = [...Map.groupBy(tests, ({ project, file }) => `${project ?? ''}\n${file}`)]
     .map(([key, ofFile]) => ({ key, ofFile, failed: failedIn(ofFile) }))
     .toSorted((a, b) => b.failed - a.failed);
   const groups = files.map(({ key, ofFile, failed }) => {
     const [project = '', file = ''] = key.split('\n');
     const elapsedMs = ofFile.reduce((sum, { durationMs }) => sum + durationMs, 0);
-    const told = failed > 0 ? `<b class="bad">${failed} failed</b> of ` : '';
+    const failedPart = failed > 0 ? `<b class="bad">${failed} failed</b> of ` : '';
     const summary =
       `<span class="path">${escapeMarkup(file)}</span>` +
-      `<span class="facts">${escapeMarkup(project)} ${told}${ofFile.length} · ${formatDuration(elapsedMs)}</span>`;
-    const rows = ofFile.map((test) => testRow(test, room)).join('\n');
+      `<span class="facts">${escapeMarkup(project)} ${failedPart}${ofFile.length} · ${formatDuration(elapsedMs)}</span>`;
+    const rows = ofFile.map((test) => testRow(test, budget)).join('\n');
     return `<details class="file"${failed > 0 ? ' open' : ''}><summary>${summary}</summary><ul class="tests">${rows}</ul></details>`;
   });
   return `<section><h2>Tests <small>${tests.length} in ${files.length} files</small></h2>${groups.join('\n')}</section>`;
@@ -129,20 +129,20 @@ function failedIn(tests: readonly TestRecord[]): number {
   return tests.filter(({ status }) => status === 'failed').length;
 }
 
-function testRow(test: TestRecord, room: { characters: number }): string {
+function testRow(test: TestRecord, budget: { characters: number }): string {
   const status = test.status === 'passed' ? '' : ` class="${test.status}"`;
   const again = test.attempts > 1 ? ` <em>attempt ${test.attempts}</em>` : '';
   return (
     `<li${status}><span>${escapeMarkup(test.name)}${again}</span>` +
-    `<time>${formatDuration(test.durationMs)}</time>${failureOf(test, room)}</li>`
+    `<time>${formatDuration(test.durationMs)}</time>${failureOf(test, budget)}</li>`
   );
 }
 
-function failureOf({ failure }: TestRecord, room: { characters: number }): string {
+function failureOf({ failure }: TestRecord, budget: { characters: number }): string {
   if (failure === undefined) return '';
-  const limit = Math.min(MAX_FAILURE_CHARACTERS, room.characters);
+  const limit = Math.min(MAX_FAILURE_CHARACTERS, budget.characters);
   const shown = failure.slice(0, limit);
-  room.characters -= shown.length;
+  budget.characters -= shown.length;
   const rest = failure.length - shown.length;
   const more = rest > 0 ? `\n… ${rest} more characters in run.json` : '';
   return `<pre>${escapeMarkup(shown)}${more}</pre>`;

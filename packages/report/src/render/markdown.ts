@@ -8,13 +8,13 @@ export function renderMarkdown({
   scenarios,
   interrupted = false,
 }: Pick<RunReport, 'scenarios'> & Partial<Pick<RunReport, 'interrupted'>>): string {
-  const harm = renderViolations(scenarios);
-  const said = [
+  const losses = renderViolations(scenarios);
+  const head = [
     ...(interrupted ? ['The run was stopped before its end.'] : []),
-    ...(harm === '' ? [] : [`${harm}.`]),
+    ...(losses === '' ? [] : [`${losses}.`]),
   ].join(' ');
   const table = renderTable(scenarios);
-  return [said === '' ? '' : `**${said}**\n`, table].filter((piece) => piece !== '').join('\n');
+  return [head === '' ? '' : `**${head}**\n`, table].filter((piece) => piece !== '').join('\n');
 }
 
 /** The scenario table as Markdown, for a README or the summary of a CI job; empty without scenarios. */

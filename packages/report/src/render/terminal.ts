@@ -6,7 +6,7 @@ import { renderViolations } from '../violations.ts';
 export interface TerminalOptions {
   /** How wide a line of the table may become; `Infinity` cuts nothing. */
   readonly columns: number;
-  readonly colour: boolean;
+  readonly color: boolean;
 }
 
 interface Cell {
@@ -46,13 +46,13 @@ export function renderScenarios(run: RunReport, options: TerminalOptions): strin
     columns
       .map((column, index) => {
         const { text, tone } = cellOf(column);
-        return paint(pad(text, widths[index] ?? 0, column.align), tone, options.colour);
+        return paint(pad(text, widths[index] ?? 0, column.align), tone, options.color);
       })
       .join(GAP)
       .trimEnd();
   const header = line(({ title }) => ({ text: title, tone: 'plain' }));
   return [
-    options.colour ? styleText('bold', header, { validateStream: false }) : header,
+    options.color ? styleText('bold', header, { validateStream: false }) : header,
     ...scenarios.map((_, row) => line(({ cells }) => cells[row] ?? { text: '', tone: 'plain' })),
   ];
 }
@@ -65,10 +65,10 @@ export function renderTotals(
   { passed, failed, skipped }: Totals,
   scenarios: readonly ScenarioRecord[] = [],
 ): string {
-  const harm = renderViolations(scenarios);
+  const losses = renderViolations(scenarios);
   return (
     `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}` +
-    (harm === '' ? '' : `, ${harm}`)
+    (losses === '' ? '' : `, ${losses}`)
   );
 }
 
@@ -121,7 +121,7 @@ function cut(text: string, width: number): string {
 
 const formats = { good: 'green', doubtful: 'yellow', bad: 'red' } as const;
 
-function paint(text: string, tone: Tone, colour: boolean): string {
-  if (!colour || tone === 'plain') return text;
+function paint(text: string, tone: Tone, color: boolean): string {
+  if (!color || tone === 'plain') return text;
   return styleText(formats[tone], text, { validateStream: false });
 }

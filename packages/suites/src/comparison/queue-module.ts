@@ -1,5 +1,5 @@
 /** A queue as the score sees it: whatever can take numbered jobs and hand them to a worker. */
-export interface ScoredQueue {
+interface ScoredQueue {
   /** Resolves once the job is accepted. */
   add(job: number): Promise<unknown>;
   /** Has one worker, one job at a time, do what is given. */

@@ -8,7 +8,7 @@ export interface CallersResult {
 }
 
 /** Callers that call again as soon as they have an answer, whatever it is. */
-export interface Callers {
+interface Callers {
   /** Made so far. */
   readonly calls: number;
   /** Resolves with the clock's `now()` for each caller's first success of a call that ends after that. */

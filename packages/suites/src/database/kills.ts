@@ -1,11 +1,11 @@
 import { expect } from '@jest/globals';
-import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
+import { seededRandom, sleep, systemClock, environment } from '@holdfast/foundation';
 import { keepCalling } from './callers.ts';
 import type { PostgresFixture } from './postgres-fixture.ts';
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
+const SEED = Number(environment['HOLDFAST_SEED'] ?? 20_261_122);
 export const WRITERS = 10;
 
 /** Kills Postgres again and again at random moments; each entry has to be there as its writer was told. */

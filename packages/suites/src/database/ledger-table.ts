@@ -3,7 +3,7 @@ import type { Queryable } from '@holdfast/database';
 /** No key on it, so that a write that is done twice is there twice. */
 export const LEDGER_SQL = 'create table ledger (entry int not null)';
 
-export interface Audit {
+interface Audit {
   readonly acknowledged: number;
   /** Acknowledged, and not there. */
   readonly lost: readonly number[];

@@ -13,7 +13,7 @@ export const SERVED_WITHIN_MS = 2_500;
 /** A server that is away is asked no more often than that, by one host's pool. */
 const ATTEMPTS_PER_SECOND = 10;
 
-export interface DatabaseOutageSpec {
+interface DatabaseOutageSpec {
   readonly inject: (ground: PostgresFixture) => Promise<unknown>;
   readonly recover: (ground: PostgresFixture) => Promise<unknown>;
   readonly lastsMs?: number;

@@ -1,3 +1,4 @@
+import { environment } from '@holdfast/foundation';
 import { type Database, type DatabaseOptions, createDatabase } from '@holdfast/database';
 import { type FaultProxy, createFaultProxy } from '@holdfast/faults';
 import { withTimeout } from '@holdfast/resilience';
@@ -31,7 +32,7 @@ export interface ReplicatedPostgresFixture extends PostgresFixture {
   promote(): Promise<void>;
 }
 
-export interface PostgresFixtureOptions {
+interface PostgresFixtureOptions {
   /** Parameters of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
   /** The major version; by default that of the run. */
@@ -41,7 +42,7 @@ export interface PostgresFixtureOptions {
 }
 
 /** The major version that the suite stands on; left out, the stage's own choice. */
-const VERSION = process.env['HOLDFAST_POSTGRES_VERSION'];
+const VERSION = environment['HOLDFAST_POSTGRES_VERSION'];
 const version = VERSION === undefined ? {} : { version: Number(VERSION) };
 
 /** Scenarios put proxies of their own where they want one; a killed server is to refuse by itself. */

@@ -1,10 +1,11 @@
+import { environment } from '@holdfast/foundation';
 import { expect, test } from '@jest/globals';
 import { record } from '@holdfast/report';
 import type { StageMode } from '@holdfast/stage';
 
 export const FAMILY = 'database-recovery';
 
-export interface DatabaseScenarioSpec {
+interface DatabaseScenarioSpec {
   /** A promise, as a sentence: it names the test and the row of the report. */
   readonly promise: string;
   readonly fault: string;
@@ -37,7 +38,7 @@ export interface DatabaseOutcome {
  * pool does is the same whatever the server runs in.
  */
 export const isPart: boolean =
-  process.env['HOLDFAST_STAGE'] === 'docker' && process.env['HOLDFAST_DOCKER_PART'] === '1';
+  environment['HOLDFAST_STAGE'] === 'docker' && environment['HOLDFAST_DOCKER_PART'] === '1';
 
 const TEST_TIMEOUT_MS = 120_000;
 
@@ -47,7 +48,7 @@ export function withinMsOf(plays: number, onceMs: number): number {
 }
 
 /** What a scenario stands on. */
-interface Standing {
+interface ScenarioFixture {
   readonly mode: StageMode;
   close(): Promise<void>;
 }
@@ -56,28 +57,28 @@ interface Standing {
  * One row of the family's table: plays the scenario on servers of its own and records what was measured.
  * Nothing accepted is missing and nothing is there twice, in all of them.
  */
-export function scenario<Ground extends Standing>(
+export function scenario<Fixture extends ScenarioFixture>(
   plan: DatabaseScenarioSpec,
-  open: () => Promise<Ground>,
-  play: (ground: Ground) => Promise<DatabaseOutcome>,
+  open: () => Promise<Fixture>,
+  play: (fixture: Fixture) => Promise<DatabaseOutcome>,
 ): void {
   const played = async (): Promise<void> => {
-    const ground = await open();
+    const fixture = await open();
     try {
-      const { duplicated = 0, ...outcome } = await play(ground);
+      const { duplicated = 0, ...outcome } = await play(fixture);
       const lost = outcome.accepted - outcome.delivered;
       record({
         ...outcome,
         family: FAMILY,
         scenario: plan.promise,
         fault: plan.fault,
-        stage: ground.mode,
+        stage: fixture.mode,
         lost,
         duplicated,
       });
       expect({ lost, duplicated }).toEqual({ lost: 0, duplicated: 0 });
     } finally {
-      await ground.close();
+      await fixture.close();
     }
   };
   // Left out where only a part is asked for, and this is not of it.

@@ -5,7 +5,7 @@ import type { ScenarioOutcome } from '../scenario.ts';
 import type { StorageFixture, StorageFixtureOptions } from './storage-fixture.ts';
 import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
-export interface ObjectOutageSpec {
+interface ObjectOutageSpec {
   /** Does the harm. */
   readonly inject: (ground: StorageFixture, storage: Storage) => Promise<void> | void;
   /** How long it lasts, in milliseconds. */
@@ -81,7 +81,7 @@ export async function runObjectOutage(
   };
 }
 
-export interface ObjectLoad {
+interface ObjectLoad {
   /** Resolves when so many more have been offered. */
   offered(more: number): Promise<void>;
   /** Resolves once each offered one was accepted or refused. */
@@ -89,7 +89,7 @@ export interface ObjectLoad {
 }
 
 /** How long callers waited for an acceptance, in milliseconds. */
-export interface AcceptanceTimes {
+interface AcceptanceTimes {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly slowestMs: number;
@@ -149,7 +149,7 @@ export function timesOf(waitedMs: readonly number[]): AcceptanceTimes {
 const MAX_MOMENTS = 100;
 
 /** Writes down what a storage announces, by the clock. */
-export function recordStorageTimeline(storage: Storage): Moment[] {
+function recordStorageTimeline(storage: Storage): Moment[] {
   const seen: Moment[] = [];
   const note = (atMs: number, event: string): void => {
     if (seen.length < MAX_MOMENTS) seen.push({ atMs, event });

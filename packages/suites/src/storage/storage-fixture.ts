@@ -15,7 +15,7 @@ import {
   type SupabaseStorageServer,
   createS3Server,
   createSupabaseStorageServer,
-} from '@holdfast/stage';
+} from '@holdfast/emulators';
 import {
   type Storage,
   type StorageBackend,
@@ -100,57 +100,84 @@ export function backendsAt(
   };
 }
 
-/** @param serverClock what the servers take the time from; the clients have this machine's. */
-export async function openStorageFixture(
-  serverClock: Clock = systemClock,
-): Promise<StorageFixture> {
-  const directories: string[] = [];
-  const storages: Storage[] = [];
-  const ends: (() => void)[] = [];
-  const hooks: { supabase: FaultHook; s3: FaultHook } = {
-    supabase: () => undefined,
-    s3: () => undefined,
-  };
-  const supabaseServer = await createSupabaseStorageServer({
+/** The two servers, and what decides which of their answers fail. */
+interface StorageServers {
+  readonly supabase: SupabaseStorageServer;
+  readonly s3: S3Server;
+  readonly hooks: { supabase: FaultHook; s3: FaultHook };
+}
+
+async function openServers(clock: Clock): Promise<StorageServers> {
+  const hooks: StorageServers['hooks'] = { supabase: () => undefined, s3: () => undefined };
+  const supabase = await createSupabaseStorageServer({
     faults: (call) => hooks.supabase(call),
     databaseTimeoutMs: 100,
-    clock: serverClock,
+    clock,
   });
-  const s3Server = await createS3Server({
+  const s3 = await createS3Server({
     faults: (call) => hooks.s3(call),
     accounts: [GUEST],
-    clock: serverClock,
+    clock,
   });
-  const owner = s3ClientAt(s3Server.url, { ...s3Server.credentials });
-  const { error } = await createClient(supabaseServer.url, supabaseServer.serviceRoleKey, {
+  return { supabase, s3, hooks };
+}
+
+async function createBuckets({ supabase }: StorageServers, owner: S3Client): Promise<void> {
+  const { error } = await createClient(supabase.url, supabase.serviceRoleKey, {
     auth: { persistSession: false, autoRefreshToken: false },
   }).storage.createBucket(BUCKET);
   if (error !== null) throw error;
   await owner.send(new CreateBucketCommand({ Bucket: BUCKET }));
-  const setPolicy = async (policy: object): Promise<void> => {
-    const Policy = JSON.stringify(policy);
-    await owner.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }));
-  };
-  await setPolicy(guestPolicy('Allow'));
+  await setBucketPolicy(owner, guestPolicy('Allow'));
+}
 
-  const [supabaseWay, s3Way] = await Promise.all([wayTo(supabaseServer), wayTo(s3Server)]);
+async function setBucketPolicy(owner: S3Client, policy: object): Promise<void> {
+  const Policy = JSON.stringify(policy);
+  await owner.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }));
+}
+
+/** What a fixture has opened, to be closed in this order. */
+class OpenedStorages {
+  readonly storages: Storage[] = [];
+  readonly clients: (() => void)[] = [];
+  readonly #directories: string[] = [];
+
+  async directory(): Promise<string> {
+    const made = await mkdtemp(join(tmpdir(), 'holdfast-suite-'));
+    this.#directories.push(made);
+    return made;
+  }
+
+  async close(servers: readonly { close(): Promise<void> }[]): Promise<void> {
+    await Promise.allSettled(this.storages.map((storage) => storage.close({ deadlineMs: 1_000 })));
+    for (const end of this.clients) end();
+    for (const server of servers) await server.close();
+    await Promise.all(this.#directories.map((made) => rm(made, { recursive: true, force: true })));
+  }
+}
+
+/** @param serverClock what the servers take the time from; the clients have this machine's. */
+export async function openStorageFixture(
+  serverClock: Clock = systemClock,
+): Promise<StorageFixture> {
+  const servers = await openServers(serverClock);
+  const { supabase, s3, hooks } = servers;
+  const owner = s3ClientAt(s3.url, { ...s3.credentials });
+  await createBuckets(servers, owner);
+  const [supabaseWay, s3Way] = await Promise.all([wayTo(supabase), wayTo(s3)]);
   const addresses: Addresses = {
-    supabase: { url: supabaseWay.url, key: supabaseServer.serviceRoleKey },
+    supabase: { url: supabaseWay.url, key: supabase.serviceRoleKey },
     s3: { url: s3Way.url, ...GUEST },
   };
-
-  const directory = async (): Promise<string> => {
-    const made = await mkdtemp(join(tmpdir(), 'holdfast-suite-'));
-    directories.push(made);
-    return made;
-  };
+  const opened = new OpenedStorages();
+  opened.clients.push(() => owner.destroy());
 
   return {
     mode: 'local',
     addresses,
-    directory,
+    directory: () => opened.directory(),
     supabase: {
-      server: supabaseServer,
+      server: supabase,
       ...supabaseWay,
       get fault() {
         return hooks.supabase;
@@ -158,16 +185,12 @@ export async function openStorageFixture(
       set fault(hook) {
         hooks.supabase = hook;
       },
-      direct: supabaseBackend({
-        url: supabaseServer.url,
-        key: supabaseServer.serviceRoleKey,
-        bucket: BUCKET,
-      }),
+      direct: supabaseBackend({ url: supabase.url, key: supabase.serviceRoleKey, bucket: BUCKET }),
     },
     s3: {
-      server: s3Server,
+      server: s3,
       ...s3Way,
-      setPolicy,
+      setPolicy: (policy) => setBucketPolicy(owner, policy),
       get fault() {
         return hooks.s3;
       },
@@ -176,26 +199,19 @@ export async function openStorageFixture(
       },
       direct: s3Backend({ client: owner, bucket: BUCKET }),
     },
-    async storage({ directory: given, requestTimeoutMs, ...options } = {}) {
+    async storage({ directory, requestTimeoutMs, ...options } = {}) {
       const { backends, end } = backendsAt(addresses, requestTimeoutMs);
-      ends.push(end);
-      const storage = createStorage({
-        ...tuning,
-        backends,
-        ...options,
-        journal: { directory: given ?? (await directory()), minFreeBytes: 0, ...options.journal },
-      });
-      storages.push(storage);
+      opened.clients.push(end);
+      const journal = {
+        directory: directory ?? (await opened.directory()),
+        minFreeBytes: 0,
+        ...options.journal,
+      };
+      const storage = createStorage({ ...tuning, backends, ...options, journal });
+      opened.storages.push(storage);
       return storage;
     },
-    async close() {
-      await Promise.allSettled(storages.map((storage) => storage.close({ deadlineMs: 1_000 })));
-      await Promise.all([supabaseWay.close(), s3Way.close()]);
-      for (const end of ends) end();
-      owner.destroy();
-      await Promise.all([supabaseServer.close(), s3Server.close()]);
-      await Promise.all(directories.map((made) => rm(made, { recursive: true, force: true })));
-    },
+    close: () => opened.close([supabaseWay, s3Way, supabase, s3]),
   };
 }
 

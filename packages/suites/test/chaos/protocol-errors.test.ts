@@ -222,9 +222,9 @@ test('57P01 in place of a statement ends the session, and what was not committed
 test('all sessions are terminated at once, idle ones too', async () => {
   const client = new Client({ host: postgres.host, port: postgres.port, user: 'postgres' });
   await client.connect();
-  const told = new Promise((resolve) => client.once('error', resolve));
+  const notified = new Promise((resolve) => client.once('error', resolve));
   postgres.terminate();
-  expect(await told).toMatchObject({ code: '57P01' });
+  expect(await notified).toMatchObject({ code: '57P01' });
   await client.end().catch(() => {});
 });
 

@@ -27,8 +27,8 @@ async function openSmallDisk(): Promise<SmallDisk> {
       mode: ground.mode,
       database: ground.database({ max: 5 }),
       async fill() {
-        const harm = await ground.primary.fill('disk');
-        return () => harm.undo();
+        const fault = await ground.primary.fill('disk');
+        return () => fault.undo();
       },
       async entries() {
         return (await ground.ask('select entry from documents')).map(({ entry }) => Number(entry));

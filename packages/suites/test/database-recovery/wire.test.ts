@@ -92,7 +92,7 @@ async function cutAround(
   const wholeBytes = await commitBytes(ground, direction, resolveCommit);
   let unknown = 0;
   let next = 0;
-  const playLane = async (): Promise<void> => {
+  const runWorker = async (): Promise<void> => {
     const { proxy, url } = await ground.proxy();
     const database = ground.database({ hosts: url, max: 2, queryTimeoutMs: 10_000 });
     // The cut is for one link only; those that find out what became of it are left alone.
@@ -115,7 +115,7 @@ async function cutAround(
       await proxy.heal();
     }
   };
-  await Promise.all(Array.from({ length: LANES }, playLane));
+  await Promise.all(Array.from({ length: LANES }, runWorker));
   return { ledger, cuts: wholeBytes + 1, unknown };
 }
 

@@ -74,3 +74,14 @@ function fixedTimers(file: RepositoryFile): Violation[] {
     return [violationAt(file, index, 'await a condition instead of a fixed setTimeout')];
   });
 }
+
+const ENVIRONMENT = 'packages/foundation/src/environment.ts';
+
+/** The environment of the process comes in by one door, so that a test can give another one. */
+export function environmentHasOneDoor({ files }: Repository): Violation[] {
+  return files
+    .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && path !== ENVIRONMENT)
+    .flatMap((file) =>
+      matchesIn(file, /\bprocess\.env\b/g, 'take `environment` of @holdfast/foundation'),
+    );
+}
