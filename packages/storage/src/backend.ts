@@ -9,11 +9,11 @@
  * - `transient`: nothing was written, and the same call may succeed later.
  * - `unknown`: a write may have been applied, or may be later.
  */
-export type BackendResult<T> = { readonly kind: 'ok'; readonly value: T } | BackendFailure;
+export type BackendResult<T> = { readonly kind: 'ok'; readonly value: T } | StorageFailure;
 
 export type FailureKind = 'notFound' | 'conflict' | 'denied' | 'invalid' | 'transient' | 'unknown';
 
-export interface BackendFailure {
+export interface StorageFailure {
   readonly kind: FailureKind;
   /** What was observed, such as `HTTP 400 DatabaseReadOnly (503)`. Contains no secret. */
   readonly message: string;
@@ -50,7 +50,7 @@ export interface BodySource {
  * The condition of a write: none, no such object, or exactly this version of it. Where a store cannot check it
  * atomically it is checked before the write, and another writer may come in between.
  */
-export type WriteCondition = 'none' | 'absent' | { readonly version: string };
+export type PutCondition = 'none' | 'absent' | { readonly version: string };
 
 /** The progress of a large upload; the caller keeps it, so that another process can resume the upload. */
 export interface UploadProgress {
@@ -67,7 +67,7 @@ export interface PutOptions {
   /** The caller's own metadata. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly stamp: WriteStamp;
-  readonly condition: WriteCondition;
+  readonly condition: PutCondition;
   readonly signal: AbortSignal;
   readonly progress?: UploadProgress;
 }
@@ -119,7 +119,7 @@ export interface ListedObject {
   readonly lastModifiedEpochMs?: number;
 }
 
-export interface ListPage {
+export interface ObjectPage {
   readonly objects: readonly ListedObject[];
   /** Absent on the last page. */
   readonly cursor?: string;
@@ -143,7 +143,7 @@ export interface StorageBackend {
   /** Removing what is not there is `ok`. */
   remove(key: string, options: { signal: AbortSignal }): Promise<BackendResult<undefined>>;
   /** Objects whose keys begin with `prefix`, in the order of their bytes. */
-  list(prefix: string, options: ListOptions): Promise<BackendResult<ListPage>>;
+  list(prefix: string, options: ListOptions): Promise<BackendResult<ObjectPage>>;
   /**
    * Gives back what a large upload that will never be finished holds at the store; absent where nothing is
    * held. That there is nothing is `ok`.
@@ -164,7 +164,7 @@ export function fail(
   kind: FailureKind,
   message: string,
   details: { code?: string | undefined; cause?: unknown; retryAfterMs?: number | undefined } = {},
-): BackendFailure {
+): StorageFailure {
   const { code, cause, retryAfterMs } = details;
   return {
     kind,
@@ -176,7 +176,7 @@ export function fail(
 }
 
 /** The result of a call that threw, against the contract: nobody knows how it ended. */
-export function fromThrown(effect: 'read' | 'write', cause: unknown): BackendFailure {
+export function fromThrown(effect: 'read' | 'write', cause: unknown): StorageFailure {
   const kind = effect === 'read' ? 'transient' : 'unknown';
   return fail(kind, 'the backend threw instead of returning a result', { cause });
 }

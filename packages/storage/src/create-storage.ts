@@ -5,7 +5,7 @@ import {
   integer,
   parseOptions,
 } from '@holdfast/foundation';
-import { type AcceptedWrite, WriteAcceptor } from './accept/accept-write.ts';
+import type { AcceptedWrite } from './accept/accept-write.ts';
 import { PrimaryWaits } from './accept/primary-waits.ts';
 import { conflictCopyKey } from './conflicts.ts';
 import {
@@ -17,7 +17,7 @@ import {
 import { safeFileName } from './files/safe-file-name.ts';
 import type { Operation } from './journal/operation.ts';
 import { type Body, parseBody } from './object/body.ts';
-import { type OpenedLog, openLog } from './open-storage.ts';
+import { type OpenedStorage, openStorage } from './open-storage.ts';
 import {
   type ResolvedStorageOptions,
   type StorageOptions,
@@ -27,14 +27,12 @@ import {
   parseWriteOptions,
 } from './options.ts';
 import { decodeCursor, encodeCursor, withPending } from './read/listing.ts';
-import { LocalCopies } from './read/local-copies.ts';
-import { Reader, type Repair } from './read/reader.ts';
+import type { Repair } from './read/reader.ts';
 import { ReadEpochs } from './read/stale-reads.ts';
 import { isBehind, replicaOf } from './replication/key-replica.ts';
-import { Replicator } from './replication/replicator.ts';
 import { healthOf, pendingOf, statsOf, takesNoWrites } from './stats.ts';
 import type {
-  CallOptions,
+  StorageCallOptions,
   Download,
   ListCallOptions,
   Listing,
@@ -57,14 +55,6 @@ export function createStorage(options: StorageOptions): Storage {
   return new DurableStorage(parseStorageOptions(options));
 }
 
-/** The parts that exist once the journal is open. */
-interface Opened extends OpenedLog {
-  readonly acceptor: WriteAcceptor;
-  readonly replicator: Replicator;
-  readonly reader: Reader;
-  readonly local: LocalCopies | undefined;
-}
-
 const deadlineShape = { deadlineMs: integer({ min: 0, max: 86_400_000, default: 10_000 }) };
 const NEVER = new AbortController().signal;
 
@@ -72,12 +62,12 @@ class DurableStorage implements Storage {
   readonly #options: ResolvedStorageOptions;
   readonly #emitter: Emitter<StorageEvents> = createEmitter('holdfast:storage');
   readonly #primaryWaits: PrimaryWaits;
-  readonly #opening: Promise<Opened>;
+  readonly #opening: Promise<OpenedStorage>;
   readonly #counts = { accepted: 0, acceptedBytes: 0, conflicts: 0, repairs: 0, refused: 0 };
   readonly #readEpochs = new ReadEpochs();
   /** Accepts the writes of one key in the order of their calls. */
   readonly #keyOrder = new KeyedMutex();
-  #opened: Opened | undefined;
+  #opened: OpenedStorage | undefined;
   #closed: Promise<void> | undefined;
   readonly on: Storage['on'] = this.#emitter.on;
 
@@ -114,7 +104,7 @@ class DurableStorage implements Storage {
     return this.#acknowledge(operation, acknowledgeWithinMs, signal);
   }
 
-  async download(path: string, options?: CallOptions): Promise<Download> {
+  async download(path: string, options?: StorageCallOptions): Promise<Download> {
     const { signal = NEVER } = parseWriteOptions('download', options);
     this.#check('download', path, signal);
     const { reader } = await this.#opening;
@@ -123,11 +113,11 @@ class DurableStorage implements Storage {
     return download;
   }
 
-  async exists(path: string, options?: CallOptions): Promise<boolean> {
+  async exists(path: string, options?: StorageCallOptions): Promise<boolean> {
     return (await this.#describe('exists', path, options)) !== undefined;
   }
 
-  async info(path: string, options?: CallOptions): Promise<ObjectInfo> {
+  async info(path: string, options?: StorageCallOptions): Promise<ObjectInfo> {
     const info = await this.#describe('info', path, options);
     if (info === undefined) throw new ObjectNotFoundError(path, 'there is no such object');
     return info;
@@ -216,50 +206,16 @@ class DurableStorage implements Storage {
     });
   }
 
-  async #open(): Promise<Opened> {
-    const options = this.#options;
-    const { clock } = options;
-    const opened = await openLog(options);
-    const { journal, log, budget, recovered } = opened;
-    const local = await this.#openLocalCopies();
-    const replicator = new Replicator({
-      ...options,
-      log,
-      budget,
-      writerId: journal.id,
+  async #open(): Promise<OpenedStorage> {
+    const opened = await openStorage(this.#options, {
       emitter: this.#emitter,
       primaryWaits: this.#primaryWaits,
+      epochs: this.#readEpochs,
       keepConflictCopy: (operation) => this.#keepConflictCopy(operation),
     });
-    const acceptor = new WriteAcceptor({
-      ...opened,
-      clock,
-      inlineBytes: options.inlineBytes,
-      minFreeBytes: options.journal.minFreeBytes,
-      generation: recovered.generation,
-    });
-    const reader = new Reader({
-      ...options,
-      writers: replicator.writers,
-      pendingKeys: replicator.pendingKeys,
-      log,
-      local,
-      epochs: this.#readEpochs,
-    });
-    this.#opened = { ...opened, acceptor, replicator, reader, local };
-    for (const writes of recovered.unfinished) replicator.adopt(writes);
-    return this.#opened;
-  }
-
-  async #openLocalCopies(): Promise<LocalCopies | undefined> {
-    const { files, local: localOptions, verifyWholeBytes } = this.#options;
-    if (localOptions === undefined) return undefined;
-    const local = new LocalCopies(files, { ...localOptions, maxCopyBytes: verifyWholeBytes });
-    // Local copies are optional: a storage without them keeps every promise.
-    await local.open().catch((error: unknown) => {
-      process.emitWarning(`createStorage: local.directory cannot be used: ${String(error)}`);
-    });
-    return local;
+    this.#opened = opened;
+    for (const writes of opened.recovered.unfinished) opened.replicator.adopt(writes);
+    return opened;
   }
 
   /** @throws StorageClosedError, InvalidKeyError, the signal's own reason */
@@ -277,7 +233,7 @@ class DurableStorage implements Storage {
   async #describe(
     tried: string,
     path: string,
-    options: CallOptions | undefined,
+    options: StorageCallOptions | undefined,
   ): Promise<ObjectInfo | undefined> {
     const { signal = NEVER } = parseWriteOptions(tried, options);
     this.#check(tried, path, signal);

@@ -1,5 +1,5 @@
 import { HoldfastError, type HoldfastErrorDetails } from '@holdfast/foundation';
-import type { BackendFailure } from './backend.ts';
+import type { StorageFailure } from './backend.ts';
 
 /** The key cannot be stored byte for byte; nothing was sent or stored. */
 export class InvalidKeyError extends HoldfastError {
@@ -77,11 +77,11 @@ export class ObjectNotFoundError extends HoldfastError {
 export class StorageUnavailableError extends HoldfastError {
   readonly code = 'STORAGE_UNAVAILABLE';
   /** The failure of each source, in the order of the calls. */
-  readonly attempts: readonly { readonly from: string; readonly failure: BackendFailure }[];
+  readonly attempts: readonly { readonly from: string; readonly failure: StorageFailure }[];
 
   constructor(
     tried: string,
-    attempts: readonly { readonly from: string; readonly failure: BackendFailure }[],
+    attempts: readonly { readonly from: string; readonly failure: StorageFailure }[],
   ) {
     const seen = attempts.map(({ from, failure }) => `${from}: ${failure.message}`).join('; ');
     super(`${tried}: no source responded (${seen}); try again later`, {
@@ -98,9 +98,9 @@ export class StorageUnavailableError extends HoldfastError {
  */
 export class ObjectRefusedError extends HoldfastError {
   readonly code = 'STORAGE_REFUSED';
-  readonly failure: BackendFailure;
+  readonly failure: StorageFailure;
 
-  constructor(key: string, backend: string, failure: BackendFailure) {
+  constructor(key: string, backend: string, failure: StorageFailure) {
     super(
       `upload of ${shown(key)}: ${backend} refuses it permanently (${failure.message}); change the object`,
       { cause: failure.cause, outcome: 'not-applied' },

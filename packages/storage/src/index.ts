@@ -1,9 +1,9 @@
 /** Objects in Supabase, S3 or on disk. It never acknowledges a write that a crash could undo. */
 export type {
-  BackendFailure,
+  StorageFailure,
   BackendResult,
   BodySource,
-  WriteCondition,
+  PutCondition,
   FailureKind,
   ListedObject,
   WriteStamp,
@@ -56,7 +56,7 @@ export type {
 export type {
   BackendHealth,
   BackendStats,
-  CallOptions,
+  StorageCallOptions,
   Conflict,
   ConflictResolution,
   Download,

@@ -233,7 +233,7 @@ const uploadShape = {
 type Resolved<Options, Optional extends keyof Options> = Readonly<
   Required<Omit<Options, Optional>> & { [Key in Optional]: Options[Key] | undefined }
 >;
-export type ResolvedUploadOptions = Resolved<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
+type ResolvedUploadOptions = Resolved<UploadOptions, 'signal' | 'acknowledgeWithinMs'>;
 
 const plainUpload: ResolvedUploadOptions = parseOptions('upload', uploadShape, undefined);
 const plainWrite = parseOptions('remove', { signal, acknowledgeWithinMs }, undefined);

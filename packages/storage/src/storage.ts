@@ -1,5 +1,5 @@
 import type { Subscribe } from '@holdfast/foundation';
-import type { BackendFailure, ListedObject } from './backend.ts';
+import type { StorageFailure, ListedObject } from './backend.ts';
 import type { Body } from './object/body.ts';
 
 /**
@@ -36,17 +36,17 @@ export interface Storage {
    * @throws ObjectNotFoundError, StorageUnavailableError, InvalidKeyError, StorageClosedError, the
    *   signal's own reason
    */
-  download(path: string, options?: CallOptions): Promise<Download>;
+  download(path: string, options?: StorageCallOptions): Promise<Download>;
   /** Accepts a removal durably, as `upload` accepts an object. */
   remove(path: string, options?: WriteOptions): Promise<Stored>;
   /** Keys that begin with `prefix`, with pending writes applied. */
   list(prefix: string, options?: ListCallOptions): Promise<Listing>;
-  exists(path: string, options?: CallOptions): Promise<boolean>;
+  exists(path: string, options?: StorageCallOptions): Promise<boolean>;
   /**
    * Describes an object without reading its bytes, from the source that `download` would use.
    * @throws the errors of `download`
    */
-  info(path: string, options?: CallOptions): Promise<ObjectInfo>;
+  info(path: string, options?: StorageCallOptions): Promise<ObjectInfo>;
   /** The writes that not every backend has yet, oldest first. */
   pending(): PendingWrite[];
   /** Drops a write that a backend refuses permanently; false when there is none of that id. */
@@ -63,11 +63,11 @@ export interface Storage {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface CallOptions {
+export interface StorageCallOptions {
   signal?: AbortSignal;
 }
 
-export interface WriteOptions extends CallOptions {
+export interface WriteOptions extends StorageCallOptions {
   /** How long to wait for the primary, in milliseconds. Default: the storage's `acknowledgeWithinMs`. */
   acknowledgeWithinMs?: number;
 }
@@ -81,7 +81,7 @@ export interface UploadOptions extends WriteOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
-export interface ListCallOptions extends CallOptions {
+export interface ListCallOptions extends StorageCallOptions {
   /** Default 100, at most 1 000. */
   limit?: number;
   cursor?: string;
@@ -140,7 +140,7 @@ export interface PendingWrite {
   /** The backends that do not have it yet. */
   readonly waitingFor: readonly string[];
   /** The failure of a backend that refuses it permanently. */
-  readonly refused?: BackendFailure;
+  readonly refused?: StorageFailure;
 }
 
 export type BackendHealth = 'up' | 'recovering' | 'down' | 'denied';
@@ -166,7 +166,7 @@ export interface BackendStats {
   /** Writes superseded by a later one of their key before they were sent. */
   readonly superseded: number;
   /** The number of failed calls by kind. */
-  readonly failures: Readonly<Record<BackendFailure['kind'], number>>;
+  readonly failures: Readonly<Record<StorageFailure['kind'], number>>;
 }
 
 export interface StorageStats {

@@ -8,7 +8,7 @@ import { freshDirectory } from './directory.ts';
 import { AWAY, openTestStorage, textAt } from './open-storage.ts';
 import { fail } from '../src/backend.ts';
 
-test('a body of no known kind, and a stream that can be read once only, are refused', async () => {
+test('a body of an unsupported kind, and a stream that can be read only once, are refused', async () => {
   const { storage, primary } = await openTestStorage();
   const upload = (body: unknown): Promise<unknown> =>
     Reflect.apply(storage.upload.bind(storage), undefined, ['k', body]);
@@ -33,7 +33,7 @@ test('a body of no known kind, and a stream that can be read once only, are refu
   await storage.close();
 });
 
-test('options are refused by name, with what they may be', async () => {
+test('an invalid option is refused with its name and its permitted values', async () => {
   const { storage } = await openTestStorage();
   const upload = (options: unknown): Promise<unknown> =>
     Reflect.apply(storage.upload.bind(storage), undefined, ['k', 'x', options]);
@@ -62,7 +62,7 @@ test('options are refused by name, with what they may be', async () => {
   });
 });
 
-test('a directory that cannot be written is told by the first call, and nothing is stored', async () => {
+test('a directory that is not writable rejects the first call, and nothing is stored', async () => {
   const directory = await freshDirectory();
   await writeFile(join(directory, 'a-file'), '');
   const primary = createMemoryBackend();
@@ -85,7 +85,7 @@ test('a directory that cannot be written is told by the first call, and nothing 
   expect(primary.objects.size).toBe(0);
 });
 
-test('an object over a bound is refused with the bound, and leaves no byte', async () => {
+test('an object over a limit is refused with the name of the limit, and leaves no byte', async () => {
   const { storage, files, primary } = await openTestStorage({
     maxObjectBytes: 1_000,
     inlineBytes: 10,
@@ -114,7 +114,7 @@ test('an object over a bound is refused with the bound, and leaves no byte', asy
   await storage.close();
 });
 
-test('a full backlog refuses until it has drained, and what was accepted stays', async () => {
+test('a full backlog refuses writes until it has drained, and keeps every accepted one', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({
     acknowledgeWithinMs: 0,
     journal: { directory: '/storage', maxPending: 3 },
@@ -134,7 +134,7 @@ test('a full backlog refuses until it has drained, and what was accepted stays',
   await storage.close();
 });
 
-test('a full disk refuses, and keeps what was accepted', async () => {
+test('a full disk refuses writes, and keeps every accepted one', async () => {
   const files = createMemoryFileSystem();
   const { storage, clock, primary } = await openTestStorage(
     { acknowledgeWithinMs: 0, inlineBytes: 10 },
@@ -159,7 +159,7 @@ test('a full disk refuses, and keeps what was accepted', async () => {
   await storage.close();
 });
 
-test('what a backend refuses for good is told, kept, and dropped on demand', async () => {
+test('a permanently refused write is reported, kept, and dropped on demand', async () => {
   const { storage, clock, primary } = await openTestStorage();
   primary.intercept = ({ kind, key }) =>
     kind === 'put' && key === 'bad' ? { before: fail('invalid', '413 EntityTooLarge') } : undefined;
@@ -179,7 +179,7 @@ test('what a backend refuses for good is told, kept, and dropped on demand', asy
   await storage.close();
 });
 
-test('what the primary refuses at once goes to no backend that did not have it yet', async () => {
+test('a write that the primary refuses at once is not sent to further backends', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage();
   primary.intercept = ({ kind }) =>
     kind === 'put' ? { before: fail('invalid', '413 EntityTooLarge') } : undefined;
@@ -212,7 +212,7 @@ test('an aborted upload rejects with its own reason and stores nothing', async (
   await storage.close();
 });
 
-test('an abort ends the wait for a primary that does not answer; the write stays accepted', async () => {
+test('an abort ends the wait for a primary that does not respond; the write stays accepted', async () => {
   const { storage, clock, primary } = await openTestStorage();
   let answer: () => void = () => undefined;
   primary.intercept = () => new Promise((resolve) => (answer = () => resolve(undefined)));

@@ -5,7 +5,7 @@ import { createMemoryBackend } from '../src/backends/memory.ts';
 import type { StorageOptions } from '../src/options.ts';
 import { AWAY, openTestStorage, textAt, writeElsewhere } from './open-storage.ts';
 
-/** Ours is written during an outage, theirs on the server meanwhile; then the server is reachable again. */
+/** Writes ours during an outage and theirs on the server meanwhile, then ends the outage. */
 async function collide(
   conflicts: NonNullable<StorageOptions['conflicts']>,
   first: 'ours' | 'theirs',
@@ -36,7 +36,7 @@ async function collide(
   return { ...opened, conflict: await conflict, beside };
 }
 
-test('latest-wins: theirs, if it is the later one, and ours is kept beside', async () => {
+test('latest-wins keeps theirs if it is the later one, and ours under another key', async () => {
   const { storage, primary, conflict, beside } = await collide('latest-wins', 'ours');
   expect(conflict).toMatchObject({ backend: 'primary', path: 'k', resolution: 'keep-both' });
   expect(textAt(primary, 'k')).toBe('theirs');
@@ -45,7 +45,7 @@ test('latest-wins: theirs, if it is the later one, and ours is kept beside', asy
   await storage.close();
 });
 
-test('latest-wins: ours, if it is the later one', async () => {
+test('latest-wins keeps ours if it is the later one', async () => {
   const { storage, primary, conflict, beside } = await collide('latest-wins', 'theirs');
   expect(conflict.resolution).toBe('ours');
   expect(textAt(primary, 'k')).toBe('ours');
@@ -66,7 +66,7 @@ test.each([3_600_000, -3_600_000])(
   },
 );
 
-test('a write that never left this machine while its wall clock was put back is not taken for a fresh one', async () => {
+test('a write that waited while the wall clock was set back does not count as fresh', async () => {
   const { storage, clock, primary } = await openTestStorage({
     conflicts: 'keep-both',
     acknowledgeWithinMs: 0,
@@ -101,14 +101,14 @@ test('remote-wins and local-wins decide without a clock', async () => {
   await local.storage.close();
 });
 
-test('refuse leaves theirs, and ours to whoever looks at it', async () => {
+test('refuse leaves theirs in place, and ours pending for an operator', async () => {
   const { storage, primary } = await collide('refuse', 'ours');
   expect(textAt(primary, 'k')).toBe('theirs');
   expect(storage.pending()).toMatchObject([{ path: 'k', refused: { kind: 'conflict' } }]);
   await storage.close();
 });
 
-test('a callback decides, and one that throws overwrites nothing', async () => {
+test('a callback decides, and a callback that throws overwrites nothing', async () => {
   const asked = await collide(({ kind, ageMs, theirs }) => {
     expect([kind, theirs.size, ageMs > (theirs.ageMs ?? 0)]).toEqual(['put', 6, true]);
     return 'ours';
@@ -122,7 +122,7 @@ test('a callback decides, and one that throws overwrites nothing', async () => {
   await broken.storage.close();
 });
 
-test('a write that did not wait asks nobody: it is the latest', async () => {
+test('a write that did not wait is the latest and needs no conflict check', async () => {
   const { storage, clock, primary } = await openTestStorage();
   writeElsewhere(primary, 'k', 'theirs');
   await clock.settle(storage.upload('k', 'ours'));

@@ -11,7 +11,7 @@ afterEach(async () => {
   );
 });
 
-/** A new temporary folder, removed after the test. */
+/** A new temporary directory, removed after the test. */
 export async function freshDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-storage-'));
   made.push(directory);

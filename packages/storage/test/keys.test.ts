@@ -13,10 +13,10 @@ import { openS3, openSupabase } from './backends/servers.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 100_000);
 const SEED = 20_261_122;
-/** Of those that a store takes, so many are stored; more with the flag. */
+/** The number of permitted keys that are stored; more with the environment variable. */
 const STORED_KEYS = Number(process.env['HOLDFAST_STORED_KEYS'] ?? 150);
 
-/** Pieces that clients, gateways and servers have rewritten. */
+/** Fragments that clients, gateways and servers are known to rewrite. */
 const pieces = [
   '..', '.', '/', '//', '\\', '%2e', '%2E%2e', '%252e', '%2f', '%5c', '?', '#', '%', '%41', '&', '=',
   '+', ' ', '\t', '\n', '\0', '\u007f', '\u0085', '\u2028', 'é', 'e\u0301', '鍵', '\ud800', '😀', ':',
@@ -40,7 +40,7 @@ test('of 100,000 fuzzed keys none is rewritten and none leaves its bucket', () =
   for (const key of fuzzedKeys(RUNS)) {
     if (refuseKey(key, anyKeys) !== undefined) continue;
     taken += 1;
-    // What a URL parser and a server that decodes once make of it.
+    // As a URL parser and a server that decodes once read it.
     const { pathname, search, hash } = new URL(`http://host/object/bucket/${keyPath(key)}`);
     const stored = pathname.replace('/object/bucket/', '').split('/').map(decodeURIComponent);
     if (stored.join('/') !== key || search !== '' || hash !== '') {
@@ -50,7 +50,7 @@ test('of 100,000 fuzzed keys none is rewritten and none leaves its bucket', () =
   expect(taken).toBeGreaterThan(RUNS / 100);
 });
 
-test('fuzzed keys stand on every server byte for byte as asked, and nowhere else', async () => {
+test('fuzzed keys are stored on every server byte for byte, and nowhere else', async () => {
   const directory = await freshDirectory();
   const [supabase, s3] = await Promise.all([openSupabase(), openS3()]);
   const backends = [supabase.backend, s3.backend, diskBackend({ directory })];
@@ -117,7 +117,7 @@ test('a key that Supabase refuses is refused before anything is sent', async () 
   expect(sent).toEqual([]);
 });
 
-test('what Supabase takes as a key is within its own rule', () => {
+test('the keys that we send to Supabase are within its own rule', () => {
   expect(refuseKey('plain', supabaseKeys)).toBeUndefined();
   const rule = /^(\w|\/|!|-|\.|\*|'|\(|\)| |&|\$|@|=|;|:|\+|,|\?)*$/;
   assert(
@@ -129,7 +129,7 @@ test('what Supabase takes as a key is within its own rule', () => {
   );
 });
 
-test('a refusal says what a key has to be', () => {
+test('a refusal states what a key must be', () => {
   expect(refuseKey(7, anyKeys)).toBe('a string');
   expect(refuseKey('', anyKeys)).toBe('not empty');
   expect(refuseKey('a//b', anyKeys)).toMatch(/empty segments/);

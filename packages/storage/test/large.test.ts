@@ -11,7 +11,7 @@ import { openS3, openSupabase } from './backends/servers.ts';
 
 const MIB = 1_048_576;
 const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 17 * MIB + 1_234);
-/** What may be added to memory while an object passes through; one of 1 GiB would not fit otherwise. */
+/** The permitted growth of memory while an object is sent; one of 1 GiB must fit too. */
 const MAX_GROWTH_BYTES = 64 * MIB;
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -19,14 +19,14 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-/** Removed after what was opened in it is closed. */
+/** Removed after everything opened in it is closed. */
 async function freshDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-storage-'));
   closing.push(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A body of any length without keeping it: each mebibyte differs from the one before. */
+/** A generated body of any length; each mebibyte differs from the one before. */
 async function* generated(): AsyncGenerator<Uint8Array> {
   for (let from = 0; from < BYTES; from += MIB) {
     yield Buffer.alloc(Math.min(MIB, BYTES - from), `${from} `);
@@ -74,7 +74,7 @@ const servers: readonly (readonly ['supabase' | 's3', number])[] = [
 ];
 
 test.each(servers)(
-  'a large object passes to %s in parts, in little memory',
+  'a large object is sent to %s in parts, in little memory',
   async (kind) => {
     const { backend } = await serverOf(kind);
     const storage = storageOn(backend, await freshDirectory());
@@ -98,7 +98,7 @@ test.each(servers)(
 );
 
 test.each(servers)(
-  'a large upload to %s that another process goes on with sends at most one part twice',
+  'a large upload to %s that another process resumes sends at most one part twice',
   async (kind, partBytes) => {
     const { backend, state, received } = await serverOf(kind);
     const directory = await freshDirectory();
@@ -131,7 +131,7 @@ test.each(servers)(
 );
 
 test.each(servers)(
-  'a large upload to %s whose last answer is lost is not sent again',
+  'a large upload to %s whose last response is lost is not sent again',
   async (kind) => {
     const { backend, state, received } = await serverOf(kind);
     const storage = storageOn(backend, await freshDirectory());
@@ -157,7 +157,7 @@ test.each([
   ['supabase', 'patchResumable', 'deleteResumable'],
   ['s3', 'UploadPart', 'AbortMultipartUpload'],
 ] as const)(
-  'a large upload to %s that a later write has overtaken gives its parts back',
+  'a large upload to %s that a later write supersedes releases its parts',
   async (kind, part, end) => {
     const { backend, state, asked } = await serverOf(kind);
     const storage = storageOn(backend, await freshDirectory());
@@ -169,7 +169,7 @@ test.each([
     };
     await storage.upload('k', generated, { acknowledgeWithinMs: 0 });
     await cut.promise;
-    // Its parts go on being refused; the later write has none.
+    // Its parts are still refused; the later write has none.
     await storage.upload('k', 'small', { acknowledgeWithinMs: 0 });
     expect(await storage.flush({ deadlineMs: 600_000 })).toBe(0);
     expect(Buffer.from(await (await storage.download('k')).bytes()).toString()).toBe('small');

@@ -10,7 +10,7 @@ import {
 import { Registry } from 'prom-client';
 import { AWAY, openTestStorage } from './open-storage.ts';
 
-test('Prometheus reads a storage’s numbers when it scrapes, and none of them when it is taken out', async () => {
+test('Prometheus reads a storage’s numbers when it scrapes, and none after the storage is removed', async () => {
   const { storage, clock, primary } = await openTestStorage();
   const registry = new Registry();
   const storages = { avatars: storage };

@@ -4,7 +4,7 @@ import type { WriteStamp } from '../src/backend.ts';
 import { createMemoryBackend } from '../src/backends/memory.ts';
 import { AWAY, LOST, openTestStorage, textAt } from './open-storage.ts';
 
-test('a body on this machine that was damaged since is never sent, and said to be so', async () => {
+test('a body damaged on this machine is never sent, and the write is refused', async () => {
   const first = await openTestStorage({ acknowledgeWithinMs: 0, inlineBytes: 10 });
   first.primary.intercept = first.mirror.intercept = () => ({ before: AWAY });
   await first.storage.upload('k', 'what was accepted');
@@ -22,7 +22,7 @@ test('a body on this machine that was damaged since is never sent, and said to b
   await storage.close();
 });
 
-test('a write that an earlier process sent, and that lands late, does not outlive its successor', async () => {
+test('a write of an earlier process that is applied late does not outlive its successor', async () => {
   const options = {
     acknowledgeWithinMs: 0,
     journal: { directory: '/storage', segmentBytes: 2_048 },
@@ -36,7 +36,7 @@ test('a write that an earlier process sent, and that lands late, does not outliv
   };
   await first.storage.upload('k', 'old');
   await first.clock.advance(1);
-  // So many that the journal could let go of the segment that the first one stands in.
+  // Enough writes that the journal could release the segment of the first one.
   for (let write = 0; write < 10; write += 1) {
     await first.storage.upload(`other ${write}`, 'x'.repeat(400));
   }
@@ -44,7 +44,7 @@ test('a write that an earlier process sent, and that lands late, does not outliv
   await first.clock.advance(3_000);
 
   const files = first.files.crash('kill', seededRandom(1));
-  // What the dead process would still ask reaches nobody.
+  // Requests of the dead process reach no server.
   const primary = createMemoryBackend({ name: 'primary', clock: first.clock });
   const { storage, clock } = await openTestStorage(options, { clock: first.clock, files, primary });
   await clock.advance(3_000);

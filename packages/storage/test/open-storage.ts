@@ -1,7 +1,7 @@
 import { seededRandom } from '@holdfast/foundation';
 import { type FakeClock, createFakeClock } from '@holdfast/foundation/testing';
 import { type MemoryFileSystem, createMemoryFileSystem } from '@holdfast/journal/testing';
-import { type BackendFailure, fail } from '../src/backend.ts';
+import { type StorageFailure, fail } from '../src/backend.ts';
 import { type MemoryBackend, createMemoryBackend } from '../src/backends/memory.ts';
 import { createStorage } from '../src/create-storage.ts';
 import type { StorageOptions } from '../src/options.ts';
@@ -17,9 +17,9 @@ export interface TestStorage {
   restart(): Promise<TestStorage>;
 }
 
-export const AWAY: BackendFailure = fail('transient', 'ECONNREFUSED');
-export const LOST: BackendFailure = fail('unknown', 'ECONNRESET');
-export const DENIED: BackendFailure = fail('denied', 'HTTP 403 AccessDenied');
+export const AWAY: StorageFailure = fail('transient', 'ECONNREFUSED');
+export const LOST: StorageFailure = fail('unknown', 'ECONNRESET');
+export const DENIED: StorageFailure = fail('denied', 'HTTP 403 AccessDenied');
 
 /** A storage on two servers in memory, a file system in memory and a fake clock. */
 export async function openTestStorage(
@@ -53,13 +53,13 @@ export async function openTestStorage(
   };
 }
 
-/** What a server in memory holds under a key, as text. */
+/** The content of a key on a server in memory, as text. */
 export function textAt(backend: MemoryBackend, key: string): string | undefined {
   const stored = backend.objects.get(key);
   return stored === undefined ? undefined : Buffer.from(stored.bytes).toString();
 }
 
-/** Somebody else's write, straight to the server. */
+/** A write of another writer, directly to the server. */
 export function writeElsewhere(backend: MemoryBackend, key: string, text: string): void {
   backend.apply(key, Buffer.from(text), {});
 }

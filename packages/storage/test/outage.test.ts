@@ -36,7 +36,7 @@ test('a write during an outage is accepted at once, read back, and delivered aft
   await storage.close();
 });
 
-test('with every backend away a write is local, and says so', async () => {
+test('while every backend is down a write is local, and its result says so', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 100 });
   fail(primary);
   fail(mirror);
@@ -71,7 +71,7 @@ test('one canary goes first after an outage, then two, then four', async () => {
   await storage.close();
 });
 
-test('a canary that fails is the only one until the next time', async () => {
+test('a canary that fails is the only request until the next probe', async () => {
   const { storage, clock, primary } = await openTestStorage({
     acknowledgeWithinMs: 0,
     circuitBreaker: { openDurationMs: 1_000, maxOpenDurationMs: 1_000 },
@@ -87,7 +87,7 @@ test('a canary that fails is the only one until the next time', async () => {
   await storage.close({ deadlineMs: 0 });
 });
 
-test('a backend that denies is probed once a minute, and gets everything when it allows', async () => {
+test('a backend that denies is probed once a minute, and gets every write once it allows them', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   primary.intercept = (call) => (isWrite(call) ? { before: DENIED } : undefined);
   await storage.upload('k', 'x');
@@ -107,7 +107,7 @@ test('a backend that denies is probed once a minute, and gets everything when it
   await storage.close();
 });
 
-test('a write whose answer was lost is recognised, and its bytes are not sent again', async () => {
+test('a write whose response was lost is recognized, and its bytes are not sent again', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 60_000 });
   let answers = 0;
   primary.intercept = (call) => {
@@ -121,7 +121,7 @@ test('a write whose answer was lost is recognised, and its bytes are not sent ag
   await storage.close();
 });
 
-test('a write that lands late does not outlive its successor', async () => {
+test('a write that is applied late does not outlive its successor', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   let delayed: (() => void) | undefined;
   primary.intercept = ({ kind, key, stamp }) => {
@@ -142,7 +142,7 @@ test('a write that lands late does not outlive its successor', async () => {
   await storage.close();
 });
 
-test('a write seen on the server may be its second attempt: the first one is still waited for', async () => {
+test('a write found on the server may be its second attempt: the first may still be applied', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   let delayed: (() => void) | undefined;
   primary.intercept = ({ kind, key, stamp }) => {
@@ -162,7 +162,7 @@ test('a write seen on the server may be its second attempt: the first one is sti
   await storage.close();
 });
 
-/** A write of which two attempts are lost before the third succeeds, after a removal if need be. */
+/** A write whose first two attempts have an unknown result and whose third succeeds, optionally after a removal. */
 async function succeedAfterDoubt(before: 'nothing' | 'a removal in doubt') {
   const opened = await openTestStorage({ acknowledgeWithinMs: 0, lateWriteMs: 3_000 });
   const { storage, clock, primary } = opened;
@@ -179,7 +179,7 @@ async function succeedAfterDoubt(before: 'nothing' | 'a removal in doubt') {
   return opened;
 }
 
-test('a success after a doubt is looked at once more, and written again where a late write undid it', async () => {
+test('a success after an unknown result is verified later, and written again if a late write undid it', async () => {
   const { storage, clock, primary } = await succeedAfterDoubt('a removal in doubt');
   const stamp = primary.objects.get('k')?.head.stamp;
   if (stamp === undefined) throw new Error('nothing was stored');
@@ -194,7 +194,7 @@ test('a success after a doubt is looked at once more, and written again where a 
   await storage.close();
 });
 
-test('what somebody else removed after a success is not brought back by the last look', async () => {
+test('an object that another writer removed after a success is not restored by the verification', async () => {
   const { storage, clock, primary } = await succeedAfterDoubt('nothing');
   primary.objects.delete('k');
   await clock.advance(20_000);
@@ -203,14 +203,14 @@ test('what somebody else removed after a success is not brought back by the last
   await storage.close();
 });
 
-test('a key that a policy forbids does not hold up the others', async () => {
+test('a key that a policy denies does not delay the others', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   primary.intercept = (call) =>
     isWrite(call) && call.key.startsWith('secret/') ? { before: DENIED } : undefined;
   await storage.upload('secret/a', 'x');
   await clock.advance(1);
   await storage.upload('k0', 'x');
-  // The next probe is the same key's again, the one after that another one's.
+  // The next probe is for the same key, the one after it for another.
   await clock.advance(121_000);
   expect(textAt(primary, 'k0')).toBe('x');
   for (let write = 1; write < 20; write += 1) {
@@ -225,7 +225,7 @@ test('a key that a policy forbids does not hold up the others', async () => {
   await storage.close();
 });
 
-test('of the writes of one key that waited only the latest is sent', async () => {
+test('of several waiting writes of one key only the latest is sent', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   fail(primary);
   for (let write = 0; write < 20; write += 1) await storage.upload('k', `write ${write}`);
@@ -238,7 +238,7 @@ test('of the writes of one key that waited only the latest is sent', async () =>
   await storage.close();
 });
 
-test('a process killed with a full journal goes on where it was, without bytes sent twice', async () => {
+test('after a kill with a full journal the next process continues without sending bytes twice', async () => {
   const first = await openTestStorage({ acknowledgeWithinMs: 0, inlineBytes: 10 });
   first.primary.intercept = (call) => (isWrite(call) ? { before: AWAY } : undefined);
   for (let write = 0; write < 30; write += 1) {
@@ -257,7 +257,7 @@ test('a process killed with a full journal goes on where it was, without bytes s
   await second.storage.close();
 });
 
-test('a later process writes later generations, also when the journal has forgotten the earlier ones', async () => {
+test('a later process uses later generations, even if the journal has released the earlier ones', async () => {
   const first = await openTestStorage({ acknowledgeWithinMs: 60_000 });
   for (let write = 0; write < 5; write += 1)
     await first.clock.settle(first.storage.upload('k', 'x'));
@@ -270,7 +270,7 @@ test('a later process writes later generations, also when the journal has forgot
   await second.storage.close();
 });
 
-test('a delete during an outage stays a delete after it', async () => {
+test('an object deleted during an outage stays deleted after it', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage();
   await storage.upload('k', 'x');
   fail(primary);

@@ -8,7 +8,7 @@ async function textOf(download: Download): Promise<string> {
   return Buffer.from(await download.bytes()).toString();
 }
 
-test('a read falls through to the next backend, and to the local copy when none answers', async () => {
+test('a read falls back to the next backend, and to the local copy when none responds', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({
     local: { directory: '/local' },
   });
@@ -29,7 +29,7 @@ test('a read falls through to the next backend, and to the local copy when none 
   await storage.close({ deadlineMs: 0 });
 });
 
-test('a failing backend is soon asked no more for reads', async () => {
+test('a failing backend soon gets no more reads', async () => {
   const { storage, clock, primary } = await openTestStorage();
   await storage.upload('k', 'kept');
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -43,7 +43,7 @@ test('a failing backend is soon asked no more for reads', async () => {
   await storage.close();
 });
 
-test('callers who give up say nothing about the backend', async () => {
+test('calls aborted by their callers do not count as failures of the backend', async () => {
   const { storage, clock, primary } = await openTestStorage();
   await storage.upload('k', 'kept');
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -65,7 +65,7 @@ test('callers who give up say nothing about the backend', async () => {
   await storage.close();
 });
 
-test('that nothing is there is believed of a backend that is well, not of one that just came back', async () => {
+test('a missing object is reported by a backend that is up, not by one that has just come back', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({ acknowledgeWithinMs: 0 });
   writeElsewhere(mirror, 'k', 'only in the mirror');
   await expect(storage.download('k')).rejects.toMatchObject({ code: 'STORAGE_NOT_FOUND' });
@@ -77,7 +77,7 @@ test('that nothing is there is believed of a backend that is well, not of one th
   await storage.close({ deadlineMs: 0 });
 });
 
-test('damaged bytes are not handed out, and are repaired from where they are whole', async () => {
+test('damaged bytes are never returned, and are repaired with good bytes of another backend', async () => {
   const { storage, clock, primary } = await openTestStorage();
   await storage.upload('k', 'good');
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -94,7 +94,7 @@ test('damaged bytes are not handed out, and are repaired from where they are who
   await storage.close();
 });
 
-test('what is removed while damaged bytes are read is not brought back by their repair', async () => {
+test('an object removed while damaged bytes are read is not restored by their repair', async () => {
   const { storage, clock, primary, mirror } = await openTestStorage({
     local: { directory: '/local' },
   });
@@ -116,7 +116,7 @@ test('what is removed while damaged bytes are read is not brought back by their 
   await storage.close();
 });
 
-test('a repair does not overwrite what somebody else wrote since', async () => {
+test('a repair does not overwrite a later write of another writer', async () => {
   const { storage, clock, primary } = await openTestStorage();
   await storage.upload('k', 'good');
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -134,7 +134,7 @@ test('a repair does not overwrite what somebody else wrote since', async () => {
   await storage.close();
 });
 
-test('bytes that did not fit once, because somebody wrote meanwhile, are read again and not repaired', async () => {
+test('bytes that do not match their checksum because of a concurrent write are read again, not repaired', async () => {
   const { storage, clock, primary } = await openTestStorage();
   await storage.upload('k', 'good');
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -155,7 +155,7 @@ test('bytes that did not fit once, because somebody wrote meanwhile, are read ag
   await storage.close();
 });
 
-test('a mirror that has nothing says nothing while the primary cannot be asked', async () => {
+test('a missing object on a mirror proves nothing while the primary does not respond', async () => {
   const { storage, primary } = await openTestStorage();
   writeElsewhere(primary, 'k', 'written past this storage');
   primary.intercept = () => ({ before: AWAY });
@@ -164,7 +164,7 @@ test('a mirror that has nothing says nothing while the primary cannot be asked',
   await storage.close();
 });
 
-test('a long body that breaks off is gone on with from where it was', async () => {
+test('a long body that breaks off is resumed at its offset', async () => {
   const primary = createMemoryBackend({ name: 'primary' });
   const { storage, clock } = await openTestStorage({ verifyWholeBytes: 10 }, { primary });
   const text = 'a long body, in pieces';
@@ -189,7 +189,7 @@ test('a long body that breaks off is gone on with from where it was', async () =
   await storage.close();
 });
 
-test('a list shows what is pending, and not what is being removed', async () => {
+test('a list contains pending uploads, and no pending removals', async () => {
   const { storage, clock, primary } = await openTestStorage({ acknowledgeWithinMs: 0 });
   for (const key of ['a', 'b', 'c', 'd']) await storage.upload(key, key);
   await clock.settle(storage.flush({ deadlineMs: 60_000 }));
@@ -205,7 +205,7 @@ test('a list shows what is pending, and not what is being removed', async () => 
   await storage.close({ deadlineMs: 0 });
 });
 
-test('the copies used longest ago go first, and a copy over a new opening is still there', async () => {
+test('the least recently used copies are evicted first, and copies survive a restart', async () => {
   const options = { local: { directory: '/local', maxBytes: 900, maxEntries: 10 } };
   const first = await openTestStorage(options);
   for (let write = 0; write < 6; write += 1)

@@ -4,7 +4,7 @@ import { AWAY, openTestStorage, textAt } from './open-storage.ts';
 
 const WRITES = 300;
 
-test('what a backend has is noted for many writes at once', async () => {
+test('the settlements of many writes share one record', async () => {
   const files = createMemoryFileSystem();
   const { storage, clock, primary, mirror } = await openTestStorage(
     { acknowledgeWithinMs: 0 },
@@ -25,7 +25,7 @@ test('what a backend has is noted for many writes at once', async () => {
   expect(journalWrites).toBeLessThan(WRITES / 5);
 });
 
-test('a crash before it is noted what a backend has costs a look, and sends no bytes twice', async () => {
+test('after a crash before a settlement is recorded, the backend is read and no bytes are sent twice', async () => {
   const first = await openTestStorage({ acknowledgeWithinMs: 0 });
   first.mirror.intercept = () => ({ before: AWAY });
   let hold = (): void => undefined;

@@ -14,13 +14,13 @@ async function openBucket() {
   return { ...opened, bucket: storageClient({ avatars: opened.storage }).from('avatars') };
 }
 
-test('code written for supabase.storage.from(bucket) gets what it expects', async () => {
+test('code written for supabase.storage.from(bucket) gets the results of supabase-js', async () => {
   const { storage, bucket } = await openBucket();
   const uploaded = await bucket.upload('a/1.txt', 'hello', {
     contentType: 'text/plain',
     cacheControl: '60',
     upsert: true,
-    metadata: { colour: 'blue' },
+    metadata: { color: 'blue' },
   });
   expect(uploaded).toEqual({
     data: {
@@ -40,7 +40,7 @@ test('code written for supabase.storage.from(bucket) gets what it expects', asyn
       bucketId: 'avatars',
       size: 5,
       contentType: 'text/plain',
-      metadata: { colour: 'blue' },
+      metadata: { color: 'blue' },
       lastModified: expect.stringMatching(/^\d{4}-/),
     },
   });
@@ -60,7 +60,7 @@ test('code written for supabase.storage.from(bucket) gets what it expects', asyn
   await storage.close();
 });
 
-test('without upsert what is there is not replaced; while nobody can be asked the write is accepted', async () => {
+test('without upsert an existing object is not replaced; while no backend responds the write is accepted', async () => {
   const { storage, bucket, clock, primary, mirror } = await openBucket();
   expect(await bucket.upload('k', 'first')).toMatchObject({ error: null });
   expect(await bucket.upload('k', 'second')).toMatchObject({
@@ -76,12 +76,12 @@ test('without upsert what is there is not replaced; while nobody can be asked th
   await storage.close({ deadlineMs: 0 });
 });
 
-test('copy and move keep type and metadata, and cross into a bucket that was given', async () => {
+test('copy and move keep type and metadata, also into another bucket of the client', async () => {
   const avatars = await openTestStorage();
   const archive = await openTestStorage({ journal: { directory: '/archive' } });
   const client = storageClient({ avatars: avatars.storage, archive: archive.storage });
   const bucket = client.from('avatars');
-  const metadata = { colour: 'blue' };
+  const metadata = { color: 'blue' };
   await bucket.upload('a', 'bytes', { contentType: 'text/plain', metadata });
   expect(await bucket.copy('a', 'b/c')).toEqual({ data: { path: 'avatars/b/c' }, error: null });
   expect(await avatars.storage.info('b/c')).toMatchObject({ contentType: 'text/plain', metadata });
@@ -98,7 +98,7 @@ test('copy and move keep type and metadata, and cross into a bucket that was giv
   await Promise.all([avatars.storage.close(), archive.storage.close()]);
 });
 
-test('a list has folders first, then files, and takes limit, offset and search', async () => {
+test('a list has folders first, then files, and supports limit, offset and search', async () => {
   const { storage, bucket } = await openBucket();
   for (const key of ['top', 'Abc', 'dir/x', 'dir/deep/y', 'zoo/z']) await storage.upload(key, 'x');
   const names = async (path: string, options = {}): Promise<string[] | undefined> =>
@@ -119,7 +119,7 @@ test('a list has folders first, then files, and takes limit, offset and search',
   await storage.close();
 });
 
-test('addresses are made by supabase-js where it is given, and refused by name where it is not', async () => {
+test('supabase-js makes the URLs if it is given; otherwise the call is not supported', async () => {
   const { server, backend, close } = await openSupabase();
   const supabase = createClient(server.url, server.serviceRoleKey, {
     auth: { persistSession: false, autoRefreshToken: false },
@@ -146,7 +146,7 @@ test('addresses are made by supabase-js where it is given, and refused by name w
   await close();
 });
 
-test('a bucket that was not given is told by name', () => {
+test('the error for an unknown bucket contains its name', () => {
   expect(() => storageClient({}).from('avatars')).toThrow(
     expect.objectContaining({
       code: 'INVALID_OPTION',

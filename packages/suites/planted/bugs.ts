@@ -236,18 +236,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/jobs/contract.test', name: 'a partition delivers one job' },
   },
   {
-    name: 'a repair brings back what was removed while it was read',
+    name: 'a repair restores an object that was removed while it was read',
     file: 'packages/storage/src/create-storage.ts',
     sound: 'this.#readEpochs.invalidate(operation.key);',
     broken: 'if (isRepair) this.#readEpochs.invalidate(operation.key);',
-    tests: { path: 'packages/storage/test/reading', name: 'not brought back by their repair' },
+    tests: { path: 'packages/storage/test/reading', name: 'not restored by their repair' },
   },
   {
-    name: 'the next process knows nothing of a write that may still land',
+    name: 'the next process knows nothing of a write that may still be applied',
     file: 'packages/storage/src/replication/replicator.ts',
     sound:
       'if (mayStillApply(writes, operation, this.#deps.clock.now())) writes.inDoubt.push(operation);',
     broken: 'if (writes.inDoubt.length > 100) writes.inDoubt.push(operation);',
-    tests: { path: 'packages/storage/test/next-process', name: 'lands late' },
+    tests: { path: 'packages/storage/test/next-process', name: 'applied late' },
   },
 ];

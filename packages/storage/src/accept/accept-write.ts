@@ -3,16 +3,16 @@ import type { Journal } from '@holdfast/journal';
 import { type Clock, isHoldfastError } from '@holdfast/foundation';
 import { InvalidBodyError, StorageFullError } from '../errors.ts';
 import { errnoOf } from '../files/errno.ts';
-import type { Blobs } from '../journal/blobs.ts';
+import type { BodyFiles } from '../journal/blobs.ts';
 import type { OperationLog } from '../journal/operation-log.ts';
 import type { Operation } from '../journal/operation.ts';
 import { type parseBody, slices } from '../object/body.ts';
 import type { Budget, Reservation } from './budget.ts';
 
-export interface WriteAcceptorDeps {
+interface WriteAcceptorDeps {
   readonly journal: Journal;
   readonly log: OperationLog;
-  readonly blobs: Blobs;
+  readonly blobs: BodyFiles;
   readonly budget: Budget;
   readonly clock: Clock;
   readonly inlineBytes: number;
@@ -21,7 +21,7 @@ export interface WriteAcceptorDeps {
   readonly generation: number;
 }
 
-export type ObjectAttributes = Pick<Operation, 'contentType' | 'maxAgeSeconds' | 'metadata'>;
+type ObjectAttributes = Pick<Operation, 'contentType' | 'maxAgeSeconds' | 'metadata'>;
 
 /** A write that is durable in the journal. */
 export interface AcceptedWrite {

@@ -1,19 +1,19 @@
 import { type Clock, LinkedList, type ListNode, OrderedMap } from '@holdfast/foundation';
-import type { BackendFailure } from '../backend.ts';
+import type { StorageFailure } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 
 /** How the wait for the primary ended. */
-export type PrimaryWaitResult =
+type PrimaryWaitResult =
   | { readonly kind: 'primary' }
   | { readonly kind: 'queued' }
-  | { readonly kind: 'refused'; readonly failure: BackendFailure };
+  | { readonly kind: 'refused'; readonly failure: StorageFailure };
 
 /** How far the primary is with the writes of one key. */
-export interface PrimaryProgress {
+interface PrimaryProgress {
   readonly key: string;
   readonly settledGeneration: number;
   /** Why it refuses the newest write for good. */
-  readonly refusal: BackendFailure | undefined;
+  readonly refusal: StorageFailure | undefined;
 }
 
 interface Waiter extends ListNode {

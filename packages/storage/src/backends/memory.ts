@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '@holdfast/foundation';
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type BodySource,
   type GetOptions,
   type ListOptions,
-  type ListPage,
+  type ObjectPage,
   type ObjectContent,
   type ObjectHead,
   type PutOptions,
@@ -30,8 +30,8 @@ export interface MemoryCall {
 /** How an interceptor changes a call: not at all, by a failure before it, or by one after it took effect. */
 export type MemoryFault =
   | undefined
-  | { readonly before: BackendFailure }
-  | { readonly after: BackendFailure };
+  | { readonly before: StorageFailure }
+  | { readonly after: StorageFailure };
 
 export interface MemoryObject {
   readonly bytes: Uint8Array;
@@ -133,7 +133,7 @@ class InMemoryBackend implements MemoryBackend {
     });
   }
 
-  list(prefix: string, { signal, limit, cursor }: ListOptions): Promise<BackendResult<ListPage>> {
+  list(prefix: string, { signal, limit, cursor }: ListOptions): Promise<BackendResult<ObjectPage>> {
     return this.#call({ kind: 'list', key: prefix }, signal, () => {
       const heads = [...this.objects.values()].map(({ head }) => head);
       const found = heads.filter(

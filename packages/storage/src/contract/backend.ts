@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import type {
   BackendResult,
   BodySource,
-  WriteCondition,
+  PutCondition,
   FailureKind,
   PutOptions,
   StorageBackend,
@@ -234,7 +234,7 @@ function putOptions(
   given: {
     metadata?: Record<string, string>;
     contentType?: string;
-    condition?: WriteCondition;
+    condition?: PutCondition;
   } = {},
 ): PutOptions {
   return {
@@ -265,7 +265,7 @@ async function conditional(
   backend: StorageBackend,
   key: string,
   text: string,
-  condition: WriteCondition,
+  condition: PutCondition,
 ): Promise<'ok' | FailureKind> {
   const bytes = Buffer.from(text);
   const result = await backend.put(key, bytesSource(bytes), putOptions(bytes, { condition }));

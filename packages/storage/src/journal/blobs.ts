@@ -9,7 +9,7 @@ import { fileSource } from '../object/body.ts';
 const SUFFIX = '.blob';
 
 /** Bodies too large for a record, one file each; a file is complete or does not exist. */
-export class Blobs {
+export class BodyFiles {
   readonly #files: FileSystem;
   readonly #directory: string;
 

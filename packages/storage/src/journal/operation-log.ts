@@ -11,7 +11,7 @@ import type { BodySource } from '../backend.ts';
 import { bytesSource } from '../object/body.ts';
 import { StorageFullError } from '../errors.ts';
 import type { Operation } from './operation.ts';
-import type { Blobs } from './blobs.ts';
+import type { BodyFiles } from './blobs.ts';
 import {
   type LogRecord,
   type SavedProgress,
@@ -50,7 +50,7 @@ const SETTLE_WITHIN_MS = 20;
  */
 export class OperationLog {
   readonly #journal: Journal;
-  readonly #blobs: Blobs;
+  readonly #blobs: BodyFiles;
   readonly #clock: Clock;
   readonly #maxMemoryBytes: number;
   /** By operation id, in the order of their sequences. */
@@ -67,7 +67,11 @@ export class OperationLog {
   #compacting: Promise<void> | undefined;
   #memoryBytes = 0;
 
-  constructor(journal: Journal, blobs: Blobs, options: { clock: Clock; maxMemoryBytes: number }) {
+  constructor(
+    journal: Journal,
+    blobs: BodyFiles,
+    options: { clock: Clock; maxMemoryBytes: number },
+  ) {
     this.#journal = journal;
     this.#blobs = blobs;
     this.#clock = options.clock;

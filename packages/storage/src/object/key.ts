@@ -1,7 +1,7 @@
-import { type BackendFailure, fail } from '../backend.ts';
+import { type StorageFailure, fail } from '../backend.ts';
 
 /** The keys that a store takes, within the rules that hold for every store. */
-export interface KeyRules {
+interface KeyRules {
   /** The characters of a key, at least those of {@link plain}; absent: any. */
   readonly charset?: { readonly pattern: RegExp; readonly words: string };
 }
@@ -55,7 +55,7 @@ export function refuseKey(key: unknown, { charset }: KeyRules): string | undefin
 }
 
 /** The failure of a call with a key that cannot be stored. */
-export function keyFailure(key: string, rules: KeyRules): BackendFailure | undefined {
+export function keyFailure(key: string, rules: KeyRules): StorageFailure | undefined {
   const permitted = refuseKey(key, rules);
   return permitted === undefined ? undefined : fail('invalid', `a key must be ${permitted}`);
 }

@@ -1,10 +1,10 @@
 import { InvalidOptionError } from '@holdfast/foundation';
-import type { ListPage, ListedObject } from '../backend.ts';
+import type { ObjectPage, ListedObject } from '../backend.ts';
 import { compareKeys } from '../object/key.ts';
 import type { KeyWrites } from '../replication/key-replica.ts';
 
 /** Where a listing continues: at which backend, from which of its cursors, after which key. */
-export interface ListCursor {
+interface ListCursor {
   readonly from: string;
   readonly cursor: string;
   readonly after: string;
@@ -31,7 +31,7 @@ export function decodeCursor(given: string): ListCursor {
  * @param isMissing whether the backend of the page lacks the newest write of a key.
  */
 export function withPending(
-  page: ListPage,
+  page: ObjectPage,
   range: { readonly prefix: string; readonly after: string | undefined },
   pending: Iterable<KeyWrites>,
   isMissing: (writes: KeyWrites) => boolean,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, OrderedMap } from '@holdfast/foundation';
 import { type CircuitBreaker, createCircuitBreaker } from '@holdfast/resilience';
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type ObjectContent,
   type StorageBackend,
@@ -25,7 +25,7 @@ import {
 import type { CopyHead, LocalCopies } from './local-copies.ts';
 import type { ReadEpoch, ReadEpochs } from './stale-reads.ts';
 
-export interface ReaderDeps {
+interface ReaderDeps {
   /** The backends in their order, as they are written to. */
   readonly writers: readonly BackendWriter[];
   readonly pendingKeys: Pick<OrderedMap<KeyWrites>, 'get'>;
@@ -56,7 +56,7 @@ interface Found {
 
 interface Attempt {
   readonly from: string;
-  readonly failure: BackendFailure;
+  readonly failure: StorageFailure;
 }
 
 /** The result of reading an object from one backend. */
@@ -68,14 +68,14 @@ type ReadResult =
       readonly bytes: Uint8Array | undefined;
       readonly operationId: string;
     }
-  | { readonly kind: 'corrupt'; readonly failure: BackendFailure; readonly operationId: string }
-  | { readonly kind: 'failed'; readonly failure: BackendFailure };
+  | { readonly kind: 'corrupt'; readonly failure: StorageFailure; readonly operationId: string }
+  | { readonly kind: 'failed'; readonly failure: StorageFailure };
 
 /** How often a body is read whose checksum does not match. */
 const READS = 2;
 
 /** Finds the latest bytes that can be reached. */
-export class Reader {
+export class ObjectReader {
   readonly #deps: ReaderDeps;
   readonly #circuits: readonly CircuitBreaker[];
   readonly counts: Record<string, number> = {};
@@ -232,7 +232,7 @@ export class Reader {
    * Only the first backend can say that an object does not exist, and only while it is up: the others never
    * had what other writers wrote to the first, and one that has just come back may lack writes.
    */
-  #isAuthoritative(failure: BackendFailure, { index, state }: BackendWriter): boolean {
+  #isAuthoritative(failure: StorageFailure, { index, state }: BackendWriter): boolean {
     return (
       failure.kind === 'notFound' &&
       failure.code !== 'NoSuchBucket' &&

@@ -1,13 +1,13 @@
 import type { Clock, Emitter } from '@holdfast/foundation';
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type BodySource,
   type ObjectHead,
   type PutOptions,
   type PutReceipt,
   type UploadProgress,
-  type WriteCondition,
+  type PutCondition,
   fail,
   fromThrown,
   toResult,
@@ -25,7 +25,7 @@ export type AttemptResult =
   | { readonly kind: 'conflict-lost'; readonly keepCopy: boolean }
   /** An earlier write may still be applied until `untilMs`. */
   | { readonly kind: 'deferred'; readonly untilMs: number }
-  | { readonly kind: 'failed' | 'denied' | 'refused'; readonly failure: BackendFailure };
+  | { readonly kind: 'failed' | 'denied' | 'refused'; readonly failure: StorageFailure };
 
 export interface AttemptDeps {
   readonly log: OperationLog;
@@ -157,7 +157,7 @@ async function resolveConflict(
 }
 
 /** A fresh write is the latest there is; a delayed one must not overwrite a version it has not seen. */
-function conditionFor(replica: KeyReplica, remote: Remote | undefined): WriteCondition {
+function conditionFor(replica: KeyReplica, remote: Remote | undefined): PutCondition {
   if (!replica.isDelayed) return 'none';
   if (remote?.head === undefined) return 'absent';
   const { version } = remote.head;
@@ -167,7 +167,7 @@ function conditionFor(replica: KeyReplica, remote: Remote | undefined): WriteCon
 async function send(
   replica: KeyReplica,
   operation: Operation,
-  condition: WriteCondition,
+  condition: PutCondition,
   { log, signal }: AttemptDeps,
 ): Promise<BackendResult<PutReceipt | undefined>> {
   const { key, id, generation, sha256, contentType, maxAgeSeconds, metadata } = operation;
@@ -227,7 +227,7 @@ function finish(
   return failureOf(result);
 }
 
-function failureOf(failure: BackendFailure): AttemptResult {
+function failureOf(failure: StorageFailure): AttemptResult {
   if (failure.kind === 'invalid') return { kind: 'refused', failure };
   // For a write, `notFound` means a missing bucket: an operator has to create it.
   if (failure.kind === 'denied' || failure.kind === 'notFound') return { kind: 'denied', failure };

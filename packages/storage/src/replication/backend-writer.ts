@@ -1,9 +1,9 @@
 import type { Clock, Emitter } from '@holdfast/foundation';
-import type { BackendFailure, FailureKind, StorageBackend } from '../backend.ts';
+import type { StorageFailure, FailureKind, StorageBackend } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import type { BackendHealth, BackendStats, StorageEvents } from '../storage.ts';
 import {
-  type Delivery,
+  type DeliveryResult,
   DeliveryQueue,
   type DeliveryQueueOptions,
   type DeliverySlot,
@@ -82,11 +82,11 @@ export class BackendWriter {
   }
 
   /** Starts `work` when the backend has a slot for the operation, after `delayMs` at the earliest. */
-  run(operation: Operation, work: () => Promise<Delivery>, delayMs: number): DeliverySlot {
+  run(operation: Operation, work: () => Promise<DeliveryResult>, delayMs: number): DeliverySlot {
     return this.#queueFor(operation).run(work, delayMs);
   }
 
-  recordFailure(failure: BackendFailure): void {
+  recordFailure(failure: StorageFailure): void {
     this.failures[failure.kind] += 1;
     this.lastError = failure.message;
   }

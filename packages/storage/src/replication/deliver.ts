@@ -1,8 +1,8 @@
 import { type Random, exponentialBackoff } from '@holdfast/foundation';
-import { type BackendFailure, fail } from '../backend.ts';
+import { type StorageFailure, fail } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import { type AttemptDeps, type AttemptResult, abandonUpload, attempt } from './attempt.ts';
-import type { Delivery, NextStep } from './delivery-queue.ts';
+import type { DeliveryResult, ReplicaStep } from './delivery-queue.ts';
 import type { KeyReplica } from './key-replica.ts';
 import { verify } from './verify.ts';
 
@@ -27,7 +27,7 @@ export async function deliver(
   replica: KeyReplica,
   operation: Operation,
   deps: DeliverDeps,
-): Promise<Delivery> {
+): Promise<DeliveryResult> {
   try {
     if (replica.settledGeneration >= operation.generation) {
       return await verifyDelivered(replica, operation, deps);
@@ -45,7 +45,11 @@ export async function deliver(
   }
 }
 
-function afterAttempt(replica: KeyReplica, result: AttemptResult, deps: DeliverDeps): Delivery {
+function afterAttempt(
+  replica: KeyReplica,
+  result: AttemptResult,
+  deps: DeliverDeps,
+): DeliveryResult {
   const { clock, lateWriteMs } = deps;
   const { writer } = replica;
   if (result.kind === 'settled' || result.kind === 'conflict-lost') {
@@ -85,7 +89,7 @@ async function verifyDelivered(
   replica: KeyReplica,
   operation: Operation,
   deps: DeliverDeps,
-): Promise<Delivery> {
+): Promise<DeliveryResult> {
   const { clock, emitter, writerId, signal } = deps;
   const { writer, isRemovalInDoubt } = replica;
   const restMs = (replica.verifyAtMs ?? 0) - clock.now();
@@ -117,9 +121,9 @@ async function verifyDelivered(
 /** A backend that denies is probed on its own schedule; after other failures the delays grow. */
 function retryLater(
   replica: KeyReplica,
-  failure: BackendFailure,
+  failure: StorageFailure,
   { retry, random }: DeliverDeps,
-): NextStep {
+): ReplicaStep {
   replica.failures += 1;
   if (failure.kind === 'denied' || failure.kind === 'notFound') {
     return { kind: 'retryLater', delayMs: 0 };

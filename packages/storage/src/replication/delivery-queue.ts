@@ -4,28 +4,28 @@ import {
   type CircuitPermit,
   createCircuitBreaker,
 } from '@holdfast/resilience';
-import type { BackendFailure } from '../backend.ts';
+import type { StorageFailure } from '../backend.ts';
 import type { BackendHealth } from '../storage.ts';
 
 /** How a delivery ended. */
-export interface Delivery {
+export interface DeliveryResult {
   readonly outcome: DeliveryOutcome;
-  readonly next: NextStep;
+  readonly next: ReplicaStep;
 }
 
 /** What a delivery shows about the backend. `inconclusive`: nothing, since it sent nothing or failed for one key alone. */
-export type DeliveryOutcome =
+type DeliveryOutcome =
   | { readonly kind: 'responded' }
-  | { readonly kind: 'failed' | 'denied'; readonly failure: BackendFailure }
+  | { readonly kind: 'failed' | 'denied'; readonly failure: StorageFailure }
   | { readonly kind: 'inconclusive' };
 
 /** What happens to the key after a delivery. */
-export type NextStep =
+export type ReplicaStep =
   /** The backend has the operation, or a conflict over it is decided. */
   | { readonly kind: 'settled' }
   /** The backend still has the operation, and nothing can undo it any more. */
   | { readonly kind: 'verified' }
-  | { readonly kind: 'refused'; readonly failure: BackendFailure }
+  | { readonly kind: 'refused'; readonly failure: StorageFailure }
   | { readonly kind: 'retryLater'; readonly delayMs: number };
 
 export interface DeliveryQueueOptions {
@@ -45,14 +45,14 @@ const ignore = (): void => undefined;
 
 /** The position of one delivery in a {@link DeliveryQueue}. */
 export class DeliverySlot extends ListNode {
-  readonly work: () => Promise<Delivery>;
+  readonly work: () => Promise<DeliveryResult>;
   /** Resolves with what the work returned; with `undefined` when the slot is canceled before it starts. */
-  readonly delivery: Promise<Delivery | undefined>;
-  resolve: (delivery: Delivery | undefined) => void = ignore;
+  readonly delivery: Promise<DeliveryResult | undefined>;
+  resolve: (delivery: DeliveryResult | undefined) => void = ignore;
   timer: Timer | undefined;
   readonly #queue: DeliveryQueue;
 
-  constructor(queue: DeliveryQueue, work: () => Promise<Delivery>) {
+  constructor(queue: DeliveryQueue, work: () => Promise<DeliveryResult>) {
     super();
     this.#queue = queue;
     this.work = work;
@@ -121,7 +121,7 @@ export class DeliveryQueue {
    * Starts `work` when it is its turn, after `delayMs` at the earliest.
    * @param work never rejects.
    */
-  run(work: () => Promise<Delivery>, delayMs: number): DeliverySlot {
+  run(work: () => Promise<DeliveryResult>, delayMs: number): DeliverySlot {
     const slot = new DeliverySlot(this, work);
     if (this.#isClosed) slot.resolve(undefined);
     else if (delayMs > 0) this.#delay(slot, delayMs);

@@ -1,4 +1,4 @@
-import type { BackendFailure } from '../backend.ts';
+import type { StorageFailure } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import type { BackendWriter } from './backend-writer.ts';
 import type { DeliverySlot } from './delivery-queue.ts';
@@ -51,7 +51,7 @@ export class KeyReplica {
   /** The journal durably knows that everything up to this generation is settled. */
   keptGeneration = 0;
   failures = 0;
-  refusal: BackendFailure | undefined;
+  refusal: StorageFailure | undefined;
   /** The progress of a large upload, and its generation. */
   progress: { generation: number; state: unknown } | undefined;
   readonly inDoubtWrites: InDoubtWrites = new InDoubtWrites();

@@ -1,11 +1,11 @@
 import { OrderedMap } from '@holdfast/foundation';
 import type { Budget } from '../accept/budget.ts';
 import type { PrimaryWaits } from '../accept/primary-waits.ts';
-import type { BackendFailure, StorageBackend } from '../backend.ts';
+import type { StorageFailure, StorageBackend } from '../backend.ts';
 import type { Operation, UnfinishedWrites } from '../journal/operation.ts';
 import { BackendWriter, type BackendWriterDeps } from './backend-writer.ts';
 import { type DeliverDeps, deliver } from './deliver.ts';
-import type { Delivery, NextStep } from './delivery-queue.ts';
+import type { DeliveryResult, ReplicaStep } from './delivery-queue.ts';
 import { KeyReplica, type KeyWrites, type ReplicaState } from './key-replica.ts';
 
 export interface ReplicatorDeps extends Omit<DeliverDeps, 'signal'>, BackendWriterDeps {
@@ -14,7 +14,7 @@ export interface ReplicatorDeps extends Omit<DeliverDeps, 'signal'>, BackendWrit
   readonly primaryWaits: PrimaryWaits;
 }
 
-const COOLDOWN_OVER: Delivery = {
+const COOLDOWN_OVER: DeliveryResult = {
   outcome: { kind: 'inconclusive' },
   next: { kind: 'verified' },
 };
@@ -156,7 +156,7 @@ export class Replicator {
     this.#enter(replica, 'waiting');
     replica.slot?.cancel();
     let operation = writes.newest;
-    const work = (): Promise<Delivery> => {
+    const work = (): Promise<DeliveryResult> => {
       operation = writes.newest;
       replica.running = operation;
       this.#enter(replica, 'running');
@@ -186,7 +186,7 @@ export class Replicator {
     }
   }
 
-  #advance(writes: KeyWrites, replica: KeyReplica, operation: Operation, next: NextStep): void {
+  #advance(writes: KeyWrites, replica: KeyReplica, operation: Operation, next: ReplicaStep): void {
     if (next.kind === 'retryLater') void this.#replicate(writes, replica, next.delayMs);
     else if (next.kind === 'settled') this.#settle(writes, replica, operation);
     else if (writes.newest !== operation) void this.#replicate(writes, replica);
@@ -194,7 +194,7 @@ export class Replicator {
     else this.#refuse(writes, replica, next.failure);
   }
 
-  #refuse({ newest, key }: KeyWrites, replica: KeyReplica, failure: BackendFailure): void {
+  #refuse({ newest, key }: KeyWrites, replica: KeyReplica, failure: StorageFailure): void {
     this.#enter(replica, 'refused');
     replica.refusal = failure;
     this.#deps.emitter.emit('refused', {

@@ -1,12 +1,12 @@
-import { type BackendFailure, type StorageBackend, toResult } from '../backend.ts';
+import { type StorageFailure, type StorageBackend, toResult } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 
 /** What the last read shows, after the time in which an earlier write could still be applied. */
-export type Verification =
+type Verification =
   | { readonly kind: 'intact' }
   /** An earlier write of ours has replaced it. */
   | { readonly kind: 'undone' }
-  | { readonly kind: 'failed'; readonly failure: BackendFailure };
+  | { readonly kind: 'failed'; readonly failure: StorageFailure };
 
 /**
  * @param options.writerId the prefix of the ids of our own operations.

@@ -94,7 +94,7 @@ export interface StorageBucket {
   uploadToSignedUrl(path: string): Promise<BucketResult<never>>;
 }
 
-export interface BucketDeps {
+interface BucketDeps {
   readonly name: string;
   readonly storage: Storage;
   readonly urls: BucketUrls | undefined;

@@ -27,7 +27,7 @@ describe('the disk backend', () => {
   });
 });
 
-test('what writes have left that a crash has ended is deleted, and nothing else', async () => {
+test('the files of writes that a crash has ended are deleted, and no others', async () => {
   const directory = await freshDirectory();
   const bytes = Buffer.from('bytes');
   const put = (key: string, operationId: string) =>

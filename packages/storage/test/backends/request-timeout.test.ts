@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { createFakeClock } from '@holdfast/foundation/testing';
 import { startRequestTimeout } from '../../src/backends/request-timeout.ts';
 
-test('an abort ends every call that follows the signal, and their ends leave no listener', () => {
+test('an abort ends every request of the signal, and their ends leave no listener', () => {
   const clock = createFakeClock();
   const controller = new AbortController();
   const limits = Array.from({ length: 3 }, () =>
@@ -19,7 +19,7 @@ test('an abort ends every call that follows the signal, and their ends leave no 
   expect(startRequestTimeout(clock, 1_000, controller.signal).signal.reason).toBe(reason);
 });
 
-test('an abort reaches every call, also when the first of them ends the second at once', () => {
+test('an abort reaches every request, also when the first of them ends the second', () => {
   const controller = new AbortController();
   const [first, second, third] = Array.from({ length: 3 }, () =>
     startRequestTimeout(createFakeClock(), 1_000, controller.signal),
@@ -30,7 +30,7 @@ test('an abort reaches every call, also when the first of them ends the second a
   expect(third?.signal.aborted).toBe(true);
 });
 
-test('however many calls follow a signal, it has one listener, and none after the last of them', () => {
+test('however many requests use a signal, it has one listener, and none after the last of them', () => {
   const clock = createFakeClock();
   const { signal } = new AbortController();
   const limits = Array.from({ length: 100 }, () => startRequestTimeout(clock, 1_000, signal));

@@ -16,7 +16,7 @@ afterEach(() => {
   for (const close of opened.splice(0)) close();
 });
 
-/** A server that answers everything alike, over a real socket; counts what it was asked. */
+/** A server on a real socket that sends one response to every request, and counts them. */
 async function scripted(answer: RequestListener, requestTimeoutMs = 10_000) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -68,7 +68,7 @@ const html =
 
 const SILENT = 'no answer in time';
 
-/** What the wire brings; what a put must make of it; what a get must. */
+/** The response; the expected result of a put; that of a get. */
 const table: readonly (readonly [string, RequestListener, string, string])[] = [
   ['500 InternalError', xml(500, 'InternalError'), 'transient', 'transient'],
   ['503 SlowDown', xml(503, 'SlowDown'), 'transient', 'transient'],
@@ -100,7 +100,7 @@ const table: readonly (readonly [string, RequestListener, string, string])[] = [
 ];
 
 test.each(table)('%s is classified, by one attempt', async (name, answer, put, get) => {
-  // The first call of a process takes long on a busy machine.
+  // The first call in a process takes long on a busy machine.
   const { backend, asked } = await scripted(answer, name === SILENT ? 300 : undefined);
   const results = [
     await backend.put('k', bytesSource(BYTES), putOptions()),
@@ -118,7 +118,7 @@ test('a body that is a stream is sent by one attempt as well', async () => {
   expect(asked).toHaveLength(1);
 });
 
-test('credentials that cannot be had are a denial, and a name that nobody knows is no answer', async () => {
+test('missing credentials are classified as denied, an unknown host as transient', async () => {
   const failing = () =>
     Promise.reject(
       Object.assign(new Error('no credentials'), { name: 'CredentialsProviderError' }),
@@ -144,20 +144,20 @@ test('credentials that cannot be had are a denial, and a name that nobody knows 
   }
 });
 
-test('a success without an ETag is none', async () => {
+test('a success without an ETag does not count as a success', async () => {
   const { backend } = await scripted(html(200));
   expect((await backend.put('k', bytesSource(BYTES), putOptions())).kind).toBe('unknown');
   expect((await backend.head('k', { signal })).kind).toBe('transient');
 });
 
-test('a HEAD that is refused without a body is classified by its status', async () => {
+test('a HEAD error without a body is classified by its status', async () => {
   const forbidden = await scripted((_, response) => void response.writeHead(403).end());
   expect((await forbidden.backend.head('k', { signal })).kind).toBe('denied');
   const absent = await scripted((_, response) => void response.writeHead(404).end());
   expect((await absent.backend.head('k', { signal })).kind).toBe('notFound');
 });
 
-test('nobody who listens is a write that was not made', async () => {
+test('a refused connection is a write that was not made', async () => {
   const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
   const client = s3Client({ url: 'http://127.0.0.1:1', credentials });
   const backend = s3Backend({ client, bucket: 'b' });
@@ -168,7 +168,7 @@ test('nobody who listens is a write that was not made', async () => {
   client.destroy();
 });
 
-test('a body cut short, or not what its checksum says, is an error of the body', async () => {
+test('a body that is truncated or does not match its checksum is an error of the body', async () => {
   const cut = await scripted((request, response) => {
     response.writeHead(200, { 'content-length': '8', etag: '"e"' });
     response.write('half', () => request.socket.destroy());
@@ -203,7 +203,7 @@ test('Retry-After of a throttled S3 reaches the caller', async () => {
   });
 });
 
-test('a HEAD tells the server’s own time, which an object’s age is measured by', async () => {
+test('a HEAD response contains the server’s own time, for the age of the object', async () => {
   const date = 'Thu, 01 Jan 2026 01:00:00 GMT';
   const modified = 'Thu, 01 Jan 2026 00:00:00 GMT';
   const { backend } = await scripted((_, response) => {

@@ -21,7 +21,7 @@ export interface OpenedServer<Server> {
   close: () => Promise<void>;
 }
 
-/** A Supabase Storage of this process, with a bucket and a backend on a supabase-js client. */
+/** A Supabase Storage in this process, with a bucket and a backend on a supabase-js client. */
 export async function openSupabase(
   options: SupabaseStorageServerOptions = {},
   tuning: Partial<SupabaseBucketOptions> = {},
@@ -36,7 +36,7 @@ export async function openSupabase(
   return { server, backend, close: () => server.close() };
 }
 
-/** An S3 of this process, with a bucket and a backend on a client of the SDK. */
+/** An S3 in this process, with a bucket and a backend on a client of the SDK. */
 export async function openS3(
   options: S3ServerOptions = {},
   tuning: Partial<S3BackendOptions> = {},

@@ -8,7 +8,7 @@ import type { PutOptions } from '../../src/backend.ts';
 import { supabaseBackend } from '../../src/backends/supabase/backend.ts';
 import { bytesSource, collect } from '../../src/object/body.ts';
 
-/** A scripted server: `fetch` of a real supabase-js client. */
+/** A scripted server behind the `fetch` of a real supabase-js client. */
 type Reply = Response | Error | (() => Promise<Response>);
 
 const BYTES = Buffer.from('content');
@@ -59,7 +59,7 @@ const thrown = (code: string): Error =>
   new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
 const timedOut = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
 
-/** What the wire brings; what a put must make of it; what a head must. */
+/** The response; the expected result of a put; that of a head. */
 const table: readonly (readonly [string, Reply, string, string])[] = [
   ['200 with id and key', json(200, { Id: 'i', Key: 'b/k' }), 'ok', 'transient'],
   ['200 {}', json(200, {}), 'unknown', 'transient'],
@@ -117,7 +117,7 @@ const table: readonly (readonly [string, Reply, string, string])[] = [
 ]; // prettier-ignore
 
 test.each(table)(
-  '%s is classified alike, whatever supabase-js makes of it',
+  '%s is classified by the response itself, not by the result of supabase-js',
   async (_, reply, put, head) => {
     const { backend } = backendOf(reply);
     const results = await Promise.all([
@@ -137,7 +137,7 @@ test('Retry-After reaches the caller, in seconds and as a date', async () => {
   expect(await date.head('k', { signal })).toMatchObject({ kind: 'transient', retryAfterMs: 0 });
 });
 
-test('a body cut short is an error of the body, never a short object', async () => {
+test('a truncated body is an error of the body, never a short object', async () => {
   const short = new Response('half', { headers: { 'content-length': '8' } });
   const { backend } = backendOf(short);
   const got = await backend.get('k', { signal });
@@ -155,7 +155,7 @@ test('a body cut short is an error of the body, never a short object', async () 
   await expect(collect(begun.value.body)).rejects.toMatchObject({ code: 'STORAGE_BODY_INTEGRITY' });
 });
 
-test('a removal that the server only claims is looked at', async () => {
+test('a removal that the response does not prove is verified', async () => {
   const info = { id: 'i', name: 'k', size: 7, version: 'v' };
   const hidden = backendOf(async () => json(200, []));
   expect((await hidden.backend.remove('k', { signal })).kind).not.toBe('denied');
@@ -175,7 +175,7 @@ test('each segment of a key is percent-encoded, and the client’s own token is 
   expect(asked[0]?.headers.get('x-upsert')).toBe('true');
 });
 
-test('a client that is none, or no address, is refused by name', () => {
+test('an invalid client or URL is refused with the name of the option', () => {
   const refused = (options: unknown): unknown => {
     try {
       return Reflect.apply(supabaseBackend, undefined, [options]);
@@ -189,7 +189,7 @@ test('a client that is none, or no address, is refused by name', () => {
   expect(refused({ url: 'http://x', key: 'k' })).toMatchObject({ field: 'bucket' });
 });
 
-test('a gateway that compresses on the way changes neither the bytes nor their count', async () => {
+test('a compressing gateway changes neither the bytes nor their number', async () => {
   const text = 'compressed '.repeat(100);
   const info = { id: 'i', name: 'k', size: text.length, version: 'v' };
   const asked: (string | null)[] = [];
@@ -216,7 +216,7 @@ test('a gateway that compresses on the way changes neither the bytes nor their c
   server.close();
 });
 
-test('a description tells the server’s own time, which an object’s age is measured by', async () => {
+test('a description contains the server’s own time, for the age of the object', async () => {
   const info = { id: 'i', name: 'k', size: 7, last_modified: '2026-01-01T00:00:00.000Z' };
   const date = 'Thu, 01 Jan 2026 01:00:00 GMT';
   const { backend } = backendOf(json(200, info, { date }));

@@ -7,7 +7,7 @@ import { type MemoryBackend, createMemoryBackend } from '../../src/backends/memo
 import { createStorage } from '../../src/create-storage.ts';
 import type { Storage } from '../../src/storage.ts';
 
-/** One write as the caller knows of it. */
+/** One write as its caller knows it. */
 interface Issued {
   readonly kind: 'put' | 'remove';
   readonly text: string;
@@ -29,12 +29,12 @@ const KEYS = ['a', 'b', 'dir/c'];
 const LATE_WRITE_MS = 1_000;
 const HOUR_MS = 3_600_000;
 
-/** A server of its own behind a network that does everything a network does. */
+/** A server behind a network with every kind of fault. */
 class Server {
   readonly backend: MemoryBackend;
   readonly #clock: FakeClock;
   readonly #random: Random;
-  /** What was applied in time, in order, by key. */
+  /** The writes that were applied in time, in order, by key. */
   readonly applied: { key: string; generation: number }[] = [];
   weather: 'fair' | 'rough' | 'away' | 'denied' = 'fair';
   lateWrites = 0;
@@ -45,7 +45,7 @@ class Server {
     this.#random = random;
   }
 
-  /** The server as one process sees it, until that process dies. */
+  /** The server as one process reaches it, until that process dies. */
   seenBy(life: { isOver: boolean }): StorageBackend {
     const { backend } = this;
     const never = new Promise<never>(() => undefined);
@@ -90,7 +90,7 @@ class Server {
           }
           return result;
         };
-        // What is under way reads no file any more: a dead process has sent its bytes or not.
+        // A request in flight reads no file any more: a dead process has sent its bytes or not.
         const { bytes } = body;
         const late = () =>
           bytes === undefined ? Promise.resolve() : backend.put(key, body, options);
@@ -116,7 +116,7 @@ class Server {
   }
 }
 
-/** One history of writes, faults and crashes, drawn from a seed, and what came of it. */
+/** One random history of writes, faults and crashes, derived from a seed, and its result. */
 export async function playRun(seed: number): Promise<RunVerdict> {
   const random = seededRandom(seed);
   const clock = createFakeClock();
@@ -160,7 +160,7 @@ export async function playRun(seed: number): Promise<RunVerdict> {
     );
   };
 
-  /** What the caller may find: the last acknowledged, or anything issued after it. */
+  /** The permitted contents: the last acknowledged write, or any write issued after it. */
   const allowed = (key: string): (string | undefined)[] => {
     const writes = history.get(key) ?? [];
     const last = writes.findLastIndex(({ acknowledged }) => acknowledged);
@@ -171,7 +171,7 @@ export async function playRun(seed: number): Promise<RunVerdict> {
 
   const read = (storage: Storage, life: { isOver: boolean }): void => {
     const key = KEYS[below(KEYS.length)] ?? 'a';
-    // What is acknowledged now has to be seen; what is written meanwhile may be.
+    // Acknowledged writes must be visible; concurrent ones may be.
     const before = allowed(key);
     const from = (history.get(key) ?? []).length;
     const see = (found: string | undefined): void => {
@@ -219,7 +219,7 @@ export async function playRun(seed: number): Promise<RunVerdict> {
   const pending = await clock.settle(last.flush({ deadlineMs: HOUR_MS }));
   await clock.advance(2 * LATE_WRITE_MS);
   const verdict = judge(servers, allowed);
-  // The journal hears of the last of them in a turn of its own.
+  // The journal receives the last settlement in a turn of its own.
   for (let turn = 0; turn < 20 && last.getStats().pendingBytes > 0; turn += 1)
     await clock.advance(1);
   const { pendingBytes } = last.getStats();

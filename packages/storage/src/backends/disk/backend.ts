@@ -13,7 +13,7 @@ import { CHUNK_BYTES, readFileRange, writeAtomically } from '../../files/atomic-
 import {
   type BackendResult,
   type BodySource,
-  type ListPage,
+  type ObjectPage,
   type ListedObject,
   type ObjectHead,
   type PutOptions,
@@ -150,7 +150,7 @@ class DiskBackend implements StorageBackend {
   list(
     prefix: string,
     { signal, limit, cursor }: { signal: AbortSignal; limit: number; cursor?: string },
-  ): Promise<BackendResult<ListPage>> {
+  ): Promise<BackendResult<ObjectPage>> {
     return this.#attempt(prefix, signal, async () => {
       const objects: ListedObject[] = [];
       await this.#makeDirectory();

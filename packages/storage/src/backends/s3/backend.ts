@@ -9,13 +9,13 @@ import {
   string,
 } from '@holdfast/foundation';
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type BodySource,
-  type WriteCondition,
+  type PutCondition,
   type GetOptions,
   type ListOptions,
-  type ListPage,
+  type ObjectPage,
   type ObjectContent,
   type ObjectHead,
   type PutOptions,
@@ -187,7 +187,7 @@ class S3Backend implements StorageBackend {
   async list(
     prefix: string,
     { signal, limit, cursor }: ListOptions,
-  ): Promise<BackendResult<ListPage>> {
+  ): Promise<BackendResult<ObjectPage>> {
     const sent = await this.#session.send({ effect: 'read', signal }, (client, sdk, sending) =>
       client.send(
         new sdk.ListObjectsV2Command({
@@ -228,8 +228,8 @@ class S3Backend implements StorageBackend {
   /** Checks a condition by a read before the write, where the server would ignore it. */
   async #unmet(
     key: string,
-    { condition, signal }: { condition: WriteCondition; signal: AbortSignal },
-  ): Promise<BackendFailure | undefined> {
+    { condition, signal }: { condition: PutCondition; signal: AbortSignal },
+  ): Promise<StorageFailure | undefined> {
     if (condition === 'none') return undefined;
     if (this.#honoursConditions === undefined) {
       const probed = await honoursConditions(this.#session, signal);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { type BackendResult, type WriteCondition, ok } from '../../backend.ts';
+import { type BackendResult, type PutCondition, ok } from '../../backend.ts';
 import type { S3Session } from './session.ts';
 
 /** The headers of a condition. */
-export function conditionHeaders(condition: WriteCondition): {
+export function conditionHeaders(condition: PutCondition): {
   IfMatch?: string;
   IfNoneMatch?: string;
 } {

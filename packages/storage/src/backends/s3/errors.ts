@@ -1,5 +1,5 @@
 import { retryAfterMsOf } from '@holdfast/foundation';
-import { type BackendFailure, type FailureKind, fail } from '../../backend.ts';
+import { type StorageFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
 /** S3's error codes, which the SDK gives as the error's `name`. */
@@ -41,7 +41,7 @@ export function classifyS3Error(
   error: unknown,
   effect: 'read' | 'write',
   epochMs: number,
-): BackendFailure {
+): StorageFailure {
   const name = propertyOf(error, 'name');
   const status = propertyOf(propertyOf(error, '$metadata'), 'httpStatusCode');
   const known = typeof name === 'string' ? kindsOfNames[name] : undefined;

@@ -7,9 +7,9 @@ import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts'
 import { classifyS3Error } from './errors.ts';
 
 /** The SDK; loaded by the first call, so that it is needed only where S3 is used. */
-export type S3Sdk = typeof Sdk;
+type S3Sdk = typeof Sdk;
 
-export interface S3Call {
+export interface S3SendOptions {
   readonly effect: 'read' | 'write';
   readonly signal: AbortSignal;
   /** Length of the body that is sent. */
@@ -53,7 +53,7 @@ export class S3Session {
   }
 
   /** Resolves with the complete response; for responses without a streamed body. */
-  async send<Output>(call: S3Call, send: Send<Output>): Promise<BackendResult<Output>> {
+  async send<Output>(call: S3SendOptions, send: Send<Output>): Promise<BackendResult<Output>> {
     const begun = await this.begin(call, send);
     if (begun.kind !== 'ok') return begun;
     begun.value.timeout.end();
@@ -62,7 +62,7 @@ export class S3Session {
 
   /** Resolves when the head of the response has arrived; the caller ends the timeout. */
   async begin<Output>(
-    call: S3Call,
+    call: S3SendOptions,
     send: Send<Output>,
   ): Promise<BackendResult<{ output: Output; timeout: RequestTimeout }>> {
     if (call.signal.aborted) return fail('transient', 'aborted before it was sent');

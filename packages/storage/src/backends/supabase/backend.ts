@@ -1,10 +1,10 @@
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type BodySource,
   type GetOptions,
   type ListOptions,
-  type ListPage,
+  type ObjectPage,
   type ObjectContent,
   type ObjectHead,
   type PutOptions,
@@ -217,7 +217,7 @@ class SupabaseBackend implements StorageBackend {
   async list(
     prefix: string,
     { signal, limit, cursor }: ListOptions,
-  ): Promise<BackendResult<ListPage>> {
+  ): Promise<BackendResult<ObjectPage>> {
     const answered = await this.#connection.requestJson({
       method: 'POST',
       path: `/object/list-v2/${this.#bucketPath}`,
@@ -255,7 +255,7 @@ class SupabaseBackend implements StorageBackend {
     key: string,
     expected: string,
     signal: AbortSignal,
-  ): Promise<BackendFailure | undefined> {
+  ): Promise<StorageFailure | undefined> {
     const found = await this.head(key, { signal });
     if (found.kind !== 'ok' && found.kind !== 'notFound') return found;
     const version = found.kind === 'ok' ? found.value.version : undefined;

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { type Clock, InvalidOptionError, systemClock } from '@holdfast/foundation';
-import { type BackendFailure, type BackendResult, fail, ok } from '../../backend.ts';
+import { type StorageFailure, type BackendResult, fail, ok } from '../../backend.ts';
 import { type RequestTimeout, startRequestTimeout } from '../request-timeout.ts';
 import { type Effect, classifyResponse, classifyThrown, unproven } from './errors.ts';
 
@@ -10,7 +10,7 @@ export interface SupabaseClientLike {
 }
 
 /** The address of the storage server. */
-export interface SupabaseAddress {
+interface SupabaseAddress {
   /** Ends with `/storage/v1`, or the prefix of the server's paths. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -39,7 +39,7 @@ export function addressOf(client: SupabaseClientLike): SupabaseAddress {
   return { url: url.replace(/\/+$/, ''), headers, fetch: ask };
 }
 
-export interface SupabaseRequest {
+interface SupabaseRequest {
   readonly method: string;
   /** Begins with a slash. */
   readonly path: string;
@@ -52,7 +52,7 @@ export interface SupabaseRequest {
 }
 
 /** A response whose head has arrived, and the timeout of its body. */
-export interface SupabaseResponse {
+interface SupabaseResponse {
   readonly response: Response;
   readonly timeout: RequestTimeout;
 }
@@ -109,7 +109,7 @@ export class SupabaseConnection {
     return answered.kind === 'ok' ? readJson(answered.value, asked.effect) : answered;
   }
 
-  async #failure(response: Response, effect: Effect): Promise<BackendFailure> {
+  async #failure(response: Response, effect: Effect): Promise<StorageFailure> {
     // An error without its body is still an error.
     const text = await response.text().catch(() => '');
     return classifyResponse(response, text, effect, this.#clock.epochMs());

@@ -1,5 +1,5 @@
 import { parseRetryAfter } from '@holdfast/foundation';
-import { type BackendFailure, type FailureKind, fail } from '../../backend.ts';
+import { type StorageFailure, type FailureKind, fail } from '../../backend.ts';
 import { failedBeforeSending, networkCodeOf } from '../network-errors.ts';
 
 /** What a call may have changed: a failed read never leaves anything in doubt. */
@@ -41,7 +41,7 @@ export function classifyResponse(
   text: string,
   effect: Effect,
   epochMs: number,
-): BackendFailure {
+): StorageFailure {
   const { status, headers } = response;
   const body = parseErrorBody(text);
   const stated = Number(body?.['statusCode']);
@@ -75,7 +75,7 @@ function kindOfBareStatus(status: number, effect: Effect): FailureKind {
 }
 
 /** Classifies a request without a response, or a response without its body. */
-export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
+export function classifyThrown(error: unknown, effect: Effect): StorageFailure {
   const code = networkCodeOf(error);
   const unsent = effect === 'read' || failedBeforeSending(code);
   return fail(unsent ? 'transient' : 'unknown', `no response (${code ?? 'no code'})`, {
@@ -85,7 +85,7 @@ export function classifyThrown(error: unknown, effect: Effect): BackendFailure {
 }
 
 /** A response with the status of a success that does not prove one. */
-export function unproven(effect: Effect, seen: string, cause?: unknown): BackendFailure {
+export function unproven(effect: Effect, seen: string, cause?: unknown): StorageFailure {
   return fail(effect === 'write' ? 'unknown' : 'transient', `HTTP 200 with ${seen}`, { cause });
 }
 

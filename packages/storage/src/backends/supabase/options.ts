@@ -49,7 +49,7 @@ const shape = {
 };
 
 /** The options with every default filled in; `url` and `key` are set when there is no client. */
-export interface ResolvedSupabaseOptions extends Required<SupabaseBucketOptions> {
+export interface ResolvedBackendOptions extends Required<SupabaseBucketOptions> {
   client: SupabaseClientLike | undefined;
   url: string;
   key: string;
@@ -57,7 +57,7 @@ export interface ResolvedSupabaseOptions extends Required<SupabaseBucketOptions>
 }
 
 /** @throws InvalidOptionError */
-export function parseSupabaseOptions(options: SupabaseBackendOptions): ResolvedSupabaseOptions {
+export function parseSupabaseOptions(options: SupabaseBackendOptions): ResolvedBackendOptions {
   const resolved = parseOptions('supabaseBackend', shape, options);
   if (resolved.client === undefined) {
     for (const field of ['url', 'key'] as const) {

@@ -1,4 +1,4 @@
-import type { ListPage, ListedObject, ObjectHead } from '../../backend.ts';
+import type { ObjectPage, ListedObject, ObjectHead } from '../../backend.ts';
 import { parseMetadata } from '../../object/write-stamp.ts';
 import { isRecord } from './errors.ts';
 
@@ -21,7 +21,7 @@ export function parseInfo(key: string, value: unknown): ObjectHead | undefined {
 }
 
 /** Parses the response of `/object/list-v2`; `undefined` when it is no list. */
-export function parsePage(value: unknown): ListPage | undefined {
+export function parsePage(value: unknown): ObjectPage | undefined {
   if (!isRecord(value) || !Array.isArray(value['objects'])) return undefined;
   const cursor = value['nextCursor'];
   const isLast = value['hasNext'] !== true || typeof cursor !== 'string';

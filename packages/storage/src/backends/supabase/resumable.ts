@@ -1,5 +1,5 @@
 import {
-  type BackendFailure,
+  type StorageFailure,
   type BackendResult,
   type BodySource,
   type PutOptions,
@@ -19,7 +19,7 @@ interface Saved {
   readonly operationId: string;
 }
 
-export interface ResumableUpload {
+interface ResumableUpload {
   readonly bucket: string;
   readonly key: string;
   readonly body: BodySource;
@@ -164,7 +164,7 @@ export async function abandonUpload(
  * 409 and 423 mean that another request holds the upload, 404 and 410 that it no longer exists: the next
  * attempt reads the offset, or starts a new upload.
  */
-function partFailure(failure: BackendFailure): BackendFailure {
+function partFailure(failure: StorageFailure): StorageFailure {
   const isAboutUpload = failure.kind === 'conflict' || failure.kind === 'notFound';
   return isAboutUpload && failure.code !== 'KeyAlreadyExists'
     ? { ...failure, kind: 'transient' }
