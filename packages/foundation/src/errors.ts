@@ -1,20 +1,20 @@
-/** What is known about the effect of a call that failed. */
+/** Whether a failed call took effect. */
 export type Outcome = 'not-applied' | 'unknown' | 'applied';
 
 export interface HoldfastErrorDetails {
-  /** The failure underneath, as it was caught. */
+  /** The underlying failure, as it was caught. */
   cause?: unknown;
   /** Whether the same call may succeed later. */
   retryable?: boolean;
   /** Whether the call took effect. */
   outcome?: Outcome;
-  /** When it is worth calling again, in milliseconds from the throw. */
+  /** When to call again, in milliseconds from the throw. */
   retryAfterMs?: number;
 }
 
 const brand = Symbol.for('holdfast.error');
 
-/** Every error Holdfast throws itself. Callers switch on `code`, which is a literal of each class. */
+/** The base of all errors of Holdfast. `code` is a literal of each class, for callers to switch on. */
 export abstract class HoldfastError extends Error {
   abstract readonly code: string;
   readonly retryable: boolean;
@@ -33,7 +33,7 @@ export abstract class HoldfastError extends Error {
 // On the prototype, because defining it on each error costs as much as half of the error itself.
 Object.defineProperty(HoldfastError.prototype, brand, { value: true });
 
-/** Recognises a Holdfast error of any realm and any installed copy, which `instanceof` does not. */
+/** Recognizes a Holdfast error of any realm and any installed copy, which `instanceof` does not. */
 export function isHoldfastError(value: unknown): value is HoldfastError {
   return typeof value === 'object' && value !== null && brand in value;
 }
@@ -41,11 +41,11 @@ export function isHoldfastError(value: unknown): value is HoldfastError {
 /** An option or argument is out of its range; nothing was started. */
 export class InvalidOptionError extends HoldfastError {
   readonly code = 'INVALID_OPTION';
-  /** Path of the field, such as `circuitBreaker.failureThreshold`. */
+  /** The path of the field, such as `circuitBreaker.failureThreshold`. */
   readonly field: string;
-  /** What was given. */
+  /** The given value. */
   readonly value: unknown;
-  /** What would have been accepted, in words. */
+  /** A description of the permitted values. */
   readonly permitted: string;
 
   /** @param owner the function that was called, such as `createQueueAdapter`. */
@@ -59,7 +59,7 @@ export class InvalidOptionError extends HoldfastError {
   }
 }
 
-/** A value as a short piece of an error message, never its whole content. */
+/** A short description of a value for an error message, never its whole content. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);

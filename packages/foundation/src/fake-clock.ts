@@ -1,19 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock, Timer } from './clock.ts';
 
-/** A clock that stands still until a test moves it; no real time passes. */
+/** A clock that only a test advances; no real time passes. */
 export interface FakeClock extends Clock {
-  /** Moves time forward, firing each timer at its own moment and letting promises settle after each. */
+  /** Advances the time, fires each timer at its own time, and lets promises settle after each. */
   advance(byMs: number): Promise<void>;
-  /** Advances from timer to timer until `work` settles, and settles like it. */
+  /** Advances from timer to timer until `work` settles, and settles like `work`. */
   settle<T>(work: Promise<T>): Promise<T>;
-  /** Steps the wall clock alone, as an administrator or NTP would. */
+  /** Steps only the wall clock, as an administrator or NTP would. */
   stepWallClock(byMs: number): void;
-  /** How many timers are pending: 0 when nothing was left behind. */
+  /** The number of pending timers; 0 when no timer is left behind. */
   readonly pendingTimers: number;
 }
 
-/** @param startEpochMs where the wall clock stands at first. */
+/** @param startEpochMs the initial wall clock. */
 export function createFakeClock(startEpochMs = 1_700_000_000_000): FakeClock {
   let nowMs = 0;
   let wallOffsetMs = startEpochMs;

@@ -10,18 +10,18 @@ export interface Distribution {
   readonly maxMs: number;
 }
 
-/** Collects durations in bounded memory; what it tells is at most 1.6 % above the truth. */
+/** Collects durations in bounded memory; its readings are at most 1.6 % above the true values. */
 export interface Histogram {
   record(durationMs: number): void;
   /** Zeros when nothing was recorded. */
   read(): Distribution;
 }
 
-/** Buckets to a doubling: their width bounds the error. */
+/** The number of buckets for each doubling; their width bounds the error. */
 const BUCKETS_PER_OCTAVE = 64;
-/** A microsecond: what is shorter counts as this. */
+/** A microsecond; shorter durations count as this. */
 const FLOOR_MS = 0.001;
-/** From a microsecond to 2^37 of them, a day and a half. */
+/** From 1 to 2^37 microseconds, a day and a half. */
 const OCTAVES = 37;
 
 /** Log-linear buckets, after Gil Tene's HdrHistogram. */

@@ -1,6 +1,6 @@
 import { InvalidOptionError, describeValue } from './errors.ts';
 
-/** How one option is read: what it accepts, in words and in code, and what stands when it is absent. */
+/** The rule for one option: the permitted values, in words and in code, and the default. */
 export interface OptionRule<T> {
   readonly permitted: string;
   parse(value: unknown, field: string, owner: string): T;
@@ -14,25 +14,25 @@ export type OptionsSchema<Options> = {
   readonly [Key in keyof Required<Options>]: OptionRule<unknown>;
 };
 
-/** What {@link parseOptions} makes of a shape: every field present, defaults filled in. */
+/** The result of {@link parseOptions}: every field is present, defaults included. */
 export type ResolvedOptions<S> = {
   readonly [Key in keyof S]: S[Key] extends OptionRule<infer T> ? T : never;
 };
 
 /**
- * Validates `given` against `shape` and fills in defaults. Unknown keys are refused.
- * @param owner the public function on whose behalf it reads; opens the error's message.
+ * Validates `given` against `schema` and adds the defaults. Unknown keys are refused.
+ * @param owner the public function, with which the error's message begins.
  * @throws InvalidOptionError naming field, value and permitted range.
  */
 export function parseOptions<S extends OptionRules>(
   owner: string,
-  shape: S,
+  schema: S,
   given: unknown,
   path?: string,
 ): ResolvedOptions<S>;
 export function parseOptions(
   owner: string,
-  shape: OptionRules,
+  schema: OptionRules,
   given: unknown,
   path = '',
 ): Record<string, unknown> {
@@ -41,20 +41,20 @@ export function parseOptions(
   }
   const source = given ?? {};
   for (const key of Object.keys(source)) {
-    if (!Object.hasOwn(shape, key)) {
-      const known = `one of the known options (${Object.keys(shape).join(', ')})`;
+    if (!Object.hasOwn(schema, key)) {
+      const known = `one of the known options (${Object.keys(schema).join(', ')})`;
       throw new InvalidOptionError(owner, join(path, key), source[key], known);
     }
   }
-  const settled: Record<string, unknown> = {};
-  for (const [key, option] of Object.entries(shape)) {
+  const resolved: Record<string, unknown> = {};
+  for (const [key, option] of Object.entries(schema)) {
     const field = join(path, key);
     const value = source[key];
-    if (value !== undefined) settled[key] = option.parse(value, field, owner);
-    else if (option.defaultValue !== undefined) settled[key] = option.defaultValue(field, owner);
+    if (value !== undefined) resolved[key] = option.parse(value, field, owner);
+    else if (option.defaultValue !== undefined) resolved[key] = option.defaultValue(field, owner);
     else throw new InvalidOptionError(owner, field, value, option.permitted);
   }
-  return settled;
+  return resolved;
 }
 
 /** A number from `min` to `max`, both included. Without `default` the option is required. */
@@ -101,7 +101,7 @@ export function oneOf<const T extends string>(
   );
 }
 
-/** A function; its arguments are the caller's affair. Without `absent` the option is required. */
+/** A function; its parameters are not checked. Without `absent` the option is required. */
 export function callback<F>(absent?: F): OptionRule<F> {
   return rule(
     'a function',
@@ -120,12 +120,12 @@ export function objectWith<T>(methods: readonly (keyof T & string)[], absent?: T
   );
 }
 
-/** Options inside options; errors name the whole path. Absent, its own defaults stand. */
-export function object<S extends OptionRules>(shape: S): OptionRule<ResolvedOptions<S>> {
+/** Options within options; errors name the whole path. If it is left out, its own defaults apply. */
+export function object<S extends OptionRules>(schema: S): OptionRule<ResolvedOptions<S>> {
   return {
     permitted: 'an object',
-    parse: (value, field, owner) => parseOptions(owner, shape, value, field),
-    defaultValue: (field, owner) => parseOptions(owner, shape, {}, field),
+    parse: (value, field, owner) => parseOptions(owner, schema, value, field),
+    defaultValue: (field, owner) => parseOptions(owner, schema, {}, field),
   };
 }
 
@@ -154,13 +154,13 @@ function numeric(
 
 function rule<T>(
   permitted: string,
-  holds: (value: unknown) => value is T,
+  isPermitted: (value: unknown) => value is T,
   absent?: () => T,
 ): OptionRule<T> {
   return {
     permitted,
     parse: (value, field, owner) => {
-      if (!holds(value)) throw new InvalidOptionError(owner, field, value, permitted);
+      if (!isPermitted(value)) throw new InvalidOptionError(owner, field, value, permitted);
       return value;
     },
     ...(absent === undefined ? {} : { defaultValue: absent }),

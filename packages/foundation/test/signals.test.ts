@@ -1,6 +1,11 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
-import { type AbortListener, addAbortListener, removeAbortListener } from '../src/signals.ts';
+import {
+  type AbortListener,
+  abortable,
+  addAbortListener,
+  removeAbortListener,
+} from '../src/signals.ts';
 
 function listener(onAbort: (reason: unknown) => void): AbortListener {
   return { onAbort, list: undefined, previous: undefined, next: undefined };
@@ -57,4 +62,24 @@ test('however many listeners a signal has, the platform knows one, and none afte
   expect(getEventListeners(signal, 'abort')).toEqual([]);
   for (const one of many) addAbortListener(signal, one);
   expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+});
+
+test('abortable settles like its work, and leaves no listener', async () => {
+  const { signal } = new AbortController();
+  expect(await abortable(Promise.resolve('done'), signal)).toBe('done');
+  const broken = new Error('broken');
+  await expect(abortable(Promise.reject(broken), signal)).rejects.toBe(broken);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+test('abortable rejects with the reason of its signal at once, also if it has aborted before', async () => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const calls: string[] = [];
+  const work = abortable(new Promise(() => {}), controller.signal, () => calls.push('aborted'));
+  controller.abort(reason);
+  await expect(work).rejects.toBe(reason);
+  expect(calls).toEqual(['aborted']);
+  const late = Promise.reject(new Error('fails later'));
+  await expect(abortable(late, controller.signal)).rejects.toBe(reason);
 });

@@ -30,7 +30,7 @@ export class JournalLockedError extends HoldfastError {
   }
 }
 
-/** The directory cannot hold a journal as it is; nothing was changed in it. */
+/** The directory cannot hold a journal in its current state; nothing in it was changed. */
 export class JournalUnavailableError extends HoldfastError {
   readonly code = 'JOURNAL_UNAVAILABLE';
   readonly directory: string;
@@ -41,16 +41,16 @@ export class JournalUnavailableError extends HoldfastError {
   }
 }
 
-/** What ran out. */
+/** The limit that was reached. */
 export type JournalLimit = 'bytes' | 'records' | 'pending' | 'disk';
 
-/** There is no room for the record now; there is again once records are released or the disk is freed. */
+/** There is no space for the record until records are released or disk space is freed. */
 export class JournalFullError extends HoldfastError {
   readonly code = 'JOURNAL_FULL';
   readonly limit: JournalLimit;
-  /** What is taken, in bytes or, for `records`, in records. */
+  /** The used amount, in bytes or, for `records`, in records. */
   readonly current: number;
-  /** What is permitted; `undefined` for the disk, whose size is not ours. */
+  /** The permitted amount; `undefined` for the disk. */
   readonly max?: number;
 
   constructor(
@@ -69,7 +69,7 @@ export class JournalFullError extends HoldfastError {
   }
 }
 
-/** One record is larger than `maxRecordBytes`; it never fits. */
+/** The record is larger than `maxRecordBytes`. */
 export class JournalRecordTooLargeError extends HoldfastError {
   readonly code = 'JOURNAL_RECORD_TOO_LARGE';
   readonly bytes: number;
@@ -97,7 +97,7 @@ export class JournalWriteError extends HoldfastError {
   }
 }
 
-/** The disk gave no answer to a read; nothing was skipped. */
+/** A read from the disk failed; no record was skipped. */
 export class JournalReadError extends HoldfastError {
   readonly code = 'JOURNAL_READ_FAILED';
   readonly file: string;
@@ -111,18 +111,18 @@ export class JournalReadError extends HoldfastError {
   }
 }
 
-/** Sequences that were kept once and cannot be read: the disk changed or lost them. */
+/** Sequences that were appended and cannot be read: the disk changed or lost them. */
 export class JournalCorruptError extends HoldfastError {
   readonly code = 'JOURNAL_CORRUPT';
-  /** The file the records stood in, or should have. */
+  /** The file of the records. */
   readonly file: string;
-  /** Where in it the damage begins, in bytes. */
+  /** The offset of the damage in the file, in bytes. */
   readonly offset: number;
   readonly firstSequence: number;
   readonly lastSequence: number;
   /**
-   * Whether the records had been acknowledged for certain. Damage in the very last batch before a power
-   * loss cannot be told from an unfinished write: it is reported, but proves nothing.
+   * Whether the records had certainly been acknowledged. Damage in the very last batch before a power loss cannot
+   * be distinguished from an unfinished write: it is reported, but proves nothing.
    */
   readonly acknowledged: boolean;
 
@@ -159,19 +159,19 @@ export class JournalClosedError extends HoldfastError {
   }
 }
 
-/** The `code` of a failure of the operating system, such as `ENOSPC`. */
+/** The `code` of an error of the operating system, such as `ENOSPC`. */
 export function errnoOf(error: unknown): string | undefined {
   if (!isNativeError(error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Whether the failure is one of these of the operating system. */
+/** Whether the error has one of these codes. */
 export function isErrno(error: unknown, errnos: readonly string[]): boolean {
   const errno = errnoOf(error);
   return errno !== undefined && errnos.includes(errno);
 }
 
-/** Whether the failure means that space ran out, which passes, rather than that the disk is broken. */
+/** Whether the error means that space ran out, which may pass, and not that the disk is broken. */
 export function isOutOfSpace(error: unknown): boolean {
   return isErrno(error, ['ENOSPC', 'EDQUOT', 'EFBIG']);
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps what must not be lost. Nothing here is acknowledged before it is kept, dropped without being named,
- * or written by two processes at once.
+ * A durable journal. A record is acknowledged when it is durable, damage is always reported, and a directory has one
+ * writer at a time.
  */
 export {
   JournalClosedError,

@@ -9,7 +9,7 @@ import type {
 /** One record as it was appended. */
 export interface JournalRecord {
   readonly sequence: number;
-  /** Owned by the reader; the records of one read may share memory, so keeping one may keep its neighbours. */
+  /** Owned by the caller. The records of one read may share memory: keeping one may keep its neighbors. */
   readonly payload: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ export interface JournalRecord {
  * - A rejected append leaves no gap: its sequence goes to the next record that succeeds.
  */
 export interface Journal {
-  /** Identity of the directory: random, created with it, kept for ever. In memory: random. */
+  /** The identity of the directory: random, created with it, never changed. In memory: random. */
   readonly id: string;
   /** Rises by one each time the directory gets a new owner; the first owner has 1. */
   readonly epoch: number;
@@ -32,38 +32,37 @@ export interface Journal {
   readonly first: number;
   /** Sequence the next record gets. Sequences start at 1 and are consecutive. */
   readonly next: number;
-  /** What opening found. */
+  /** The result of opening. */
   readonly recovery: JournalRecovery;
   readonly on: Subscribe<JournalEvents>;
 
   /**
-   * Keeps one record. Resolves with its sequence once it is durable; the payload must not be changed before.
+   * Appends one record. Resolves with its sequence once it is durable; the payload must not change before.
    * @throws JournalFullError, JournalRecordTooLargeError, JournalWriteError, JournalLockedError, JournalClosedError
    */
   append(payload: Uint8Array): Promise<number>;
   /**
-   * Keeps several records under consecutive sequences and resolves with the first one; either all are reported
-   * kept or none. An empty list resolves with `next`.
+   * Appends several records with consecutive sequences and resolves with the first one; either all of them are
+   * acknowledged or none. An empty list resolves with `next`.
    * @throws like `append`
    */
   appendAll(payloads: readonly Uint8Array[]): Promise<number>;
   /**
-   * The durable records from sequence `from` (included) on, in order: at least one if there is one, however
-   * large; none at the end. What is released is not read, nor what is damaged.
-   * @throws JournalReadError when the disk gives no answer, JournalClosedError, the signal's own reason
+   * The durable records from sequence `from` (included) on, in order: at least one if there is one, however large;
+   * none at the end. Released and damaged records are left out.
+   * @throws JournalReadError when the disk fails, JournalClosedError, the signal's own reason
    */
   read(from: number, limits?: ReadLimits): Promise<JournalRecord[]>;
   /**
-   * Everything up to and including `through` is done with. The mark holds for this process at once and becomes
-   * durable within `checkpointMs`; space is freed in whole segments after that. A lower mark than before
-   * changes nothing.
+   * Releases every record up to and including `through`. The mark holds for this process at once and becomes durable
+   * within `checkpointMs`; after that, space is freed in whole segments. A lower mark than before has no effect.
    * @throws InvalidOptionError when `through` was never appended
    */
   release(through: number): Promise<void>;
   getStats(): JournalStats;
   /**
-   * Accepts nothing more, waits for what was accepted, and gives the directory free for the next owner.
-   * @throws JournalWriteError when the last release mark could not be kept; the journal is closed all the same
+   * Rejects later calls, waits for accepted appends, and gives the directory up for the next owner.
+   * @throws JournalWriteError when the last release mark could not be written; the journal is closed nevertheless
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -77,32 +76,32 @@ export interface ReadLimits {
   signal?: AbortSignal;
 }
 
-/** What opening a journal found. */
+/** The result of opening a journal. */
 export interface JournalRecovery {
   /** Records found that are not released. */
   readonly records: number;
   /** Bytes of an unfinished write cut from the end of the newest segment. */
   readonly truncatedBytes: number;
-  /** Sequence from which on the cut bytes stood, when there were any. */
+  /** The sequence from which on bytes were cut, if there were any. */
   readonly truncatedFrom?: number;
   /** The release mark was unreadable: records released before may be read once more. */
   readonly checkpointLost: boolean;
-  /** Each range of sequences that was there once and cannot be read. */
+  /** Each range of sequences that was durable and cannot be read. */
   readonly quarantined: readonly JournalCorruptError[];
 }
 
 export interface JournalEvents {
-  /** Damage was found, at opening or at reading; what is readable around it is delivered. */
+  /** Damage was found, by opening or by a read; the readable records around it are delivered. */
   quarantined: JournalCorruptError;
   /** Opening cut an unfinished write from the end. */
   truncated: { file: string; offset: number; bytes: number; firstSequence: number };
   /** A segment failed to write or sync; nothing is written to it any more. */
   'segment-failed': { file: string; firstSequence: number; cause: unknown };
-  /** Appends began to be refused for want of space. */
+  /** Appends are rejected from now on for want of space. */
   full: JournalFullError;
   /** The release mark and everything up to it became durable; segments below it are deleted. */
   checkpointed: { released: number };
-  /** The release mark could not be kept; it is tried again. */
+  /** The release mark could not be written; the write is repeated. */
   'checkpoint-failed': JournalWriteError;
   /** Another process took the directory over. */
   lost: JournalLockedError;
@@ -113,20 +112,20 @@ export interface JournalStats {
   readonly state: 'open' | 'closing' | 'closed' | 'lost';
   /** Records durable and not yet released. */
   readonly records: number;
-  /** Bytes of those records with their frames; may count up to 1/256 of a segment of released ones in. */
+  /** The size of those records with their frames; may include released ones, up to 1/256 of a segment. */
   readonly bytes: number;
-  /** Files the records stand in; 0 in memory. */
+  /** Segment files with unreleased records; 0 in memory. */
   readonly segments: number;
   /** Records accepted and not yet durable. */
   readonly pendingRecords: number;
   readonly pendingBytes: number;
   /** Records made durable since opening. */
   readonly appended: number;
-  /** Records refused since opening, by any limit or failure. */
+  /** Records rejected since opening, by any limit or failure. */
   readonly rejected: number;
   /** Highest sequence released. */
   readonly released: number;
-  /** Writes made for appends since opening; `appended / commits` is how many shared one. */
+  /** Writes for appends since opening; `appended / commits` records shared one write. */
   readonly commits: number;
   /** Writes of those that were synced to the disk. */
   readonly syncs: number;

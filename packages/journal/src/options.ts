@@ -22,12 +22,12 @@ export interface JournalLimitOptions {
 }
 
 export interface JournalOptions extends JournalLimitOptions {
-  /** A directory of this journal's own. It is created if its parent exists; a mount that is missing is told. */
+  /** The journal's own directory. It is created if its parent exists, so that a missing mount is an error. */
   directory: string;
   /**
    * When an append resolves.
    * `'commit'` (default): after fdatasync; survives the loss of power.
-   * `'batch-ms'`: the same, but there is at most one fdatasync in `batchMs`, shared by all who wait.
+   * `'batch-ms'`: the same, but with at most one fdatasync in `batchMs`, shared by all waiting appends.
    * `'os'`: after the write; survives the death of the process, not of the machine.
    */
   durability?: 'commit' | 'batch-ms' | 'os';
@@ -35,19 +35,19 @@ export interface JournalOptions extends JournalLimitOptions {
   batchMs?: number;
   /** Size of a segment's file, preallocated; a record larger than that has one of its own. Default 16 MiB. */
   segmentBytes?: number;
-  /** Bytes of records accepted and not yet durable. Default 16 MiB. */
+  /** The most bytes that are accepted and not yet durable. Default 16 MiB. */
   maxPendingBytes?: number;
-  /** How far the durable release mark may be behind, in milliseconds. Default 1 000. */
+  /** The longest delay until a release is durable, in milliseconds. Default 1 000. */
   checkpointMs?: number;
-  /** What opening, or reading, does about acknowledged records that are damaged. Default `'quarantine'`. */
+  /** Whether damaged acknowledged records are skipped and reported, or reject. Default `'quarantine'`. */
   onCorruption?: 'quarantine' | 'refuse';
-  /** How often the owner shows that it lives, in milliseconds. Default 3 000. */
+  /** The interval of the owner's heartbeat, in milliseconds. Default 3 000. */
   heartbeatMs?: number;
-  /** After how long without it an owner on another machine or in another container is dead. Default 15 000. */
+  /** The time without heartbeat after which an owner on another machine or container is dead. Default 15 000. */
   ownerStaleMs?: number;
-  /** How long opening watches an owner of which only the heartbeat can be seen. Default 20 000; 0: not at all. */
+  /** How long opening watches an owner that it can see only by its heartbeat. Default 20 000; 0: not at all. */
   acquireTimeoutMs?: number;
-  /** Ends the opening. */
+  /** Aborts the opening. */
   signal?: AbortSignal;
   clock?: Clock;
   files?: FileSystem;
@@ -61,13 +61,13 @@ const TIB = 1_099_511_627_776;
 
 const maxRecordBytes = integer({ min: 1, max: 256 * MIB, default: MIB });
 
-const memoryShape = {
+const memorySchema = {
   maxBytes: integer({ min: KIB, max: 16 * GIB, default: 64 * MIB }),
   maxRecords: integer({ min: 1, max: 100_000_000, default: 1_000_000 }),
   maxRecordBytes,
 };
 
-const diskShape = {
+const diskSchema = {
   directory: string({ maxLength: 4_096 }),
   durability: oneOf(['commit', 'batch-ms', 'os'], 'commit'),
   batchMs: integer({ min: 1, max: 60_000, default: 10 }),
@@ -86,7 +86,7 @@ const diskShape = {
   files: objectWith<FileSystem>(['open', 'list', 'rename', 'link'], nodeFileSystem),
 };
 
-const readShape = {
+const readSchema = {
   maxRecords: integer({ min: 1, max: 10_000_000, default: 1_000 }),
   maxBytes: integer({ min: 1, max: GIB, default: MIB }),
   signal: optional(objectWith<AbortSignal>(['throwIfAborted', 'addEventListener'])),
@@ -94,26 +94,26 @@ const readShape = {
 
 type Signal = { readonly signal: AbortSignal | undefined };
 
-/** The options of a journal on disk, defaults filled in. */
+/** The options of a journal on disk with their defaults. */
 export type ResolvedJournalOptions = Readonly<Required<Omit<JournalOptions, 'signal'>>> & Signal;
 
 /** @throws InvalidOptionError */
 export function parseJournalOptions(options: JournalOptions): ResolvedJournalOptions {
-  return parseOptions('openJournal', diskShape, options);
+  return parseOptions('openJournal', diskSchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function parseMemoryOptions(
   options: JournalLimitOptions | undefined,
 ): Readonly<Required<JournalLimitOptions>> {
-  return parseOptions('createMemoryJournal', memoryShape, options);
+  return parseOptions('createMemoryJournal', memorySchema, options);
 }
 
 /** @throws InvalidOptionError */
 export function parseReadLimits(
   limits: ReadLimits | undefined,
 ): Readonly<Required<Omit<ReadLimits, 'signal'>>> & Signal {
-  return parseOptions('read', readShape, limits);
+  return parseOptions('read', readSchema, limits);
 }
 
 /** @throws InvalidOptionError */

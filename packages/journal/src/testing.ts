@@ -1,4 +1,4 @@
-/** What a test needs to own the disk. */
+/** A file system in memory whose failures and crashes a test controls. */
 export {
   type FileSystemCall,
   type MemoryFileSystem,

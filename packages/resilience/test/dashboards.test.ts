@@ -94,8 +94,8 @@ async function askedByAlerts(): Promise<Asked[]> {
 }
 
 test('every query of dashboard and alerts asks for metrics and labels that are exported', async () => {
-  const told = await exported();
-  const labels = labelsOf(told);
+  const published = await exported();
+  const labels = labelsOf(published);
   const asked = [...(await dashboard()).asked, ...(await askedByAlerts())];
   expect(asked.length).toBeGreaterThan(40);
   for (const { title, query, named } of asked) {
@@ -106,7 +106,7 @@ test('every query of dashboard and alerts asks for metrics and labels that are e
     const known = new Set(metrics.flatMap((metric) => [...(labels.get(metric) ?? [])]));
     const strange = [...used, ...named].filter((label) => !known.has(label));
     expect({ title, strange }).toEqual({ title, strange: [] });
-    const counters = metrics.filter((metric) => told.metrics.get(metric)?.kind === 'counter');
+    const counters = metrics.filter((metric) => published.metrics.get(metric)?.kind === 'counter');
     // How many calls are in flight is the one difference of two counters that is no rate.
     const rates = title === 'Calls in Flight' ? [] : counters;
     expect({ title, rated: rated.toSorted() }).toEqual({ title, rated: rates.toSorted() });
@@ -120,13 +120,13 @@ test('every metric that is exported is shown by the dashboard', async () => {
   expect(hidden).toEqual([]);
 });
 
-test('the README lists every metric that is exported with its kind and labels, and no other', async () => {
-  const told = await exported();
-  const labels = labelsOf(told);
-  const readme = await read('README.md');
-  const rows = readme.matchAll(/^\| `(\w+)(?:\{([\w, ]+)\})?` +\| (counter|gauge) +\|/gm);
+test('docs/metrics lists every exported metric with its kind and labels, and no other', async () => {
+  const published = await exported();
+  const labels = labelsOf(published);
+  const page = await read('../../docs/metrics/resilience.md');
+  const rows = page.matchAll(/^\| `(\w+)(?:\{([\w, ]+)\})?` +\| (counter|gauge) +\|/gm);
   const listed = Array.from(rows, ([, name, names, kind]) => `${name} {${names}} ${kind}`);
-  const wanted = Array.from(told.metrics, ([name, { kind }]) => {
+  const wanted = Array.from(published.metrics, ([name, { kind }]) => {
     return `${name} {${[...(labels.get(name) ?? [])].join(', ')}} ${kind}`;
   });
   expect(listed.toSorted()).toEqual(wanted.toSorted());

@@ -3,17 +3,17 @@ import { InvalidOptionError } from '../errors.ts';
 import { integer, number, optional, parseOptions } from '../options.ts';
 
 /**
- * How long to wait before each further attempt, as a value: the schedule can be listed without a clock.
+ * The delays between attempts as a value: a schedule can be listed without a clock.
  */
 export interface Backoff {
-  /** The endless sequence of delays in milliseconds; each call begins anew. */
+  /** The endless sequence of delays in milliseconds; each call starts from the first one. */
   delays(random: Random): Iterator<number, never>;
 }
 
 export interface ExponentialBackoffOptions {
   /** Delay before the second attempt, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;
-  /** No delay is longer, jitter included. Default 30 000, or `initialDelayMs` if more. */
+  /** The longest delay, jitter included. Default 30 000, or `initialDelayMs` if more. */
   maxDelayMs?: number;
   /** Each delay is this many times the one before. Default 2. */
   backoffMultiplier?: number;
@@ -23,7 +23,7 @@ export interface ExponentialBackoffOptions {
 
 const delayMs = optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
 
-const exponentialShape = {
+const exponentialSchema = {
   initialDelayMs: delayMs,
   maxDelayMs: delayMs,
   backoffMultiplier: number({ min: 1, max: 100, default: 2 }),
@@ -31,13 +31,13 @@ const exponentialShape = {
 };
 
 /**
- * Delays that grow by a constant factor up to a ceiling, each spread by jitter.
+ * Delays that grow by a constant factor up to `maxDelayMs`, each with jitter.
  * @throws InvalidOptionError
  */
 export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff {
-  const settled = parseOptions('exponentialBackoff', exponentialShape, options);
-  const { backoffMultiplier, jitterFactor } = settled;
-  const { initialDelayMs, maxDelayMs } = delayBounds('exponentialBackoff', settled);
+  const resolved = parseOptions('exponentialBackoff', exponentialSchema, options);
+  const { backoffMultiplier, jitterFactor } = resolved;
+  const { initialDelayMs, maxDelayMs } = delayBounds('exponentialBackoff', resolved);
   return {
     *delays(random) {
       let nominalMs = initialDelayMs;
@@ -53,21 +53,21 @@ export function exponentialBackoff(options?: ExponentialBackoffOptions): Backoff
 export interface DecorrelatedBackoffOptions {
   /** The shortest delay, in milliseconds. Default 1 000, or `maxDelayMs` if less. */
   initialDelayMs?: number;
-  /** No delay is longer. Default 30 000, or `initialDelayMs` if more. */
+  /** The longest delay. Default 30 000, or `initialDelayMs` if more. */
   maxDelayMs?: number;
 }
 
-const decorrelatedShape = { initialDelayMs: delayMs, maxDelayMs: delayMs };
+const decorrelatedSchema = { initialDelayMs: delayMs, maxDelayMs: delayMs };
 
 /**
- * Decorrelated jitter: each delay is drawn between the shortest one and three times the one before, so
- * that callers who failed together do not come back together.
+ * Decorrelated jitter: each delay is drawn between the shortest one and three times the one before, so that callers
+ * that failed together do not retry together.
  * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  * @throws InvalidOptionError
  */
 export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backoff {
-  const settled = parseOptions('decorrelatedBackoff', decorrelatedShape, options);
-  const { initialDelayMs, maxDelayMs } = delayBounds('decorrelatedBackoff', settled);
+  const resolved = parseOptions('decorrelatedBackoff', decorrelatedSchema, options);
+  const { initialDelayMs, maxDelayMs } = delayBounds('decorrelatedBackoff', resolved);
   return {
     *delays(random) {
       let previousMs = initialDelayMs;
@@ -81,8 +81,8 @@ export function decorrelatedBackoff(options?: DecorrelatedBackoffOptions): Backo
 }
 
 /**
- * The shortest and the longest delay; a default gives way to what is given.
- * @param owner the public function on whose behalf it reads.
+ * The shortest and the longest delay; a default yields to a given value.
+ * @param owner the public function, for the error's message.
  * @throws InvalidOptionError when both are given and contradict each other.
  */
 export function delayBounds(

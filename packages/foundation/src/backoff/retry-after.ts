@@ -1,8 +1,8 @@
 /**
- * How long the other side asks to be left alone, in milliseconds: the error's own `retryAfterMs`, or
+ * The wait that a server requests, in milliseconds: the error's own `retryAfterMs`, or
  * the `Retry-After` header it carries (`headers` or `response.headers`; seconds or an HTTP date, RFC
- * 9110 section 10.2.3). Not clamped: a server may ask for anything.
- * @param epochMs the wall clock now, which an HTTP date is compared with.
+ * 9110 section 10.2.3). Without an upper limit: a server may send any value.
+ * @param epochMs the current wall clock, for an HTTP date.
  */
 export function retryAfterMsOf(error: unknown, epochMs: number): number | undefined {
   const stated = property(error, 'retryAfterMs');
@@ -15,13 +15,13 @@ export function retryAfterMsOf(error: unknown, epochMs: number): number | undefi
 }
 
 /**
- * Reads a `Retry-After` header; `undefined` when it is neither seconds nor a date.
- * @param epochMs the wall clock now, which an HTTP date is compared with.
+ * Parses a `Retry-After` header; `undefined` if it is neither seconds nor a date.
+ * @param epochMs the current wall clock, for an HTTP date.
  */
 export function parseRetryAfter(header: string, epochMs: number): number | undefined {
   const trimmed = header.trim();
   if (/^\d+(?:\.\d+)?$/.test(trimmed)) return Number(trimmed) * 1_000;
-  // `Date.parse` also takes bare words of digits and signs; an HTTP date begins with a day's name.
+  // `Date.parse` also accepts bare digits and signs; an HTTP date begins with the name of a day.
   if (!/^[A-Za-z]{3}/.test(trimmed)) return undefined;
   const dateMs = Date.parse(trimmed);
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - epochMs);

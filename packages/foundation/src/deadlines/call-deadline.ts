@@ -1,27 +1,27 @@
 import type { Clock, Timer } from '../clock.ts';
 import type { QueuedDeadline, DeadlineQueue } from './deadline-queue.ts';
 
-/** Why a call may not go on: its time is over, or a signal of its caller was aborted. */
+/** Why a call was canceled: its deadline has expired, or a signal of its caller has aborted. */
 export type Cancellation =
   | { readonly kind: 'deadline' }
   | { readonly kind: 'signal'; readonly reason: unknown };
 
-/** What a call is waiting for at the moment. */
+/** The current stage of a call. */
 export interface Cancellable {
-  /** The call is over; called at most once. */
-  cancel(over: Cancellation): void;
+  /** The call is canceled; called at most once. */
+  cancel(cancellation: Cancellation): void;
 }
 
 const NO_SIGNALS: readonly AbortSignal[] = [];
 
 /**
- * One call's deadline and signals, for all its stages: each stage says what is to be done when the call is
- * over, and there is one timer and one listener however many there are.
+ * The deadline and the signals of one call, for all its stages: each stage sets `current`, and there is one timer
+ * and one listener however many stages there are.
  */
 export class CallDeadline implements QueuedDeadline {
   readonly timeoutMs: number;
   readonly endsAtMs: number;
-  /** Told when the call is over. */
+  /** Canceled when the call is. */
   current: Cancellable | undefined = undefined;
   dueMs: number = Infinity;
   list: object | undefined = undefined;
@@ -63,7 +63,7 @@ export class CallDeadline implements QueuedDeadline {
     return this.#cancellation;
   }
 
-  /** Aborts when the call is over: with a TimeoutError at its deadline, else with the reason of its signal. */
+  /** Aborts when the call is canceled: with a TimeoutError at its deadline, else with the reason of its signal. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -76,12 +76,12 @@ export class CallDeadline implements QueuedDeadline {
     return Math.max(0, this.endsAtMs - this.#clock.now());
   }
 
-  /** The time is over. */
+  /** The deadline has expired. */
   expire(): void {
     this.#end({ kind: 'deadline' });
   }
 
-  /** The call has settled: nothing of this is left behind. */
+  /** The call has settled: removes timer and listeners. */
   release(): void {
     this.#timer?.cancel();
     this.#deadlines?.remove(this);
@@ -95,19 +95,19 @@ export class CallDeadline implements QueuedDeadline {
     if (aborted !== undefined) this.#end({ kind: 'signal', reason: aborted.reason });
   }
 
-  #end(over: Cancellation): void {
+  #end(cancellation: Cancellation): void {
     if (this.#cancellation !== undefined) return;
-    this.#cancellation = over;
+    this.#cancellation = cancellation;
     const { current } = this;
     this.release();
-    current?.cancel(over);
-    this.#abortSignal(over);
+    current?.cancel(cancellation);
+    this.#abortSignal(cancellation);
   }
 
-  #abortSignal(over: Cancellation): void {
+  #abortSignal(cancellation: Cancellation): void {
     this.#controller?.abort(
-      over.kind === 'signal'
-        ? over.reason
+      cancellation.kind === 'signal'
+        ? cancellation.reason
         : new DOMException(`no answer within ${this.timeoutMs} ms`, 'TimeoutError'),
     );
   }

@@ -3,16 +3,16 @@ import { LinkedList, type ListNode } from '../lists/linked-list.ts';
 
 /** One call's entry in {@link DeadlineQueue}, which owns the links and the due time. */
 export interface QueuedDeadline extends ListNode {
-  /** Called once, when the time is up and the deadline has not been removed. */
+  /** Called once, when the time has passed and the deadline was not removed. */
   expire(): void;
   dueMs: number;
 }
 
 /**
- * Deadlines with one common timeout, which therefore fall due in the order they were added: adding and
- * removing are O(1), and one timer serves them all. The timer is armed when needed and then left to run out,
- * because arming and cancelling one for each call costs more than everything else about a call. It never
- * keeps the process alive, and is gone one timeout after the last call.
+ * Deadlines with one common timeout, which therefore expire in the order in which they were added: adding and
+ * removing are O(1), and one timer serves all of them. The timer is armed when needed and not canceled, because
+ * arming and canceling one for each call costs more than the rest of the call. It does not hold the process, and
+ * ends at most one timeout after the last call.
  */
 export class DeadlineQueue {
   readonly #clock: Clock;
@@ -25,7 +25,7 @@ export class DeadlineQueue {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @param nowMs the clock's reading, from a caller who has just taken it. */
+  /** @param nowMs the current reading of the clock, if the caller has just taken it. */
   add(deadline: QueuedDeadline, nowMs: number = this.#clock.now()): void {
     deadline.dueMs = nowMs + this.#timeoutMs;
     this.#pending.append(deadline);
@@ -50,7 +50,7 @@ export class DeadlineQueue {
       due.expire();
       due = this.#pending.first;
     }
-    // The host's timers may fire a fraction of a millisecond early; the rest is waited out.
+    // `setTimeout` may fire a fraction of a millisecond early: wait for the rest.
     if (due !== undefined && this.#timer === undefined) this.#timer = this.#arm(due.dueMs - nowMs);
   }
 }

@@ -1,10 +1,10 @@
 import { OrderedMap } from './ordered-map.ts';
 
-/** Runs one piece of work at a time for each key, in the order of the calls; keys do not wait for each other. */
+/** Runs one function at a time for each key, in the order of the calls; keys do not wait for each other. */
 export class KeyedMutex {
   readonly #last = new OrderedMap<Promise<unknown>>();
 
-  /** Settles like `work`, which starts when all earlier work of its key has settled. */
+  /** Settles like `work`, which starts when all earlier work with its key has settled. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const previous = this.#last.get(key);
     const current = previous === undefined ? work() : previous.then(work, work);

@@ -7,9 +7,9 @@ export abstract class ListNode {
 
 /**
  * An intrusive doubly linked list in the order of insertion: each member is its own node, so that appending
- * and removing allocate nothing and cost the same for ten members as for fifty thousand. An array's `shift`
- * and nodes marked as abandoned cannot promise that. A Set with many insertions and removals keeps moving to
- * a new table, and an old table keeps its successors alive through every minor collection.
+ * and removing allocate nothing and cost the same for ten members as for fifty thousand. An array's `shift` does not
+ * guarantee that. A Set with many insertions and removals is often copied to a new table, and an old table keeps
+ * its successors alive through every minor collection.
  */
 export class LinkedList<Node extends ListNode> {
   #first: Node | undefined;

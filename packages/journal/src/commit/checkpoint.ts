@@ -2,12 +2,12 @@ import { crc32 } from 'node:zlib';
 import { type FileSystem, type OpenFile, writeAll } from '../files/file-system.ts';
 import { readInteger, uuidOf, writeInteger } from '../segments/segment-format.ts';
 
-/** What the directory remembers beside its records. */
+/** The state of the directory besides its records. */
 export interface Checkpoint {
   readonly id: string;
-  /** Highest sequence released. */
+  /** The highest released sequence. */
   readonly released: number;
-  /** A sequence below which every one was durable once: fewer found means that records were lost. */
+  /** Every sequence below was durable: if recovery finds fewer, records were lost. */
   readonly next: number;
 }
 
@@ -19,8 +19,9 @@ export interface CheckpointFile {
 }
 
 /**
- * Two slots in one file of fixed size, written in turn, each with a counter and a checksum; the whole one with
- * the higher counter counts. Written in place, so that a mark can be kept, and space be freed, on a full disk.
+ * Two slots in one file of fixed size, written alternately, each with a counter and a checksum; the intact one with
+ * the higher counter is valid. Written in place, so that a release mark can be written, and space freed, on a full
+ * disk.
  *
  *     slot  magic 8 | id 16 | counter 8 | released 8 | next 8 | crc32 4        at 0 and at 4096
  */
@@ -35,7 +36,7 @@ interface Slot extends Checkpoint {
   readonly counter: number;
 }
 
-/** The last whole checkpoint; `damaged` when the file is there and holds none. */
+/** The last intact checkpoint; `damaged` if the file exists without one. */
 export async function readCheckpoint(
   files: FileSystem,
   path: string,
@@ -51,7 +52,7 @@ export async function readCheckpoint(
   return found === undefined ? { damaged: content.byteLength > 0 } : { found, damaged: false };
 }
 
-/** Opens the file for the next owner, making it if need be. */
+/** Opens the file for the next owner, and creates it if necessary. */
 export async function openCheckpoint(
   files: FileSystem,
   directory: string,
@@ -96,8 +97,8 @@ function encodeSlot(slot: Slot): Buffer {
   return block;
 }
 
-function decodeSlot(block: Buffer, at: number): Slot | undefined {
-  const slot = block.subarray(at, at + SLOT_BYTES);
+function decodeSlot(block: Buffer, offset: number): Slot | undefined {
+  const slot = block.subarray(offset, offset + SLOT_BYTES);
   if (slot.length < SLOT_BYTES || slot.toString('latin1', 0, 8) !== MAGIC) return undefined;
   if (slot.readUInt32LE(48) !== crc32(slot.subarray(0, 48))) return undefined;
   return {

@@ -3,11 +3,11 @@ import { isErrno } from '../errors.ts';
 
 /** An open file. Every call runs on the thread pool, none on the event loop. */
 export interface OpenFile {
-  /** Writes at `position`; gives the bytes written, which may be fewer than asked. */
+  /** Writes at `position`; resolves with the number of bytes written, which may be fewer than given. */
   write(data: Uint8Array, position: number): Promise<number>;
-  /** The same, and resolves once those bytes are on the disk; only for a file opened to `create`. */
+  /** The same, but resolves once those bytes are on the disk; only for a file opened with `create`. */
   writeThrough(data: Uint8Array, position: number): Promise<number>;
-  /** Fills `into` from `position`; gives the bytes read, fewer only at the end of the file. */
+  /** Fills `into` from `position`; resolves with the number of bytes read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** Resolves once everything written is on the disk (fdatasync). */
   sync(): Promise<void>;
@@ -18,30 +18,30 @@ export interface OpenFile {
 export interface FileStatus {
   readonly bytes: number;
   readonly modifiedMs: number;
-  /** Tells one file from another of the same name. */
+  /** Distinguishes files of the same name. */
   readonly inode: number;
 }
 
-/** The part of a file system a journal stands on; a test brings one that fails at a chosen moment. */
+/** The part of a file system that a journal uses; a test provides one that fails at a chosen time. */
 export interface FileSystem {
-  /** `read`: must exist. `write`: must exist, is changed in place. `create`: made anew, an old one emptied. */
+  /** `read`: must exist. `write`: must exist, is changed in place. `create`: created, or emptied if it exists. */
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile>;
   list(directory: string): Promise<string[]>;
-  /** Makes the last folder of the path; gives false if something of that name exists. */
+  /** Creates the last folder of the path; `false` if something with that name exists. */
   makeDirectory(path: string): Promise<boolean>;
   /** Makes creations, deletions and renames in the directory durable. */
   syncDirectory(directory: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** A second name for the same file; fails with `EEXIST` if the name is taken. */
+  /** Adds a second name for a file; fails with `EEXIST` if the name is taken. */
   link(existing: string, added: string): Promise<void>;
   copy(from: string, to: string): Promise<void>;
-  /** Deletes the file; that it is not there is fine. */
+  /** Deletes the file if it exists. */
   remove(path: string): Promise<void>;
   status(path: string): Promise<FileStatus | undefined>;
   readWhole(path: string): Promise<Uint8Array | undefined>;
 }
 
-/** Writes all of it, however the file system portions it. */
+/** Writes all of the data, with as many writes as the file system needs. */
 export async function writeAll(
   file: OpenFile,
   data: Uint8Array,
@@ -60,17 +60,17 @@ export async function writeAll(
 }
 
 /**
- * On Linux a descriptor with O_DSYNC writes and syncs in one trip to the thread pool, a tenth to a third
- * faster than two. Elsewhere the flag may promise less than fdatasync does (macOS: no F_FULLFSYNC).
+ * On Linux a descriptor with O_DSYNC writes and syncs in one task of the thread pool, a tenth to a third faster
+ * than two. Elsewhere the flag may promise less than fdatasync does (macOS: no F_FULLFSYNC).
  */
 const syncsByFlag = process.platform === 'linux';
 
 const openFlags = { read: 'r', write: 'r+', create: 'w+' } as const;
 
-/** Syncing a directory is not possible everywhere; where it is not, names are durable without. */
+/** The errors of systems that cannot sync a directory; there, names are durable without. */
 const directorySyncUnsupported: readonly string[] = ['EINVAL', 'EPERM', 'EISDIR', 'ENOTSUP'];
 
-/** The operating system's own. */
+/** The file system of the operating system. */
 export const nodeFileSystem: FileSystem = {
   async open(path, mode) {
     const descriptor = await descriptorOf(path, openFlags[mode]);
@@ -81,7 +81,7 @@ export const nodeFileSystem: FileSystem = {
         await descriptorOf(path, fs.constants.O_RDWR | fs.constants.O_DSYNC),
       );
     } catch (error) {
-      await settled((done) => fs.close(descriptor, done));
+      await callback((done) => fs.close(descriptor, done));
       throw error;
     }
   },
@@ -110,20 +110,21 @@ export const nodeFileSystem: FileSystem = {
   rename: (from, to) => fs.promises.rename(from, to),
   link: (existing, added) => fs.promises.link(existing, added),
   copy: (from, to) => fs.promises.copyFile(from, to, fs.constants.COPYFILE_FICLONE),
-  remove: (path) => absent(fs.promises.unlink(path), undefined),
+  remove: (path) => ifExists(fs.promises.unlink(path)),
   async status(path) {
-    const found = await absent(fs.promises.stat(path), undefined);
+    const found = await ifExists(fs.promises.stat(path));
     if (found === undefined) return undefined;
     return { bytes: found.size, modifiedMs: found.mtimeMs, inode: found.ino };
   },
-  readWhole: (path) => absent(fs.promises.readFile(path), undefined),
+  readWhole: (path) => ifExists(fs.promises.readFile(path)),
 };
 
-async function absent<T, U>(work: Promise<T>, instead: U): Promise<T | U> {
+/** `undefined` if the file does not exist. */
+async function ifExists<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if (isErrno(error, ['ENOENT'])) return instead;
+    if (isErrno(error, ['ENOENT'])) return undefined;
     throw error;
   }
 }
@@ -137,9 +138,9 @@ function descriptorOf(path: string, flags: string | number): Promise<number> {
   });
 }
 
-/** The callback interface: a FileHandle costs the append path a fifth of its rate. */
+/** Uses the callback interface: a FileHandle costs a fifth of the append rate. */
 function openFile(descriptor: number, through: number | undefined): OpenFile {
-  const sync = (): Promise<void> => settled((done) => fs.fdatasync(descriptor, done));
+  const sync = (): Promise<void> => callback((done) => fs.fdatasync(descriptor, done));
   return {
     write: (data, position) => write(descriptor, data, position),
     async writeThrough(data, position) {
@@ -156,10 +157,10 @@ function openFile(descriptor: number, through: number | undefined): OpenFile {
         });
       }),
     sync,
-    truncate: (bytes) => settled((done) => fs.ftruncate(descriptor, bytes, done)),
+    truncate: (bytes) => callback((done) => fs.ftruncate(descriptor, bytes, done)),
     async close() {
-      if (through !== undefined) await settled((done) => fs.close(through, done));
-      await settled((done) => fs.close(descriptor, done));
+      if (through !== undefined) await callback((done) => fs.close(through, done));
+      await callback((done) => fs.close(descriptor, done));
     },
   };
 }
@@ -173,7 +174,7 @@ function write(descriptor: number, data: Uint8Array, position: number): Promise<
   });
 }
 
-function settled(start: (done: (error: Error | null | undefined) => void) => void): Promise<void> {
+function callback(start: (done: (error: Error | null | undefined) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     start((error) => {
       if (error === null || error === undefined) resolve();

@@ -2,22 +2,22 @@ import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { errnoOf } from '../errors.ts';
 
-/** What an owner writes of itself into the directory. */
+/** The description that an owner writes into the directory. */
 export interface OwnerRecord {
-  /** Random; tells this owner from every other. */
+  /** Random; identifies this owner. */
   readonly token: string;
   readonly pid: number;
   readonly host: string;
   readonly sinceEpochMs: number;
-  /** Whether it gave the directory free itself. */
+  /** Whether the owner itself gave the directory up. */
   readonly released: boolean;
-  /** Linux: which start of the machine, which pid namespace, and when in it the process started. */
+  /** Linux: the boot of the machine, the pid namespace, and the start time of the process. */
   readonly bootId?: string;
   readonly pidNamespace?: string;
   readonly startTicks?: string;
 }
 
-/** The namespace that a Linux machine itself has, outside of any container. */
+/** The pid namespace of a Linux machine outside of any container. */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 /** This process. */
@@ -38,8 +38,8 @@ export async function describeSelf(token: string, sinceEpochMs: number): Promise
 }
 
 /**
- * Whether an owner still runs, as far as this process can see. `unknown`: it ran in another container or on
- * another machine, and only its heartbeat can tell.
+ * Whether an owner still runs, as far as this process can see. `unknown`: it ran in another container or on another
+ * machine, and only its heartbeat can show it.
  */
 export async function ownerLiveness(
   owner: OwnerRecord,
@@ -47,7 +47,7 @@ export async function ownerLiveness(
 ): Promise<'alive' | 'dead' | 'unknown'> {
   if (owner.released) return 'dead';
   if (owner.bootId !== self.bootId) {
-    // The machine was started anew. A container's host name proves nothing: its twin may run elsewhere.
+    // The machine was rebooted. A container's host name proves nothing: another container may have the same.
     const machine = owner.host === self.host && owner.pidNamespace === INITIAL_PID_NAMESPACE;
     return machine && self.pidNamespace === INITIAL_PID_NAMESPACE ? 'dead' : 'unknown';
   }
@@ -98,7 +98,7 @@ function processExists(pid: number): boolean {
   }
 }
 
-/** Fields 3 and 22 of proc(5) stat; the name before them may itself hold spaces and parentheses. */
+/** Fields 3 and 22 of proc(5) stat; the name before them may contain spaces and parentheses. */
 async function readProcess(
   pid: number,
 ): Promise<{ startTicks: string; ended: boolean } | undefined> {

@@ -90,17 +90,8 @@ export function collectorsOf(
   owner: string,
   policies: Omit<ResolvedOptions<typeof measuredShape>, 'prefix'>,
 ): readonly Collector[] {
-  const distinct = <P extends { readonly name: string }>(field: string, given: P[]): P[] => {
-    const names = new Set<string>();
-    for (const { name } of given) {
-      if (names.has(name)) {
-        const permitted = 'policies named differently from each other and from the stacks';
-        throw new InvalidOptionError(owner, field, name, permitted);
-      }
-      names.add(name);
-    }
-    return given;
-  };
+  const distinct = <P extends { readonly name: string }>(field: string, given: P[]): P[] =>
+    withDistinctNames(owner, field, given);
   const stacks = distinct('stacks', [...policies.stacks]);
   const ofStacks = <Stats>(
     read: (stack: ResilienceStack) => Stats | undefined,
@@ -158,6 +149,23 @@ export function collectorsOf(
     ),
     ...collectTable('name', throttleRows, distinct('throttles', [...policies.throttles])),
   ];
+}
+
+/** @throws InvalidOptionError when two policies have the same name */
+function withDistinctNames<P extends { readonly name: string }>(
+  owner: string,
+  field: string,
+  given: P[],
+): P[] {
+  const names = new Set<string>();
+  for (const { name } of given) {
+    if (names.has(name)) {
+      const permitted = 'policies named differently from each other and from the stacks';
+      throw new InvalidOptionError(owner, field, name, permitted);
+    }
+    names.add(name);
+  }
+  return given;
 }
 
 function entries<Stats>(
