@@ -104,7 +104,7 @@ const signal = fault === 'late' ? AbortSignal.timeout(PATIENCE_MS) : new AbortCo
 process.stdin.resume();
 await clients[client]?.(url ?? '', signal).then(
   (body) =>
-    process.stdout.write(body.length === BODY.length ? 'a whole answer' : 'part of an answer'),
+    process.stdout.write(body.length === BODY.length ? 'a complete body' : 'part of a body'),
   (error: unknown) => process.stdout.write(named(error)),
 );
 process.exit(0);

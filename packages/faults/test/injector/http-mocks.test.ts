@@ -7,33 +7,33 @@ import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 
 const faults = [
-  ['reset', 'RST before the answer'],
+  ['reset', 'RST before the response'],
   ['resetBody', 'RST in the body'],
   ['shortBody', 'a body shorter than its length'],
-  ['notHttp', 'an answer that is no HTTP'],
-  ['late', 'a late answer, given up by `AbortSignal.timeout`'],
+  ['notHttp', 'bytes that are not HTTP'],
+  ['late', 'a late response, aborted by `AbortSignal.timeout`'],
 ] as const;
 const clients = ['fetch', 'http'] as const;
-const tellers = ['real', 'nock', 'msw'] as const;
+const responders = ['real', 'nock', 'msw'] as const;
 
-/** What a client that is observed nothing may wait, from when it asked; the others answer at once. */
+/** How long a client without a response may wait after its request; other responses are immediate. */
 const DEADLINE_MS = 5_000;
 const AT_ONCE = 3;
 const CASE = join(import.meta.dirname, 'http-mock-case.ts');
-const README = join(import.meta.dirname, '..', '..', 'README.md');
+const RESULTS = join(import.meta.dirname, '../../../../docs/results/http-mocks.md');
 const MARKED = /<!-- http-mocks -->([\s\S]*?)<!-- \/http-mocks -->/;
 
-/** Where the client of Node 22 says something else than that of Node 24 and 26, whose words are in the README. */
-const SAID_BY_NODE_22: Readonly<Record<string, string>> = {
+/** The errors of Node 22 that differ from those of Node 24 and 26, which are in the results. */
+const ERRORS_OF_NODE_22: Readonly<Record<string, string>> = {
   resetBody: '`UND_ERR_SOCKET`',
   notHttp: '`HPE_INVALID_CONSTANT`',
 };
 const isNode22 = process.versions.node.startsWith('22.');
 
-/** Plays one case in a process of its own. */
-async function play(fault: string, client: string, teller: string): Promise<string> {
-  if (fault === 'notHttp' && teller !== 'real') return 'cannot be said';
-  const child = spawn(process.execPath, [CASE, fault, client, teller], {
+/** Runs one case in a process of its own. */
+async function play(fault: string, client: string, responder: string): Promise<string> {
+  if (fault === 'notHttp' && responder !== 'real') return 'not possible';
+  const child = spawn(process.execPath, [CASE, fault, client, responder], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const settled = new AbortController();
@@ -45,9 +45,9 @@ async function play(fault: string, client: string, teller: string): Promise<stri
   settled.abort();
   const hung = await late.catch(() => false);
   if (hung) return '**hangs**';
-  const said = (await observed).replace('ready\n', '');
+  const output = (await observed).replace('ready\n', '');
   if (code !== 0) return '**kills the process**';
-  return said.includes(' ') ? said : `\`${said}\``;
+  return output.includes(' ') ? output : `\`${output}\``;
 }
 
 /** The rows of a table of Markdown, without its head. */
@@ -64,13 +64,13 @@ function rowsOf(table: string): string[][] {
     );
 }
 
-test('the README states what clients of msw and nock really get', async () => {
+test('the results state what clients of msw and nock really get', async () => {
   const cases = faults.flatMap(([fault, title]) =>
     clients.map((client) => ({ fault, title, client, observed: ['', '', ''] })),
   );
   const jobs = cases.flatMap((row) =>
-    tellers.map((teller, column) => async () => {
-      row.observed[column] = await play(row.fault, row.client, teller);
+    responders.map((responder, column) => async () => {
+      row.observed[column] = await play(row.fault, row.client, responder);
     }),
   );
   const worker = async (): Promise<void> => {
@@ -81,7 +81,7 @@ test('the README states what clients of msw and nock really get', async () => {
     [title, `\`${client}\``].concat(observed),
   );
 
-  const readme = await readFile(README, 'utf8');
+  const results = await readFile(RESULTS, 'utf8');
   if (process.env['HOLDFAST_WRITE_README'] === '1') {
     const lines = [
       ['fault', 'client', 'fault proxy', 'nock', 'msw'],
@@ -90,12 +90,12 @@ test('the README states what clients of msw and nock really get', async () => {
     ];
     const table = lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
     const marked = `<!-- http-mocks -->\n\n${table}\n\n<!-- /http-mocks -->`;
-    await writeFile(README, readme.replace(MARKED, marked));
+    await writeFile(RESULTS, results.replace(MARKED, marked));
   }
-  const stated = MARKED.exec(await readFile(README, 'utf8'))?.[1] ?? '';
+  const stated = MARKED.exec(await readFile(RESULTS, 'utf8'))?.[1] ?? '';
   const rows = rowsOf(stated);
   for (const [at, { fault, client }] of cases.entries()) {
-    const said = isNode22 && client === 'fetch' ? SAID_BY_NODE_22[fault] : undefined;
+    const said = isNode22 && client === 'fetch' ? ERRORS_OF_NODE_22[fault] : undefined;
     if (said !== undefined) rows[at]?.splice(2, 1, said);
   }
   expect(rows).toEqual(made);
