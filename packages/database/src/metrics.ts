@@ -113,7 +113,7 @@ const hostRows: readonly Row<PoolStats>[] = [
     metric: metric(
       'counter',
       'db.client.connection.leaks',
-      'Connections on loan for too long',
+      'Connections leased for too long',
       'pool',
     ),
     read: ({ leaks }) => leaks,
@@ -122,7 +122,7 @@ const hostRows: readonly Row<PoolStats>[] = [
     metric: metric(
       'histogram',
       'db.client.connection.wait_time',
-      'Time to get a connection from the pool',
+      'Time to acquire a connection',
       'pool',
     ),
     read: ({ waitMs }) => waitMs,
@@ -131,7 +131,7 @@ const hostRows: readonly Row<PoolStats>[] = [
     metric: metric(
       'histogram',
       'db.client.connection.use_time',
-      'Time between getting a connection and giving it back',
+      'Time between acquiring and releasing a connection',
       'pool',
     ),
     read: ({ useMs }) => useMs,
@@ -153,11 +153,7 @@ const databaseRows: readonly Row<DatabaseStats>[] = [
     read: ({ queries }) => queries,
   },
   {
-    metric: metric(
-      'counter',
-      'db.client.query.timeouts',
-      'Statements that were given up and canceled',
-    ),
+    metric: metric('counter', 'db.client.query.timeouts', 'Statements canceled at their deadline'),
     read: ({ queryTimeouts }) => queryTimeouts,
   },
   {

@@ -35,9 +35,9 @@ export const exhaustion: Probe = {
 /** The server accepts fewer connections than the pool would open. */
 export const tooManyConnections: Probe = {
   name: 'server is full (53300)',
-  fault: 'role deadline 3, pool of 8, 100 calls',
+  fault: 'role limit 3, pool of 8, 100 calls',
   async run({ open, server, clock }) {
-    await server.ask('create role crowded login connection deadline 3');
+    await server.ask('create role crowded login connection limit 3');
     const url = new URL(server.url);
     url.username = 'crowded';
     const pool = await open({ url: url.href, max: 8, timeoutMs: WATCH_MS });

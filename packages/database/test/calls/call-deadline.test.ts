@@ -98,3 +98,22 @@ test('a caller that waits in a queue keeps the process alive by a timer, althoug
   expect(settled).toMatchObject({ status: 'rejected', reason: { message: 'no primary' } });
   expect(fake.pendingTimers).toBe(0);
 });
+
+test('the signal of a deadline aborts by time with a TimeoutError, else with the reason of the caller', async () => {
+  const clock = createFakeClock();
+  const byTime = new CallDeadline(clock, 20).signal;
+  const caller = new AbortController();
+  const deadline = new CallDeadline(clock, 500, [caller.signal]);
+  const byCaller = deadline.signal;
+  const released = new CallDeadline(clock, 500);
+  released.release();
+  await clock.advance(20);
+  expect(byTime.reason).toMatchObject({ name: 'TimeoutError' });
+  expect(byCaller.aborted).toBe(false);
+  caller.abort('enough');
+  expect(byCaller.reason).toBe('enough');
+  expect(new CallDeadline(clock, 500, [caller.signal]).signal.reason).toBe('enough');
+  await clock.advance(500);
+  expect(released.signal.aborted).toBe(false);
+  expect(clock.pendingTimers).toBe(0);
+});

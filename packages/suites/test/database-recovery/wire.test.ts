@@ -30,7 +30,9 @@ scenario(
     );
     const detectedAfterMs = systemClock.now() - beganMs;
     for (const error of errors) {
-      expect(error).toMatchObject({ code: expect.stringMatching(/^(?:QUERY|ACQUIRE)_TIMEOUT$/) });
+      expect(error).toMatchObject({
+        code: expect.stringMatching(/^DATABASE_(?:QUERY|ACQUIRE)_TIMEOUT$/),
+      });
     }
     expect(detectedAfterMs).toBeLessThan(TIMEOUT_MS * 10);
     await proxy.heal();
