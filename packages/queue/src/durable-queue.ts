@@ -5,7 +5,7 @@ import { healthOf } from './admin/health.ts';
 import { inspectionOf } from './admin/inspection.ts';
 import type { ConnectionListener, QueueBackend } from './backend.ts';
 import { TopicConsumer } from './consumer/consumer.ts';
-import { createJobExecutor } from './consumer/handler.ts';
+import { createJobExecutor } from './consumer/job-execution.ts';
 import {
   DuplicateConsumerError,
   QueueClosedError,

@@ -1,9 +1,9 @@
 import type { QueueBackend } from '../backend.ts';
+import { type PoisonStore, deadJobOf } from '../fallback/poison-store.ts';
 import { parseDeadLetterOptions } from '../options.ts';
 import { checkJobId } from '../producer/payload.ts';
+import type { DeadJob, DeadLetters } from '../queue.ts';
 import type { Submission } from '../state/pending-job.ts';
-import { type PoisonStore, deadJobOf } from '../fallback/poison-store.ts';
-import type { DeadLetters } from '../queue.ts';
 
 const LISTED = 100;
 const REDRIVEN = 1_000;
@@ -14,18 +14,14 @@ export function deadLettersOf(backend: QueueBackend, topic: string): DeadLetters
     async list(options) {
       const { limit } = parseDeadLetterOptions(options, LISTED);
       const letters = await backend.deadLetters(topic, limit);
-      return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }) => {
+      return letters.map(({ id, payload, enqueuedAtMs, deliveries, reason, history }): DeadJob => {
         const parsed: unknown = JSON.parse(payload);
         return { id, payload: parsed, enqueuedAtMs, attempts: deliveries, reason, history };
       });
     },
-    async redrive({ ids, ...options } = {}) {
-      const { limit } = parseDeadLetterOptions(options, REDRIVEN);
-      return backend.redrive(
-        topic,
-        limit,
-        ids?.map((id) => checkJobId('redrive', id)),
-      );
+    async redrive(options) {
+      const { limit, ids } = parseRedriveOptions(options);
+      return backend.redrive(topic, limit, ids);
     },
   };
 }
@@ -42,19 +38,14 @@ export function poisonJobsOf(
     async list(options) {
       const { limit } = parseDeadLetterOptions(options, LISTED);
       const { poison } = await opened();
-      return poison
-        .of(topic)
-        .slice(0, limit)
-        .map(({ job }) => deadJobOf(job));
+      const jobs = poison.of(topic).slice(0, limit);
+      return jobs.map(({ job }) => deadJobOf(job));
     },
-    async redrive({ ids, ...options } = {}) {
-      const { limit } = parseDeadLetterOptions(options, REDRIVEN);
-      const wanted = ids?.map((id) => checkJobId('redrive', id));
+    async redrive(options) {
+      const { limit, ids } = parseRedriveOptions(options);
       const { poison, submit } = await opened();
-      const chosen = poison
-        .of(topic)
-        .filter(({ job }) => wanted?.includes(job.id) ?? true)
-        .slice(0, limit);
+      const jobs = poison.of(topic).filter(({ job }) => ids?.includes(job.id) ?? true);
+      const chosen = jobs.slice(0, limit);
       for (const { sequence, job } of chosen) {
         // Its unique id prevents a second job when this process ends before the next line.
         await submit({ ...job, unique: true });
@@ -63,4 +54,15 @@ export function poisonJobsOf(
       return chosen.length;
     },
   };
+}
+
+function parseRedriveOptions({
+  ids,
+  ...options
+}: { ids?: readonly string[]; limit?: number } = {}): {
+  limit: number;
+  ids: string[] | undefined;
+} {
+  const { limit } = parseDeadLetterOptions(options, REDRIVEN);
+  return { limit, ids: ids?.map((id) => checkJobId('redrive', id)) };
 }

@@ -17,8 +17,7 @@ import {
 import type { Consumer, ConsumerStats, QueueEvents } from '../queue.ts';
 import { refusalBackoff } from '../recovery/refusal-backoff.ts';
 import { Acknowledger } from './acknowledger.ts';
-import type { ExecuteJob } from './handler.ts';
-import { JobExecution } from './job-execution.ts';
+import { type ExecuteJob, JobExecution } from './job-execution.ts';
 import { Prefetch } from './prefetch.ts';
 
 interface ConsumerDeps {

@@ -1,5 +1,3 @@
-import type { Random } from '@holdfast/foundation';
-import type { QueueBackend } from '../backend.ts';
 import {
   PoisonJobError,
   QueueClosedError,
@@ -9,21 +7,13 @@ import {
   toBackendFailure,
   toEnqueueError,
 } from '../errors.ts';
-import type { PoisonStore } from '../fallback/poison-store.ts';
 import type { StoredJob } from '../fallback/record.ts';
 import { publishIsolatingPoison } from '../publish.ts';
-import type { Accepted, Acceptor } from '../queue.ts';
+import type { Accepted } from '../queue.ts';
 import { ConnectionMonitor } from '../recovery/connection-monitor.ts';
 import { PendingJob, type Submission } from '../state/pending-job.ts';
-import { ProducerState, type ProducerStateDeps } from '../state/producer-state.ts';
+import { type ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import type { TopicBuffer } from '../state/topic-buffer.ts';
-
-interface ProducerDeps extends ProducerStateDeps {
-  readonly backend: QueueBackend;
-  readonly poison: PoisonStore;
-  readonly fallback: Exclude<Acceptor, 'redis'>;
-  readonly random: Random;
-}
 
 /** The most batches of a topic in flight to Redis. */
 const MAX_IN_FLIGHT = 3;

@@ -1,24 +1,17 @@
-import { type Clock, type Emitter, type Random, sleep } from '@holdfast/foundation';
+import { sleep } from '@holdfast/foundation';
 import type { BackendFailure } from '../backend.ts';
 import { MAX_BATCH_JOBS } from '../batch-limits.ts';
 import { BackendError, toBackendFailure } from '../errors.ts';
-import type { ProducerState } from '../state/producer-state.ts';
-import type { QueueEvents } from '../queue.ts';
+import type { ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import { refusalBackoff } from './refusal-backoff.ts';
-import { Drainer, type DrainerDeps } from './drainer.ts';
-
-interface ConnectionMonitorDeps extends DrainerDeps {
-  readonly events: Emitter<QueueEvents>;
-  readonly clock: Clock;
-  readonly random: Random;
-}
+import { Drainer } from './drainer.ts';
 
 /**
  * Moves the queue between its states. After a failure it waits for the connection, has lost jobs sent again, has the
  * backlog drained in order, and returns to `direct`.
  */
 export class ConnectionMonitor {
-  readonly #deps: ConnectionMonitorDeps;
+  readonly #deps: ProducerDeps;
   readonly #state: ProducerState;
   readonly #drainer: Drainer;
   readonly #closing = new AbortController();
@@ -27,7 +20,7 @@ export class ConnectionMonitor {
   /** The connection failed during this recovery: Redis may have lost jobs since it was asked. */
   #isOutdated = false;
 
-  constructor(deps: ConnectionMonitorDeps, state: ProducerState) {
+  constructor(deps: ProducerDeps, state: ProducerState) {
     this.#deps = deps;
     this.#state = state;
     this.#drainer = new Drainer(deps, state);

@@ -1,24 +1,14 @@
-import type { Publication, PublishedJob, QueueBackend } from '../backend.ts';
-import type { Backlog } from '../fallback/backlog.ts';
-import type { PoisonStore } from '../fallback/poison-store.ts';
+import type { Publication, PublishReceipt, PublishedJob } from '../backend.ts';
 import type { StoredJob } from '../fallback/record.ts';
-import type { TopicOptions } from '../options.ts';
-import type { ProducerState } from '../state/producer-state.ts';
+import type { ProducerDeps, ProducerState } from '../state/producer-state.ts';
 import { publishIsolatingPoison } from '../publish.ts';
-
-export interface DrainerDeps {
-  readonly backend: QueueBackend;
-  readonly backlog: Backlog;
-  readonly poison: PoisonStore;
-  readonly topics: ReadonlyMap<string, TopicOptions>;
-}
 
 /** Moves jobs that were accepted before from the backlog to Redis, in order. */
 export class Drainer {
-  readonly #deps: DrainerDeps;
+  readonly #deps: ProducerDeps;
   readonly #state: ProducerState;
 
-  constructor(deps: DrainerDeps, state: ProducerState) {
+  constructor(deps: ProducerDeps, state: ProducerState) {
     this.#deps = deps;
     this.#state = state;
   }
@@ -64,10 +54,9 @@ export class Drainer {
    * @returns the jobs that were published, and the receipt.
    * @throws BackendError; the errors of the journal that stores the poison.
    */
-  async #publish(publication: Publication): Promise<{
-    jobs: readonly PublishedJob[];
-    receipt: Awaited<ReturnType<typeof publishIsolatingPoison>>;
-  }> {
+  async #publish(
+    publication: Publication,
+  ): Promise<{ jobs: readonly PublishedJob[]; receipt: PublishReceipt }> {
     const { backend, poison } = this.#deps;
     const { topic, originEpoch, jobs } = publication;
     const poisoned = new Set<PublishedJob>();

@@ -1,20 +1,32 @@
-import type { Clock, Emitter } from '@holdfast/foundation';
-import type { BackendFailure, Publication, PublishReceipt, PublishedJob } from '../backend.ts';
+import type { Clock, Emitter, Random } from '@holdfast/foundation';
+import type {
+  BackendFailure,
+  Publication,
+  PublishReceipt,
+  PublishedJob,
+  QueueBackend,
+} from '../backend.ts';
 import { inBatches } from '../batch-limits.ts';
 import { QueueFullError } from '../errors.ts';
 import type { Backlog } from '../fallback/backlog.ts';
+import type { PoisonStore } from '../fallback/poison-store.ts';
 import type { TopicOptions } from '../options.ts';
-import type { AcknowledgeLevel, QueueEvents } from '../queue.ts';
+import type { AcknowledgeLevel, Acceptor, QueueEvents } from '../queue.ts';
 import { QueueStateMachine } from './state-machine.ts';
 import { Notifier } from '../notifier.ts';
 import { PendingLimits } from './pending-limits.ts';
 import { ResendBuffer, type ResendBudget } from './resend-buffer.ts';
 import { TopicBuffer } from './topic-buffer.ts';
 
-export interface ProducerStateDeps {
+/** The collaborators and options of the producer, the drainer, the connection monitor and their state. */
+export interface ProducerDeps {
+  readonly backend: QueueBackend;
   readonly backlog: Backlog;
+  readonly poison: PoisonStore;
+  readonly fallback: Exclude<Acceptor, 'redis'>;
   readonly events: Emitter<QueueEvents>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly maxTopics: number;
   readonly maxPendingJobs: number;
   readonly maxPendingBytes: number;
@@ -47,7 +59,7 @@ export class ProducerState {
   readonly pendingAppends: Set<Promise<void>> = new Set();
   /** With `acknowledge: 'local'` every job is written to the fallback first, also while Redis is up. */
   readonly isJournalFirst: boolean;
-  readonly #deps: ProducerStateDeps;
+  readonly #deps: ProducerDeps;
   readonly #budget: ResendBudget;
   readonly #onResume: () => void;
   #isThrottled = false;
@@ -60,7 +72,7 @@ export class ProducerState {
   #lostAtMs: number | undefined;
 
   /** @param onResume called when waiting jobs may proceed: after a failure, and when throttling ends. */
-  constructor(deps: ProducerStateDeps, onResume: () => void) {
+  constructor(deps: ProducerDeps, onResume: () => void) {
     this.#deps = deps;
     this.#onResume = onResume;
     this.machine = new QueueStateMachine(deps.events, deps.clock);
