@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { readProcess } from '../src/system/process-table.ts';
 import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
-import { redisValue } from './redis-contract.ts';
+import { redisValue } from './servers/redis-contract.ts';
 
 /** A field of what Redis says about itself. */
 async function info(address: { host: string; port: number }, field: string): Promise<string> {

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, get } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
+import { expect } from '@jest/globals';
+import type { ServerUnderContract } from '../../src/contract.ts';
+import { abortable } from '@holdfast/foundation';
+import type { StageMode } from '../../src/mode-name.ts';
+import { openStage } from '../../src/stage.ts';
+import { openGitClient } from './git-client.ts';
+import { UNHURRIED } from '../servers/redis-contract.ts';
+
+/** An upstream whose routes are what the contract stores in it. */
+export async function openUpstream(mode: StageMode): Promise<ServerUnderContract> {
+  const stage = await openStage({ mode, upstream: true, ...UNHURRIED });
+  const { upstream } = stage;
+  const stored = new Map<string, string>();
+  return {
+    server: upstream,
+    close: () => stage.close(),
+    ping: async (signal) => void (await read(`${upstream.url}/health`, signal)),
+    async store(key, value) {
+      stored.set(`/${encodeURIComponent(key)}`, value);
+      await upstream.script([...stored].map(([path, body]) => ({ path, body })));
+    },
+    recall: (key, signal) => read(`${upstream.url}/${encodeURIComponent(key)}`, signal),
+    startLine: /upstream listens on/,
+  };
+}
+
+/** A DNS server whose texts are what the contract stores in it. */
+export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
+  const records = [{ name: 'a.test', type: 'A', address: '127.0.0.1' }] as const;
+  const stage = await openStage({ mode, dns: { records }, ...UNHURRIED });
+  const { dns } = stage;
+  const patient = { timeoutMs: 10_000, tries: 1 };
+  const nameOf = (key: string): string => `${key.replaceAll(' ', '-')}.test`;
+  const stored = new Map<string, string>();
+  return {
+    server: dns,
+    close: () => stage.close(),
+    ping: async (signal) =>
+      void (await abortable(dns.resolver(patient).resolve4('a.test'), signal)),
+    async store(key, text) {
+      stored.set(nameOf(key), text);
+      const texts = [...stored].map(([name, each]) => ({ name, type: 'TXT', text: each }) as const);
+      await dns.serve([...records, ...texts]);
+    },
+    async recall(key, signal) {
+      const [found] = await abortable(dns.resolver(patient).resolveTxt(nameOf(key)), signal);
+      return found?.join('') ?? null;
+    },
+    startLine: /dns listens on/,
+  };
+}
+
+/** A git remote, and a client that pushes what the contract stores in it. */
+export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
+  const client = await openGitClient();
+  // Of compose it is the same remote each time, with what was pushed to it before.
+  const name = `site-${randomUUID()}`;
+  const stage = await openStage({ mode, git: { repositories: [name] }, ...UNHURRIED });
+  const { git } = stage;
+  const { url } = git.repository(name);
+  await client.clone(url, 'site');
+  return {
+    server: git,
+    async close() {
+      await stage.close();
+      await client.close();
+    },
+    ping: async (signal) => void (await read(`${url}/info/refs?service=git-upload-pack`, signal)),
+    async store(key, value) {
+      await client.commit('site', key, value);
+      await client.must('site', 'push', '--quiet', 'origin', 'main');
+    },
+    async recall(key) {
+      await client.must('site', 'fetch', '--quiet', 'origin');
+      return client.must('site', 'show', `origin/main:${key}`);
+    },
+    startLine: /git listens on/,
+  };
+}
+
+/** A TLS server; what the contract stores is a certificate of its own for each value. */
+export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
+  const stage = await openStage({ mode, tls: true, ...UNHURRIED });
+  const { tls } = stage;
+  const stored = new Map<string, string>();
+  const shown = async (signal: AbortSignal): Promise<string> => {
+    const socket = connectTls({ host: tls.host, port: tls.port, ca: tls.ca });
+    try {
+      await once(socket, 'secureConnect', { signal });
+      return socket.getPeerX509Certificate()?.fingerprint256 ?? '';
+    } catch (error) {
+      // The reason of the abort is what the contract expects of a silent server.
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      socket.destroy();
+    }
+  };
+  let newest = '';
+  return {
+    server: tls,
+    close: () => stage.close(),
+    ping: async (signal) => void (await shown(signal)),
+    async store(key, value, signal) {
+      // One takes the place of the other: what was stored before must have been kept until now.
+      if (stored.size > 0) expect(await shown(signal)).toBe(newest);
+      await tls.rotate();
+      newest = await shown(signal);
+      stored.set(key, value);
+    },
+    recall: async (key, signal) =>
+      (await shown(signal)) === newest ? (stored.get(key) ?? null) : null,
+    startLine: /tls listens on/,
+  };
+}
+
+async function read(url: string, signal: AbortSignal): Promise<string> {
+  // A connection for each: one that is kept may be found broken by a fault that is over.
+  const asked = get(url, { agent: false, signal });
+  try {
+    const [answer]: IncomingMessage[] = await once(asked, 'response');
+    return answer === undefined ? '' : await textOf(answer);
+  } catch (error) {
+    // The reason of the abort is what the contract expects of a silent server.
+    signal.throwIfAborted();
+    throw error;
+  }
+}

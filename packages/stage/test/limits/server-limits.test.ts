@@ -1,0 +1,202 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, test } from '@jest/globals';
+import { checkAddressSpace, createLocalMemory } from '../../src/runtime/local/memory.ts';
+import { mountDisk, unmount } from '../../src/limits/disk.ts';
+import { createServerLimits } from '../../src/limits/server-limits.ts';
+import { createRestarts } from '../../src/handle/restarts.ts';
+import { createFakeClock } from '@holdfast/foundation/testing';
+import type { ServerHandle } from '../../src/handle/handle.ts';
+import type { StageMode } from '../../src/mode-name.ts';
+import { openStage } from '../../src/stage.ts';
+import { closeAfterTest } from '../close-after-test.ts';
+import { postgresRows } from '../servers/postgres-session.ts';
+import { redisValue } from '../servers/redis-contract.ts';
+import { obstacleOf, testUnless } from '../test-unless.ts';
+
+const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
+const MEGABYTE = 1_048_576;
+const VALUE = 'x'.repeat(MEGABYTE);
+
+/** Writes until Redis is gone, or has taken `count` megabytes. */
+async function writeMegabytes(server: ServerHandle, count: number): Promise<number> {
+  for (let written = 0; written < count; written += 1) {
+    try {
+      await redisValue(server, ['SET', `key ${written}`, VALUE]);
+    } catch {
+      return written;
+    }
+  }
+  return count;
+}
+
+test('a server that outgrows its memory is ended by the kernel and comes back at the same address', async () => {
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
+  const { redis } = stage;
+  const { port } = redis;
+  await redis.limit({ memoryBytes: 48 * MEGABYTE });
+  const restarted = redis.waitForRestart();
+  expect(await writeMegabytes(redis, 200)).toBeLessThan(200);
+  await restarted;
+  expect(redis.port).toBe(port);
+  expect(await redisValue(redis, ['DBSIZE'])).toBe('0');
+}, 60_000);
+
+test('the sessions of a Postgres share its bound, also those that end while it is set', async () => {
+  const stage = closeAfterTest(await openStage({ mode: 'local', postgres: true }));
+  const { primary } = stage.postgres;
+  const asked = Array.from({ length: 10 }, () => postgresRows(primary, 'select 1'));
+  const fault = await primary.limit({ memoryBytes: 256 * MEGABYTE });
+  expect(await Promise.all(asked)).toHaveLength(10);
+  await fault.undo();
+  expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
+}, 60_000);
+
+test('memory filled up to a rest is given back by its undoing', async () => {
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
+  const { redis } = stage;
+  const fault = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
+  await fault.undo();
+  expect(await writeMegabytes(redis, 60)).toBe(60);
+}, 60_000);
+
+/** Whether this user may mount, as the stage would have to. */
+async function mayMount(): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-mount-'));
+  const mounted = await mountDisk('here', folder, MEGABYTE).then(
+    () => true,
+    () => false,
+  );
+  if (mounted) await unmount(folder);
+  await rm(folder, { recursive: true });
+  return mounted;
+}
+
+const ownDisk = {
+  mode,
+  diskMaxBytes: 64 * MEGABYTE,
+  redis: { settings: { appendonly: 'yes', appendfsync: 'everysec' } },
+} as const;
+
+if (await mayMount()) {
+  test('a full disk stops the writes of a Redis until it is emptied', async () => {
+    const stage = closeAfterTest(await openStage(ownDisk));
+    const { redis } = stage;
+    const set = (value: string): Promise<string> =>
+      redisValue(redis, ['SET', 'key', value]).then(String, String);
+    expect(await set('kept')).toBe('OK');
+    const fault = await redis.fill('disk');
+    await writeMegabytes(redis, 8);
+    // What it says until it has written what it could not.
+    while (!(await set('lost')).includes('MISCONF'));
+    await fault.undo();
+    while ((await set('kept again')) !== 'OK');
+    await redis.stop();
+    await redis.start();
+    expect(await redisValue(redis, ['GET', 'key'])).toBe('kept again');
+  }, 60_000);
+
+  test('a Postgres says 53100 on a full disk, and takes writes again once that is emptied', async () => {
+    const diskMaxBytes = 200 * MEGABYTE;
+    const stage = closeAfterTest(await openStage({ mode: 'local', diskMaxBytes, postgres: true }));
+    const { primary } = stage.postgres;
+    await postgresRows(primary, 'create table kept (value int)');
+    const fault = await primary.fill('disk', { leaveBytes: 2 * MEGABYTE });
+    const tooMuch = `create table more as select repeat('x', 1000) from generate_series(1, 20000)`;
+    await expect(postgresRows(primary, tooMuch)).rejects.toThrow('53100');
+    await fault.undo();
+    await postgresRows(primary, 'insert into kept values (1)');
+    expect(await postgresRows(primary, 'select * from kept')).toEqual([['1']]);
+  }, 60_000);
+} else {
+  test('a disk of its own is refused at the opening where nothing may be mounted, with the reason', async () => {
+    await expect(openStage(ownDisk)).rejects.toMatchObject({
+      code: 'STAGE_FAULT_UNSUPPORTED',
+      message: expect.stringContaining('mount'),
+    });
+  });
+}
+
+test('without a disk of its own a server’s cannot be filled, and the error says what to do', async () => {
+  const stage = closeAfterTest(await openStage({ mode, redis: true }));
+  await expect(stage.redis.fill('disk')).rejects.toMatchObject({
+    code: 'STAGE_FAULT_UNSUPPORTED',
+    server: 'redis',
+    message: expect.stringContaining('diskMaxBytes'),
+  });
+  await stage.redis.kill();
+  await expect(stage.redis.limit({ memoryBytes: 48 * MEGABYTE })).rejects.toMatchObject({
+    code: 'STAGE_STATE',
+  });
+  await expect(stage.redis.limit({ memoryBytes: 1 })).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    field: 'memoryBytes',
+  });
+});
+
+/** Allocates a number of megabytes for each line it reads, and says how that went. */
+const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line', (line) => {
+  try { Buffer.alloc(Number(line) * ${MEGABYTE}); console.log('given'); } catch { console.log('refused'); }
+});`;
+
+const onAddressSpace = testUnless(obstacleOf(await checkAddressSpace()));
+
+onAddressSpace(
+  'where no control group can be made, memory beyond the bound is refused until that is lifted',
+  async () => {
+    const child = spawn(process.execPath, ['-e', HUNGRY], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const ask = async (megabytes: number): Promise<unknown> => {
+      child.stdin.write(`${megabytes}\n`);
+      return (await lines.next()).value;
+    };
+    try {
+      const watchdog = {
+        guard: () => () => undefined,
+        ready: () => undefined,
+        close: () => Promise.resolve(),
+      };
+      const noGroup = (): Promise<undefined> => Promise.resolve(undefined);
+      const memory = createLocalMemory('child', 'none', watchdog, noGroup);
+      const { signal } = new AbortController();
+      expect(await ask(1)).toBe('given');
+      await memory.launched(child.pid ?? 0);
+      const used = await memory.usedBytes(signal);
+      expect(used).toBeGreaterThan(MEGABYTE);
+      await memory.limit(used + 32 * MEGABYTE, signal);
+      expect(await ask(500)).toBe('refused');
+      await memory.limit(undefined, signal);
+      expect(await ask(500)).toBe('given');
+      await memory.cleanUp();
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
+
+test('where nothing bounds memory, it is said so', async () => {
+  const limits = createServerLimits('redis', {
+    memory: undefined,
+    disk: undefined,
+    network: undefined,
+    packets: undefined,
+  });
+  const refused = limits.limit(48 * MEGABYTE, new AbortController().signal);
+  await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
+});
+
+test('a restart that nobody waited for yet is not missed, and a wait for none ends at its limit', async () => {
+  const clock = createFakeClock();
+  const restarts = createRestarts(clock);
+  const { signal } = new AbortController();
+  const late = (): Error => new Error('late');
+  restarts.record(Promise.resolve());
+  await restarts.next(1_000, late, signal);
+  const none = restarts.next(1_000, late, signal).catch((error: unknown) => error);
+  await clock.advance(1_000);
+  expect(await none).toEqual(new Error('late'));
+});

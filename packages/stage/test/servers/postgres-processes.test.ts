@@ -1,0 +1,75 @@
+/* oxlint-disable jest/no-standalone-expect -- testUnless declares a test */
+import { expect, test } from '@jest/globals';
+import { orphansOf, checkSegmentRemoval } from '../../src/system/shared-memory.ts';
+import { readProcess } from '../../src/system/process-table.ts';
+import { openStage } from '../../src/stage.ts';
+import { holdingsOf, leftOf, postgresRows } from './postgres-session.ts';
+import { obstacleOf, testUnless } from '../test-unless.ts';
+
+test('a kill ends every process of Postgres at once, and the next start recovers from the crash', async () => {
+  const stage = await openStage({ mode: 'local', postgres: true });
+  try {
+    const { primary } = stage.postgres;
+    await postgresRows(primary, 'create table kept (value int)');
+    const asleep = postgresRows(primary, 'insert into kept values (1); select pg_sleep(60)');
+    const { postmaster, others } = await holdingsOf(primary);
+    expect(others.length).toBeGreaterThan(3);
+
+    await Promise.all([expect(asleep).rejects.toBeDefined(), primary.kill()]);
+
+    expect([postmaster, ...others].filter((pid) => readProcess(pid) !== undefined)).toEqual([]);
+    await primary.start();
+    expect(await primary.log()).toContain('was not properly shut down');
+    // The statement was one transaction, and it was not finished.
+    expect(await postgresRows(primary, 'select * from kept')).toEqual([]);
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a freeze makes every process of Postgres stand still, sessions included', async () => {
+  const stage = await openStage({ mode: 'local', postgres: true });
+  try {
+    const { primary } = stage.postgres;
+    const asleep = postgresRows(primary, 'select pg_sleep(0.2)');
+    const { postmaster, others } = await holdingsOf(primary);
+    await primary.freeze();
+    // A session that had just ended may still have been listed.
+    const there = [postmaster, ...others].flatMap((pid) => readProcess(pid) ?? []);
+    expect(there.length).toBeGreaterThan(3);
+    expect(new Set(there.map(({ frozen }) => frozen))).toEqual(new Set([true]));
+    await primary.thaw();
+    expect(await asleep).toHaveLength(1);
+  } finally {
+    await stage.close();
+  }
+});
+
+const onSegments = testUnless(obstacleOf(await checkSegmentRemoval()));
+
+for (const state of ['running', 'killed', 'frozen']) {
+  onSegments(
+    `close leaves neither folder nor shared memory of a Postgres that is ${state}`,
+    async () => {
+      const stage = await openStage({ mode: 'local', postgres: true });
+      const holdings = await holdingsOf(stage.postgres.primary);
+      expect(leftOf(holdings)).toHaveLength(2);
+      if (state === 'killed') await stage.postgres.primary.kill();
+      if (state === 'frozen') await stage.postgres.primary.freeze();
+      await stage.close();
+      expect(leftOf(holdings)).toEqual([]);
+      expect(readProcess(holdings.postmaster)).toBeUndefined();
+    },
+  );
+}
+
+test('of the shared memory only what the process has made and nobody uses is an orphan', () => {
+  const listed = [
+    '       key      shmid perms                  size  cpid  lpid nattch   uid',
+    '   2342957     229427   600                    56 11050 11050      0 65534',
+    '   2342958     229428   600                    56 11050 11050      1 65534',
+    '   2342959     229429   600                    56 11051 11050      0 65534',
+    '',
+  ].join('\n');
+  expect(orphansOf('11050', listed)).toEqual(['229427']);
+});
