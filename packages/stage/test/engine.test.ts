@@ -19,12 +19,12 @@ import { OLDEST_NODE, requireNode } from '@holdfast/foundation';
 const PACKAGES = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
 
-test.each(['22.22.0', '22.23.5', '23.0.0', '26.12.1'])('Node %s will do', (version) => {
+test.each(['22.22.0', '22.23.5', '23.0.0', '26.12.1'])('Node %s is accepted', (version) => {
   expect(() => requireNode('openStage', version)).not.toThrow();
 });
 
 test.each(['20.20.2', '22.21.9', '18.0.0'])(
-  'Node %s is refused, with what is needed',
+  'Node %s is refused, with the required version',
   (version) => {
     expect(() => requireNode('openStage', version)).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_NODE', seen: version, needed: OLDEST_NODE }),
@@ -32,7 +32,7 @@ test.each(['20.20.2', '22.21.9', '18.0.0'])(
   },
 );
 
-test('what is needed is what the manifest says', async () => {
+test('the required version is that of the manifest', async () => {
   const manifest = JSON.parse(await readFile(join(PACKAGES, 'stage/package.json'), 'utf8'));
   expect(manifest).toMatchObject({ engines: { node: `>=${OLDEST_NODE}` } });
 });
@@ -92,10 +92,10 @@ console.log(JSON.stringify(told.map(({ reason }) => ({ ...reason, message: reaso
 const old = await oldNode();
 if (old === undefined) {
   // oxlint-disable-next-line jest/no-disabled-tests, jest/expect-expect -- the name says why
-  test.skip('what is published refuses an older Node: needs one, on PATH or as HOLDFAST_OLD_NODE', () =>
+  test.skip('the published package refuses an older Node: needs one, on PATH or as HOLDFAST_OLD_NODE', () =>
     undefined);
 } else {
-  test('what is published refuses an older Node by its type, before anything is started', async () => {
+  test('the published package refuses an older Node with a typed error, before anything is started', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-engine-'));
     try {
       await publish(folder);

@@ -20,7 +20,7 @@ async function reservePort(random: Random): Promise<ReservedPort> {
   return reserved;
 }
 
-test('a reserved port is nobody else’s until it is released', async () => {
+test('a reserved port is not reserved again until it is released', async () => {
   const seed = 7;
   const first = await reservePort(seededRandom(seed));
   const second = await reservePort(seededRandom(seed));
@@ -32,7 +32,7 @@ test('a reserved port is nobody else’s until it is released', async () => {
   await third.release();
 });
 
-test('a port is reserved only with those that go with it', async () => {
+test('a port is reserved only together with the ports at its offsets', async () => {
   const seed = 13;
   const [alone] = await reservePorts(seededRandom(seed), 1, [10_000]);
   const port = alone?.port ?? 0;
@@ -49,7 +49,7 @@ test('a port is reserved only with those that go with it', async () => {
   }
 });
 
-test('a port somebody listens on is not reserved, and lies outside those of outgoing connections', async () => {
+test('a port with a listener is not reserved, and every reserved port is outside the range of outgoing connections', async () => {
   const seed = 11;
   const wanted = await reservePort(seededRandom(seed));
   await wanted.release();
@@ -74,7 +74,7 @@ const readers: readonly (readonly [string, ReadProcess, string | undefined])[] =
 
 for (const [name, read, obstacle] of readers) {
   testUnless(obstacle)(
-    `${name} tells a process from its successor, frozen from running, and gone`,
+    `${name} distinguishes a process from its successor, frozen from running, and ended`,
     async () => {
       const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
         stdio: ['pipe', 'ignore', 'ignore'],
@@ -96,7 +96,7 @@ for (const [name, read, obstacle] of readers) {
   );
 }
 
-test('what is guarded and not released is left to the watchdog, a line cut off at the end is not', () => {
+test('a resource that is guarded and not released is left to the watchdog; an incomplete last line is ignored', () => {
   const directory = { kind: 'directory', path: '/tmp/a' } as const;
   const server = { kind: 'process', pid: 7, startTime: '70' } as const;
   const messages = [
@@ -108,12 +108,12 @@ test('what is guarded and not released is left to the watchdog, a line cut off a
   expect(remaining(messages.join(''))).toEqual([server]);
 });
 
-test('the caller’s settings go before the defaults, the address of the stage before both', () => {
+test('the caller’s settings override the defaults, and the stage’s endpoint overrides both', () => {
   const conf = redisConf({ appendonly: 'yes', maxmemory: '', port: '1' }, { port: '7000' });
   expect(conf.split('\n')).toEqual(['save ""', 'appendonly yes', 'maxmemory ""', 'port 7000', '']);
 });
 
-test('the frames around a container’s log are taken off', () => {
+test('the frames of a container’s log are removed', () => {
   const frame = (stream: number, text: string): Buffer => {
     const header = Buffer.from([stream, 0, 0, 0, 0, 0, 0, text.length]);
     return Buffer.concat([header, Buffer.from(text)]);
@@ -122,7 +122,7 @@ test('the frames around a container’s log are taken off', () => {
   expect(printed.toString()).toBe('out\nerr\n');
 });
 
-test('an image is the pinned one unless the environment names another, as in the compose file', async () => {
+test('an image is the pinned one of the compose file unless the environment names another', async () => {
   const pinned = imageOf('redis', {});
   expect(imageOf('redis', { HOLDFAST_IMAGE_REDIS: 'mirror/redis:1' })).toBe('mirror/redis:1');
   expect(imageOf('redis', { HOLDFAST_IMAGE_REDIS: '' })).toBe(pinned);

@@ -30,7 +30,7 @@ test('the README describes each mode', async () => {
   for (const mode of STAGE_MODES) expect(readme).toMatch(new RegExp(`^\\| \`${mode}\` +\\|`, 'm'));
 });
 
-test('the example of the README is a whole test, short, and passes in a project of its own', async () => {
+test('the example of the README is a complete, short test, and passes in a project of its own', async () => {
   const code = await example();
   const body = code.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('import'));
   expect(body.length).toBeLessThanOrEqual(12);

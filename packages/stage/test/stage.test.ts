@@ -13,7 +13,7 @@ async function info(address: { host: string; port: number }, field: string): Pro
   return new RegExp(`^${field}:(.*)\r$`, 'm').exec(said)?.[1] ?? '';
 }
 
-test('close leaves neither the process nor its folder', async () => {
+test('close removes the process and its folder', async () => {
   const stage = await openStage({ mode: 'local', redis: true });
   const pid = Number(await info(stage.redis, 'process_id'));
   const folder = dirname(await info(stage.redis, 'config_file'));
@@ -26,7 +26,7 @@ test('close leaves neither the process nor its folder', async () => {
   expect(existsSync(folder)).toBe(false);
 });
 
-test('a server that ends by itself is seen to be stopped, and can be started again', async () => {
+test('a server that ends by itself is seen as stopped, and can be started again', async () => {
   const stage = await openStage({ mode: 'local', redis: true });
   try {
     const stopped = new Promise<void>((resolve) => {
@@ -59,7 +59,7 @@ test('a server without persistence comes back empty', async () => {
   }
 });
 
-test('a setting the server refuses is an error that quotes the server', async () => {
+test('a setting that the server refuses is an error that quotes the server', async () => {
   const opening = openStage({ mode: 'local', redis: { settings: { 'no-such-setting': '1' } } });
   await expect(opening).rejects.toMatchObject({
     code: 'STAGE_SERVER_START_FAILED',
@@ -67,7 +67,7 @@ test('a setting the server refuses is an error that quotes the server', async ()
   });
 });
 
-test('a server with a password answers its readiness, and its url carries the password', async () => {
+test('a server with a password becomes ready, and its url contains the password', async () => {
   const settings = { requirepass: 'p@ss' };
   const stage = await openStage({ mode: 'local', redis: { settings } });
   try {
@@ -78,7 +78,7 @@ test('a server with a password answers its readiness, and its url carries the pa
   }
 });
 
-test('a start until listening resolves while the data are still being loaded', async () => {
+test('a start until listening resolves while the data are still loading', async () => {
   const settings = {
     save: '3600 1',
     rdbcompression: 'no',
@@ -99,7 +99,7 @@ test('a start until listening resolves while the data are still being loaded', a
   }
 });
 
-test('what cannot stand in Docker is refused before an engine is asked for', async () => {
+test('an option that Docker does not support is refused before the engine is asked', async () => {
   const opening = openStage({ mode: 'docker', redis: true, postgres: { version: 17 } });
   await expect(opening).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
@@ -107,7 +107,7 @@ test('what cannot stand in Docker is refused before an engine is asked for', asy
   });
 });
 
-test('the network of a process cannot be taken away, and the error names the link', async () => {
+test('the network of a process cannot be removed, and the error names the link as the alternative', async () => {
   const stage = closeAfterTest(await openStage({ mode: 'local', redis: true }));
   await expect(stage.redis.disconnect()).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
@@ -121,7 +121,7 @@ test('an aborted opening rejects with the reason of the caller', async () => {
   await expect(opening).rejects.toBe(reason);
 });
 
-test('closing during a start gives the start up', async () => {
+test('closing during a start aborts the start', async () => {
   const stage = await openStage({ mode: 'local', redis: true });
   await stage.redis.kill();
   const starting = stage.redis.start();
@@ -131,7 +131,7 @@ test('closing during a start gives the start up', async () => {
   expect(stage.redis.state).toBe('stopped');
 });
 
-test('what is printed is handed out up to logMaxBytes, the newest', async () => {
+test('the log is the newest logMaxBytes of the output', async () => {
   const logMaxBytes = 1_024;
   const stage = await openStage({ mode: 'local', redis: true, logMaxBytes });
   try {

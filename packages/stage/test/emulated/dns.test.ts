@@ -31,7 +31,7 @@ beforeEach(async () => {
 
 const quick = { timeoutMs: 200, tries: 1 };
 
-test('each kind of record is answered as it was given', async () => {
+test('each type of record is answered as it was given', async () => {
   const resolver = stage.dns.resolver();
   expect(await resolver.resolve4('DB.test', { ttl: true })).toEqual([
     { address: '127.0.0.1', ttl: 30 },
@@ -49,7 +49,7 @@ test('each kind of record is answered as it was given', async () => {
   expect(Buffer.from(pieces.join(''), 'latin1').toString('utf8')).toBe('grüße '.repeat(60));
 });
 
-test('a name nobody knows, a name without that record, and an alias of itself', async () => {
+test('an unknown name, a name without that record and an alias of itself have no answer', async () => {
   const resolver = stage.dns.resolver();
   await expect(resolver.resolve4('nobody.test')).rejects.toMatchObject({ code: 'ENOTFOUND' });
   await expect(resolver.resolve6('localhost.test')).rejects.toMatchObject({ code: 'ENODATA' });
@@ -70,7 +70,7 @@ test.each([
   expect(await stage.dns.resolver().resolve4('db.test')).toHaveLength(2);
 });
 
-test('a slow answer is too late for who does not wait, and comes for who does', async () => {
+test('a slow answer is too late for an impatient resolver, and in time for a patient one', async () => {
   await stage.dns.setFaults([{ kind: 'slow', delayMs: 300 }]);
   const impatient = stage.dns.resolver({ timeoutMs: 50, tries: 1 });
   await expect(impatient.resolve4('db.test')).rejects.toMatchObject({ code: 'ETIMEOUT' });
@@ -78,14 +78,14 @@ test('a slow answer is too late for who does not wait, and comes for who does', 
   expect(await patient.resolve4('db.test')).toHaveLength(2);
 });
 
-test('who is told that there is more comes again over TCP, and gets it there', async () => {
+test('a truncated answer is asked for again over TCP, and is complete there', async () => {
   await stage.dns.setFaults([{ kind: 'truncated' }]);
   expect(await stage.dns.resolver().resolve4('db.test')).toEqual(['127.0.0.1', '127.0.0.2']);
   const asked = await stage.dns.queries();
   expect(asked.map(({ transport }) => transport)).toEqual(['udp', 'tcp']);
 });
 
-test('a TTL that flips has two values in turn', async () => {
+test('a TTL that flips has two values alternately', async () => {
   await stage.dns.setFaults([{ kind: 'ttlFlip', ttlSeconds: [0, 86_400] }]);
   const ttls: number[] = [];
   for (let turn = 0; turn < 4; turn += 1) {
@@ -95,7 +95,7 @@ test('a TTL that flips has two values in turn', async () => {
   expect(ttls).toEqual([0, 86_400, 0, 86_400]);
 });
 
-test('a wrong answer has somebody else’s address, or the one that is asked for', async () => {
+test('a wrong answer has another address, or the given one', async () => {
   await stage.dns.setFaults([{ kind: 'wrongAnswer' }]);
   const resolver = stage.dns.resolver();
   expect(await resolver.resolve4('localhost.test')).toEqual(['192.0.2.1']);
@@ -104,7 +104,7 @@ test('a wrong answer has somebody else’s address, or the one that is asked for
   expect(await resolver.resolve4('localhost.test')).toEqual(['127.0.0.9']);
 });
 
-test('a fault of so many times is spent after them', async () => {
+test('a fault is used up after its times', async () => {
   await stage.dns.setFaults([{ kind: 'servfail', times: 2 }]);
   const seen: string[] = [];
   for (let turn = 0; turn < 3; turn += 1) {
@@ -123,7 +123,7 @@ test('a fault of so many times is spent after them', async () => {
   ]);
 });
 
-test('records change while it runs, and stay over a crash', async () => {
+test('records change while it runs, and survive a crash', async () => {
   await stage.dns.serve([{ name: 'db.test', type: 'A', address: '127.0.0.3' }]);
   expect(await stage.dns.resolver().resolve4('db.test')).toEqual(['127.0.0.3']);
   await stage.dns.kill();
@@ -143,7 +143,7 @@ test('a frozen server is silent, and answers once thawed', async () => {
   expect(await stage.dns.resolver().resolve4('db.test')).toHaveLength(2);
 });
 
-test('its lookup leads a client of HTTP to the address it says', async () => {
+test('its lookup directs an HTTP client to the answered address', async () => {
   const server = createServer((_, response) => response.end('reached')).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
@@ -167,7 +167,7 @@ test.each([
   expect(error).toMatchObject({ code, syscall: 'getaddrinfo', hostname: 'db.test' });
 });
 
-test('its lookup gives one address, all, those of a family, and an address back as it is', async () => {
+test('its lookup returns one address, all, those of a family, and an address unchanged', async () => {
   const look = (name: string, options: object): Promise<unknown> =>
     new Promise((resolve, reject) => {
       stage.dns.lookup(name, options, (error, address, family) =>
@@ -189,12 +189,12 @@ test('its lookup gives one address, all, those of a family, and an address back 
   }
 });
 
-test('it cannot be told anything while it is down, and says so', async () => {
+test('while it is down, configuring it is an error that says so', async () => {
   await stage.dns.kill();
   await expect(stage.dns.serve([])).rejects.toMatchObject({ code: 'STAGE_STATE', verb: 'serve' });
 });
 
-test('no fault proxy stands before it, because that would carry no UDP', () => {
+test('it has no fault proxy, which would carry no UDP', () => {
   expect(() => stage.dns.link).toThrow(expect.objectContaining({ code: 'STAGE_LINK_ABSENT' }));
 });
 

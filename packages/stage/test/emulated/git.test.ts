@@ -36,7 +36,7 @@ async function begin(): Promise<{ name: string; url: string; folder: string }> {
   return { name, url, folder: name };
 }
 
-onGit('what is pushed is what another clones and fetches', async () => {
+onGit('a push is what another client clones and fetches', async () => {
   const { url, folder } = await begin();
   await client.clone(url, `${folder}-other`);
   await client.commit(folder, 'second', incompressible(3_000_000));
@@ -51,7 +51,7 @@ onGit('what is pushed is what another clones and fetches', async () => {
   expect(asked.every(({ status }) => status === 200)).toBe(true);
 });
 
-onGit('who pushes onto what he has not seen is turned away by git itself', async () => {
+onGit('a push without the latest commits is rejected by git itself', async () => {
   const { url, folder } = await begin();
   await client.clone(url, `${folder}-other`);
   await client.commit(folder, 'mine', 'a');
@@ -62,13 +62,13 @@ onGit('who pushes onto what he has not seen is turned away by git itself', async
   expect(push.stderr).toContain('rejected');
 });
 
-onGit('a repository that is not there is not found', async () => {
+onGit('a missing repository is not found', async () => {
   const missing = await client.git('.', 'clone', `${stage.git.url}/nobody.git`);
   expect(missing.code).toBe(128);
   expect(missing.stderr).toContain('not found');
 });
 
-onGit('a rejected push leaves the branch as it was, and says why', async () => {
+onGit('a rejected push leaves the branch unchanged, and reports the message', async () => {
   const { url, folder } = await begin();
   await client.commit(folder, 'second', 'b');
   await stage.git.setFaults([{ kind: 'rejectPush', message: 'the branch is frozen', times: 1 }]);
@@ -81,7 +81,7 @@ onGit('a rejected push leaves the branch as it was, and says why', async () => {
   expect(await client.git(folder, 'push', 'origin', 'main')).toMatchObject({ code: 0 });
 });
 
-onGit('a status answers in place of git, for pushes alone where that is asked', async () => {
+onGit('a status replaces the response of git, for pushes alone if requested', async () => {
   const { url, folder } = await begin();
   await client.commit(folder, 'second', 'b');
   await stage.git.setFaults([{ kind: 'status', status: 503, service: 'push', times: 1 }]);
@@ -95,20 +95,23 @@ onGit('a status answers in place of git, for pushes alone where that is asked', 
   ]);
 });
 
-onGit('credentials are asked for, and let in who brings them', async () => {
-  const { url, folder } = await begin();
-  await client.commit(folder, 'second', 'b');
-  await stage.git.setFaults([{ kind: 'credentials', username: 'u', password: 'p@ss' }]);
-  const push = await client.git(folder, 'push', 'origin', 'main');
-  expect(push.code).toBe(128);
-  expect(push.stderr).toContain('could not read Username');
-  const wrong = await client.git(folder, 'push', url.replace('//', '//u:wrong@'), 'main');
-  expect(wrong.stderr).toContain('Authentication failed');
-  const right = url.replace('//', '//u:p%40ss@');
-  expect(await client.git(folder, 'push', right, 'main')).toMatchObject({ code: 0 });
-});
+onGit(
+  'requests without the credentials are refused, and those with them are accepted',
+  async () => {
+    const { url, folder } = await begin();
+    await client.commit(folder, 'second', 'b');
+    await stage.git.setFaults([{ kind: 'credentials', username: 'u', password: 'p@ss' }]);
+    const push = await client.git(folder, 'push', 'origin', 'main');
+    expect(push.code).toBe(128);
+    expect(push.stderr).toContain('could not read Username');
+    const wrong = await client.git(folder, 'push', url.replace('//', '//u:wrong@'), 'main');
+    expect(wrong.stderr).toContain('Authentication failed');
+    const right = url.replace('//', '//u:p%40ss@');
+    expect(await client.git(folder, 'push', right, 'main')).toMatchObject({ code: 0 });
+  },
+);
 
-onGit('a slow answer comes after its delay', async () => {
+onGit('a slow response is sent after its delay', async () => {
   const { url } = await begin();
   await stage.git.setFaults([{ kind: 'slow', delayMs: 200, times: 1 }]);
   const startedMs = performance.now();
@@ -117,7 +120,7 @@ onGit('a slow answer comes after its delay', async () => {
 });
 
 onGit(
-  'a remote killed amid a push has the old commit, is whole, and takes the push again',
+  'a remote killed during a push has the old commit, is intact, and accepts the push again',
   async () => {
     const { name, url, folder } = await begin();
     const before = await client.git('.', 'ls-remote', url, 'main');
@@ -138,7 +141,7 @@ onGit(
   },
 );
 
-onGit('repositories and faults stay over a crash', async () => {
+onGit('repositories and faults survive a crash', async () => {
   const { url } = await begin();
   await stage.git.setFaults([{ kind: 'status', status: 500 }]);
   await stage.git.kill();
@@ -148,26 +151,29 @@ onGit('repositories and faults stay over a crash', async () => {
   expect((await client.git('.', 'ls-remote', url)).stdout).toContain('refs/heads/main');
 });
 
-onGit('a repository is there from the beginning, has an address, and a name once', async () => {
-  expect(stage.git.repository('there/already').url).toBe(`${stage.git.url}/there/already.git`);
-  await client.clone(stage.git.repository('there/already').url, 'already');
-  const named = { code: 'INVALID_OPTION', field: 'name' };
-  expect(() => stage.git.repository('nobody')).toThrow(expect.objectContaining(named));
-  await expect(stage.git.createRepository('there/already')).rejects.toMatchObject(named);
-  await expect(stage.git.createRepository('../up')).rejects.toMatchObject(named);
-  await expect(stage.git.check('nobody')).rejects.toMatchObject(named);
-  await stage.git.kill();
-  await expect(stage.git.createRepository('late')).rejects.toMatchObject({ code: 'STAGE_STATE' });
-});
+onGit(
+  'a repository of the options exists from the start, has a URL, and its name is unique',
+  async () => {
+    expect(stage.git.repository('there/already').url).toBe(`${stage.git.url}/there/already.git`);
+    await client.clone(stage.git.repository('there/already').url, 'already');
+    const named = { code: 'INVALID_OPTION', field: 'name' };
+    expect(() => stage.git.repository('nobody')).toThrow(expect.objectContaining(named));
+    await expect(stage.git.createRepository('there/already')).rejects.toMatchObject(named);
+    await expect(stage.git.createRepository('../up')).rejects.toMatchObject(named);
+    await expect(stage.git.check('nobody')).rejects.toMatchObject(named);
+    await stage.git.kill();
+    await expect(stage.git.createRepository('late')).rejects.toMatchObject({ code: 'STAGE_STATE' });
+  },
+);
 
-test('where there is no git, the error says how to install it', async () => {
+test('without git the error says how to install it', async () => {
   await expect(locateGit({ PATH: '/nowhere' })).rejects.toMatchObject({
     code: 'STAGE_GIT_NOT_FOUND',
     message: expect.stringContaining('apt-get install git'),
   });
 });
 
-test('what a CGI program says first is status and headers', () => {
+test('the head of a CGI response is parsed as status and headers', () => {
   const said = 'Status: 404 Not Found\r\nContent-Type: text/plain\r\nExpires: Fri, 01 Jan 1980';
   expect(parseHead(said)).toEqual({
     status: 404,

@@ -50,7 +50,7 @@ describe('the S3 of a stage', () => {
   );
 });
 
-test('faults strike while they are set, as often as they may, and each request is told of', async () => {
+test('faults apply while they are set, up to their times, and each request is recorded', async () => {
   const stage = await openStage({ mode: 'local', s3: true });
   const client = clientOf(stage.s3);
   try {
@@ -88,7 +88,7 @@ test.each([
   await expect(openStage(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
 });
 
-test('an S3 with accounts of its own is refused in Docker before an engine is asked for', async () => {
+test('an S3 with accounts is refused in Docker before the engine is asked', async () => {
   const accounts = [{ accessKeyId: 'other', secretAccessKey: 'secret' }];
   await expect(openStage({ mode: 'docker', s3: { accounts } })).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
@@ -96,7 +96,7 @@ test('an S3 with accounts of its own is refused in Docker before an engine is as
   });
 });
 
-test('an S3 with options of its own is not the one that compose holds open', () => {
+test('an S3 with other options than those of compose is refused in mode compose', () => {
   const composed = (given: object): unknown =>
     s3Topology(parseS3Settings('openStage', given), {}).compose;
   expect(composed({})).toEqual({ available: true, services: ['s3'] });

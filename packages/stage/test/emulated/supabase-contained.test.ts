@@ -37,7 +37,7 @@ async function listening(answer: RequestListener) {
   return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
 }
 
-test('through the gateway a client finds Storage where it looks for it, resumable uploads too', async () => {
+test('a client reaches Storage through the gateway, resumable uploads too', async () => {
   const server = await createSupabaseStorageServer();
   const gateway = await gatewayBefore(`http://${server.host}:${server.port}`);
   try {
@@ -68,7 +68,7 @@ test('through the gateway a client finds Storage where it looks for it, resumabl
   }
 });
 
-test('the gateway says 502 for a service that is away, 404 for a path that is none, and hides its own path', async () => {
+test('the gateway responds 502 for an unreachable service and 404 for an unknown path, and hides its own path', async () => {
   const seen: { url: string; prefix: unknown; body: string }[] = [];
   const service = await listening((incoming, outgoing) => {
     void buffer(incoming).then((bytes) => {
@@ -91,7 +91,7 @@ test('the gateway says 502 for a service that is away, 404 for a path that is no
   await gateway.close();
 });
 
-test('the routes of a gateway come from its settings, or from the environment of compose', () => {
+test('the routes of a gateway are those of its settings, or of the environment of compose', () => {
   expect(parseGatewayRoutes({ '/a': 'http://b:1' }, {})).toEqual({ '/a': 'http://b:1' });
   expect(parseGatewayRoutes(undefined, { STORAGE_URL: 'http://s:5000' })).toEqual({
     '/storage/v1': 'http://s:5000',
@@ -103,7 +103,7 @@ test('the routes of a gateway come from its settings, or from the environment of
   }
 });
 
-test('storage-api is configured with the options by the names of its own configuration', () => {
+test('storage-api is configured with the options, by its own variables', () => {
   const settings = parseSupabaseSettings('openStage', {
     jwtSecret: 'a-secret-of-thirty-two-characters',
     maxObjectBytes: 1_000,
@@ -126,7 +126,7 @@ const isAsked =
   process.env['HOLDFAST_IMAGE_SUPABASE_STORAGE'] !== undefined;
 
 if (isAsked) {
-  test('in containers a Supabase is a database, storage-api and a gateway, each to be broken', async () => {
+  test('in containers a Supabase is a database, storage-api and a gateway, each of which can be broken', async () => {
     const stage = await openStage({ mode: 'docker', supabase: true });
     const { supabase } = stage;
     try {
@@ -154,7 +154,7 @@ if (isAsked) {
   });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests -- an engine and images are not part of every machine
-  test.skip('a Supabase stands in Docker: runs with HOLDFAST_STAGE=docker and HOLDFAST_IMAGE_SUPABASE_STORAGE', () => {
+  test.skip('a Supabase runs in Docker: runs with HOLDFAST_STAGE=docker and HOLDFAST_IMAGE_SUPABASE_STORAGE', () => {
     expect(isAsked).toBe(true);
   });
 }

@@ -33,7 +33,7 @@ describe('the Supabase of a stage', () => {
   );
 });
 
-test('what is wrong with it stays wrong over a crash, until it is healed', async () => {
+test('faults survive a crash, until they are healed', async () => {
   const stage = await openStage({ mode: 'local', supabase: true });
   const { supabase } = stage;
   try {
@@ -87,7 +87,7 @@ test.each(['docker', 'compose'] as const)(
   },
 );
 
-test('PostgREST answers by the same keys, and its rows outlast a crash', async () => {
+test('PostgREST accepts the same keys, and its rows survive a crash', async () => {
   const schema = 'create table public.todos (id serial primary key, title text)';
   const stage = await openStage({ mode: 'local', supabase: { rest: { schema } } });
   const { supabase } = stage;
@@ -107,7 +107,7 @@ test('PostgREST answers by the same keys, and its rows outlast a crash', async (
   }
 });
 
-test('PostgREST without the package that answers like it is refused with what to install', () => {
+test('PostgREST without its optional package is refused with what to install', () => {
   expect(() => assertLiteIsInstalled(new URL('file:///nowhere/src/rest.ts'))).toThrow(
     expect.objectContaining({
       code: 'SUPABASE_LITE_NOT_FOUND',

@@ -53,7 +53,7 @@ async function echoed(socket: TLSSocket, said: string): Promise<string> {
   return String(heard);
 }
 
-test('who trusts its authority speaks with it, by name and by address', async () => {
+test('a client that trusts its authority connects, by name and by address', async () => {
   const answer = JSON.stringify({ method: 'POST', path: '/a?b=c', body: 'question' });
   expect(await ask({}, 'question')).toBe(answer);
   expect(await ask({ servername: 'localhost' }, 'question')).toBe(answer);
@@ -81,7 +81,7 @@ test.each(tlsFaultKinds)('%s is switched on and off while it runs', async (kind)
   expect(await ask()).toContain('POST');
 });
 
-test('a server that speaks only an old protocol tells whom it turned away', async () => {
+test('a server with an old protocol alone records the clients that it refuses', async () => {
   await stage.tls.setFault('oldProtocol');
   await ask();
   const handshakes = await stage.tls.handshakes();
@@ -90,7 +90,7 @@ test('a server that speaks only an old protocol tells whom it turned away', asyn
   ]);
 });
 
-test('a rotated certificate is for new connections, old ones live on', async () => {
+test('a rotated certificate applies to new connections, and present ones continue', async () => {
   const old = await dial();
   const first = old.getPeerCertificate().fingerprint256;
   await echo.tls.rotate();
@@ -108,7 +108,7 @@ test('a rotated certificate is for new connections, old ones live on', async () 
   for (const socket of [old, fresh]) socket.destroy();
 });
 
-test('what is wrong stays wrong over a crash', async () => {
+test('the fault survives a crash', async () => {
   await stage.tls.setFault('wrongHost');
   await stage.tls.kill();
   expect(await ask()).toBe('ECONNREFUSED');
@@ -116,7 +116,7 @@ test('what is wrong stays wrong over a crash', async () => {
   expect(await ask()).toBe(seen.wrongHost);
 });
 
-test('one that is open stops in an orderly way though a client stays', async () => {
+test('the server stops in an orderly way although a client stays connected', async () => {
   const socket = await dial();
   // By FIN or by RST.
   const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -126,7 +126,7 @@ test('one that is open stops in an orderly way though a client stays', async () 
   expect(echo.tls.state).toBe('stopped');
 });
 
-test('an unknown fault is refused at the call, any while it is down', async () => {
+test('an unknown fault is refused at the call, and every fault while it is down', async () => {
   const { tls }: { tls: { setFault(kind: string): Promise<void> } } = stage;
   await expect(tls.setFault('meteor')).rejects.toMatchObject({
     code: 'INVALID_OPTION',

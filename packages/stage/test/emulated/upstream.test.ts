@@ -32,14 +32,14 @@ async function statuses(count: number, path = '/'): Promise<number[]> {
   return seen;
 }
 
-test('without a script it answers with what it was asked, and /health with ok', async () => {
+test('without a script it returns the request, and /health returns ok', async () => {
   const echoed = await get('/a?b=c', { method: 'POST', body: 'question' });
   expect(await echoed.json()).toEqual({ method: 'POST', path: '/a?b=c', body: 'question' });
   const health = await get('/health');
   expect([health.status, await health.json()]).toEqual([200, { status: 'ok' }]);
 });
 
-test('a route answers its method and its paths, the earliest that fits, and no other', async () => {
+test('the first route that matches method and path answers, and no other', async () => {
   await stage.upstream.script([
     { method: 'POST', path: '/bundles/:id', status: 201, headers: { 'X-Made': 'yes' } },
     { path: '/bundles/:id', body: [{ id: 1 }] },
@@ -61,7 +61,7 @@ test('a route answers its method and its paths, the earliest that fits, and no o
   ]);
 });
 
-test('the first answers come in their order and number, then the route’s own for good', async () => {
+test('the first answers are sent in their order and number, then the route’s own', async () => {
   const route = {
     path: '/sync',
     first: [
@@ -92,7 +92,7 @@ test('the same seed fails the same requests, at their share', async () => {
   expect(failed).toBeLessThan(32);
 });
 
-test('an answer is held back by the route’s delay and by the latency of all, /health by neither', async () => {
+test('an answer is delayed by the route and by the common latency, /health by neither', async () => {
   await stage.upstream.script([{ path: '/slow', delayMs: 3_600_000 }]);
   const caller = new AbortController();
   const waiting = get('/slow', { signal: caller.signal }).catch((reason: unknown) => reason);
@@ -110,7 +110,7 @@ test('an answer is held back by the route’s delay and by the latency of all, /
   expect((await get('/health')).status).toBe(200);
 });
 
-test('it remembers what it was asked, until it is told to forget', async () => {
+test('it records its requests until they are forgotten', async () => {
   await stage.upstream.script([{ path: '/orders/:id', status: 202 }]);
   await get('/orders/1?dry=1', {
     method: 'PUT',
@@ -135,7 +135,7 @@ test('it remembers what it was asked, until it is told to forget', async () => {
   expect(await stage.upstream.requests()).toEqual([]);
 });
 
-test('over a crash the script stays, how far it has come and what was asked do not', async () => {
+test('the script survives a crash, its position and the requests do not', async () => {
   await stage.upstream.script([{ path: '/once', first: [{ status: 503 }] }]);
   expect(await statuses(2, '/once')).toEqual([503, 200]);
   await stage.upstream.kill();
@@ -145,21 +145,21 @@ test('over a crash the script stays, how far it has come and what was asked do n
   expect(await statuses(2, '/once')).toEqual([503, 200]);
 });
 
-test('it cannot be told anything while it is down, and says so', async () => {
+test('while it is down, configuring it is an error that says so', async () => {
   await stage.upstream.kill();
   const refusal = { code: 'STAGE_STATE', state: 'stopped', needed: ['running'] };
   await expect(stage.upstream.script([])).rejects.toMatchObject({ ...refusal, verb: 'script' });
   await expect(stage.upstream.requests()).rejects.toMatchObject({ ...refusal, verb: 'requests' });
 });
 
-test('a bad script is refused at the call, and the one before stays', async () => {
+test('an invalid script is refused at the call, and the former one stays', async () => {
   await stage.upstream.script([{ path: '/kept' }]);
   const script = stage.upstream.script([{ path: 'no-slash' }]);
   await expect(script).rejects.toMatchObject({ code: 'INVALID_OPTION', field: 'routes[0].path' });
   expect(await statuses(1, '/kept')).toEqual([200]);
 });
 
-test('alone, as a container runs it, it takes share and delay of failures from its environment', async () => {
+test('without a stage, as in a container, its environment sets failure rate and latency', async () => {
   const main = fileURLToPath(programUrl('http'));
   const env = { FAILURE_RATE: '1', LATENCY_MS: '1' };
   const child = spawn(process.execPath, [main, '127.0.0.1', '0'], {
@@ -225,7 +225,7 @@ test.each([
   await expect(openStage(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
 });
 
-test('a variable that is no share is refused by its name', async () => {
+test('a variable that is no rate is refused by its name', async () => {
   process.env['FAILURE_RATE'] = 'often';
   try {
     await expect(openStage({ upstream: true })).rejects.toMatchObject({

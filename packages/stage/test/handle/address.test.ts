@@ -29,7 +29,7 @@ const takeAway: Record<StageMode, (server: ServerHandle) => Promise<unknown>> = 
   },
 };
 
-test(`the address stays over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {
+test(`the address stays the same over ${ROUNDS} kills, restarts and recreations, in mode ${mode}`, async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true, ...UNHURRIED }));
   const { redis } = stage;
   const { url, host, port } = redis;

@@ -19,7 +19,7 @@ async function dialled({ host, port }: { host: string; port: number }): Promise<
   return outcome;
 }
 
-test('a fault on the link strikes the clients of the server’s address, and the server itself is spared', async () => {
+test('a fault on the link affects clients at the server’s address, and not the server itself', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   expect(redis.direct.port).not.toBe(redis.port);
@@ -31,7 +31,7 @@ test('a fault on the link strikes the clients of the server’s address, and the
   expect(redis.link.getStats().bytesToClient).toBeGreaterThan(0);
 });
 
-test('a stopped server refuses connections at its address, whatever becomes of its faults', async () => {
+test('a stopped server refuses connections at its address, with or without faults on its link', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   await redis.kill();
@@ -46,7 +46,7 @@ test('a stopped server refuses connections at its address, whatever becomes of i
   expect(await redisValue(redis, ['PING'])).toBe('PONG');
 });
 
-test('a server that is cut off is silent until it is healed, and what was sent meanwhile arrives', async () => {
+test('a server that is cut off is silent until it is healed, and data sent meanwhile arrives', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis, network } = stage;
   await network.cut(redis);
@@ -57,7 +57,7 @@ test('a server that is cut off is silent until it is healed, and what was sent m
   expect(await asked).toBe('1');
 });
 
-test('Sentinels name the addresses of links, and replace a primary that is cut off from everyone', async () => {
+test('Sentinels advertise the addresses of links, and replace a primary that is cut off from all', async () => {
   const stage = closeAfterTest(
     await openStage({
       mode,
@@ -72,7 +72,7 @@ test('Sentinels name the addresses of links, and replace a primary that is cut o
   expect(redis.primary.state).toBe('running');
 });
 
-test('a replica of Postgres receives through the link of its primary', async () => {
+test('a replica of Postgres streams through the link of its primary', async () => {
   const stage = closeAfterTest(await openStage({ mode: 'local', postgres: 'replica' }));
   const { primary, replica } = stage.postgres;
   const before = primary.link.getStats().connectionsTotal;
@@ -86,7 +86,7 @@ test('a replica of Postgres receives through the link of its primary', async () 
   }
 });
 
-test('without links the address is the server’s own, and asking for the link says what to do', async () => {
+test('without links the address is the server’s own, and reading the link is an error with the remedy', async () => {
   const stage = closeAfterTest(await openStage({ mode, link: false, redis: true }));
   const { redis, network } = stage;
   expect([redis.url, redis.host, redis.port]).toEqual(Object.values(redis.direct));

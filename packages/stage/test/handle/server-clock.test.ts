@@ -13,7 +13,7 @@ const plan = await checkHostFault('clock');
 const onClock = testUnless(plan.available ? undefined : plan.reason);
 
 onClock(
-  'a key of a Redis that has an hour to live is gone when its clock goes on by two',
+  'a key of a Redis with an hour to live expires when its clock is stepped by two',
   async () => {
     const stage = await openStage({ mode: 'local', redis: true, serverClocks: true });
     try {
@@ -39,7 +39,7 @@ onClock(
 );
 
 onClock(
-  'a Postgres says another time to sessions that are open and to new ones, and the machine its own',
+  'a stepped clock of a Postgres applies to open and new sessions, and not to the machine',
   async () => {
     const stage = await openStage({ mode: 'local', postgres: true, serverClocks: true });
     try {
@@ -60,7 +60,7 @@ onClock(
   60_000,
 );
 
-test('a server that reads the clock of the machine says so, and the way out', async () => {
+test('stepping the clock of a server that reads the machine’s is an error with the remedy', async () => {
   const stage = closeAfterTest(await openStage({ mode: 'local', redis: true }));
   await expect(stage.redis.clock.step(1)).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
@@ -69,7 +69,7 @@ test('a server that reads the clock of the machine says so, and the way out', as
 });
 
 test.each(['docker', 'compose'] as const)(
-  'clocks are refused in mode %s, with the way out',
+  'clocks are refused in mode %s, with the remedy',
   async (mode) => {
     await expect(openStage({ mode, redis: true, serverClocks: true })).rejects.toMatchObject({
       code: 'STAGE_MODE_UNAVAILABLE',

@@ -34,7 +34,7 @@ test.each([
   ['nsenter true', 'Run as root'],
   ['unshare', 'util-linux'],
   ['unshare 1ms', 'modprobe sch_netem'],
-])('where %s fails, the plan says reason and that the way out is %s', async (failing, remedy) => {
+])('when %s fails, the check reports the reason and the remedy (%s)', async (failing, remedy) => {
   const [file, last] = failing.split(' ');
   const judged = await checkNetem((tried, args) => {
     const fails = tried === file && (last === undefined || args.at(-1) === last);
@@ -47,7 +47,7 @@ test.each([
   });
 });
 
-test('where all that is needed is there, the plan says that it can be had', async () => {
+test('when all requirements are met, the check reports that impairment is available', async () => {
   expect(await checkNetem(() => Promise.resolve(undefined))).toEqual({ available: true });
 });
 
@@ -57,7 +57,7 @@ test('a program that is not on PATH is named', async () => {
   );
 });
 
-test('what is asked for is told to the kernel, and nothing else', () => {
+test('the kernel receives the given options and no others', () => {
   expect(netemArguments({ ...NOTHING, lossRatio: 0.25 }).slice(3)).toEqual(['loss', '25%']);
   const all = {
     delayMs: 40,
@@ -80,17 +80,14 @@ const impossible: [object, string][] = [
   [{ delay: 5 }, 'delay'],
   [{}, 'options'],
 ];
-test.each(impossible)(
-  'an impairment that cannot be is refused by its field: %j',
-  (options, field) => {
-    expect(() => parseImpairment('redis.impair', options)).toThrow(
-      expect.objectContaining({ code: 'INVALID_OPTION', field }),
-    );
-  },
-);
+test.each(impossible)('an invalid impairment is refused by its field: %j', (options, field) => {
+  expect(() => parseImpairment('redis.impair', options)).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', field }),
+  );
+});
 
 if (mode === 'local') {
-  test('a process of this machine is spared, and the error names what does the same', async () => {
+  test('a process in the machine’s network is not impaired, and the error names the alternative', async () => {
     const stage = closeAfterTest(await openStage({ mode, redis: true }));
     await expect(stage.redis.impair({ delayMs: 50 })).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
@@ -100,7 +97,7 @@ if (mode === 'local') {
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
   });
 } else if (plan.available) {
-  test('what a container sends comes late until that is undone, over a restart too', async () => {
+  test('packets of a container are delayed until it is undone, over a restart too', async () => {
     const stage = closeAfterTest(await openStage({ mode, redis: true, ...UNHURRIED }));
     const ping = (): Promise<unknown> => redisValue(stage.redis.direct, ['PING']);
     const fault = await stage.redis.impair({ delayMs: 300 });
@@ -112,7 +109,7 @@ if (mode === 'local') {
     expect(await tookMs(ping)).toBeLessThan(290);
   });
 } else {
-  test(`what this machine cannot do is refused, and nothing was done (${plan.reason})`, async () => {
+  test(`an impairment that this machine does not support is refused, and nothing is changed (${plan.reason})`, async () => {
     const stage = closeAfterTest(await openStage({ mode, redis: true }));
     const refused = stage.redis.impair({ delayMs: 300 });
     await expect(refused).rejects.toMatchObject({
@@ -131,7 +128,7 @@ const tried = ['--net', 'tc', 'qdisc', 'add', 'dev', 'lo', 'root', ...SLOW];
 const shapes = (await commandFailure('unshare', tried)) === undefined;
 
 if (mode === 'docker' && shapes) {
-  test('a container is struck in its own network, in its next run too, until it is spared (by another discipline than netem)', async () => {
+  test('a container is impaired in its own network, in its next run too, until it is undone (by another discipline than netem)', async () => {
     const stage = closeAfterTest(
       await openStage({
         mode,
@@ -165,7 +162,7 @@ if (mode === 'docker' && shapes) {
     expect(await read()).toBeLessThan(1_000);
   }, 60_000);
 
-  test('a word the kernel does not take leaves nothing behind, and a shared network is not touched', async () => {
+  test('an argument that the kernel refuses leaves nothing behind, and a shared network is not changed', async () => {
     const stage = closeAfterTest(await openStage({ mode, redis: true, dns: true }));
     const signal = AbortSignal.timeout(30_000);
     const labels = [`holdfast.runner=${process.pid}`];

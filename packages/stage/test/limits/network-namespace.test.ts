@@ -38,7 +38,7 @@ if (support.available) {
     { name: 'Postgres in a network of its own', kills: 2 },
   );
 
-  test('each server is in a network of its own, over a restart too, and has it as the user it runs as', async () => {
+  test('each standalone server has its own network, over a restart too, whatever user it runs as', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: true, postgres: true }));
     const { redis, postgres } = stage;
     const before = await networkOf(await processOf(redis));
@@ -51,7 +51,7 @@ if (support.available) {
     ]);
   });
 
-  test('a server without its network refuses its clients, and has them again at the same address', async () => {
+  test('a disconnected server refuses its clients, and serves them again at the same address once it is connected', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;
     const fault = await redis.disconnect();
@@ -63,7 +63,7 @@ if (support.available) {
     expect(await redisValue(redis, ['PING'])).toBe('PONG');
   });
 
-  test('members of a topology share the network of the machine, and it is said so', async () => {
+  test('members of a topology share the network of the machine, and the error says so', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: 'sentinel' }));
     await expect(stage.redis.primary.disconnect()).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
@@ -71,7 +71,7 @@ if (support.available) {
     });
   });
 } else {
-  test(`what this machine cannot do is refused at the opening (${support.reason})`, async () => {
+  test(`a network that this machine does not support is refused at the opening (${support.reason})`, async () => {
     await expect(openStage({ ...options, redis: true })).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining(support.remedy),
@@ -84,7 +84,7 @@ test.each([
   ['ip', 'iproute2'],
   ['unshare', 'util-linux'],
   ['unshare up', 'Run as root'],
-])('where %s fails, it is said reason, and that the way out is %s', async (failing, remedy) => {
+])('when %s fails, the reason and the remedy (%s) are reported', async (failing, remedy) => {
   const [program, last] = failing.split(' ');
   const failureOf = (file: string, args: readonly string[]): Promise<string | undefined> =>
     Promise.resolve(
@@ -103,7 +103,7 @@ const SLOW = ['tbf', 'rate', '100kbit', 'burst', '70000', 'latency', '20s'] as c
 const tried = ['--net', 'tc', 'qdisc', 'add', 'dev', 'lo', 'root', ...SLOW];
 
 if (support.available && (await commandFailure('unshare', tried)) === undefined) {
-  test('packets are struck in the network of one server alone, until it is spared (by another discipline than netem)', async () => {
+  test('packets are impaired in the network of one server alone, until it is undone (by another discipline than netem)', async () => {
     const stage = closeAfterTest(await openStage({ ...options, redis: true }));
     const { redis } = stage;
     await redisValue(redis, ['SET', 'key', VALUE]);

@@ -34,7 +34,7 @@ async function writeMegabytes(server: ServerHandle, count: number): Promise<numb
   return count;
 }
 
-test('a server that outgrows its memory is ended by the kernel and comes back at the same address', async () => {
+test('a server that exceeds its memory limit is killed by the kernel and restarts at the same address', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   const { port } = redis;
@@ -46,7 +46,7 @@ test('a server that outgrows its memory is ended by the kernel and comes back at
   expect(await redisValue(redis, ['DBSIZE'])).toBe('0');
 }, 60_000);
 
-test('the sessions of a Postgres share its bound, also those that end while it is set', async () => {
+test('the sessions of a Postgres share its limit, also those that end while it is set', async () => {
   const stage = closeAfterTest(await openStage({ mode: 'local', postgres: true }));
   const { primary } = stage.postgres;
   const asked = Array.from({ length: 10 }, () => postgresRows(primary, 'select 1'));
@@ -56,7 +56,7 @@ test('the sessions of a Postgres share its bound, also those that end while it i
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
 }, 60_000);
 
-test('memory filled up to a rest is given back by its undoing', async () => {
+test('filled memory is freed when the fault is undone', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   const { redis } = stage;
   const fault = await redis.fill('memory', { leaveBytes: 24 * MEGABYTE });
@@ -100,7 +100,7 @@ if (await mayMount()) {
     expect(await redisValue(redis, ['GET', 'key'])).toBe('kept again');
   }, 60_000);
 
-  test('a Postgres says 53100 on a full disk, and takes writes again once that is emptied', async () => {
+  test('a Postgres fails with 53100 on a full disk, and accepts writes again once it is emptied', async () => {
     const diskMaxBytes = 200 * MEGABYTE;
     const stage = closeAfterTest(await openStage({ mode: 'local', diskMaxBytes, postgres: true }));
     const { primary } = stage.postgres;
@@ -113,7 +113,7 @@ if (await mayMount()) {
     expect(await postgresRows(primary, 'select * from kept')).toEqual([['1']]);
   }, 60_000);
 } else {
-  test('a disk of its own is refused at the opening where nothing may be mounted, with the reason', async () => {
+  test('without the right to mount, a disk of its own is refused at the opening, with the reason', async () => {
     await expect(openStage(ownDisk)).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',
       message: expect.stringContaining('mount'),
@@ -121,7 +121,7 @@ if (await mayMount()) {
   });
 }
 
-test('without a disk of its own a server’s cannot be filled, and the error says what to do', async () => {
+test('the disk of a server on the machine’s disk cannot be filled, and the error names the remedy', async () => {
   const stage = closeAfterTest(await openStage({ mode, redis: true }));
   await expect(stage.redis.fill('disk')).rejects.toMatchObject({
     code: 'STAGE_FAULT_UNSUPPORTED',
@@ -146,7 +146,7 @@ const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line
 const onAddressSpace = testUnless(obstacleOf(await checkAddressSpace()));
 
 onAddressSpace(
-  'where no control group can be made, memory beyond the bound is refused until that is lifted',
+  'without control groups, memory beyond the limit is refused until the limit is removed',
   async () => {
     const child = spawn(process.execPath, ['-e', HUNGRY], { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -178,7 +178,7 @@ onAddressSpace(
   },
 );
 
-test('where nothing bounds memory, it is said so', async () => {
+test('a memory limit that this machine does not support is refused with the reason', async () => {
   const limits = createServerLimits('redis', {
     memory: undefined,
     disk: undefined,
@@ -189,7 +189,7 @@ test('where nothing bounds memory, it is said so', async () => {
   await expect(refused).rejects.toMatchObject({ code: 'STAGE_FAULT_UNSUPPORTED' });
 });
 
-test('a restart that nobody waited for yet is not missed, and a wait for none ends at its limit', async () => {
+test('a restart before the wait is not missed, and a wait without a restart ends at its limit', async () => {
   const clock = createFakeClock();
   const restarts = createRestarts(clock);
   const { signal } = new AbortController();

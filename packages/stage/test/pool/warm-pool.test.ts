@@ -6,7 +6,7 @@ import { redisValue } from '../servers/redis-contract.ts';
 
 const mode = 'local';
 
-test('a spare stands still until it is leased, and the next lease gets another one', async () => {
+test('a spare is frozen until it is leased, and the next lease gets another one', async () => {
   const spares = closeAfterTest(await openStagePool({ stage: { mode, redis: true }, spares: 1 }));
   const first = await spares.lease();
   expect(first.stage.redis.state).toBe('running');
@@ -20,7 +20,7 @@ test('a spare stands still until it is leased, and the next lease gets another o
   expect(first.stage.redis.state).toBe('stopped');
 });
 
-test('a leased Postgres answers at once, and its address can be broken like any other', async () => {
+test('a leased Postgres answers at once, and its link can be broken like any other', async () => {
   const spares = closeAfterTest(
     await openStagePool({ stage: { mode, postgres: true }, spares: 1 }),
   );
@@ -32,7 +32,7 @@ test('a leased Postgres answers at once, and its address can be broken like any 
   expect(await postgresRows(primary, 'select 1')).toEqual([['1']]);
 });
 
-test('a cluster is lent warm and empty, and another one when it was broken', async () => {
+test('a cluster is leased running and empty, and a broken one is replaced', async () => {
   const spares = closeAfterTest(
     await openStagePool({ stage: { mode, redis: 'cluster' }, spares: 1 }),
   );
@@ -51,7 +51,7 @@ test('a cluster is lent warm and empty, and another one when it was broken', asy
   expect(await redisValue(node, ['GET', 'key'])).toBeNull();
 }, 60_000);
 
-test('no more are lent than may be; who waits is served in turn, or leaves with a reason of its own', async () => {
+test('no more than maxLeases are leased; waiters are served in order, or reject with their signal’s reason', async () => {
   const stage = { mode, redis: true } as const;
   const spares = closeAfterTest(await openStagePool({ stage, spares: 0, maxLeases: 1 }));
   const first = await spares.lease();
@@ -66,7 +66,7 @@ test('no more are lent than may be; who waits is served in turn, or leaves with 
   expect(await redisValue(second.stage.redis, ['PING'])).toBe('PONG');
 });
 
-test('after close nothing is lent, and what was lent is gone', async () => {
+test('after close nothing is leased, and leased stages are closed', async () => {
   const spares = await openStagePool({ stage: { mode, redis: true }, spares: 1 });
   const lease = await spares.lease();
   await spares.close();

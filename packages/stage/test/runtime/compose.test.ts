@@ -90,7 +90,7 @@ if (isAsked) {
   const dns = { ...asItStands, leaves: 'the server', name: 'the dns of compose' } as const;
   honoursServerContract(() => openDns(mode), dns);
 
-  test('what compose has brought up is left running, also when it was stopped or frozen', async () => {
+  test('a service of compose runs after the stage is closed, also when it was stopped or frozen', async () => {
     for (const verb of ['kill', 'freeze'] as const) {
       const broken = await openStage({ mode, redis: true });
       await broken.redis[verb]();
@@ -103,7 +103,7 @@ if (isAsked) {
     expect(await redisValue(stage.redis, ['PING'])).toBe('PONG');
   });
 
-  test('a service without its network has its clients again, under the name it has for the others', async () => {
+  test('a disconnected service is connected again under its former names', async () => {
     const stage = closeAfterTest(await openStage({ mode, postgres: 'replica' }));
     const { primary, replica } = stage.postgres;
     const fault = await primary.disconnect();
@@ -117,7 +117,7 @@ if (isAsked) {
     while ((await postgresRows(primary, streams)).length === 0);
   });
 
-  test('a replica, Sentinels and a cluster that compose has brought up are handed out as such', async () => {
+  test('a replica, Sentinels and a Cluster of compose have the handles of their topologies', async () => {
     const stage = closeAfterTest(await openStage({ mode, postgres: 'replica', redis: 'sentinel' }));
     expect(await stage.redis.currentPrimary()).toBe(stage.redis.primary);
     expect(await postgresRows(stage.postgres.replica, 'select pg_is_in_recovery()')).toEqual([
@@ -134,7 +134,7 @@ if (isAsked) {
   });
 }
 
-test('options that the compose file decides are refused at the opening', async () => {
+test('options that the compose file determines are refused at the opening', async () => {
   const settings = { appendonly: 'no' };
   await expect(openStage({ mode, redis: { settings } })).rejects.toMatchObject({
     code: 'STAGE_MODE_UNAVAILABLE',
@@ -142,7 +142,7 @@ test('options that the compose file decides are refused at the opening', async (
   });
 });
 
-test('a version of Postgres that the compose file does not have is refused', async () => {
+test('a version of Postgres that the compose file does not contain is refused', async () => {
   for (const postgres of [{ version: 17 }, { version: 18, replica: true }]) {
     await expect(openStage({ mode, postgres })).rejects.toMatchObject({
       code: 'STAGE_MODE_UNAVAILABLE',
@@ -151,7 +151,7 @@ test('a version of Postgres that the compose file does not have is refused', asy
   }
 });
 
-test('each service of the compose file says at which port it is found, and publishes it on loopback', async () => {
+test('each service of the compose file names its port, and publishes it on loopback', async () => {
   const file = await readFile(
     new URL('../../../../docker-compose.test.yml', import.meta.url),
     'utf8',

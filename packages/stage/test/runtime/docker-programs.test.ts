@@ -15,7 +15,7 @@ if (isAsked) {
     honoursServerContract(() => open('docker'), { kills: 1, name: `the ${name} in Docker` });
   }
 
-  test('in containers DNS, TLS and git do their work too, over a crash and told while they run', async () => {
+  test('in containers DNS, TLS and git work too, over a crash and when configured while they run', async () => {
     const client = await openGitClient();
     const stage = await openStage({ mode: 'docker', dns: true, tls: true, git: true });
     try {
@@ -48,7 +48,7 @@ if (isAsked) {
   });
 } else {
   // oxlint-disable-next-line jest/no-disabled-tests -- an engine and an image are not part of every machine
-  test.skip('programs stand in Docker: runs with HOLDFAST_STAGE=docker and HOLDFAST_IMAGE_NODE', () => {
+  test.skip('emulators run in Docker: runs with HOLDFAST_STAGE=docker and HOLDFAST_IMAGE_NODE', () => {
     expect(isAsked).toBe(true);
   });
 }

@@ -9,7 +9,7 @@ const isAsked = process.env['HOLDFAST_STAGE'] === 'docker';
 if (isAsked) {
   honoursServerContract(() => openRedis('docker'), { kills: 2 });
 
-  test('a server without its network refuses its clients, and has them again at the same address', async () => {
+  test('a disconnected server refuses its clients, and serves them again at the same address once it is connected', async () => {
     const stage = closeAfterTest(await openStage({ mode: 'docker', redis: true }));
     const { redis } = stage;
     const fault = await redis.disconnect();
@@ -22,7 +22,7 @@ if (isAsked) {
     expect(await redisValue(redis, ['PING'])).toBe('PONG');
   });
 
-  test('a member of a topology shares the network of the machine, and it is said so', async () => {
+  test('a member of a topology shares the network of the machine, and the error says so', async () => {
     const stage = closeAfterTest(await openStage({ mode: 'docker', dns: true }));
     await expect(stage.dns.disconnect()).rejects.toMatchObject({
       code: 'STAGE_FAULT_UNSUPPORTED',

@@ -37,7 +37,7 @@ test('the option overrides the environment, and the environment overrides the de
   });
 });
 
-test('mode local does not ask for an engine', async () => {
+test('mode local does not look for an engine', async () => {
   const notCalled = (): Promise<never> => Promise.reject(new Error('called'));
   const chosen = chooseMode({ mode: 'local', variable: undefined }, notCalled, notCalled);
   expect(await chosen).toEqual({ kind: 'local' });

@@ -111,7 +111,7 @@ const cells = [...users.keys()].flatMap((user) =>
 );
 
 test.each(cells)(
-  'without $hidden, for $user: $takers is refused with what to install, and all else is as it was',
+  'without $hidden, for $user: $takers is refused with what to install, and everything else works as before',
   async ({ user, hidden, takers, install }) => {
     const told = await toldWithout(hidden, users.get(user));
     expect(told).toEqual(asPlanned(told));
@@ -126,7 +126,7 @@ test.each(cells)(
 );
 
 test.each([...users.keys()])(
-  'without any of them, for %s, a server stands, and all that takes one is refused by its type',
+  'without any of them, for %s, a server runs, and each feature that requires one is refused with a typed error',
   async (user) => {
     const told = await toldWithout(all, users.get(user));
     expect(told).toEqual(asPlanned(told));

@@ -23,7 +23,7 @@ const openNode = async (): Promise<ServerUnderContract> => {
 // A node is ready two seconds after its start at the earliest.
 honoursServerContract(openNode, { kills: 1 });
 
-test('every slot has its primary, and a replica takes its place when it is killed', async () => {
+test('every slot has a primary, and a replica takes over its slots when it is killed', async () => {
   const stage = await openStage({ mode, redis: { topology: 'cluster', nodeTimeoutMs: 500 } });
   try {
     const { redis } = stage;
@@ -49,7 +49,7 @@ test('every slot has its primary, and a replica takes its place when it is kille
   }
 });
 
-test('the owner of a slot is read from CLUSTER NODES, one being imported is not its own yet', () => {
+test('the owner of a slot is parsed from CLUSTER NODES, without slots that are being imported', () => {
   const printed = [
     'aa 127.0.0.1:7000@17000 master - 0 0 1 connected 0-5 9 [7->-bb]',
     'bb 127.0.0.1:7001@17001,name myself,master - 0 0 2 connected 6-8 [9-<-aa]',

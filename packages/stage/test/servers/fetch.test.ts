@@ -40,7 +40,7 @@ async function executable(...path: string[]): Promise<string> {
   return file;
 }
 
-test('redis-server is taken from PATH, before valkey-server', async () => {
+test('redis-server on PATH is preferred to valkey-server', async () => {
   const valkey = await executable('first', 'valkey-server');
   const path = `${join(folder, 'first')}:${join(folder, 'second')}`;
   expect(await locate({ PATH: path })).toEqual({ file: valkey, env: {} });
@@ -48,7 +48,7 @@ test('redis-server is taken from PATH, before valkey-server', async () => {
   expect(await locate({ PATH: path })).toEqual({ file: redis, env: {} });
 });
 
-test('a Redis that was fetched before is taken from the cache folder with its libraries', async () => {
+test('a Redis that was fetched before is used from the cache folder with its libraries', async () => {
   const tree = join('holdfast', 'redis', await systemName());
   const redis = await executable(tree, 'usr', 'bin', 'redis-server');
   await mkdir(join(folder, tree, 'usr/lib/x86_64-linux-gnu'), { recursive: true });
@@ -69,7 +69,7 @@ test('without apt-get the error says what to install on each system, and nothing
   });
 });
 
-test('without the Postgres that is wanted the error says what was seen and what to install', async () => {
+test('without the requested Postgres the error says what was found and what to install', async () => {
   const options = { clock: systemClock, watchdog, fetchTimeoutMs: 5_000 };
   const env = { PATH: join(folder, 'empty'), XDG_CACHE_HOME: folder };
   const { signal } = new AbortController();
@@ -96,14 +96,14 @@ test('without the Postgres that is wanted the error says what was seen and what 
   });
 });
 
-test('apt is told to keep to the folder and to leave the hooks of the machine alone', () => {
+test('apt uses its own folder and no hooks of the machine', () => {
   const conf = aptConf('/elsewhere');
   expect(conf).toContain('Dir::State::Lists "/elsewhere/lists";');
   expect(conf).toContain('Dir::Cache "/elsewhere/cache";');
   expect(conf).toContain('#clear APT::Update::Post-Invoke;');
 });
 
-test('the libraries a package depends on are read from apt, libc6 left to the machine', () => {
+test('the libraries of a package are parsed from the output of apt, without libc6', () => {
   const printed = [
     'redis-tools',
     '  Depends: adduser',
@@ -121,7 +121,7 @@ test('the libraries a package depends on are read from apt, libc6 left to the ma
   expect(libraryDependencies(printed)).toEqual(['libssl3t64', 'libsystemd0']);
 });
 
-test('the libraries a program lacks are read from ldd', () => {
+test('the missing libraries of a program are parsed from the output of ldd', () => {
   const printed = [
     '\tlinux-vdso.so.1 (0x00007f4ec826e000)',
     '\tliblzf.so.1 => not found',

@@ -6,7 +6,7 @@ import { openStage } from '../../src/stage.ts';
 import { holdingsOf, leftOf, postgresRows } from './postgres-session.ts';
 import { obstacleOf, testUnless } from '../test-unless.ts';
 
-test('a kill ends every process of Postgres at once, and the next start recovers from the crash', async () => {
+test('a kill ends every process of a Postgres at once, and the next start recovers from the crash', async () => {
   const stage = await openStage({ mode: 'local', postgres: true });
   try {
     const { primary } = stage.postgres;
@@ -27,7 +27,7 @@ test('a kill ends every process of Postgres at once, and the next start recovers
   }
 });
 
-test('a freeze makes every process of Postgres stand still, sessions included', async () => {
+test('a freeze suspends every process of a Postgres, sessions included', async () => {
   const stage = await openStage({ mode: 'local', postgres: true });
   try {
     const { primary } = stage.postgres;
@@ -49,7 +49,7 @@ const onSegments = testUnless(obstacleOf(await checkSegmentRemoval()));
 
 for (const state of ['running', 'killed', 'frozen']) {
   onSegments(
-    `close leaves neither folder nor shared memory of a Postgres that is ${state}`,
+    `close removes the folder and the shared memory of a Postgres that is ${state}`,
     async () => {
       const stage = await openStage({ mode: 'local', postgres: true });
       const holdings = await holdingsOf(stage.postgres.primary);
@@ -63,7 +63,7 @@ for (const state of ['running', 'killed', 'frozen']) {
   );
 }
 
-test('of the shared memory only what the process has made and nobody uses is an orphan', () => {
+test('only a shared memory segment that the process has created and no process uses is an orphan', () => {
   const listed = [
     '       key      shmid perms                  size  cpid  lpid nattch   uid',
     '   2342957     229427   600                    56 11050 11050      0 65534',

@@ -18,7 +18,7 @@ for (const version of versions) {
 }
 
 test.each(versions)(
-  'the replica has what the primary has written, refuses writes, and takes them once promoted (Postgres %d)',
+  'the replica has the primary’s writes, refuses its own, and accepts them once promoted (Postgres %d)',
   async (version) => {
     const stage = await openStage({ mode, postgres: { version, replica: true } });
     try {
@@ -45,7 +45,7 @@ test.each(versions)(
 );
 
 test.each(versions)(
-  'a replica that was down catches up with what it missed (Postgres %d)',
+  'a replica that was down catches up with the writes it missed (Postgres %d)',
   async (version) => {
     const stage = await openStage({ mode, postgres: { version, replica: true } });
     try {
@@ -63,7 +63,7 @@ test.each(versions)(
 );
 
 test.each(versions)(
-  'a database is a copy of its template, and what one holds the other never sees (Postgres %d)',
+  'a database is a copy of its template, and neither sees later writes of the other (Postgres %d)',
   async (version) => {
     const settings = { work_mem: '12345kB', application_name: "it's" };
     const stage = await openStage({ mode, postgres: { version, settings } });
@@ -97,7 +97,7 @@ test.each(versions)(
   },
 );
 
-test('a setting Postgres refuses is an error that quotes it, and nothing is left', async () => {
+test('a setting that Postgres refuses is an error that quotes it, and nothing is left', async () => {
   const opening = openStage({ mode, postgres: { settings: { no_such_setting: '1' } } });
   await expect(opening).rejects.toMatchObject({
     code: 'STAGE_SERVER_START_FAILED',

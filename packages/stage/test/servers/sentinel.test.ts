@@ -17,7 +17,7 @@ const openPrimary = async (): Promise<ServerUnderContract> => {
 
 honoursServerContract(openPrimary, { kills: mode === 'docker' ? 2 : 5 });
 
-test('the Sentinels promote a replica when the primary is killed, and take it back as a replica', async () => {
+test('the Sentinels promote a replica when the primary is killed, and the former primary returns as a replica', async () => {
   const stage = await openStage({ mode, redis: { topology: 'sentinel', downAfterMs: 1_000 } });
   try {
     const { redis } = stage;
@@ -58,7 +58,7 @@ test('the Sentinels promote a replica when the primary is killed, and take it ba
   }
 });
 
-test('clients are given the addresses of the Sentinels and a name that each of them knows', async () => {
+test('the handle has the addresses of the Sentinels and a name that each of them knows', async () => {
   const stage = await openStage({ mode, redis: 'sentinel' });
   try {
     const { sentinelAddresses, masterName, sentinels, replicas } = stage.redis;
@@ -73,7 +73,7 @@ test('clients are given the addresses of the Sentinels and a name that each of t
   }
 });
 
-test('without a quorum of Sentinels no other primary is named, and an abort ends the wait', async () => {
+test('without a quorum of Sentinels no other primary is elected, and an abort ends the wait', async () => {
   const stage = await openStage({ mode, redis: { topology: 'sentinel', downAfterMs: 100 } });
   try {
     const { redis } = stage;

@@ -94,7 +94,7 @@ async function endOne(
   }
 }
 
-test(`nothing is left of a runner that is killed or interrupted at a random instant, ${RUNS} times (seed ${SEED})`, async () => {
+test(`a runner that is killed or interrupted at a random instant leaves nothing behind, ${RUNS} times (seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
   const lives = Array.from({ length: RUNS }, () => Math.floor(random() * LONGEST_LIFE_MS));
   const failures: string[] = [];
