@@ -106,17 +106,17 @@ const backendRows: readonly Row<BackendStats>[] = [
   backend.counter('storage_backend_removes_total', 'Removals sent to it', ({ removes }) => removes),
   backend.counter(
     'storage_backend_heads_total',
-    'Looks before or after a write',
+    'Reads before or after a write',
     ({ heads }) => heads,
   ),
   backend.counter(
     'storage_backend_already_applied_total',
-    'Writes it had although their answers were lost',
+    'Writes it had although their responses were lost',
     ({ alreadyApplied }) => alreadyApplied,
   ),
   backend.counter(
-    'storage_backend_folded_total',
-    'Writes overtaken before they were sent',
+    'storage_backend_superseded_total',
+    'Writes superseded before they were sent',
     ({ superseded }) => superseded,
   ),
   backend.counter('storage_backend_failures_total', 'Calls that failed', ({ failures }) =>

@@ -9,7 +9,7 @@ import { classifyS3Error } from './errors.ts';
 /** The SDK; loaded by the first call, so that it is needed only where S3 is used. */
 type S3Sdk = typeof Sdk;
 
-export interface S3SendOptions {
+interface S3SendOptions {
   readonly effect: 'read' | 'write';
   readonly signal: AbortSignal;
   /** Length of the body that is sent. */

@@ -49,7 +49,7 @@ const shape = {
 };
 
 /** The options with every default filled in; `url` and `key` are set when there is no client. */
-export interface ResolvedBackendOptions extends Required<SupabaseBucketOptions> {
+interface ResolvedBackendOptions extends Required<SupabaseBucketOptions> {
   client: SupabaseClientLike | undefined;
   url: string;
   key: string;
