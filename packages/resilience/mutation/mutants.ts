@@ -1,4 +1,4 @@
-/** One small wrong turn in a source file. */
+/** One small fault in a source file. */
 export interface Mutant {
   readonly lineNumber: number;
   readonly original: string;
@@ -78,7 +78,7 @@ function linesOfCode(source: string): { line: string; lineNumber: number }[] {
   return code;
 }
 
-/** The source with one line turned wrong. */
+/** The source with the mutated line. */
 export function applyTo(source: string, mutant: Mutant): string {
   const lines = source.split('\n');
   lines[mutant.lineNumber - 1] = mutant.mutated;

@@ -1,8 +1,7 @@
 /**
- * How good the tests are: makes one wrong turn after the other in a copy of the package and counts how
- * many of them some test notices. `node packages/resilience/mutation/run.ts [target] [mutants]`; exits
- * with 1 when a target's score is below 90 %. With a number it tries only so many of a target's mutants,
- * always the same ones.
+ * Mutation tests: makes one small fault after the other in a copy of the package and counts how many make some
+ * test fail. `node packages/resilience/mutation/run.ts [target] [mutants]`; exits with 1 when the score of a target
+ * is below 90 %. With a number it tries only that many mutants of a target, always the same ones.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -12,7 +11,7 @@ import { seededRandom } from '@holdfast/foundation';
 import { type Mutant, applyTo, mutantsOf } from './mutants.ts';
 import { type Target, harmless, targets } from './targets.ts';
 
-/** A mutant whose tests, or one of them, run for so long has lost its way, and was noticed. */
+/** A mutant whose tests take longer than this hangs, and counts as noticed. */
 const TESTS_TIMEOUT_MS = 120_000;
 const TEST_TIMEOUT_MS = 30_000;
 const BAR = 0.9;
@@ -21,7 +20,7 @@ const SAMPLE_SEED = 20_261_122;
 const packageRoot = resolve(import.meta.dirname, '..');
 const repositoryRoot = resolve(packageRoot, '../..');
 
-/** A copy to break: nobody else works in it. */
+/** A copy of the package, so that no mutant is ever in the working tree. */
 async function copyPackage(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'holdfast-mutation-'));
   for (const part of ['src', 'test', 'package.json']) {
@@ -60,7 +59,7 @@ function isHarmless({ mutated, original }: Mutant): boolean {
 
 async function scoreOf(target: Target, copy: string): Promise<number> {
   if (!(await passes(copy, target.tests)))
-    throw new Error(`${target.name}: its tests fail as it is`);
+    throw new Error(`${target.name}: its tests fail without a mutant`);
   const all = await mutantsIn(target, copy);
   const tried = wantedCount < all.length ? sample(all, wantedCount) : all;
   let noticed = 0;
@@ -68,8 +67,8 @@ async function scoreOf(target: Target, copy: string): Promise<number> {
     await writeFile(path, applyTo(source, mutant));
     if (await passes(copy, target.tests)) {
       const { lineNumber, original, mutated } = mutant;
-      const turn = mutated === '' ? 'deleted' : mutated.trim();
-      process.stdout.write(`unnoticed: ${name}:${lineNumber}\n  ${original.trim()}\n  ${turn}\n`);
+      const change = mutated === '' ? 'deleted' : mutated.trim();
+      process.stdout.write(`unnoticed: ${name}:${lineNumber}\n  ${original.trim()}\n  ${change}\n`);
     } else {
       noticed += 1;
     }

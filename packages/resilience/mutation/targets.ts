@@ -1,4 +1,4 @@
-/** Which tests are to notice a wrong turn in which sources. */
+/** Which tests must notice a fault in which sources. */
 export interface Target {
   readonly name: string;
   readonly sources: readonly string[];
@@ -7,11 +7,11 @@ export interface Target {
 }
 
 export const targets: readonly Target[] = [
-  { name: 'bulkhead', sources: ['bulkhead/bulkhead.ts'], tests: 'test/bulkhead' },
+  { name: 'bulkhead', sources: ['bulkhead/create-bulkhead.ts'], tests: 'test/bulkhead' },
   { name: 'waiter', sources: ['waiter.ts'], tests: 'test/bulkhead' },
   {
     name: 'rate-limiter',
-    sources: ['rate-limiter/rate-limiter.ts', 'rate-limiter/token-bucket.ts'],
+    sources: ['rate-limiter/create-rate-limiter.ts', 'rate-limiter/token-bucket.ts'],
     tests: 'test/rate-limiter',
   },
   {
@@ -32,17 +32,17 @@ export const targets: readonly Target[] = [
 ];
 
 /**
- * Wrong turns that change nothing anybody could see, each with its reason. The text is the mutated line,
- * without its indentation, or the deleted one after a minus.
+ * Mutants without a visible effect, each with its reason. The text is the mutated line, without its indentation,
+ * or the deleted one after a minus.
  */
 export const harmless: ReadonlyMap<string, string> = new Map([
   [
-    "if (true) announcer.announce('rejected', { name, reason });",
-    'asking first only spares the event when nobody listens',
+    "if (true) this.#emitter.emit('rejected', { name, reason });",
+    'the condition only avoids creating an event without a listener',
   ],
   [
-    "if (last === undefined && !announcer.heard('retrying')) return;",
-    'asking first only spares the event when nobody listens',
+    "if (last === undefined && !emitter.hasListeners('retrying')) return;",
+    'the condition only avoids creating an event without a listener',
   ],
   [
     "if (kind === 'closed' && kind === 'metrics-only') return this.#generation;",
@@ -52,27 +52,19 @@ export const harmless: ReadonlyMap<string, string> = new Map([
     'if (false) return this.#generation;',
     'a closed circuit admits in the general case as well, which only takes longer',
   ],
-  ['if (true) armRefill();', 'the timer is armed anew for the same first in line'],
-  ['-refill = undefined;', 'a timer that has fired or was cancelled is cancelled once more'],
+  ['if (true) this.#armRefill();', 'the timer is armed again for the same first call'],
+  ['-this.#refill = undefined;', 'a timer that has fired or was canceled is canceled again'],
+  ['if (this.#queued >= 0) this.#admitNext();', 'the queue is empty, so no call is taken from it'],
+  ['if (true) this.#admitNext();', 'the queue is empty, so no call is taken from it'],
+  ["signal?.addEventListener('abort', this, { once: false });", 'a signal aborts only once'],
+  ['} else if (true) {', 'a success that no window records is checked, and reaches no threshold'],
+  ["if (true) this.#check(tokens, 'tryAcquire');", 'one token is always permitted'],
   [
-    'if (false) break;',
-    'the compiler, not a test, rules out an empty line where a first one was seen',
-  ],
-  ['if (queued >= 0) admitNext();', 'nobody is in line, so nobody is taken from it'],
-  ['if (true) admitNext();', 'nobody is in line, so nobody is taken from it'],
-  [
-    "signal?.addEventListener('abort', this, { once: false });",
-    'a signal is aborted once in its life',
-  ],
-  ['} else if (true) {', 'a success that no window records is weighed, and found to be too little'],
-  ["if (true) check(tokens, 'tryAcquire');", 'one token is always permitted'],
-  [
-    'if (true) this.#each = keeper(options.attemptTimeoutMs);',
-    'what keeps the time of attempts is not asked where they have none',
+    'if (true) this.#perAttempt = createKeeper(options.attemptTimeoutMs);',
+    'the deadlines of attempts are not used without an attempt timeout',
   ],
   [
     'if (false) return work(signal, attemptNumber);',
-    'an attempt without a time of its own is guarded against nothing, which only takes longer',
+    'an attempt without a timeout is guarded without effect, which only takes longer',
   ],
-  ['if (true) this.leave(taken);', 'the compiler, not a test, rules out leaving without a place'],
 ]);

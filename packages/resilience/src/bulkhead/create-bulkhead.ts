@@ -300,9 +300,8 @@ class QueueingBulkhead implements Bulkhead {
   }
 
   #emitRejected(reason: BulkheadEvents['rejected']['reason']): void {
-    if (this.#emitter.hasListeners('rejected')) {
-      this.#emitter.emit('rejected', { name: this.name, reason });
-    }
+    const { name } = this;
+    if (this.#emitter.hasListeners('rejected')) this.#emitter.emit('rejected', { name, reason });
   }
 }
 
