@@ -79,7 +79,7 @@ test.each<[string, Rule, string, string[], string[]]>([
     'a label that refers to a list elsewhere',
     testNamesAreSentences,
     'packages/queue/test/a.test.ts',
-    ["test('H13: it waits', run);"],
+    [["test('", "13: it waits', run);"].join('H')],
     ["test('it waits for H13', run);"],
   ],
   [
