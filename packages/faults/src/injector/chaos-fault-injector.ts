@@ -6,11 +6,11 @@ import {
   integer,
   objectWith,
   parseOptions,
-  sleep,
   systemClock,
 } from '@holdfast/foundation';
 import { type Decisions, createDecisionLog } from '../decision-log.ts';
 import { FaultInjector } from '../fault-injector.ts';
+import { beforeCall } from './before-call.ts';
 import { corrupted, malformed, withoutSome } from './corruptions.ts';
 import { type Fetch, faultyFetch } from './faulty-fetch.ts';
 import { type Injection, injectedError } from './injected-error.ts';
@@ -117,7 +117,10 @@ export function createChaosFaultInjector(
     const signal = given?.signal;
     signal?.throwIfAborted();
     const faults = draw();
-    for (const fault of faults) await beforeCall(fault, clock, signal);
+    for (const fault of faults) {
+      const error = await beforeCall(fault, clock, signal);
+      if (error !== undefined) throw error;
+    }
     let result: T = await fn(signal);
     for (const fault of faults) result = afterCall(result, fault);
     return result;
@@ -149,48 +152,11 @@ export function createChaosFaultInjector(
   };
 }
 
-async function beforeCall(
-  { fault, injection, random, kind }: InjectedFault,
-  clock: Clock,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  switch (kind) {
-    case 'network_delay':
-      return sleep(clock, fault.latencyMs + random() * fault.jitterMs, signal);
-    case 'timeout':
-      await sleep(clock, fault.latencyMs, signal);
-      throw injectedError(injection, fault.errorMessage);
-    case 'network_failure':
-    case 'resource_exhaustion':
-      throw injectedError(injection, fault.errorMessage);
-    case 'rate_limit': {
-      const { retryAfterMs } = fault;
-      throw injectedError(injection, fault.errorMessage, { status: 429, retryAfterMs });
-    }
-    case 'partial_failure':
-    case 'malformed_response':
-    case 'data_corruption':
-      return undefined;
-  }
-}
-
 function afterCall<T>(result: T, { fault, injection, random, kind }: InjectedFault): T {
-  switch (kind) {
-    case 'partial_failure': {
-      const rest = withoutSome(result, fault.lostShare, random);
-      if (rest === undefined) throw injectedError(injection, fault.errorMessage);
-      return rest;
-    }
-    case 'malformed_response':
-      return malformed(result);
-    case 'data_corruption':
-      return corrupted(result, random);
-    case 'network_delay':
-    case 'resource_exhaustion':
-    case 'rate_limit':
-    case 'network_failure':
-    case 'timeout':
-      break;
-  }
-  return result;
+  if (kind === 'malformed_response') return malformed(result);
+  if (kind === 'data_corruption') return corrupted(result, random);
+  if (kind !== 'partial_failure') return result;
+  const rest = withoutSome(result, fault.lostShare, random);
+  if (rest === undefined) throw injectedError(injection, fault.errorMessage);
+  return rest;
 }

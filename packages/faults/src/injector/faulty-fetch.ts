@@ -1,7 +1,8 @@
-import { type Clock, sleep } from '@holdfast/foundation';
+import type { Clock } from '@holdfast/foundation';
+import { beforeCall } from './before-call.ts';
 import { corruptedBytes } from './corruptions.ts';
 import { injectedError } from './injected-error.ts';
-import type { InjectedFault } from './injected-faults.ts';
+import type { InjectedFault, ResolvedInjectedFault } from './injected-faults.ts';
 
 /** The type of `fetch`. */
 export type Fetch = typeof globalThis.fetch;
@@ -17,8 +18,10 @@ export function faultyFetch(
     signal?.throwIfAborted();
     const faults = draw();
     for (const fault of faults) {
-      const response = await beforeRequest(fault, clock, signal);
-      if (response !== undefined) return response;
+      const error = await beforeCall(fault, clock, signal);
+      if (error === undefined) continue;
+      if (fault.kind === 'rate_limit') return rateLimited(fault.fault);
+      throw fetchFailed(error);
     }
     let response = await base(input, init);
     for (const fault of faults) response = await damage(response, fault);
@@ -26,57 +29,28 @@ export function faultyFetch(
   };
 }
 
-async function beforeRequest(
-  { kind, fault, injection, random }: InjectedFault,
-  clock: Clock,
-  signal: AbortSignal | undefined,
-): Promise<Response | void> {
-  switch (kind) {
-    case 'network_delay':
-      return sleep(clock, fault.latencyMs + random() * fault.jitterMs, signal);
-    case 'timeout':
-      await sleep(clock, fault.latencyMs, signal);
-      throw fetchFailed(injectedError(injection, fault.errorMessage));
-    case 'network_failure':
-    case 'resource_exhaustion':
-      throw fetchFailed(injectedError(injection, fault.errorMessage));
-    case 'rate_limit':
-      return new Response(fault.errorMessage, {
-        status: 429,
-        statusText: 'Too Many Requests',
-        headers: { 'retry-after': String(Math.ceil(fault.retryAfterMs / 1_000)) },
-      });
-    case 'partial_failure':
-    case 'malformed_response':
-    case 'data_corruption':
-      return;
-  }
+/** Returns the response of a rate limit in place of a request. */
+function rateLimited({ errorMessage, retryAfterMs }: ResolvedInjectedFault): Response {
+  return new Response(errorMessage, {
+    status: 429,
+    statusText: 'Too Many Requests',
+    headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) },
+  });
 }
 
 async function damage(response: Response, injected: InjectedFault): Promise<Response> {
   const { kind, fault, injection, random } = injected;
   const body = async () => new Uint8Array(await response.arrayBuffer());
-  switch (kind) {
-    case 'partial_failure': {
-      const bytes = await body();
-      const keptBytes = Math.floor(bytes.length * (1 - fault.lostShare));
-      const failure = fetchFailed(injectedError(injection, fault.errorMessage));
-      return withBody(response, truncated(bytes.subarray(0, keptBytes), failure));
-    }
-    case 'malformed_response': {
-      const bytes = await body();
-      return withBody(response, bytes.subarray(0, bytes.length >> 1));
-    }
-    case 'data_corruption':
-      return withBody(response, corruptedBytes(await body(), random));
-    case 'network_delay':
-    case 'resource_exhaustion':
-    case 'rate_limit':
-    case 'network_failure':
-    case 'timeout':
-      break;
+  if (kind === 'malformed_response') {
+    const bytes = await body();
+    return withBody(response, bytes.subarray(0, bytes.length >> 1));
   }
-  return response;
+  if (kind === 'data_corruption') return withBody(response, corruptedBytes(await body(), random));
+  if (kind !== 'partial_failure') return response;
+  const bytes = await body();
+  const keptBytes = Math.floor(bytes.length * (1 - fault.lostShare));
+  const failure = fetchFailed(injectedError(injection, fault.errorMessage));
+  return withBody(response, truncated(bytes.subarray(0, keptBytes), failure));
 }
 
 type Body = ConstructorParameters<typeof Response>[0];

@@ -1,21 +1,18 @@
 import {
   type Clock,
   derivedSeed,
-  objectWith,
   integer,
   InvalidOptionError,
-  optional,
   parseOptions,
   type OptionRule,
   seededRandom,
   sleep,
-  systemClock,
 } from '@holdfast/foundation';
 import type { ProxyFaultKind, ProxyFaultSpec } from '../proxy/fault-kinds.ts';
 import type { FaultProxy } from '../proxy/fault-proxy.ts';
 import { randomFault } from './random-fault.ts';
 import { type Schedule, type TimedFault, inOrder, overlap } from './schedule.ts';
-import { kindsRule, seedRule } from './storm.ts';
+import { kindsRule, playShape, seedRule } from './storm.ts';
 
 /** The operations a storm needs of a server; a server of `@holdfast/stage` has them. */
 export interface FleetServer {
@@ -85,11 +82,6 @@ const shape = {
   kinds: kindsRule,
   serverFaults: serverFaultsRule,
 };
-const playShape = {
-  clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
-  signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
-};
-
 /**
  * Draws a storm over several servers; equal seeds and options give equal storms.
  * @param seed any integer; its lower 32 bits are used.

@@ -66,7 +66,11 @@ const shape = {
   kinds: kindsRule,
 };
 
-const playShape = {
+/** Rules for the options of playing a storm. */
+export const playShape: {
+  readonly clock: OptionRule<Clock>;
+  readonly signal: OptionRule<AbortSignal | undefined>;
+} = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
   signal: optional(objectWith<AbortSignal>(['addEventListener', 'aborted'])),
 };
