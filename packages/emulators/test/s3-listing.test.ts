@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { pageOf } from '../src/s3/operations/listing.ts';
+import { pageOf } from '../src/object-files/key-page.ts';
 import { byBytes } from '../src/object-files/records.ts';
 import { s3Error, withS3 } from './s3-client.ts';
 

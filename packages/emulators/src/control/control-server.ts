@@ -1,91 +1,109 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isHoldfastError } from '@holdfast/foundation';
-import { readBody } from './read-body.ts';
+import { readBytes } from '../serving/body.ts';
 import type { RequestLog } from './request-log.ts';
 import { saveSettings, loadSettings } from './settings-file.ts';
 
-/** What begins the path of every request that is the stage's own and not one of its clients'. */
+/** The path prefix of control requests; every other request is a client's. */
 export const CONTROL_PATH = '/__stage/';
 
 const MAX_BODY_BYTES = 67_108_864;
 
-/** How one program reads what it is told, and what it does about it. */
-interface ControlledServer<Settings> {
-  /** Where its settings are kept over a restart; absent: nowhere. */
-  readonly file: string | undefined;
-  /** @throws InvalidOptionError */
+/** The settings of a program, and the queries it answers. */
+export interface ControlOptions<Settings> {
+  /** @param given `undefined` before any settings were saved. @throws InvalidOptionError */
   parse(given: unknown): Settings;
-  /** Puts settings into force; what it rejects with is told to who sent them, and they are not kept. */
-  apply(settings: Settings): Promise<void>;
-  readonly log: RequestLog<unknown>;
-  /** What else can be asked of it, each `<question>/<word>`. */
-  readonly queries?: Readonly<Record<string, (word: string) => Promise<unknown>>>;
+  /** Puts settings into force. When it throws, the sender gets the error and the settings are not saved. */
+  apply(settings: Settings): Promise<void> | void;
+  /** More queries, each requested as `GET <name>/<argument>`. */
+  readonly queries?: Readonly<Record<string, (argument: string) => Promise<unknown>>>;
 }
 
-/** Answers what the stage asks of its program. */
-interface ControlServer {
-  /** Whether the request was the stage's own; it is answered then. */
-  handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
-}
+/** Handles the control requests of a program: its health, settings, log and queries. */
+class ControlServer<Settings> {
+  readonly #options: ControlOptions<Settings>;
+  readonly #file: string | undefined;
+  readonly #log: RequestLog<unknown>;
+  #settings: Settings;
+  #lastChange: Promise<unknown> = Promise.resolve();
 
-/** Puts the kept settings into force; resolves when the program may begin to serve. */
-export async function openControlServer<Settings>(
-  steered: ControlledServer<Settings>,
-): Promise<ControlServer> {
-  const { file, log, queries = {} } = steered;
-  let settings = steered.parse(await loadSettings(file));
-  await steered.apply(settings);
-  let lastChange: Promise<unknown> = Promise.resolve();
+  constructor(
+    options: ControlOptions<Settings>,
+    file: string | undefined,
+    log: RequestLog<unknown>,
+    settings: Settings,
+  ) {
+    this.#options = options;
+    this.#file = file;
+    this.#log = log;
+    this.#settings = settings;
+  }
 
-  const change = async (given: unknown): Promise<void> => {
-    const next = steered.parse(given);
-    await steered.apply(next);
-    await saveSettings(file, next);
-    settings = next;
-  };
+  get settings(): Settings {
+    return this.#settings;
+  }
 
-  const answer = async (request: string, incoming: IncomingMessage): Promise<unknown> => {
+  /** Handles a control request; returns false for every other request. */
+  handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
+    const { method = '', url = '' } = incoming;
+    if (!url.startsWith(CONTROL_PATH)) return false;
+    const respond = (status: number, body: unknown): void => {
+      outgoing.writeHead(status, { 'content-type': 'application/json' });
+      outgoing.end(JSON.stringify(body));
+    };
+    this.#handle(`${method} ${url.slice(CONTROL_PATH.length)}`, incoming).then(
+      (body) => respond(200, body),
+      (error: unknown) => respond(400, { error: errorMessage(error) }),
+    );
+    return true;
+  }
+
+  async #handle(request: string, incoming: IncomingMessage): Promise<unknown> {
     switch (request) {
       case 'GET health':
         return { status: 'ok' };
       case 'GET settings':
-        return settings;
+        return this.#settings;
       case 'PUT settings': {
-        const given: unknown = JSON.parse(await readBody(incoming, MAX_BODY_BYTES));
-        const turn = lastChange.then(() => change(given));
-        lastChange = turn.catch(() => undefined);
-        await turn;
-        return settings;
+        const body = await readBytes(incoming, MAX_BODY_BYTES);
+        const given: unknown = JSON.parse(body.toString('utf8'));
+        const change = this.#lastChange.then(() => this.#change(given));
+        this.#lastChange = change.catch(() => undefined);
+        await change;
+        return this.#settings;
       }
       case 'GET log':
-        return log.read();
+        return this.#log.read();
       case 'DELETE log':
-        log.clear();
+        this.#log.clear();
         return [];
       default: {
-        const [, name = '', word = ''] = /^GET (\w+)\/(.+)$/.exec(request) ?? [];
-        const question = Object.hasOwn(queries, name) ? queries[name] : undefined;
-        if (question === undefined) throw new RangeError(`nothing answers ${request}`);
-        return question(word);
+        const { queries = {} } = this.#options;
+        const [, name = '', argument = ''] = /^GET (\w+)\/(.+)$/.exec(request) ?? [];
+        const query = Object.hasOwn(queries, name) ? queries[name] : undefined;
+        if (query === undefined) throw new RangeError(`unknown control request: ${request}`);
+        return query(argument);
       }
     }
-  };
+  }
 
-  return {
-    handles(incoming, outgoing) {
-      const { method = '', url = '' } = incoming;
-      if (!url.startsWith(CONTROL_PATH)) return false;
-      const respond = (status: number, body: unknown): void => {
-        outgoing.writeHead(status, { 'content-type': 'application/json' });
-        outgoing.end(JSON.stringify(body));
-      };
-      answer(`${method} ${url.slice(CONTROL_PATH.length)}`, incoming).then(
-        (body) => respond(200, body),
-        (error: unknown) => respond(400, { error: errorMessage(error) }),
-      );
-      return true;
-    },
-  };
+  async #change(given: unknown): Promise<void> {
+    const next = this.#options.parse(given);
+    await this.#options.apply(next);
+    await saveSettings(this.#file, next);
+    this.#settings = next;
+  }
+}
+
+/** Applies the saved settings. @param file where settings are saved; `undefined` for nowhere. */
+export async function openControlServer<Settings>(
+  options: ControlOptions<Settings>,
+  file: string | undefined,
+  log: RequestLog<unknown>,
+): Promise<ControlServer<Settings>> {
+  const settings = options.parse(await loadSettings(file));
+  await options.apply(settings);
+  return new ControlServer(options, file, log, settings);
 }
 
 function errorMessage(error: unknown): string {

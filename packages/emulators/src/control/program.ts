@@ -1,29 +1,66 @@
-// Not by its name, which an older Node lacks: what opens a server says so by a type.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+// A namespace import: an older Node lacks `flushCompileCache`, and must get as far as the check of its version.
 import * as nodeModule from 'node:module';
 import type { Server } from 'node:net';
+import { dirname } from 'node:path';
+import { type ControlOptions, openControlServer } from './control-server.ts';
+import { type RequestLog, createRequestLog } from './request-log.ts';
 
-/** What each program of the stage is started with: where it listens, and where its settings are kept. */
+/** The command line of a program: where it listens, and the file of its settings. */
 interface ProgramArguments {
   readonly host: string;
   readonly port: number;
   readonly file: string | undefined;
 }
 
-/** `main.ts <host> <port> [<settings file>]`; without words it listens where a container would. */
-export function parseArguments(words: readonly string[] = process.argv.slice(2)): ProgramArguments {
-  const [host = '0.0.0.0', port = '3000', file] = words;
+/** A server that runs as a process of its own, controlled by the stage over HTTP. */
+export interface Program<Settings, Entry> extends ProgramArguments {
+  /** The directory of the settings file. */
+  readonly directory: string | undefined;
+  readonly log: RequestLog<Entry>;
+  /** The settings in force. */
+  readonly settings: Settings;
+  /** Handles a request of the stage; returns false for every other request. */
+  handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+}
+
+/** `main.ts <host> <port> [<settings file>]`; by default it listens as in a container. */
+export function parseArguments(
+  values: readonly string[] = process.argv.slice(2),
+): ProgramArguments {
+  const [host = '0.0.0.0', port = '3000', file] = values;
   return { host, port: Number(port), file };
 }
 
+/** Parses the command line and applies the settings of the last run. */
+export async function openProgram<Settings, Entry>(
+  options: ControlOptions<Settings>,
+): Promise<Program<Settings, Entry>> {
+  const { host, port, file } = parseArguments();
+  const log = createRequestLog<Entry>();
+  const control = await openControlServer(options, file, log);
+  return {
+    host,
+    port,
+    file,
+    directory: file === undefined ? undefined : dirname(file),
+    log,
+    get settings() {
+      return control.settings;
+    },
+    handles: (incoming, outgoing) => control.handles(incoming, outgoing),
+  };
+}
+
 /**
- * Listens, says so, and ends at SIGTERM when the connections are closed.
- * @param release closes those that would stay open; an HTTP server does that by itself.
+ * Listens, and ends at SIGTERM once all connections are closed.
+ * @param closeConnections closes those that would stay open; an HTTP server closes its idle connections itself.
  */
 export function serve(
   name: string,
   server: Server,
   { host, port }: ProgramArguments,
-  release: () => void = () => {},
+  closeConnections: () => void = () => {},
 ): void {
   server.on('error', (error: NodeJS.ErrnoException) => {
     console.error(`${name} cannot listen on ${host}:${port}: ${error.code}`);
@@ -31,16 +68,16 @@ export function serve(
   });
   server.listen({ host, port }, () => {
     const address = server.address();
-    const taken = typeof address === 'object' && address !== null ? address.port : port;
-    console.log(`${name} listens on ${host}:${taken}`);
-    // Now rather than at its end, which may be a crash.
+    const bound = typeof address === 'object' && address !== null ? address.port : port;
+    console.log(`${name} listens on ${host}:${bound}`);
+    // Flushed now, because the process may be killed later.
     nodeModule.flushCompileCache();
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       console.log(`${name} ends at ${signal}`);
       server.close(() => process.exit(0));
-      release();
+      closeConnections();
     });
   }
 }

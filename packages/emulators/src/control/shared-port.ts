@@ -1,20 +1,30 @@
-import type { Server as HttpServer } from 'node:http';
-import type { Socket } from 'node:net';
+import {
+  type IncomingMessage,
+  type ServerResponse,
+  createServer as createHttpServer,
+} from 'node:http';
+import { type Server, type Socket, createServer } from 'node:net';
 
-/** A request line of HTTP begins with a capital letter. */
+/** The first byte of an HTTP request is a capital letter. */
 const isCapital = (byte: number | undefined): boolean =>
   byte !== undefined && byte >= 0x41 && byte <= 0x5a;
 
 /**
- * Lets the stage reach a program at the port where its clients do, whatever they speak: the first byte
- * tells. TLS begins with 0x16, DNS over TCP with the length of its message, which is far below 0x4100.
+ * Serves control requests and another protocol on one port, told apart by the first byte: TLS begins with 0x16,
+ * and DNS over TCP with the length of the message, which is far below 0x4100.
  */
-export function sharePort(
-  control: HttpServer,
+export function createSharedPort(
+  program: { handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean },
   serveClient: (socket: Socket) => void,
-): (socket: Socket) => void {
-  return (socket) => {
-    // A client that goes away is its own affair.
+): { readonly server: Server; destroyConnections(): void } {
+  const control = createHttpServer((incoming, outgoing) => {
+    if (!program.handles(incoming, outgoing)) outgoing.writeHead(404).end();
+  });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // Clients may disconnect at any time.
     socket.on('error', () => socket.destroy());
     socket.once('readable', () => {
       const head: Buffer | null = socket.read();
@@ -26,5 +36,11 @@ export function sharePort(
       if (isCapital(head[0])) control.emit('connection', socket);
       else serveClient(socket);
     });
+  });
+  return {
+    server,
+    destroyConnections() {
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }

@@ -6,20 +6,22 @@ import {
   optional,
   parseOptions,
 } from '@holdfast/foundation';
+import { parseKind } from '../options/kind.ts';
+import { withoutUndefined } from '../options/without-undefined.ts';
 import { addressRule, nameRule, ttlRule } from '@holdfast/protocols/dns';
 
 interface FaultScope {
-  /** The one name it strikes. Default: all. */
+  /** The name it affects. Default: all. */
   readonly name?: string;
-  /** How many queries it strikes before it is spent. Default: all. */
+  /** The number of queries it affects. Default: all. */
   readonly times?: number;
 }
 
 /**
- * What the server does wrong. `nxdomain`, `servfail`, `refused`: says so, whatever it knows. `slow`: answers
- * after `delayMs`. `dropped`: never answers. `truncated`: says over UDP that there is more, so that who
- * asked comes again over TCP. `ttlFlip`: each answer has the other of two TTLs. `wrongAnswer`: every address
- * is that of somebody else.
+ * A fault of the DNS server. `nxdomain`, `servfail`, `refused`: responds with this code, whatever the records.
+ * `slow`: responds after `delayMs`. `dropped`: never responds. `truncated`: sets the TC bit over UDP, so that the
+ * client repeats the query over TCP. `ttlFlip`: responses alternate between two TTLs. `wrongAnswer`: every address
+ * is a wrong one.
  */
 export type DnsFault =
   | (FaultScope & {
@@ -29,7 +31,7 @@ export type DnsFault =
   | (FaultScope & { readonly kind: 'ttlFlip'; readonly ttlSeconds: readonly [number, number] })
   | (FaultScope & {
       readonly kind: 'wrongAnswer';
-      /** Default: addresses for documentation, 192.0.2.1 and 2001:db8::1, where nobody answers. */
+      /** Default: the documentation addresses 192.0.2.1 and 2001:db8::1, where no server listens. */
       readonly address?: string;
     });
 
@@ -64,56 +66,38 @@ const scopeShape = {
   times: optional(integer({ min: 1, max: 1_000_000 })),
 };
 const shapes = {
-  plain: scopeShape,
   slow: { ...scopeShape, delayMs: integer({ min: 1, max: LONGEST_MS }) },
   ttlFlip: { ...scopeShape, ttlSeconds: ttlPairRule },
   wrongAnswer: { ...scopeShape, address: optional(addressRule()) },
 };
 
-/** One fault, checked by the rules of its kind. */
+/** A fault, with the fields of its kind. */
 export const dnsFaultRule: OptionRule<DnsFault> = {
-  permitted: 'an object',
+  permitted: 'a fault',
   parse(value, field, owner) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InvalidOptionError(owner, field, value, this.permitted);
-    }
-    const given = 'kind' in value ? value.kind : undefined;
-    const kind = kindRule.parse(given, `${field}.kind`, owner);
+    const kind = parseKind(kindRule, value, field, owner);
     if (kind === 'slow') {
-      const { delayMs, ...rest } = parseOptions(owner, shapes.slow, value, field);
-      return { ...scopeOf(rest), kind, delayMs };
+      return { ...withoutUndefined(parseOptions(owner, shapes.slow, value, field)), kind };
     }
     if (kind === 'ttlFlip') {
-      const { ttlSeconds, ...rest } = parseOptions(owner, shapes.ttlFlip, value, field);
-      return { ...scopeOf(rest), kind, ttlSeconds };
+      return { ...withoutUndefined(parseOptions(owner, shapes.ttlFlip, value, field)), kind };
     }
     if (kind === 'wrongAnswer') {
-      const { address, ...rest } = parseOptions(owner, shapes.wrongAnswer, value, field);
-      return { ...scopeOf(rest), kind, ...(address !== undefined && { address }) };
+      return { ...withoutUndefined(parseOptions(owner, shapes.wrongAnswer, value, field)), kind };
     }
-    return { ...scopeOf(parseOptions(owner, shapes.plain, value, field)), kind };
+    return { ...withoutUndefined(parseOptions(owner, scopeShape, value, field)), kind };
   },
 };
 
-function scopeOf({
-  name,
-  times,
-}: {
-  name: string | undefined;
-  times: number | undefined;
-}): FaultScope {
-  return { ...(name !== undefined && { name }), ...(times !== undefined && { times }) };
-}
-
-/** The faults in force, and how often each has struck. */
-export interface DnsFaultInjector {
-  /** Those that strike a query for `name`, in the order they were given; each counts as one strike. */
+/** Chooses the faults of a query, and counts how often each was injected. */
+interface DnsFaultInjector {
+  /** The faults of a query for `name`, in the order they were set. */
   inject(name: string): readonly InjectedDnsFault[];
 }
 
 export interface InjectedDnsFault {
   readonly fault: DnsFault;
-  /** Which of its strikes this is, from 1. */
+  /** How often the fault has been injected, this time included. */
   readonly injection: number;
 }
 

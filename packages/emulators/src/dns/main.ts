@@ -1,45 +1,30 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer as createHttpServer } from 'node:http';
-import { type Socket, createServer } from 'node:net';
 import { systemClock } from '@holdfast/foundation';
-import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/program.ts';
-import { createRequestLog } from '../control/request-log.ts';
-import { sharePort } from '../control/shared-port.ts';
-import { type DnsFaultInjector, createDnsFaultInjector } from './faults.ts';
 import {
   type DnsMessage,
   createFrameReader,
   decodeMessage,
   frameMessage,
 } from '@holdfast/protocols/dns';
+import { openProgram, serve } from '../control/program.ts';
+import { reuseWhileEqual } from '../control/reuse-while-equal.ts';
+import { createSharedPort } from '../control/shared-port.ts';
+import { createDnsFaultInjector } from './faults.ts';
 import { type DnsQuery, READY_NAME, READY_RECORD, typeName } from './query.ts';
 import { respond, respondToMalformed } from './respond.ts';
 import { type DnsSettings, parseDnsSettings } from './settings.ts';
 
-/** The program of the DNS server: UDP and TCP at one port, and the stage's control beside them. */
+/** The DNS program: UDP and TCP on one port, which it shares with control requests. */
 
-const entry = parseArguments();
-const log = createRequestLog<DnsQuery>();
-let settings: DnsSettings = parseDnsSettings('dns', {});
-let faults: DnsFaultInjector = createDnsFaultInjector([]);
-
-const control = await openControlServer({
-  file: entry.file,
+const injectorOf = reuseWhileEqual(createDnsFaultInjector);
+let faults = injectorOf([]);
+const program = await openProgram<DnsSettings, DnsQuery>({
   parse: (given) => parseDnsSettings('dns', given ?? {}),
-  apply(next) {
-    if (JSON.stringify(next.faults) !== JSON.stringify(settings.faults)) {
-      faults = createDnsFaultInjector(next.faults);
-    }
-    settings = next;
-    return Promise.resolve();
-  },
-  log,
+  apply: (settings) => void (faults = injectorOf(settings.faults)),
 });
-faults = createDnsFaultInjector(settings.faults);
 
-function answer(bytes: Buffer, transport: 'udp' | 'tcp', send: (reply: Buffer) => void): void {
+function handle(bytes: Buffer, transport: 'udp' | 'tcp', send: (response: Buffer) => void): void {
   let query: DnsMessage;
   try {
     query = decodeMessage(bytes);
@@ -53,7 +38,7 @@ function answer(bytes: Buffer, transport: 'udp' | 'tcp', send: (reply: Buffer) =
   const isStage = name.toLowerCase() === READY_NAME;
   const injected = isStage ? [] : faults.inject(name);
   if (!isStage) {
-    log.record({
+    program.log.record({
       name,
       type: typeName(type),
       transport,
@@ -61,40 +46,30 @@ function answer(bytes: Buffer, transport: 'udp' | 'tcp', send: (reply: Buffer) =
       atMs: systemClock.epochMs(),
     });
   }
-  const reply = respond(query, isStage ? [READY_RECORD] : settings.records, injected, transport);
-  if (reply === undefined) return;
-  if (reply.delayMs === 0) send(reply.bytes);
-  else systemClock.schedule(reply.delayMs, () => send(reply.bytes), { holdsProcess: false });
+  const records = isStage ? [READY_RECORD] : program.settings.records;
+  const response = respond(query, records, injected, transport);
+  if (response === undefined) return;
+  const { delayMs } = response;
+  if (delayMs === 0) send(response.bytes);
+  else systemClock.schedule(delayMs, () => send(response.bytes), { holdsProcess: false });
 }
 
-const datagrams = createSocket(entry.host.includes(':') ? 'udp6' : 'udp4');
+const datagrams = createSocket(program.host.includes(':') ? 'udp6' : 'udp4');
 datagrams.on('message', (bytes, from) => {
-  answer(bytes, 'udp', (reply) => datagrams.send(reply, from.port, from.address, () => {}));
+  handle(bytes, 'udp', (response) => datagrams.send(response, from.port, from.address, () => {}));
 });
-
-const controlServer = createHttpServer((incoming, outgoing) => {
-  if (!control.handles(incoming, outgoing)) outgoing.writeHead(404).end();
-});
-const sockets = new Set<Socket>();
-const share = sharePort(controlServer, (socket) => {
+const port = createSharedPort(program, (socket) => {
   const frames = createFrameReader((bytes) => {
-    answer(bytes, 'tcp', (reply) => {
-      if (socket.writable) socket.write(frameMessage(reply));
+    handle(bytes, 'tcp', (response) => {
+      if (socket.writable) socket.write(frameMessage(response));
     });
   });
   socket.on('data', frames);
 });
-const server = createServer((socket) => {
-  sockets.add(socket);
-  socket.once('close', () => sockets.delete(socket));
-  share(socket);
-});
 datagrams.on('error', (error: NodeJS.ErrnoException) => {
-  console.error(`dns cannot listen on ${entry.host}:${entry.port} over UDP: ${error.code}`);
+  console.error(`dns cannot listen on ${program.host}:${program.port} over UDP: ${error.code}`);
   process.exit(1);
 });
-datagrams.bind(entry.port, entry.host);
+datagrams.bind(program.port, program.host);
 await once(datagrams, 'listening');
-serve('dns', server, entry, () => {
-  for (const socket of sockets) socket.destroy();
-});
+serve('dns', port.server, program, () => port.destroyConnections());

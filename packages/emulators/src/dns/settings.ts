@@ -1,5 +1,5 @@
 import { parseOptions } from '@holdfast/foundation';
-import { listOf } from '../control/list-rule.ts';
+import { listOf } from '../options/list-rule.ts';
 import { type DnsFault, dnsFaultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from '@holdfast/protocols/dns';
 

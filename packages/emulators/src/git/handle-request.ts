@@ -1,37 +1,37 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, sleep } from '@holdfast/foundation';
+import { isEqualInConstantTime } from '../serving/constant-time.ts';
 import type { RequestLog } from '../control/request-log.ts';
 import { runBackend } from './cgi.ts';
 import { REJECTION_VARIABLE } from './repositories.ts';
 import type { GitFault, GitFaultKind, GitService } from './settings.ts';
 import type { GitFaultInjector } from './fault-injector.ts';
 
-/** One request as the remote has seen it; a push or a fetch makes two. */
+/** One request to the remote; a push or a fetch makes two. */
 export interface GitRequest {
   readonly method: string;
   /** With its query. */
   readonly path: string;
-  /** Absent for what is neither. */
+  /** Absent for a request of neither service. */
   readonly service?: GitService;
-  /** What it was answered with; absent while it is under way, or when the client did not wait. */
+  /** The status of the response; absent while there is none, or when the client disconnected before it. */
   readonly status?: number;
-  /** The faults it was struck by. */
+  /** The faults that were injected. */
   readonly faults: readonly GitFaultKind[];
-  /** When it came, in milliseconds since the Unix epoch, by the remote's own clock. */
+  /** When it arrived, in milliseconds since the Unix epoch, by the remote's clock. */
   readonly atMs: number;
 }
 
 interface GitRequestDeps {
   readonly log: RequestLog<GitRequest>;
   readonly clock: Clock;
-  /** The folder of all repositories. */
+  /** The directory of all repositories. */
   readonly root: string;
   readonly rejectingHooks: string;
   readonly faults: GitFaultInjector;
 }
 
-/** Answers one request of a git client. Rejects when it goes away before. */
+/** Handles a request of a git client. Rejects when the client disconnects. */
 export async function handleGitRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -89,7 +89,6 @@ function hasCredentials(
   { headers }: IncomingMessage,
   { username, password }: Extract<GitFault, { kind: 'credentials' }>,
 ): boolean {
-  const wanted = Buffer.from(`Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`);
-  const brought = Buffer.from(headers.authorization ?? '');
-  return wanted.length === brought.length && timingSafeEqual(wanted, brought);
+  const expected = Buffer.from(`${username}:${password}`).toString('base64');
+  return isEqualInConstantTime(`Basic ${expected}`, headers.authorization ?? '');
 }

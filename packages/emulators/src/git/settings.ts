@@ -7,22 +7,24 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
-import { listOf } from '../control/list-rule.ts';
+import { parseKind } from '../options/kind.ts';
+import { withoutUndefined } from '../options/without-undefined.ts';
+import { listOf } from '../options/list-rule.ts';
 
-/** What a client wants: to bring commits, or to get them. */
+/** The service a client requests: git-receive-pack or git-upload-pack. */
 export type GitService = 'push' | 'fetch';
 
 interface FaultScope {
-  /** Which requests it strikes. Default: both. */
+  /** The requests it affects. Default: both. */
   readonly service?: GitService;
-  /** How many requests it strikes before it is spent; a push or a fetch makes two. Default: all. */
+  /** The number of requests it affects; a push or a fetch makes two. Default: all. */
   readonly times?: number;
 }
 
 /**
- * What the remote does wrong. `status`: answers so. `slow`: answers after `delayMs`. `rejectPush`: takes a
- * push in and declines it, as a hook of the repository would. `credentials`: answers 401 to who does not
- * bring them.
+ * A fault of the remote. `status`: responds with this status. `slow`: responds after `delayMs`. `rejectPush`:
+ * receives a push and declines it, as a hook of the repository does. `credentials`: responds 401 to requests
+ * without these credentials.
  */
 export type GitFault =
   | (FaultScope & { readonly kind: 'status'; readonly status: number })
@@ -37,13 +39,13 @@ export type GitFault =
 export type GitFaultKind = GitFault['kind'];
 
 export interface GitOptions {
-  /** Repositories that are there from the beginning, by name. */
+  /** Names of the repositories that exist from the start. */
   repositories?: readonly string[];
-  /** What goes wrong from the beginning. */
+  /** Faults from the start. */
   faults?: readonly GitFault[];
 }
 
-/** All that a git remote is told. */
+/** The settings of the git program. */
 export interface GitSettings {
   readonly repositories: readonly string[];
   readonly faults: readonly GitFault[];
@@ -53,7 +55,7 @@ const LONGEST_MS = 3_600_000;
 const MAX_REPOSITORIES = 1_000;
 const MAX_FAULTS = 100;
 
-/** One or more words with slashes between; never one that leads elsewhere or that git keeps for itself. */
+/** A path of plain segments: it can neither leave the directory nor use a name that git reserves. */
 export const repositoryRule: OptionRule<string> = {
   permitted: `up to 100 letters, digits, '.', '-', '_' and '/', no part of it beginning with '.' or ending in '.git' or '.lock'`,
   parse(value, field, owner) {
@@ -73,45 +75,30 @@ const scopeShape = {
   service: optional(oneOf<GitService>(['push', 'fetch'])),
   times,
 };
-const word = string({ maxLength: 200 });
+const credential = string({ maxLength: 200 });
 const shapes = {
   status: { ...scopeShape, status: integer({ min: 400, max: 599 }) },
   slow: { ...scopeShape, delayMs: integer({ min: 1, max: LONGEST_MS }) },
   rejectPush: { kind: kindRule, times, message: string({ maxLength: 1_000, default: 'declined' }) },
-  credentials: { ...scopeShape, username: word, password: word },
+  credentials: { ...scopeShape, username: credential, password: credential },
 };
 
 const faultRule: OptionRule<GitFault> = {
-  permitted: 'an object',
+  permitted: 'a fault',
   parse(value, field, owner) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InvalidOptionError(owner, field, value, this.permitted);
-    }
-    const given = 'kind' in value ? value.kind : undefined;
-    const kind = kindRule.parse(given, `${field}.kind`, owner);
+    const kind = parseKind(kindRule, value, field, owner);
     if (kind === 'rejectPush') {
-      const read = parseOptions(owner, shapes.rejectPush, value, field);
-      return { kind, message: read.message, ...scopeOf({ ...read, service: undefined }) };
+      return { ...withoutUndefined(parseOptions(owner, shapes.rejectPush, value, field)), kind };
     }
     if (kind === 'status') {
-      const read = parseOptions(owner, shapes.status, value, field);
-      return { kind, status: read.status, ...scopeOf(read) };
+      return { ...withoutUndefined(parseOptions(owner, shapes.status, value, field)), kind };
     }
     if (kind === 'slow') {
-      const read = parseOptions(owner, shapes.slow, value, field);
-      return { kind, delayMs: read.delayMs, ...scopeOf(read) };
+      return { ...withoutUndefined(parseOptions(owner, shapes.slow, value, field)), kind };
     }
-    const read = parseOptions(owner, shapes.credentials, value, field);
-    return { kind, username: read.username, password: read.password, ...scopeOf(read) };
+    return { ...withoutUndefined(parseOptions(owner, shapes.credentials, value, field)), kind };
   },
 };
-
-function scopeOf(read: { service: GitService | undefined; times: number | undefined }): FaultScope {
-  return {
-    ...(read.service !== undefined && { service: read.service }),
-    ...(read.times !== undefined && { times: read.times }),
-  };
-}
 
 const shape = {
   repositories: listOf(repositoryRule, MAX_REPOSITORIES),

@@ -1,35 +1,28 @@
 import { createServer } from 'node:http';
-import { systemClock } from '@holdfast/foundation';
-import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/program.ts';
-import { createRequestLog } from '../control/request-log.ts';
+import { environment, systemClock } from '@holdfast/foundation';
+import { openProgram, serve } from '../control/program.ts';
 import { type UpstreamRequest, handleUpstreamRequest } from './handle-request.ts';
+import { type UpstreamSettings, parseUpstreamSettings } from './settings.ts';
 import { createScript } from './upstream-script.ts';
-import { parseUpstreamSettings } from './settings.ts';
 
-/** The program of the upstream: an HTTP server that says what its script says. */
+/** The upstream program: an HTTP server that responds by a script. */
 
-const entry = parseArguments();
-const log = createRequestLog<UpstreamRequest>();
-const read = (given: unknown): ReturnType<typeof parseUpstreamSettings> =>
-  parseUpstreamSettings('upstream', given, process.env);
-let { latencyMs } = read({});
-const script = createScript(read({}));
-
-const control = await openControlServer({
-  file: entry.file,
-  parse: (given) => read(given ?? {}),
-  apply(settings) {
-    script.replace(settings);
-    ({ latencyMs } = settings);
-    return Promise.resolve();
-  },
-  log,
+const parse = (given: unknown): UpstreamSettings =>
+  parseUpstreamSettings('upstream', given ?? {}, environment);
+const script = createScript(parse({}));
+const program = await openProgram<UpstreamSettings, UpstreamRequest>({
+  parse,
+  apply: (settings) => script.replace(settings),
 });
-const deps = { script, log, clock: systemClock, latencyMs: () => latencyMs };
+const deps = {
+  script,
+  log: program.log,
+  clock: systemClock,
+  latencyMs: () => program.settings.latencyMs,
+};
 const server = createServer((incoming, outgoing) => {
-  if (control.handles(incoming, outgoing)) return;
-  // Who goes away before the answer is not missed.
+  if (program.handles(incoming, outgoing)) return;
+  // Rejects when the client disconnects.
   handleUpstreamRequest(incoming, outgoing, deps).catch(() => outgoing.destroy());
 });
-serve('upstream', server, entry);
+serve('upstream', server, program);

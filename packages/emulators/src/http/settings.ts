@@ -7,7 +7,7 @@ import {
   optional,
   parseOptions,
 } from '@holdfast/foundation';
-import { listOf } from '../control/list-rule.ts';
+import { listOf } from '../options/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
 
 /** What the upstream says to one request. */

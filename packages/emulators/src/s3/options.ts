@@ -1,6 +1,5 @@
 import {
   type Clock,
-  InvalidOptionError,
   type OptionRule,
   type OptionsSchema,
   callback,
@@ -12,6 +11,7 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
+import { listOf } from '../options/list-rule.ts';
 import type { FaultHook } from '../serving/call-faults.ts';
 
 export interface S3ServerOptions {
@@ -19,23 +19,23 @@ export interface S3ServerOptions {
   accessKeyId?: string;
   /** Default `holdfast-secret`. */
   secretAccessKey?: string;
-  /** Further accounts, which may do only what a bucket's policy allows them. */
+  /** More accounts. Each may do only what a bucket's policy allows it. */
   accounts?: readonly { readonly accessKeyId: string; readonly secretAccessKey: string }[];
-  /** Where everything is kept over a restart; made if need be. Default: in memory. */
+  /** Stores all data, which then survives a restart; created when missing. Default: in memory. */
   directory?: string;
   /** Default 127.0.0.1. */
   host?: string;
-  /** Default: any free one. */
+  /** Default: any free port. */
   port?: number;
-  /** The largest object; one that is larger is EntityTooLarge. Default 5 GiB. */
+  /** A larger object is rejected as EntityTooLarge. Default 5 GiB. */
   maxObjectBytes?: number;
-  /** All objects and parts together; beyond it, InsufficientStorage. Default 1 TiB, in memory 1 GiB. */
+  /** Limit of all objects and parts together, then InsufficientStorage. Default 1 TiB, in memory 1 GiB. */
   maxStoredBytes?: number;
-  /** The smallest part but for the last. Default 5 MiB, as S3 has it. */
+  /** The smallest part, except for the last. Default 5 MiB, as in S3. */
   minPartBytes?: number;
-  /** Asked for each request before anything is done. */
+  /** Called for each request before it is handled. */
   faults?: FaultHook;
-  /** Tells the server's time: of objects, of signatures, of the Date header. */
+  /** The clock of object times, signatures, delays and the Date header. */
   clock?: Clock;
 }
 
@@ -50,20 +50,9 @@ const bytes = (fallback?: number): OptionRule<number> =>
     ...(fallback !== undefined && { default: fallback }),
   });
 
-const accountShape = { accessKeyId: name(), secretAccessKey: name() };
+const accountsRule = listOf(object({ accessKeyId: name(), secretAccessKey: name() }));
 
-const accountsRule: OptionRule<readonly { accessKeyId: string; secretAccessKey: string }[]> = {
-  permitted: 'an array of { accessKeyId, secretAccessKey }',
-  parse(value, field, owner) {
-    if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
-    return value.map((account: unknown, at) =>
-      object(accountShape).parse(account, `${field}[${at}]`, owner),
-    );
-  },
-  defaultValue: () => [],
-};
-
-/** How the options are read that say what the server is, and not where. */
+/** The options that describe the storage; those that say where it listens are below. */
 export const s3StorageSchema: {
   readonly accessKeyId: OptionRule<string>;
   readonly secretAccessKey: OptionRule<string>;
@@ -89,23 +78,13 @@ const shape = {
   clock: objectWith<Clock>(['now', 'epochMs', 'schedule'], systemClock),
 } satisfies OptionsSchema<S3ServerOptions>;
 
-export interface ResolvedS3ServerOptions {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly accounts: readonly { accessKeyId: string; secretAccessKey: string }[];
+export interface ResolvedS3ServerOptions extends Required<Omit<S3ServerOptions, 'directory'>> {
   readonly directory: string | undefined;
-  readonly host: string;
-  readonly port: number;
-  readonly maxObjectBytes: number;
-  readonly maxStoredBytes: number;
-  readonly minPartBytes: number;
-  readonly faults: FaultHook;
-  readonly clock: Clock;
 }
 
 /** @throws InvalidOptionError */
 export function parseS3ServerOptions(given: S3ServerOptions): ResolvedS3ServerOptions {
-  const { maxStoredBytes, ...settled } = parseOptions('createS3Server', shape, given);
-  const fallback = settled.directory === undefined ? GIB : 1_024 * GIB;
-  return { ...settled, maxStoredBytes: maxStoredBytes ?? fallback };
+  const options = parseOptions('createS3Server', shape, given);
+  const fallback = options.directory === undefined ? GIB : 1_024 * GIB;
+  return { ...options, maxStoredBytes: options.maxStoredBytes ?? fallback };
 }

@@ -1,8 +1,9 @@
 import { parseOptions } from '@holdfast/foundation';
+import { withoutUndefined } from '../options/without-undefined.ts';
 import { type FaultRule, faultRulesRule } from '../serving/fault-rules.ts';
 import { type S3ServerOptions, s3StorageSchema } from './options.ts';
 
-/** An S3 of the stage. */
+/** The options of an S3 server of the stage. */
 export interface S3StageOptions extends Pick<
   S3ServerOptions,
   | 'accessKeyId'
@@ -12,13 +13,13 @@ export interface S3StageOptions extends Pick<
   | 'maxStoredBytes'
   | 'minPartBytes'
 > {
-  /** What is wrong with it from the beginning. Default nothing. */
+  /** Faults from the start. Default none. */
   faults?: readonly FaultRule[];
 }
 
 const shape = { ...s3StorageSchema, faults: faultRulesRule };
 
-/** What the program of the S3 server is started with. */
+/** The settings of the S3 program. */
 export interface S3Settings extends S3StageOptions {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -27,6 +28,5 @@ export interface S3Settings extends S3StageOptions {
 
 /** @throws InvalidOptionError */
 export function parseS3Settings(owner: string, given: unknown, field?: string): S3Settings {
-  const { maxStoredBytes, ...settled } = parseOptions(owner, shape, given, field);
-  return maxStoredBytes === undefined ? settled : { ...settled, maxStoredBytes };
+  return withoutUndefined(parseOptions(owner, shape, given, field));
 }

@@ -1,22 +1,17 @@
 import { join } from 'node:path';
+import { type OptionRule, InvalidOptionError, object, optional } from '@holdfast/foundation';
+import { type Blobs, openBlobs } from '../object-files/blobs.ts';
 import {
-  type OptionRule,
-  InvalidOptionError,
-  integer,
-  object,
-  optional,
-  string,
-} from '@holdfast/foundation';
-import { type Blobs, type Span, openBlobs } from '../object-files/blobs.ts';
+  type Piece,
+  countRule,
+  piecesRule,
+  removePieces,
+  sizeOf,
+  textRule,
+} from '../object-files/pieces.ts';
 import { CHECKSUMS, type ChecksumName } from './wire/checksums.ts';
 import { type RecordFile, type RecordTable, openRecordFile } from '../object-files/records.ts';
 import { s3Error } from './wire/error.ts';
-
-/** Bytes of an object that were uploaded together. */
-export interface Piece {
-  readonly blob: string;
-  readonly size: number;
-}
 
 export interface StoredChecksum {
   readonly name: ChecksumName;
@@ -25,17 +20,17 @@ export interface StoredChecksum {
 }
 
 export interface StoredBucket {
-  /** The access key that made it. */
+  /** The access key of the creator. */
   readonly owner: string;
   readonly createdMs: number;
   readonly policy: string | undefined;
 }
 
-/** What a client says about an object besides its bytes. */
+/** The metadata of an object. */
 export interface ObjectDescription {
-  /** Headers given back as they came, such as `content-type`. */
+  /** Headers that reads return unchanged, such as `content-type`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Its own metadata, without the prefix of the headers. */
+  /** The client's metadata, names without the `x-amz-meta-` prefix. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -61,37 +56,34 @@ export interface StoredPart extends Piece {
   readonly checksum: string | undefined;
 }
 
-/** Everything the server keeps. A change to the tables is one turn: nobody sees half of it. */
+/** All data of the server. Changes of the tables are synchronous, so that no request sees half of one. */
 export interface ObjectStore {
   readonly buckets: RecordTable<StoredBucket>;
   /** By `bucket/key`. */
   readonly objects: RecordTable<StoredObject>;
   readonly uploads: RecordTable<StoredUpload>;
-  /** By `upload/part`, the part with leading zeros. */
+  /** By `upload/part`, the part number with leading zeros. */
   readonly parts: RecordTable<StoredPart>;
   readonly blobs: Blobs;
   /** Bytes of all objects and parts. */
   readonly storedBytes: number;
-  /** Puts a record in the place of the one before, whose bytes go. */
+  /** Replaces or deletes a record, and removes the bytes of the previous one. */
   replace<T>(table: RecordTable<T>, key: string, record: T | undefined): Promise<void>;
-  /** Forgets a part whose bytes belong to an object now. */
+  /** Deletes the record of a part whose bytes now belong to an object. */
   handOver(part: string): void;
   close(): void;
 }
-
-const NAME_CHARACTERS = 4_096;
-const MAX_BYTES = Number.MAX_SAFE_INTEGER;
 
 const stringsRule: OptionRule<Readonly<Record<string, string>>> = {
   permitted: 'an object of strings',
   parse(value, field, owner) {
     if (typeof value !== 'object' || value === null) throw invalid(this, value, field, owner);
-    const read: Record<string, string> = {};
-    for (const [name, word] of Object.entries(value)) {
-      if (typeof word !== 'string') throw invalid(this, word, `${field}.${name}`, owner);
-      read[name] = word;
+    const strings: Record<string, string> = {};
+    for (const [name, text] of Object.entries(value)) {
+      if (typeof text !== 'string') throw invalid(this, text, `${field}.${name}`, owner);
+      strings[name] = text;
     }
-    return read;
+    return strings;
   },
 };
 
@@ -99,18 +91,6 @@ function invalid(rule: OptionRule<unknown>, value: unknown, field: string, owner
   return new InvalidOptionError(owner, field, value, rule.permitted);
 }
 
-const shortText: OptionRule<string> = string({ minLength: 0, maxLength: NAME_CHARACTERS });
-const count: OptionRule<number> = integer({ min: 0, max: MAX_BYTES });
-const pieceShape = { blob: shortText, size: count };
-const pieces: OptionRule<readonly Piece[]> = {
-  permitted: 'an array of pieces',
-  parse(value, field, owner) {
-    if (!Array.isArray(value)) throw invalid(this, value, field, owner);
-    return value.map((piece: unknown, at) =>
-      object(pieceShape).parse(piece, `${field}[${at}]`, owner),
-    );
-  },
-};
 const checksumName: OptionRule<ChecksumName> = {
   permitted: `one of ${CHECKSUMS.join(', ')}`,
   parse(value, field, owner) {
@@ -124,7 +104,7 @@ const checksumType: OptionRule<'FULL_OBJECT' | 'COMPOSITE'> = {
   parse: (value) => (value === 'COMPOSITE' ? value : 'FULL_OBJECT'),
 };
 
-/** Opens what a folder holds; without one, an empty store in memory. */
+/** Opens the store of a directory; without one, an empty store in memory. */
 export async function openStore(directory: string | undefined): Promise<ObjectStore> {
   const records = openRecordFile(directory);
   const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
@@ -138,33 +118,34 @@ export async function openStore(directory: string | undefined): Promise<ObjectSt
 
 function storeOf(records: RecordFile, blobs: Blobs): ObjectStore {
   const buckets = records.table('buckets', {
-    owner: shortText,
-    createdMs: count,
-    policy: optional(string({ maxLength: 65_536 })),
+    owner: textRule,
+    createdMs: countRule,
+    policy: optional(textRule),
   });
   const described = { headers: stringsRule, metadata: stringsRule };
-  const checksumShape = { name: checksumName, value: shortText, type: checksumType };
+  const checksumShape = { name: checksumName, value: textRule, type: checksumType };
   const objects = records.table('objects', {
     ...described,
-    etag: shortText,
-    size: count,
-    modifiedMs: count,
+    etag: textRule,
+    size: countRule,
+    modifiedMs: countRule,
     checksum: optional({ ...object(checksumShape), permitted: 'a checksum' }),
-    pieces,
+    pieces: piecesRule,
   });
   const uploads = records.table('uploads', {
     ...described,
-    bucket: shortText,
-    key: shortText,
-    initiatedMs: count,
+    bucket: textRule,
+    key: textRule,
+    initiatedMs: countRule,
     checksumName: optional(checksumName),
     checksumType,
   });
   const parts = records.table('parts', {
-    ...pieceShape,
-    etag: shortText,
-    modifiedMs: count,
-    checksum: optional(shortText),
+    blob: textRule,
+    size: countRule,
+    etag: textRule,
+    modifiedMs: countRule,
+    checksum: optional(textRule),
   });
   let storedBytes = 0;
   for (const table of [objects, parts]) {
@@ -185,8 +166,7 @@ function storeOf(records: RecordFile, blobs: Blobs): ObjectStore {
       else table.set(key, record);
       const after = piecesOf(record);
       storedBytes += sizeOf(after) - sizeOf(before);
-      const kept = new Set(after.map(({ blob }) => blob));
-      for (const { blob } of before) if (!kept.has(blob)) await blobs.remove(blob);
+      await removePieces(blobs, before, after);
     },
     handOver(part) {
       storedBytes -= parts.get(part)?.size ?? 0;
@@ -207,22 +187,6 @@ function isPiece(value: unknown): value is Piece {
     return false;
   }
   return typeof value.blob === 'string' && typeof value.size === 'number';
-}
-
-function sizeOf(these: readonly Piece[]): number {
-  return these.reduce((sum, { size }) => sum + size, 0);
-}
-
-/** Where the bytes from `first` to `last` of an object lie. */
-export function spansOf(these: readonly Piece[], first: number, last: number): Span[] {
-  const spans: Span[] = [];
-  let at = 0;
-  for (const { blob, size } of these) {
-    const span = { blob, first: Math.max(0, first - at), last: Math.min(size, last - at + 1) - 1 };
-    if (span.first <= span.last) spans.push(span);
-    at += size;
-  }
-  return spans;
 }
 
 /** @throws S3Error NoSuchBucket */

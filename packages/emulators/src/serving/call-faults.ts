@@ -1,73 +1,77 @@
 import type { IncomingMessage } from 'node:http';
 import { type Clock, sleep } from '@holdfast/foundation';
+import type { HttpResponse } from './http-listener.ts';
 
-/** Answers with this status and code. */
+/** Responds with this status and code. */
 export interface ErrorFault {
   readonly kind: 'error';
   readonly status: number;
   readonly code: string;
   /** Sent as Retry-After, in seconds. */
   readonly retryAfterS?: number;
-  /** `after`: what was asked is done first, and only its answer is withheld. Default `before`. */
+  /** `after`: the operation is executed first, and its response is discarded. Default `before`. */
   readonly when?: 'before' | 'after';
 }
 
-/** What a server of ours does to one request instead of answering it well. */
+/** A fault of one request. */
 export type ServerFault =
   | ErrorFault
-  /** Ends the connection without an answer. */
+  /** Resets the connection without a response. */
   | { readonly kind: 'reset'; readonly when?: 'before' | 'after' }
-  /** Lets it wait first, and then answers it well. */
+  /** Delays the request, then handles it as usual. */
   | { readonly kind: 'delay'; readonly delayMs: number };
 
 /** A request as a fault hook sees it. */
 export interface ServerCall {
-  /** As the API calls it, such as `PutObject` or `upload`. */
+  /** The API's name for it, such as `PutObject` or `upload`. */
   readonly operation: string;
-  /** Empty where the request is about none. */
+  /** Empty for an operation without a bucket. */
   readonly bucket: string;
   readonly key: string;
 }
 
-/** Asked for each request before anything is done; `undefined` lets it pass. */
+/** Called for each request before it is handled; `undefined` injects no fault. */
 export type FaultHook = (call: ServerCall) => ServerFault | undefined;
 
 /**
- * Answers a request as its fault has it; `undefined` when it has ended the connection instead.
- * @param work what answers it well.
- * @param refused the answer of a refusal.
- * @param discard lets go of an answer that is not sent.
+ * Handles a request under its fault. Resolves with `undefined` when the fault reset the connection.
+ * @param run handles the request without a fault.
+ * @param toResponse the response of an error fault.
  */
-export async function answerWithFault<Answer>(
+export async function runWithFault(
   fault: ServerFault | undefined,
   message: IncomingMessage,
   clock: Clock,
-  work: () => Promise<Answer>,
-  refused: (fault: ErrorFault) => Answer,
-  discard: (answer: Answer) => void,
-): Promise<Answer | undefined> {
-  if (fault === undefined) return work();
-  if (fault.kind === 'delay') {
-    await stall(fault.delayMs, message, clock);
-    return work();
+  run: () => Promise<HttpResponse>,
+  toResponse: (fault: ErrorFault) => HttpResponse,
+): Promise<HttpResponse | undefined> {
+  if (fault?.kind === 'delay') await stall(fault.delayMs, message, clock);
+  if (fault === undefined || fault.kind === 'delay') return run();
+  if (fault.when === 'after') {
+    const { body } = await run();
+    if (body !== undefined && typeof body !== 'string') body.destroy();
   }
-  if (fault.when === 'after') discard(await work());
-  if (fault.kind === 'error') return refused(fault);
-  message.socket.resetAndDestroy();
-  return undefined;
+  if (fault.kind === 'reset') {
+    message.socket.resetAndDestroy();
+    return undefined;
+  }
+  const { headers, ...rest } = toResponse(fault);
+  const { retryAfterS } = fault;
+  const retryAfter = retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) };
+  return { ...rest, headers: { ...headers, ...retryAfter } };
 }
 
-/** Lets a client wait; rejects when it goes away meanwhile. */
+/** Waits for `delayMs`. Rejects when the client closes the connection first. */
 export async function stall(
   delayMs: number,
   { socket }: IncomingMessage,
   clock: Clock,
 ): Promise<void> {
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort(new Error('the client has gone'));
+  const closed = new AbortController();
+  const onClose = (): void => closed.abort(new Error('the client closed the connection'));
   socket.once('close', onClose);
   try {
-    await sleep(clock, delayMs, gone.signal);
+    await sleep(clock, delayMs, closed.signal);
   } finally {
     socket.off('close', onClose);
   }

@@ -1,5 +1,4 @@
 import {
-  InvalidOptionError,
   type OptionRule,
   integer,
   object,
@@ -8,17 +7,20 @@ import {
   parseOptions,
   string,
 } from '@holdfast/foundation';
+import { parseKind } from '../options/kind.ts';
+import { listOf } from '../options/list-rule.ts';
+import { withoutUndefined } from '../options/without-undefined.ts';
 import type { FaultHook, ServerFault } from './call-faults.ts';
 
-/** A fault as data, for a server in a process of its own. */
+/** A fault as data, for a server in another process. */
 export interface FaultRule {
-  /** As the API calls it, such as `PutObject` or `upload`. Default: each of them. */
+  /** The API's name, such as `PutObject` or `upload`. Default: every operation. */
   readonly operation?: string;
   /** Default: every bucket. */
   readonly bucket?: string;
   /** Default: every key. */
   readonly key?: string;
-  /** How many requests it strikes, counted anew whenever faults are set. Default: all of them. */
+  /** The number of requests it affects, counted from when faults are set. Default: all. */
   readonly times?: number;
   readonly fault: ServerFault;
 }
@@ -40,15 +42,16 @@ const faultShapes = {
   delay: { kind: oneOf(['delay']), delayMs: integer({ min: 0, max: LONGEST_MS }) },
 };
 
+const kindRule = oneOf(['error', 'reset', 'delay']);
 const faultRule: OptionRule<ServerFault> = {
   permitted: `an object with kind 'error', 'reset' or 'delay'`,
   parse(value, field, owner) {
-    const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : '';
+    const kind = parseKind(kindRule, value, field, owner);
+    if (kind === 'error') {
+      return { ...withoutUndefined(parseOptions(owner, faultShapes.error, value, field)), kind };
+    }
     if (kind === 'reset') return parseOptions(owner, faultShapes.reset, value, field);
-    if (kind === 'delay') return parseOptions(owner, faultShapes.delay, value, field);
-    if (kind !== 'error') throw new InvalidOptionError(owner, field, value, this.permitted);
-    const { retryAfterS, ...rest } = parseOptions(owner, faultShapes.error, value, field);
-    return retryAfterS === undefined ? rest : { ...rest, retryAfterS };
+    return parseOptions(owner, faultShapes.delay, value, field);
   },
 };
 
@@ -60,41 +63,25 @@ const ruleShape = {
   fault: faultRule,
 };
 
-/** How fault rules are read. */
-export const faultRulesRule: OptionRule<readonly FaultRule[]> = {
-  permitted: `an array of at most ${MAX_RULES} faults`,
-  parse(value, field, owner) {
-    if (!Array.isArray(value) || value.length > MAX_RULES) {
-      throw new InvalidOptionError(owner, field, value, this.permitted);
-    }
-    return value.map((each: unknown, at) => {
-      const read = object(ruleShape).parse(each, `${field}[${at}]`, owner);
-      const { operation, bucket, key, times, fault } = read;
-      return {
-        fault,
-        ...(operation !== undefined && { operation }),
-        ...(bucket !== undefined && { bucket }),
-        ...(key !== undefined && { key }),
-        ...(times !== undefined && { times }),
-      };
-    });
+/** A list of fault rules. */
+export const faultRulesRule: OptionRule<readonly FaultRule[]> = listOf(
+  {
+    permitted: 'a fault rule',
+    parse: (value, field, owner) => withoutUndefined(object(ruleShape).parse(value, field, owner)),
   },
-  defaultValue: () => [],
-};
+  MAX_RULES,
+);
 
-/** The first rule that fits and has not struck as often as it may decides. */
+/** Injects the fault of the first rule that matches a call and has injections left. */
 export function faultHookOf(rules: readonly FaultRule[]): FaultHook {
-  const left = rules.map(({ times = Infinity }) => times);
+  const entries = rules.map((rule) => ({ rule, left: rule.times ?? Infinity }));
   return (call) => {
-    const at = rules.findIndex(
-      ({ operation = call.operation, bucket = call.bucket, key = call.key }, place) =>
-        (left[place] ?? 0) > 0 &&
-        operation === call.operation &&
-        bucket === call.bucket &&
-        key === call.key,
+    const entry = entries.find(
+      ({ rule: { operation = call.operation, bucket = call.bucket, key = call.key }, left }) =>
+        left > 0 && operation === call.operation && bucket === call.bucket && key === call.key,
     );
-    if (at === -1) return undefined;
-    left[at] = (left[at] ?? 0) - 1;
-    return rules[at]?.fault;
+    if (entry === undefined) return undefined;
+    entry.left -= 1;
+    return entry.rule.fault;
   };
 }

@@ -1,59 +1,72 @@
 import { once } from 'node:events';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
+import {
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  createServer,
+} from 'node:http';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-interface HttpListener {
+/** A server of this process that listens on a port. */
+export interface HttpListener {
   readonly host: string;
   readonly port: number;
   readonly url: string;
-  /** Ends every connection and stops listening. Calling it again changes nothing. */
+  /** Destroys every connection and stops listening. Idempotent. */
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What an HTTP server of ours sends back. */
 export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Its length stands in the headers when it is a stream. */
+  /** A stream needs a `content-length` in the headers. */
   readonly body?: string | Readable;
 }
 
-/** Longer than clients keep an idle connection, so that none is closed on them as they take it up. */
-export const KEEP_ALIVE_MS = 120_000;
+/** Longer than clients keep an idle connection, so that the server never closes one that a client is about to use. */
+const KEEP_ALIVE_MS = 120_000;
 
-export async function listenOn(
-  server: Server,
+/** An HTTP server without a limit on the time of a request: a test may freeze an upload for any time. */
+export function createHttpServer(listener: RequestListener): Server {
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, listener);
+}
+
+/** Serves requests by `handler`, which is closed with the server. */
+export async function listen(
+  handler: {
+    serve(message: IncomingMessage, response: ServerResponse): void;
+    close(): void;
+  },
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<HttpListener> {
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  // An upload may be frozen for as long as its test likes.
-  server.requestTimeout = 0;
+  const server = createHttpServer((message, response) => handler.serve(message, response));
   server.listen({ host, port });
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('not a TCP address');
-  let closed: Promise<void> | undefined;
-  const closeNow = (): Promise<void> =>
-    new Promise((resolve) => {
+  const closeNow = async (): Promise<void> => {
+    await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return {
-    host,
-    port: address.port,
-    url: `http://${host}:${address.port}`,
-    close: () => (closed ??= closeNow()),
+    handler.close();
   };
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= closeNow());
+  const url = `http://${host}:${address.port}`;
+  return { host, port: address.port, url, close, [Symbol.asyncDispose]: close };
 }
 
-/** Sends an answer; rejects when the connection, or the stream of the body, breaks before its end. */
+/** Sends a response. Rejects when the connection, or the stream of the body, fails before its end. */
 export async function sendResponse(
   { status, headers = {}, body = '' }: HttpResponse,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  // What the client still sends is taken off the connection, so that it can read the answer.
+  // Discards the rest of the request, so that the client can read the response.
   if (!message.readableEnded) message.resume();
   if (typeof body !== 'string') {
     response.writeHead(status, headers);

@@ -1,25 +1,20 @@
-import {
-  InvalidOptionError,
-  type OptionRule,
-  object,
-  oneOf,
-  optional,
-  string,
-} from '@holdfast/foundation';
+import { type OptionRule, object, oneOf, optional, string } from '@holdfast/foundation';
+import { listOf } from '../options/list-rule.ts';
+import { withoutUndefined } from '../options/without-undefined.ts';
 import { type SupabaseErrorReason, supabaseError } from './error.ts';
 
 export const ROLES = ['anon', 'authenticated', 'service_role'] as const;
 export type StorageRole = (typeof ROLES)[number];
 
-/** What is done to rows of objects or buckets, as row level security has it. */
+/** The actions of row level security on the rows of objects and buckets. */
 const ROW_ACTIONS = ['select', 'insert', 'update', 'delete'] as const;
 export type RowAction = (typeof ROW_ACTIONS)[number];
 
-/** What a role may or may not do. Without one, the service role may do everything and the others nothing. */
+/** A permission of a role. Without policies, the service role may do everything and the others nothing. */
 export interface StoragePolicy {
-  /** `deny` outweighs every `allow` and binds the service role too, as a revoked grant does. Default allow. */
+  /** `deny` overrides every `allow`, also for the service role, like a revoked grant. Default allow. */
   readonly effect?: 'allow' | 'deny';
-  /** Default: each of them. */
+  /** Default: every role. */
   readonly role?: StorageRole;
   /** Default: every bucket. */
   readonly bucket?: string;
@@ -28,7 +23,7 @@ export interface StoragePolicy {
   readonly actions: readonly RowAction[];
 }
 
-/** A verdict on one row. */
+/** Whether a role may do an action on a row. */
 export type RowDecision = 'allowed' | 'hidden' | 'revoked';
 
 export function decideRow(
@@ -50,16 +45,16 @@ export function decideRow(
 }
 
 /**
- * What a verdict comes to: a row that is hidden is as good as absent to who reads it, and may not be written.
+ * Enforces a decision: a hidden row is reported as missing to a reader, and as denied to a writer.
  * @throws SupabaseError
  */
 export function assertAllowed(
-  verdict: RowDecision,
+  decision: RowDecision,
   action: RowAction,
   absent: SupabaseErrorReason,
 ): void {
-  if (verdict === 'allowed') return;
-  if (verdict === 'revoked')
+  if (decision === 'allowed') return;
+  if (decision === 'revoked')
     throw supabaseError('AccessDenied', 'permission denied for table objects');
   if (action !== 'insert' && action !== 'update') throw supabaseError(absent);
   throw supabaseError('AccessDenied', 'new row violates row-level security policy');
@@ -73,29 +68,8 @@ const policyShape = {
   actions: listOf(oneOf(ROW_ACTIONS)),
 };
 
-/** How policies are read. */
-export const policiesRule: OptionRule<readonly StoragePolicy[]> = {
-  ...listOf<StoragePolicy>({
-    permitted: 'a policy',
-    parse(value, field, owner) {
-      const { role, bucket, keyPrefix, ...rest } = object(policyShape).parse(value, field, owner);
-      return {
-        ...rest,
-        ...(role !== undefined && { role }),
-        ...(bucket !== undefined && { bucket }),
-        ...(keyPrefix !== undefined && { keyPrefix }),
-      };
-    },
-  }),
-  defaultValue: () => [],
-};
-
-function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
-  return {
-    permitted: `an array, each of it ${item.permitted}`,
-    parse(value, field, owner) {
-      if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
-      return value.map((each: unknown, at) => item.parse(each, `${field}[${at}]`, owner));
-    },
-  };
-}
+/** A list of policies. */
+export const policiesRule: OptionRule<readonly StoragePolicy[]> = listOf({
+  permitted: 'a policy',
+  parse: (value, field, owner) => withoutUndefined(object(policyShape).parse(value, field, owner)),
+});

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ErrorFault, stall } from '../serving/call-faults.ts';
+import type { HttpResponse } from '../serving/http-listener.ts';
 import {
-  type ErrorFault,
-  type ServerCall,
-  answerWithFault,
-  stall,
-} from '../serving/call-faults.ts';
-import { type HttpResponse, sendResponse } from '../serving/http-listener.ts';
+  RequestHandler,
+  type RequestRecord,
+  type RequestStats,
+} from '../serving/request-handler.ts';
 import { ROLES, type StorageRole } from './access.ts';
-import { type ResolvedSupabaseFaults, type SupabaseFaults, parseSupabaseFaults } from './faults.ts';
+import { type SupabaseFaults, parseSupabaseFaults } from './faults.ts';
 import { jsonResponse } from './operations/storage-call.ts';
 import { verifyToken } from './jwt.ts';
 import type { ResolvedSupabaseOptions } from './options.ts';
@@ -15,23 +15,14 @@ import { SupabaseError, supabaseError } from './error.ts';
 import { type Route, routeOf } from './operations/routes.ts';
 import { openSupabaseStore } from './store.ts';
 
-export interface SupabaseStorageStats {
-  /** Requests by operation, also those that were refused or struck by a fault. */
-  readonly requests: Readonly<Record<string, number>>;
-  /** Bytes of bodies that were read, forms included. */
-  readonly receivedBytes: number;
+export interface SupabaseStorageStats extends RequestStats {
   readonly objects: number;
 }
 
-/** One request and what it was answered. */
-export interface SupabaseRequestRecord extends ServerCall {
-  /** Of HTTP; 0 where the connection was ended instead. */
-  readonly status: number;
-  /** Bytes of its body that were read, forms included. */
-  readonly receivedBytes: number;
-}
+/** One request and the status of its response. */
+export type SupabaseRequestRecord = RequestRecord;
 
-/** Everything of a Supabase Storage but its port. */
+/** A Supabase Storage server without its port. */
 export interface SupabaseHandler {
   serve(message: IncomingMessage, response: ServerResponse): void;
   /** @throws InvalidOptionError */
@@ -42,29 +33,14 @@ export interface SupabaseHandler {
 
 const PREFIX = '/storage/v1';
 
+/** @param onRequest called with each request when its response is known. */
 export async function openSupabaseHandler(
   options: ResolvedSupabaseOptions,
   onRequest: (request: SupabaseRequestRecord) => void,
 ): Promise<SupabaseHandler> {
-  const { clock, faults: faultHook, jwtSecret, policies, databaseTimeoutMs } = options;
+  const { clock, jwtSecret, policies, databaseTimeoutMs } = options;
   const store = await openSupabaseStore(options.directory);
-  const parse = (given: SupabaseFaults): ResolvedSupabaseFaults =>
-    parseSupabaseFaults('setFaults', { policies, ...given });
-  let faults = parse({});
-  const requests: Record<string, number> = {};
-  let receivedBytes = 0;
-
-  const perform = async (
-    message: IncomingMessage,
-    { method, prefix, query, route }: ParsedRequest,
-    onBytes: (bytes: number) => void,
-  ): Promise<HttpResponse> => {
-    const role = route.isOpen ? 'anon' : roleOf(message, jwtSecret, clock.epochMs());
-    if (route.operation !== 'status') await reachDatabase(message);
-    const { bucket, key, isOpen } = route;
-    const request = { message, method, prefix, query, bucket, key, role, isOpen };
-    return route.perform({ ...request, store, options, faults, clock, onBytes });
-  };
+  let faults = parseSupabaseFaults('setFaults', { policies });
 
   const reachDatabase = async (message: IncomingMessage): Promise<void> => {
     if (faults.database === 'down') throw supabaseError('InternalError');
@@ -73,39 +49,34 @@ export async function openSupabaseHandler(
     throw supabaseError('DatabaseTimeout');
   };
 
-  const answer = async (message: IncomingMessage): Promise<HttpResponse | undefined> => {
-    const parsed = parseRequest(message);
-    if (parsed === undefined) return unknownRoute(message);
-    const { operation, bucket, key } = parsed.route;
-    requests[operation] = (requests[operation] ?? 0) + 1;
-    let ownBytes = 0;
-    const onBytes = (bytes: number): void => {
-      ownBytes += bytes;
-      receivedBytes += bytes;
-    };
-    const work = (): Promise<HttpResponse> => perform(message, parsed, onBytes);
-    const isResumable = message.headers['tus-resumable'] !== undefined;
-    const fault = faultHook({ operation, bucket, key });
-    const made = await answerWithFault(fault, message, clock, work, faultAnswer, discard).catch(
-      (error: unknown) => errorAnswer(error, isResumable),
-    );
-    onRequest({ operation, bucket, key, status: made?.status ?? 0, receivedBytes: ownBytes });
-    return made;
-  };
-
-  const handle = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
-    response.setHeader('date', new Date(clock.epochMs()).toUTCString());
-    const made = await answer(message);
-    if (made !== undefined) await sendResponse(made, message, response);
-  };
-
-  return {
-    serve(message, response) {
-      // A connection that breaks is its client's affair, who sees it too.
-      handle(message, response).catch(() => void response.destroy());
+  const handler = new RequestHandler({
+    clock,
+    faults: options.faults,
+    onRequest,
+    parse(message, onBytes) {
+      const parsed = parseRequest(message);
+      if (parsed === undefined) return unknownRoute(message);
+      const { route, ...request } = parsed;
+      const { operation, bucket, key, isOpen, perform } = route;
+      return {
+        call: { operation, bucket, key },
+        async run() {
+          const role = isOpen ? 'anon' : roleOf(message, jwtSecret, clock.epochMs());
+          if (operation !== 'status') await reachDatabase(message);
+          const deps = { store, options, faults, clock, onBytes };
+          return perform({ message, ...request, bucket, key, role, isOpen, ...deps });
+        },
+      };
     },
-    setFaults: (given) => void (faults = parse(given)),
-    getStats: () => ({ requests: { ...requests }, receivedBytes, objects: store.objects.size }),
+    errorResponse: (error, { headers }) =>
+      errorResponse(error, headers['tus-resumable'] !== undefined),
+    faultResponse: ({ status, code }: ErrorFault) =>
+      jsonError(status, status, code, code, 'An injected fault.'),
+  });
+  return {
+    serve: (message, response) => handler.serve(message, response),
+    setFaults: (given) => void (faults = parseSupabaseFaults('setFaults', { policies, ...given })),
+    getStats: () => ({ ...handler.getStats(), objects: store.objects.size }),
     close: () => store.close(),
   };
 }
@@ -148,34 +119,35 @@ function roleOf({ headers }: IncomingMessage, secret: string, nowMs: number): St
   return role;
 }
 
-/** Statuses that the real server sends as they are; all others are 400 outside. */
+/** The real server sends these statuses as they are, and 400 for all others. */
 const PLAIN_STATUSES = new Set([500, 544]);
 
-function errorAnswer(error: unknown, isResumable: boolean): HttpResponse {
-  const refusal =
-    error instanceof SupabaseError ? error : supabaseError('InternalError', String(error));
-  const { statusCode, reason, message } = refusal;
+function errorResponse(error: unknown, isResumable: boolean): HttpResponse {
+  const {
+    statusCode,
+    reason,
+    message,
+    error: name,
+  } = error instanceof SupabaseError ? error : supabaseError('InternalError', String(error));
   if (isResumable) {
     const headers = { 'tus-resumable': '1.0.0', 'content-type': 'text/plain' };
     return { status: statusCode, headers, body: `${message}\n` };
   }
   const status = PLAIN_STATUSES.has(statusCode) ? statusCode : 400;
-  const body = { statusCode: String(statusCode), code: reason, error: refusal.error, message };
-  return jsonResponse(body, status);
+  return jsonError(status, statusCode, reason, name, message);
 }
 
-function faultAnswer({ status, code, retryAfterS }: ErrorFault): HttpResponse {
-  const message = 'A fault of the stage.';
-  const answer = jsonResponse({ statusCode: String(status), code, error: code, message }, status);
-  if (retryAfterS === undefined) return answer;
-  return { ...answer, headers: { ...answer.headers, 'retry-after': String(retryAfterS) } };
+function jsonError(
+  status: number,
+  statusCode: number,
+  code: string,
+  error: string,
+  message: string,
+): HttpResponse {
+  return jsonResponse({ statusCode: String(statusCode), code, error, message }, status);
 }
 
 function unknownRoute({ method, url }: IncomingMessage): HttpResponse {
   const message = `Route ${method}:${url} not found`;
   return jsonResponse({ message, error: 'Not Found', statusCode: 404 }, 404);
-}
-
-function discard({ body }: HttpResponse): void {
-  if (body !== undefined && typeof body !== 'string') body.destroy();
 }

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { isEqualInConstantTime } from '../s3/wire/signature.ts';
+import { isEqualInConstantTime } from '../serving/constant-time.ts';
 
-/** What a token says, once its signature is known to be good. */
+/** The claims of a token. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** A JSON Web Token signed by HS256 (RFC 7519). */
@@ -10,7 +10,7 @@ export function signToken(claims: Claims, secret: string): string {
   return `${body}.${signatureOf(body, secret)}`;
 }
 
-/** The claims of a token; otherwise why it is not taken, in the words of the real server. */
+/** The claims of a valid token; otherwise the error message of the real server. */
 export function verifyToken(token: string, secret: string, nowMs: number): Claims | string {
   const [header, claims, signature, ...rest] = token.split('.');
   if (header === undefined || claims === undefined || signature === undefined || rest.length > 0) {

@@ -1,21 +1,22 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HoldfastError } from '@holdfast/foundation';
+import { HoldfastError, environment } from '@holdfast/foundation';
+import { readBytes } from '../serving/body.ts';
 import type { SupabaseKeys } from './client-keys.ts';
 
-/** Tables that are there from the beginning. */
+/** The tables of PostgREST. */
 export interface RestSettings {
-  /** Statements of Postgres, as `create table public.todos (id serial primary key, title text)`. */
+  /** Postgres statements, such as `create table public.todos (id serial primary key, title text)`. */
   readonly schema: string;
 }
 
-/** The part of a Supabase that answers below `/rest/v1`. */
+/** The part of a Supabase below `/rest/v1`. */
 interface Rest {
-  /** Whether the request is for it; it is answered then. */
+  /** Handles a request below `/rest/v1`; returns false for every other request. */
   handles(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
 }
 
-/** PostgREST was asked for, and the package that answers like it is not installed. */
+/** `supabase.rest` is set, but the package that serves it is not installed. */
 export class SupabaseLiteNotFoundError extends HoldfastError {
   readonly code = 'SUPABASE_LITE_NOT_FOUND';
 
@@ -31,11 +32,11 @@ export class SupabaseLiteNotFoundError extends HoldfastError {
 const PACKAGE = '@supabase/lite';
 const PREFIX = '/rest/v1';
 const MAX_BODY_BYTES = 10_485_760;
-/** Of no consequence; a Request needs one. */
+/** A `Request` needs an origin; its value does not matter. */
 const ORIGIN = 'http://supabase.stage';
 
 /**
- * Looks for the package as Node would, folder by folder upwards, without loading it.
+ * Looks for the package as Node does, directory by directory upwards, without loading it.
  * @throws SupabaseLiteNotFoundError
  */
 export function assertLiteIsInstalled(from: URL = new URL(import.meta.url)): void {
@@ -46,16 +47,16 @@ export function assertLiteIsInstalled(from: URL = new URL(import.meta.url)): voi
 }
 
 /**
- * Opens the tables, and PostgREST before them, by @supabase/lite on SQLite.
- * @param file where the rows are kept; without one they are in memory.
+ * Creates the tables and a PostgREST for them, by @supabase/lite on SQLite.
+ * @param file stores the rows; without one they are in memory.
  */
 export async function openRest(
   { schema }: RestSettings,
   { jwtSecret, serviceRoleKey, anonKey }: SupabaseKeys,
   file: string | undefined,
 ): Promise<Rest> {
-  // Read when the package is loaded: it tells its maker nothing.
-  process.env['DO_NOT_TRACK'] = '1';
+  // Read when the package is loaded: disables its telemetry.
+  Object.assign(environment, { DO_NOT_TRACK: '1' });
   const [{ App }, { createConnection }] = await Promise.all([
     import('@supabase/lite'),
     import('@supabase/lite/sqlite'),
@@ -74,7 +75,7 @@ export async function openRest(
   await app.ensureSystemSchema();
   if (schema !== '') await connection.createMigrator(schema).migrate();
 
-  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+  const respond = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const response = await app.fetch(await requestOf(incoming));
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     outgoing.end(Buffer.from(await response.arrayBuffer()));
@@ -82,8 +83,8 @@ export async function openRest(
   return {
     handles(incoming, outgoing) {
       if (incoming.url?.startsWith(`${PREFIX}/`) !== true) return false;
-      // Who goes away before the answer is not missed.
-      answer(incoming, outgoing).catch(() => void outgoing.destroy());
+      // Rejects when the client disconnects.
+      respond(incoming, outgoing).catch(() => void outgoing.destroy());
       return true;
     },
   };
@@ -95,18 +96,11 @@ async function requestOf(incoming: IncomingMessage): Promise<Request> {
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of incoming) {
-    if (!(piece instanceof Uint8Array)) continue;
-    size += piece.length;
-    if (size > MAX_BODY_BYTES) throw new RangeError(`a body of more than ${MAX_BODY_BYTES} bytes`);
-    pieces.push(piece);
-  }
-  const hasBody = method !== 'GET' && method !== 'HEAD' && size > 0;
+  const body = await readBytes(incoming, MAX_BODY_BYTES);
+  const hasBody = method !== 'GET' && method !== 'HEAD' && body.length > 0;
   return new Request(`${ORIGIN}${url}`, {
     method,
     headers,
-    ...(hasBody && { body: new Uint8Array(Buffer.concat(pieces)) }),
+    ...(hasBody && { body: new Uint8Array(body) }),
   });
 }

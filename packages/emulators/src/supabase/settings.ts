@@ -1,21 +1,22 @@
 import { type OptionRule, optional, parseOptions, string } from '@holdfast/foundation';
+import { withoutUndefined } from '../options/without-undefined.ts';
 import { type FaultRule, faultRulesRule } from '../serving/fault-rules.ts';
 import { type SupabaseFaults, supabaseFaultsSchema } from './faults.ts';
 import { type SupabaseStorageServerOptions, supabaseStorageSchema } from './options.ts';
 import type { RestSettings } from './rest.ts';
 
-/** What is wrong with a Supabase of the stage. */
+/** The faults of a Supabase of the stage. */
 export interface SupabaseStageFaults extends SupabaseFaults {
-  /** Struck at single requests. Default none. */
+  /** Faults of single requests. Default none. */
   faults?: readonly FaultRule[];
 }
 
-/** A Supabase of the stage. */
+/** The options of a Supabase of the stage. */
 export interface SupabaseStageOptions
   extends
     SupabaseStageFaults,
     Omit<SupabaseStorageServerOptions, 'clock' | 'directory' | 'faults' | 'host' | 'port'> {
-  /** PostgREST below `/rest/v1`, by the optional peer @supabase/lite on SQLite. Default absent. */
+  /** Serves PostgREST below `/rest/v1`, by the optional peer @supabase/lite on SQLite. Default: not served. */
   rest?: true | Partial<RestSettings>;
 }
 
@@ -34,7 +35,7 @@ const shape = {
   rest: restRule,
 };
 
-/** What the program of the Supabase is started with. */
+/** The settings of the Supabase program. */
 export interface SupabaseSettings extends Required<Omit<SupabaseStageOptions, 'rest'>> {
   readonly rest?: RestSettings;
 }
@@ -45,8 +46,7 @@ export function parseSupabaseSettings(
   given: unknown,
   field?: string,
 ): SupabaseSettings {
-  const { rest, ...settled } = parseOptions(owner, shape, given, field);
-  return rest === undefined ? settled : { ...settled, rest };
+  return withoutUndefined(parseOptions(owner, shape, given, field));
 }
 
 /** @throws InvalidOptionError */

@@ -1,16 +1,15 @@
 import { join } from 'node:path';
-import {
-  type OptionRule,
-  InvalidOptionError,
-  boolean,
-  integer,
-  object,
-  optional,
-  string,
-} from '@holdfast/foundation';
+import { boolean, optional } from '@holdfast/foundation';
 import { type Blobs, openBlobs } from '../object-files/blobs.ts';
+import {
+  type Piece,
+  countRule,
+  piecesRule,
+  removePieces,
+  textRule,
+} from '../object-files/pieces.ts';
 import { type RecordFile, type RecordTable, openRecordFile } from '../object-files/records.ts';
-import type { Piece } from '../s3/store.ts';
+import { listOf } from '../options/list-rule.ts';
 
 export interface SupabaseBucket {
   readonly isPublic: boolean;
@@ -21,23 +20,23 @@ export interface SupabaseBucket {
 }
 
 export interface SupabaseObject {
-  /** Stays over every upload to its key. */
+  /** The same for every upload to the key. */
   readonly id: string;
-  /** Changes with each upload. */
+  /** New with each upload. */
   readonly version: string;
   readonly size: number;
-  /** With its quotation marks. */
+  /** Including the quotation marks. */
   readonly etag: string;
   readonly contentType: string;
   readonly cacheControl: string;
-  /** The client's own metadata, as JSON. */
+  /** The client's metadata, as JSON. */
   readonly metadata: string;
   readonly createdMs: number;
   readonly updatedMs: number;
   readonly pieces: readonly Piece[];
 }
 
-/** A resumable upload under way. */
+/** A resumable upload that is not complete. */
 export interface SupabaseUpload {
   readonly bucket: string;
   readonly key: string;
@@ -57,26 +56,12 @@ export interface SupabaseStore {
   readonly objects: RecordTable<SupabaseObject>;
   readonly uploads: RecordTable<SupabaseUpload>;
   readonly blobs: Blobs;
-  /** Puts an object in the place of the one before, whose bytes go. */
+  /** Replaces or deletes an object, and removes the bytes of the previous one. */
   replace(path: string, object: SupabaseObject | undefined): Promise<void>;
   close(): void;
 }
 
-const textRule: OptionRule<string> = string({ minLength: 0, maxLength: 65_536 });
-const count: OptionRule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const pieceShape = { blob: textRule, size: count };
-
-function listOf<T>(item: OptionRule<T>): OptionRule<readonly T[]> {
-  return {
-    permitted: 'an array',
-    parse(value, field, owner) {
-      if (!Array.isArray(value)) throw new InvalidOptionError(owner, field, value, this.permitted);
-      return value.map((each: unknown) => item.parse(each, field, owner));
-    },
-  };
-}
-
-/** Opens what a folder holds; without one, an empty store in memory. */
+/** Opens the store of a directory; without one, an empty store in memory. */
 export async function openSupabaseStore(directory: string | undefined): Promise<SupabaseStore> {
   const records = openRecordFile(directory);
   const blobs = await openBlobs(directory === undefined ? undefined : join(directory, 'blobs'));
@@ -89,33 +74,32 @@ export async function openSupabaseStore(directory: string | undefined): Promise<
 }
 
 function storeOf(records: RecordFile, blobs: Blobs): SupabaseStore {
-  const times = { createdMs: count, updatedMs: count };
+  const times = { createdMs: countRule, updatedMs: countRule };
   const buckets = records.table('buckets', {
     ...times,
     isPublic: boolean(false),
-    fileSizeLimit: optional(count),
+    fileSizeLimit: optional(countRule),
     allowedMimeTypes: optional(listOf(textRule)),
   });
   const described = { contentType: textRule, cacheControl: textRule, metadata: textRule };
-  const pieces = listOf(object(pieceShape));
   const objects = records.table('objects', {
     ...times,
     ...described,
     id: textRule,
     version: textRule,
-    size: count,
+    size: countRule,
     etag: textRule,
-    pieces,
+    pieces: piecesRule,
   });
   const uploads = records.table('uploads', {
     ...described,
     bucket: textRule,
     key: textRule,
-    length: count,
+    length: countRule,
     isUpsert: boolean(false),
     role: textRule,
-    expiresMs: count,
-    pieces,
+    expiresMs: countRule,
+    pieces: piecesRule,
   });
   return {
     buckets,
@@ -126,8 +110,7 @@ function storeOf(records: RecordFile, blobs: Blobs): SupabaseStore {
       const before = objects.get(path)?.pieces ?? [];
       if (stored === undefined) objects.delete(path);
       else objects.set(path, stored);
-      const kept = new Set(stored?.pieces.map(({ blob }) => blob));
-      for (const { blob } of before) if (!kept.has(blob)) await blobs.remove(blob);
+      await removePieces(blobs, before, stored?.pieces);
     },
     close: () => records.close(),
   };

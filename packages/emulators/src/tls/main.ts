@@ -1,59 +1,45 @@
-import {
-  type IncomingMessage,
-  type ServerResponse,
-  createServer as createHttpServer,
-} from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type Socket, createServer } from 'node:net';
 import { type Server, type TLSSocket, createServer as createTlsServer } from 'node:tls';
 import { systemClock } from '@holdfast/foundation';
-import { readBody } from '../control/read-body.ts';
-import { openControlServer } from '../control/control-server.ts';
-import { parseArguments, serve } from '../control/program.ts';
-import { createRequestLog } from '../control/request-log.ts';
-import { sharePort } from '../control/shared-port.ts';
+import { openProgram, serve } from '../control/program.ts';
+import { createSharedPort } from '../control/shared-port.ts';
+import { readBytes } from '../serving/body.ts';
 import { contextOf } from './context.ts';
 import type { TlsHandshake } from './handshake.ts';
 import { type TlsProtocol, type TlsSettings, parseTlsSettings } from './settings.ts';
 
-/** The program of the TLS server: HTTPS or an echo, and the stage's control beside it in the clear. */
+/** The TLS program: HTTPS or an echo, on a port shared with control requests in clear text. */
 
-/** What is said back is held whole. */
+/** The limit of a request body, which is echoed from memory. */
 const MAX_BODY_BYTES = 16_777_216;
 
-const entry = parseArguments();
-const log = createRequestLog<TlsHandshake>();
 let server: Server | undefined;
 let protocol: TlsProtocol | undefined;
-let fault: string | undefined;
 
-const control = await openControlServer({
-  file: entry.file,
-  // One that has not been told yet, as compose brings it up, has nothing to show.
+const program = await openProgram<TlsSettings | undefined, TlsHandshake>({
+  // Under Docker Compose the program starts before it has settings, and so without a certificate.
   parse: (given) => (given === undefined ? undefined : parseTlsSettings(given)),
   apply(settings) {
-    // In force for who connects from now on; a connection that stands keeps what it was shown.
+    // Applies to new connections; open ones keep the certificate they got.
     if (settings === undefined) server = undefined;
     else if (server === undefined || settings.protocol !== protocol) server = open(settings);
     else server.setSecureContext(contextOf(settings));
     protocol = settings?.protocol;
-    fault = settings?.fault;
-    return Promise.resolve();
   },
-  log,
 });
 
 function open(settings: TlsSettings): Server {
   const opened =
     settings.protocol === 'https'
       ? createHttpsServer(contextOf(settings), (incoming, outgoing) => {
-          // Who goes away before the answer is not missed.
+          // Rejects when the client disconnects.
           echoRequest(incoming, outgoing).catch(() => outgoing.destroy());
         })
       : createTlsServer(contextOf(settings), (socket) => void socket.pipe(socket));
   opened.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => socket.destroy());
-    // `false` where the client named nobody.
+    // `false` when the client sent no server name.
     const servername: unknown = 'servername' in socket ? socket.servername : false;
     record({
       ...(typeof servername === 'string' && { servername }),
@@ -67,30 +53,24 @@ function open(settings: TlsSettings): Server {
   return opened;
 }
 
-function record(seen: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
-  log.record({ ...seen, ...(fault !== undefined && { fault }), atMs: systemClock.epochMs() });
+function record(handshake: Omit<TlsHandshake, 'atMs' | 'fault'>): void {
+  const fault = program.settings?.fault;
+  program.log.record({
+    ...handshake,
+    ...(fault !== undefined && { fault }),
+    atMs: systemClock.epochMs(),
+  });
 }
 
 async function echoRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { method, url } = incoming;
-  const body = await readBody(incoming, MAX_BODY_BYTES);
+  const body = (await readBytes(incoming, MAX_BODY_BYTES)).toString('utf8');
   outgoing.setHeader('content-type', 'application/json');
   outgoing.end(JSON.stringify({ method, path: url, body }));
 }
 
-const controlServer = createHttpServer((incoming, outgoing) => {
-  if (!control.handles(incoming, outgoing)) outgoing.writeHead(404).end();
-});
-const sockets = new Set<Socket>();
-const share = sharePort(controlServer, (socket) => {
+const port = createSharedPort(program, (socket) => {
   if (server === undefined) socket.destroy();
   else server.emit('connection', socket);
 });
-const port = createServer((socket) => {
-  sockets.add(socket);
-  socket.once('close', () => sockets.delete(socket));
-  share(socket);
-});
-serve('tls', port, entry, () => {
-  for (const socket of sockets) socket.destroy();
-});
+serve('tls', port.server, program, () => port.destroyConnections());

@@ -1,70 +1,26 @@
 import type { HttpResponse } from '../../serving/http-listener.ts';
 import { type S3Call, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
-import { byBytes } from '../../object-files/records.ts';
+import { keysOf, pageOf } from '../../object-files/key-page.ts';
 import { s3Error } from '../wire/error.ts';
 import type { XmlElement } from '../wire/xml.ts';
 
 const MAX_KEYS = 1_000;
 
-/** What a page of a listing shows: keys, and the prefixes that stand for all keys below them. */
-export interface ListPage {
-  readonly keys: readonly string[];
-  readonly prefixes: readonly string[];
-  /** The last key or prefix shown, when there are more. */
-  readonly next: string | undefined;
-}
-
-/**
- * One page of sorted keys. A key with the delimiter behind the prefix is shown as what lies before the
- * delimiter, once, and counts once.
- * @param after shows what follows this key or prefix only.
- */
-export function pageOf(
-  sorted: readonly string[],
-  {
-    prefix,
-    delimiter,
-    after,
-    maxKeys,
-  }: { prefix: string; delimiter: string; after: string; maxKeys: number },
-): ListPage {
-  const keys: string[] = [];
-  const prefixes: string[] = [];
-  let last: string | undefined;
-  if (maxKeys === 0) return { keys, prefixes, next: undefined };
-  for (const key of sorted) {
-    if (!key.startsWith(prefix)) continue;
-    const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
-    const shown = cut === -1 ? key : key.slice(0, cut + delimiter.length);
-    if (shown === last || (after !== '' && byBytes(shown, after) <= 0)) continue;
-    if (keys.length + prefixes.length === maxKeys) return { keys, prefixes, next: last };
-    if (cut === -1) keys.push(key);
-    else prefixes.push(shown);
-    last = shown;
-  }
-  return { keys, prefixes, next: undefined };
-}
-
 export async function listObjects(call: S3Call): Promise<HttpResponse> {
   requirePermission(call, 's3:ListBucket', '');
   const { request, store } = call;
   const { query, bucket } = request;
-  const isSecond = query.get('list-type') === '2';
+  const isVersion2 = query.get('list-type') === '2';
   const prefix = query.get('prefix') ?? '';
   const delimiter = query.get('delimiter') ?? '';
   const maxKeys = countOf(query.get('max-keys'), 'max-keys');
   const token = query.get('continuation-token');
-  const startAfter = query.get(isSecond ? 'start-after' : 'marker') ?? '';
+  const startAfter = query.get(isVersion2 ? 'start-after' : 'marker') ?? '';
   const after = token === undefined ? startAfter : parseToken(token);
-  const scope = `${bucket}/`;
-  const sorted = store.objects
-    .keys()
-    .filter((path) => path.startsWith(scope))
-    .map((path) => path.slice(scope.length));
-  const page = pageOf(sorted, { prefix, delimiter, after, maxKeys });
+  const page = pageOf(keysOf(store.objects, bucket), { prefix, delimiter, after, maxKeys });
   const encoding = query.get('encoding-type');
   const shown = encoding === 'url' ? urlEncoded : (text: string): string => text;
-  const position: XmlElement[] = isSecond
+  const position: XmlElement[] = isVersion2
     ? [
         ['KeyCount', page.keys.length + page.prefixes.length],
         ...(token === undefined ? [] : [['ContinuationToken', token] as const]),
@@ -89,7 +45,7 @@ export async function listObjects(call: S3Call): Promise<HttpResponse> {
       ...(encoding === undefined ? [] : [['EncodingType', encoding] as const]),
       ['IsTruncated', page.next !== undefined],
       ...position,
-      ...page.keys.map((key) => contentsOf(call, scope + key, shown(key))),
+      ...page.keys.map((key) => contentsOf(call, `${bucket}/${key}`, shown(key))),
       ...page.prefixes.map((each) => ['CommonPrefixes', [['Prefix', shown(each)]]] as const),
     ],
   ]);
@@ -111,7 +67,7 @@ function contentsOf({ store }: S3Call, path: string, shown: string): XmlElement 
   ];
 }
 
-/** A count of a query, from 0 to 1 000, which also stands when there is none. */
+/** A number of the query, at most 1 000, which is also its default. */
 export function countOf(given: string | undefined, name: string): number {
   if (given === undefined || given === '') return MAX_KEYS;
   const count = Number(given);

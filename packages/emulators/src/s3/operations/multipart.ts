@@ -9,7 +9,7 @@ import { writeCondition } from './conditions.ts';
 import { describeObject } from './description.ts';
 import type { HttpResponse } from '../../serving/http-listener.ts';
 import { countOf } from './listing.ts';
-import { assertStillHolds, checksumHeaders, copySource, objectPath } from './objects.ts';
+import { assertStillMatches, checksumHeaders, copySource, objectPath } from './objects.ts';
 import { type S3Call, documentOf, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
 import { parseRange } from '../../serving/range.ts';
 import { receiveBody } from './receive.ts';
@@ -19,8 +19,8 @@ import {
   type StoredChecksum,
   type StoredPart,
   type StoredUpload,
-  spansOf,
 } from '../store.ts';
+import { sizeOf, spansOf } from '../../object-files/pieces.ts';
 import { type ParsedElement, type XmlElement, childText, parseXml } from '../wire/xml.ts';
 
 const MAX_PARTS = 10_000;
@@ -34,9 +34,9 @@ export async function createMultipartUpload(call: S3Call): Promise<HttpResponse>
   if (algorithm !== undefined && checksumName === undefined) {
     throw s3Error('InvalidRequest', 'The checksum algorithm is not known.');
   }
-  const asked = request.header('x-amz-checksum-type');
+  const requested = request.header('x-amz-checksum-type');
   const checksumType =
-    asked === 'FULL_OBJECT' || (asked === undefined && checksumName === 'CRC64NVME')
+    requested === 'FULL_OBJECT' || (requested === undefined && checksumName === 'CRC64NVME')
       ? 'FULL_OBJECT'
       : 'COMPOSITE';
   const id = randomUUID().replaceAll('-', '');
@@ -68,7 +68,7 @@ export async function uploadPart(call: S3Call): Promise<HttpResponse> {
   const { checksumName } = upload;
   const received = await receiveBody(request, caller.payload, store, limits, checksumName);
   const { blob, size, md5, checksum } = received;
-  await keepPart(store, id, number, {
+  await storePart(store, id, number, {
     blob,
     size,
     etag: md5,
@@ -87,8 +87,8 @@ export async function uploadPartCopy(call: S3Call): Promise<HttpResponse> {
   const number = partNumberOf(call);
   const { object } = copySource(call);
   const range = parseRange(request.header('x-amz-copy-source-range'), object.size);
-  if (range === 'unsatisfiable') throw s3Error('InvalidRange');
-  const { first, last } = range === 'whole' ? { first: 0, last: object.size - 1 } : range;
+  if (range === undefined) throw s3Error('InvalidRange');
+  const { first, last } = range;
   if (last - first + 1 > limits.maxStoredBytes - store.storedBytes) {
     throw s3Error('InsufficientStorage');
   }
@@ -108,7 +108,7 @@ export async function uploadPartCopy(call: S3Call): Promise<HttpResponse> {
   const etag = md5.digest('hex');
   const modifiedMs = Math.trunc(clock.epochMs());
   const part = { blob, size, etag, modifiedMs, checksum: checksum?.digest() };
-  await keepPart(store, id, number, part);
+  await storePart(store, id, number, part);
   return xmlResponse([
     'CopyPartResult',
     [
@@ -118,8 +118,8 @@ export async function uploadPartCopy(call: S3Call): Promise<HttpResponse> {
   ]);
 }
 
-/** An upload that was completed or aborted while the part was on its way takes no part any more. */
-async function keepPart(
+/** Stores a part. Rejects when the upload was completed or aborted while the part was received. */
+async function storePart(
   store: ObjectStore,
   id: string,
   number: number,
@@ -222,18 +222,18 @@ export async function completeMultipartUpload(call: S3Call): Promise<HttpRespons
   if (parts.slice(0, -1).some(({ size }) => size < limits.minPartBytes)) {
     throw s3Error('EntityTooSmall');
   }
-  const size = parts.reduce((sum, part) => sum + part.size, 0);
+  const size = sizeOf(parts);
   if (size > limits.maxObjectBytes) throw s3Error('EntityTooLarge');
   const pieces = parts.map((part) => ({ blob: part.blob, size: part.size }));
   const checksum = await checksumOf(store, upload, parts);
   const hashes = parts.map(({ etag }) => Buffer.from(etag, 'hex'));
   const etag = `${createHash('md5').update(Buffer.concat(hashes)).digest('hex')}-${parts.length}`;
   const { headers, metadata } = upload;
-  // While the checksum was computed, another completion or an abort may have come first.
+  // Another request may have completed or aborted the upload while the checksum was computed.
   if (store.uploads.get(id) === undefined) throw s3Error('NoSuchUpload');
   const modifiedMs = Math.trunc(clock.epochMs());
   const object = { headers, metadata, etag, size, modifiedMs, checksum, pieces };
-  assertStillHolds(store, path, condition, seen);
+  assertStillMatches(store, path, condition, seen);
   store.uploads.delete(id);
   await store.replace(store.objects, path, object);
   const used = new Set(chosen);
@@ -281,7 +281,7 @@ async function checksumOf(
   if (checksumType === 'FULL_OBJECT') {
     return {
       name: checksumName,
-      value: await wholeChecksum(store, checksumName, parts),
+      value: await fullChecksum(store, checksumName, parts),
       type: checksumType,
     };
   }
@@ -290,13 +290,13 @@ async function checksumOf(
   return { name: checksumName, value: compositeChecksum(checksumName, sums), type: checksumType };
 }
 
-async function wholeChecksum(
+async function fullChecksum(
   { blobs }: ObjectStore,
   name: ChecksumName,
   parts: readonly StoredPart[],
 ): Promise<string> {
   const checksum = createChecksum(name);
-  for await (const piece of blobs.read(spansOf(parts, 0, Infinity))) {
+  for await (const piece of blobs.read(spansOf(parts))) {
     if (piece instanceof Uint8Array) checksum.update(piece);
   }
   return checksum.digest();
@@ -326,7 +326,7 @@ interface NumberedPart {
   readonly part: StoredPart;
 }
 
-/** In the order of their numbers. */
+/** The parts of an upload, sorted by number. */
 function partsOf(store: ObjectStore, id: string): NumberedPart[] {
   return store.parts.keys().flatMap((path) => {
     const part = path.startsWith(`${id}/`) ? store.parts.get(path) : undefined;

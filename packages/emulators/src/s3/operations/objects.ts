@@ -11,16 +11,11 @@ import {
   requirePermission,
   xmlResponse,
 } from './s3-call.ts';
-import { parseRange } from '../../serving/range.ts';
+import { parseRange, rangeHeaders } from '../../serving/range.ts';
 import { receiveBody } from './receive.ts';
 import { S3Error, s3Error } from '../wire/error.ts';
-import {
-  type ObjectStore,
-  type StoredBucket,
-  type StoredObject,
-  bucketNamed,
-  spansOf,
-} from '../store.ts';
+import { type ObjectStore, type StoredBucket, type StoredObject, bucketNamed } from '../store.ts';
+import { duplicatePieces, removePieces, spansOf } from '../../object-files/pieces.ts';
 import { type XmlElement, childText, parseXml } from '../wire/xml.ts';
 
 const MAX_DELETED_AT_ONCE = 1_000;
@@ -29,7 +24,7 @@ export function objectPath(bucket: string, key: string): string {
   return `${bucket}/${key}`;
 }
 
-/** The object a read asks for. @throws S3Error */
+/** The object of a read. @throws S3Error */
 function objectFor(
   call: S3Call,
   bucket: StoredBucket,
@@ -41,11 +36,11 @@ function objectFor(
 }
 
 /**
- * Whether a write's condition still holds now that its body is here. One that held when the request came
- * and holds no more has met another write: that is the 409 which tells a client to look again.
+ * Checks the condition of a write again after its body was received.
+ * @param seen the object when the request arrived; another write since then is a conflict (409).
  * @throws S3Error
  */
-export function assertStillHolds(
+export function assertStillMatches(
   store: ObjectStore,
   path: string,
   condition: WriteCondition,
@@ -76,7 +71,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
       checksum: stored,
       pieces: [{ blob, size }],
     };
-    assertStillHolds(store, path, condition, seen);
+    assertStillMatches(store, path, condition, seen);
     await store.replace(store.objects, path, object);
   } catch (error) {
     await store.blobs.remove(blob);
@@ -89,17 +84,17 @@ export async function getObject(call: S3Call): Promise<HttpResponse> {
   const { request, store } = call;
   const bucket = requirePermission(call, 's3:GetObject');
   const object = objectFor(call, bucket);
-  const verdict = evaluateReadConditions(request.header, object);
+  const outcome = evaluateReadConditions(request.header, object);
   const validators = {
     etag: `"${object.etag}"`,
     'last-modified': new Date(object.modifiedMs).toUTCString(),
   };
-  if (verdict === 'failed') throw s3Error('PreconditionFailed');
-  if (verdict === 'not-modified') return { status: 304, headers: validators };
+  if (outcome === 'failed') throw s3Error('PreconditionFailed');
+  if (outcome === 'not-modified') return { status: 304, headers: validators };
   const { size } = object;
   const range = parseRange(request.header('range'), size);
-  if (range === 'unsatisfiable') throw s3Error('InvalidRange');
-  const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range;
+  if (range === undefined) throw s3Error('InvalidRange');
+  const { first, last, isPartial } = range;
   const wantsChecksum = request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
   const metadata = Object.entries(object.metadata);
   const headers = {
@@ -108,12 +103,10 @@ export async function getObject(call: S3Call): Promise<HttpResponse> {
     ...overrides(call),
     ...Object.fromEntries(metadata.map(([name, value]) => [`x-amz-meta-${name}`, value])),
     ...validators,
-    'accept-ranges': 'bytes',
-    'content-length': String(last - first + 1),
-    ...(range !== 'whole' && { 'content-range': `bytes ${first}-${last}/${size}` }),
-    ...(wantsChecksum && range === 'whole' && checksumHeaders(object.checksum)),
+    ...rangeHeaders(range, size),
+    ...(wantsChecksum && !isPartial && checksumHeaders(object.checksum)),
   };
-  const status = range === 'whole' ? 200 : 206;
+  const status = isPartial ? 206 : 200;
   if (request.method === 'HEAD') return { status, headers };
   return { status, headers, body: store.blobs.read(spansOf(object.pieces, first, last)) };
 }
@@ -125,7 +118,7 @@ export async function deleteObject(call: S3Call): Promise<HttpResponse> {
   return { status: 204 };
 }
 
-/** Deleting what is not there succeeds; only a condition makes a difference. */
+/** Deleting a missing object succeeds, unless there is a condition. */
 async function deleteIfMatching(
   { request, store }: S3Call,
   key: string,
@@ -182,25 +175,20 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const source = copySource(call);
   const directive = request.header('x-amz-metadata-directive') ?? 'COPY';
   if (source.path === path && directive !== 'REPLACE') {
-    throw s3Error('InvalidRequest', 'An object is copied to itself only with something changed.');
+    throw s3Error('InvalidRequest', 'An object can be copied to itself only with new metadata.');
   }
   const { object } = source;
   if (object.size > limits.maxStoredBytes - store.storedBytes) throw s3Error('InsufficientStorage');
-  const pieces = await Promise.all(
-    object.pieces.map(async ({ blob, size }) => ({
-      blob: await store.blobs.duplicate(blob),
-      size,
-    })),
-  );
+  const pieces = await duplicatePieces(store.blobs, object.pieces);
   const modifiedMs = Math.trunc(clock.epochMs());
   const description = directive === 'REPLACE' ? describeObject(request) : object;
   const { headers, metadata } = description;
   try {
     const copy = { ...object, headers, metadata, modifiedMs, pieces };
-    assertStillHolds(store, path, condition, seen);
+    assertStillMatches(store, path, condition, seen);
     await store.replace(store.objects, path, copy);
   } catch (error) {
-    for (const { blob } of pieces) await store.blobs.remove(blob);
+    await removePieces(store.blobs, pieces);
     throw error;
   }
   return xmlResponse([
@@ -212,7 +200,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   ]);
 }
 
-/** The object that `x-amz-copy-source` names, under its own conditions and permissions. */
+/** The object of `x-amz-copy-source`, subject to its own conditions and permissions. */
 export function copySource(call: S3Call): { path: string; object: StoredObject } {
   const { request, store } = call;
   const given = request.header('x-amz-copy-source') ?? '';
@@ -238,11 +226,13 @@ export function copySource(call: S3Call): { path: string; object: StoredObject }
   return { path, object };
 }
 
-/** `response-content-type` and the like of the query, which only who has signed may use. */
+/** Headers from the query, such as `response-content-type`. Only signed requests may use them. */
 function overrides({ request, caller }: S3Call): Record<string, string> {
-  const asked = request.query.pairs.filter(([name]) => name.startsWith('response-'));
-  if (asked.length > 0 && caller.accessKeyId === undefined) throw s3Error('InvalidRequest');
-  return Object.fromEntries(asked.map(([name, value]) => [name.slice('response-'.length), value]));
+  const overriding = request.query.pairs.filter(([name]) => name.startsWith('response-'));
+  if (overriding.length > 0 && caller.accessKeyId === undefined) throw s3Error('InvalidRequest');
+  return Object.fromEntries(
+    overriding.map(([name, value]) => [name.slice('response-'.length), value]),
+  );
 }
 
 export function checksumHeaders(checksum: StoredObject['checksum']): Record<string, string> {

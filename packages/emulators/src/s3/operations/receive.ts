@@ -9,7 +9,8 @@ import {
 import { decodeChunks } from '../wire/chunked.ts';
 import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
-import { type PayloadClaim, isEqualInConstantTime } from '../wire/signature.ts';
+import type { PayloadClaim } from '../wire/signature.ts';
+import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 import type { ObjectStore } from '../store.ts';
 
 /** A body that was taken in and is what its sender said it is. */

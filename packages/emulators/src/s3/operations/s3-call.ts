@@ -1,4 +1,5 @@
 import type { Clock } from '@holdfast/foundation';
+import { readBytes } from '../../serving/body.ts';
 import type { HttpResponse } from '../../serving/http-listener.ts';
 import { type PolicyDecision, parsePolicy } from './policy.ts';
 import type { ReceiveLimits } from './receive.ts';
@@ -9,11 +10,11 @@ import { type ObjectStore, type StoredBucket, bucketNamed } from '../store.ts';
 import { type XmlElement, writeXml } from '../wire/xml.ts';
 
 interface S3Limits extends ReceiveLimits {
-  /** Below this a part other than the last is EntityTooSmall. */
+  /** A smaller part is EntityTooSmall, unless it is the last. */
   readonly minPartBytes: number;
 }
 
-/** One authenticated request on its way through the server. */
+/** An authenticated request and what its operation needs. */
 export interface S3Call {
   readonly request: S3Request;
   readonly caller: Caller;
@@ -22,10 +23,10 @@ export interface S3Call {
   readonly clock: Clock;
 }
 
-/** Largest document a client may send: a thousand keys of the greatest length. */
+/** The largest document of a client: a thousand keys of maximum length. */
 const MAX_DOCUMENT_BYTES = 2_097_152;
 
-/** What may always be done by the bucket's owner, lest a policy lock them out for good. */
+/** The owner of a bucket may always do these: otherwise a policy could lock the owner out for good. */
 const POLICY_ACTIONS = new Set([
   's3:GetBucketPolicy',
   's3:PutBucketPolicy',
@@ -43,7 +44,7 @@ export function xmlResponse(
   };
 }
 
-/** The bucket a call is about, once it is known that its caller may do that to the bucket or its key. */
+/** The bucket of a call. @throws S3Error when the caller may not do `action` to the bucket or the key. */
 export function requirePermission(
   call: S3Call,
   action: string,
@@ -62,32 +63,27 @@ export function isPermitted(
   key: string,
 ): boolean {
   const resource = `arn:aws:s3:::${name}${key === '' ? '' : `/${key}`}`;
-  const verdict: PolicyDecision =
+  const decision: PolicyDecision =
     bucket.policy === undefined
       ? undefined
       : parsePolicy(bucket.policy).decide(caller.accessKeyId, action, resource);
   const isOwner = caller.accessKeyId === bucket.owner;
   if (isOwner && POLICY_ACTIONS.has(action)) return true;
-  return verdict === 'allow' || (isOwner && verdict === undefined);
+  return decision === 'allow' || (isOwner && decision === undefined);
 }
 
-/** The answer to who asks for a key that is not there: only who may list is told so. */
+/** The error for a missing key. Only a caller who may list the bucket learns that the key does not exist. */
 export function absentKey(call: S3Call, bucket: StoredBucket): Error {
   const { bucket: name } = call.request;
   const mayList = isPermitted(call, bucket, name, 's3:ListBucket', '');
   return s3Error(mayList ? 'NoSuchKey' : 'AccessDenied');
 }
 
-/** A document in the body, whole. */
-export async function documentOf({ request }: S3Call): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of request.body()) {
-    size += piece.length;
-    if (size > MAX_DOCUMENT_BYTES) throw s3Error('MalformedXML', 'The document is too long.');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
+/** The document in the body. */
+export function documentOf({ request }: S3Call): Promise<Buffer> {
+  return readBytes(request.body(), MAX_DOCUMENT_BYTES, () =>
+    s3Error('MalformedXML', 'The document is too long.'),
+  );
 }
 
 export function isoTime(epochMs: number): string {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { s3Error } from './error.ts';
-import { type ChunkSigner, isEqualInConstantTime } from './signature.ts';
+import type { ChunkSigner } from './signature.ts';
+import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 
 /** Longest line of the framing itself: a chunk's head, or a trailer. */
 const MAX_LINE_BYTES = 8_192;

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { bodyChunks } from '../../serving/body.ts';
 import { s3Error } from './error.ts';
 
-/** A query as it was sent: names may repeat, and which pairs there were is part of a signature. */
+/** A query as it was sent: names may repeat, and a signature covers every pair. */
 interface QueryParameters {
   readonly pairs: readonly (readonly [string, string])[];
   /** The first value of that name; empty for a name without a value. */
@@ -9,7 +10,7 @@ interface QueryParameters {
   has(name: string): boolean;
 }
 
-/** A request, with its path taken apart as it stands: nothing is normalised, `..` is a name like any other. */
+/** A parsed request. Its path is not normalized: `..` is a name like any other. */
 export interface S3Request {
   readonly method: string;
   readonly rawPath: string;
@@ -18,19 +19,19 @@ export interface S3Request {
   readonly bucket: string;
   /** Empty for a request to a bucket. */
   readonly key: string;
-  /** All values of a header, joined as a signature has them. */
+  /** All values of a header, joined as in a signature. */
   readonly header: (name: string) => string | undefined;
-  /** Headers that begin with a prefix, without it. */
+  /** The headers with a prefix, by their names without it. */
   headersUnder(prefix: string): Record<string, string>;
-  /** The body; not reading it to its end leaves the connection alone. */
+  /** The body. A consumer that stops early leaves the connection open. */
   body(): AsyncIterable<Uint8Array>;
 }
 
 const MAX_KEY_BYTES = 1_024;
 
 /**
- * @param onBytes is told of the body's bytes as they are read.
- * @throws S3Error for a path that is no UTF-8 in percent encoding, or a key that is too long.
+ * @param onBytes called with the number of bytes of the body as they are read.
+ * @throws S3Error when the path is not percent-encoded UTF-8 or the key is too long.
  */
 export function parseS3Request(
   message: IncomingMessage,
@@ -63,19 +64,8 @@ export function parseS3Request(
           .filter(([name]) => name.startsWith(prefix))
           .map(([name, value]) => [name.slice(prefix.length), value]),
       ),
-    body: () => piecesOf(message, onBytes),
+    body: () => bodyChunks(message, onBytes),
   };
-}
-
-async function* piecesOf(
-  message: IncomingMessage,
-  onBytes: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of message.iterator({ destroyOnReturn: false })) {
-    if (!(piece instanceof Uint8Array)) continue;
-    onBytes(piece.length);
-    yield piece;
-  }
 }
 
 function parseQuery(text: string): QueryParameters {

@@ -1,4 +1,5 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
+import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 import { s3Error } from './error.ts';
 import type { S3Request } from './request.ts';
 
@@ -215,10 +216,4 @@ function hmac(key: Buffer | string, text: string): Buffer {
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-/** In the same time wherever they differ. */
-export function isEqualInConstantTime(expected: string, given: string): boolean {
-  const [a, b] = [Buffer.from(expected), Buffer.from(given)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,14 +1,8 @@
-import {
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  createServer,
-  request,
-} from 'node:http';
-import { KEEP_ALIVE_MS } from '../../serving/http-listener.ts';
+import { type IncomingMessage, type Server, type ServerResponse, request } from 'node:http';
+import { createHttpServer } from '../../serving/http-listener.ts';
 import type { GatewayRoutes } from './settings.ts';
 
-/** What a proxy must not pass on (RFC 9110, 7.6.1). */
+/** Headers that a proxy must not forward (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -19,19 +13,17 @@ const HOP_BY_HOP = new Set([
 ]);
 
 /**
- * The way in that a Supabase has: each service behind a path of its own, which that service is not told of.
- * It passes on and adds nothing: no keys are checked, no answer is kept.
+ * The gateway of a Supabase: it strips a path prefix and forwards the request to the service of that prefix. It
+ * checks no keys and caches nothing.
  */
 export function createGateway(routes: GatewayRoutes): Server {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
-  server.on('request', (incoming, outgoing) => {
+  return createHttpServer((incoming, outgoing) => {
     const { url = '/' } = incoming;
     const route = Object.entries(routes).find(([prefix]) => url.startsWith(`${prefix}/`));
     if (route !== undefined) forward(incoming, outgoing, ...route);
     else if (url === '/health') outgoing.writeHead(200).end();
     else sendMessage(outgoing, 404, 'no Route matched with those values');
   });
-  return server;
 }
 
 function forward(
@@ -53,17 +45,17 @@ function forward(
       'x-forwarded-prefix': prefix,
     },
   });
-  sent.on('response', (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
-    answer.pipe(outgoing);
-    // What breaks off behind it breaks off before it.
-    answer.on('error', () => outgoing.destroy());
+  sent.on('response', (response) => {
+    outgoing.writeHead(response.statusCode ?? 502, endToEnd(response.headers));
+    response.pipe(outgoing);
+    // A failed response of the service fails the response to the client.
+    response.on('error', () => outgoing.destroy());
   });
   sent.on('error', () => {
     if (outgoing.headersSent) outgoing.destroy();
     else sendMessage(outgoing, 502, 'An invalid response was received from the upstream server');
   });
-  // Who goes away before the answer is not waited for by the service either.
+  // When the client disconnects, the request to the service ends too.
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) sent.destroy();
   });

@@ -1,6 +1,6 @@
 import type { HttpResponse } from '../../serving/http-listener.ts';
-import { parseRange } from '../../serving/range.ts';
-import { spansOf } from '../../s3/store.ts';
+import { parseRange, rangeHeaders } from '../../serving/range.ts';
+import { spansOf } from '../../object-files/pieces.ts';
 import {
   type StorageCall,
   bucketOf,
@@ -20,20 +20,20 @@ export function objectOf({ store, bucket }: StorageCall, key: string): SupabaseO
   return object;
 }
 
-/** An object for a role that may read it. */
+/** Downloads an object in the role of the caller. */
 export async function download(call: StorageCall): Promise<HttpResponse> {
   requirePermission(call, 'select');
   bucketOf(call, call.bucket);
   return bodyResponse(call);
 }
 
-/** An object of a public bucket, for everyone. */
+/** Downloads an object of a public bucket. */
 export async function downloadPublic(call: StorageCall): Promise<HttpResponse> {
   assertPublic(call);
   return bodyResponse(call);
 }
 
-/** What is known of an object. Of a HEAD only the headers of a download are sent. */
+/** The metadata of an object. */
 export async function info(call: StorageCall): Promise<HttpResponse> {
   requirePermission(call, 'select');
   return infoResponse(call);
@@ -67,27 +67,25 @@ function infoResponse(call: StorageCall): HttpResponse {
   });
 }
 
-/** The answer that carries an object, or the range of it that was asked for. */
+/** The response with an object, or with the requested range of it. */
 export function bodyResponse(call: StorageCall): HttpResponse {
   const { store, method, query, key } = call;
   const object = objectOf(call, key);
   const { size, etag } = object;
   if (header(call, 'if-none-match') === etag) return { status: 304, headers: { etag } };
   const range = parseRange(header(call, 'range'), size);
-  if (range === 'unsatisfiable') throw supabaseError('InvalidRange');
-  const { first, last } = range === 'whole' ? { first: 0, last: size - 1 } : range;
+  if (range === undefined) throw supabaseError('InvalidRange');
+  const { first, last, isPartial } = range;
   const name = query.get('download');
   const headers = {
     'content-type': object.contentType,
-    'content-length': String(last - first + 1),
     'cache-control': object.cacheControl,
     'last-modified': new Date(object.updatedMs).toUTCString(),
-    'accept-ranges': 'bytes',
+    ...rangeHeaders(range, size),
     etag,
-    ...(range !== 'whole' && { 'content-range': `bytes ${first}-${last}/${size}` }),
     ...(name !== null && { 'content-disposition': dispositionOf(name) }),
   };
-  const status = range === 'whole' ? 200 : 206;
+  const status = isPartial ? 206 : 200;
   if (method === 'HEAD') return { status, headers };
   return { status, headers, body: store.blobs.read(spansOf(object.pieces, first, last)) };
 }

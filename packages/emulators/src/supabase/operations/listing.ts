@@ -1,5 +1,5 @@
 import type { HttpResponse } from '../../serving/http-listener.ts';
-import { pageOf } from '../../s3/operations/listing.ts';
+import { keysOf, pageOf } from '../../object-files/key-page.ts';
 import { byBytes } from '../../object-files/records.ts';
 import {
   type StorageCall,
@@ -25,7 +25,7 @@ interface Row {
   readonly metadata: Readonly<Record<string, unknown>> | null;
 }
 
-/** An object as listings and removals show it. */
+/** An object as listings and removals return it. */
 export function rowOf(name: string, object: SupabaseObject): Row {
   const [updated, created] = [isoTime(object.updatedMs), isoTime(object.createdMs)];
   return {
@@ -52,18 +52,13 @@ function folderRow(name: string): Row {
   return { name, id: null, ...none, metadata: null };
 }
 
-/** The keys of a bucket that the role may see. */
-function keysOf(call: StorageCall): string[] {
+/** The keys of a bucket that the role may read. */
+function readableKeys(call: StorageCall): string[] {
   const { store, bucket } = call;
-  const scope = `${bucket}/`;
-  return store.objects
-    .keys()
-    .filter((path) => path.startsWith(scope))
-    .map((path) => path.slice(scope.length))
-    .filter((key) => canRead(call, bucket, key));
+  return keysOf(store.objects, bucket).filter((key) => canRead(call, bucket, key));
 }
 
-/** What lies directly in a folder: folders first, then objects, each by its last name. */
+/** Lists a folder: its folders first, then its objects, by the last segment of their keys. */
 export async function list(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
   const { store, bucket } = call;
@@ -71,7 +66,7 @@ export async function list(call: StorageCall): Promise<HttpResponse> {
   const given = textIn(fields['prefix']);
   const prefix = given === '' || given.endsWith('/') ? given : `${given}/`;
   const search = textIn(fields['search']).toLowerCase();
-  const page = pageOf(keysOf(call), { prefix, delimiter: '/', after: '', maxKeys: Infinity });
+  const page = pageOf(readableKeys(call), { prefix, delimiter: '/', after: '', maxKeys: Infinity });
   const isFound = (name: string): boolean => name.toLowerCase().startsWith(search);
   const nameOf = (key: string): string => key.slice(prefix.length);
   const folders = page.prefixes.map((each) => folderRow(nameOf(each).slice(0, -1)));
@@ -89,13 +84,13 @@ export async function list(call: StorageCall): Promise<HttpResponse> {
   return jsonResponse(all.filter(({ name }) => isFound(name)).slice(offset, offset + limit));
 }
 
-/** Keys page by page, in the order of their bytes, with or without folders. */
+/** Lists keys in pages, sorted by bytes, with or without folders. */
 export async function listV2(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
   const { store, bucket } = call;
   bucketOf(call, bucket);
   const cursor = textIn(fields['cursor']);
-  const page = pageOf(keysOf(call), {
+  const page = pageOf(readableKeys(call), {
     prefix: textIn(fields['prefix']),
     delimiter: fields['with_delimiter'] === true ? '/' : '',
     after: Buffer.from(cursor, 'base64url').toString('utf8'),

@@ -11,6 +11,7 @@ import {
   textIn,
   decisionOn,
 } from './storage-call.ts';
+import { duplicatePieces } from '../../object-files/pieces.ts';
 import { assertValidKey } from './key-rules.ts';
 import { rowOf } from './listing.ts';
 import { objectOf } from './download.ts';
@@ -26,7 +27,7 @@ export async function removeOne(call: StorageCall): Promise<HttpResponse> {
   return jsonResponse({ message: 'Successfully deleted' });
 }
 
-/** Removes what is there and may be seen; what is not there is passed over. */
+/** Removes the objects that exist and are readable; ignores all others. */
 export async function removeMany(call: StorageCall): Promise<HttpResponse> {
   const { store, bucket } = call;
   const { prefixes } = await fieldsOf(call);
@@ -43,7 +44,7 @@ export async function removeMany(call: StorageCall): Promise<HttpResponse> {
     rows.push({ ...rowOf(key, object), bucket_id: bucket });
     await store.replace(path, undefined);
   }
-  // A database that takes no writes refuses also the one that would have found nothing.
+  // A read-only database also rejects a removal that would find nothing.
   if (call.faults.readOnly) throw supabaseError('DatabaseReadOnly');
   return jsonResponse(rows);
 }
@@ -66,7 +67,7 @@ async function transferOf(call: StorageCall): Promise<Transfer> {
   return { from: textIn(fields, 'sourceKey'), to, bucket, target, fields };
 }
 
-/** Whether a copy or a move may take its place. @throws SupabaseError */
+/** Checks the target of a copy or a move. @throws SupabaseError */
 function permitTarget(call: StorageCall, { to, target }: Transfer, upsert: boolean): void {
   bucketOf(call, target);
   requirePermission(call, 'insert', { bucket: target, key: to });
@@ -84,12 +85,7 @@ export async function copy(call: StorageCall): Promise<HttpResponse> {
   bucketOf(call, bucket);
   const source = objectOf({ ...call, bucket }, from);
   permitTarget(call, transfer, isUpsert(call));
-  const pieces = await Promise.all(
-    source.pieces.map(async ({ blob, size }) => ({
-      blob: await store.blobs.duplicate(blob),
-      size,
-    })),
-  );
+  const pieces = await duplicatePieces(store.blobs, source.pieces);
   const now = Math.trunc(clock.epochMs());
   const before = store.objects.get(path);
   const isOwn = fields['copyMetadata'] === false;
@@ -119,7 +115,7 @@ export async function move(call: StorageCall): Promise<HttpResponse> {
   permitTarget(call, transfer, false);
   const updatedMs = Math.trunc(clock.epochMs());
   store.objects.set(pathOf(target, to), { ...source, version: randomUUID(), updatedMs });
-  // Its bytes belong to the other row now.
+  // The bytes now belong to the new row.
   store.objects.delete(pathOf(bucket, from));
   return jsonResponse({ message: 'Successfully moved' });
 }

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { HttpResponse } from '../../serving/http-listener.ts';
-import type { Piece } from '../../s3/store.ts';
+import { type Piece, removePieces, sizeOf, spansOf } from '../../object-files/pieces.ts';
 import { ROLES } from '../access.ts';
-import { type StorageCall, bucketOf, header, isUpsert, piecesOf } from './storage-call.ts';
+import { type StorageCall, bucketOf, header, isUpsert, chunksOf } from './storage-call.ts';
 import { SupabaseError, supabaseError } from '../error.ts';
 import { callGrantedBy } from './signed-urls.ts';
 import type { SupabaseUpload } from '../store.ts';
@@ -15,15 +15,15 @@ import { assertMimeType, commit, metadataIn, permitUpload } from './upload.ts';
  *              │ DELETE ▶ gone
  *              └ resumableExpiryMs after creation ▶ expired (410)
  *
- * What arrives before a connection breaks counts. While one PATCH is under way another is 423.
+ * Bytes that arrive before a connection fails are kept. A PATCH during another one gets 423.
  */
 
 const VERSION = '1.0.0';
 const OFFSETS = 'application/offset+octet-stream';
 const always = { 'tus-resumable': VERSION };
 
-/** Uploads that one request is writing to at this moment, by store. */
-const busy = new WeakMap<object, Set<string>>();
+/** The ids of uploads that a request is writing to, by store. */
+const writing = new WeakMap<object, Set<string>>();
 
 export async function describeResumable(call: StorageCall): Promise<HttpResponse> {
   return {
@@ -39,9 +39,9 @@ export async function describeResumable(call: StorageCall): Promise<HttpResponse
 
 export async function createResumable(call: StorageCall): Promise<HttpResponse> {
   assertVersion(call);
-  const words = metadataOf(call);
-  const bucket = words.get('bucketName') ?? '';
-  const key = words.get('objectName') ?? '';
+  const metadata = metadataOf(call);
+  const bucket = metadata.get('bucketName') ?? '';
+  const key = metadata.get('objectName') ?? '';
   const named = { ...call, bucket, key };
   const { isOpen: isSigned } = call;
   const signed = isSigned ? callGrantedBy(named, header(call, 'x-signature')) : undefined;
@@ -55,9 +55,9 @@ export async function createResumable(call: StorageCall): Promise<HttpResponse> 
   if (length > Math.min(maxObjectBytes, fileSizeLimit)) {
     throw tusError(413, 'Maximum size exceeded');
   }
-  const contentType = words.get('contentType') ?? 'application/octet-stream';
+  const contentType = metadata.get('contentType') ?? 'application/octet-stream';
   assertMimeType(granted, contentType);
-  const seconds = words.get('cacheControl') ?? '';
+  const seconds = metadata.get('cacheControl') ?? '';
   const id = Buffer.from(`${bucket}/${key}/${randomUUID()}`).toString('base64url');
   const upload: SupabaseUpload = {
     bucket,
@@ -67,17 +67,17 @@ export async function createResumable(call: StorageCall): Promise<HttpResponse> 
     role: granted.role,
     contentType,
     cacheControl: /^\d+$/.test(seconds) ? `max-age=${seconds}` : 'no-cache',
-    metadata: metadataIn(words.get('metadata')),
+    metadata: metadataIn(metadata.get('metadata')),
     expiresMs: Math.trunc(call.clock.epochMs()) + resumableExpiryMs,
     pieces: [],
   };
   call.store.uploads.set(id, upload);
-  // Behind a gateway it is the gateway's own address that a client can go on with.
+  // Behind a gateway, the client must continue at the address of the gateway.
   const { host = '' } = call.message.headers;
-  const seenAs = header(call, 'x-forwarded-host') ?? host;
+  const publicHost = header(call, 'x-forwarded-host') ?? host;
   const prefix = header(call, 'x-forwarded-prefix') ?? call.prefix;
   const suffix = isSigned ? '/sign' : '';
-  const location = `http://${seenAs}${prefix}/upload/resumable${suffix}/${id}`;
+  const location = `http://${publicHost}${prefix}/upload/resumable${suffix}/${id}`;
   const carries = header(call, 'content-type') === OFFSETS;
   const offset = carries || length === 0 ? await append(call, id, upload) : undefined;
   return { status: 201, headers: { ...stateOf(upload, offset), location } };
@@ -108,39 +108,39 @@ export async function deleteResumable(call: StorageCall): Promise<HttpResponse> 
   assertVersion(call);
   const { id, upload } = uploadOf(call);
   call.store.uploads.delete(id);
-  for (const { blob } of upload.pieces) await call.store.blobs.remove(blob);
+  await removePieces(call.store.blobs, upload.pieces);
   return { status: 204, headers: always };
 }
 
-/** Takes in what comes, keeps what came, and completes the object with the last byte. */
+/** Stores the body, also when its connection fails, and completes the object with the last byte. */
 async function append(call: StorageCall, id: string, before: SupabaseUpload): Promise<number> {
   const { store } = call;
-  const locks = busy.get(store) ?? new Set<string>();
-  busy.set(store, locks);
+  const locks = writing.get(store) ?? new Set<string>();
+  writing.set(store, locks);
   if (locks.has(id)) throw tusError(423, 'The resource is locked');
   locks.add(id);
   try {
     const left = before.length - offsetOf(before);
     let failure: unknown;
-    let isBroken = false;
-    async function* untilBroken(): AsyncGenerator<Uint8Array> {
+    let hasFailed = false;
+    async function* untilFailure(): AsyncGenerator<Uint8Array> {
       let size = 0;
       try {
-        for await (const piece of piecesOf(call)) {
+        for await (const piece of chunksOf(call)) {
           size += piece.length;
           if (size > left) throw tusError(413, 'Size exceeded');
           yield piece;
         }
       } catch (error) {
-        isBroken = true;
+        hasFailed = true;
         failure = error;
       }
     }
-    const piece = await store.blobs.write(untilBroken());
+    const piece = await store.blobs.write(untilFailure());
     if (piece.size === 0) await store.blobs.remove(piece.blob);
     const after = { ...before, pieces: [...before.pieces, ...(piece.size > 0 ? [piece] : [])] };
     store.uploads.set(id, after);
-    if (isBroken) throw failure;
+    if (hasFailed) throw failure;
     if (offsetOf(after) === after.length) await complete(call, id, after);
     return offsetOf(after);
   } finally {
@@ -159,20 +159,19 @@ async function complete(call: StorageCall, id: string, upload: SupabaseUpload): 
 
 async function md5Of({ store }: StorageCall, pieces: readonly Piece[]): Promise<string> {
   const md5 = createHash('md5');
-  const spans = pieces.map(({ blob, size }) => ({ blob, first: 0, last: size - 1 }));
-  for await (const piece of store.blobs.read(spans))
-    if (piece instanceof Uint8Array) md5.update(piece);
+  for await (const chunk of store.blobs.read(spansOf(pieces)))
+    if (chunk instanceof Uint8Array) md5.update(chunk);
   return md5.digest('hex');
 }
 
-/** @throws SupabaseError 404 for none, 410 for one that has expired. */
+/** @throws SupabaseError 404 for an unknown upload, 410 for one that has expired. */
 function uploadOf(call: StorageCall): { id: string; upload: SupabaseUpload } {
   const { store, clock, key: id } = call;
   const upload = store.uploads.get(id);
   if (upload === undefined) throw tusError(404, 'The file for this url was not found');
   if (upload.expiresMs <= clock.epochMs()) {
     store.uploads.delete(id);
-    for (const { blob } of upload.pieces) void store.blobs.remove(blob);
+    void removePieces(store.blobs, upload.pieces);
     throw tusError(410, 'The file for this url no longer exists');
   }
   const { bucket, key } = upload;
@@ -182,7 +181,7 @@ function uploadOf(call: StorageCall): { id: string; upload: SupabaseUpload } {
 }
 
 function offsetOf({ pieces }: SupabaseUpload): number {
-  return pieces.reduce((sum, { size }) => sum + size, 0);
+  return sizeOf(pieces);
 }
 
 function stateOf(
@@ -196,7 +195,7 @@ function stateOf(
   };
 }
 
-/** `Upload-Metadata`: names with their values in base64. */
+/** Parses `Upload-Metadata`: names, and values in base64. */
 function metadataOf(call: StorageCall): ReadonlyMap<string, string> {
   const given = header(call, 'upload-metadata');
   if (given === undefined) throw supabaseError('InvalidRequest', 'Metadata header is required');

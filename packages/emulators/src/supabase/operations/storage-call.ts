@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '@holdfast/foundation';
+import { bodyChunks, readBytes } from '../../serving/body.ts';
 import type { HttpResponse } from '../../serving/http-listener.ts';
 import {
   type RowAction,
@@ -12,8 +13,8 @@ import type { ResolvedSupabaseFaults } from '../faults.ts';
 import { type SupabaseErrorReason, supabaseError } from '../error.ts';
 import type { SupabaseBucket, SupabaseStore } from '../store.ts';
 
-/** What the server was opened with, as far as operations need it. */
-interface StorageSettings {
+/** The options of the server that operations need. */
+interface StorageOptions {
   readonly jwtSecret: string;
   readonly maxObjectBytes: number;
   readonly maxStandardUploadBytes: number;
@@ -21,23 +22,23 @@ interface StorageSettings {
   readonly signedUploadExpiryMs: number;
 }
 
-/** One request, with who makes it, on its way through the server. */
+/** A request, the role of its caller, and what its operation needs. */
 export interface StorageCall {
   readonly message: IncomingMessage;
   readonly method: string;
-  /** What lay before the route: `/storage/v1`, or nothing. */
+  /** The path before the route: `/storage/v1` or empty. */
   readonly prefix: string;
   readonly query: URLSearchParams;
   readonly bucket: string;
   readonly key: string;
   readonly role: StorageRole;
   readonly store: SupabaseStore;
-  readonly options: StorageSettings;
+  readonly options: StorageOptions;
   readonly faults: ResolvedSupabaseFaults;
   readonly clock: Clock;
-  /** Whether the route asks for no token of the caller's, but for one of its own or none. */
+  /** Whether the route needs no token of the caller: it has a token of its own, or none. */
   readonly isOpen: boolean;
-  /** Told of the body's bytes as they are read. */
+  /** Called with the number of bytes of the body as they are read. */
   readonly onBytes: (bytes: number) => void;
 }
 
@@ -57,7 +58,7 @@ export function requirePermission(
   if (action !== 'select' && call.faults.readOnly) throw supabaseError('DatabaseReadOnly');
 }
 
-/** What the role may do to that row. */
+/** Whether the role may do that to the row. */
 export function decisionOn(
   { faults, role }: StorageCall,
   action: RowAction,
@@ -67,7 +68,7 @@ export function decisionOn(
   return decideRow(faults.policies, role, action, bucket, key);
 }
 
-/** Whether the role sees that row. */
+/** Whether the role may read the row. */
 export function canRead(call: StorageCall, bucket: string, key: string): boolean {
   return decisionOn(call, 'select', bucket, key) === 'allowed';
 }
@@ -104,27 +105,16 @@ export async function fieldsOf(call: StorageCall): Promise<Readonly<Record<strin
 }
 
 /** @throws SupabaseError EntityTooLarge */
-export async function bytesOf(call: StorageCall, maxBytes: number): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of piecesOf(call)) {
-    size += piece.length;
-    if (size > maxBytes) throw supabaseError('EntityTooLarge');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
+export function bytesOf(call: StorageCall, maxBytes: number): Promise<Buffer> {
+  return readBytes(chunksOf(call), maxBytes, () => supabaseError('EntityTooLarge'));
 }
 
-/** A body; not reading it to its end leaves the connection alone. */
-export async function* piecesOf({ message, onBytes }: StorageCall): AsyncGenerator<Uint8Array> {
-  for await (const piece of message.iterator({ destroyOnReturn: false })) {
-    if (!(piece instanceof Uint8Array)) continue;
-    onBytes(piece.length);
-    yield piece;
-  }
+/** The body. A consumer that stops early leaves the connection open. */
+export function chunksOf({ message, onBytes }: StorageCall): AsyncGenerator<Uint8Array> {
+  return bodyChunks(message, onBytes);
 }
 
-/** A field that must be text. @throws SupabaseError MissingParameter */
+/** A string field. @throws SupabaseError MissingParameter */
 export function textIn(fields: Readonly<Record<string, unknown>>, name: string): string {
   const value = fields[name];
   if (typeof value === 'string') return value;

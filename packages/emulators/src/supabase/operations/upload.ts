@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { HttpResponse } from '../../serving/http-listener.ts';
-import type { Piece } from '../../s3/store.ts';
+import { type Piece, removePieces, sizeOf } from '../../object-files/pieces.ts';
 import {
   type StorageCall,
   bucketOf,
@@ -10,28 +10,28 @@ import {
   isUpsert,
   jsonResponse,
   requirePermission,
-  piecesOf,
+  chunksOf,
 } from './storage-call.ts';
 import { assertValidKey } from './key-rules.ts';
 import { supabaseError } from '../error.ts';
 import type { SupabaseObject } from '../store.ts';
 
-/** What came with the bytes of an upload. */
-interface UploadDescription {
+/** The metadata of an upload. */
+interface UploadMetadata {
   readonly contentType: string;
   readonly cacheControl: string;
   /** As JSON. */
   readonly metadata: string;
 }
 
-/** Beside the file, a form carries a few short fields. */
+/** The limit of the form fields beside the file. */
 const FORM_BYTES = 1_048_576;
 
 export function pathOf(bucket: string, key: string): string {
   return `${bucket}/${key}`;
 }
 
-/** Whether an upload to that key may begin. @throws SupabaseError */
+/** Checks whether an upload to the key may begin. @throws SupabaseError */
 export function permitUpload(call: StorageCall, upsert: boolean): void {
   const { store, bucket, key } = call;
   assertValidKey(key);
@@ -43,7 +43,7 @@ export function permitUpload(call: StorageCall, upsert: boolean): void {
   requirePermission(call, 'update');
 }
 
-/** An upload by POST; by PUT it replaces, and creates what is not there. */
+/** Uploads by POST; by PUT it creates or replaces the object. */
 export async function upload(call: StorageCall): Promise<HttpResponse> {
   const { id } = await receive(call, call.method === 'PUT' || isUpsert(call));
   return jsonResponse({ Id: id, Key: pathOf(call.bucket, call.key) });
@@ -65,8 +65,8 @@ async function receiveBody(
   const encoded = header(call, 'x-metadata');
   const metadata = metadataIn(encoded && Buffer.from(encoded, 'base64').toString('utf8'));
   const cacheControl = header(call, 'cache-control') ?? 'no-cache';
-  const described = { contentType, cacheControl, metadata };
-  return take(call, upsert, described, piecesOf(call));
+  const description = { contentType, cacheControl, metadata };
+  return storeBody(call, upsert, description, chunksOf(call));
 }
 
 async function receiveForm(
@@ -86,22 +86,22 @@ async function receiveForm(
     return typeof value === 'string' ? value : undefined;
   };
   const seconds = field('cacheControl');
-  const described = {
+  const description = {
     contentType: field('contentType') ?? (file.type || 'application/octet-stream'),
     cacheControl: seconds === undefined ? 'no-cache' : `max-age=${seconds}`,
     metadata: metadataIn(field('metadata')),
   };
   const bytes = Readable.from([new Uint8Array(await file.arrayBuffer())]);
-  return take(call, upsert, described, bytes);
+  return storeBody(call, upsert, description, bytes);
 }
 
-async function take(
+async function storeBody(
   call: StorageCall,
   upsert: boolean,
-  described: UploadDescription,
+  description: UploadMetadata,
   body: AsyncIterable<Uint8Array>,
 ): Promise<SupabaseObject> {
-  assertMimeType(call, described.contentType);
+  assertMimeType(call, description.contentType);
   const limit = limitOf(call);
   if (Number(header(call, 'content-length') ?? 0) > limit + FORM_BYTES) {
     throw supabaseError('EntityTooLarge');
@@ -117,17 +117,17 @@ async function take(
     }
   }
   const piece = await call.store.blobs.write(bounded());
-  return commit(call, upsert, described, [piece], md5.digest('hex'));
+  return commit(call, upsert, description, [piece], md5.digest('hex'));
 }
 
 /**
- * Puts an object in its place, whatever was there; without `upsert` only where nothing is. That is decided
- * here and now, so that of several creates at one time one succeeds.
+ * Stores an object; without `upsert` only when the key has none. The check and the write are synchronous, so that
+ * exactly one of several concurrent creates succeeds.
  */
 export async function commit(
   call: StorageCall,
   upsert: boolean,
-  described: UploadDescription,
+  description: UploadMetadata,
   pieces: readonly Piece[],
   md5: string,
 ): Promise<SupabaseObject> {
@@ -137,15 +137,15 @@ export async function commit(
   try {
     permitUpload(call, upsert);
   } catch (error) {
-    for (const { blob } of pieces) await store.blobs.remove(blob);
+    await removePieces(store.blobs, pieces);
     throw error;
   }
   const before = store.objects.get(path);
   const object = {
-    ...described,
+    ...description,
     id: before?.id ?? randomUUID(),
     version: randomUUID(),
-    size: pieces.reduce((sum, { size }) => sum + size, 0),
+    size: sizeOf(pieces),
     etag: `"${md5}"`,
     createdMs: before?.createdMs ?? now,
     updatedMs: now,
@@ -173,7 +173,7 @@ function limitOf(call: StorageCall): number {
   return Math.min(maxStandardUploadBytes, maxObjectBytes, fileSizeLimit);
 }
 
-/** What is no JSON object is passed over, as the real server does. */
+/** Ignores everything except a JSON object, as the real server does. */
 export function metadataIn(json: string | undefined): string {
   try {
     const value: unknown = JSON.parse(json ?? '');
