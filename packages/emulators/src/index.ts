@@ -1,4 +1,4 @@
-/** Servers of our own for where the real one cannot stand: S3, Supabase Storage, DNS, HTTP, TLS, git and Postgres. */
+/** Emulated servers with injectable faults: S3, Supabase Storage, DNS, HTTP, TLS, git and Postgres. */
 export type { DnsFault, DnsFaultKind } from './dns/faults.ts';
 export type { LookupFunction, ResolverTimeouts } from './dns/lookup.ts';
 export type { DnsQuery } from './dns/query.ts';

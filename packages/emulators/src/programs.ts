@@ -1,4 +1,4 @@
-/** What a conductor of the servers as programs needs: their settings, their files and the way to ask them. */
+/** For the stage, which runs the servers as programs: their settings, files, control path and probes. */
 export { CONTROL_PATH } from './control/control-server.ts';
 export { parseArguments, serve } from './control/program.ts';
 export { programFiles } from './control/program-files.ts';

@@ -3,9 +3,9 @@ import { createRequire } from 'node:module';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** A program as files for a container that has Node and nothing else. */
+/** The files of a program, for a container that has only Node. */
 interface ProgramFiles {
-  /** Path of its entry. */
+  /** The path of the main file. */
   readonly main: string;
   readonly files: readonly { readonly path: string; readonly content: string }[];
 }
@@ -14,8 +14,8 @@ const OWN_SCOPE = '@holdfast/';
 const imports = /^((?:import|export|\}).*?\bfrom )'([^']+)'/gm;
 
 /**
- * Collects a program and all it imports of this repository, as built or as source, into one folder; each
- * import then names its file there.
+ * Collects a program and all its imports from this repository, built or as source, into one directory, and
+ * rewrites the imports accordingly.
  */
 export function programFiles(main: URL, folder: string): ProgramFiles {
   const paths = new Map<string, string>();
@@ -28,7 +28,7 @@ export function programFiles(main: URL, folder: string): ProgramFiles {
   };
   const entry = pathOf(main.href);
   const files: { path: string; content: string }[] = [];
-  // What is found on the way is appended, and so visited too.
+  // The loop also visits the imports that it appends.
   for (const [url, path] of paths) {
     const source = readFileSync(fileURLToPath(url), 'utf8');
     const content = source.replaceAll(imports, (whole, before: string, specifier: string) => {
@@ -43,7 +43,9 @@ export function programFiles(main: URL, folder: string): ProgramFiles {
 function resolveImport(specifier: string, from: string): string {
   if (specifier.startsWith('.')) return new URL(specifier, from).href;
   if (!specifier.startsWith(OWN_SCOPE)) {
-    throw new TypeError(`${from} imports ${specifier}, which a container of Node alone has not`);
+    throw new TypeError(
+      `${from} imports ${specifier}, which a container with only Node does not have`,
+    );
   }
   return pathToFileURL(createRequire(from).resolve(specifier)).href;
 }

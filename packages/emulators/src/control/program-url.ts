@@ -1,4 +1,4 @@
-/** A server of this package that runs as a program of its own. */
+/** A server of this package that can run as a program. */
 export type EmulatorProgram =
   | 'dns'
   | 'git'

@@ -1,6 +1,6 @@
-/** What a server was asked, the newest of it, in the order it came. */
+/** The latest requests to a server, in order of arrival. */
 export interface RequestLog<Entry> {
-  /** The entry is kept as it is: what is learned later may be written into it. */
+  /** Keeps the entry itself, so that its fields may be completed later. */
   record(entry: Entry): void;
   read(): readonly Entry[];
   clear(): void;

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { types } from 'node:util';
 
-/** The settings as they were last written; `undefined` where there is no file, or none yet. */
+/** The saved settings; `undefined` without a file. */
 export async function loadSettings(file: string | undefined): Promise<unknown> {
   if (file === undefined) return undefined;
   try {
@@ -12,7 +12,7 @@ export async function loadSettings(file: string | undefined): Promise<unknown> {
   }
 }
 
-/** Replaces the file as a whole, so that whoever dies meanwhile leaves the one or the other. */
+/** Replaces the file atomically: a crash leaves either the old or the new settings. */
 export async function saveSettings(file: string | undefined, settings: unknown): Promise<void> {
   if (file === undefined) return;
   const fresh = `${file}.fresh`;

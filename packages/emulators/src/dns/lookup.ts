@@ -2,11 +2,11 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
-/** What `net.connect`, `http.request`, undici's `connect` and others take as `lookup`. */
+/** The `lookup` option of `net.connect`, `http.request`, undici's `connect` and others. */
 export type LookupFunction = (
   hostname: string,
   options: LookupOptions,
-  answer: (
+  callback: (
     error: NodeJS.ErrnoException | null,
     address: string | LookupAddress[],
     family?: number,
@@ -14,9 +14,9 @@ export type LookupFunction = (
 ) => void;
 
 export interface ResolverTimeouts {
-  /** How long one attempt waits for its answer, in milliseconds. Default 1 000. */
+  /** The time limit of one attempt. Default 1 000. */
   readonly timeoutMs?: number;
-  /** How many attempts are made. Default 2. */
+  /** The number of attempts. Default 2. */
   readonly tries?: number;
 }
 
@@ -31,12 +31,12 @@ export function createResolver(
 }
 
 /**
- * A `dns.lookup` that asks this server, which `dns.setServers` does not bring about. It fails as
- * `dns.lookup` does where the system asks a server that fails so: `ENOTFOUND` for a name that does not exist
- * or has no address, `EAI_AGAIN` for every other failure; the resolver's own error is the cause.
+ * A `dns.lookup` that queries this server, which `dns.setServers` cannot achieve. Its errors are those of
+ * `dns.lookup`: `ENOTFOUND` for a name that does not exist or has no address, `EAI_AGAIN` for every other
+ * failure; the resolver's error is the cause.
  */
 export function lookupBy(server: string, timeouts: ResolverTimeouts = {}): LookupFunction {
-  return (hostname, options, answer) => {
+  return (hostname, options, callback) => {
     const family = familyOf(options.family);
     const literal = isIP(hostname);
     const found =
@@ -46,10 +46,10 @@ export function lookupBy(server: string, timeouts: ResolverTimeouts = {}): Looku
     found.then(
       (addresses) => {
         const [first] = addresses;
-        if (options.all === true) answer(null, addresses);
-        else answer(null, first?.address ?? '', first?.family);
+        if (options.all === true) callback(null, addresses);
+        else callback(null, first?.address ?? '', first?.family);
       },
-      (error: unknown) => answer(asLookupError(error, hostname), ''),
+      (error: unknown) => callback(asLookupError(error, hostname), ''),
     );
   };
 }
@@ -71,7 +71,7 @@ async function resolve(
   const found = results.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
   const failed = results.find((each) => each.status === 'rejected');
   if (found.length > 0) return found;
-  throw failed?.reason ?? Object.assign(new Error('an alias of no address'), { code: 'ENODATA' });
+  throw failed?.reason ?? Object.assign(new Error('the alias has no address'), { code: 'ENODATA' });
 }
 
 function familyOf(family: LookupOptions['family']): 0 | 4 | 6 {
@@ -79,7 +79,7 @@ function familyOf(family: LookupOptions['family']): 0 | 4 | 6 {
   return family === 6 || family === 'IPv6' ? 6 : 0;
 }
 
-/** In the form of Node's own, because it stands in its place. */
+/** An error in the form of Node's `dns.lookup`. */
 function asLookupError(cause: unknown, hostname: string): NodeJS.ErrnoException {
   const seen = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : '';
   const code = seen === 'ENOTFOUND' || seen === 'ENODATA' ? 'ENOTFOUND' : 'EAI_AGAIN';

@@ -10,19 +10,19 @@ import {
   typeNumbers,
 } from '@holdfast/protocols/dns';
 
-/** One query as the server has seen it. */
+/** One query to the server. */
 export interface DnsQuery {
   readonly name: string;
-  /** Such as `A`; `TYPE65` for one that the server has no name for. */
+  /** Such as `A`; `TYPE65` for a type without a name here. */
   readonly type: string;
   readonly transport: 'udp' | 'tcp';
-  /** The faults it was struck by. */
+  /** The faults that were injected. */
   readonly faults: readonly DnsFaultKind[];
-  /** When it came, in milliseconds since the Unix epoch, by the server's own clock. */
+  /** When it arrived, in milliseconds since the Unix epoch, by the server's clock. */
   readonly atMs: number;
 }
 
-/** What the stage asks for to see that the server answers; no fault strikes it. */
+/** The name of the readiness query, which is exempt from faults. */
 export const READY_NAME = 'ready.stage.invalid';
 export const READY_RECORD: DnsRecord = { name: READY_NAME, type: 'TXT', text: 'ready' };
 
@@ -31,7 +31,7 @@ export function typeName(type: number): string {
   return known?.[0] ?? `TYPE${type}`;
 }
 
-/** Asks over UDP for what every server of the stage knows; resolves when it answers. */
+/** Sends the readiness query over UDP; resolves when the server responds. */
 export function probeDns(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
@@ -60,13 +60,13 @@ export function probeDns(
     };
     const onAbort = (): void => settle(() => reject(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
-    // Connected, so that the socket hears of it when nobody listens there.
+    // A connected socket reports an error when no server listens.
     socket.once('error', (error) => settle(() => reject(error)));
     socket.once('message', (bytes) => {
       settle(() => {
         const { answers } = decodeMessage(bytes);
         if (answers.length === 1) resolve();
-        else reject(new Error('somebody else answers'));
+        else reject(new Error('another server responds'));
       });
     });
     socket.connect(port, host, () => socket.send(encodeMessage(query)));

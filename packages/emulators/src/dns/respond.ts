@@ -10,13 +10,13 @@ import {
 } from '@holdfast/protocols/dns';
 import { type ZoneAnswer, lookUp } from './zone.ts';
 
-/** What is sent in answer to a query, and when. */
+/** The response to a query, and its delay. */
 interface DnsReply {
   readonly bytes: Buffer;
   readonly delayMs: number;
 }
 
-/** Over UDP no more than this is sent to who has not said that he can take it. */
+/** The longest UDP response to a client without EDNS. */
 const PLAIN_UDP_BYTES = 512;
 const TYPE_OPT = 41;
 
@@ -27,7 +27,7 @@ const codes: Partial<Record<DnsFault['kind'], number>> = {
 };
 const wrongAddresses = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
 
-/** The answer to a query as the faults have it; `undefined` for none at all. */
+/** The response to a query under its faults; `undefined` for no response. */
 export function respond(
   query: DnsMessage,
   records: readonly DnsRecord[],
@@ -51,7 +51,7 @@ export function respond(
   return { bytes, delayMs: delayOf(injected) };
 }
 
-/** The answer to what cannot be read, as far as it has a number to answer to. */
+/** The response to a malformed query, if it has an id. */
 export function respondToMalformed(bytes: Buffer): Buffer | undefined {
   if (bytes.length < 2 || (bytes[2] ?? 0) >= 0x80) return undefined;
   return encodeMessage({
@@ -100,7 +100,7 @@ function applyFaults(
   let { answers } = found;
   for (const { fault, injection } of injected) {
     const code = codes[fault.kind];
-    // The earliest of several verdicts counts.
+    // The first fault with a code counts.
     if (code !== undefined) return { code, answers: [] };
     if (fault.kind === 'ttlFlip') {
       const ttlSeconds = fault.ttlSeconds[injection % 2 === 1 ? 0 : 1];
@@ -128,7 +128,7 @@ function delayOf(injected: readonly InjectedDnsFault[]): number {
   return injected.reduce((sum, { fault }) => sum + (fault.kind === 'slow' ? fault.delayMs : 0), 0);
 }
 
-/** RFC 6891, section 6.2.3: the class of an OPT record says how much who asked can take. */
+/** RFC 6891, section 6.2.3: the class of an OPT record is the longest response that the client accepts. */
 function maxUdpBytes({ additionals }: DnsMessage): number {
   const offered = additionals.find(({ type }) => type === TYPE_OPT)?.class;
   return Math.max(PLAIN_UDP_BYTES, offered ?? PLAIN_UDP_BYTES);

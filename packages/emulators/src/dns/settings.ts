@@ -4,13 +4,13 @@ import { type DnsFault, dnsFaultRule } from './faults.ts';
 import { type DnsRecord, recordRule } from '@holdfast/protocols/dns';
 
 export interface DnsOptions {
-  /** What is known; every other name does not exist. */
+  /** The records; every other name does not exist. */
   records?: readonly DnsRecord[];
-  /** What goes wrong from the beginning. */
+  /** Faults from the start. */
   faults?: readonly DnsFault[];
 }
 
-/** All that a DNS server is told. */
+/** The settings of the DNS program. */
 export interface DnsSettings {
   readonly records: readonly DnsRecord[];
   readonly faults: readonly DnsFault[];

@@ -8,23 +8,23 @@ import {
   typeNumbers,
 } from '@holdfast/protocols/dns';
 
-/** What is known about a question. */
+/** The answer to a question. */
 export interface ZoneAnswer {
   readonly code: number;
   readonly answers: readonly ResourceRecord[];
 }
 
 const TYPE_ANY = 255;
-/** Answers out of records alone: RFC 1034, section 4.3.2, for a server without delegations. */
+/** Answers a question from the records: RFC 1034, section 4.3.2, for a server without delegations. */
 export function lookUp(records: readonly DnsRecord[], question: DnsQuestion): ZoneAnswer {
   const answers: ResourceRecord[] = [];
   const seen = new Set<string>();
   let name = question.name.toLowerCase();
-  // An alias that leads back to where it came from has no answer.
+  // A circle of aliases has no answer.
   while (!seen.has(name)) {
     seen.add(name);
     const known = records.filter((record) => record.name.toLowerCase() === name);
-    // An alias into another zone is somebody else's to follow.
+    // The target of an alias into another zone is left to the client.
     if (known.length === 0) {
       const code = answers.length === 0 ? responseCodes.nameError : responseCodes.ok;
       return { code, answers };

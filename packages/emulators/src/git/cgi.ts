@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { environment } from '@holdfast/foundation';
 
-/** Environment of git alone: nothing of this machine's or user's configuration. */
+/** The environment of git, without the configuration of the machine and the user. */
 export function gitEnvironment(home: string): Record<string, string> {
   return {
     PATH: environment['PATH'] ?? '/usr/bin:/bin',
@@ -18,16 +18,16 @@ export function gitEnvironment(home: string): Record<string, string> {
 const MAX_HEAD_BYTES = 65_536;
 
 interface BackendOptions {
-  /** The folder of all repositories. */
+  /** The directory of all repositories. */
   readonly root: string;
   /** Added to the environment of git. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Aborts when the client is gone, or has been answered. */
+  /** Aborts when the response is sent or the client disconnects. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Hands one request to `git http-backend` (CGI, RFC 3875) and what it says to the client.
+ * Forwards a request to `git http-backend` (CGI, RFC 3875) and its response to the client.
  * Variables: https://git-scm.com/docs/git-http-backend
  */
 export async function runBackend(
@@ -54,9 +54,9 @@ export async function runBackend(
       ...variables,
     },
   });
-  // Who goes away takes the work for him along.
+  // When the client disconnects, its work ends.
   signal.addEventListener('abort', () => child.kill(), { once: true });
-  // It may answer before it has read all; then only the answer counts.
+  // The backend may respond before it has read the whole body; then only the response counts.
   pipeline(incoming, child.stdin).catch(() => {});
   await once(child, 'spawn');
   let head = Buffer.alloc(0);
@@ -69,18 +69,19 @@ export async function runBackend(
     }
     head = Buffer.concat([head, bytes]);
     const end = head.indexOf('\r\n\r\n');
-    if (end === -1 && head.length > MAX_HEAD_BYTES) throw new RangeError('a head without end');
+    if (end === -1 && head.length > MAX_HEAD_BYTES)
+      throw new RangeError('the response headers of git are too long');
     if (end === -1) continue;
     isBody = true;
-    const { status, headers: said } = parseHead(head.toString('latin1', 0, end));
-    outgoing.writeHead(status, said);
+    const { status, headers: responseHeaders } = parseHead(head.toString('latin1', 0, end));
+    outgoing.writeHead(status, responseHeaders);
     outgoing.write(head.subarray(end + 4));
   }
   if (!isBody) outgoing.writeHead(500);
   outgoing.end();
 }
 
-/** Lines of `Name: value`, of which `Status` is not for the client. */
+/** Parses lines of `Name: value`, of which `Status` is the status. */
 export function parseHead(head: string): { status: number; headers: OutgoingHttpHeaders } {
   const headers: OutgoingHttpHeaders = {};
   let status = 200;

@@ -1,24 +1,24 @@
 import type { GitFault, GitService } from './settings.ts';
 
-/** One request to the remote, as far as a fault goes by it. */
+/** The part of a request by which faults are chosen. */
 interface GitCall {
   readonly service: GitService | undefined;
-  /** Whether it brings the commits, which a push does with its second request. */
+  /** Whether it carries the commits: the second request of a push. */
   readonly isDelivery: boolean;
 }
 
-/** The faults in force, and how often each may strike yet. */
+/** Chooses the faults of a request, and counts how often each was injected. */
 export interface GitFaultInjector {
-  /** Those that strike a request, in the order they were given; each counts as one strike. */
-  inject(asked: GitCall): readonly GitFault[];
+  /** The faults of a request, in the order they were set. */
+  inject(call: GitCall): readonly GitFault[];
 }
 
 export function createGitFaultInjector(faults: readonly GitFault[]): GitFaultInjector {
   const entries = faults.map((fault) => ({ fault, left: fault.times ?? Infinity }));
   return {
-    inject: (asked) =>
+    inject: (call) =>
       entries.flatMap((entry) => {
-        if (entry.left === 0 || !applies(entry.fault, asked)) return [];
+        if (entry.left === 0 || !applies(entry.fault, call)) return [];
         entry.left -= 1;
         return [entry.fault];
       }),

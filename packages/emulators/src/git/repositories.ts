@@ -6,7 +6,7 @@ import { gitEnvironment } from './cgi.ts';
 
 const run = promisify(execFile);
 
-/** What names the message of a push that is declined, for the hook below. */
+/** The environment variable with the message of a declined push, for the hook below. */
 export const REJECTION_VARIABLE = 'HOLDFAST_REJECTION';
 const REJECTING_HOOK = `#!/bin/sh
 cat >/dev/null
@@ -14,12 +14,12 @@ printf '%s\\n' "$${REJECTION_VARIABLE}" >&2
 exit 1
 `;
 
-/** The folder of a repository, as its URL names it. */
+/** The directory of a repository, as in its URL. */
 function repositoryFolder(root: string, name: string): string {
   return join(root, `${name}.git`);
 }
 
-/** Makes bare repositories for those that are not there yet; each is there whole or not at all. */
+/** Creates the bare repositories that are missing, each atomically. */
 export async function ensureRepositories(root: string, names: readonly string[]): Promise<void> {
   const options = { env: gitEnvironment(root) };
   for (const name of names) {
@@ -34,20 +34,20 @@ export async function ensureRepositories(root: string, names: readonly string[])
   }
 }
 
-/** What git finds wrong with a repository; empty when it is whole. */
+/** The errors that `git fsck` finds in a repository; empty for an intact one. */
 export async function checkRepository(root: string, name: string): Promise<string> {
   const args = ['-C', repositoryFolder(root, name), 'fsck', '--full', '--strict', '--no-dangling'];
   try {
     await run('git', args, { env: gitEnvironment(root) });
     return '';
   } catch (error) {
-    const said =
+    const output =
       typeof error === 'object' && error !== null && 'stderr' in error ? error.stderr : error;
-    return String(said).trim();
+    return String(output).trim();
   }
 }
 
-/** Makes the hook that declines every push; resolves with the folder it lies in. */
+/** Creates a hook that declines every push; resolves with its directory. */
 export async function makeRejectingHooks(root: string): Promise<string> {
   const folder = join(root, 'rejecting-hooks');
   await mkdir(folder, { recursive: true });

@@ -3,20 +3,20 @@ import { type Clock, sleep } from '@holdfast/foundation';
 import type { RequestLog } from '../control/request-log.ts';
 import type { ScriptedResponse, UpstreamScript } from './upstream-script.ts';
 
-/** One request as the upstream has seen it. */
+/** One request to the upstream. */
 export interface UpstreamRequest {
   readonly method: string;
   /** With its query. */
   readonly path: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
-  /** The beginning of its body as UTF-8, up to 4 096 bytes. */
+  /** The first 4 096 bytes of the body as UTF-8. */
   readonly body: string;
-  /** What it was answered with; absent while it waits, or when the client did not wait. */
+  /** The status of the response; absent while there is none, or when the client disconnected before it. */
   readonly status?: number;
-  /** The pattern of the route that answered. */
+  /** The path pattern of the route that matched. */
   readonly route?: string;
-  /** When it came, in milliseconds since the Unix epoch, by the upstream's own clock. */
+  /** When it arrived, in milliseconds since the Unix epoch, by the upstream's clock. */
   readonly atMs: number;
 }
 
@@ -24,7 +24,7 @@ interface UpstreamRequestDeps {
   readonly script: UpstreamScript;
   readonly log: RequestLog<UpstreamRequest>;
   readonly clock: Clock;
-  /** How long every answer is held back now. */
+  /** The delay of every response now. */
   readonly latencyMs: () => number;
 }
 
@@ -38,7 +38,7 @@ interface PlainResponse {
 const KEPT_BODY_BYTES = 4_096;
 const HEALTH = '/health';
 
-/** Answers one request by the script. Rejects when the client goes away before. */
+/** Handles a request by the script. Rejects when the client disconnects first. */
 export async function handleUpstreamRequest(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -48,7 +48,7 @@ export async function handleUpstreamRequest(
   outgoing.once('close', () => left.abort());
   const { method = 'GET', url = '/' } = incoming;
   const [path = '/'] = url.split('?', 1);
-  // In the order of arrival, whenever the bodies may come.
+  // Before the body is read, so that responses follow the order of arrival.
   const scripted: ScriptedResponse | undefined =
     path === HEALTH ? undefined : script.next(method, path);
   const body = await readBodyStart(incoming);
@@ -79,12 +79,12 @@ function toResponse(
   line: ScriptedResponse,
   { method, path, body }: UpstreamRequest,
 ): PlainResponse {
-  if (line.kind === 'routed') return line.answer;
+  if (line.kind === 'routed') return line.response;
   const bare = { headers: {}, delayMs: 0 };
   if (line.kind === 'echo') return { ...bare, status: 200, body: { method, path, body } };
   return line.kind === 'failure'
-    ? { ...bare, status: 503, body: { error: 'one of the requests that fail by chance' } }
-    : { ...bare, status: 404, body: { error: `no route fits ${method} ${path}` } };
+    ? { ...bare, status: 503, body: { error: 'a random failure' } }
+    : { ...bare, status: 404, body: { error: `no route matches ${method} ${path}` } };
 }
 
 function encodeBody(body: unknown): [string | undefined, string] {

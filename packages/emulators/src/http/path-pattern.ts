@@ -1,15 +1,15 @@
-/** Which paths a route answers. */
+/** The paths of a route. */
 export interface PathPattern {
   matches(path: string): boolean;
 }
 
-/** A segment that is itself, any one segment, or all that is left. */
+/** A literal segment, any one segment, or all remaining segments. */
 type Segment =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'any' }
   | { readonly kind: 'rest' };
 
-/** `undefined` for what is no pattern. */
+/** `undefined` for an invalid pattern. */
 export function parsePattern(pattern: string): PathPattern | undefined {
   if (!pattern.startsWith('/') || pattern.length > 2_000) return undefined;
   const written = pattern.slice(1).split('/');
@@ -26,7 +26,7 @@ export function parsePattern(pattern: string): PathPattern | undefined {
 function parseSegment(text: string): Segment | undefined {
   if (text === '*') return { kind: 'rest' };
   if (text.startsWith(':')) return /^:\w+$/.test(text) ? { kind: 'any' } : undefined;
-  // The rest of RFC 3986's segment, in which `*` and `:` are left to their meaning here.
+  // A segment of RFC 3986 without `*` and `:`, which have a meaning of their own.
   return /^(?:[\w.~!$&'()+,;=@-]|%[0-9a-f]{2})*$/i.test(text)
     ? { kind: 'literal', text }
     : undefined;

@@ -10,49 +10,49 @@ import {
 import { listOf } from '../options/list-rule.ts';
 import { parsePattern } from './path-pattern.ts';
 
-/** What the upstream says to one request. */
+/** The response to a request. */
 export interface UpstreamResponse {
   /** From 200 to 599. Default 200. */
   status?: number;
   headers?: Readonly<Record<string, string>>;
-  /** A string goes out as it is, anything else as JSON. Default: nothing. */
+  /** A string is sent as it is, any other value as JSON. Default: empty. */
   body?: unknown;
-  /** How long the answer is held back, in milliseconds. Default 0. */
+  /** The delay of the response. Default 0. */
   delayMs?: number;
 }
 
-/** An answer that is given some times before the next one's turn. */
+/** A response that is sent a number of times before the next one. */
 export interface RepeatedResponse extends UpstreamResponse {
   /** From 1. Default 1. */
   times?: number;
 }
 
 /**
- * What the upstream says to requests of one method and path, such as
- * `{ method: 'GET', path: '/bundles/:id', first: [{ status: 503, times: 2 }], body: { ok: true } }`: its
- * own answer, after those of `first`. Of several routes that fit a request the earliest counts.
+ * The responses to requests of one method and path, such as
+ * `{ method: 'GET', path: '/bundles/:id', first: [{ status: 503, times: 2 }], body: { ok: true } }`:
+ * those of `first`, then its own. The first route that matches a request counts.
  */
 export interface UpstreamRoute extends UpstreamResponse {
-  /** In capitals, such as `POST`. Default: every method. */
+  /** In upper case, such as `POST`. Default: every method. */
   method?: string;
-  /** `/` and segments: as they are, `:name` for any one, `*` at the end for any number of them. */
+  /** `/` and segments: literal, `:name` for any segment, or a final `*` for any number of them. */
   path: string;
-  /** Answers to the first requests, in their order, before its own. */
+  /** The responses to the first requests, in order. */
   first?: readonly RepeatedResponse[];
 }
 
-/** What can be said about requests as such. */
+/** Faults of all requests. */
 export interface UpstreamFaults {
-  /** Share of requests, from 0 to 1, that are answered with 503. Default `FAILURE_RATE`, else 0. */
+  /** The share of requests, from 0 to 1, that get a 503. Default `FAILURE_RATE`, else 0. */
   failureRate?: number;
-  /** How long every answer is held back, in milliseconds. Default `LATENCY_MS`, else 0. */
+  /** The delay of every response. Default `LATENCY_MS`, else 0. */
   latencyMs?: number;
-  /** Where chance begins: the same seed, the same requests fail. Default 1. */
+  /** The seed of the random failures: with the same seed, the same requests fail. Default 1. */
   seed?: number;
 }
 
 export interface UpstreamOptions extends UpstreamFaults {
-  /** Without any, each request is answered with what it asked. */
+  /** Without routes, each response echoes its request. */
   routes?: readonly UpstreamRoute[];
 }
 
@@ -82,7 +82,7 @@ const headersRule: OptionRule<Readonly<Record<string, string>>> = {
 };
 
 const bodyRule: OptionRule<unknown> = {
-  permitted: `a value that JSON can hold, up to ${MAX_BODY_CHARACTERS} characters of it`,
+  permitted: `a value of at most ${MAX_BODY_CHARACTERS} characters as JSON`,
   parse(value, field, owner) {
     const written = writeJson(value);
     if (written !== undefined && written.length <= MAX_BODY_CHARACTERS) return value;
@@ -91,7 +91,7 @@ const bodyRule: OptionRule<unknown> = {
   defaultValue: () => undefined,
 };
 
-/** `undefined` for what JSON cannot hold: functions, symbols, big integers, circles. */
+/** `undefined` for a value without a JSON form: functions, symbols, big integers, circular objects. */
 function writeJson(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
@@ -101,7 +101,7 @@ function writeJson(value: unknown): string | undefined {
 }
 
 const methodRule: OptionRule<string> = {
-  permitted: 'a method in capitals, such as GET',
+  permitted: 'a method in upper case, such as GET',
   parse(value, field, owner) {
     if (typeof value === 'string' && /^[A-Z]{1,20}$/.test(value)) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
@@ -109,7 +109,7 @@ const methodRule: OptionRule<string> = {
 };
 
 const pathRule: OptionRule<string> = {
-  permitted: `a path pattern: '/', then segments, ':name' for any one, '*' at the end for the rest`,
+  permitted: `a path pattern: '/', then segments, ':name' for any segment, a final '*' for the rest`,
   parse(value, field, owner) {
     if (typeof value === 'string' && parsePattern(value) !== undefined) return value;
     throw new InvalidOptionError(owner, field, value, this.permitted);
@@ -123,7 +123,7 @@ const responseShape = {
   delayMs: delay,
 };
 
-/** An answer with its defaults. */
+/** A response with its defaults. */
 export interface ResolvedResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -137,7 +137,7 @@ export interface ResolvedRoute extends ResolvedResponse {
   readonly first: readonly (ResolvedResponse & { readonly times: number })[];
 }
 
-/** All that an upstream is told. */
+/** The settings of the upstream program. */
 export interface UpstreamSettings {
   readonly routes: readonly ResolvedRoute[];
   readonly failureRate: number;
@@ -165,7 +165,7 @@ const variables = [
 ] as const;
 
 /**
- * Options over the environment variables that a container is told them by, over the defaults.
+ * Options override environment variables, which override the defaults.
  * @throws InvalidOptionError naming the field, from `path` on, or the variable.
  */
 export function parseUpstreamSettings(

@@ -2,19 +2,19 @@ import { type Random, seededRandom } from '@holdfast/foundation';
 import { type PathPattern, parsePattern } from './path-pattern.ts';
 import type { ResolvedResponse, ResolvedRoute, UpstreamSettings } from './settings.ts';
 
-/** What is to be said to a request. */
+/** The response that the script chooses. */
 export type ScriptedResponse =
-  | { readonly kind: 'routed'; readonly route: string; readonly answer: ResolvedResponse }
-  /** Struck by chance. */
+  | { readonly kind: 'routed'; readonly route: string; readonly response: ResolvedResponse }
+  /** A random failure. */
   | { readonly kind: 'failure' }
-  /** There are routes, and none of them fits. */
+  /** None of the routes matches. */
   | { readonly kind: 'unknown' }
-  /** There are no routes: what was asked is the answer. */
+  /** There are no routes: the response echoes the request. */
   | { readonly kind: 'echo' };
 
-/** Which answer is whose turn. Plain state: no sockets, no time. */
+/** Chooses the response to each request. Plain state: no sockets, no time. */
 export interface UpstreamScript {
-  /** New routes begin with their first answers; a new rate or seed begins with its first draw. */
+  /** New routes start with their first responses; a new rate or seed restarts the random numbers. */
   replace(settings: UpstreamSettings): void;
   next(method: string, path: string): ScriptedResponse;
 }
@@ -37,7 +37,7 @@ export function createScript(settings: UpstreamSettings): UpstreamScript {
       ({ routes, failureRate, seed } = next);
     },
     next(method, path) {
-      // Drawn for every request, so that those of a seed do not depend on the script.
+      // Drawn for every request, so that the failures of a seed do not depend on the routes.
       if (random() < failureRate) return { kind: 'failure' };
       if (scripted.length === 0) return { kind: 'echo' };
       const part = scripted.find(({ route, pattern }) => {
@@ -48,7 +48,7 @@ export function createScript(settings: UpstreamSettings): UpstreamScript {
       return {
         kind: 'routed',
         route: part.route.path,
-        answer: responseTo(part.route, part.requests),
+        response: responseTo(part.route, part.requests),
       };
     },
   };
@@ -61,12 +61,12 @@ function scriptedRoutes({ routes }: UpstreamSettings): ScriptedRoute[] {
   });
 }
 
-/** @param turn which of the requests to the route it answers, from 1. */
-function responseTo(route: ResolvedRoute, turn: number): ResolvedResponse {
-  let left = turn;
-  for (const answer of route.first) {
-    if (left <= answer.times) return answer;
-    left -= answer.times;
+/** @param request the number of the request to the route, from 1. */
+function responseTo(route: ResolvedRoute, request: number): ResolvedResponse {
+  let left = request;
+  for (const response of route.first) {
+    if (left <= response.times) return response;
+    left -= response.times;
   }
   return route;
 }

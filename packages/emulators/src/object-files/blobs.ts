@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** Bytes of a blob from the first to the last, both included. */
+/** The bytes of a blob from `first` to `last`, both included. */
 export interface Span {
   readonly blob: string;
   readonly first: number;
@@ -13,23 +13,23 @@ export interface Span {
 }
 
 /**
- * Bytes under names of the store's own making. A key of a client never becomes the name of a file, so that
- * no key can leave the folder or be too long for it.
+ * Stores bytes under generated names. A client's key never becomes a file name, so that no key can leave the
+ * directory or be too long for it.
  */
 export interface Blobs {
-  /** Takes a body in, whole or, when it rejects, not at all. */
+  /** Stores a body. When it rejects, nothing is stored. */
   write(body: AsyncIterable<Uint8Array>): Promise<{ readonly blob: string; readonly size: number }>;
-  /** The bytes of these spans one after the other; the blobs stay until the stream has closed. */
+  /** The bytes of these spans in order. The blobs are kept until the stream has closed. */
   read(spans: readonly Span[]): Readable;
   /** The same bytes under a second name. */
   duplicate(blob: string): Promise<string>;
-  /** Removes it once nobody reads it any more. */
+  /** Removes a blob once no stream reads it. */
   remove(blob: string): Promise<void>;
-  /** Removes all others: what a crash left of bodies that were on their way. */
+  /** Removes all other blobs: the remains of bodies that were being received at a crash. */
   keepOnly(blobs: ReadonlySet<string>): Promise<void>;
 }
 
-/** Where the bytes of the blobs lie. */
+/** The medium of the blobs: memory or disk. */
 interface Medium {
   write(blob: string, body: AsyncIterable<Uint8Array>): Promise<void>;
   read(span: Span): AsyncIterable<Uint8Array>;
@@ -38,7 +38,7 @@ interface Medium {
   list(): Promise<readonly string[]>;
 }
 
-/** Blobs in a folder that is made if need be; without one, in memory. */
+/** Opens the blobs of a directory, which is created when missing; without one, in memory. */
 export async function openBlobs(directory: string | undefined): Promise<Blobs> {
   const medium = directory === undefined ? memoryMedium() : await diskMedium(directory);
   const readers = new Map<string, number>();

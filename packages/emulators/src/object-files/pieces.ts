@@ -2,13 +2,13 @@ import { type OptionRule, integer, object, string } from '@holdfast/foundation';
 import { listOf } from '../options/list-rule.ts';
 import type { Blobs, Span } from './blobs.ts';
 
-/** Bytes of an object that were uploaded together. */
+/** The bytes of an object that one request uploaded. */
 export interface Piece {
   readonly blob: string;
   readonly size: number;
 }
 
-/** Up to 64 Ki characters of a record, or none. */
+/** A text field of a record. */
 export const textRule: OptionRule<string> = string({ minLength: 0, maxLength: 65_536 });
 export const countRule: OptionRule<number> = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 export const piecesRule: OptionRule<readonly Piece[]> = listOf(

@@ -2,17 +2,17 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } f
 import { join } from 'node:path';
 import { type ResolvedOptions, type OptionsSchema, parseOptions } from '@holdfast/foundation';
 
-/** Records by key, each change of which is kept before the call returns. */
+/** Records by key. Each change is written before the call returns. */
 export interface RecordTable<T> {
   readonly size: number;
   get(key: string): T | undefined;
   set(key: string, record: T): void;
   delete(key: string): void;
-  /** Keys in the order of their UTF-8 bytes, which is that of every listing. */
+  /** The keys, sorted by their UTF-8 bytes as in every listing. */
   keys(): readonly string[];
 }
 
-/** Tables that outlive a crash of the process (not of the machine: nothing is forced to disk). */
+/** Tables that survive a crash of the process (not of the machine: nothing is synced to disk). */
 export interface RecordFile {
   table<S extends OptionsSchema<unknown> & Parameters<typeof parseOptions>[1]>(
     name: string,
@@ -24,9 +24,9 @@ export interface RecordFile {
 const FILE = 'records.jsonl';
 
 /**
- * One line of JSON for each change, read again at the next opening and then written anew without what has
- * been overtaken. Only the last line can be torn, by the end of the process within its write; its change
- * was never acknowledged. Without a folder, everything is kept in memory alone.
+ * Appends one line of JSON for each change. Opening replays the file, then rewrites it without superseded
+ * records. Only the last line can be torn, by a crash during its write; its change was never acknowledged.
+ * Without a directory, the tables are in memory only.
  */
 export function openRecordFile(directory: string | undefined): RecordFile {
   const found = new Map<string, Map<string, unknown>>();
@@ -86,7 +86,7 @@ function keptTable<T>(
   };
 }
 
-/** Like a comparison of UTF-8 bytes, which ranks surrogate pairs above all else. */
+/** Compares by UTF-8 bytes, where surrogate pairs sort above all other code units. */
 export function byBytes(a: string, b: string): number {
   const end = Math.min(a.length, b.length);
   for (let at = 0; at < end; at += 1) {
@@ -108,7 +108,7 @@ function readChanges(path: string): unknown[] {
   } catch {
     return [];
   }
-  // What follows the last line end is either nothing or torn.
+  // The text after the last line end is empty or torn.
   const lines = text.split('\n').slice(0, -1);
   return lines.map((line): unknown => JSON.parse(line));
 }

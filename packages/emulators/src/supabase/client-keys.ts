@@ -1,15 +1,15 @@
 import { signToken } from './jwt.ts';
 
-/** What clients of a Supabase hold. */
+/** The secret of a Supabase and the keys of its clients. */
 export interface SupabaseKeys {
   readonly jwtSecret: string;
-  /** Of the role that row level security does not bind. */
+  /** The key of the role that bypasses row level security. */
   readonly serviceRoleKey: string;
-  /** Of who is nobody in particular. */
+  /** The key of anonymous clients. */
   readonly anonKey: string;
 }
 
-/** The keys that a Supabase with this secret takes. */
+/** The keys of a Supabase with this secret. */
 export function supabaseKeys(jwtSecret: string): SupabaseKeys {
   const keyOf = (role: string): string => signToken({ role, iss: 'holdfast' }, jwtSecret);
   return { jwtSecret, serviceRoleKey: keyOf('service_role'), anonKey: keyOf('anon') };

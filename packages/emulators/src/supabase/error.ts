@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** Codes of Supabase Storage. */
+/** Error codes of Supabase Storage. */
 export type SupabaseErrorReason =
   | 'AccessDenied'
   | 'BucketAlreadyExists'
@@ -22,7 +22,7 @@ export type SupabaseErrorReason =
   | 'NoSuchKey'
   | 'ResourceNotEmpty';
 
-/** Status, words, and the `error` field where it differs from the code. */
+/** The status, the message, and the `error` field where it differs from the code. */
 const errors: Readonly<Record<SupabaseErrorReason, readonly [number, string, string?]>> = {
   AccessDenied: [403, 'Access denied', 'Unauthorized'],
   BucketAlreadyExists: [409, 'The resource already exists', 'Duplicate'],
@@ -45,11 +45,11 @@ const errors: Readonly<Record<SupabaseErrorReason, readonly [number, string, str
   ResourceNotEmpty: [409, 'The bucket you tried to delete is not empty'],
 };
 
-/** What Supabase Storage answers instead of doing what was asked. */
+/** An error response of Supabase Storage. */
 export class SupabaseError extends HoldfastError {
   readonly code = 'SUPABASE_STORAGE_ERROR';
   readonly reason: string;
-  /** The status of the body; that of HTTP is 400 for most of them. */
+  /** The status in the body; the HTTP status is 400 for most errors. */
   readonly statusCode: number;
   readonly error: string;
 
@@ -61,8 +61,8 @@ export class SupabaseError extends HoldfastError {
   }
 }
 
-/** @param words instead of those that every such refusal bears. */
-export function supabaseError(reason: SupabaseErrorReason, words?: string): SupabaseError {
-  const [statusCode, message, error] = errors[reason];
-  return new SupabaseError(statusCode, reason, words ?? message, error);
+/** @param message replaces the usual message of the error. */
+export function supabaseError(reason: SupabaseErrorReason, message?: string): SupabaseError {
+  const [statusCode, usual, error] = errors[reason];
+  return new SupabaseError(statusCode, reason, message ?? usual, error);
 }

@@ -1,17 +1,17 @@
 import { type OptionRule, boolean, oneOf, parseOptions } from '@holdfast/foundation';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
-/** What the world around the server is like; changed while it runs. */
+/** The faults of a Supabase Storage server, which can be changed while it runs. */
 export interface SupabaseFaults {
-  /** Who may do what; replaces all policies. Default: the service role everything, others nothing. */
+  /** Replaces all policies. Default: the service role may do everything, the others nothing. */
   policies?: readonly StoragePolicy[];
-  /** Writes are refused: the real server answers HTTP 400 with 503 and DatabaseReadOnly inside. */
+  /** Rejects writes as the real server does: HTTP 400 with 503 DatabaseReadOnly in the body. */
   readOnly?: boolean;
   /** `frozen`: 544 DatabaseTimeout, after `databaseTimeoutMs`. `down`: 500 InternalError. Default `up`. */
   database?: 'up' | 'frozen' | 'down';
 }
 
-/** How each of them is read. */
+/** The rules of these options. */
 export const supabaseFaultsSchema: {
   readonly policies: OptionRule<readonly StoragePolicy[]>;
   readonly readOnly: OptionRule<boolean>;

@@ -14,27 +14,27 @@ import type { FaultHook } from '../serving/call-faults.ts';
 import { type StoragePolicy, policiesRule } from './access.ts';
 
 export interface SupabaseStorageServerOptions {
-  /** Signs and verifies its tokens by HS256; 32 characters at least. Default one of its own. */
+  /** Signs and verifies tokens by HS256; at least 32 characters. Default: a fixed secret. */
   jwtSecret?: string;
-  /** Who may do what. Default: the service role everything, others nothing but reading public buckets. */
+  /** Default: the service role may do everything, the others only read public buckets. */
   policies?: readonly StoragePolicy[];
-  /** Where everything is kept over a restart; made if need be. Default: in memory. */
+  /** Stores all data, which then survives a restart; created when missing. Default: in memory. */
   directory?: string;
   /** Default 127.0.0.1. */
   host?: string;
-  /** Default: any free one. */
+  /** Default: any free port. */
   port?: number;
-  /** The largest object of all, which only a resumable upload can bring. Default 524 288 000. */
+  /** The largest object of a resumable upload. Default 524 288 000. */
   maxObjectBytes?: number;
-  /** The largest object of one ordinary request. Default 52 428 800. */
+  /** The largest object of an ordinary upload. Default 52 428 800. */
   maxStandardUploadBytes?: number;
-  /** How long a resumable upload may be resumed. Default a day. */
+  /** The lifetime of an unfinished resumable upload. Default a day. */
   resumableExpiryMs?: number;
-  /** How long a signed address for an upload is good. Default two hours. */
+  /** The lifetime of a signed upload URL. Default two hours. */
   signedUploadExpiryMs?: number;
-  /** How long a frozen database is waited for. Default 3 000. */
+  /** How long a request waits for a frozen database. Default 3 000. */
   databaseTimeoutMs?: number;
-  /** Asked for each request before anything is done. */
+  /** Called for each request before it is handled. */
   faults?: FaultHook;
   clock?: Clock;
 }
@@ -45,7 +45,7 @@ const milliseconds = (fallback: number): OptionRule<number> =>
 const bytes = (fallback: number): OptionRule<number> =>
   integer({ min: 1, max: Number.MAX_SAFE_INTEGER, default: fallback });
 
-/** How the options are read that say what the server is, and not where. */
+/** The options that describe the storage; those that say where it listens are below. */
 export const supabaseStorageSchema: {
   readonly jwtSecret: OptionRule<string>;
   readonly policies: OptionRule<readonly StoragePolicy[]>;

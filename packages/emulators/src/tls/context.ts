@@ -1,7 +1,7 @@
 import type { SecureContextOptions } from 'node:tls';
 import type { TlsSettings } from './settings.ts';
 
-/** Settings as `tls.createServer` and `tls.Server.setSecureContext` take them. */
+/** The options of `tls.createServer` and `tls.Server.setSecureContext`. */
 export function contextOf(settings: TlsSettings): SecureContextOptions {
   const { key, cert, minVersion, maxVersion, ciphers } = settings;
   return {

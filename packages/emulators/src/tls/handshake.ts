@@ -1,20 +1,20 @@
 import { connect } from 'node:tls';
 
-/** How one client fared, as the server has seen it. */
+/** The result of a handshake, as seen by the server. */
 export interface TlsHandshake {
-  /** Whom the client asked for, where it said so. */
+  /** The server name that the client sent, if any. */
   readonly servername?: string;
-  /** What was agreed on, such as `TLSv1.3`; absent where nothing was. */
+  /** The negotiated version, such as `TLSv1.3`; absent after a failure. */
   readonly protocol?: string;
-  /** What it failed of, such as `ERR_SSL_UNSUPPORTED_PROTOCOL` or `ECONNRESET`. */
+  /** The error code, such as `ERR_SSL_UNSUPPORTED_PROTOCOL` or `ECONNRESET`. */
   readonly error?: string;
-  /** What was wrong with what the client was shown. */
+  /** The fault of the server at that time. */
   readonly fault?: string;
-  /** When, in milliseconds since the Unix epoch, by the server's own clock. */
+  /** In milliseconds since the Unix epoch, by the server's clock. */
   readonly atMs: number;
 }
 
-/** Shakes hands, whatever the server shows; resolves when it has shown it. */
+/** Completes a handshake, whatever the certificate. */
 export function probeTls(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
@@ -24,7 +24,7 @@ export function probeTls(
     const socket = connect({
       host,
       port,
-      // It asks whether there is a server, not whether it is the right one.
+      // Checks that a server responds, not that its certificate is valid.
       rejectUnauthorized: false,
       minVersion: 'TLSv1',
       ciphers: 'DEFAULT@SECLEVEL=0',

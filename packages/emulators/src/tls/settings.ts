@@ -7,13 +7,13 @@ import {
   string,
 } from '@holdfast/foundation';
 
-/** What a TLS server speaks inside of TLS. */
+/** The protocol inside TLS. */
 export type TlsProtocol = 'https' | 'echo';
 
-/** All that the program of a TLS server is told; the names are those of `tls.createServer`. */
+/** The settings of the TLS program; the names are those of `tls.createServer`. */
 export interface TlsSettings {
   readonly protocol: TlsProtocol;
-  /** What is wrong with what it shows, for its log. */
+  /** The fault of the certificate or the parameters, for the log. */
   readonly fault: string | undefined;
   readonly key: string;
   readonly cert: string;

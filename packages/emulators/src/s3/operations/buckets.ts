@@ -3,7 +3,7 @@ import { parsePolicy } from './policy.ts';
 import { type S3Call, documentOf, isoTime, requirePermission, xmlResponse } from './s3-call.ts';
 import { s3Error } from '../wire/error.ts';
 
-/** Three to 63 letters, digits, dots and hyphens, without two dots in a row and unlike an address. */
+/** 3 to 63 letters, digits, dots and hyphens, without two dots in a row and not an IP address. */
 const NAME = /^(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const REGION = 'us-east-1';
 const MAX_POLICY_BYTES = 20_480;
@@ -61,7 +61,7 @@ export async function headBucket(call: S3Call): Promise<HttpResponse> {
 
 export async function bucketLocation(call: S3Call): Promise<HttpResponse> {
   requirePermission(call, 's3:GetBucketLocation');
-  // This region, and it alone, goes without a name.
+  // Only the region us-east-1 has an empty name.
   return xmlResponse(['LocationConstraint', '']);
 }
 

@@ -2,15 +2,15 @@ import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
 import type { StoredObject } from '../store.ts';
 
-/** What a write demands of the object that is there. */
+/** The condition of a write on the existing object. */
 export interface WriteCondition {
-  /** Whether the object of that moment is as demanded. @throws S3Error */
+  /** @throws S3Error when the current object does not match. */
   check(current: StoredObject | undefined): void;
   readonly isAny: boolean;
 }
 
 /**
- * If-None-Match (`*` alone, as S3 has it) and If-Match of a write.
+ * Parses If-None-Match (only `*`, as in S3) and If-Match of a write.
  * @throws S3Error NotImplemented for any other If-None-Match.
  */
 export function writeCondition(request: S3Request): WriteCondition {
@@ -28,13 +28,13 @@ export function writeCondition(request: S3Request): WriteCondition {
   };
 }
 
-/** How a read is to be answered under its conditions (RFC 9110, section 13.2.2). */
+/** Evaluates the conditions of a read (RFC 9110, section 13.2.2). */
 export function evaluateReadConditions(
   header: (name: string) => string | undefined,
   { etag, modifiedMs }: Pick<StoredObject, 'etag' | 'modifiedMs'>,
 ): 'send' | 'not-modified' | 'failed' {
   const [match, noneMatch] = [header('if-match'), header('if-none-match')];
-  // HTTP dates know no milliseconds.
+  // HTTP dates have no milliseconds.
   const modifiedS = Math.floor(modifiedMs / 1_000);
   const since = (name: string): number => Math.floor(Date.parse(header(name) ?? '') / 1_000);
   if (match !== undefined ? !lists(match, etag) : modifiedS > since('if-unmodified-since')) {

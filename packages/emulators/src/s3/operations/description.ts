@@ -2,7 +2,7 @@ import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
 import type { ObjectDescription } from '../store.ts';
 
-/** Headers of a write that come back with every read. */
+/** Headers of a write that every read returns. */
 const KEPT = [
   'content-type',
   'cache-control',
@@ -11,10 +11,10 @@ const KEPT = [
   'content-language',
   'expires',
 ];
-/** Names and values of the metadata together, as S3 counts them. */
+/** The limit of all names and values of the metadata together, as S3 counts them. */
 const MAX_METADATA_BYTES = 2_048;
 
-/** What a write says about its object. @throws S3Error MetadataTooLarge */
+/** The metadata of a written object. @throws S3Error MetadataTooLarge */
 export function describeObject(request: S3Request): ObjectDescription {
   const headers: Record<string, string> = {};
   for (const name of KEPT) {
@@ -29,7 +29,7 @@ export function describeObject(request: S3Request): ObjectDescription {
   return { headers, metadata };
 }
 
-/** `aws-chunked` is how the body travels, not what it is. */
+/** `aws-chunked` is the framing of the request, not an encoding of the object. */
 function withoutFraming(encoding: string | undefined): string | undefined {
   const left = encoding
     ?.split(',')

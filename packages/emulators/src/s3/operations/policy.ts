@@ -1,11 +1,11 @@
 import { s3Error } from '../wire/error.ts';
 
-/** What a policy says about one request; nothing said is neither. */
+/** The decision of a policy on a request; `undefined` when no statement matches. */
 export type PolicyDecision = 'allow' | 'deny' | undefined;
 
-/** A bucket policy that was read. */
+/** A parsed bucket policy. */
 export interface Policy {
-  /** A Deny that fits outweighs every Allow. `accessKeyId` is `undefined` for an anonymous caller. */
+  /** A matching Deny overrides every Allow. `accessKeyId` is `undefined` for an anonymous caller. */
   decide(accessKeyId: string | undefined, action: string, resource: string): PolicyDecision;
 }
 
@@ -18,9 +18,9 @@ interface PolicyStatement {
 const KNOWN = new Set(['Sid', 'Effect', 'Principal', 'Action', 'Resource']);
 
 /**
- * Reads a policy. Principals are `*` and access keys, bare or as the last part of an ARN; actions and
- * resources have wildcards. What would change its meaning and is not understood (Condition, NotAction...)
- * is refused rather than passed over.
+ * Parses a policy. Principals are `*` and access keys, bare or as the last part of an ARN; actions and
+ * resources have wildcards. Unsupported fields that would change the meaning (Condition, NotAction ...) are
+ * errors.
  * @throws S3Error MalformedPolicy
  */
 export function parsePolicy(text: string): Policy {
@@ -60,7 +60,7 @@ function parseStatement(given: unknown): PolicyStatement {
 function parsePrincipal(given: unknown): (accessKeyId: string | undefined) => boolean {
   if (given === '*') return () => true;
   const principal = objectOf(given, 'Invalid principal in policy.');
-  // Services and federated users are never among the callers here.
+  // Callers are never services or federated users.
   const names = 'AWS' in principal ? stringsOf(principal['AWS'], 'Principal') : [];
   const keys = names.map((name) => name.slice(name.lastIndexOf('/') + 1));
   return (accessKeyId) =>

@@ -13,7 +13,7 @@ import type { PayloadClaim } from '../wire/signature.ts';
 import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 import type { ObjectStore } from '../store.ts';
 
-/** A body that was taken in and is what its sender said it is. */
+/** A stored body that matches its checksums. */
 interface ReceivedBody {
   readonly blob: string;
   readonly size: number;
@@ -28,9 +28,9 @@ export interface ReceiveLimits {
 }
 
 /**
- * Streams a body into the store while every checksum that came with it is computed; on the first that
- * does not match nothing is kept.
- * @param wanted computed even when the client sends none.
+ * Streams a body into the store and verifies its length and every checksum of the request; after a mismatch
+ * nothing is stored.
+ * @param wanted a checksum to compute even when the client sends none.
  * @throws S3Error
  */
 export async function receiveBody(
@@ -102,7 +102,7 @@ function declaredLength(request: S3Request, payload: PayloadClaim): number {
   return length;
 }
 
-/** The checksum that a request carries, in a header or, its value still to come, in a trailer. */
+/** The checksum of a request: in a header, or announced for a trailer, which has the value. */
 function claimedChecksum(request: S3Request): { name?: ChecksumName; value?: string } {
   const named = CHECKSUMS.filter((name) => request.header(checksumHeader(name)) !== undefined);
   if (named.length > 1) throw s3Error('InvalidRequest', 'Only one checksum may be given.');
@@ -114,8 +114,8 @@ function claimedChecksum(request: S3Request): { name?: ChecksumName; value?: str
   const announced = request.header('x-amz-trailer') ?? '';
   const trailing = checksumNamed(announced.trim().replace(/^x-amz-checksum-/, ''));
   if (trailing !== undefined) return { name: trailing };
-  const asked = checksumNamed(request.header('x-amz-sdk-checksum-algorithm') ?? '');
-  return asked === undefined ? {} : { name: asked };
+  const algorithm = checksumNamed(request.header('x-amz-sdk-checksum-algorithm') ?? '');
+  return algorithm === undefined ? {} : { name: algorithm };
 }
 
 function isMd5(base64: string): boolean {

@@ -24,7 +24,7 @@ import type { S3Call } from './s3-call.ts';
 import { s3Error } from '../wire/error.ts';
 import type { S3Request } from '../wire/request.ts';
 
-/** Parts of the API that this server has not. */
+/** Subresources that this server does not implement. */
 const NOT_IMPLEMENTED: readonly string[] = [
   'accelerate',
   'acl',
@@ -57,7 +57,7 @@ const NOT_IMPLEMENTED: readonly string[] = [
   'website',
 ];
 
-/** Operations by the names of S3's own API. */
+/** Operations by their names in the S3 API. */
 type S3Operation =
   | 'ListBuckets'
   | 'CreateBucket'
@@ -111,7 +111,7 @@ export function runOperation(operation: S3Operation, call: S3Call): Promise<Http
   return operations[operation](call);
 }
 
-/** Which operation a request asks for. @throws S3Error MethodNotAllowed, NotImplemented */
+/** The operation of a request. @throws S3Error MethodNotAllowed, NotImplemented */
 export function operationOf(request: S3Request): S3Operation {
   const { bucket, key } = request;
   const found =

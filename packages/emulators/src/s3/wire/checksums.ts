@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-/** Checksum algorithms as S3 writes them. */
+/** Checksum algorithms by their names in S3. */
 export const CHECKSUMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
 export type ChecksumName = (typeof CHECKSUMS)[number];
 
-/** A checksum on its way. */
+/** A checksum that is being computed. */
 interface Checksum {
   update(piece: Uint8Array): void;
-  /** In base64, as it goes over the wire. */
+  /** The checksum in base64. */
   digest(): string;
 }
 
@@ -29,7 +29,7 @@ export function checksumNamed(name: string): ChecksumName | undefined {
   return CHECKSUMS.find((known) => known === name.toUpperCase());
 }
 
-/** The checksum of a multipart object: that of its parts' checksums, and how many they are. */
+/** The checksum of a multipart object: the checksum of its parts' checksums, and the number of parts. */
 export function compositeChecksum(name: ChecksumName, parts: readonly string[]): string {
   const checksum = createChecksum(name);
   for (const part of parts) checksum.update(Buffer.from(part, 'base64'));
@@ -44,7 +44,7 @@ function crc32Checksum(): Checksum {
   };
 }
 
-/** Castagnoli's polynomial, reflected. */
+/** The Castagnoli polynomial, reflected. */
 const CRC32C_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;

@@ -3,14 +3,14 @@ import { s3Error } from './error.ts';
 import type { ChunkSigner } from './signature.ts';
 import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 
-/** Longest line of the framing itself: a chunk's head, or a trailer. */
+/** The longest line of the framing: the head of a chunk, or a trailer. */
 const MAX_LINE_BYTES = 8_192;
 
 /**
- * Takes the aws-chunked framing off a body: `<hex size>[;chunk-signature=...]\r\n<bytes>\r\n`, a chunk of
- * size 0, then trailers. Without this a client's framing would become part of the object.
+ * Decodes the aws-chunked framing of a body: `<hex size>[;chunk-signature=...]\r\n<bytes>\r\n`, a chunk of
+ * size 0, then trailers.
  * @param chunks verifies the signature of each chunk.
- * @param onTrailer is told each trailer once the body has ended.
+ * @param onTrailer called with each trailer after the body.
  */
 export async function* decodeChunks(
   body: AsyncIterable<Uint8Array>,
@@ -75,9 +75,9 @@ async function readTrailers(
 }
 
 interface FrameReader {
-  /** Up to the next CRLF, or, with `mayEnd`, the end of the body. */
+  /** The text up to the next CRLF or, with `mayEnd`, the end of the body. */
   line(mayEnd?: boolean): Promise<string>;
-  /** Between one and so many bytes. */
+  /** At least one byte and at most `bytes`. */
   atMost(bytes: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }

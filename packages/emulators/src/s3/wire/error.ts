@@ -1,10 +1,10 @@
 import { HoldfastError } from '@holdfast/foundation';
 
-/** What S3 answers instead of doing what was asked: its status and its code, as they go over the wire. */
+/** An error response of S3. */
 export class S3Error extends HoldfastError {
   readonly code = 'S3_ERROR';
   readonly status: number;
-  /** The code of the answer, such as `NoSuchKey`. */
+  /** The code in the response, such as `NoSuchKey`. */
   readonly reason: string;
 
   constructor(status: number, reason: string, message: string) {
@@ -52,7 +52,7 @@ type S3ErrorReason =
   | 'SignatureDoesNotMatch'
   | 'XAmzContentSHA256Mismatch';
 
-/** Every refusal there is, by its code, with its status and words. */
+/** The status and the message of every error, by its code. */
 const errors: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
   AccessDenied: [403, 'Access Denied'],
   AuthorizationHeaderMalformed: [400, 'The authorization header is malformed.'],
@@ -85,15 +85,15 @@ const errors: Readonly<Record<S3ErrorReason, readonly [number, string]>> = {
   NoSuchBucketPolicy: [404, 'The bucket has no policy.'],
   NoSuchKey: [404, 'The specified key does not exist.'],
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
-  NotImplemented: [501, 'This server does not implement what was asked.'],
+  NotImplemented: [501, 'This server does not implement the requested functionality.'],
   PreconditionFailed: [412, 'At least one of the preconditions you specified did not hold.'],
   RequestTimeTooSkewed: [403, 'The request time and the server time differ too much.'],
   SignatureDoesNotMatch: [403, 'The signature we calculated does not match yours.'],
   XAmzContentSHA256Mismatch: [400, 'The x-amz-content-sha256 does not match what we received.'],
 };
 
-/** @param words instead of those that every such refusal bears. */
-export function s3Error(reason: S3ErrorReason, words?: string): S3Error {
-  const [status, message] = errors[reason];
-  return new S3Error(status, reason, words ?? message);
+/** @param message replaces the usual message of the error. */
+export function s3Error(reason: S3ErrorReason, message?: string): S3Error {
+  const [status, usual] = errors[reason];
+  return new S3Error(status, reason, message ?? usual);
 }

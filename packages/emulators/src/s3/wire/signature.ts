@@ -3,20 +3,20 @@ import { isEqualInConstantTime } from '../../serving/constant-time.ts';
 import { s3Error } from './error.ts';
 import type { S3Request } from './request.ts';
 
-/** How the client said that its body would come. */
+/** The form of the body, as the request declares it. */
 export type PayloadClaim =
   | { readonly kind: 'unsigned' }
   | { readonly kind: 'hashed'; readonly sha256: string }
   /** In aws-chunked framing; with `chunks` when each chunk is signed. */
   | { readonly kind: 'framed'; readonly chunks?: ChunkSigner };
 
-/** Signatures of the chunks of one body, each of which depends on the one before. */
+/** Computes the signatures of the chunks of a body, each of which depends on the previous one. */
 export interface ChunkSigner {
   ofChunk(sha256: string): string;
   ofTrailer(sha256: string): string;
 }
 
-/** Who asks, by access key (`undefined`: anonymous), and what body is to come. */
+/** The access key of the caller (`undefined`: anonymous), and the form of the body. */
 export interface Caller {
   readonly accessKeyId: string | undefined;
   readonly payload: PayloadClaim;
@@ -28,11 +28,11 @@ interface Verifier {
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
-/** How far the client's clock may be from the server's. */
+/** The largest difference between the clocks of client and server. */
 const MAX_SKEW_MS = 15 * 60_000;
 const MAX_EXPIRES_S = 7 * 24 * 3_600;
 
-/** What a signature says about itself, in the header or in the query. */
+/** The parameters of a signature, from the header or the query. */
 interface Claim {
   readonly accessKeyId: string;
   /** Date, region, service, `aws4_request`. */
@@ -41,7 +41,7 @@ interface Claim {
   readonly signature: string;
   /** As `20260102T030405Z`. */
   readonly stamp: string;
-  /** The body's hash as it went into the signature. */
+  /** The hash of the body that was signed. */
   readonly payload: string;
   readonly isPresigned: boolean;
 }
@@ -135,7 +135,7 @@ function credentialOf(
   stamp: string,
 ): Pick<Claim, 'accessKeyId' | 'scope'> {
   const parts = credential?.split('/') ?? [];
-  // An access key may itself contain slashes.
+  // An access key may contain slashes.
   const scope = parts.splice(-4);
   const [date, , service, terminator] = scope;
   const isWhole =
@@ -177,7 +177,7 @@ function payloadOf(claimed: string | undefined, chunks?: ChunkSigner): PayloadCl
     return chunks === undefined ? { kind: 'framed' } : { kind: 'framed', chunks };
   }
   if (/^[0-9a-f]{64}$/.test(claimed)) return { kind: 'hashed', sha256: claimed };
-  throw s3Error('InvalidArgument', 'x-amz-content-sha256 is neither a hash nor a known word');
+  throw s3Error('InvalidArgument', 'x-amz-content-sha256 is neither a hash nor a known value');
 }
 
 export function chunkSigner(
@@ -195,7 +195,7 @@ export function chunkSigner(
   };
 }
 
-/** Everything but letters, digits, `-`, `_`, `.` and `~`, byte by byte. */
+/** Percent-encodes all bytes except letters, digits, `-`, `_`, `.` and `~`. */
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,
@@ -203,7 +203,7 @@ function encode(text: string): string {
   );
 }
 
-/** NaN for what is no stamp. */
+/** NaN for an invalid time stamp. */
 function epochMsOf(stamp: string): number {
   const [, year, month, day, hour, minute, second] =
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(stamp) ?? [];

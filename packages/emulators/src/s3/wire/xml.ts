@@ -1,10 +1,10 @@
-/** An element to be written: its name, and its text or its elements. */
+/** An element to write: its name, and its text or its child elements. */
 export type XmlElement = readonly [
   name: string,
   content: string | number | boolean | readonly XmlElement[],
 ];
 
-/** An element that was read. */
+/** A parsed element. */
 export interface ParsedElement {
   readonly name: string;
   readonly text: string;
@@ -13,7 +13,7 @@ export interface ParsedElement {
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
-/** A document of S3. */
+/** An XML document in the namespace of S3. */
 export function writeXml([name, content]: XmlElement): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n${elementText(name, content, ` xmlns="${NAMESPACE}"`)}`;
 }
@@ -25,7 +25,7 @@ function elementText(name: string, content: XmlElement[1], attributes = ''): str
   return `<${name}${attributes}>${inner}</${name}>`;
 }
 
-/** Control characters too, which a reader would otherwise normalise or refuse. */
+/** Also escapes control characters, which parsers would normalize or reject. */
 function escape(text: string): string {
   return text.replaceAll(/[&<>"\p{Cc}\ufffe\uffff]/gu, (unsafe) => {
     return `&#x${unsafe.charCodeAt(0).toString(16)};`;
@@ -42,7 +42,7 @@ const NAMED: Readonly<Record<string, string>> = {
 
 const TOKEN = /<\?[^>]*\?>|<!--[^]*?-->|<(\/?)([\w:.-]+)[^<>]*?(\/?)>|([^<]+)/gy;
 
-/** The root of a small document; `undefined` for what is not well-formed. No DTD, no CDATA. */
+/** The root of a small document; `undefined` when it is not well-formed. No DTD, no CDATA. */
 export function parseXml(document: string): ParsedElement | undefined {
   type Open = { name: string; text: string; elements: ParsedElement[] };
   const top: Open = { name: '', text: '', elements: [] };
@@ -74,7 +74,7 @@ function unescape(text: string): string {
   });
 }
 
-/** The text of the first child of that name. */
+/** The text of the first child with this name. */
 export function childText(element: ParsedElement, name: string): string | undefined {
   return element.elements.find((child) => child.name === name)?.text;
 }

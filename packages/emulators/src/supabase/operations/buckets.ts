@@ -13,13 +13,13 @@ import { assertValidBucket } from './key-rules.ts';
 import { supabaseError } from '../error.ts';
 import type { SupabaseBucket } from '../store.ts';
 
-/** A role that may do something to a bucket may do it to every key. */
-const whole = { key: '', absent: 'NoSuchBucket' } as const;
+/** The row of a bucket itself, which matches policies without a key prefix. */
+const bucketRow = { key: '', absent: 'NoSuchBucket' } as const;
 
 export async function createBucket(call: StorageCall): Promise<HttpResponse> {
   const fields = await fieldsOf(call);
   const name = textIn(fields, 'name');
-  requirePermission(call, 'insert', { ...whole, bucket: name });
+  requirePermission(call, 'insert', { ...bucketRow, bucket: name });
   assertValidBucket(name);
   const { store, clock } = call;
   const now = Math.trunc(clock.epochMs());
@@ -31,7 +31,7 @@ export async function createBucket(call: StorageCall): Promise<HttpResponse> {
 
 export async function updateBucket(call: StorageCall): Promise<HttpResponse> {
   const { store, clock, bucket: name } = call;
-  requirePermission(call, 'update', whole);
+  requirePermission(call, 'update', bucketRow);
   const fields = await fieldsOf(call);
   const updatedMs = Math.trunc(clock.epochMs());
   const before = bucketOf(call, name);
@@ -47,13 +47,13 @@ export async function listBuckets(call: StorageCall): Promise<HttpResponse> {
 }
 
 export async function getBucket(call: StorageCall): Promise<HttpResponse> {
-  requirePermission(call, 'select', whole);
+  requirePermission(call, 'select', bucketRow);
   return jsonResponse(shown(call.bucket, bucketOf(call, call.bucket)));
 }
 
 export async function deleteBucket(call: StorageCall): Promise<HttpResponse> {
   const { store, bucket } = call;
-  requirePermission(call, 'delete', whole);
+  requirePermission(call, 'delete', bucketRow);
   bucketOf(call, bucket);
   if (store.objects.keys().some((path) => path.startsWith(`${bucket}/`))) {
     throw supabaseError('ResourceNotEmpty');
@@ -64,7 +64,7 @@ export async function deleteBucket(call: StorageCall): Promise<HttpResponse> {
 
 export async function emptyBucket(call: StorageCall): Promise<HttpResponse> {
   const { store, bucket } = call;
-  requirePermission(call, 'delete', whole);
+  requirePermission(call, 'delete', bucketRow);
   bucketOf(call, bucket);
   const paths = store.objects.keys().filter((path) => path.startsWith(`${bucket}/`));
   for (const path of paths) await store.replace(path, undefined);
@@ -73,7 +73,7 @@ export async function emptyBucket(call: StorageCall): Promise<HttpResponse> {
 
 type Terms = Pick<SupabaseBucket, 'isPublic' | 'fileSizeLimit' | 'allowedMimeTypes'>;
 
-/** What a bucket allows; what is not said stays as it was, and null lifts a limit. */
+/** The limits of a bucket. An absent field keeps its value, and null removes a limit. */
 function termsOf(
   fields: Readonly<Record<string, unknown>>,
   { options }: StorageCall,

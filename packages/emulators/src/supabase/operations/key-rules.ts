@@ -3,10 +3,10 @@ import { supabaseError } from '../error.ts';
 const CHARACTERS = /^[\w/!.*'() &$@=;:+,?-]*$/;
 const MAX_KEY_CHARACTERS = 1_024;
 const MAX_BUCKET_CHARACTERS = 100;
-/** What file systems take as one name; the real server on its file backend fails beyond it. */
+/** The longest file name of a file system: the real server fails beyond it with its file backend. */
 const MAX_SEGMENT_BYTES = 255;
 
-/** @throws SupabaseError InvalidKey, or InternalError for what its file backend cannot name. */
+/** @throws SupabaseError InvalidKey, or InternalError for a key that the file backend cannot store. */
 export function assertValidKey(key: string): void {
   const segments = key.split('/');
   const isValid =

@@ -27,14 +27,14 @@ import {
 } from './signed-urls.ts';
 import { upload } from './upload.ts';
 
-/** What a request asks for. */
+/** The operation of a request, and its bucket and key. */
 export interface Route {
-  /** As a fault hook sees it. */
+  /** The name that fault hooks and logs use. */
   readonly operation: string;
   readonly perform: (call: StorageCall) => Promise<HttpResponse>;
   readonly bucket: string;
   readonly key: string;
-  /** Whether a token of its own, or none, stands for the caller's. */
+  /** Whether the route needs no token of the caller: it has a token of its own, or none. */
   readonly isOpen: boolean;
 }
 
@@ -46,7 +46,7 @@ type Row = readonly [
   isOpen?: 'open',
 ];
 
-/** `:b` is a bucket; `*` is the rest: a key, or the id of a resumable upload. The first that fits is taken. */
+/** `:b` matches a bucket; `*` the rest: a key, or the id of a resumable upload. The first match counts. */
 const ROUTES: readonly Row[] = [
   ['GET', 'status', 'status', async () => jsonResponse({}), 'open'],
   ['GET', 'health', 'status', async () => jsonResponse({ healthy: true }), 'open'],
@@ -85,7 +85,7 @@ const ROUTES: readonly Row[] = [
   ['DELETE', 'object/:b', 'remove', removeMany],
 ];
 
-/** `undefined` for a path that is none of the API. */
+/** `undefined` for a path outside the API. */
 export function routeOf(method: string, path: string): Route | undefined {
   for (const [methods, pattern, operation, perform, open] of ROUTES) {
     if (!methods.split(' ').includes(method)) continue;

@@ -60,7 +60,7 @@ export async function uploadSigned(call: StorageCall): Promise<HttpResponse> {
   return jsonResponse({ Key: pathOf(call.bucket, call.key) });
 }
 
-/** An upload with a signed token is made in the role of who signed it. */
+/** The call under a signed token: an upload runs in the role that signed the token. */
 export function callGrantedBy(
   call: StorageCall,
   token: string | null | undefined,
@@ -70,7 +70,7 @@ export function callGrantedBy(
   return { upsert: claims['upsert'] === true, call: { ...call, role } };
 }
 
-/** @throws SupabaseError unless the token was signed here for that object and has not expired. */
+/** @throws SupabaseError unless this server signed the token for the object and it has not expired. */
 function claimsOf(
   { options, clock, bucket, key }: StorageCall,
   token: string | null | undefined,
