@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 export type LookupFunction = (
   hostname: string,
   options: LookupOptions,
-  callback: (
+  respond: (
     error: NodeJS.ErrnoException | null,
     address: string | LookupAddress[],
     family?: number,
@@ -36,7 +36,7 @@ export function createResolver(
  * failure; the resolver's error is the cause.
  */
 export function lookupBy(server: string, timeouts: ResolverTimeouts = {}): LookupFunction {
-  return (hostname, options, callback) => {
+  return (hostname, options, respond) => {
     const family = familyOf(options.family);
     const literal = isIP(hostname);
     const found =
@@ -46,10 +46,10 @@ export function lookupBy(server: string, timeouts: ResolverTimeouts = {}): Looku
     found.then(
       (addresses) => {
         const [first] = addresses;
-        if (options.all === true) callback(null, addresses);
-        else callback(null, first?.address ?? '', first?.family);
+        if (options.all === true) respond(null, addresses);
+        else respond(null, first?.address ?? '', first?.family);
       },
-      (error: unknown) => callback(asLookupError(error, hostname), ''),
+      (error: unknown) => respond(asLookupError(error, hostname), ''),
     );
   };
 }
