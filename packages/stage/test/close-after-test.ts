@@ -2,7 +2,7 @@ import { afterEach } from '@jest/globals';
 
 const opened: AsyncDisposable[] = [];
 
-/** Hands out what a test has opened, and closes it when that test has ended: the last one first. */
+/** Closes a resource when the test has ended; the one that was opened last is closed first. */
 export function closeAfterTest<T extends AsyncDisposable>(resource: T): T {
   opened.push(resource);
   return resource;

@@ -58,7 +58,7 @@ async function oldNode(): Promise<string | undefined> {
   return undefined;
 }
 
-/** The packages as they are published, built from what stands here. */
+/** The packages as they are published, built from these sources. */
 async function publish(folder: string): Promise<void> {
   await run(process.execPath, [
     join(PACKAGES, '../node_modules/typescript/bin/tsc'),

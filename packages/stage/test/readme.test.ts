@@ -10,7 +10,7 @@ import { STAGE_MODES } from '../src/mode-name.ts';
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const { resolve: resolveHere } = createRequire(import.meta.url);
 
-/** The first TypeScript in the README: what a stranger is told to write. */
+/** The first TypeScript in the README. */
 async function example(): Promise<string> {
   const readme = await readFile(join(HERE, 'README.md'), 'utf8');
   return /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';

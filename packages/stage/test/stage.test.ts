@@ -7,7 +7,7 @@ import { openStage } from '../src/stage.ts';
 import { closeAfterTest } from './close-after-test.ts';
 import { redisValue } from './servers/redis-contract.ts';
 
-/** A field of what Redis says about itself. */
+/** A field of the output of INFO. */
 async function info(address: { host: string; port: number }, field: string): Promise<string> {
   const said = (await redisValue(address, ['INFO'])) ?? '';
   return new RegExp(`^${field}:(.*)\r$`, 'm').exec(said)?.[1] ?? '';

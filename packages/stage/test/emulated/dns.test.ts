@@ -40,7 +40,7 @@ test('each type of record is answered as it was given', async () => {
   expect(await resolver.resolve6('db.test')).toEqual(['2001:db8::7']);
   expect(await resolver.resolve4('www.test')).toEqual(['127.0.0.1', '127.0.0.2']);
   expect(await resolver.resolveCname('www.test')).toEqual(['db.test']);
-  // Node 24 says the type as well.
+  // Node 24 adds the type.
   expect(await resolver.resolveSrv('_redis._tcp.test')).toMatchObject([
     { name: 'db.test', port: 6379, priority: 1, weight: 2 },
   ]);

@@ -16,14 +16,14 @@ export interface GitOutcome {
 export interface GitClient {
   /** Runs git in the folder of that name within his own. */
   git(folder: string, ...args: readonly string[]): Promise<GitOutcome>;
-  /** The same for what must not fail; resolves with what git printed. */
+  /** The same for a command that must not fail; resolves with the output of git. */
   must(folder: string, ...args: readonly string[]): Promise<string>;
   clone(url: string, folder: string): Promise<void>;
   commit(folder: string, file: string, content: string | Buffer): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Why there can be no git remote on this machine; `undefined` when there can. */
+/** Why this machine has no git remote; `undefined` when it has one. */
 export const gitObstacle = await locateGit(process.env).then(() => undefined, String);
 
 export async function openGitClient(): Promise<GitClient> {

@@ -11,7 +11,7 @@ import { openStage } from '../../src/stage.ts';
 import { openGitClient } from './git-client.ts';
 import { UNHURRIED } from '../servers/redis-contract.ts';
 
-/** An upstream whose routes are what the contract stores in it. */
+/** An upstream in whose routes the contract stores values. */
 export async function openUpstream(mode: StageMode): Promise<ServerUnderContract> {
   const stage = await openStage({ mode, upstream: true, ...UNHURRIED });
   const { upstream } = stage;
@@ -29,7 +29,7 @@ export async function openUpstream(mode: StageMode): Promise<ServerUnderContract
   };
 }
 
-/** A DNS server whose texts are what the contract stores in it. */
+/** A DNS server in whose TXT records the contract stores values. */
 export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
   const records = [{ name: 'a.test', type: 'A', address: '127.0.0.1' }] as const;
   const stage = await openStage({ mode, dns: { records }, ...UNHURRIED });
@@ -55,10 +55,10 @@ export async function openDns(mode: StageMode): Promise<ServerUnderContract> {
   };
 }
 
-/** A git remote, and a client that pushes what the contract stores in it. */
+/** A git remote, and a client that pushes the values of the contract. */
 export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
   const client = await openGitClient();
-  // Of compose it is the same remote each time, with what was pushed to it before.
+  // In compose it is the same remote each time, with earlier pushes.
   const name = `site-${randomUUID()}`;
   const stage = await openStage({ mode, git: { repositories: [name] }, ...UNHURRIED });
   const { git } = stage;
@@ -83,7 +83,7 @@ export async function openGit(mode: StageMode): Promise<ServerUnderContract> {
   };
 }
 
-/** A TLS server; what the contract stores is a certificate of its own for each value. */
+/** A TLS server with a certificate for each value that the contract stores. */
 export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
   const stage = await openStage({ mode, tls: true, ...UNHURRIED });
   const { tls } = stage;
@@ -94,7 +94,7 @@ export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
       await once(socket, 'secureConnect', { signal });
       return socket.getPeerX509Certificate()?.fingerprint256 ?? '';
     } catch (error) {
-      // The reason of the abort is what the contract expects of a silent server.
+      // The contract expects the reason of the abort from a silent server.
       signal.throwIfAborted();
       throw error;
     } finally {
@@ -107,7 +107,7 @@ export async function openTls(mode: StageMode): Promise<ServerUnderContract> {
     close: () => stage.close(),
     ping: async (signal) => void (await shown(signal)),
     async store(key, value, signal) {
-      // One takes the place of the other: what was stored before must have been kept until now.
+      // Each value replaces the former one, which must have been kept until now.
       if (stored.size > 0) expect(await shown(signal)).toBe(newest);
       await tls.rotate();
       newest = await shown(signal);
@@ -126,7 +126,7 @@ async function read(url: string, signal: AbortSignal): Promise<string> {
     const [answer]: IncomingMessage[] = await once(asked, 'response');
     return answer === undefined ? '' : await textOf(answer);
   } catch (error) {
-    // The reason of the abort is what the contract expects of a silent server.
+    // The contract expects the reason of the abort from a silent server.
     signal.throwIfAborted();
     throw error;
   }

@@ -23,7 +23,7 @@ beforeEach(async () => {
   }
 });
 
-/** What the server says over HTTPS to a client that trusts its authority, or the code it fails with. */
+/** The response over HTTPS to a client that trusts the authority, or the code of its error. */
 async function ask(options: RequestOptions = {}, body = ''): Promise<string> {
   const { ca, url } = stage.tls;
   const sent = request(`${url}/a?b=c`, { method: 'POST', ca, agent: false, ...options });
@@ -70,7 +70,7 @@ const seen: Record<TlsFaultKind, string> = {
   wrongHost: 'ERR_TLS_CERT_ALTNAME_INVALID',
   selfSigned: 'DEPTH_ZERO_SELF_SIGNED_CERT',
   unknownAuthority: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  // The request is being written when the alert comes.
+  // The alert arrives while the request is being written.
   oldProtocol: 'EPROTO',
 };
 

@@ -10,7 +10,7 @@ import { UNHURRIED, redisValue } from '../servers/redis-contract.ts';
 
 const variable = process.env['HOLDFAST_STAGE'];
 const mode: StageMode = variable === 'docker' || variable === 'compose' ? variable : 'local';
-/** Containers take their time: few of each kind, and more when asked for. */
+/** Containers are slow: a few rounds of each, and more on request. */
 const ROUNDS = Number(process.env['HOLDFAST_ADDRESS_ROUNDS'] ?? (mode === 'local' ? 21 : 9));
 const POLL_MS = 5;
 const ENDS_WITHIN_MS = 20_000;

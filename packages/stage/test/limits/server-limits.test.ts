@@ -91,7 +91,7 @@ if (await mayMount()) {
     expect(await set('kept')).toBe('OK');
     const fault = await redis.fill('disk');
     await writeMegabytes(redis, 8);
-    // What it says until it has written what it could not.
+    // It reports this until the failed write has succeeded.
     while (!(await set('lost')).includes('MISCONF'));
     await fault.undo();
     while ((await set('kept again')) !== 'OK');
@@ -138,7 +138,7 @@ test('the disk of a server on the machine’s disk cannot be filled, and the err
   });
 });
 
-/** Allocates a number of megabytes for each line it reads, and says how that went. */
+/** Allocates a number of megabytes for each line it reads, and prints the outcome. */
 const HUNGRY = `require('node:readline').createInterface(process.stdin).on('line', (line) => {
   try { Buffer.alloc(Number(line) * ${MEGABYTE}); console.log('given'); } catch { console.log('refused'); }
 });`;

@@ -13,9 +13,9 @@ const mode = 'compose';
 /** How long a Sentinel or a node of the cluster is silent before compose's others take its place, by the file. */
 const DOWN_AFTER_MS = '500';
 const NODE_TIMEOUT_MS = '1000';
-/** Whether compose was told to bring up the newer Postgres too. */
+/** Whether compose has started the newer Postgres too. */
 const hasNewer = (process.env['COMPOSE_PROFILES'] ?? '').split(',').includes('postgres-18');
-/** Longer than any contract: nobody else takes the place of the one that is broken. */
+/** Longer than any contract: no other server takes over from the one that is broken. */
 const NEVER_MS = '600000';
 
 if (isAsked) {
@@ -68,7 +68,7 @@ if (isAsked) {
     await postgresRows(primary, 'drop table if exists stored');
     return underPostgresContract(primary, () => stage.close());
   };
-  // What it printed before the stage counts as well.
+  // Its output before the stage counts as well.
   const asItStands = { printsSinceOpen: false, kills: 1 };
   honoursServerContract(openRedis, { ...asItStands, name: 'Redis of compose' });
   honoursServerContract(openSentinel, { ...asItStands, name: 'the watched Redis of compose' });
@@ -77,7 +77,7 @@ if (isAsked) {
   if (hasNewer) {
     honoursServerContract(openNewerPostgres, { ...asItStands, name: 'Postgres 18 of compose' });
   } else {
-    // oxlint-disable-next-line jest/no-disabled-tests -- who has not brought it up has not its image either
+    // oxlint-disable-next-line jest/no-disabled-tests -- its image is required only when it was started
     test.skip('Postgres 18 of compose keeps its contract: runs with COMPOSE_PROFILES=postgres-18', () => {
       expect(hasNewer).toBe(true);
     });
@@ -86,7 +86,7 @@ if (isAsked) {
   for (const [name, open] of Object.entries(programs)) {
     honoursServerContract(() => open(mode), { ...asItStands, name: `the ${name} of compose` });
   }
-  // Without a link nobody stands between it and its clients.
+  // Without a link, clients connect to the server itself.
   const dns = { ...asItStands, leaves: 'the server', name: 'the dns of compose' } as const;
   honoursServerContract(() => openDns(mode), dns);
 

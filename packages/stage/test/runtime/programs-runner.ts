@@ -1,4 +1,4 @@
-/** Asks what this machine can do with its programs and then tries it; prints what came of both. */
+/** Checks what this machine supports with its programs, then tries it; prints the results of both. */
 import { checkHostFault } from '@holdfast/faults';
 import { locateGit } from '../../src/servers/emulated/locate-git.ts';
 import { checkAddressSpace, createLocalMemory } from '../../src/runtime/local/memory.ts';
@@ -7,12 +7,12 @@ import { checkImpairment } from '../../src/limits/netem.ts';
 import { openStage } from '../../src/stage.ts';
 import type { Availability } from '../../src/system/availability.ts';
 
-/** What was planned, and what came of it: `done`, or what the error says. */
-export interface Told {
+/** What was planned, and its outcome: `done`, or the error. */
+export interface Attempt {
   readonly attempt: string;
-  /** Where nothing says it before, `tried`. */
+  /** `tried` when there is no check beforehand. */
   readonly planned: string;
-  readonly came: string;
+  readonly outcome: string;
   readonly code?: unknown;
 }
 
@@ -20,13 +20,13 @@ const local = { mode: 'local', upstream: true } as const;
 const textOf = (support: Availability): string =>
   support.available ? 'done' : `${support.reason}. ${support.remedy}`;
 
-async function tell(attempt: string, planned: string, work: () => Promise<void>): Promise<Told> {
+async function attempt(name: string, planned: string, work: () => Promise<void>): Promise<Attempt> {
   try {
     await work();
-    return { attempt, planned, came: 'done' };
+    return { attempt: name, planned, outcome: 'done' };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return { attempt, planned, came: String(error), code };
+    return { attempt: name, planned, outcome: String(error), code };
   }
 }
 
@@ -39,7 +39,7 @@ const { signal } = new AbortController();
 
 process.stdout.write(
   JSON.stringify([
-    await tell('a server', 'done', async () => {
+    await attempt('a server', 'done', async () => {
       const stage = await openStage(local);
       try {
         await stage.upstream.kill();
@@ -48,7 +48,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('a network', textOf(network), async () => {
+    await attempt('a network', textOf(network), async () => {
       const stage = await openStage({ ...local, serverNetworks: true });
       try {
         const fault = await stage.upstream.disconnect();
@@ -57,7 +57,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('packets', textOf(network.available ? packets : network), async () => {
+    await attempt('packets', textOf(network.available ? packets : network), async () => {
       const stage = await openStage({ ...local, serverNetworks: true });
       try {
         const fault = await stage.upstream.impair({ delayMs: 1 });
@@ -66,7 +66,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('a clock', clock.available ? 'done' : clock.reason, async () => {
+    await attempt('a clock', clock.available ? 'done' : clock.reason, async () => {
       const stage = await openStage({ ...local, serverClocks: true });
       try {
         await stage.upstream.clock.step(1_000);
@@ -74,7 +74,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('a disk', 'tried', async () => {
+    await attempt('a disk', 'tried', async () => {
       const stage = await openStage({ ...local, diskMaxBytes: 1_048_576 });
       try {
         const fault = await stage.upstream.fill('disk');
@@ -83,7 +83,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('an address space', space.available ? 'done' : space.reason, async () => {
+    await attempt('an address space', space.available ? 'done' : space.reason, async () => {
       const watchdog = {
         guard: () => () => undefined,
         ready: () => undefined,
@@ -95,7 +95,7 @@ process.stdout.write(
       await memory.limit(4_294_967_296, signal);
       await memory.limit(undefined, signal);
     }),
-    await tell('git', git, async () => {
+    await attempt('git', git, async () => {
       const stage = await openStage({ mode: 'local', git: true });
       try {
         await stage.git.createRepository('site');
@@ -103,7 +103,7 @@ process.stdout.write(
         await stage.close();
       }
     }),
-    await tell('a Redis', 'tried', async () => {
+    await attempt('a Redis', 'tried', async () => {
       const stage = await openStage({ mode: 'local', redis: true });
       try {
         await stage.redis.freeze();

@@ -1,18 +1,18 @@
-/** Each optional program missing, and all of them: what is planned comes to pass, and the rest stands. */
+/** Hides each optional program, and all of them: the outcome is as planned, and everything else works. */
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Told } from './programs-runner.ts';
+import type { Attempt } from './programs-runner.ts';
 
 const NOBODY = 65_534;
 const RUNNER = join(import.meta.dirname, 'programs-runner.ts');
-/** What a Redis is, and what one is fetched with. */
+/** The executables of Redis, and the one that fetches it. */
 const REDIS = ['redis-server', 'valkey-server', 'apt-get'] as const;
 
-/** What is hidden, what takes it, and what is to be installed. */
+/** What is hidden, what requires it, and what to install. */
 const rows: readonly (readonly [readonly string[], readonly string[], string])[] = [
   [['nsenter'], ['a network', 'packets'], 'util-linux'],
   [['unshare'], ['a network', 'packets'], 'util-linux'],
@@ -36,17 +36,17 @@ if (
   (await isOpenToAll(process.execPath))
 )
   users.set('an unprivileged user', NOBODY);
-/** What each user is told with nothing hidden. */
-const whole = new Map<string, readonly Told[]>();
+/** The attempts of each user with nothing hidden. */
+const whole = new Map<string, readonly Attempt[]>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'holdfast-programs-'));
   await chmod(folder, 0o755);
-  for (const [user, uid] of users) whole.set(user, await toldWithout([], uid));
+  for (const [user, uid] of users) whole.set(user, await attemptsWithout([], uid));
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Whether everybody may read a file: an unprivileged user starts there. */
+/** Whether all users may read a file, which an unprivileged user has to start. */
 async function isOpenToAll(file: string): Promise<boolean> {
   for (let path = file; path !== dirname(path); path = dirname(path)) {
     if (((await stat(path)).mode & 0o5) !== 0o5) return false;
@@ -69,8 +69,11 @@ async function programsWithout(hidden: readonly string[]): Promise<string> {
   return bin;
 }
 
-/** What a process tells that does not find these programs, nor a Redis, which takes long to fetch. */
-async function toldWithout(hidden: readonly string[], uid?: number): Promise<readonly Told[]> {
+/** The attempts of a process without these programs and without a Redis, which takes long to fetch. */
+async function attemptsWithout(
+  hidden: readonly string[],
+  uid?: number,
+): Promise<readonly Attempt[]> {
   const isOther = uid !== undefined && uid !== process.getuid?.();
   // A library that was compiled before needs no compiler.
   const cache = join(folder, `cache-${uid}${hidden.includes('cc') ? '-empty' : ''}`);
@@ -85,24 +88,24 @@ async function toldWithout(hidden: readonly string[], uid?: number): Promise<rea
   return JSON.parse(await text(child.stdout));
 }
 
-/** What has to come of what was planned: nothing is refused but by a type and for the reason planned. */
-const asPlanned = (told: readonly Told[]): object[] =>
-  told.map(({ attempt, planned, came }) =>
-    planned === 'done' || came === 'done'
-      ? { attempt, planned: expect.stringMatching(/^(?:done|tried)$/), came: 'done' }
+/** The expected outcomes: a refusal has a typed error and the planned reason. */
+const asPlanned = (attempts: readonly Attempt[]): object[] =>
+  attempts.map(({ attempt, planned, outcome }) =>
+    planned === 'done' || outcome === 'done'
+      ? { attempt, planned: expect.stringMatching(/^(?:done|tried)$/), outcome: 'done' }
       : {
           attempt,
           planned,
-          came: expect.stringContaining(planned === 'tried' ? '' : planned),
+          outcome: expect.stringContaining(planned === 'tried' ? '' : planned),
           code: expect.stringMatching(new RegExp(REFUSALS.join('|'))),
         },
   );
 
-const outcomesOf = (told: readonly Told[]): Record<string, unknown> =>
+const outcomesOf = (attempts: readonly Attempt[]): Record<string, unknown> =>
   Object.fromEntries(
-    told.map(({ attempt, came }) => [
+    attempts.map(({ attempt, outcome }) => [
       attempt,
-      came.replace(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g, '<id>'),
+      outcome.replace(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g, '<id>'),
     ]),
   );
 
@@ -113,14 +116,14 @@ const cells = [...users.keys()].flatMap((user) =>
 test.each(cells)(
   'without $hidden, for $user: $takers is refused with what to install, and everything else works as before',
   async ({ user, hidden, takers, install }) => {
-    const told = await toldWithout(hidden, users.get(user));
-    expect(told).toEqual(asPlanned(told));
+    const attempts = await attemptsWithout(hidden, users.get(user));
+    expect(attempts).toEqual(asPlanned(attempts));
     const expected = outcomesOf(whole.get(user) ?? []);
-    // Who may have no network of a server is told so before it comes to its packets.
+    // A user without the right to a network is refused before packets are tried.
     const isAsked = expected['a network'] === 'done' || hidden[0] !== 'tc';
     for (const taker of process.platform === 'linux' && isAsked ? takers : [])
       expected[taker] = expect.stringMatching(new RegExp(`\\b${hidden[0]}\\b.*${install}`));
-    expect(outcomesOf(told)).toEqual(expected);
+    expect(outcomesOf(attempts)).toEqual(expected);
   },
   60_000,
 );
@@ -128,11 +131,11 @@ test.each(cells)(
 test.each([...users.keys()])(
   'without any of them, for %s, a server runs, and each feature that requires one is refused with a typed error',
   async (user) => {
-    const told = await toldWithout(all, users.get(user));
-    expect(told).toEqual(asPlanned(told));
-    expect(told.filter(({ came }) => came === 'done').map(({ attempt }) => attempt)).toEqual([
-      'a server',
-    ]);
+    const attempts = await attemptsWithout(all, users.get(user));
+    expect(attempts).toEqual(asPlanned(attempts));
+    expect(
+      attempts.filter(({ outcome }) => outcome === 'done').map(({ attempt }) => attempt),
+    ).toEqual(['a server']);
   },
   60_000,
 );

@@ -82,7 +82,7 @@ test('without the requested Postgres the error says what was found and what to i
   const other = await executable('postgres');
   await executable('initdb');
   await writeFile(other, '#!/bin/sh\necho "postgres (PostgreSQL) 15.1"\n');
-  // Root asks as somebody else, who must be able to get there.
+  // Root runs the check as another user, who must have access.
   await chmod(folder, 0o755);
   const another = locatePostgres(
     16,

@@ -8,7 +8,7 @@ import type { StageMode } from '../../src/mode-name.ts';
 
 export const mode: StageMode = process.env['HOLDFAST_STAGE'] === 'docker' ? 'docker' : 'local';
 
-/** The versions that can stand here without being pulled: those of images that were named; 15, and 18 from npm. */
+/** The versions available here without a pull: those of replaced images; 15, and 18 from npm. */
 export async function versionsHere(): Promise<number[]> {
   const { env } = process;
   if (mode === 'docker') {
@@ -64,7 +64,7 @@ export async function underPostgresContract(
   };
 }
 
-/** What a Postgres has in the system. */
+/** The resources of a Postgres in the system. */
 export interface Holdings {
   readonly postmaster: number;
   /** Its sessions and its own processes. */
@@ -91,7 +91,7 @@ export async function holdingsOf(address: Endpoint): Promise<Holdings> {
   };
 }
 
-/** What is still there of the folder and the segment. */
+/** The folder and the segment, as far as they exist. */
 export function leftOf({ folder, segment }: Holdings): string[] {
   const segments = readFileSync('/proc/sysvipc/shm', 'latin1').split('\n').slice(1);
   const isThere = segments.some((line) => line.trim().split(/\s+/)[1] === segment);

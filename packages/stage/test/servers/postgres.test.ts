@@ -70,7 +70,7 @@ test.each(versions)(
     try {
       const { postgres } = stage;
       const template = await postgres.createDatabase({ name: 'schema' });
-      // Both templates are there as soon as it is open, though the server comes up without them.
+      // Both templates exist as soon as it is open, although the server starts without them.
       await postgres.createDatabase({ template: 'template0' });
       const within = (sql: string, database: string): ReturnType<typeof postgresRows> =>
         postgresRows(postgres.primary, sql, { database });

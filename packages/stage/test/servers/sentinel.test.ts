@@ -45,7 +45,7 @@ test('the Sentinels promote a replica when the primary is killed, and the former
     }
     await redis.primary.start();
     const limit = AbortSignal.timeout(60_000);
-    // Each Sentinel closes the connections of whom it makes a replica: an answer may fail to come.
+    // A Sentinel closes the connections of a server that it demotes: a reply may be lost.
     const ask = async (...command: readonly string[]): Promise<RedisReply> =>
       (await askIfUp(redis.primary, command, limit)) ?? ask(...command);
     while (valueOf(await ask('GET', 'key')) !== 'newer');

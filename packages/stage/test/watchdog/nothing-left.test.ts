@@ -15,7 +15,7 @@ const isDocker = process.env['HOLDFAST_STAGE'] === 'docker';
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? (isDocker ? 8 : 50));
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
 const RUNNERS_AT_ONCE = 4;
-/** From its start to a little after the end of what a runner does. */
+/** From the start of a runner to shortly after its end. */
 const LONGEST_LIFE_MS = isDocker ? 4_000 : 1_600;
 /** Within two seconds on a machine that is not busy with anything else. */
 const GONE_WITHIN_MS = 20_000;
@@ -24,7 +24,7 @@ const hasNetworks = (await checkNetworkNamespace()).available;
 /** A crash, and Ctrl-C. */
 const ENDS = ['SIGKILL', 'SIGINT'] as const;
 
-/** What is left of a runner: processes, folders, shared memory, mounts, control groups, containers. */
+/** The remains of a runner: processes, folders, shared memory, mounts, control groups, containers. */
 async function leftOf(folder: string, pid: number, tree: readonly TreeMember[]): Promise<string[]> {
   const segments = existsSync('/proc/sysvipc/shm')
     ? readFileSync('/proc/sysvipc/shm', 'latin1')
@@ -60,7 +60,7 @@ function processesWith(folder: string): string[] {
   });
 }
 
-/** Ends a runner after `lifeMs`; resolves with what is still left of it in the end. */
+/** Ends a runner after `lifeMs`; resolves with its remains. */
 async function endOne(
   lifeMs: number,
   end: NodeJS.Signals,
@@ -75,7 +75,7 @@ async function endOne(
     });
     const pid = runner.pid ?? 0;
     await sleep(systemClock, lifeMs);
-    // It stands still while what it has started is listed.
+    // It is frozen while its descendants are listed.
     runner.kill('SIGSTOP');
     const tree = freezeTree(pid);
     for (const member of tree) if (member.pid !== pid) process.kill(member.pid, 'SIGCONT');
@@ -101,7 +101,7 @@ test(`a runner that is killed or interrupted at a random instant leaves nothing 
   const work = async (): Promise<void> => {
     for (let lifeMs = lives.pop(); lifeMs !== undefined; lifeMs = lives.pop()) {
       const end = ENDS[lives.length % ENDS.length] ?? 'SIGKILL';
-      // Every other pair of them has networks to leave behind, where there can be any.
+      // Every other pair of them has networks, if this machine supports them.
       const left = await endOne(lifeMs, end, hasNetworks && lives.length % 4 < 2);
       if (left.length > 0) failures.push(`${end} after ${lifeMs} ms: ${left.join(', ')}`);
     }

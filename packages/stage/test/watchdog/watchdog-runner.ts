@@ -1,4 +1,4 @@
-/** A program that opens a stage, says where its server lives, and waits to be killed. */
+/** A program that opens a stage, prints the address of its server, and waits to be killed. */
 import { askRedis } from '../../src/servers/redis/command.ts';
 import { openStage } from '../../src/stage.ts';
 

@@ -11,7 +11,7 @@ import { readProcess } from '../../src/system/process-table.ts';
 import { type Holdings, leftOf } from '../servers/postgres-session.ts';
 import { redisValue } from '../servers/redis-contract.ts';
 
-/** How long may pass from the end of the runner to the end of what it opened. */
+/** How long after the end of the runner its servers may still run. */
 const REMOVAL_TIMEOUT_MS = 15_000;
 const POLL_MS = 10;
 
