@@ -2,9 +2,8 @@ import { CallDeadline, sleep } from '@holdfast/foundation';
 import type { CallDeps } from '../calls/call-deps.ts';
 import { checkWork } from '../calls/statement.ts';
 import type { Transaction, TransactionOptions, TransactionResult } from '../database.ts';
-import { parseTransactionOptions } from './transaction-options.ts';
+import { type ResolvedTransactionOptions, parseTransactionOptions } from './transaction-options.ts';
 import { type RunResult, TransactionRun } from './transaction-run.ts';
-import type { ResolvedTransactionOptions } from './transaction-options.ts';
 
 const FIRST_DELAY_MS = 5;
 const LONGEST_DELAY_MS = 500;
