@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { isHoldfastError } from '@holdfast/foundation';
 
 /**
- * The kind of failure that an error stands for, whoever threw it: `node:net`, `node:dns`, `node:tls`, undici's
+ * The kind of failure that an error stands for, whatever its source: `node:net`, `node:dns`, `node:tls`, undici's
  * `fetch`, an HTTP client that puts the status on its error, or Holdfast itself.
  */
 export type ErrorKind = (typeof errorKinds)[number];

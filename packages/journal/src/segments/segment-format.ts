@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
  *           zeros    up to the preallocated size, or the end of the file
  *
  * A frame's checksum begins with the segment's salt, so that a frame of another file, or one inside a
- * payload, does not count here. The index in the batch tells which records were durable before this one was
+ * payload, does not count here. The index in the batch shows which records were durable before this one was
  * written: all below `sequence - index`.
  */
 export const HEADER_BYTES = 1_024;

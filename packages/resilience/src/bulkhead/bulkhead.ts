@@ -47,7 +47,7 @@ export interface BulkheadEvents {
 /**
  * Limits how many calls run at a time, so that one slow dependency cannot take every resource.
  *
- *            a slot is free, nobody waits
+ *            a slot is free, no call waits
  *   arrival ------------------------------> running --release--> done
  *      | all slots taken                      ^
  *      v                   first in queue     |

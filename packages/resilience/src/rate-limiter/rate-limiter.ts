@@ -34,7 +34,7 @@ export interface RateLimiterStats {
   /** Whole tokens that are available now. */
   readonly availableTokens: number;
   readonly queuedCount: number;
-  /** Calls let through since the start. */
+  /** Calls granted since the start. */
   readonly grantedCount: number;
   /** Calls refused since the start. */
   readonly rejectedCount: number;
