@@ -110,7 +110,7 @@ test(
     await expect(failure).rejects.toMatchObject({
       code: 'FAULTS_STORM_FAILED',
       message: expect.stringContaining('HOLDFAST_SEED=0 node --run test:chaos'),
-      shrunk: { faults: [{ server: 'postgres', harm: { kind: 'kill' } }] },
+      shrunk: { faults: [{ server: 'postgres', fault: { kind: 'kill' } }] },
     });
   },
   TIMEOUT_MS,
