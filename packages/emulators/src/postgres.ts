@@ -15,6 +15,6 @@ export {
   type FakeRow,
   type Match,
   type ReceivedStatement,
-  type Reply,
+  type FakeReply,
   type ScriptLine,
 } from './postgres/script.ts';

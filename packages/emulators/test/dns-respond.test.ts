@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { type DnsMessage, decodeMessage } from '@holdfast/protocols/dns';
 import { respond, respondToMalformed } from '../src/dns/respond.ts';
 
-const asking = (type: number, additionals: DnsMessage['additionals'] = []): DnsMessage => ({
+const queryFor = (type: number, additionals: DnsMessage['additionals'] = []): DnsMessage => ({
   id: 7,
   isResponse: false,
   opcode: 0,
@@ -19,24 +19,24 @@ const asking = (type: number, additionals: DnsMessage['additionals'] = []): DnsM
 });
 const big = [{ name: 'big.test', type: 'TXT', text: 'x'.repeat(600) }] as const;
 
-test('an answer too long for a datagram is cut short over UDP, not over TCP, nor where it fits', () => {
+test('a response that is too long is truncated over UDP, but not over TCP or with a larger EDNS size', () => {
   const answersTo = (query: DnsMessage, transport: 'udp' | 'tcp'): [boolean, number] => {
     const reply = respond(query, big, [], transport);
     const { isTruncated, answers } = decodeMessage(reply?.bytes ?? Buffer.alloc(0));
     return [isTruncated, answers.length];
   };
-  expect(answersTo(asking(16), 'udp')).toEqual([true, 0]);
-  expect(answersTo(asking(16), 'tcp')).toEqual([false, 1]);
+  expect(answersTo(queryFor(16), 'udp')).toEqual([true, 0]);
+  expect(answersTo(queryFor(16), 'tcp')).toEqual([false, 1]);
   const opt = { name: '', type: 41, class: 1_232, ttlSeconds: 0, data: Buffer.alloc(0) };
-  expect(answersTo(asking(16, [opt]), 'udp')).toEqual([false, 1]);
+  expect(answersTo(queryFor(16, [opt]), 'udp')).toEqual([false, 1]);
 });
 
-test('what is no query of the ordinary kind is answered as not implemented', () => {
-  const reply = respond({ ...asking(16), opcode: 5 }, big, [], 'udp');
+test('a query with another opcode gets NOTIMP', () => {
+  const reply = respond({ ...queryFor(16), opcode: 5 }, big, [], 'udp');
   expect(decodeMessage(reply?.bytes ?? Buffer.alloc(0))).toMatchObject({ code: 4, id: 7 });
 });
 
-test('noise that has a number is answered with a format error, a response is not answered', () => {
+test('a malformed query with an id gets FORMERR, and a response gets nothing', () => {
   expect(
     decodeMessage(respondToMalformed(Buffer.from([1, 2, 0])) ?? Buffer.alloc(0)),
   ).toMatchObject({

@@ -256,9 +256,9 @@ test('a frozen server reads nothing, and continues when it resumes', async () =>
 test('every session can be terminated, and the port can refuse and serve again', async () => {
   const server = await open();
   const clients = [await connected(server), await connected(server)];
-  const told = clients.map(async (client) => (await once(client, 'error'))[0]);
+  const errors = clients.map(async (client) => (await once(client, 'error'))[0]);
   server.terminate();
-  expect(await Promise.all(told)).toMatchObject([{ code: '57P01' }, { code: '57P01' }]);
+  expect(await Promise.all(errors)).toMatchObject([{ code: '57P01' }, { code: '57P01' }]);
   await server.stop();
   await expect(clientOf(server).connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   await server.start();

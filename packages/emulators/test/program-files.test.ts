@@ -12,7 +12,7 @@ import { programFiles } from '../src/control/program-files.ts';
 
 const programs = ['http', 'dns', 'tls', 'git'] as const;
 
-test.each(programs)('the program of %s needs nothing but Node and its own files', (name) => {
+test.each(programs)('the %s program imports only Node and its own files', (name) => {
   const { main, files } = programFiles(new URL(`../src/${name}/main.ts`, import.meta.url), '/app');
   expect(main).toBe('/app/0-main.ts');
   const paths = new Set(files.map(({ path }) => path));
@@ -22,11 +22,11 @@ test.each(programs)('the program of %s needs nothing but Node and its own files'
   );
   const elsewhere = imported.filter((from = '') => !from.startsWith('node:') && !paths.has(from));
   expect(elsewhere).toEqual([]);
-  // What it takes from this repository stays small, because it is copied into every container.
+  // Few files, because they are copied into every container.
   expect(files.length).toBeLessThan(45);
 });
 
-test('a program runs from its files alone, answers its clients, and ends when it is told', async () => {
+test('a program runs from its files alone, responds to clients, and exits at SIGTERM', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-program-'));
   const { main, files } = programFiles(new URL('../src/http/main.ts', import.meta.url), folder);
   for (const { path, content } of files) await writeFile(path, content);
@@ -38,8 +38,8 @@ test('a program runs from its files alone, answers its clients, and ends when it
   try {
     const [line] = await once(createInterface(child.stdout), 'line');
     const port = Number(/:(\d+)$/.exec(String(line))?.[1]);
-    const asked = request({ host: '127.0.0.1', port, path: '/health', agent: false }).end();
-    const [answer] = await once(asked, 'response');
+    const probe = request({ host: '127.0.0.1', port, path: '/health', agent: false }).end();
+    const [answer] = await once(probe, 'response');
     expect(await text(answer)).toBe('{"status":"ok"}');
     const half = connect(port, '127.0.0.1');
     await once(half, 'connect');

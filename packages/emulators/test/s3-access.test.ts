@@ -37,7 +37,7 @@ function put(Key = 'key'): PutObjectCommand {
   return new PutObjectCommand({ Bucket, Key, Body: 'x' });
 }
 
-test('a wrong secret and an unknown key are told apart', async () => {
+test('a wrong secret and an unknown access key are different errors', async () => {
   await withS3({}, async ({ connect, server }) => {
     const { accessKeyId } = server.credentials;
     const wrong = connect({ credentials: { accessKeyId, secretAccessKey: 'wrong' } });
@@ -47,7 +47,7 @@ test('a wrong secret and an unknown key are told apart', async () => {
   });
 });
 
-test('a client whose clock is off is told so, and corrects itself by the Date header', async () => {
+test('a client with a wrong clock gets RequestTimeTooSkewed, and corrects itself by the Date header', async () => {
   const clock = createFakeClock(STAMP_MS);
   const aligned = { systemClockOffset: STAMP_MS - Date.now() };
   await withS3(
@@ -62,7 +62,7 @@ test('a client whose clock is off is told so, and corrects itself by the Date he
   );
 });
 
-test('a presigned address is good until it expires, and for what was signed alone', async () => {
+test('a presigned URL is valid until it expires, and only for the signed request', async () => {
   await withS3({}, async ({ client, server }) => {
     await client.send(put('a ü'));
     const signer = await client.config.signer();
@@ -71,8 +71,16 @@ test('a presigned address is good until it expires, and for what was signed alon
     const sign = async (method: string, expiresIn: number, date = new Date()): Promise<string> => {
       const headers = { host: `${host}:${port}`, 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' };
       const path = `/bucket/${encodeURIComponent('a ü')}`;
-      const asked = { protocol: 'http:', hostname: host, port, method, path, query: {}, headers };
-      const signed = await signer.presign(asked, { expiresIn, signingDate: date });
+      const unsigned = {
+        protocol: 'http:',
+        hostname: host,
+        port,
+        method,
+        path,
+        query: {},
+        headers,
+      };
+      const signed = await signer.presign(unsigned, { expiresIn, signingDate: date });
       const query = new URLSearchParams(signed.query);
       return `${server.url}${signed.path}?${query.toString().replaceAll('+', '%20')}`;
     };
@@ -91,7 +99,7 @@ test('a presigned address is good until it expires, and for what was signed alon
   });
 });
 
-test('an anonymous request is refused unless the policy allows it to everyone', async () => {
+test('an anonymous request is denied unless the policy allows it to everyone', async () => {
   await withS3({}, async (open) => {
     await open.client.send(put());
     const address = `${open.server.url}/bucket/key`;
@@ -123,7 +131,7 @@ test('a policy that denies writes binds the owner, and writes succeed once it is
   });
 });
 
-test('a second account may do what the policy allows it by its access key, and no more', async () => {
+test('a second account may do only what the policy allows its access key', async () => {
   await withS3({ accounts: [other] }, async (open) => {
     const stranger = open.connect({ credentials: { ...other } });
     await open.client.send(put('private/key'));
@@ -148,7 +156,7 @@ test('a second account may do what the policy allows it by its access key, and n
     await expect(stranger.send(read)).rejects.toEqual(s3Error('AccessDenied', 403));
     const head = new HeadObjectCommand({ Bucket, Key: 'private/key' });
     await expect(stranger.send(head)).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
-    // Who may not list is not told what is absent either.
+    // A caller without ListBucket does not learn that a key is missing.
     const absent = new GetObjectCommand({ Bucket, Key: 'none' });
     await expect(stranger.send(absent)).rejects.toEqual(s3Error('AccessDenied', 403));
     const list = new ListObjectsV2Command({ Bucket });
@@ -182,7 +190,7 @@ test.each([
   '{"Statement":[{"Effect":"Maybe","Principal":"*","Action":"*","Resource":"*"}]}',
   '{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}',
   '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{}}]}',
-])('the policy %s is refused, and the one before stays', async (Policy) => {
+])('the policy %s is rejected, and the previous one stays', async (Policy) => {
   await withS3({}, async ({ client }) => {
     const set = client.send(new PutBucketPolicyCommand({ Bucket, Policy }));
     await expect(set).rejects.toEqual(s3Error('MalformedPolicy', 400));
@@ -190,15 +198,15 @@ test.each([
   });
 });
 
-test('a path that is no UTF-8 and a part of the API that is not there are refused in words', async () => {
+test('a path that is not UTF-8 and a subresource that is not implemented are rejected with an error', async () => {
   await withS3({}, async ({ server }) => {
     const ask = (path: string): Promise<number | undefined> =>
       new Promise((resolve, reject) => {
         const { host, port } = server;
-        const asked = request({ host, port, path }, (answer) => {
+        const unsigned = request({ host, port, path }, (answer) => {
           answer.resume().once('end', () => resolve(answer.statusCode));
         });
-        asked.once('error', reject).end();
+        unsigned.once('error', reject).end();
       });
     expect(await ask('/bucket/%ff')).toBe(400);
     expect(await ask('/bucket?acl')).toBe(501);

@@ -4,19 +4,19 @@ import { type S3Server, createS3Server } from '../src/s3/s3-server.ts';
 import type { S3ServerOptions } from '../src/s3/options.ts';
 
 const nothing = (): void => undefined;
-/** What the SDK has to say about streams is no news here. */
+/** Suppresses the SDK's warnings about streams. */
 const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 /** A server with an empty bucket `bucket`, and its owner's client. */
 export interface OpenS3 {
   readonly server: S3Server;
   readonly client: S3Client;
-  /** A further client; ended with the server. */
+  /** Creates another client, which is closed with the server. */
   readonly connect: (config?: S3ClientConfig) => S3Client;
 }
 
 /**
- * Runs `work` against a server of its own, which is closed however that ends.
+ * Runs `work` against a new server, which is always closed.
  * @param config of every client.
  */
 export async function withS3(
@@ -31,7 +31,7 @@ export async function withS3(
       endpoint: server.url,
       region: 'us-east-1',
       forcePathStyle: true,
-      // A copy, because the SDK marks those it is given.
+      // A copy, because the SDK modifies the object.
       credentials: { ...server.credentials },
       maxAttempts: 1,
       logger: silent,
@@ -51,7 +51,7 @@ export async function withS3(
   }
 }
 
-/** A refusal as the SDK reports it. */
+/** An S3 error as the SDK reports it. */
 export function s3Error(name: string, status: number): object {
   return expect.objectContaining({
     name,

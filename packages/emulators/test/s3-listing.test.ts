@@ -19,7 +19,7 @@ import { s3Error, withS3 } from './s3-client.ts';
 
 const Bucket = 'bucket';
 
-test('pages of any size show together what one page shows, in the order of bytes', () => {
+test('pages of any size list together what one page lists, sorted by bytes', () => {
   const key = fc.string({
     unit: fc.constantFrom('a', 'b', '/', 'é', '😀', '\uffee'),
     minLength: 1,
@@ -57,7 +57,7 @@ test('pages of any size show together what one page shows, in the order of bytes
   );
 });
 
-test('a listing shows folders by their delimiter and goes on where it stopped', async () => {
+test('a listing groups keys by the delimiter and continues where it stopped', async () => {
   await withS3({}, async ({ client }) => {
     for (const Key of ['a', 'b/1', 'b/2', 'c/3/4', 'd']) {
       await client.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
@@ -89,7 +89,7 @@ test('a listing shows folders by their delimiter and goes on where it stopped', 
   });
 });
 
-test('a bucket is made once, shown, and removed when it is empty', async () => {
+test('a bucket is created once, listed, and removed when it is empty', async () => {
   const other = { accessKeyId: 'other', secretAccessKey: 'other-secret' };
   await withS3({ accounts: [other] }, async ({ client, connect }) => {
     const create = new CreateBucketCommand({ Bucket });
@@ -112,7 +112,7 @@ test('a bucket is made once, shown, and removed when it is empty', async () => {
   });
 });
 
-test('a bucket that is removed takes its unfinished uploads with it', async () => {
+test('removing a bucket removes its unfinished uploads', async () => {
   await withS3({}, async ({ client }) => {
     const create = new CreateMultipartUploadCommand({ Bucket, Key: 'key' });
     const { UploadId } = await client.send(create);
@@ -123,7 +123,7 @@ test('a bucket that is removed takes its unfinished uploads with it', async () =
   });
 });
 
-test('a bucket name outside the rules is refused', async () => {
+test('an invalid bucket name is rejected', async () => {
   await withS3({}, async ({ client }) => {
     for (const name of ['ab', 'Upper', 'a..b', 'under_score', '127.0.0.1', '-a-', 'x'.repeat(64)]) {
       const create = client.send(new CreateBucketCommand({ Bucket: name }));

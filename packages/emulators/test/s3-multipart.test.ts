@@ -43,7 +43,7 @@ function complete(UploadId: string, Parts: CompletedPart[]): CompleteMultipartUp
 }
 
 test.each([[{}], [{ ChecksumAlgorithm: 'SHA256' as const }]])(
-  'parts become one object, read across their edges, with options %j',
+  'parts become one object, which can be read across part boundaries, with options %j',
   async (options) => {
     await withS3({}, async ({ client, server }) => {
       const bytes = randomBytes(PART_BYTES + 1_000);
@@ -72,7 +72,7 @@ test.each([[{}], [{ ChecksumAlgorithm: 'SHA256' as const }]])(
   },
 );
 
-test('an upload is completed only from parts that are there, in order and large enough', async () => {
+test('an upload completes only with parts that exist, are in order and are large enough', async () => {
   await withS3({}, async ({ client }) => {
     const id = await begin(client);
     const [one, two] = [await send(client, id, 1, 'small'), await send(client, id, 2, 'last')];
@@ -119,7 +119,7 @@ test('parts are listed page by page, and an aborted upload leaves nothing', asyn
   });
 });
 
-test('a part can be copied from an object, whole or by a range', async () => {
+test('a part can be copied from an object or a range of it', async () => {
   await withS3({}, async ({ client }) => {
     const source = { Bucket: 'bucket', Key: 'source' };
     await client.send(new PutObjectCommand({ ...source, Body: '0123456789' }));

@@ -22,7 +22,7 @@ async function read(client: S3Client, Key: string, Range?: string): Promise<stri
   return Body?.transformToString();
 }
 
-test('every key is kept as it is asked for, whatever it would mean to a file system', async () => {
+test('every key is stored unchanged, whatever it would mean to a file system', async () => {
   await withS3({}, async ({ client }) => {
     const keys = [
       '../up',
@@ -46,11 +46,11 @@ test('every key is kept as it is asked for, whatever it would mean to a file sys
   });
 });
 
-test('random keys come back as they were given', async () => {
+test('random keys are stored unchanged', async () => {
   await withS3({}, async ({ client }) => {
-    const asked = fc.string({ unit: 'binary', minLength: 1, maxLength: 60 });
+    const keys = fc.string({ unit: 'binary', minLength: 1, maxLength: 60 });
     await fc.assert(
-      fc.asyncProperty(asked, async (Key) => {
+      fc.asyncProperty(keys, async (Key) => {
         await client.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
         expect(await read(client, Key)).toBe(Key);
       }),
@@ -59,7 +59,7 @@ test('random keys come back as they were given', async () => {
   });
 });
 
-test('a key of more than 1 024 bytes is refused', async () => {
+test('a key of more than 1 024 bytes is rejected', async () => {
   await withS3({}, async ({ client }) => {
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'ü'.repeat(513), Body: 'x' }));
     await expect(put).rejects.toEqual(s3Error('KeyTooLongError', 400));
@@ -72,7 +72,7 @@ test.each<Exclude<ChecksumAlgorithm, 'CRC64NVME' | `XX${string}`>>([
   'SHA1',
   'SHA256',
 ])(
-  'a streamed body arrives without its framing, its %s verified and given back',
+  'a streamed body is stored without its framing, and its %s is verified and returned',
   async (ChecksumAlgorithm) => {
     await withS3({}, async ({ client }) => {
       const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251));
@@ -121,25 +121,25 @@ test.each([
   });
 });
 
-test('what a write says of its object comes back with each read', async () => {
+test('reads return the metadata of the write', async () => {
   await withS3({}, async ({ client }) => {
-    const said = {
+    const metadata = {
       ContentType: 'text/x-test',
       CacheControl: 'max-age=60',
       ContentDisposition: 'attachment',
       ContentEncoding: 'identity',
       Metadata: { op: '17', 'with-dash': 'a  b' },
     };
-    await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x', ...said }));
+    await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x', ...metadata }));
     const head = await client.send(new HeadObjectCommand({ Bucket, Key: 'key' }));
-    expect(head).toMatchObject({ ...said, ContentLength: 1 });
+    expect(head).toMatchObject({ ...metadata, ContentLength: 1 });
     const Metadata = { long: 'x'.repeat(2_048) };
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'y', Metadata }));
     await expect(put).rejects.toEqual(s3Error('MetadataTooLarge', 400));
   });
 });
 
-test('a conditional write happens only over what it names', async () => {
+test('a conditional write replaces only the object that it names', async () => {
   await withS3({}, async ({ client }) => {
     const put = (more: object): Promise<PutObjectCommandOutput> =>
       client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x', ...more }));
@@ -151,7 +151,7 @@ test('a conditional write happens only over what it names', async () => {
   });
 });
 
-test('of twenty exclusive creates at one time exactly one succeeds', async () => {
+test('of twenty concurrent exclusive creates exactly one succeeds', async () => {
   await withS3({}, async ({ client }) => {
     const creates = Array.from({ length: 20 }, (_, at) =>
       client.send(
@@ -169,7 +169,7 @@ test('of twenty exclusive creates at one time exactly one succeeds', async () =>
   });
 });
 
-test('a conditional read is answered by whether the object changed', async () => {
+test('a conditional read depends on whether the object changed', async () => {
   await withS3({}, async ({ client }) => {
     const { ETag } = await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x' }));
     const get = (more: object): Promise<unknown> =>
@@ -182,7 +182,7 @@ test('a conditional read is answered by whether the object changed', async () =>
   });
 });
 
-test('a copy has the bytes of its source, and its words unless they are replaced', async () => {
+test('a copy has the bytes of its source, and its metadata unless it is replaced', async () => {
   await withS3({}, async ({ client }) => {
     const Metadata = { op: '1' };
     await client.send(new PutObjectCommand({ Bucket, Key: 'a ü', Body: 'bytes', Metadata }));
@@ -206,7 +206,7 @@ test('a copy has the bytes of its source, and its words unless they are replaced
   });
 });
 
-test('deleting succeeds whether or not there is something to delete', async () => {
+test('deleting a missing object succeeds', async () => {
   await withS3({}, async ({ client, server }) => {
     for (const Key of ['a', 'b', 'c']) {
       await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
@@ -224,7 +224,7 @@ test('deleting succeeds whether or not there is something to delete', async () =
   });
 });
 
-test('an object that is overwritten or deleted while it is read is read to its end', async () => {
+test('an object that is overwritten or deleted during a read is read to its end', async () => {
   await withS3({}, async ({ client }) => {
     const before = 'b'.repeat(3_000_000);
     await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: before }));

@@ -32,7 +32,7 @@ async function inFolder(work: (directory: string) => Promise<void>): Promise<voi
   }
 }
 
-test('what was acknowledged is there after a restart on the same folder', async () => {
+test('acknowledged objects survive a restart on the same directory', async () => {
   await inFolder(async (directory) => {
     const Metadata = { op: '1' };
     await withS3({ directory }, async ({ client }) => {
@@ -60,7 +60,7 @@ test('what was acknowledged is there after a restart on the same folder', async 
   });
 });
 
-test('a change whose writing was torn is as if it had never been asked for', async () => {
+test('a torn record is ignored', async () => {
   await inFolder(async (directory) => {
     const shape = { n: { permitted: 'a number', parse: Number } };
     const before = openRecordFile(directory);
@@ -78,7 +78,7 @@ test('a change whose writing was torn is as if it had never been asked for', asy
   });
 });
 
-test('what a crash left of a body that was on its way is removed at the next start', async () => {
+test('a body that was being received at a crash is removed at the next start', async () => {
   await inFolder(async (directory) => {
     await withS3({ directory }, async ({ client }) => {
       await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'x' }));
@@ -93,8 +93,8 @@ test('what a crash left of a body that was on its way is removed at the next sta
 
 test.each([
   ['an object over maxObjectBytes', { maxObjectBytes: 3 }, 'EntityTooLarge', 400],
-  ['an object that has no room', { maxStoredBytes: 3 }, 'InsufficientStorage', 507],
-])('%s is refused and leaves nothing', async (_, limits, reason, status) => {
+  ['an object beyond maxStoredBytes', { maxStoredBytes: 3 }, 'InsufficientStorage', 507],
+])('%s is rejected and stores nothing', async (_, limits, reason, status) => {
   await withS3(limits, async ({ client, server }) => {
     await client.send(new PutObjectCommand({ Bucket, Key: 'fits', Body: 'abc' }));
     const put = client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'abcd' }));
@@ -103,7 +103,7 @@ test.each([
   });
 });
 
-test('a body that breaks off stores nothing and keeps what was there', async () => {
+test('an upload whose connection fails stores nothing and keeps the previous object', async () => {
   await withS3({}, async ({ client, server }) => {
     await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'before' }));
     const aborted = new AbortController();
@@ -122,7 +122,7 @@ test('a body that breaks off stores nothing and keeps what was there', async () 
   });
 });
 
-test('a fault strikes before or after the work, and the requests it spares are answered', async () => {
+test('a fault is injected before or after the operation, and other requests succeed', async () => {
   let fault: ServerFault | undefined;
   const faults = ({ operation }: { operation: string }): ServerFault | undefined =>
     operation === 'PutObject' ? fault : undefined;
@@ -151,7 +151,7 @@ test('a fault strikes before or after the work, and the requests it spares are a
   });
 });
 
-test('a delayed answer comes when the time of the server has come', async () => {
+test('a delayed response follows the clock of the server', async () => {
   const startMs = Date.now();
   const clock = createFakeClock(startMs);
   let isSlow = false;
@@ -166,13 +166,13 @@ test('a delayed answer comes when the time of the server has come', async () => 
   });
 });
 
-test('closing twice is closing once, and ends what is under way', async () => {
+test('close is idempotent and ends requests in progress', async () => {
   const server = await createS3Server({ faults: () => ({ kind: 'delay', delayMs: 600_000 }) });
-  const asked = fetch(`${server.url}/bucket/key`).catch(() => 'ended');
+  const pending = fetch(`${server.url}/bucket/key`).catch(() => 'ended');
   await fetch(server.url, { signal: AbortSignal.timeout(50) }).catch(() => undefined);
   await Promise.all([server.close(), server.close()]);
   await server[Symbol.asyncDispose]();
-  expect(await asked).toBe('ended');
+  expect(await pending).toBe('ended');
 });
 
 test.each([
@@ -182,7 +182,7 @@ test.each([
   [{ maxObjectBytes: 0 }, 'maxObjectBytes'],
   [{ accounts: [{ accessKeyId: 'x' }] }, 'accounts[0].secretAccessKey'],
   [{ faults: {} }, 'faults'],
-])('the options %j are refused by naming %s', async (options, field) => {
+])('the options %j are rejected with an error that names %s', async (options, field) => {
   const wrong: object = options;
   await expect(createS3Server(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', field });
 });
@@ -198,7 +198,7 @@ test.each([
   expect(Buffer.from(checksum.digest(), 'base64').toString('hex')).toBe(expected);
 });
 
-/** The chunks of one body with their signatures, as a client that signs each of them sends it. */
+/** The chunks of a body, framed and signed as by a client. */
 function signedFrames(chunks: readonly string[], key: string): string {
   let previous = 'seed';
   const sign = (text: string): string => {
@@ -213,7 +213,7 @@ function signedFrames(chunks: readonly string[], key: string): string {
   return frames.join('');
 }
 
-test('signed chunks are taken apart wherever the network cuts them, and a forged one is refused', async () => {
+test('signed chunks are decoded wherever the network splits them, and a forged one is rejected', async () => {
   const read = async (framed: string, pieceBytes: number): Promise<string> => {
     const pieces: Buffer[] = [];
     for (let at = 0; at < framed.length; at += pieceBytes) {
@@ -238,7 +238,7 @@ test('signed chunks are taken apart wherever the network cuts them, and a forged
   await expect(read(bare, 100)).rejects.toMatchObject({ reason: 'IncompleteBody' });
 });
 
-test('XML is written so that it is read back as it was', () => {
+test('written XML is parsed back unchanged', () => {
   const text = ' <a>&amp;"\'\r\n\t\u0001☃😀 ';
   const written = writeXml([
     'Root',
@@ -257,7 +257,7 @@ test('XML is written so that it is read back as it was', () => {
 });
 
 test.each(['', '<a>', '<a></b>', '</a>', 'text', '<a/><b/>', '<a>&</a', '<!DOCTYPE a><a/>'])(
-  'the document %j is none',
+  'the document %j is not well-formed',
   (document) => {
     expect(parseXml(document)).toBeUndefined();
   },

@@ -5,7 +5,7 @@ import type { ServerFault } from '../src/serving/call-faults.ts';
 import { createSupabaseStorageServer } from '../src/supabase/storage-server.ts';
 import { storageOf, storageError, withSupabase } from './supabase-client.ts';
 
-test('a token that is not of this server is refused as 403 inside 400', async () => {
+test('a token of another server is rejected as 403 inside HTTP 400', async () => {
   await withSupabase({}, async ({ connect, server }) => {
     const { serviceRoleKey: key } = server;
     const forged = `${key.slice(0, -4)}AAAA`;
@@ -19,7 +19,7 @@ test('a token that is not of this server is refused as 403 inside 400', async ()
   });
 });
 
-test('who is nobody in particular writes nothing, sees nothing private, and reads what is public', async () => {
+test('an anonymous client writes nothing, sees nothing private, and reads public objects', async () => {
   await withSupabase({}, async ({ connect, server, storage, files }) => {
     await files.upload('key', 'secret');
     await storage.createBucket('open', { public: true });
@@ -41,7 +41,7 @@ test('who is nobody in particular writes nothing, sees nothing private, and read
   });
 });
 
-test('a policy allows a role what it names, and no more', async () => {
+test('a policy allows a role only the actions that it names', async () => {
   const policies = [
     { role: 'authenticated', bucket: 'bucket', keyPrefix: 'own/', actions: ['select', 'insert'] },
   ] as const;
@@ -69,7 +69,7 @@ test('a permission can be revoked from the service role and restored while the s
   });
 });
 
-test('a database that takes no writes is a 503 inside 400, and reads go on', async () => {
+test('a read-only database rejects writes as 503 inside HTTP 400, and reads succeed', async () => {
   await withSupabase({}, async ({ files, server }) => {
     await files.upload('key', 'x');
     server.setFaults({ readOnly: true });
@@ -88,7 +88,7 @@ test('a database that takes no writes is a 503 inside 400, and reads go on', asy
   });
 });
 
-test('a database that is down is 500, and one that is silent is 544 when its time has come', async () => {
+test('a database that is down is a 500, and a frozen one a 544 after the timeout', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ files, server }) => {
     server.setFaults({ database: 'down' });
@@ -102,20 +102,20 @@ test('a database that is down is 500, and one that is silent is 544 when its tim
   });
 });
 
-test('who gives up on a silent database leaves nothing waiting', async () => {
+test('a client that disconnects from a frozen database leaves no timer', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ server }) => {
     server.setFaults({ database: 'frozen' });
     const leaving = new AbortController();
     const authorization = `Bearer ${server.serviceRoleKey}`;
-    const asked = fetch(`${server.url}/storage/v1/bucket`, {
+    const response = fetch(`${server.url}/storage/v1/bucket`, {
       headers: { authorization },
       signal: leaving.signal,
     });
-    const said = asked.catch(() => 'left');
+    const outcome = response.catch(() => 'left');
     await untilTrue(() => clock.pendingTimers === 1);
     leaving.abort();
-    expect(await said).toBe('left');
+    expect(await outcome).toBe('left');
     await untilTrue(() => clock.pendingTimers === 0);
     expect(clock.pendingTimers).toBe(0);
   });
@@ -125,7 +125,7 @@ async function untilTrue(isTrue: () => boolean): Promise<void> {
   for (let turn = 0; turn < 100_000 && !isTrue(); turn += 1) await setImmediate();
 }
 
-test('a signed address is good until it expires, for its object alone', async () => {
+test('a signed URL is valid until it expires, and only for its object', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock }, async ({ files }) => {
     await files.upload('dir/a b', 'x');
@@ -148,7 +148,7 @@ test('a signed address is good until it expires, for its object alone', async ()
   });
 });
 
-test('a signed upload is made by who holds its token, once unless it allows to upsert', async () => {
+test('a signed upload token allows one upload, or several with upsert', async () => {
   await withSupabase({}, async ({ files, connect, server }) => {
     const anon = connect(server.anonKey).from('bucket');
     const { token = '' } = (await files.createSignedUploadUrl('key')).data ?? {};
@@ -167,7 +167,7 @@ test('a signed upload is made by who holds its token, once unless it allows to u
   });
 });
 
-test('a fault strikes before or after the work', async () => {
+test('a fault is injected before or after the operation', async () => {
   let fault: ServerFault | undefined;
   const faults = ({ operation }: { operation: string }): ServerFault | undefined =>
     operation === 'upload' ? fault : undefined;
@@ -192,7 +192,7 @@ test.each([
   [{ policies: [{ actions: ['drop'] }] }, 'policies[0].actions[0]'],
   [{ policies: [{ actions: [], roles: [] }] }, 'policies[0].roles'],
   [{ secret: 'x' }, 'secret'],
-])('the options %j are refused by naming %s', async (options, field) => {
+])('the options %j are rejected with an error that names %s', async (options, field) => {
   const wrong: object = options;
   await expect(createSupabaseStorageServer(wrong)).rejects.toMatchObject({
     code: 'INVALID_OPTION',
@@ -200,7 +200,7 @@ test.each([
   });
 });
 
-test('closing twice is closing once', async () => {
+test('close is idempotent', async () => {
   const server = await createSupabaseStorageServer();
   const { url, serviceRoleKey } = server;
   await Promise.all([server.close(), server.close()]);

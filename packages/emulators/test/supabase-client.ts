@@ -9,7 +9,7 @@ import {
 type StorageClient = ReturnType<typeof createClient>['storage'];
 type FileApi = ReturnType<StorageClient['from']>;
 
-/** A server with a private bucket `bucket`, and what its clients hold. */
+/** A server with a private bucket `bucket`, and its clients. */
 export interface OpenSupabase {
   readonly server: SupabaseStorageServer;
   readonly storage: StorageClient;
@@ -18,7 +18,7 @@ export interface OpenSupabase {
   readonly connect: (key: string) => StorageClient;
 }
 
-/** Runs `work` against a server of its own, which is closed however that ends. */
+/** Runs `work` against a new server, which is always closed. */
 export async function withSupabase(
   options: SupabaseStorageServerOptions,
   work: (open: OpenSupabase) => Promise<void>,

@@ -9,7 +9,7 @@ test.each([
   ['an ArrayBuffer', new TextEncoder().encode('bytes').buffer],
   ['a web stream', (): ReadableStream => new Blob(['bytes']).stream()],
   ['a Node stream', (): Readable => Readable.from([Buffer.from('by'), Buffer.from('tes')])],
-] as const)('%s is stored as it is', async (_, given) => {
+] as const)('%s is stored unchanged', async (_, given) => {
   await withSupabase({}, async ({ files }) => {
     const body = typeof given === 'function' ? given() : given;
     const { data, error } = await files.upload('dir/a b.txt', body, { contentType: 'text/x' });
@@ -24,7 +24,7 @@ test.each([
   });
 });
 
-test('an upload says how it is to be served, and every upsert replaces what the last one said', async () => {
+test('an upload sets the metadata of its object, and every upsert replaces it', async () => {
   await withSupabase({}, async ({ files }) => {
     const first = { contentType: 'text/css', cacheControl: '60', metadata: { op: '1', n: 2 } };
     const made = await files.upload('key', 'one', first);
@@ -44,7 +44,7 @@ test('an upload says how it is to be served, and every upsert replaces what the 
   });
 });
 
-test('a key that is there is not replaced without upsert, and update creates what is not there', async () => {
+test('an existing key is not replaced without upsert, and update creates a missing one', async () => {
   await withSupabase({}, async ({ files }) => {
     await files.upload('key', 'before');
     const again = await files.upload('key', 'after');
@@ -55,17 +55,17 @@ test('a key that is there is not replaced without upsert, and update creates wha
   });
 });
 
-test('of twenty creates of one key at one time exactly one succeeds', async () => {
+test('of twenty concurrent creates of one key exactly one succeeds', async () => {
   await withSupabase({}, async ({ files }) => {
     const creates = Array.from({ length: 20 }, (_, at) => files.upload('lock', String(at)));
-    const settled = await Promise.all(creates);
-    const winners = settled.flatMap(({ error }, at) => (error === null ? [at] : []));
+    const results = await Promise.all(creates);
+    const winners = results.flatMap(({ error }, at) => (error === null ? [at] : []));
     expect(winners).toHaveLength(1);
     expect(await (await files.download('lock')).data?.text()).toBe(String(winners[0]));
   });
 });
 
-test('keys outside the charset are refused, and those of dots too', async () => {
+test('keys with invalid characters or dot segments are rejected', async () => {
   await withSupabase({}, async ({ files, server }) => {
     for (const key of ['ü', 'a[b]', 'a~b', 'a"b']) {
       expect((await files.upload(key, 'x')).error).toEqual(storageError('InvalidKey', 400));
@@ -83,7 +83,7 @@ test('keys outside the charset are refused, and those of dots too', async () => 
   });
 });
 
-test('what is absent is told by its code, whatever the status of HTTP', async () => {
+test('a missing object has its code in the body, whatever the HTTP status', async () => {
   await withSupabase({}, async ({ files, storage }) => {
     expect((await files.info('none')).error).toEqual(storageError('NoSuchKey', 404));
     expect(await files.exists('none')).toMatchObject({ data: false });
@@ -97,7 +97,7 @@ test('what is absent is told by its code, whatever the status of HTTP', async ()
   });
 });
 
-test('limits of size and type are those of the bucket and of the server', async () => {
+test('the limits of the bucket and of the server apply to size and type', async () => {
   await withSupabase({ maxStandardUploadBytes: 8 }, async ({ files, storage }) => {
     const terms = { public: false, fileSizeLimit: '5B', allowedMimeTypes: ['image/*', 'text/css'] };
     await storage.createBucket('small', terms);
@@ -113,14 +113,14 @@ test('limits of size and type are those of the bucket and of the server', async 
       storageError('InvalidMimeType', 415),
     );
     expect((await small.upload('e', '1', { contentType: 'image/png' })).error).toBeNull();
-    // Its length is not known beforehand.
+    // The length of a stream is not known in advance.
     const stream = Readable.from([Buffer.from('12345'), Buffer.from('6789')]);
     expect((await files.upload('f', stream)).error).toEqual(storageError('EntityTooLarge', 413));
     expect((await files.exists('f')).data).toBe(false);
   });
 });
 
-test('copies and moves keep bytes and words, and take no place that is taken', async () => {
+test('copies and moves keep bytes and metadata, and never replace an object', async () => {
   await withSupabase({}, async ({ files, storage }) => {
     await storage.createBucket('other');
     await files.upload('a', 'bytes', { metadata: { op: '1' }, contentType: 'text/x' });
@@ -163,7 +163,7 @@ test('a folder lists its folders first and then its objects, sorted, page by pag
   });
 });
 
-test('listV2 goes on at its cursor', async () => {
+test('listV2 continues at its cursor', async () => {
   await withSupabase({}, async ({ files }) => {
     for (const key of ['a', 'dir/x', 'z']) await files.upload(key, key);
     const first = (await files.listV2({ limit: 2, with_delimiter: true })).data;
@@ -174,7 +174,7 @@ test('listV2 goes on at its cursor', async () => {
   });
 });
 
-test('removing tells what was removed', async () => {
+test('removing returns the removed objects', async () => {
   await withSupabase({}, async ({ files, server }) => {
     for (const key of ['a', 'b']) await files.upload(key, key);
     const { data } = await files.remove(['a', 'none', 'b']);
@@ -183,7 +183,7 @@ test('removing tells what was removed', async () => {
   });
 });
 
-test('a download is a range of the object when a range is asked for', async () => {
+test('a download returns the requested range', async () => {
   await withSupabase({}, async ({ files, server }) => {
     await files.upload('key', '0123456789');
     const address = `${server.url}/storage/v1/object/authenticated/bucket/key`;
@@ -202,7 +202,7 @@ test('a download is a range of the object when a range is asked for', async () =
   });
 });
 
-test('buckets are made, shown, changed, emptied and removed', async () => {
+test('buckets are created, listed, updated, emptied and removed', async () => {
   await withSupabase({}, async ({ storage, files }) => {
     expect((await storage.createBucket('bucket')).error).toEqual(
       storageError('BucketAlreadyExists', 409),

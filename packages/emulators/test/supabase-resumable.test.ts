@@ -68,7 +68,7 @@ function patch(
   return ask(server, location, 'PATCH', more, body);
 }
 
-/** A request whose body the test sends by itself. */
+/** A request whose body the test sends itself. */
 function slowPatch(
   { serviceRoleKey }: SupabaseStorageServer,
   location: string,
@@ -86,7 +86,7 @@ function slowPatch(
   });
 }
 
-/** Resolves once the server has read as many bytes more than the `before` of an earlier moment. */
+/** Resolves once the server has received `bytes` more than `before`. */
 async function untilReceived(
   server: SupabaseStorageServer,
   before: number,
@@ -99,11 +99,11 @@ async function untilReceived(
 }
 
 async function untilTrue(isTrue: () => Promise<boolean>): Promise<void> {
-  for (let asked = 0; asked < 5_000; asked += 1) if (await isTrue()) return;
+  for (let attempt = 0; attempt < 5_000; attempt += 1) if (await isTrue()) return;
   throw new Error(`not true after 5 000 times: ${isTrue.toString()}`);
 }
 
-test('an upload goes on where it stopped and becomes an object with its last byte', async () => {
+test('an upload continues where it stopped and becomes an object with its last byte', async () => {
   await withSupabase({}, async ({ server, files }) => {
     const made = await create(server, 10);
     const location = made.headers.get('location') ?? '';
@@ -132,7 +132,7 @@ test('an upload goes on where it stopped and becomes an object with its last byt
   });
 });
 
-test('what arrived before a connection broke counts', async () => {
+test('bytes that arrived before a connection failed are kept', async () => {
   await withSupabase({}, async ({ server }) => {
     const location = (await create(server, 1_000_000)).headers.get('location') ?? '';
     const before = server.getStats().receivedBytes;
@@ -158,7 +158,7 @@ test('what arrived before a connection broke counts', async () => {
   });
 });
 
-test('two requests for one upload at one time: the second finds it locked', async () => {
+test('the second of two concurrent requests for one upload finds it locked', async () => {
   await withSupabase({}, async ({ server }) => {
     const location = (await create(server, 20)).headers.get('location') ?? '';
     const before = server.getStats().receivedBytes;
@@ -176,7 +176,7 @@ test('two requests for one upload at one time: the second finds it locked', asyn
   });
 });
 
-test('an upload that is not finished in time is gone', async () => {
+test('an upload that is not finished in time expires', async () => {
   const clock = createFakeClock();
   await withSupabase({ clock, resumableExpiryMs: 1_000 }, async ({ server }) => {
     const made = await create(server, 10);
@@ -190,7 +190,7 @@ test('an upload that is not finished in time is gone', async () => {
   });
 });
 
-test('an upload can be given up, and begun with its first bytes', async () => {
+test('an upload can be deleted, and an empty one completes at once', async () => {
   await withSupabase({}, async ({ server, files }) => {
     const location = (await create(server, 10)).headers.get('location') ?? '';
     expect((await ask(server, location, 'DELETE')).status).toBe(204);
@@ -200,7 +200,7 @@ test('an upload can be given up, and begun with its first bytes', async () => {
   });
 });
 
-test('what an upload may not do is refused with the status itself, not with 400', async () => {
+test('errors of resumable uploads have their own HTTP status, not 400', async () => {
   await withSupabase({ maxObjectBytes: 100 }, async ({ server, files }) => {
     await files.upload('dir/large', 'there');
     expect((await create(server, 10)).status).toBe(409);
@@ -215,7 +215,7 @@ test('what an upload may not do is refused with the status itself, not with 400'
   });
 });
 
-test('a signed token stands for the right to a resumable upload', async () => {
+test('a signed token permits a resumable upload', async () => {
   await withSupabase({}, async ({ server, files }) => {
     const { token = '' } = (await files.createSignedUploadUrl('signed')).data ?? {};
     const make = (signature: Readonly<Record<string, string>>): Promise<Response> =>
@@ -242,7 +242,7 @@ test('a signed token stands for the right to a resumable upload', async () => {
   });
 });
 
-test('objects and unfinished uploads are there after a restart on the same folder', async () => {
+test('objects and unfinished uploads survive a restart on the same directory', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-supabase-test-'));
   try {
     let location = '';

@@ -1,6 +1,6 @@
 import type { FakeBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
-import { type FakeRow, type Reply, normalizeSql } from './script.ts';
+import { type FakeRow, type FakeReply, normalizeSql } from './script.ts';
 
 type Value = FakeRow[string];
 
@@ -40,7 +40,7 @@ export function builtinReply(
   sql: string,
   values: readonly BoundValue[],
   facts: ServerFacts,
-): Reply {
+): FakeReply {
   const text = normalizeSql(sql);
   if (text === '') return { command: '' };
   const command = commands.find(([pattern]) => pattern.test(text));
@@ -57,7 +57,11 @@ export function builtinReply(
 }
 
 /** One row, if every item of the list is supported. */
-function rowOf(list: string, values: readonly BoundValue[], facts: ServerFacts): Reply | undefined {
+function rowOf(
+  list: string,
+  values: readonly BoundValue[],
+  facts: ServerFacts,
+): FakeReply | undefined {
   const row: Record<string, Value> = {};
   for (const item of itemsOf(list)) {
     const [, expression = '', alias] = /^(.*?)(?: as "?(\w+)"?)?$/.exec(item) ?? [];

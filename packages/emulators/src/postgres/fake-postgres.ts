@@ -18,7 +18,7 @@ import { type FakeBehavior, behaviorRule, parseBehavior } from './behavior.ts';
 import type { BoundValue } from '@holdfast/protocols/postgres';
 import type { Ending } from './response-writer.ts';
 import { type ScriptedReply, type Match, Script, type ScriptLine } from './script.ts';
-import { type Identity, Session, type SessionDeps, type SessionPhase } from './session.ts';
+import { type Identity, FakeSession, type SessionDeps, type SessionPhase } from './session.ts';
 
 export interface FakePostgresOptions {
   /** The replies to statements; the first line that matches is used. Default: none. */
@@ -118,7 +118,7 @@ const schema = {
 };
 
 interface SessionRecord {
-  readonly session: Session;
+  readonly session: FakeSession;
   readonly identity: Identity;
   readonly parameters: Readonly<Record<string, string>>;
   readonly statements: LoggedStatement[];
@@ -143,7 +143,7 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
   connectionsTotal = 0;
   readonly #maxLoggedStatements: number;
   readonly #events = createEmitter<FakePostgresEvents>('holdfast:fake-postgres');
-  readonly #connections = new Set<Session>();
+  readonly #connections = new Set<FakeSession>();
   readonly #records: SessionRecord[] = [];
   #listener: Server | undefined;
   #resumed = Promise.resolve();
@@ -213,7 +213,7 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
     if (this.#listener !== undefined) return;
     const listener = createServer((socket) => {
       this.connectionsTotal += 1;
-      this.#connections.add(new Session(socket, this));
+      this.#connections.add(new FakeSession(socket, this));
     });
     listener.listen(this.port, this.host);
     await once(listener, 'listening');
@@ -235,7 +235,7 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
     return this.#resumed;
   }
 
-  register(session: Session, parameters: Readonly<Record<string, string>>): Identity {
+  register(session: FakeSession, parameters: Readonly<Record<string, string>>): Identity {
     const number = this.#records.length + 1;
     // The secret only has to differ from that of any other session.
     const identity = { number, processId: FIRST_PROCESS_ID + number, secret: number * 7_919 };
@@ -259,7 +259,7 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
     if (this.behavior.cancels) record?.session.cancel();
   }
 
-  received(session: Session, sql: string, values: readonly BoundValue[]): void {
+  received(session: FakeSession, sql: string, values: readonly BoundValue[]): void {
     const record = this.#recordOf(session);
     if (record === undefined) return;
     record.statements.push({ sql, values });
@@ -267,23 +267,23 @@ class FakePostgresServer implements FakePostgres, SessionDeps {
     this.#events.emit('statement', { session: record.identity.number, sql, values });
   }
 
-  ended(session: Session): void {
+  ended(session: FakeSession): void {
     this.#connections.delete(session);
     const record = this.#recordOf(session);
     if (record !== undefined) this.#events.emit('ended', { session: record.identity.number });
     if (this.#connections.size === 0) this.#whenEmpty();
   }
 
-  #recordOf(session: Session): SessionRecord | undefined {
+  #recordOf(session: FakeSession): SessionRecord | undefined {
     return this.#records[(session.identity?.number ?? 0) - 1];
   }
 
-  #select(number: number | undefined): Session[] {
+  #select(number: number | undefined): FakeSession[] {
     const all = [...this.#connections];
     return number === undefined ? all : all.filter(({ identity }) => identity?.number === number);
   }
 
-  async #endAll(end: (session: Session) => void): Promise<void> {
+  async #endAll(end: (session: FakeSession) => void): Promise<void> {
     this.#listener?.close();
     this.#listener = undefined;
     if (this.#connections.size === 0) return;

@@ -2,11 +2,11 @@ import { type Clock, abortable, sleep } from '@holdfast/foundation';
 import type { BoundValue, TransactionIndicator } from '@holdfast/protocols/postgres';
 import type { FakeBehavior } from './behavior.ts';
 import { builtinReply } from './builtin-statements.ts';
-import type { Reply, Script } from './script.ts';
+import type { FakeReply, Script } from './script.ts';
 import { commits } from './transaction-status.ts';
 
 /** A reply that is sent. */
-export type FinalReply = Exclude<Reply, 'never'>;
+export type FinalReply = Exclude<FakeReply, 'never'>;
 
 export interface ResponderDeps {
   readonly clock: Clock;
@@ -55,7 +55,7 @@ export class Responder {
     }
   }
 
-  async #find(query: Query, signal: AbortSignal): Promise<Reply> {
+  async #find(query: Query, signal: AbortSignal): Promise<FakeReply> {
     const { sql, values, session, processId, status } = query;
     const scripted = await this.#deps.script.replyTo({ sql, values, session, signal });
     if (scripted !== undefined) return scripted;

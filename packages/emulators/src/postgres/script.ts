@@ -17,7 +17,7 @@ export interface Delivery {
 }
 
 /** The reply to a statement. `never`: none until it is cancelled. */
-export type Reply =
+export type FakeReply =
   | (Delivery & { rows: readonly FakeRow[]; command?: string })
   /** A command tag, such as `INSERT 0 1`; those of transactions change the session's status. */
   | (Delivery & { command: string })
@@ -38,8 +38,8 @@ export interface ReceivedStatement {
 
 /** A reply, or a function that returns one; `undefined` passes the statement to the next matching line. */
 export type ScriptedReply =
-  | Reply
-  | ((statement: ReceivedStatement) => Reply | undefined | PromiseLike<Reply | undefined>);
+  | FakeReply
+  | ((statement: ReceivedStatement) => FakeReply | undefined | PromiseLike<FakeReply | undefined>);
 
 /** A pattern, or a statement compared without case, whitespace and the closing semicolon. */
 export type Match = RegExp | string;
@@ -64,7 +64,7 @@ export class Script {
     };
   }
 
-  async replyTo(statement: ReceivedStatement): Promise<Reply | undefined> {
+  async replyTo(statement: ReceivedStatement): Promise<FakeReply | undefined> {
     const sql = normalizeSql(statement.sql);
     for (const [match, scripted] of this.#lines.slice()) {
       const isMatch =

@@ -32,12 +32,12 @@ export interface SessionDeps extends ResponderDeps {
   /** Resolves while the server is not frozen. */
   untilResumed(): Promise<void>;
   /** Registers a session after its start-up packet and returns its identity. */
-  register(session: Session, parameters: Readonly<Record<string, string>>): Identity;
+  register(session: FakeSession, parameters: Readonly<Record<string, string>>): Identity;
   /** Whether another session may be served. */
   hasRoom(): boolean;
   cancel(processId: number, secret: number): void;
-  received(session: Session, sql: string, values: readonly BoundValue[]): void;
-  ended(session: Session): void;
+  received(session: FakeSession, sql: string, values: readonly BoundValue[]): void;
+  ended(session: FakeSession): void;
 }
 
 export interface Identity {
@@ -62,7 +62,7 @@ interface Portal {
  */
 export type SessionPhase = 'opening' | 'authenticating' | 'serving' | 'mute' | 'ended';
 
-export class Session {
+export class FakeSession {
   phase: SessionPhase = 'opening';
   identity: Identity | undefined;
   status: TransactionIndicator = 'I';
