@@ -3,6 +3,7 @@ import {
   KeyedMutex,
   createEmitter,
   integer,
+  onAbort,
   parseOptions,
 } from '@holdfast/foundation';
 import type { AcceptedWrite } from './accept/accept-write.ts';
@@ -160,10 +161,10 @@ class DurableStorage implements Storage {
     const over = new AbortController();
     const end = (): void => over.abort();
     const timer = this.#options.clock.schedule(deadlineMs, end);
-    signal?.addEventListener('abort', end, { once: true });
+    const stopListening = onAbort(signal, end);
     await replicator.idle(over.signal);
     timer.cancel();
-    signal?.removeEventListener('abort', end);
+    stopListening();
     signal?.throwIfAborted();
     return this.pending().length;
   }

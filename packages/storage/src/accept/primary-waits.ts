@@ -1,4 +1,4 @@
-import { type Clock, LinkedList, type ListNode, OrderedMap } from '@holdfast/foundation';
+import { type Clock, LinkedList, type ListNode, OrderedMap, onAbort } from '@holdfast/foundation';
 import type { StorageFailure } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 
@@ -39,7 +39,7 @@ export class PrimaryWaits {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         timer.cancel();
-        signal?.removeEventListener('abort', onAbort);
+        stopListening();
         const waiters = this.#waiters.get(operation.key);
         waiters?.remove(waiter);
         if (waiters?.size === 0) this.#waiters.delete(operation.key);
@@ -54,16 +54,16 @@ export class PrimaryWaits {
           resolve(result);
         },
       };
-      const onAbort = (): void => {
+      const abort = (): void => {
         leave();
         reject(signal?.reason);
       };
       const timer = this.#clock.schedule(withinMs, () => waiter.end({ kind: 'queued' }));
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const stopListening = onAbort(signal, abort);
       const waiters = this.#waiters.get(operation.key) ?? new LinkedList<Waiter>();
       waiters.append(waiter);
       this.#waiters.set(operation.key, waiters);
-      if (signal?.aborted === true) onAbort();
+      if (signal?.aborted === true) abort();
     });
   }
 

@@ -1,4 +1,4 @@
-import { OrderedMap } from '@holdfast/foundation';
+import { OrderedMap, onAbort } from '@holdfast/foundation';
 import type { Budget } from '../accept/budget.ts';
 import type { PrimaryWaits } from '../accept/primary-waits.ts';
 import type { StorageFailure, StorageBackend } from '../backend.ts';
@@ -125,11 +125,11 @@ export class Replicator {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#onIdle.delete(done);
-        signal.removeEventListener('abort', done);
+        stopListening();
         resolve();
       };
       this.#onIdle.add(done);
-      signal.addEventListener('abort', done, { once: true });
+      const stopListening = onAbort(signal, done);
       if (signal.aborted || this.#busy === 0) done();
     });
   }
@@ -138,10 +138,10 @@ export class Replicator {
   async close(giveUp: AbortSignal): Promise<void> {
     for (const writer of this.writers) writer.close();
     const abort = (): void => this.#closing.abort(giveUp.reason);
-    giveUp.addEventListener('abort', abort, { once: true });
+    const stopListening = onAbort(giveUp, abort);
     if (giveUp.aborted) abort();
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#onRest.add(resolve));
-    giveUp.removeEventListener('abort', abort);
+    stopListening();
   }
 
   #open(newest: Operation): KeyWrites {

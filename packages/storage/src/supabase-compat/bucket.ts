@@ -138,19 +138,19 @@ export function bucketOf(deps: BucketDeps): StorageBucket {
     exists: (path) => asResult(() => storage.exists(path)),
     list: (path = '', options = {}) => asResult(() => listFolder(storage, path, options)),
     getPublicUrl: (...call) => urlsFor(deps, 'getPublicUrl').getPublicUrl(...call),
-    createSignedUrl: async (...call) => {
-      const made = await asResult(() => urlsFor(deps, 'createSignedUrl').createSignedUrl(...call));
-      return made.error === null ? made.data : made;
-    },
-    createSignedUrls: async (...call) => {
-      const made = await asResult(() =>
-        urlsFor(deps, 'createSignedUrls').createSignedUrls(...call),
-      );
-      return made.error === null ? made.data : made;
-    },
+    createSignedUrl: (...call) =>
+      signed(() => urlsFor(deps, 'createSignedUrl').createSignedUrl(...call)),
+    createSignedUrls: (...call) =>
+      signed(() => urlsFor(deps, 'createSignedUrls').createSignedUrls(...call)),
     createSignedUploadUrl: bypassing('createSignedUploadUrl'),
     uploadToSignedUrl: bypassing('uploadToSignedUrl'),
   };
+}
+
+/** The result of supabase-js itself, or the error of this package. */
+async function signed<T>(sign: () => Promise<T>): Promise<T | BucketResult<never>> {
+  const made = await asResult(sign);
+  return made.error === null ? made.data : made;
 }
 
 async function put(

@@ -67,18 +67,12 @@ class DiskBackend implements StorageBackend {
   readonly #turns = new KeyedMutex();
   #swept: Promise<void> | undefined;
 
-  constructor(options: {
-    directory: string;
-    bucket: string;
-    name: string;
-    clock: Clock;
-    files: FileSystem;
-  }) {
-    this.name = options.name;
-    this.bucket = options.bucket;
-    this.#directory = options.directory;
-    this.#files = options.files;
-    this.#clock = options.clock;
+  constructor({ name, bucket, directory, files, clock }: Required<DiskBackendOptions>) {
+    this.name = name;
+    this.bucket = bucket;
+    this.#directory = directory;
+    this.#files = files;
+    this.#clock = clock;
   }
 
   refuseKey(key: string): string | undefined {

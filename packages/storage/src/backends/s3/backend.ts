@@ -66,8 +66,7 @@ const shape = {
  * @throws InvalidOptionError
  */
 export function s3Backend(options: S3BackendOptions): StorageBackend {
-  const resolved = parseOptions('s3Backend', shape, options);
-  return new S3Backend(new S3Session(resolved), resolved);
+  return new S3Backend(parseOptions('s3Backend', shape, options));
 }
 
 class S3Backend implements StorageBackend {
@@ -79,11 +78,8 @@ class S3Backend implements StorageBackend {
   /** Whether the server checks conditions; `undefined` before the first write with one. */
   #honoursConditions: boolean | undefined;
 
-  constructor(
-    session: S3Session,
-    options: { name: string; bucket: string; largeFromBytes: number; partBytes: number },
-  ) {
-    this.#session = session;
+  constructor(options: Required<S3BackendOptions>) {
+    this.#session = new S3Session(options);
     this.name = options.name;
     this.bucket = options.bucket;
     this.largeFromBytes = options.largeFromBytes;
