@@ -9,7 +9,7 @@ interface JournalUnderTest {
 }
 
 /** The limits that a test opens its journal with. */
-export interface ContractLimits {
+interface ContractLimits {
   maxBytes?: number;
   maxRecords?: number;
   maxRecordBytes?: number;

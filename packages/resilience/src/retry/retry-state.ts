@@ -23,7 +23,7 @@ export interface RetryStats {
 }
 
 /** The consequence of a failed attempt: another one after a delay, or the error for the caller. */
-export type NextStep =
+type NextStep =
   | { readonly kind: 'retry'; readonly delayMs: number }
   | { readonly kind: 'fail'; readonly error: unknown };
 
