@@ -57,7 +57,7 @@ test('the first route that matches method and path answers, and no other', async
   const unknown = await get('/bundles/7/prices');
   expect([unknown.status, await unknown.json()]).toEqual([
     404,
-    { error: 'no route fits GET /bundles/7/prices' },
+    { error: 'no route matches GET /bundles/7/prices' },
   ]);
 });
 
