@@ -106,8 +106,13 @@ export class PipelinedExchange implements Exchange {
   }
 
   done(failed: ConnectionFailure | undefined): void {
-    const rest = { status: 'rejected', reason: failed ?? noReply() } as const;
-    this.#resolve(Array.from({ length: this.#count }, (_, at) => this.#settled.get(at) ?? rest));
+    // Made only where it is needed, because an Error takes the stack.
+    let rest: PromiseRejectedResult | undefined;
+    const missing = (): PromiseRejectedResult =>
+      (rest ??= { status: 'rejected', reason: failed ?? noReply() });
+    this.#resolve(
+      Array.from({ length: this.#count }, (_, at) => this.#settled.get(at) ?? missing()),
+    );
   }
 }
 
