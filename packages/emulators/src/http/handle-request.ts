@@ -84,7 +84,7 @@ function toResponse(
   if (line.kind === 'echo') return { ...bare, status: 200, body: { method, path, body } };
   return line.kind === 'failure'
     ? { ...bare, status: 503, body: { error: 'a random failure' } }
-    : { ...bare, status: 404, body: { error: `no route fits ${method} ${path}` } };
+    : { ...bare, status: 404, body: { error: `no route matches ${method} ${path}` } };
 }
 
 function encodeBody(body: unknown): [string | undefined, string] {
