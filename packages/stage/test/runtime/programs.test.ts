@@ -121,8 +121,12 @@ test.each(cells)(
     const expected = outcomesOf(whole.get(user) ?? []);
     // A user without the right to a network is refused before packets are tried.
     const isAsked = expected['a network'] === 'done' || hidden[0] !== 'tc';
-    for (const taker of process.platform === 'linux' && isAsked ? takers : [])
-      expected[taker] = expect.stringMatching(new RegExp(`\\b${hidden[0]}\\b.*${install}`));
+    const named = new RegExp(`\\b${hidden[0]}\\b.*${install}`);
+    for (const taker of process.platform === 'linux' && isAsked ? takers : []) {
+      // Where this machine lacks another program, that one may be named first.
+      const isAnother = String(expected[taker]).includes('not on PATH');
+      expected[taker] = expect.stringMatching(isAnother ? /not on PATH/ : named);
+    }
     expect(outcomesOf(attempts)).toEqual(expected);
   },
   60_000,
