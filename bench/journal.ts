@@ -1,4 +1,4 @@
-/** The price of being told "kept": one record of 200 bytes, durable before the caller goes on. */
+/** The price of being notified "kept": one record of 200 bytes, durable before the caller goes on. */
 import * as fs from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -74,12 +74,12 @@ async function sqlite(grouped: boolean): Promise<Contender> {
   const insert = database.prepare('insert into record (payload) values (?)');
   let waiting: (() => void)[] = [];
   const flush = (): void => {
-    const told = waiting;
+    const notified = waiting;
     waiting = [];
     database.exec('begin');
-    for (let record = 0; record < told.length; record += 1) insert.run(payload);
+    for (let record = 0; record < notified.length; record += 1) insert.run(payload);
     database.exec('commit');
-    for (const resolve of told) resolve();
+    for (const resolve of notified) resolve();
   };
   return {
     name: `node:sqlite WAL, FULL, ${grouped ? 'a turn per commit' : 'insert'}`,

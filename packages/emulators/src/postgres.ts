@@ -11,7 +11,7 @@ export {
 export { type Ending } from './postgres/response-writer.ts';
 export {
   type ScriptedReply,
-  type Delivery,
+  type ScriptedDelivery,
   type FakeRow,
   type Match,
   type ReceivedStatement,

@@ -46,6 +46,10 @@ describe('exports', () => {
     const file = { [source]: 'export const used = 1;\nexport function unused(): void {}' };
     const index = { 'packages/queue/src/index.ts': "export { used } from './queue.ts';" };
     expect(violationsOf(exportsAreUsed, { ...file, ...index })).toEqual([`${source}:2`]);
+    const manifest = {
+      'packages/queue/package.json': JSON.stringify({ exports: { '.': './src/queue.ts' } }),
+    };
+    expect(violationsOf(exportsAreUsed, { ...file, ...index, ...manifest })).toEqual([]);
   });
 
   test('two exported types of one name are caught at the second', () => {

@@ -1,8 +1,21 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type Rule, readRepository } from '../src/repository.ts';
-import { testsDoNotSleep, timeAndRandomHaveOneDoor } from '../src/rules/time-and-random.ts';
+import {
+  environmentHasOneDoor,
+  testsDoNotSleep,
+  timeAndRandomHaveOneDoor,
+} from '../src/rules/time-and-random.ts';
 import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
+import {
+  packagesThatAreNamedExist,
+  readmesAreShort,
+  tablesFitOnAScreen,
+} from '../src/rules/documents.ts';
+import { exportedTypesHaveOneMeaning, exportsAreUsed } from '../src/rules/exports.ts';
+import { foldersAreSmall, siblingFoldersImportOneWay } from '../src/rules/folders.ts';
+import { unionsAreTaggedByKind } from '../src/rules/unions.ts';
+import { namesAreStandardTerms, testNamesAreSentences } from '../src/rules/words.ts';
 import { everyFileParses } from '../src/rules/engines.ts';
 import { failureTablesHaveTheSuitesRows } from '../src/rules/failure-table.ts';
 import { imagesAreNamedAlike } from '../src/rules/images.ts';
@@ -55,6 +68,17 @@ test.each<[string, Rule]>([
   ['nothing is left for later in a comment', nothingIsLeftForLater],
   ['an error class has a literal code of its own', errorsHaveACodeOfTheirOwn],
   ['every file parses on the oldest Node', everyFileParses],
+  ['a folder has at most 15 files', foldersAreSmall],
+  ['sibling folders import one way', siblingFoldersImportOneWay],
+  ['what is exported is used', exportsAreUsed],
+  ['an exported type has one meaning', exportedTypesHaveOneMeaning],
+  ['the tag of a union is kind', unionsAreTaggedByKind],
+  ['names are standard terms', namesAreStandardTerms],
+  ['test names are sentences', testNamesAreSentences],
+  ['tables of READMEs fit on a screen', tablesFitOnAScreen],
+  ['a README is read at one sitting', readmesAreShort],
+  ['packages that documents name exist', packagesThatAreNamedExist],
+  ['the environment comes in by one door', environmentHasOneDoor],
 ])('%s', (_, rule) => {
   const violations = rule(repository).map(
     ({ path, line, message }) => `${path}:${line} ${message}`,

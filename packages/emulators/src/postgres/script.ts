@@ -4,7 +4,7 @@ import type { BoundValue } from '@holdfast/protocols/postgres';
 export type FakeRow = Readonly<Record<string, string | number | bigint | boolean | null>>;
 
 /** When and how completely a reply is delivered. */
-export interface Delivery {
+export interface ScriptedDelivery {
   /** Milliseconds of the server's clock before the first byte. Default 0. */
   delayMs?: number;
   /**
@@ -18,11 +18,11 @@ export interface Delivery {
 
 /** The reply to a statement. `never`: none until it is cancelled. */
 export type FakeReply =
-  | (Delivery & { rows: readonly FakeRow[]; command?: string })
+  | (ScriptedDelivery & { rows: readonly FakeRow[]; command?: string })
   /** A command tag, such as `INSERT 0 1`; those of transactions change the session's status. */
-  | (Delivery & { command: string })
+  | (ScriptedDelivery & { command: string })
   /** A SQLSTATE; `FATAL` closes the connection after it. */
-  | (Delivery & { error: string; message?: string; severity?: 'ERROR' | 'FATAL' })
+  | (ScriptedDelivery & { error: string; message?: string; severity?: 'ERROR' | 'FATAL' })
   | 'never';
 
 /** One statement as it was received. */

@@ -1,7 +1,9 @@
+import { posix } from 'node:path';
 import {
   type Repository,
   type RepositoryFile,
   type Violation,
+  objectIn,
   violationAt,
 } from '../repository.ts';
 
@@ -10,8 +12,9 @@ const DECLARATION =
 const MEANING = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|enum) (\w+)/gm;
 const SOURCE = /^packages\/[^/]+\/src\/.*\.ts$/;
 
-/** What is exported is imported somewhere, or stands in an entry point. */
+/** What is exported is imported somewhere, or by the users of an entry point. */
 export function exportsAreUsed(repository: Repository): Violation[] {
+  const entryPoints = entryPointsIn(repository);
   const users = repository.files.filter(({ path }) => /\.[mc]?[jt]s$/.test(path));
   const names = new Map<string, Set<string>>();
   for (const { path, code } of users) {
@@ -21,7 +24,7 @@ export function exportsAreUsed(repository: Repository): Violation[] {
     }
   }
   return repository.files
-    .filter(({ path }) => SOURCE.test(path))
+    .filter(({ path }) => SOURCE.test(path) && !entryPoints.has(path))
     .flatMap((file) =>
       [...file.code.matchAll(DECLARATION)]
         .filter(({ 1: name = '' }) => (names.get(name)?.size ?? 0) < 2)
@@ -49,4 +52,13 @@ export function exportedTypesHaveOneMeaning(repository: Repository): Violation[]
           return [violationAt(file, index, `${name} means something else in ${owner.path}`)];
         }),
     );
+}
+
+function entryPointsIn({ packages }: Repository): Set<string> {
+  const paths = packages.flatMap(({ path, manifest }) =>
+    Object.values(objectIn(manifest['exports'])).flatMap((source) =>
+      typeof source === 'string' ? [posix.join(posix.dirname(path), source)] : [],
+    ),
+  );
+  return new Set(paths);
 }
