@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Rule, repositoryOf } from '../src/repository.ts';
 import {
+  architectureAgreesWithImports,
   packagesThatAreNamedExist,
   readmesAreShort,
   tablesFitOnAScreen,
@@ -134,4 +135,19 @@ test.each<[string, Rule, string, string[], string[]]>([
 test('a file named by a private word is caught', () => {
   expect(violationsOf(namesAreStandardTerms, { 'packages/queue/src/lane.ts': '' })).toHaveLength(1);
   expect(Object.keys(privateWords)).toContain('lane');
+});
+
+test('a package that the architecture page lacks, or lists with other imports, is caught', () => {
+  const files = (row: string): Record<string, string> => ({
+    'docs/architecture.md': `# Architecture\n\n${row}\n`,
+    'packages/queue/package.json': JSON.stringify({
+      dependencies: { '@holdfast/journal': 'workspace:^', ioredis: '6.0.0' },
+      devDependencies: { '@holdfast/stage': 'workspace:^' },
+    }),
+  });
+  const violations = (row: string): string[] =>
+    violationsOf(architectureAgreesWithImports, files(row));
+  expect(violations('| `queue` | jobs | journal |')).toEqual([]);
+  expect(violations('| `queue` | jobs | journal, stage |')).toEqual(['docs/architecture.md:3']);
+  expect(violations('| `storage` | objects | – |')).toEqual(['docs/architecture.md:1']);
 });

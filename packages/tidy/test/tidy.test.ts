@@ -8,6 +8,7 @@ import {
 } from '../src/rules/time-and-random.ts';
 import { errorsHaveACodeOfTheirOwn } from '../src/rules/error-codes.ts';
 import {
+  architectureAgreesWithImports,
   packagesThatAreNamedExist,
   readmesAreShort,
   tablesFitOnAScreen,
@@ -78,6 +79,7 @@ test.each<[string, Rule]>([
   ['tables of READMEs fit on a screen', tablesFitOnAScreen],
   ['a README is read at one sitting', readmesAreShort],
   ['packages that documents name exist', packagesThatAreNamedExist],
+  ['the architecture page agrees with the imports', architectureAgreesWithImports],
   ['the environment comes in by one door', environmentHasOneDoor],
 ])('%s', (_, rule) => {
   const violations = rule(repository).map(

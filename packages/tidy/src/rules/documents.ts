@@ -2,6 +2,7 @@ import {
   type Repository,
   type RepositoryFile,
   type Violation,
+  objectIn,
   violationAt,
 } from '../repository.ts';
 
@@ -51,6 +52,32 @@ export function packagesThatAreNamedExist({ files, packages }: Repository): Viol
         .filter(([, scoped, folder]) => !known.has(scoped ?? folder ?? ''))
         .map(({ 0: name, index }) => violationAt(file, index, `${name} does not exist`)),
     );
+}
+
+const ARCHITECTURE = 'docs/architecture.md';
+const workspaceDependencies = ['dependencies', 'devDependencies'];
+
+/** The architecture page lists every package with the packages that its manifest names. */
+export function architectureAgreesWithImports(repository: Repository): Violation[] {
+  const page = repository.find(ARCHITECTURE);
+  if (page === undefined) return [];
+  const listed = new Map(
+    [...page.text.matchAll(/^\| `([\w-]+)` +\|[^|]*\| ([^|]*?) *\|$/gm)].map(
+      ({ 1: name = '', 2: imports = '', index }) => [name, { imports, index }],
+    ),
+  );
+  return repository.packages.flatMap(({ name, manifest }) => {
+    const row = listed.get(name);
+    if (row === undefined) return [violationAt(page, 0, `does not list ${name}`)];
+    const fields = manifest['private'] === true ? workspaceDependencies : ['dependencies'];
+    const names = fields
+      .flatMap((field) => Object.keys(objectIn(manifest[field])))
+      .flatMap((dependency) => /^@holdfast\/(.*)$/.exec(dependency)?.[1] ?? [])
+      .toSorted((a, b) => (a < b ? -1 : 1));
+    const expected = names.length === 0 ? '–' : names.join(', ');
+    if (row.imports === expected) return [];
+    return [violationAt(page, row.index, `${name} imports ${expected}`)];
+  });
 }
 
 function rowsIn(file: RepositoryFile): { index: number; cells: string[] }[] {
