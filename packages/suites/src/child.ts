@@ -56,7 +56,7 @@ interface ProducerChild extends Child {
   /** What the producer was told its queue had accepted, in the order it was told. */
   readonly accepted: AsyncIterable<{ job: number; accepted: string }>;
   /** What it has said so far, and nobody has read yet. */
-  heard(): { job: number; accepted: string }[];
+  takeAccepted(): { job: number; accepted: string }[];
 }
 
 /** Starts a process that enqueues numbered jobs until it is killed. */
@@ -85,7 +85,7 @@ export function runProducer(order: ProducerOptions): ProducerChild {
         }
       },
     },
-    heard: () => arrived.splice(0),
+    takeAccepted: () => arrived.splice(0),
     kill: () => process.kill(),
   };
 }

@@ -16,9 +16,9 @@ interface FlappingSpec {
  * Kills Redis again and again under load, each time as soon as jobs are handled again; resolves once Redis
  * holds no job any more.
  */
-export async function runFlapping(arena: RedisFixture, kills: number): Promise<FlappingSpec> {
+export async function runFlapping(fixture: RedisFixture, kills: number): Promise<FlappingSpec> {
   const ledger = new Ledger();
-  const queue = arena.queue({ directory: await arena.directory() });
+  const queue = fixture.queue({ directory: await fixture.directory() });
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
   await queue.ready();
   const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
@@ -26,10 +26,10 @@ export async function runFlapping(arena: RedisFixture, kills: number): Promise<F
   for (let round = 0; round < kills; round += 1) {
     await ledger.nextDelivery();
     const gone = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await gone;
     const handled = ledger.nextDelivery();
-    await arena.redis.start();
+    await fixture.redis.start();
     const mendedAtMs = systemClock.now();
     recoveredAfterMs = Math.max(recoveredAfterMs, (await handled) - mendedAtMs);
     await untilDirect(queue);
@@ -37,6 +37,6 @@ export async function runFlapping(arena: RedisFixture, kills: number): Promise<F
   const { refused } = await load.stop();
   if (refused.length > 0) throw refused[0];
   await untilDirect(queue);
-  await arena.untilHandled(TOPIC);
+  await fixture.untilHandled(TOPIC);
   return { ledger, queue, recoveredAfterMs };
 }

@@ -32,7 +32,7 @@ export class Ledger {
     this.#delivered.add(job);
     this.#awaited.delete(job);
     this.#lastDeliveryMs = systemClock.now();
-    for (const tell of this.#onDelivery) tell(job);
+    for (const listener of this.#onDelivery) listener(job);
   }
 
   /** The jobs that were accepted, by whatever store. */
@@ -48,12 +48,12 @@ export class Ledger {
   /** Resolves with the clock's `now()` of the next delivery of a job numbered `from` or higher. */
   nextDelivery(from = -Infinity): Promise<number> {
     return new Promise((resolve) => {
-      const tell = (job: number): void => {
+      const listener = (job: number): void => {
         if (job < from) return;
-        this.#onDelivery.delete(tell);
+        this.#onDelivery.delete(listener);
         resolve(systemClock.now());
       };
-      this.#onDelivery.add(tell);
+      this.#onDelivery.add(listener);
     });
   }
 
@@ -73,14 +73,14 @@ export class Ledger {
     return new Promise((resolve) => {
       const stop = (): void => {
         timer.cancel();
-        this.#onDelivery.delete(tell);
+        this.#onDelivery.delete(listener);
         resolve();
       };
-      const tell = (): void => {
+      const listener = (): void => {
         if (this.#awaited.size === 0) stop();
       };
       const timer = systemClock.schedule(withinMs, stop);
-      this.#onDelivery.add(tell);
+      this.#onDelivery.add(listener);
     });
   }
 

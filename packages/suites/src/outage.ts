@@ -33,10 +33,10 @@ const SETTLED_WITHIN_MS = 60_000;
  * offered to a queue that nobody tells about the outage.
  */
 export async function runOutage<F extends QueueFixture>(
-  arena: F,
+  fixture: F,
   options: OutageSpec<F>,
 ): Promise<ScenarioOutcome> {
-  const queue = arena.queue({ directory: await arena.directory(), ...options.queue });
+  const queue = fixture.queue({ directory: await fixture.directory(), ...options.queue });
   const ledger = new Ledger();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
   const watched = recordTimeline(queue);
@@ -46,7 +46,7 @@ export async function runOutage<F extends QueueFixture>(
 
   const detected = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
   const harmedAtMs = systemClock.now();
-  await options.inject(arena, queue);
+  await options.inject(fixture, queue);
   const faultEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
   // From here on jobs go to the journal: none of them is handled before Redis is back.
@@ -56,7 +56,7 @@ export async function runOutage<F extends QueueFixture>(
 
   const handledAgain = ledger.nextDelivery(firstBuffered);
   const direct = untilDirect(queue);
-  await options.recover(arena);
+  await options.recover(fixture);
   const mendedAtMs = systemClock.now();
   const handledAtMs = await handledAgain;
   await direct;
@@ -68,7 +68,7 @@ export async function runOutage<F extends QueueFixture>(
   const { refused, slowestMs } = await load.stop();
   if (refused.length > 0) throw refused[0];
   await ledger.settled(SETTLED_WITHIN_MS);
-  await arena.untilHandled(TOPIC);
+  await fixture.untilHandled(TOPIC);
   options.after?.(queue);
 
   return {

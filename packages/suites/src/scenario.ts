@@ -37,26 +37,26 @@ type Open<F> = (settings: Readonly<Record<string, string>>) => Promise<F>;
 export function scenario(
   family: string,
   plan: ScenarioSpec,
-  play: (arena: RedisFixture) => Promise<ScenarioOutcome>,
+  run: (fixture: RedisFixture) => Promise<ScenarioOutcome>,
 ): void;
 /** As above, on servers of another form. */
 export function scenario<F extends QueueFixture>(
   family: string,
   plan: ScenarioSpec,
-  play: (field: F) => Promise<ScenarioOutcome>,
+  run: (fixture: F) => Promise<ScenarioOutcome>,
   open: Open<F>,
 ): void;
 export function scenario(
   family: string,
   plan: ScenarioSpec,
-  play: (field: RedisFixture) => Promise<ScenarioOutcome>,
+  run: (fixture: RedisFixture) => Promise<ScenarioOutcome>,
   open: Open<RedisFixture> = openRedisFixture,
 ): void {
   test(plan.promise, async () => {
-    const arena = await open(plan.settings ?? {});
+    const fixture = await open(plan.settings ?? {});
     try {
-      const outcome = await play(arena);
-      record(rowOf(family, plan, arena, outcome));
+      const outcome = await run(fixture);
+      record(rowOf(family, plan, fixture, outcome));
       const { lost, duplicated, outOfOrder } = outcome.verdict;
       const forgotten = plan.mayForget === true ? (outcome.forgotten ?? []) : [];
       expect({
@@ -65,7 +65,7 @@ export function scenario(
         outOfOrder,
       }).toEqual({ lost: [], duplicated: [], outOfOrder: [] });
     } finally {
-      await arena.close();
+      await fixture.close();
     }
   });
 }

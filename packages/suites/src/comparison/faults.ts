@@ -9,15 +9,15 @@ export interface ScoredFault {
   readonly lastsMs: number;
   /** Jobs are handled while the load runs; without it, only when the fault is over. */
   readonly hasBacklog?: true;
-  inject(arena: RedisFixture, proxy: FaultProxy): Promise<unknown>;
-  recover(arena: RedisFixture, proxy: FaultProxy): Promise<unknown>;
+  inject(fixture: RedisFixture, proxy: FaultProxy): Promise<unknown>;
+  recover(fixture: RedisFixture, proxy: FaultProxy): Promise<unknown>;
 }
 
 const PASSWORD = 'changed';
 const SECOND_MS = 1_000;
 
-const configure = (arena: RedisFixture, name: string, value: string): Promise<unknown> =>
-  arena.admin((client) => client.config('SET', name, value));
+const configure = (fixture: RedisFixture, name: string, value: string): Promise<unknown> =>
+  fixture.admin((client) => client.config('SET', name, value));
 
 export const scoredFaults: readonly ScoredFault[] = [
   {
@@ -61,8 +61,8 @@ export const scoredFaults: readonly ScoredFault[] = [
     name: 'OOM, 2 s',
     settings: { 'maxmemory-policy': 'noeviction' },
     lastsMs: 2 * SECOND_MS,
-    inject: (arena) => configure(arena, 'maxmemory', '1'),
-    recover: (arena) => configure(arena, 'maxmemory', '0'),
+    inject: (fixture) => configure(fixture, 'maxmemory', '1'),
+    recover: (fixture) => configure(fixture, 'maxmemory', '0'),
   },
   {
     name: 'READONLY, 2 s',
@@ -79,7 +79,7 @@ export const scoredFaults: readonly ScoredFault[] = [
         await client.config('SET', 'save', '1 1');
         await client.bgsave();
       }),
-    recover: (arena) => configure(arena, 'save', ''),
+    recover: (fixture) => configure(fixture, 'save', ''),
   },
   {
     name: 'NOAUTH, 2 s',

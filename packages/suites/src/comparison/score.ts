@@ -40,11 +40,11 @@ interface Offer {
 
 /** Leads one queue through one fault, under a load that does not wait for answers. */
 export async function score(module: QueueModule, fault: ScoredFault): Promise<Score> {
-  const arena = await openRedisFixture(fault.settings ?? {});
+  const fixture = await openRedisFixture(fault.settings ?? {});
   try {
-    const proxy = await arena.proxy();
+    const proxy = await fixture.proxy();
     const { host, port } = proxy;
-    const queue = await module.open({ host, port, directory: await arena.directory() });
+    const queue = await module.open({ host, port, directory: await fixture.directory() });
     const ledger = new Ledger();
     const work = (): void => queue.work((job) => ledger.delivered(job));
     if (fault.hasBacklog !== true) work();
@@ -52,10 +52,10 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
 
     await sleep(systemClock, BEFORE_MS);
     const harmedAtMs = systemClock.now();
-    await fault.inject(arena, proxy);
+    await fault.inject(fixture, proxy);
     await sleep(systemClock, fault.lastsMs);
     const endsAtMs = systemClock.now();
-    await fault.recover(arena, proxy);
+    await fault.recover(fixture, proxy);
     const wholeAtMs = systemClock.now();
     if (fault.hasBacklog === true) work();
     const deadline = sleep(systemClock, AFTER_MS + SETTLES_WITHIN_MS).then(() => Number.NaN);
@@ -86,7 +86,7 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
     ]);
     return result;
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 }
 

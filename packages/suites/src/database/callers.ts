@@ -30,7 +30,7 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
       const beganMs = systemClock.now();
       try {
         await call();
-        for (const tell of served[caller]?.slice() ?? []) tell(systemClock.now());
+        for (const listener of served[caller]?.slice() ?? []) listener(systemClock.now());
       } catch (error) {
         failures.push(error);
         await new Promise((resolve) => setImmediate(resolve));
@@ -49,12 +49,12 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
         served.map(
           (listeners) =>
             new Promise<number>((resolve) => {
-              const tell = (atMs: number): void => {
+              const listener = (atMs: number): void => {
                 if (atMs < sinceMs) return;
-                listeners.splice(listeners.indexOf(tell), 1);
+                listeners.splice(listeners.indexOf(listener), 1);
                 resolve(atMs);
               };
-              listeners.push(tell);
+              listeners.push(listener);
             }),
         ),
       ),

@@ -9,10 +9,10 @@ const SEED = Number(environment['HOLDFAST_SEED'] ?? 20_261_122);
 export const WRITERS = 10;
 
 /** Kills Postgres again and again at random moments; each entry has to be there as its writer was told. */
-export async function runKills(ground: PostgresFixture, kills: number): Promise<DatabaseOutcome> {
+export async function runKills(fixture: PostgresFixture, kills: number): Promise<DatabaseOutcome> {
   const random = seededRandom(SEED);
-  await ground.ask(LEDGER_SQL);
-  const database = ground.database({ max: WRITERS, acquireTimeoutMs: 30_000 });
+  await fixture.ask(LEDGER_SQL);
+  const database = fixture.database({ max: WRITERS, acquireTimeoutMs: 30_000 });
   const ledger = new LedgerTable();
   let writes = 0;
   // Half of them write in a transaction.
@@ -30,12 +30,12 @@ export async function runKills(ground: PostgresFixture, kills: number): Promise<
   for (let kill = 0; kill < kills; kill += 1) {
     await callers.servedSince(systemClock.now());
     await sleep(systemClock, random() * 50);
-    await ground.primary.kill();
-    await ground.primary.start();
+    await fixture.primary.kill();
+    await fixture.primary.start();
   }
   await callers.servedSince(systemClock.now());
   await callers.stop();
-  const audit = await ledger.audit(ground.ask);
+  const audit = await ledger.audit(fixture.ask);
   expect({ seed: SEED, ...audit }).toMatchObject({
     seed: SEED,
     lost: [],

@@ -14,28 +14,28 @@ export const SERVED_WITHIN_MS = 2_500;
 const ATTEMPTS_PER_SECOND = 10;
 
 interface DatabaseOutageSpec {
-  readonly inject: (ground: PostgresFixture) => Promise<unknown>;
-  readonly recover: (ground: PostgresFixture) => Promise<unknown>;
+  readonly inject: (fixture: PostgresFixture) => Promise<unknown>;
+  readonly recover: (fixture: PostgresFixture) => Promise<unknown>;
   readonly lastsMs?: number;
 }
 
 /** Idempotent reads through an outage: none fails, and all are served soon after it. */
 export async function runDatabaseOutage(
-  ground: PostgresFixture,
+  fixture: PostgresFixture,
   { inject, recover, lastsMs = AWAY_MS }: DatabaseOutageSpec,
 ): Promise<DatabaseOutcome> {
-  const database = ground.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
+  const database = fixture.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
   const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
   await untilTrue(() => callers.calls > CALLS_BEFORE);
   const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
   let attempts = 0;
   database.on('connect-failed', () => (attempts += 1));
   const harmedAtMs = systemClock.now();
-  await inject(ground);
+  await inject(fixture);
   const { atMs: detectedAtMs } = await lost;
   await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
   const served = callers.servedSince(detectedAtMs);
-  await recover(ground);
+  await recover(fixture);
   const mendedAtMs = systemClock.now();
   const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
   const result = await callers.stop();

@@ -25,6 +25,6 @@ function rowIn(printed: string): ProbeRow | undefined {
 
 /** The line of an uncaught error that says what it was. */
 function lastWords(stderr: string): string {
-  const said = stderr.split('\n').find((line) => /^(?:\w*Error\b|error:)/.test(line.trim()));
-  return (said ?? 'without a word').trim().slice(0, 100);
+  const errorLine = stderr.split('\n').find((line) => /^(?:\w*Error\b|error:)/.test(line.trim()));
+  return (errorLine ?? 'no output').trim().slice(0, 100);
 }

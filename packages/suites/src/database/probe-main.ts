@@ -9,9 +9,9 @@ const open = pools[pool];
 const probe = probes.find((each) => each.name === name);
 if (open === undefined || probe === undefined) throw new TypeError(`no ${pool} or no ${name}`);
 
-const ground = await openPostgresFixture();
-const { proxy, url } = await ground.proxy();
-const { primary } = ground;
+const fixture = await openPostgresFixture();
+const { proxy, url } = await fixture.proxy();
+const { primary } = fixture;
 const row = await runProbe(probe, {
   open,
   server: {
@@ -21,7 +21,7 @@ const row = await runProbe(probe, {
     start: () => primary.start(),
     freeze: () => primary.freeze(),
     thaw: () => primary.thaw(),
-    ask: (sql) => ground.ask(sql),
+    ask: (sql) => fixture.ask(sql),
     link: {
       swallow: () => proxy.faults.set('blackhole'),
       cutReplies: (maxBytes) => proxy.faults.set('limitData', { maxBytes, direction: 'toClient' }),
@@ -32,6 +32,6 @@ const row = await runProbe(probe, {
 writeSync(1, `${JSON.stringify(row)}\n`);
 // The verdict stands; what dies of the server's end now is another matter.
 process.on('uncaughtException', () => undefined);
-await ground.close();
+await fixture.close();
 // What the probe left hanging must not keep the process.
 process.exit(0);

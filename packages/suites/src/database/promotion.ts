@@ -27,21 +27,21 @@ export function openSynchronous(
  * The primary is killed, its replica promoted, and the old primary comes back as one; then the service starts
  * anew while the new primary is away.
  */
-export async function runPromotion(ground: ReplicatedPostgresFixture): Promise<DatabaseOutcome> {
+export async function runPromotion(fixture: ReplicatedPostgresFixture): Promise<DatabaseOutcome> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-fence-'));
   try {
-    return await playOn(ground, createFileFence(join(folder, 'timeline')));
+    return await runBetween(fixture, createFileFence(join(folder, 'timeline')));
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-async function playOn(
-  ground: ReplicatedPostgresFixture,
+async function runBetween(
+  fixture: ReplicatedPostgresFixture,
   fence: TimelineFence,
 ): Promise<DatabaseOutcome> {
-  const { primary, replica } = ground;
-  await ground.ask(LEDGER_SQL);
+  const { primary, replica } = fixture;
+  await fixture.ask(LEDGER_SQL);
   const options = {
     hosts: [primary.url, replica.url],
     max: 5,
@@ -49,7 +49,7 @@ async function playOn(
     probeIntervalMs: 100,
     fence,
   };
-  const database = ground.database(options);
+  const database = fixture.database(options);
   const ledger = new LedgerTable();
   const write = (): Promise<'done' | 'failed'> =>
     ledger.write((entry) => insertEntry(database, entry));
@@ -57,8 +57,8 @@ async function playOn(
   expect(ledger.acknowledged).toBe(20);
   const killedAtMs = systemClock.now();
   await primary.kill();
-  await ground.promote();
-  await standAlone(ground, replica);
+  await fixture.promote();
+  await standAlone(fixture, replica);
   const promotedAtMs = systemClock.now();
   await untilTrue(async () => (await write()) === 'done');
   const recoveredAfterMs = systemClock.now() - promotedAtMs;
@@ -66,7 +66,7 @@ async function playOn(
 
   await primary.start();
   // Whatever it accepted would be there at once.
-  await standAlone(ground, primary);
+  await standAlone(fixture, primary);
   const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
   await untilTrue(async () => {
     await write();
@@ -78,7 +78,7 @@ async function playOn(
 
   await database.end();
   await replica.stop();
-  const restarted = ground.database({ ...options, acquireTimeoutMs: 500 });
+  const restarted = fixture.database({ ...options, acquireTimeoutMs: 500 });
   const refused = insertEntry(restarted, ledger.next());
   await expect(refused).rejects.toMatchObject({
     code: 'DATABASE_NO_WRITABLE_HOST',
@@ -88,9 +88,9 @@ async function playOn(
   await untilTrue(
     async () => (await ledger.write((entry) => insertEntry(restarted, entry))) === 'done',
   );
-  const [old] = await ground.ask('select count(*)::int as count from ledger', [], primary);
+  const [old] = await fixture.ask('select count(*)::int as count from ledger', [], primary);
   expect(old?.['count']).toBeLessThanOrEqual(20);
-  const audit = await ledger.audit((sql) => ground.ask(sql, [], replica));
+  const audit = await ledger.audit((sql) => fixture.ask(sql, [], replica));
   expect(audit).toMatchObject({ duplicated: [], denied: [] });
   return {
     accepted: audit.acknowledged,
@@ -103,7 +103,7 @@ async function playOn(
 }
 
 /** A primary that nobody follows. */
-async function standAlone(ground: ReplicatedPostgresFixture, server: ServerHandle): Promise<void> {
-  await ground.ask(`alter system set synchronous_standby_names = ''`, [], server);
-  await ground.ask('select pg_reload_conf()', [], server);
+async function standAlone(fixture: ReplicatedPostgresFixture, server: ServerHandle): Promise<void> {
+  await fixture.ask(`alter system set synchronous_standby_names = ''`, [], server);
+  await fixture.ask('select pg_reload_conf()', [], server);
 }

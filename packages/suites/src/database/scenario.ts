@@ -43,8 +43,8 @@ export const isPart: boolean =
 const TEST_TIMEOUT_MS = 120_000;
 
 /** For a scenario that plays something as often as an environment variable says. @param onceMs how long once may take. */
-export function withinMsOf(plays: number, onceMs: number): number {
-  return TEST_TIMEOUT_MS + plays * onceMs;
+export function withinMsOf(runs: number, onceMs: number): number {
+  return TEST_TIMEOUT_MS + runs * onceMs;
 }
 
 /** What a scenario stands on. */
@@ -60,12 +60,12 @@ interface ScenarioFixture {
 export function scenario<Fixture extends ScenarioFixture>(
   plan: DatabaseScenarioSpec,
   open: () => Promise<Fixture>,
-  play: (fixture: Fixture) => Promise<DatabaseOutcome>,
+  run: (fixture: Fixture) => Promise<DatabaseOutcome>,
 ): void {
-  const played = async (): Promise<void> => {
+  const runAndRecord = async (): Promise<void> => {
     const fixture = await open();
     try {
-      const { duplicated = 0, ...outcome } = await play(fixture);
+      const { duplicated = 0, ...outcome } = await run(fixture);
       const lost = outcome.accepted - outcome.delivered;
       record({
         ...outcome,
@@ -83,5 +83,5 @@ export function scenario<Fixture extends ScenarioFixture>(
   };
   // Left out where only a part is asked for, and this is not of it.
   const meant = isPart && plan.inContainers !== true ? test.skip : test;
-  meant(plan.promise, played, plan.withinMs);
+  meant(plan.promise, runAndRecord, plan.withinMs);
 }

@@ -16,7 +16,7 @@ const STEP_MS = 30_000;
  * @returns how many calls were served.
  */
 export async function runSchedule(
-  ground: PostgresFixture,
+  fixture: PostgresFixture,
   upstream: PostgresTarget,
   seed: number,
   punctuality: Punctuality,
@@ -26,8 +26,8 @@ export async function runSchedule(
     withTimeout(() => work, { name: `${name}, seed ${seed}`, timeoutMs: STEP_MS });
   const random = seededRandom(seed);
   let served = 0;
-  const { proxy, url } = await ground.proxy(upstream);
-  const database = ground.database({
+  const { proxy, url } = await fixture.proxy(upstream);
+  const database = fixture.database({
     hosts: url,
     max: 2,
     acquireTimeoutMs: STEP_MS,

@@ -22,14 +22,14 @@ const MAX_WRITES = 5_000;
 const SMALL = 20_000;
 const LARGE = 150_000;
 
-const ground = await openStorageFixture();
-const storage = await ground.storage({
+const fixture = await openStorageFixture();
+const storage = await fixture.storage({
   acknowledgeWithinMs: 0,
   journal: { directory, segmentBytes: 262_144 },
 });
 await storage.ready();
-ground.supabase.wire.faults.set('down');
-ground.s3.wire.faults.set('down');
+fixture.supabase.wire.faults.set('down');
+fixture.s3.wire.faults.set('down');
 const ledger = new ObjectLedger();
 const codes: string[] = [];
 
@@ -49,16 +49,16 @@ async function write(number: number): Promise<void> {
 for (let number = 0; codes.length < REFUSALS && number < MAX_WRITES; number += 1) {
   await write(number);
 }
-await Promise.all([ground.supabase.wire.heal(), ground.s3.wire.heal()]);
+await Promise.all([fixture.supabase.wire.heal(), fixture.s3.wire.heal()]);
 let left = await storage.flush({ deadlineMs: 60_000 });
 const refused = codes.length;
 // There is room again.
 for (let number = MAX_WRITES; number < MAX_WRITES + 10; number += 1) await write(number);
 left += await storage.flush({ deadlineMs: 60_000 });
-const verdict = await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]);
+const verdict = await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]);
 const report: FullDiskReport = { verdict, refusals: [...new Set(codes)], refused, left };
 process.stdout.write(JSON.stringify({ ...report, refusedAfter: codes.length - refused }));
-await ground.close();
+await fixture.close();
 
 function codeOf(error: unknown): string {
   const hasCode = typeof error === 'object' && error !== null && 'code' in error;

@@ -38,7 +38,7 @@ const storage = createStorage({
   circuitBreaker: { openDurationMs: 50, maxOpenDurationMs: 200 },
 });
 await storage.ready();
-const report = (said: LargeTransferReport): void => void process.send?.(said);
+const report = (sent: LargeTransferReport): void => void process.send?.(sent);
 
 switch (order.task) {
   case 'measure': {

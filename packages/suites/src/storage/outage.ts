@@ -7,10 +7,10 @@ import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
 interface ObjectOutageSpec {
   /** Does the harm. */
-  readonly inject: (ground: StorageFixture, storage: Storage) => Promise<void> | void;
+  readonly inject: (fixture: StorageFixture, storage: Storage) => Promise<void> | void;
   /** How long it lasts, in milliseconds. */
   readonly lastsMs: number;
-  readonly recover: (ground: StorageFixture) => Promise<void> | void;
+  readonly recover: (fixture: StorageFixture) => Promise<void> | void;
   /** A backend is expected to leave `up`; without it nobody is. */
   readonly notices?: 'supabase' | 's3';
   readonly storage?: StorageFixtureOptions;
@@ -31,10 +31,10 @@ const FLUSH_WITHIN_MS = 60_000;
  * Afterwards each server must have of each key what was accepted last.
  */
 export async function runObjectOutage(
-  ground: StorageFixture,
+  fixture: StorageFixture,
   options: ObjectOutageSpec,
 ): Promise<ScenarioOutcome> {
-  const storage = await ground.storage(options.storage);
+  const storage = await fixture.storage(options.storage);
   await storage.ready();
   const ledger = new ObjectLedger();
   const watched = recordStorageTimeline(storage);
@@ -48,7 +48,7 @@ export async function runObjectOutage(
           matches: ({ backend, to }) => backend === options.notices && to !== 'up',
         });
   const harmedAtMs = systemClock.now();
-  await options.inject(ground, storage);
+  await options.inject(fixture, storage);
   const detectedAtMs = (await noticed)?.atMs;
   await sleep(systemClock, Math.max(0, harmedAtMs + options.lastsMs - systemClock.now()));
   await options.during?.(storage);
@@ -62,7 +62,7 @@ export async function runObjectOutage(
             (from === 'down' || from === 'denied') &&
             (to === 'recovering' || to === 'up'),
         });
-  await options.recover(ground);
+  await options.recover(fixture);
   const mendedAtMs = systemClock.now();
   const backAtMs = (await back)?.atMs;
   await load.offered(WRITES_AROUND);
@@ -71,7 +71,7 @@ export async function runObjectOutage(
   const left = await storage.flush({ deadlineMs: FLUSH_WITHIN_MS });
   if (left > 0) throw new Error(`${left} writes were not delivered in ${FLUSH_WITHIN_MS} ms`);
   options.after?.(storage, ledger);
-  const verdict = await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]);
+  const verdict = await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]);
   return {
     verdict,
     lastedMs: mendedAtMs - harmedAtMs,

@@ -13,18 +13,18 @@ export function scenario(
     /** How far the servers' clocks are ahead of this machine's, in milliseconds. Default 0. */
     readonly serversAheadMs?: number;
   },
-  play: (ground: StorageFixture) => Promise<ScenarioOutcome>,
+  run: (fixture: StorageFixture) => Promise<ScenarioOutcome>,
 ): void {
   test(plan.promise, async () => {
-    const ground = await openStorageFixture(aheadBy(plan.serversAheadMs ?? 0));
+    const fixture = await openStorageFixture(aheadBy(plan.serversAheadMs ?? 0));
     try {
-      const { verdict, forgotten: _, ...measured } = await play(ground);
+      const { verdict, forgotten: _, ...measured } = await run(fixture);
       record({
         ...measured,
         family,
         scenario: plan.promise,
         fault: plan.fault,
-        stage: ground.mode,
+        stage: fixture.mode,
         accepted: verdict.accepted,
         delivered: verdict.delivered,
         lost: verdict.lost.length,
@@ -38,7 +38,7 @@ export function scenario(
         outOfOrder: [],
       });
     } finally {
-      await ground.close();
+      await fixture.close();
     }
   });
 }

@@ -9,20 +9,20 @@ import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import { PERSISTENT } from '../../src/redis-fixture.ts';
 
-/** What a run proved, job by job. Jobs are named `<producer>:<number>`. */
+/** The results of a run, job by job. Jobs are named `<producer>:<number>`. */
 export interface Balance {
   readonly accepted: number;
-  /** Accepted, and without an effect. */
+  /** Accepted jobs without an effect. */
   readonly missing: readonly string[];
-  /** Effects of a lower number than one before it, of the same producer. */
+  /** Effects with a lower number than an earlier effect of the same producer. */
   readonly outOfOrder: readonly string[];
-  /** Handlers run beyond one a job. */
+  /** Handler runs beyond the first of each job. */
   readonly reruns: number;
-  /** From the end of the storm to the last effect. */
+  /** Time from the end of the storm to the last effect. */
   readonly settledAfterMs: number;
 }
 
-/** What a handler does with one job, whose effect is one row that `write` makes. */
+/** Handles one job, whose effect is the one row that `write` inserts. */
 export type Effect = (write: () => Promise<unknown>, signal: AbortSignal) => Promise<void>;
 
 const PRODUCERS = ['one', 'other'] as const;
@@ -35,7 +35,7 @@ const TABLE = `create table effects (
 const INSERT = `insert into effects (producer, number) values ($1, $2)
   on conflict (producer, number) do nothing`;
 
-/** Writes again until it is known that the effect stands; a second row is refused by its key. */
+/** Repeats the write until the effect is known to be stored; the primary key rejects a second row. */
 export const untilWritten: Effect = async (write, signal) => {
   while (true) {
     try {
@@ -48,19 +48,19 @@ export const untilWritten: Effect = async (write, signal) => {
 };
 
 /**
- * A stage of Redis and Postgres with a queue between them: two producers, each with a journal of its own, and
- * consumers whose effects stand in Postgres; all of it in a storm, then until it is settled.
+ * Runs a stage of Redis and Postgres with a queue between them: two producers, each with its own journal, and
+ * consumers that store their effects in Postgres, through a storm and then until the queue is idle.
  */
-export async function playLedgered(storm: FleetStorm, effect: Effect): Promise<Balance> {
+export async function runLedgeredQueue(storm: FleetStorm, effect: Effect): Promise<Balance> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
-    return await play(storm, effect, (closer) => void closers.unshift(closer));
+    return await runWithClosers(storm, effect, (closer) => void closers.unshift(closer));
   } finally {
     for (const close of closers) await close();
   }
 }
 
-async function play(
+async function runWithClosers(
   storm: FleetStorm,
   effect: Effect,
   leaving: (close: () => Promise<unknown>) => void,
@@ -78,7 +78,7 @@ async function play(
     connectionTimeoutMillis: 1_000,
     query_timeout: 1_000,
   });
-  // It tells of idle connections that were lost, and makes new ones.
+  // The pool emits an error for each lost idle connection, and opens a new one.
   pool.on('error', () => {});
   leaving(() => pool.end());
   await pool.query(TABLE);
@@ -143,7 +143,7 @@ async function play(
   };
 }
 
-/** Offers numbered jobs at a steady rate, whether or not earlier ones were accepted yet. */
+/** Offers numbered jobs at a steady rate, without waiting for earlier ones. */
 async function offer(
   queue: Queue | undefined,
   topic: string,

@@ -67,7 +67,7 @@ const refusals: RedisErrorKind[] = [
 ];
 
 test.each([2, 3] as const)(
-  'a Redis spoken to in RESP%d refuses in its words, and goes on',
+  'a connection in RESP%d receives the injected error of Redis, and stays usable',
   async (protocol) => {
     await withRedis(async (client) => {
       await client.hset('map', { one: '1', two: '2' });
@@ -83,7 +83,7 @@ test.each([2, 3] as const)(
 );
 
 test.each([2, 3] as const)(
-  'replies of every kind keep their order among refusals in RESP%d',
+  'replies of every kind keep their order among injected errors in RESP%d',
   async (protocol) => {
     redis.faults.set('READONLY', { probability: 0.4 });
     await withRedis(async (client) => {
@@ -110,7 +110,7 @@ test.each([2, 3] as const)(
   },
 );
 
-/** A row of `COMMAND`: name, arity, flags, first key. */
+/** A row of the reply to `COMMAND`: name, arity, flags, first key. */
 function isRow(row: unknown): row is [string, number, string[], number] {
   return Array.isArray(row) && typeof row[0] === 'string' && Array.isArray(row[2]);
 }
@@ -122,13 +122,13 @@ const refusedIf: [RedisErrorKind, (flags: readonly string[]) => boolean][] = [
   ['LOADING', (flags) => !flags.includes('loading')],
 ];
 
-test('every command that Redis itself would refuse so is refused', async () => {
+test('an injected error reaches every command that Redis itself would reject with it', async () => {
   await withRedis(async (client) => {
     const rows: unknown = await client.call('command');
     const commands = Array.isArray(rows) ? rows.filter(isRow) : [];
     expect(commands.length).toBeGreaterThan(200);
     for (const [word, isRefused] of refusedIf) {
-      // `client` has its flags by its subcommands, which may come while it loads.
+      // The flags of `client` belong to its subcommands, some of which are allowed while Redis loads.
       const names = commands
         .filter(([name, , flags]) => name !== 'client' && isRefused(flags))
         .map(([name]) => name);
@@ -144,7 +144,7 @@ test('every command that Redis itself would refuse so is refused', async () => {
   }, 2);
 });
 
-test('a transaction with a refused command is refused whole by a real Redis', async () => {
+test('a real Redis rejects a transaction that contains a rejected command', async () => {
   await withRedis(async (client) => {
     redis.faults.set('OOM', { times: 1 });
     const outcome = client.multi().set('multi:one', 1).incr('multi:two').exec();
@@ -163,7 +163,7 @@ const ofStatements: [PostgresErrorKind, string][] = [
 const INSERT = 'insert into rows values ($1)';
 
 test.each(ofStatements)(
-  '%s refuses a statement, and the session goes on',
+  '%s rejects a statement, and the session stays usable',
   async (code, message) => {
     await withPostgres(async (client) => {
       const refused = { code, message, severity: 'ERROR' };
@@ -182,19 +182,22 @@ test.each(ofStatements)(
 test.each([
   ['simple', 'insert into rows values (2)', []],
   ['extended', INSERT, [2]],
-] as const)('a refusal in a transaction aborts it, by the %s protocol', async (_, sql, values) => {
-  await withPostgres(async (client) => {
-    await client.query('begin');
-    await client.query('insert into rows values (1)');
-    postgres.faults.set('40001', { statements: ['insert'], times: 1 });
-    await expect(client.query(sql, [...values])).rejects.toMatchObject({ code: '40001' });
-    await expect(client.query('select 1')).rejects.toMatchObject({ code: '25P02' });
-    expect((await client.query('commit')).command).toBe('ROLLBACK');
-    expect((await client.query('select id from rows')).rows).toEqual([]);
-  });
-});
+] as const)(
+  'an injected error aborts its transaction in the %s protocol',
+  async (_, sql, values) => {
+    await withPostgres(async (client) => {
+      await client.query('begin');
+      await client.query('insert into rows values (1)');
+      postgres.faults.set('40001', { statements: ['insert'], times: 1 });
+      await expect(client.query(sql, [...values])).rejects.toMatchObject({ code: '40001' });
+      await expect(client.query('select 1')).rejects.toMatchObject({ code: '25P02' });
+      expect((await client.query('commit')).command).toBe('ROLLBACK');
+      expect((await client.query('select id from rows')).rows).toEqual([]);
+    });
+  },
+);
 
-test('a refused commit leaves nothing, and no transaction', async () => {
+test('a rejected commit stores nothing and ends the transaction', async () => {
   await withPostgres(async (client) => {
     postgres.faults.set('40001', { statements: ['commit'] });
     await client.query('begin');
@@ -206,7 +209,7 @@ test('a refused commit leaves nothing, and no transaction', async () => {
   });
 });
 
-test('57P01 in place of a statement ends the session, and what was not committed is gone', async () => {
+test('57P01 in place of a statement ends the session and rolls back its transaction', async () => {
   await withPostgres(async (client) => {
     const ended = new Promise((resolve) => client.once('end', resolve));
     postgres.faults.set('57P01', { containing: 'pg_sleep' });
@@ -219,7 +222,7 @@ test('57P01 in place of a statement ends the session, and what was not committed
   });
 });
 
-test('all sessions are terminated at once, idle ones too', async () => {
+test('all sessions are terminated at once, including idle ones', async () => {
   const client = new Client({ host: postgres.host, port: postgres.port, user: 'postgres' });
   await client.connect();
   const notified = new Promise((resolve) => client.once('error', resolve));
@@ -228,7 +231,7 @@ test('all sessions are terminated at once, idle ones too', async () => {
   await client.end().catch(() => {});
 });
 
-test('large results and values pass a proxy of words whole', async () => {
+test('large results and values pass a protocol-aware proxy unchanged', async () => {
   await withPostgres(async (client) => {
     postgres.faults.set('25006');
     const { rows } = await client.query<{ length: number; text: string }>(

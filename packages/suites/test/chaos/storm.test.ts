@@ -1,13 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { type FleetStorm, fleetStorm, withstand } from '@holdfast/faults';
 import { record } from '@holdfast/report';
-import { type Balance, type Effect, playLedgered, untilWritten } from './ledgered-queue.ts';
+import { type Balance, type Effect, runLedgeredQueue, untilWritten } from './ledgered-queue.ts';
 
-/** `HOLDFAST_SEED=7` plays that storm alone; `HOLDFAST_RUNS=20` so many, from the first seed on. */
+/** `HOLDFAST_SEED=7` runs only that storm; `HOLDFAST_RUNS=20` runs 20 storms, from the first seed on. */
 const firstSeed = Number(process.env['HOLDFAST_SEED'] ?? 1);
 const runs = Number(process.env['HOLDFAST_RUNS'] ?? ('HOLDFAST_SEED' in process.env ? 1 : 2));
 const seeds = Array.from({ length: runs }, (_, index) => firstSeed + index);
-/** How often a failing storm is played again to find a smaller one. */
+/** How many runs may be spent on reducing a failing storm. */
 const maxRuns = Number(process.env['HOLDFAST_SHRINK_RUNS'] ?? 8);
 const DURATION_MS = 5_000;
 const TIMEOUT_MS = 300_000;
@@ -28,7 +28,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function everyEffectStands(storm: FleetStorm, effect: Effect): Promise<Balance> {
-  const balance = await playLedgered(storm, effect);
+  const balance = await runLedgeredQueue(storm, effect);
   const { accepted, missing, outOfOrder } = balance;
   expect({ missing, outOfOrder }).toEqual({ missing: [], outOfOrder: [] });
   expect(accepted).toBeGreaterThan((storm.durationMs / 1_000) * 100);
@@ -67,9 +67,9 @@ test.each(seeds)(
 );
 
 test(
-  'a handler that gives up on its effect is found out, and the storm is cut down to what does it',
+  'a handler that gives up on its effect is detected, and the storm is reduced to the steps that cause it',
   async () => {
-    /** It takes a database that is not there for an answer. */
+    /** It treats an unavailable database as a success. */
     const giveUp: Effect = async (write, signal) => {
       const unlessRefused = (): Promise<unknown> =>
         write().catch((error: unknown) => {
@@ -103,7 +103,7 @@ test(
       ],
     };
     const run = async (storm: FleetStorm): Promise<void> => {
-      const { missing } = await playLedgered(storm, giveUp);
+      const { missing } = await runLedgeredQueue(storm, giveUp);
       expect(missing).toEqual([]);
     };
     const failure = withstand(weather, run, { maxRuns: 4, replay: replayOf(0) });

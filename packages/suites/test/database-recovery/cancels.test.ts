@@ -6,19 +6,19 @@ import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 const CANCELS = Number(process.env['HOLDFAST_CANCELS'] ?? 400);
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
 const CALLERS = 20;
-/** Long for each other: whatever ends one of these early is not its own deadline. */
+/** Much longer than the deadlines that race: a query that ends early was not ended by its own deadline. */
 const PATIENT_MS = 60_000;
 
 scenario(
   {
-    promise: 'a query given up is ended on the server, and no other one with it',
-    fault: `${CANCELS} deadlines that race the answers, other queries on the same 4 links`,
+    promise: 'a canceled query ends on the server, and no other query ends with it',
+    fault: `${CANCELS} deadlines that race the answers, other queries on the same 4 connections`,
     withinMs: withinMsOf(CANCELS, 50),
   },
   openPostgresFixture,
-  async (ground) => {
+  async (fixture) => {
     const random = seededRandom(SEED);
-    const database = ground.database({
+    const database = fixture.database({
       max: 4,
       acquireTimeoutMs: PATIENT_MS,
       queryTimeoutMs: PATIENT_MS,
@@ -50,14 +50,14 @@ scenario(
     await Promise.all(Array.from({ length: CALLERS }, caller));
     expect({ seed: SEED, strange }).toEqual({ seed: SEED, strange: [] });
     await untilTrue(async () => {
-      const [row] = await ground.ask(
+      const [row] = await fixture.ask(
         `select count(*)::int as running from pg_stat_activity
          where application_name = 'holdfast' and state = 'active'`,
       );
       return row?.['running'] === 0;
     });
     const [{ cancels } = { cancels: 0 }] = database.getStats().hosts;
-    // Otherwise nothing raced.
+    // Otherwise no deadline raced an answer.
     expect(cancels).toBeGreaterThan(0);
     return { accepted: begun, delivered: answered, seed: SEED, note: `${cancels} cancelled` };
   },

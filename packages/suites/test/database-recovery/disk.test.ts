@@ -8,32 +8,32 @@ import { type DatabaseOutcome, scenario } from '../../src/database/scenario.ts';
 const DISK_BYTES = 160 * 1_048_576;
 const ENTRY_BYTES = 200_000;
 
-/** A database whose disk can be filled; where nothing may be mounted, one that says so in the same words. */
+/** A database whose disk can be filled; without the right to mount, an emulated one that raises the same error. */
 interface SmallDisk {
   readonly mode: 'local' | 'docker' | 'compose';
   readonly database: Database;
   fill(): Promise<() => Promise<void>>;
-  /** The entries that are there. */
+  /** The stored entries. */
   entries(): Promise<number[]>;
   close(): Promise<void>;
 }
 
 async function openSmallDisk(): Promise<SmallDisk> {
   try {
-    const ground = await openPostgresFixture({ diskMaxBytes: DISK_BYTES });
-    await ground.ask('create table documents (entry int not null, body text not null)');
-    await ground.ask('alter table documents alter column body set storage external');
+    const fixture = await openPostgresFixture({ diskMaxBytes: DISK_BYTES });
+    await fixture.ask('create table documents (entry int not null, body text not null)');
+    await fixture.ask('alter table documents alter column body set storage external');
     return {
-      mode: ground.mode,
-      database: ground.database({ max: 5 }),
+      mode: fixture.mode,
+      database: fixture.database({ max: 5 }),
       async fill() {
-        const fault = await ground.primary.fill('disk');
+        const fault = await fixture.primary.fill('disk');
         return () => fault.undo();
       },
       async entries() {
-        return (await ground.ask('select entry from documents')).map(({ entry }) => Number(entry));
+        return (await fixture.ask('select entry from documents')).map(({ entry }) => Number(entry));
       },
-      close: () => ground.close(),
+      close: () => fixture.close(),
     };
   } catch (error) {
     if (!isCannot(error)) throw error;
@@ -73,7 +73,7 @@ async function openSpokenDisk(): Promise<SmallDisk> {
 scenario(
   {
     promise:
-      'a full disk refuses writes with its own words, loses none that was acknowledged, and reads go on',
+      'on a full disk writes fail with the error of Postgres, acknowledged writes are kept, and reads go on',
     fault: 'the disk of Postgres is filled, then has room again (53100)',
     inContainers: true,
   },

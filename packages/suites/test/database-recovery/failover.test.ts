@@ -6,10 +6,9 @@ import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 
 scenario(
   {
-    promise:
-      'after a promotion writes go on at the new primary, and the old one takes none any more',
+    promise: 'after a promotion writes go to the new primary, and the old primary receives none',
     fault:
-      'the primary is killed, the replica promoted, the old primary started again as one; then the service, without the new one',
+      'the primary killed, the replica promoted, the old primary restarted as a primary; the service restarted without the new primary',
     inContainers: true,
   },
   openSynchronous,
@@ -22,16 +21,16 @@ const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
 
 scenario(
   {
-    promise: 'a session reads what it has written, however far the replica is behind',
+    promise: 'a session reads its own writes, however far the replica lags behind',
     fault: 'replay paused for up to a second again and again; each write read back by its session',
     withinMs: withinMsOf(SESSION_READS, 10),
   },
   openReplicatedPostgresFixture,
-  async (ground) => {
-    const { primary, replica } = ground;
-    await ground.ask('create table counters (id int primary key, value int not null)');
-    await ground.ask(`insert into counters select id, 0 from generate_series(1, ${SESSIONS}) id`);
-    const database = ground.database({
+  async (fixture) => {
+    const { primary, replica } = fixture;
+    await fixture.ask('create table counters (id int primary key, value int not null)');
+    await fixture.ask(`insert into counters select id, 0 from generate_series(1, ${SESSIONS}) id`);
+    const database = fixture.database({
       hosts: [primary.url, replica.url],
       max: 10,
       probeIntervalMs: 100,
@@ -40,10 +39,10 @@ scenario(
     const stopping = new AbortController();
     const disturb = async (): Promise<void> => {
       while (!stopping.signal.aborted) {
-        await ground.ask('select pg_wal_replay_pause()', [], replica);
-        await ground.ask('select pg_sleep($1)', [random()], replica);
-        await ground.ask('select pg_wal_replay_resume()', [], replica);
-        await ground.ask('select pg_sleep(0.2)', [], replica);
+        await fixture.ask('select pg_wal_replay_pause()', [], replica);
+        await fixture.ask('select pg_sleep($1)', [random()], replica);
+        await fixture.ask('select pg_wal_replay_resume()', [], replica);
+        await fixture.ask('select pg_sleep(0.2)', [], replica);
       }
     };
     const disturbing = disturb();
@@ -70,7 +69,7 @@ scenario(
     await disturbing;
     const { replicaReads, primaryFallbacks } = database.getStats();
     expect({ seed: SEED, stale }).toEqual({ seed: SEED, stale: 0 });
-    // Otherwise nothing was put to the test.
+    // Otherwise the replica was never behind.
     expect(replicaReads).toBeGreaterThan(0);
     expect(primaryFallbacks).toBeGreaterThan(0);
     return {
@@ -84,30 +83,30 @@ scenario(
 
 scenario(
   {
-    promise: 'a read that asks for at most so much lag does not get an older answer',
+    promise: 'a read with maxLagMs never returns older data',
     fault: 'replay paused, then read with maxLagMs',
     inContainers: true,
   },
   openReplicatedPostgresFixture,
-  async (ground) => {
-    const { primary, replica } = ground;
-    await ground.ask('create table counters (id int primary key, value int not null)');
-    await ground.ask('insert into counters values (1, 1)');
-    const database = ground.database({ hosts: [primary.url, replica.url], probeIntervalMs: 100 });
+  async (fixture) => {
+    const { primary, replica } = fixture;
+    await fixture.ask('create table counters (id int primary key, value int not null)');
+    await fixture.ask('insert into counters values (1, 1)');
+    const database = fixture.database({ hosts: [primary.url, replica.url], probeIntervalMs: 100 });
     const read = (): Promise<number> =>
       database.read({ maxLagMs: 200 }, async (reader) => {
         const { rows } = await reader.query('select value from counters where id = 1');
         return Number(rows[0]?.['value']);
       });
     await untilTrue(async () => (await read()) === 1);
-    await ground.ask('select pg_wal_replay_pause()', [], replica);
-    await ground.ask('update counters set value = 2 where id = 1');
+    await fixture.ask('select pg_wal_replay_pause()', [], replica);
+    await fixture.ask('update counters set value = 2 where id = 1');
     const behind = nextEvent(database, 'host', { signal: AbortSignal.timeout(1_000) }).catch(
       () => undefined,
     );
     await behind;
     expect(await read()).toBe(2);
-    await ground.ask('select pg_wal_replay_resume()', [], replica);
+    await fixture.ask('select pg_wal_replay_resume()', [], replica);
     return { accepted: 1, delivered: 1 };
   },
 );

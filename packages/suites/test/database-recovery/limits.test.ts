@@ -9,16 +9,16 @@ const ROLE_LIMIT = 8;
 
 scenario(
   {
-    promise: 'a Postgres that lets in fewer links than the pool would like serves every call',
+    promise: 'a Postgres that accepts fewer connections than the pool size serves every call',
     fault: `53300: role limit ${ROLE_LIMIT}, pool of 20, ${CALLS} calls`,
     inContainers: true,
   },
   openPostgresFixture,
-  async (ground) => {
-    await ground.ask(`create role crowded login connection limit ${ROLE_LIMIT}`);
-    const url = new URL(ground.primary.url);
+  async (fixture) => {
+    await fixture.ask(`create role crowded login connection limit ${ROLE_LIMIT}`);
+    const url = new URL(fixture.primary.url);
     url.username = 'crowded';
-    const database = ground.database({ hosts: url.href, max: 20, acquireTimeoutMs: 30_000 });
+    const database = fixture.database({ hosts: url.href, max: 20, acquireTimeoutMs: 30_000 });
     const calls = Array.from({ length: CALLS }, () =>
       database.query('select pg_sleep(0.005)', [], { timeoutMs: 30_000 }),
     );
@@ -36,13 +36,13 @@ const HELD_SECONDS = 0.02;
 
 scenario(
   {
-    promise: 'ten times more callers than links are served in the order they came',
-    fault: `${CROWD} callers on ${LINKS} links, 20 ms each`,
+    promise: 'ten times more callers than connections are served in the order of their calls',
+    fault: `${CROWD} callers on ${LINKS} connections, 20 ms each`,
   },
   openPostgresFixture,
-  async (ground) => {
-    const database = ground.database({ max: LINKS, queryTimeoutMs: 30_000 });
-    // The links are made first, so that what is measured is waiting.
+  async (fixture) => {
+    const database = fixture.database({ max: LINKS, queryTimeoutMs: 30_000 });
+    // The connections are opened first, so that the measurement covers only waiting.
     await crowd(LINKS, () => database.query('select pg_sleep($1)', [HELD_SECONDS]));
     const order: number[] = [];
     const beganMs = systemClock.now();
@@ -63,12 +63,13 @@ scenario(
 
 scenario(
   {
-    promise: 'a caller that finds no link in time is told who holds them, and none is left waiting',
-    fault: `${CROWD} callers with 100 ms to acquire, all links held`,
+    promise:
+      'the error of a caller that gets no connection in time names the holders, and no caller is left waiting',
+    fault: `${CROWD} callers with 100 ms to acquire, all connections held`,
   },
   openPostgresFixture,
-  async (ground) => {
-    const database = ground.database({ max: 2, acquireTimeoutMs: 100 });
+  async (fixture) => {
+    const database = fixture.database({ max: 2, acquireTimeoutMs: 100 });
     const held = [await database.acquire(), await database.acquire()];
     const errors = await crowd(CROWD, () =>
       database.query('select 1').then(
@@ -95,12 +96,12 @@ scenario(
 scenario(
   {
     promise:
-      'a link that is not given back is reported with where it was taken, and goes on serving',
+      'a connection that is not released is reported with its place of acquisition, and stays usable',
     fault: 'a lease kept for longer than leakReportMs',
   },
   openPostgresFixture,
-  async (ground) => {
-    const database = ground.database({ max: 2, leakReportMs: 50 });
+  async (fixture) => {
+    const database = fixture.database({ max: 2, leakReportMs: 50 });
     const leak = nextEvent(database, 'leak', { signal: AbortSignal.timeout(20_000) });
     const lease = await database.acquire();
     await lease.query('select 41 + 1');

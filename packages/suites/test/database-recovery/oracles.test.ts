@@ -3,7 +3,7 @@ import { systemClock } from '@holdfast/foundation';
 import { LedgerTable } from '../../src/database/ledger-table.ts';
 import { Punctuality } from '../../src/database/punctuality.ts';
 
-test('the audit of a ledger finds what was lost, doubled and wrongly denied', async () => {
+test('the audit of a ledger finds lost, duplicated and wrongly denied entries', async () => {
   const ledger = new LedgerTable();
   const done = async (): Promise<void> => undefined;
   const failing = (outcome: string) => (): Promise<never> =>
@@ -30,7 +30,7 @@ test('the audit of a ledger finds what was lost, doubled and wrongly denied', as
   });
 });
 
-test('a call that is pending long after its deadline is late by itself', async () => {
+test('a call that is pending long after its deadline counts as late', async () => {
   const punctuality = new Punctuality();
   const gate = Promise.withResolvers<undefined>();
   const calling = punctuality.watch(1, () => gate.promise);
@@ -39,11 +39,11 @@ test('a call that is pending long after its deadline is late by itself', async (
   gate.resolve(undefined);
   await calling;
   expect(punctuality.guilty()).toHaveLength(1);
-  // Timers may fire a little before their time.
+  // Timers may fire slightly early.
   expect(punctuality.latestMs()).toBeGreaterThan(40);
 });
 
-test('a call that is late because the whole process was is not blamed', async () => {
+test('a call that is late because the whole process was late does not count as late', async () => {
   const punctuality = new Punctuality();
   const calling = punctuality.watch(
     1,

@@ -11,13 +11,13 @@ import { scenario } from '../../src/database/scenario.ts';
 
 scenario(
   {
-    promise: 'a Postgres killed under load costs no idempotent call an error',
+    promise: 'no idempotent call fails when Postgres is killed under load',
     fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
     inContainers: true,
   },
   openPostgresFixture,
-  (ground) =>
-    runDatabaseOutage(ground, {
+  (fixture) =>
+    runDatabaseOutage(fixture, {
       inject: ({ primary }) => primary.kill(),
       recover: ({ primary }) => primary.start(),
     }),
@@ -25,12 +25,12 @@ scenario(
 
 scenario(
   {
-    promise: 'a Postgres stopped in an orderly way is no different from a killed one',
+    promise: 'no idempotent call fails when Postgres is shut down under load',
     fault: `fast shutdown, start after ${AWAY_MS} ms, ${CALLERS} callers`,
   },
   openPostgresFixture,
-  (ground) =>
-    runDatabaseOutage(ground, {
+  (fixture) =>
+    runDatabaseOutage(fixture, {
       inject: ({ primary }) => primary.stop(),
       recover: ({ primary }) => primary.start(),
     }),
@@ -38,23 +38,23 @@ scenario(
 
 scenario(
   {
-    promise: 'a backend that crashes takes all sessions down, and no idempotent call with them',
+    promise: 'no idempotent call fails when the crash of one backend ends all sessions',
     fault: `SIGSEGV to one backend, ${CALLERS} callers`,
     inContainers: true,
   },
   openPostgresFixture,
-  (ground) =>
-    runDatabaseOutage(ground, {
+  (fixture) =>
+    runDatabaseOutage(fixture, {
       inject: async ({ ask }) => {
         const [row] = await ask(
           `select pid from pg_stat_activity where application_name = 'holdfast' limit 1`,
         );
-        // Postgres itself is the one that may signal its processes, wherever it stands.
+        // Postgres signals its own process: that works in every mode of the stage.
         const crash = `copy (select) to program 'kill -SEGV ${Number(row?.['pid'])}'`;
-        // The session that asks for it goes down with the others, before its answer or after it.
+        // The session that sends the signal ends with the others, before or after its answer.
         await ask(crash).catch(() => undefined);
       },
-      // The server restarts itself.
+      // The server restarts by itself.
       recover: async () => undefined,
     }),
 );
@@ -63,14 +63,14 @@ const ROWS = 300_000;
 
 scenario(
   {
-    promise: 'callers wait while a Postgres replays its log, and none gets its 57P03',
+    promise: 'callers wait while Postgres replays its log, and no call fails with 57P03',
     fault: `kill -9 with ${ROWS} rows to replay, ${CALLERS} callers`,
     inContainers: true,
   },
   () => openPostgresFixture({ settings: { checkpoint_timeout: '1h', max_wal_size: '1GB' } }),
-  async (ground) => {
-    await ground.ask('create table ballast (row int, filler text)');
-    await ground.ask(
+  async (fixture) => {
+    await fixture.ask('create table ballast (row int, filler text)');
+    await fixture.ask(
       `insert into ballast select row, repeat('x', 60) from generate_series(1, ${ROWS}) row`,
     );
     const refusals: string[] = [];
@@ -78,9 +78,9 @@ scenario(
       database.on('connect-failed', ({ error }) => refusals.push(error));
     };
     const watched: PostgresFixture = {
-      ...ground,
+      ...fixture,
       database(options) {
-        const database = ground.database(options);
+        const database = fixture.database(options);
         seen(database);
         return database;
       },
@@ -96,20 +96,20 @@ scenario(
 
 const TIMEOUT_MS = 500;
 const LINKS = 10;
-/** What a deadline may be missed by on a busy machine; the promise is 50. */
+/** The tolerance of a deadline on a busy machine, in milliseconds; the documented one is 50. */
 const SLACK_MS = 2_000;
 
 scenario(
   {
-    promise: 'callers of a frozen Postgres hear at their deadline, and are served when it goes on',
+    promise: 'calls to a frozen Postgres fail at their deadline, and succeed again once it resumes',
     fault: `SIGSTOP for 2 s, ${CALLERS} callers with ${TIMEOUT_MS} ms each`,
     inContainers: true,
   },
   openPostgresFixture,
-  async (ground) => {
-    const { primary } = ground;
-    const database = ground.database({ max: LINKS, queryTimeoutMs: TIMEOUT_MS });
-    // A server process that is born while the others are being stopped would go on answering.
+  async (fixture) => {
+    const { primary } = fixture;
+    const database = fixture.database({ max: LINKS, queryTimeoutMs: TIMEOUT_MS });
+    // A server process that is forked while the others are being stopped would still answer.
     const leases = await Promise.all(Array.from({ length: LINKS }, () => database.acquire()));
     for (const lease of leases) lease.release();
     await primary.freeze();
@@ -143,7 +143,7 @@ scenario(
       detectedAfterMs: slowestMs,
       lastedMs: thawedAtMs - frozenAtMs,
       recoveredAfterMs,
-      note: `told by ${[...codes].join(' and ')}, the last one ${Math.round(slowestMs - TIMEOUT_MS)} ms after its deadline`,
+      note: `failed with ${[...codes].join(' and ')}, the last one ${Math.round(slowestMs - TIMEOUT_MS)} ms after its deadline`,
     };
   },
 );

@@ -4,23 +4,23 @@ import { probeInChild } from '../../src/database/probe-child.ts';
 import { isPart } from '../../src/database/scenario.ts';
 
 const onServers = new Set(['server killed, started again', 'server frozen']);
-const played = probes.filter(({ name }) => !isPart || onServers.has(name));
-// What other pools do is left out of a part as well.
+const chosen = probes.filter(({ name }) => !isPart || onServers.has(name));
+// A partial run also skips the probes of other pools.
 const beside = isPart ? describe.skip : describe;
 
 describe('probes', () => {
-  test.each(played.map(({ name }) => [name]))('our pool holds: %s', async (probe) => {
+  test.each(chosen.map(({ name }) => [name]))('the pool passes the probe: %s', async (probe) => {
     expect(await probeInChild('holdfast', probe)).toMatchObject({ probe, verdict: 'holds' });
   });
 });
 
-beside('probes of others', () => {
-  test('a probe finds a pool that ends the process', async () => {
+beside('probes of other pools', () => {
+  test('a probe detects a pool that ends the process', async () => {
     const row = await probeInChild('pg.Pool', 'idle connection lost, no listener');
     expect(row).toMatchObject({ verdict: 'dies', seen: expect.stringContaining('terminat') });
   });
 
-  test('a probe finds a pool that acknowledges what nobody can see', async () => {
+  test('a probe detects a pool that acknowledges uncommitted writes', async () => {
     const row = await probeInChild('pg.Pool', 'released with an open transaction');
     expect(row).toMatchObject({ verdict: 'lies' });
   });

@@ -10,7 +10,7 @@ import { scenario } from '../../src/database/scenario.ts';
 
 interface Regions {
   readonly mode: PostgresFixture['mode'];
-  readonly grounds: readonly PostgresFixture[];
+  readonly fixtures: readonly PostgresFixture[];
   readonly store: ReplicatedStore;
   close(): Promise<void>;
 }
@@ -20,23 +20,23 @@ const TIMEOUT_MS = 2_000;
 const ROUNDS = 30;
 
 async function openRegions(): Promise<Regions> {
-  const grounds = await Promise.all(NAMES.map(() => openPostgresFixture()));
-  await Promise.all(grounds.map(({ ask }) => ask(registerTableSql())));
+  const fixtures = await Promise.all(NAMES.map(() => openPostgresFixture()));
+  await Promise.all(fixtures.map(({ ask }) => ask(registerTableSql())));
   const store = createReplicatedStore({
     timeoutMs: TIMEOUT_MS,
     hedgeDelayMs: 100,
-    regions: grounds.map((ground, index) => ({
+    regions: fixtures.map((fixture, index) => ({
       name: NAMES[index] ?? '',
-      database: ground.database({ max: 5, queryTimeoutMs: TIMEOUT_MS }),
+      database: fixture.database({ max: 5, queryTimeoutMs: TIMEOUT_MS }),
     })),
   });
   return {
-    mode: grounds[0]?.mode ?? 'local',
-    grounds,
+    mode: fixtures[0]?.mode ?? 'local',
+    fixtures,
     store,
     async close() {
       await store.close();
-      await Promise.all(grounds.map((ground) => ground.close()));
+      await Promise.all(fixtures.map((fixture) => fixture.close()));
     },
   };
 }
@@ -44,13 +44,13 @@ async function openRegions(): Promise<Regions> {
 scenario(
   {
     promise:
-      'with one region killed registers are written and read on, and it catches up afterwards',
+      'with one region killed, registers can still be written and read, and the region catches up afterwards',
     fault: 'kill -9 of one Postgres of three, start again',
     inContainers: true,
   },
   openRegions,
-  async ({ grounds, store }) => {
-    const [east] = grounds;
+  async ({ fixtures, store }) => {
+    const [east] = fixtures;
     await store.write('plan', 0);
     await store.settled();
     const killedAtMs = systemClock.now();
@@ -76,7 +76,7 @@ scenario(
       accepted: ROUNDS,
       delivered: served,
       lastedMs,
-      note: `slowest write and read while it was away: ${Math.round(slowestMs)} ms`,
+      note: `slowest write and read during the outage: ${Math.round(slowestMs)} ms`,
     };
   },
 );
@@ -84,12 +84,12 @@ scenario(
 scenario(
   {
     promise:
-      'with one region frozen nobody waits for it, and with two frozen every call is refused in time',
+      'with one region frozen no call waits for it, and with two frozen every call is rejected in time',
     fault: 'SIGSTOP of one Postgres of three, then of a second',
   },
   openRegions,
-  async ({ grounds, store }) => {
-    const [east, west] = grounds;
+  async ({ fixtures, store }) => {
+    const [east, west] = fixtures;
     await store.write('plan', 'before');
     await store.settled();
     await east?.primary.freeze();

@@ -5,18 +5,18 @@ import { AWAY_MS, CALLERS, runDatabaseOutage } from '../../src/database/outage.t
 import { openSynchronous, runPromotion } from '../../src/database/promotion.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
-/** The newest one that the stage brings along, whichever the other scenarios stand on. */
+/** The newest version that the stage provides, whatever version the other scenarios use. */
 const NEWEST = { version: 18 };
 const KILLS = 5;
 
 scenario(
   {
-    promise: 'a Postgres 18 killed under load costs no idempotent call an error',
+    promise: 'no idempotent call fails when Postgres 18 is killed under load',
     fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
   },
   () => openPostgresFixture(NEWEST),
-  (ground) =>
-    runDatabaseOutage(ground, {
+  (fixture) =>
+    runDatabaseOutage(fixture, {
       inject: ({ primary }) => primary.kill(),
       recover: ({ primary }) => primary.start(),
     }),
@@ -24,22 +24,23 @@ scenario(
 
 scenario(
   {
-    promise: 'a write that Postgres 18 has acknowledged is there exactly once after every kill',
+    promise:
+      'a write that Postgres 18 has acknowledged is applied exactly once, however often it is killed',
     fault: `${KILLS} kills at random moments`,
   },
   () => openPostgresFixture(NEWEST),
-  async (ground) => {
-    const [row] = await ground.ask('show server_version');
+  async (fixture) => {
+    const [row] = await fixture.ask('show server_version');
     expect(row?.['server_version']).toMatch(/^18\./);
-    return runKills(ground, KILLS);
+    return runKills(fixture, KILLS);
   },
 );
 
 scenario(
   {
-    promise: 'after the promotion of a Postgres 18 the old primary takes no write any more',
+    promise: 'after the promotion of a Postgres 18 the old primary receives no writes',
     fault:
-      'the primary is killed, the replica promoted, the old primary started again as one; then the service, without the new one',
+      'the primary killed, the replica promoted, the old primary restarted as a primary; the service restarted without the new primary',
   },
   () => openSynchronous(NEWEST),
   runPromotion,

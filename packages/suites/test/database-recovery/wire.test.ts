@@ -9,14 +9,14 @@ const TIMEOUT_MS = 500;
 
 scenario(
   {
-    promise: 'a query sent into a dead link ends at its deadline, and new links serve at once',
-    fault: 'the network swallows everything both ways, then heals for new links',
+    promise: 'a query on a dead connection ends at its deadline, and new connections serve at once',
+    fault: 'the network drops everything in both directions, then recovers for new connections',
     inContainers: true,
   },
   openPostgresFixture,
-  async (ground) => {
-    const { proxy, url } = await ground.proxy();
-    const database = ground.database({ hosts: url, max: 5 });
+  async (fixture) => {
+    const { proxy, url } = await fixture.proxy();
+    const database = fixture.database({ hosts: url, max: 5 });
     await Promise.all(Array.from({ length: 5 }, () => database.query('select pg_sleep(0.01)')));
     proxy.faults.set('blackhole');
     const beganMs = systemClock.now();
@@ -50,15 +50,15 @@ scenario(
 
 scenario(
   {
-    promise:
-      'a link whose server is gone is not lent twice: an idempotent call is served by a new one',
-    fault: 'half-open: the server forgets every link, the client is told at its next byte',
+    promise: 'a half-open connection is not used twice: an idempotent call is served on a new one',
+    fault:
+      'half-open: the server forgets every connection, and resets it at the next byte of the client',
     inContainers: true,
   },
   openPostgresFixture,
-  async (ground) => {
-    const { proxy, url } = await ground.proxy();
-    const database = ground.database({ hosts: url, max: 5 });
+  async (fixture) => {
+    const { proxy, url } = await fixture.proxy();
+    const database = fixture.database({ hosts: url, max: 5 });
     await Promise.all(Array.from({ length: 5 }, () => database.query('select pg_sleep(0.01)')));
     proxy.faults.set('halfOpen');
     await proxy.heal();
@@ -78,26 +78,26 @@ interface Cuts {
   readonly unknown: number;
 }
 
-/** So many links are cut at a time; each has a proxy of its own. */
+/** How many connections are cut concurrently; each has its own proxy. */
 const LANES = 8;
 
 /**
- * Cuts at every byte that goes that way from the moment COMMIT is about to be sent until it is answered; each
- * entry has to be there or not as its writer was told.
+ * Cuts the connection at every byte in that direction, from just before COMMIT until its answer. The outcome
+ * that each writer received has to match the table.
  */
 async function cutAround(
-  ground: PostgresFixture,
+  fixture: PostgresFixture,
   direction: Direction,
   resolveCommit: boolean,
 ): Promise<Cuts> {
   const ledger = new LedgerTable();
-  const wholeBytes = await commitBytes(ground, direction, resolveCommit);
+  const wholeBytes = await commitBytes(fixture, direction, resolveCommit);
   let unknown = 0;
   let next = 0;
   const runWorker = async (): Promise<void> => {
-    const { proxy, url } = await ground.proxy();
-    const database = ground.database({ hosts: url, max: 2, queryTimeoutMs: 10_000 });
-    // The cut is for one link only; those that find out what became of it are left alone.
+    const { proxy, url } = await fixture.proxy();
+    const database = fixture.database({ hosts: url, max: 2, queryTimeoutMs: 10_000 });
+    // Only one connection is cut; those that look up its outcome are not.
     proxy.on('closed', () => void proxy.heal());
     while (next <= wholeBytes) {
       const maxBytes = next;
@@ -121,14 +121,14 @@ async function cutAround(
   return { ledger, cuts: wholeBytes + 1, unknown };
 }
 
-/** How many bytes go that way between the last statement of a transaction and its end. */
+/** How many bytes flow in that direction between the last statement of a transaction and its end. */
 async function commitBytes(
-  ground: PostgresFixture,
+  fixture: PostgresFixture,
   direction: Direction,
   resolveCommit: boolean,
 ): Promise<number> {
-  const { proxy, url } = await ground.proxy();
-  const database = ground.database({ hosts: url, max: 1 });
+  const { proxy, url } = await fixture.proxy();
+  const database = fixture.database({ hosts: url, max: 1 });
   const passed = (): number => {
     const { bytesToServer, bytesToClient } = proxy.getStats();
     return direction === 'toServer' ? bytesToServer : bytesToClient;
@@ -146,89 +146,90 @@ async function commitBytes(
   return bytes;
 }
 
-async function playCuts(
-  ground: PostgresFixture,
+async function runCuts(
+  fixture: PostgresFixture,
   direction: 'toServer' | 'toClient',
 ): Promise<DatabaseOutcome> {
-  await ground.ask(LEDGER_SQL);
-  const played = await cutAround(ground, direction, false);
-  const audit = await played.ledger.audit(ground.ask);
+  await fixture.ask(LEDGER_SQL);
+  const result = await cutAround(fixture, direction, false);
+  const audit = await result.ledger.audit(fixture.ask);
   expect(audit).toMatchObject({ lost: [], duplicated: [], denied: [] });
-  expect(played.cuts).toBeGreaterThan(15);
-  // Otherwise no cut has met a COMMIT.
-  expect(played.unknown).toBeGreaterThan(0);
+  expect(result.cuts).toBeGreaterThan(15);
+  // Otherwise no cut hit a COMMIT.
+  expect(result.unknown).toBeGreaterThan(0);
   return {
     accepted: audit.acknowledged,
     delivered: audit.acknowledged - audit.lost.length,
-    note: `${played.cuts} cuts, ${played.unknown} DATABASE_COMMIT_UNKNOWN, ${audit.unknown.there} of them committed`,
+    note: `${result.cuts} cuts, ${result.unknown} DATABASE_COMMIT_UNKNOWN, ${audit.unknown.there} of them committed`,
   };
 }
 
 scenario(
   {
-    promise: 'a COMMIT cut at any byte of its request is never answered wrongly',
-    fault: 'the link is cut at every byte to the server, by FIN and by RST in turn',
+    promise: 'a COMMIT cut off at any byte of its request is never reported wrongly',
+    fault: 'the connection is cut at every byte to the server, by FIN and by RST in turn',
   },
   openPostgresFixture,
-  (ground) => playCuts(ground, 'toServer'),
+  (fixture) => runCuts(fixture, 'toServer'),
 );
 
 scenario(
   {
-    promise: 'a COMMIT cut at any byte of its reply is never answered wrongly',
-    fault: 'the link is cut at every byte from the server, by FIN and by RST in turn',
+    promise: 'a COMMIT cut off at any byte of its reply is never reported wrongly',
+    fault: 'the connection is cut at every byte from the server, by FIN and by RST in turn',
   },
   openPostgresFixture,
-  (ground) => playCuts(ground, 'toClient'),
+  (fixture) => runCuts(fixture, 'toClient'),
 );
 
 scenario(
   {
-    promise: 'with a marker row no COMMIT stays unknown',
-    fault: 'the link is cut at every byte from the server, the server stays reachable',
+    promise: 'with a marker row the outcome of no COMMIT stays unknown',
+    fault: 'the connection is cut at every byte from the server, the server stays reachable',
   },
   openPostgresFixture,
-  async (ground) => {
-    await ground.ask(LEDGER_SQL);
-    await ground.ask(markerTableSql);
-    const played = await cutAround(ground, 'toClient', true);
-    const audit = await played.ledger.audit(ground.ask);
+  async (fixture) => {
+    await fixture.ask(LEDGER_SQL);
+    await fixture.ask(markerTableSql);
+    const result = await cutAround(fixture, 'toClient', true);
+    const audit = await result.ledger.audit(fixture.ask);
     expect(audit).toMatchObject({ lost: [], duplicated: [], denied: [] });
-    expect(played.unknown).toBe(0);
+    expect(result.unknown).toBe(0);
     return {
       accepted: audit.acknowledged,
       delivered: audit.acknowledged - audit.lost.length,
-      note: `${played.cuts} cuts`,
+      note: `${result.cuts} cuts`,
     };
   },
 );
 
 scenario(
   {
-    promise: 'a transaction whose link is lost before COMMIT is not there, and its caller knows',
+    promise:
+      'a transaction whose connection is lost before COMMIT is not applied, and its caller knows that',
     fault: 'the backend is terminated inside the transaction',
     inContainers: true,
   },
   openPostgresFixture,
-  async (ground) => {
-    await ground.ask(LEDGER_SQL);
-    const database = ground.database();
+  async (fixture) => {
+    await fixture.ask(LEDGER_SQL);
+    const database = fixture.database();
     const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
     const work = database.transaction(async (tx) => {
       await insertEntry(tx, 1);
       const { rows } = await tx.query('select pg_backend_pid() as pid');
-      await ground.ask('select pg_terminate_backend($1)', [rows[0]?.['pid']]);
+      await fixture.ask('select pg_terminate_backend($1)', [rows[0]?.['pid']]);
       await lost;
       await insertEntry(tx, 2);
     });
     await expect(work).rejects.toMatchObject({ outcome: 'not-applied' });
-    expect(await ground.ask('select * from ledger')).toEqual([]);
+    expect(await fixture.ask('select * from ledger')).toEqual([]);
     await database.transaction((tx) => insertEntry(tx, 3));
-    return { accepted: 1, delivered: (await ground.ask('select * from ledger')).length };
+    return { accepted: 1, delivered: (await fixture.ask('select * from ledger')).length };
   },
 );
 
-/** Both ways in which a link dies, in turn. */
+/** The two kinds of connection end, alternately. */
 function endingAt(maxBytes: number): 'close' | 'reset' {
   return maxBytes % 2 === 0 ? 'close' : 'reset';
 }

@@ -1,23 +1,23 @@
 import type { Divergence } from './run-checks.ts';
 
-/** Where a server differs from what is expected of it. None is silent: an unlisted one fails. */
+/** The listed differences between a server and the expected results; an unlisted difference fails. */
 export const divergences: readonly Divergence[] = [
   {
     server: 'own S3',
-    check: 'a bucket tells whether it keeps versions',
+    check: 'a bucket reports whether versioning is enabled',
     verdict: 'NotImplemented 501',
-    reason: 'It keeps one version of each object; nothing here asks for more.',
+    reason: 'It keeps one version of each object; no adapter needs more.',
   },
   {
     server: 'own S3',
-    check: 'an object takes tags',
+    check: 'an object can be tagged',
     verdict: 'NotImplemented 501',
-    reason: 'Tags are no part of what an adapter stores.',
+    reason: 'No adapter stores tags.',
   },
   {
     server: 'own Supabase',
-    check: 'Storage answers in the protocol of S3 as well',
+    check: 'Storage also answers in the S3 protocol',
     verdict: 'no such route',
-    reason: 'An adapter that speaks S3 is judged against an S3.',
+    reason: 'An adapter for S3 is tested against an S3.',
   },
 ];

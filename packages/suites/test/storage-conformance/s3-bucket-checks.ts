@@ -56,22 +56,22 @@ function setPolicy({ client, bucket }: S3World, Effect: string, Action: string):
   return client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
 }
 
-/** Promises about buckets, listings, large objects and who may do what. */
+/** Checks of buckets, listings, large objects and permissions. */
 export const s3BucketChecks: readonly Check<S3World>[] = [
   {
-    name: 'a bucket that is not there is told by its code',
+    name: 'an absent bucket is reported by its code',
     expected: 'NoSuchBucket 404',
     run: ({ client, bucket }) =>
       refusalOf(client.send(new ListObjectsV2Command({ Bucket: `${bucket}-none` }))),
   },
   {
-    name: 'making a bucket again is refused',
+    name: 'creating an existing bucket is rejected',
     expected: 'BucketAlreadyOwnedByYou 409',
     run: ({ client, bucket }) =>
       refusalOf(client.send(new CreateBucketCommand({ Bucket: bucket }))),
   },
   {
-    name: 'a bucket with an object in it is not removed',
+    name: 'a bucket that holds an object is not removed',
     expected: 'BucketNotEmpty 409',
     async run({ client, bucket, put }) {
       await put('key', 'x');
@@ -79,12 +79,12 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a bucket name outside the rules is refused',
+    name: 'an invalid bucket name is rejected',
     expected: 'InvalidBucketName 400',
     run: ({ client }) => refusalOf(client.send(new CreateBucketCommand({ Bucket: 'a..b' }))),
   },
   {
-    name: 'a listing shows folders by their delimiter',
+    name: 'a listing groups folders by the delimiter',
     expected: 'ok',
     async run({ client, bucket, put }) {
       for (const key of ['a', 'b/1', 'b/2', 'c/d/e']) await put(key, 'x');
@@ -96,7 +96,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a listing goes on page by page, in the order of bytes',
+    name: 'a listing is paged in byte order',
     expected: 'ok',
     async run({ client, bucket, put }) {
       const keys = ['A', 'a', 'a b', 'a/b', 'ü', '\uffee', '😀'];
@@ -109,7 +109,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a listing shows what lies behind a prefix and after a key',
+    name: 'a listing can start at a prefix and after a key',
     expected: 'ok',
     async run({ client, bucket, put }) {
       for (const key of ['a/1', 'a/2', 'b']) await put(key, 'x');
@@ -122,7 +122,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'parts become one object with a composite tag',
+    name: 'a multipart upload becomes one object with a composite ETag',
     expected: 'ok',
     async run(world) {
       const id = await begin(world);
@@ -134,7 +134,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a part other than the last that is too small is refused',
+    name: 'a part that is too small, and not the last, is rejected',
     expected: 'EntityTooSmall 400',
     async run(world) {
       const id = await begin(world);
@@ -143,7 +143,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a part that is not there is refused',
+    name: 'an absent part is rejected',
     expected: 'InvalidPart 400',
     async run(world) {
       const id = await begin(world);
@@ -152,7 +152,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'parts out of order are refused',
+    name: 'parts out of order are rejected',
     expected: 'InvalidPartOrder 400',
     async run(world) {
       const id = await begin(world);
@@ -161,7 +161,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'the parts of an upload can be listed by who resumes it',
+    name: 'the parts of an upload can be listed to resume it',
     expected: 'ok',
     async run(world) {
       const { client, bucket } = world;
@@ -180,7 +180,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'an aborted upload takes no parts',
+    name: 'an aborted upload accepts no parts',
     expected: 'NoSuchUpload 404',
     async run(world) {
       const { client, bucket } = world;
@@ -192,7 +192,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'an upload that is not completed shows no object',
+    name: 'an incomplete upload creates no object',
     expected: 'NotFound 404',
     async run(world) {
       const { client, bucket } = world;
@@ -201,7 +201,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a wrong secret is told by its code',
+    name: 'a wrong secret is reported by its code',
     expected: 'SignatureDoesNotMatch 403',
     run({ connect, credentials, bucket }) {
       const { accessKeyId } = credentials;
@@ -210,7 +210,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'an unknown access key is told by its code',
+    name: 'an unknown access key is reported by its code',
     expected: 'InvalidAccessKeyId 403',
     run({ connect, bucket }) {
       const credentials = { accessKeyId: 'nobody', secretAccessKey: 'secret' };
@@ -219,7 +219,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a clock that is off by an hour is told by its code',
+    name: 'a clock that is an hour off is reported by its code',
     expected: 'RequestTimeTooSkewed 403',
     run({ connect, bucket }) {
       const client = connect({ systemClockOffset: -3_600_000 });
@@ -227,7 +227,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a refusal for its clock tells a client the time',
+    name: 'the rejection of a skewed clock carries the time of the server',
     expected: 'ok',
     async run({ connect, bucket }) {
       const client = connect({ systemClockOffset: -3_600_000 });
@@ -237,7 +237,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a policy that denies writes binds the owner',
+    name: 'a policy that denies writes applies to the owner',
     expected: 'AccessDenied 403',
     async run(world) {
       await setPolicy(world, 'Deny', 's3:PutObject');
@@ -245,7 +245,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'without the policy that denied them writes succeed again',
+    name: 'writes succeed again once the policy that denied them is removed',
     expected: 'ok',
     async run(world) {
       await setPolicy(world, 'Deny', 's3:PutObject');
@@ -255,7 +255,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'who has not signed reads nothing',
+    name: 'an unsigned request reads nothing',
     expected: '403',
     async run({ url, bucket, put }) {
       await put('key', 'x');
@@ -263,7 +263,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a policy can let everyone read',
+    name: 'a policy can allow everyone to read',
     expected: 'x',
     async run(world) {
       await world.put('key', 'x');
@@ -272,13 +272,13 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a policy that is none is refused',
+    name: 'an invalid policy is rejected',
     expected: 'MalformedPolicy 400',
     run: ({ client, bucket }) =>
       refusalOf(client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: '{' }))),
   },
   {
-    name: 'the time of an object is that of its server',
+    name: 'the time of an object is the time of its server',
     expected: 'ok',
     async run({ client, bucket, put }) {
       await put('key', 'x');
@@ -290,7 +290,7 @@ export const s3BucketChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a bucket tells whether it keeps versions',
+    name: 'a bucket reports whether versioning is enabled',
     expected: 'ok',
     run: ({ client, bucket }) =>
       refusalOf(client.send(new GetBucketVersioningCommand({ Bucket: bucket }))),

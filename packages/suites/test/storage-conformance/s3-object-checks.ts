@@ -15,16 +15,20 @@ async function comesBack({ put, read }: S3World, key: string, body = key): Promi
   return same(await read(key), body);
 }
 
-/** Promises about single objects. */
+/** Checks of single objects. */
 export const s3ObjectChecks: readonly Check<S3World>[] = [
   {
-    name: 'an object comes back byte for byte',
+    name: 'an object is returned byte for byte',
     expected: 'ok',
     run: (world) => comesBack(world, 'key', 'bytes\u0000ü'),
   },
-  { name: 'an empty object is one', expected: 'ok', run: (world) => comesBack(world, 'key', '') },
   {
-    name: 'dots in a key mean nothing',
+    name: 'an empty object can be stored and read',
+    expected: 'ok',
+    run: (world) => comesBack(world, 'key', ''),
+  },
+  {
+    name: 'dots in a key have no special meaning',
     expected: 'ok',
     async run(world) {
       await world.put('b', 'another');
@@ -32,27 +36,27 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a key may leave the folder it would be in',
+    name: 'a key may climb out of its folder by dots',
     expected: 'ok',
     run: (world) => comesBack(world, '../../up'),
   },
   {
-    name: 'a part of a key may have 300 characters',
+    name: 'a segment of a key may have 300 characters',
     expected: 'ok',
     run: (world) => comesBack(world, `${'x'.repeat(300)}/y`),
   },
   {
-    name: 'a key may be in any script',
+    name: 'a key may use any script',
     expected: 'ok',
     run: (world) => comesBack(world, 'ü/☃/😀'),
   },
   {
-    name: 'a key may hold what an address gives a meaning to',
+    name: 'a key may contain characters that are special in a URL',
     expected: 'ok',
     run: (world) => comesBack(world, ' a+b%41&c?d#e '),
   },
   {
-    name: 'a key and the folder of its name live side by side',
+    name: 'a key and a folder of the same name can coexist',
     expected: 'ok',
     async run(world) {
       await world.put('a', 'object');
@@ -61,12 +65,12 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a key of more than 1 024 bytes is refused',
+    name: 'a key of more than 1 024 bytes is rejected',
     expected: 'KeyTooLongError 400',
     run: ({ put }) => refusalOf(put('x'.repeat(1_025), 'x')),
   },
   {
-    name: 'a streamed body arrives without its framing',
+    name: 'a streamed body is stored without its framing',
     expected: 'ok',
     async run({ put, read }) {
       const pieces = ['first', 'x'.repeat(70_000), 'last'].map((piece) => Buffer.from(piece));
@@ -76,23 +80,23 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a body that is not what its CRC32 says is refused',
+    name: 'a body that does not match its CRC32 is rejected',
     expected: 'BadDigest 400',
     run: ({ put }) => refusalOf(put('key', 'x', { ChecksumCRC32: 'AAAAAA==' })),
   },
   {
-    name: 'a body that is not what its Content-MD5 says is refused',
+    name: 'a body that does not match its Content-MD5 is rejected',
     expected: 'BadDigest 400',
     run: ({ put }) =>
       refusalOf(put('key', 'x', { ContentMD5: Buffer.alloc(16).toString('base64') })),
   },
   {
-    name: 'a Content-MD5 that is none is refused',
+    name: 'an invalid Content-MD5 is rejected',
     expected: 'InvalidDigest 400',
     run: ({ put }) => refusalOf(put('key', 'x', { ContentMD5: 'none' })),
   },
   {
-    name: 'what is refused for its checksum leaves what was there',
+    name: 'a write rejected for its checksum keeps the existing object',
     expected: 'ok',
     async run({ put, read }) {
       await put('key', 'before');
@@ -101,7 +105,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a checksum is given back to who reads',
+    name: 'a read returns the checksum',
     expected: 'ok',
     async run({ client, bucket, put }) {
       const { ChecksumSHA256 } = await put('key', 'x', { ChecksumAlgorithm: 'SHA256' });
@@ -110,7 +114,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a range from and to is those bytes',
+    name: 'a range with both ends returns those bytes',
     expected: '234',
     async run({ put, read }) {
       await put('key', '0123456789');
@@ -118,7 +122,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a range of the last bytes is those bytes',
+    name: 'a suffix range returns the last bytes',
     expected: '89',
     async run({ put, read }) {
       await put('key', '0123456789');
@@ -126,7 +130,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a range beyond the object is refused',
+    name: 'a range beyond the object is rejected',
     expected: 'InvalidRange 416',
     async run({ put, read }) {
       await put('key', '0123456789');
@@ -134,18 +138,18 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'reading an absent key tells so',
+    name: 'reading an absent key reports its absence',
     expected: 'NoSuchKey 404',
     run: ({ read }) => refusalOf(read('none')),
   },
   {
-    name: 'asking after an absent key tells so without a body',
+    name: 'a HEAD of an absent key reports its absence without a body',
     expected: 'NotFound 404',
     run: ({ client, bucket }) =>
       refusalOf(client.send(new HeadObjectCommand({ Bucket: bucket, Key: 'none' }))),
   },
   {
-    name: 'metadata and headers come back as they were given',
+    name: 'metadata and headers are returned as they were given',
     expected: 'ok',
     async run({ client, bucket, put }) {
       const Metadata = { 'holdfast-op': '17' };
@@ -157,12 +161,12 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'metadata of more than 2 KB are refused',
+    name: 'metadata of more than 2 KB are rejected',
     expected: 'MetadataTooLarge 400',
     run: ({ put }) => refusalOf(put('key', 'x', { Metadata: { long: 'x'.repeat(2_100) } })),
   },
   {
-    name: 'If-None-Match keeps a write from replacing',
+    name: 'If-None-Match prevents a write from replacing an object',
     expected: 'PreconditionFailed 412',
     async run({ put }) {
       await put('key', 'x');
@@ -170,7 +174,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'If-Match lets the write through that knows what is there',
+    name: 'If-Match admits a write that names the current ETag',
     expected: 'ok',
     async run({ put }) {
       const { ETag } = await put('key', 'x');
@@ -178,7 +182,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'If-Match keeps a write from replacing what it does not know',
+    name: 'If-Match rejects a write that names another ETag',
     expected: 'PreconditionFailed 412',
     async run({ put }) {
       const { ETag } = await put('key', 'x');
@@ -187,12 +191,12 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'If-Match on an absent key is refused',
+    name: 'If-Match on an absent key is rejected',
     expected: 'NoSuchKey 404',
     run: ({ put }) => refusalOf(put('none', 'x', { IfMatch: '"0"' })),
   },
   {
-    name: 'of ten exclusive creates at one time one succeeds',
+    name: 'of ten concurrent exclusive creates one succeeds',
     expected: '1 of 10',
     async run({ put }) {
       const creates = Array.from({ length: 10 }, (_, at) =>
@@ -203,7 +207,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a read of what the reader has already is 304',
+    name: 'a conditional read of an unchanged object returns 304',
     expected: '304',
     async run({ client, bucket, put }) {
       const { ETag } = await put('key', 'x');
@@ -223,7 +227,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'a copy onto itself that changes nothing is refused',
+    name: 'a copy onto itself that changes nothing is rejected',
     expected: 'InvalidRequest 400',
     async run({ client, bucket, put }) {
       await put('a', 'x');
@@ -238,7 +242,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
       refusalOf(client.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'none' }))),
   },
   {
-    name: 'many keys are deleted at once',
+    name: 'many keys are deleted by one request',
     expected: 'ok',
     async run({ client, bucket, put, read }) {
       for (const key of ['a', 'b']) await put(key, 'x');
@@ -251,7 +255,7 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     },
   },
   {
-    name: 'an object takes tags',
+    name: 'an object can be tagged',
     expected: 'ok',
     async run({ client, bucket, put }) {
       await put('a', 'x');

@@ -13,11 +13,11 @@ export interface S3Place {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** A bucket of its own for one check, and its owner's client. */
+/** A separate bucket for one check, and its owner's client. */
 export interface S3World extends S3Place {
   readonly bucket: string;
   readonly client: S3Client;
-  /** A further client; ended with the world. */
+  /** Opens another client; it is closed with the world. */
   readonly connect: (config: S3ClientConfig) => S3Client;
   readonly put: (
     key: string,
@@ -81,7 +81,7 @@ function saidOf(error: unknown): string {
   return isAnswer ? `${String(error.name)} ${String(metadata.httpStatusCode)}` : String(error.name);
 }
 
-/** `ok`, or what was found instead. */
+/** `ok`, or the value found instead. */
 export function same(found: unknown, wanted: unknown): string {
   const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
   return a === b ? 'ok' : `found ${a}`;

@@ -39,25 +39,25 @@ function send(
   return fetch(location, { method: 'PATCH', headers, body });
 }
 
-/** Promises about buckets, signed addresses, resumable uploads and who may do what. */
+/** Checks of buckets, signed URLs, resumable uploads and permissions. */
 export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
   {
-    name: 'a bucket that is not there is told by its code',
+    name: 'an absent bucket is reported by its code',
     expected: 'NoSuchBucket 404 in 400',
     run: ({ storage, bucket }) => answerOf(storage.from(`${bucket}-none`).upload('key', 'x')),
   },
   {
-    name: 'a bucket is looked up by its name',
+    name: 'a bucket is found by its name',
     expected: 'NoSuchBucket 404 in 400',
     run: ({ storage, bucket }) => answerOf(storage.getBucket(`${bucket}-none`)),
   },
   {
-    name: 'making a bucket again is refused',
+    name: 'creating an existing bucket is rejected',
     expected: 'BucketAlreadyExists 409 in 400',
     run: ({ storage, bucket }) => answerOf(storage.createBucket(bucket)),
   },
   {
-    name: 'a bucket with an object in it is not removed',
+    name: 'a bucket that holds an object is not removed',
     expected: '409 in 400',
     async run({ storage, bucket, files }) {
       await files.upload('key', 'x');
@@ -65,7 +65,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'an object over the limit of its bucket is refused',
+    name: 'an object over the size limit of its bucket is rejected',
     expected: 'EntityTooLarge 413 in 400',
     async run({ storage, bucket, files }) {
       await storage.updateBucket(bucket, { public: false, fileSizeLimit: 5 });
@@ -73,7 +73,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a type that the bucket does not take is refused',
+    name: 'a type that the bucket does not allow is rejected',
     expected: 'InvalidMimeType 415 in 400',
     async run({ storage, bucket, files }) {
       await storage.updateBucket(bucket, { public: false, allowedMimeTypes: ['image/*'] });
@@ -81,7 +81,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a token that was signed by somebody else is refused',
+    name: 'a token signed with another key is rejected',
     expected: 'AccessDenied 403 in 400',
     run: ({ connect, serviceRoleKey, bucket }) =>
       answerOf(
@@ -91,12 +91,12 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
       ),
   },
   {
-    name: 'who is nobody in particular uploads nothing',
+    name: 'an anonymous client cannot upload',
     expected: 'AccessDenied 403 in 400',
     run: ({ connect, anonKey, bucket }) => answerOf(connect(anonKey).from(bucket).upload('k', 'x')),
   },
   {
-    name: 'who is nobody in particular is told that a private object is not there',
+    name: 'a private object is reported as absent to an anonymous client',
     expected: 'NoSuchKey 404 in 400',
     async run({ connect, anonKey, bucket, files }) {
       await files.upload('key', 'x');
@@ -104,7 +104,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'who is nobody in particular lists nothing',
+    name: 'an anonymous client lists nothing',
     expected: '[]',
     async run({ connect, anonKey, bucket, files }) {
       await files.upload('key', 'x');
@@ -112,7 +112,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'everyone reads an object of a public bucket',
+    name: 'everyone can read an object of a public bucket',
     expected: 'x',
     async run(world) {
       const { storage, bucket, files } = world;
@@ -122,7 +122,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'nobody reads a private object at the public address',
+    name: 'a private object cannot be read at the public URL',
     expected: '400',
     async run({ files, fetch: ask }) {
       await files.upload('key', 'x');
@@ -130,7 +130,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a signed address gives the object',
+    name: 'a signed URL returns the object',
     expected: 'x',
     async run({ files, fetch: ask }) {
       await files.upload('dir/a b', 'x');
@@ -139,7 +139,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a signed address is good for its object alone',
+    name: 'a signed URL is valid only for its object',
     expected: '400',
     async run({ files, fetch: ask }) {
       for (const key of ['one', 'two']) await files.upload(key, 'x');
@@ -148,12 +148,12 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'an address for what is not there is not signed',
+    name: 'a URL of an absent object is not signed',
     expected: 'NoSuchKey 404 in 400',
     run: ({ files }) => answerOf(files.createSignedUrl('none', 60)),
   },
   {
-    name: 'who holds a signed token uploads its object, once',
+    name: 'a signed token allows one upload of its object',
     expected: 'ok, then KeyAlreadyExists 409 in 400',
     async run({ connect, anonKey, bucket, files }) {
       const token = (await files.createSignedUploadUrl('key')).data?.token ?? '';
@@ -163,7 +163,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a resumable upload goes on at its offset and becomes an object',
+    name: 'a resumable upload continues at its offset and becomes an object',
     expected: 'ok',
     async run(world) {
       const location = await begin(world, 10);
@@ -182,7 +182,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a resumable upload tells how far it has come',
+    name: 'a resumable upload reports its offset',
     expected: '5 of 10',
     async run(world) {
       const location = await begin(world, 10);
@@ -196,7 +196,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'an unfinished resumable upload shows no object',
+    name: 'an unfinished resumable upload creates no object',
     expected: 'NoSuchKey 404 in 400',
     async run(world) {
       await send(world, await begin(world, 10), 0, '01234');
@@ -204,7 +204,7 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'Storage answers in the protocol of S3 as well',
+    name: 'Storage also answers in the S3 protocol',
     expected: 'a refusal in XML',
     async run({ storageUrl }) {
       const said = await (await fetch(`${storageUrl}/s3/bucket/key`)).text();

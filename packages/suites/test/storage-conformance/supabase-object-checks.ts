@@ -3,7 +3,7 @@ import type { Check } from './run-checks.ts';
 import { same } from './s3-world.ts';
 import { type SupabaseWorld, answerOf, saidOf, textOf } from './supabase-world.ts';
 
-/** Uploads, and says whether the answer and the object are as they have to be. */
+/** Uploads, and reports whether the answer and the object are as expected. */
 async function upload(
   world: SupabaseWorld,
   body: Parameters<SupabaseWorld['files']['upload']>[1],
@@ -15,10 +15,10 @@ async function upload(
   return same([isWhole, await textOf(world, 'dir/a b')], [true, 'bytes']);
 }
 
-/** Promises about single objects. */
+/** Checks of single objects. */
 export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
   {
-    name: 'a Buffer is stored, and its whole path told',
+    name: 'a Buffer is stored, and the answer has its full path',
     expected: 'ok',
     run: (world) => upload(world, Buffer.from('bytes')),
   },
@@ -30,7 +30,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     run: (world) => upload(world, Readable.from([Buffer.from('by'), Buffer.from('tes')])),
   },
   {
-    name: 'an empty object is one',
+    name: 'an empty object can be stored and read',
     expected: 'ok',
     async run({ files }) {
       await files.upload('key', Buffer.alloc(0));
@@ -38,7 +38,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a key that is taken is refused without upsert',
+    name: 'an existing key is rejected without upsert',
     expected: 'KeyAlreadyExists 409 in 400',
     async run({ files }) {
       await files.upload('key', 'x');
@@ -57,7 +57,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'metadata come back as they were given',
+    name: 'metadata are returned as they were given',
     expected: 'ok',
     async run({ files }) {
       const metadata = { op: '1', n: 2, deep: { a: true } };
@@ -66,7 +66,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'an upsert without metadata leaves none',
+    name: 'an upsert without metadata removes them',
     expected: '{}',
     async run({ files }) {
       await files.upload('key', 'x', { metadata: { op: '1' } });
@@ -75,7 +75,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'type and cache control come back as they were given',
+    name: 'type and cache control are returned as they were given',
     expected: 'text/x max-age=60',
     async run({ files }) {
       await files.upload('key', 'x', { contentType: 'text/x', cacheControl: '60' });
@@ -84,7 +84,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'update creates what is not there',
+    name: 'update creates an absent object',
     expected: 'x',
     async run(world) {
       await world.files.update('key', 'x');
@@ -92,7 +92,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'of ten creates of one key at one time one succeeds',
+    name: 'of ten concurrent creates of one key one succeeds',
     expected: '1 of 10',
     async run({ files }) {
       const creates = Array.from({ length: 10 }, (_, at) => answerOf(files.upload('k', `${at}`)));
@@ -101,24 +101,24 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a key outside the charset is refused',
+    name: 'a key outside the charset is rejected',
     expected: 'InvalidKey 400 in 400',
     run: ({ files }) => answerOf(files.upload('ü', 'x')),
   },
   {
-    name: 'a part of a key that no file system can name is an error of the server',
+    name: 'a key segment too long for a file name is an error of the server',
     expected: '500',
     async run({ files }) {
       return (await answerOf(files.upload(`${'x'.repeat(300)}/y`, 'x'))).slice(-3);
     },
   },
   {
-    name: 'asking after an absent key tells so',
+    name: 'a query for an absent key reports its absence',
     expected: 'NoSuchKey 404 in 400',
     run: ({ files }) => answerOf(files.info('none')),
   },
   {
-    name: 'exists() tells what is there from what is not',
+    name: 'exists() distinguishes an existing key from an absent one',
     expected: 'ok',
     async run({ files }) {
       await files.upload('key', 'x');
@@ -129,14 +129,14 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'reading an absent key is 400',
+    name: 'reading an absent key returns 400',
     expected: '400',
     async run({ files }) {
       return (await answerOf(files.download('none'))).slice(-3);
     },
   },
   {
-    name: 'a range is those bytes',
+    name: 'a range returns those bytes',
     expected: '206 234',
     async run({ storageUrl, serviceRoleKey, bucket, files }) {
       await files.upload('key', '0123456789');
@@ -158,7 +158,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a copy takes no key that is taken',
+    name: 'a copy to an existing key is rejected',
     expected: 'KeyAlreadyExists 409 in 400',
     async run({ files }) {
       await files.upload('a', 'x');
@@ -167,7 +167,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a move leaves nothing behind',
+    name: 'a move removes its source',
     expected: 'ok',
     async run(world) {
       const { files } = world;
@@ -177,12 +177,12 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a move of what is not there tells so',
+    name: 'a move of an absent object reports its absence',
     expected: 'NoSuchKey 404 in 400',
     run: ({ files }) => answerOf(files.move('none', 'b')),
   },
   {
-    name: 'removing tells what was removed, and only that',
+    name: 'removing reports exactly the removed objects',
     expected: 'ok',
     async run({ files }) {
       for (const key of ['a', 'b']) await files.upload(key, 'x');
@@ -212,7 +212,7 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     },
   },
   {
-    name: 'a listing goes on at its offset',
+    name: 'a listing continues at its offset',
     expected: 'ok',
     async run({ files }) {
       for (const key of ['a', 'b', 'c']) await files.upload(key, 'x');

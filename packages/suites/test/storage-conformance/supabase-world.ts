@@ -4,20 +4,20 @@ type Storage = ReturnType<typeof createClient>['storage'];
 type Files = ReturnType<Storage['from']>;
 
 export interface SupabasePlace {
-  /** Where the Storage API begins: `/storage/v1` behind a gateway, the root of a server without one. */
+  /** The base path of the Storage API: `/storage/v1` behind a gateway, the root of a server without one. */
   readonly storageUrl: string;
   readonly serviceRoleKey: string;
   readonly anonKey: string;
 }
 
-/** A private bucket of its own for one check, and its clients. */
+/** A separate private bucket for one check, and its clients. */
 export interface SupabaseWorld extends SupabasePlace {
   readonly bucket: string;
   readonly storage: Storage;
-  /** The bucket in the service role. */
+  /** The bucket, opened in the service role. */
   readonly files: Files;
   readonly connect: (key: string) => Storage;
-  /** Asks for an address that the client has made. */
+  /** Requests a URL that the client has built. */
   readonly fetch: typeof fetch;
   close(): void;
 }
@@ -28,7 +28,7 @@ export async function openSupabaseWorld(
   place: SupabasePlace,
   bucket: string,
 ): Promise<SupabaseWorld> {
-  // A client knows only servers behind a gateway.
+  // The client assumes a server behind a gateway.
   const made = `${BEHIND_GATEWAY}/storage/v1`;
   const found: typeof fetch = (input, init) =>
     fetch(typeof input === 'string' ? input.replace(made, place.storageUrl) : input, init);
@@ -51,7 +51,7 @@ export async function openSupabaseWorld(
   };
 }
 
-/** An error of storage-js: one of the server has a status. */
+/** An error of storage-js; an error from the server has a status. */
 interface StorageFailure {
   readonly message: string;
   readonly code?: string | undefined;
@@ -59,7 +59,7 @@ interface StorageFailure {
   readonly status?: number | undefined;
 }
 
-/** `ok`, or the code and status of the body in the status of HTTP. */
+/** `ok`, or the code and status of the body, and the HTTP status. */
 export async function answerOf(
   work: PromiseLike<{ readonly error: StorageFailure | null }>,
 ): Promise<string> {
@@ -72,7 +72,7 @@ export function saidOf(error: StorageFailure | null): string {
   return status === undefined ? message : `${code} ${statusCode} in ${status}`;
 }
 
-/** The text of an object, or what came instead. */
+/** The text of an object, or the error received instead. */
 export async function textOf({ files }: SupabaseWorld, key: string): Promise<string> {
   const { data, error } = await files.download(key);
   return data === null ? saidOf(error) : data.text();

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { openStage, supabaseKeys } from '@holdfast/stage';
 import { divergences } from './divergences.ts';
-import { type Ground, judgeAll, serverIn } from './conformance-servers.ts';
+import { type ConformanceServer, runAllChecks, serverIn } from './conformance-servers.ts';
 import { type Check, idleDivergences, wantedFor } from './run-checks.ts';
 import { supabaseAccessChecks } from './supabase-access-checks.ts';
 import { supabaseObjectChecks } from './supabase-object-checks.ts';
@@ -9,13 +9,15 @@ import { type SupabaseWorld, openSupabaseWorld } from './supabase-world.ts';
 
 const checks: readonly Check<SupabaseWorld>[] = [...supabaseObjectChecks, ...supabaseAccessChecks];
 
-async function openOn(mode: 'local' | 'docker' | 'compose'): Promise<Ground<SupabaseWorld>> {
+async function openOn(
+  mode: 'local' | 'docker' | 'compose',
+): Promise<ConformanceServer<SupabaseWorld>> {
   const stage = await openStage({ mode, supabase: true });
   const { supabase } = stage;
   return { open: (name) => openSupabaseWorld(supabase, name), close: () => stage.close() };
 }
 
-await judgeAll({ server: 'own Supabase', stage: 'local', open: () => openOn('local'), checks });
+await runAllChecks({ server: 'own Supabase', stage: 'local', open: () => openOn('local'), checks });
 
 const {
   HOLDFAST_STAGE,
@@ -23,32 +25,32 @@ const {
   HOLDFAST_IMAGE_SUPABASE_STORAGE: image,
 } = process.env;
 if (address !== undefined) {
-  // One that stands already, wherever that is.
+  // A server that already runs elsewhere.
   const jwtSecret = process.env['HOLDFAST_SUPABASE_JWT_SECRET'] ?? '';
   const storageUrl = address;
-  const open = (): Promise<Ground<SupabaseWorld>> =>
+  const open = (): Promise<ConformanceServer<SupabaseWorld>> =>
     Promise.resolve({
       open: (name) => openSupabaseWorld({ storageUrl, ...supabaseKeys(jwtSecret) }, name),
       close: () => Promise.resolve(),
     });
-  await judgeAll({ server: 'storage-api', stage: 'compose', open, checks });
+  await runAllChecks({ server: 'storage-api', stage: 'compose', open, checks });
 } else if (HOLDFAST_STAGE === 'docker' || HOLDFAST_STAGE === 'compose') {
   const stage = HOLDFAST_STAGE;
   const server = serverIn(image, { real: 'storage-api', own: 'own Supabase' });
-  await judgeAll({ server, stage, open: () => openOn(stage), checks });
+  await runAllChecks({ server, stage, open: () => openOn(stage), checks });
 }
 
-test('Supabase Storage is judged by at least thirty checks, each of its own name', () => {
+test('Supabase Storage has at least thirty checks with distinct names', () => {
   expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length);
   expect(checks.length).toBeGreaterThanOrEqual(30);
 });
 
-test('every divergence of a Supabase that is listed is one of a check', () => {
+test('every listed divergence of a Supabase names a check', () => {
   const own = divergences.filter(({ server }) => ['own Supabase', 'storage-api'].includes(server));
   expect(idleDivergences(checks, own)).toEqual([]);
 });
 
-test('a divergence counts only while it is listed, and only as it is listed', () => {
+test('a divergence is accepted only with exactly the listed result', () => {
   const check = { name: 'a check', expected: 'ok' };
   const listed = { server: 'A', check: 'a check', verdict: 'no', reason: 'because' };
   expect(wantedFor(check, 'A', [])).toBe('ok');

@@ -6,7 +6,7 @@ import { record } from '@holdfast/report';
 import type { FullDiskReport } from '../../src/storage/full-disk-main.ts';
 
 const ROW = {
-  scenario: 'a disk that is really full refuses by name, and delivers all that was accepted',
+  scenario: 'a full disk rejects writes with a typed error, and every accepted write is delivered',
   family: 'supabase-fallback',
   fault: 'Supabase and S3 down, the journal on a disk of 8 MiB',
   stage: 'local',
@@ -25,7 +25,7 @@ if (obstacle === undefined) {
         ['--disable-warning=ExperimentalWarning', MAIN, join(sandbox.directory, 'journal')],
         { stdio: ['ignore', 'pipe', 'inherit'] },
       );
-      if (child.stdout === null) throw new TypeError('a pipe was asked for');
+      if (child.stdout === null) throw new TypeError('the child has no stdout pipe');
       const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
       const { verdict, refusals, refused, refusedAfter, left } = said;
       record({

@@ -15,11 +15,11 @@ import {
 } from '../../src/storage/large.ts';
 
 const MIB = 1_048_576;
-/** A gibibyte with the flag. */
+/** One gibibyte with the flag. */
 const BYTES = Number(process.env['HOLDFAST_LARGE_BYTES'] ?? 64 * MIB + 12_345);
 /** 64 MB. */
 const MAX_EXTRA_BYTES = 64_000_000;
-/** Several parts, and no more than shows that one of them was enough. */
+/** Several parts, few enough that sending more than one again is visible. */
 const RESUMED_BYTES = 50 * MIB;
 const PARTS_BEFORE = 3;
 const POLL_MS = 20;
@@ -72,7 +72,7 @@ function target(kind: LargeTarget['kind']): LargeTarget {
     : { kind, url: supabase.url, key: supabase.serviceRoleKey, bucket };
 }
 
-function tell(scenario: string, fault: string, note: string): void {
+function recordRow(scenario: string, fault: string, note: string): void {
   const counts = { accepted: 1, delivered: 1, lost: 0, duplicated: 0, outOfOrder: 0 };
   record({ family: FAMILY, scenario, fault, stage: 'local', ...counts, note });
 }
@@ -81,16 +81,17 @@ const passing = [
   {
     kind: 'supabase',
     promise:
-      'an object of any size passes to Supabase in 64 MB, and back in what Node takes to read it',
+      'an object of any size is stored in Supabase within 64 MB, and read back in the memory that Node itself needs',
   },
   {
     kind: 's3',
-    promise: 'an object of any size passes to S3 in 64 MB, and back in what Node takes to read it',
+    promise:
+      'an object of any size is stored in S3 within 64 MB, and read back in the memory that Node itself needs',
   },
   {
     kind: 'disk',
     promise:
-      'an object of any size passes to a disk in 64 MB, and back in what Node takes to read it',
+      'an object of any size is stored on a disk within 64 MB, and read back in the memory that Node itself needs',
   },
 ] as const;
 
@@ -98,13 +99,13 @@ const resumed = [
   {
     kind: 'supabase',
     promise:
-      'a process killed during an upload to Supabase leaves one part at most to be sent again',
+      'after a process is killed during an upload to Supabase, at most one part is sent again',
     partBytes: 6 * MIB,
     part: 'patchResumable',
   },
   {
     kind: 's3',
-    promise: 'a process killed during an upload to S3 leaves one part at most to be sent again',
+    promise: 'after a process is killed during an upload to S3, at most one part is sent again',
     partBytes: 8 * MIB,
     part: 'UploadPart',
   },
@@ -128,9 +129,9 @@ test.each(passing)(
       `${shown(BYTES)}; accepted in ${shown(spooledBytes)} more memory, delivered in ` +
       `${shown(drainedBytes)}, read in ${shown(readBytes)}, where Node itself takes ` +
       `${shown(bareBytes)} to hand out such a body.`;
-    tell(promise, 'none', note);
+    recordRow(promise, 'none', note);
     expect(Math.max(spooledBytes, drainedBytes)).toBeLessThan(MAX_EXTRA_BYTES);
-    // Node lets 64 MiB of chunks lie that were handed out: they are the reader's, whoever made them.
+    // Node may keep 64 MiB of read chunks uncollected; that memory belongs to the reader.
     expect(readBytes - bareBytes).toBeLessThan(MAX_EXTRA_BYTES);
   },
   3_600_000,
@@ -153,7 +154,7 @@ test.each(resumed)(
     const { left, sha256 } = await transferLarge({ task: 'go on', ...order });
     expect({ left, sha256 }).toEqual({ left: 0, sha256: sha256OfLarge(bytes) });
     const sentBytes = (await received()).reduce((sum, one) => sum + one, 0);
-    tell(
+    recordRow(
       promise,
       `SIGKILL after ${PARTS_BEFORE} parts`,
       `${shown(bytes)}, of which ${shown(sentBytes - bytes)} were sent twice.`,

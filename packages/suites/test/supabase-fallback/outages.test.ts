@@ -10,7 +10,7 @@ const FAMILY = 'supabase-fallback';
 const alreadyApplied = (storage: Storage): number | undefined =>
   storage.getStats().backends['supabase']?.alreadyApplied;
 
-/** While it lasts, writes are accepted without the primary and read back. */
+/** During the outage, writes are accepted without the primary and can be read back. */
 async function showing(storage: Storage, state: 'down' | 'denied'): Promise<void> {
   expect(storage.health().backends['supabase']?.state).toBe(state);
   const stored = await storage.upload('during', 'it');
@@ -22,12 +22,11 @@ async function showing(storage: Storage, state: 'down' | 'denied'): Promise<void
 scenario(
   FAMILY,
   {
-    promise:
-      'writes through a Supabase that is down are accepted, readable, and delivered in order',
+    promise: 'writes during an outage of Supabase are accepted, readable, and delivered in order',
     fault: 'connections refused for 1.5 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.wire.faults.set('down'),
       lastsMs: 1_500,
       recover: ({ supabase }) => supabase.wire.heal(),
@@ -39,11 +38,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'what a frozen Supabase applies late does not outlive what was written since',
-    fault: 'no byte passes for 1 s, then all that were held back',
+    promise: 'a write that a frozen Supabase applies late does not replace a later write',
+    fault: 'no byte passes for 1 s, then all held bytes pass',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.wire.faults.set('silence'),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.wire.heal(),
@@ -58,8 +57,8 @@ scenario(
     promise: 'a slow Supabase delays writes and loses none',
     fault: '150 ms of latency for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.wire.faults.set('latency', { latencyMs: 150 }),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.wire.heal(),
@@ -69,11 +68,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a Supabase that throttles is left alone for as long as it asks',
+    promise: 'a Supabase that throttles receives no requests until its Retry-After has passed',
     fault: '429 with Retry-After 1 for 1.2 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.answers.faults.set('rateLimit', { retryAfterSeconds: 1 }),
       lastsMs: 1_200,
       recover: ({ supabase }) => supabase.answers.heal(),
@@ -85,11 +84,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a Supabase that answers 503 is a Supabase that is down',
+    promise: 'a Supabase that answers 503 is treated as unavailable',
     fault: 'every answer a 503 for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.answers.faults.set('status', { status: 503 }),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.answers.heal(),
@@ -101,11 +100,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'an answer that is malformed is never taken for a success',
+    promise: 'a malformed answer is never treated as a success',
     fault: 'every JSON answer cut in half for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.answers.faults.set('malformedBody'),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.answers.heal(),
@@ -116,12 +115,12 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'an upload cut in its middle is sent again, and never seen half',
+    promise: 'an upload reset before it is applied is sent again, and never visible in part',
     fault: 'connections reset by the server before anything is done, one in three, for 1.5 s',
   },
-  (ground) => {
+  (fixture) => {
     let uploads = 0;
-    return runObjectOutage(ground, {
+    return runObjectOutage(fixture, {
       inject: ({ supabase }) => {
         supabase.fault = ({ operation }) => {
           if (!/upload/i.test(operation)) return undefined;
@@ -140,11 +139,12 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'an upload cut in the middle of its bytes is sent again, and never seen half',
+    promise:
+      'an upload cut off in the middle of its bytes is sent again, and never visible in part',
     fault: 'every connection to Supabase reset after 3 000 bytes, for 1.5 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) =>
         supabase.wire.faults.set('limitData', { maxBytes: 3_000, ending: 'reset' }),
       lastsMs: 1_500,
@@ -156,11 +156,11 @@ scenario(
   FAMILY,
   {
     promise:
-      'what is deleted during an outage stays deleted after it, on every server and this machine',
+      'an object deleted during an outage stays deleted after it, on every server and on this machine',
     fault: 'Supabase refuses connections, then S3 too, while 40 objects are removed',
   },
-  async (ground) => {
-    const storage = await ground.storage({ local: { directory: await ground.directory() } });
+  async (fixture) => {
+    const storage = await fixture.storage({ local: { directory: await fixture.directory() } });
     const ledger = new ObjectLedger();
     const keys = Array.from({ length: 40 }, (_, at) => `k${at}`);
     for (const key of keys) {
@@ -169,30 +169,31 @@ scenario(
       accepted();
     }
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
-    ground.supabase.wire.faults.set('down');
+    fixture.supabase.wire.faults.set('down');
     for (const [at, key] of keys.entries()) {
-      if (at === 20) ground.s3.wire.faults.set('down');
+      if (at === 20) fixture.s3.wire.faults.set('down');
       const accepted = ledger.offered(key, undefined);
       await storage.remove(key);
       accepted();
       expect(await storage.exists(key)).toBe(false);
     }
-    await Promise.all([ground.supabase.wire.heal(), ground.s3.wire.heal()]);
+    await Promise.all([fixture.supabase.wire.heal(), fixture.s3.wire.heal()]);
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     for (const key of keys) expect(await storage.exists(key)).toBe(false);
-    return { verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]) };
+    return { verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]) };
   },
 );
 
 scenario(
   FAMILY,
   {
-    promise: 'a write whose answer was lost after it was applied is recognised, and not sent again',
+    promise:
+      'a write that was applied before its answer was lost is recognized, and not sent again',
     fault: 'connections reset after the write was applied, one in three, for 1.5 s',
   },
-  async (ground) => {
+  async (fixture) => {
     let uploads = 0;
-    return runObjectOutage(ground, {
+    return runObjectOutage(fixture, {
       inject: ({ supabase }) => {
         supabase.fault = ({ operation }) => {
           if (!/upload/i.test(operation)) return undefined;
@@ -204,7 +205,7 @@ scenario(
       recover: ({ supabase }) => {
         supabase.fault = () => undefined;
       },
-      // Until one of them is seen to be there already; nobody overtakes these.
+      // Repeats until a retry finds a write already applied; later writes do not overtake these.
       during: async (storage) => {
         for (let write = 0; alreadyApplied(storage) === 0; write += 1) {
           await storage.upload(`once ${write}`, 'it', { acknowledgeWithinMs: 30_000 });
@@ -218,11 +219,11 @@ scenario(
   FAMILY,
   {
     promise:
-      'with Supabase and S3 both down writes are kept on this machine, and delivered to both',
+      'with Supabase and S3 both down, writes are kept on this machine and delivered to both later',
     fault: 'both refuse connections for 1.5 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase, s3 }) => {
         supabase.wire.faults.set('down');
         s3.wire.faults.set('down');
@@ -243,11 +244,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a database that is read-only, sent as 400 with 503 inside, is waited for',
+    promise: 'writes wait for a read-only database, reported as status 400 with 503 in the body',
     fault: 'DatabaseReadOnly for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.server.setFaults({ readOnly: true }),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.server.setFaults({}),
@@ -259,11 +260,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a database that does not answer is waited for',
+    promise: 'writes wait for a database that does not answer',
     fault: '544 DatabaseTimeout for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) => supabase.server.setFaults({ database: 'frozen' }),
       lastsMs: 1_000,
       recover: ({ supabase }) => supabase.server.setFaults({}),
@@ -274,11 +275,11 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a Supabase that takes the permission away gets its writes when it gives it back',
+    promise: 'writes denied by revoked permissions are delivered once the permissions are restored',
     fault: 'insert, update and delete revoked for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ supabase }) =>
         supabase.server.setFaults({
           policies: [{ effect: 'deny', actions: ['insert', 'update', 'delete'] }],
@@ -293,11 +294,12 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a bucket policy that denies parks the writes of S3 alone, until it allows again',
+    promise:
+      'a bucket policy that denies writes holds back only the writes to S3, until it allows them again',
     fault: 'AccessDenied by bucket policy for 1 s',
   },
-  (ground) =>
-    runObjectOutage(ground, {
+  (fixture) =>
+    runObjectOutage(fixture, {
       inject: ({ s3 }) => s3.setPolicy(guestPolicy('Deny')),
       lastsMs: 1_000,
       recover: ({ s3 }) => s3.setPolicy(guestPolicy('Allow')),

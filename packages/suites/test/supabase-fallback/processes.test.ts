@@ -13,28 +13,29 @@ import { writeUntilKilled } from '../../src/storage/writer.ts';
 
 const FAMILY = 'supabase-fallback';
 const POLL_MS = 20;
-/** The long outage is a minute with the flag, seconds without. */
+/** The long outage lasts a minute with the flag, a few seconds without. */
 const OUTAGE_MS = Number(process.env['HOLDFAST_OUTAGE_MS'] ?? 5_000);
 
 scenario(
   FAMILY,
   {
-    promise: 'a process killed with a full journal loses nothing, and the next one delivers it',
-    fault: 'Supabase down, SIGKILL after 300 writes, started anew',
+    promise:
+      'a process killed with a full journal loses no write, and the next process delivers them',
+    fault: 'Supabase down, SIGKILL after 300 writes, then a restart',
   },
-  async (ground) => {
-    ground.supabase.wire.faults.set('down');
-    const directory = await ground.directory();
+  async (fixture) => {
+    fixture.supabase.wire.faults.set('down');
+    const directory = await fixture.directory();
     const ledger = new ObjectLedger();
-    await writeUntilKilled({ addresses: ground.addresses, directory }, ledger, 300);
-    const storage = await ground.storage({ directory });
+    await writeUntilKilled({ addresses: fixture.addresses, directory }, ledger, 300);
+    const storage = await fixture.storage({ directory });
     await storage.ready();
     expect(storage.pending().length).toBeGreaterThan(0);
-    await ground.supabase.wire.heal();
+    await fixture.supabase.wire.heal();
     const mendedAtMs = systemClock.now();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     return {
-      verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]),
+      verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]),
       recoveredAfterMs: systemClock.now() - mendedAtMs,
     };
   },
@@ -42,36 +43,37 @@ scenario(
 
 for (const plan of [
   {
-    promise: 'of two writers of one key the later one stands, and the other one’s bytes beside it',
+    promise:
+      'of two writers of one key the later write wins, and the bytes of the other are kept beside it',
     serversAheadMs: 0,
   },
   {
-    promise: 'the later one of two writers stands also on servers whose clocks are an hour ahead',
+    promise: 'the later of two writes wins also on servers whose clocks are an hour ahead',
     serversAheadMs: 3_600_000,
   },
   {
-    promise: 'the later one of two writers stands also on servers whose clocks are an hour behind',
+    promise: 'the later of two writes wins also on servers whose clocks are an hour behind',
     serversAheadMs: -3_600_000,
   },
 ]) {
-  const fault = 'one writes through an outage, the other one to the server meanwhile';
+  const fault = 'one writes during an outage, the other directly to the server';
   scenario(FAMILY, { ...plan, fault }, twoWriters);
 }
 
-/** Ours is accepted first and delivered last; theirs goes to the server in between. */
-async function twoWriters(ground: StorageFixture): Promise<ScenarioOutcome> {
-  const { host, port, serviceRoleKey: key } = ground.supabase.server;
+/** Our write is accepted first and delivered last; the other writer's reaches the server in between. */
+async function twoWriters(fixture: StorageFixture): Promise<ScenarioOutcome> {
+  const { host, port, serviceRoleKey: key } = fixture.supabase.server;
   const wire = await createFaultProxy({ target: { host, port } });
   const url = `http://${wire.host}:${wire.port}`;
-  const cutOff = await ground.storage({
+  const cutOff = await fixture.storage({
     backends: [supabaseBackend({ url, key, bucket: BUCKET })],
     acknowledgeWithinMs: 0,
     freshMs: 0,
   });
-  const other = await ground.storage({ acknowledgeWithinMs: 30_000 });
+  const other = await fixture.storage({ acknowledgeWithinMs: 30_000 });
   wire.faults.set('down');
   const { operationId } = await cutOff.upload('shared', 'written first, delivered last');
-  // Later by the clock that both are judged by.
+  // Later by the clock that decides between both.
   const acceptedMs = systemClock.epochMs();
   while (systemClock.epochMs() - acceptedMs < 20) await sleep(systemClock, POLL_MS);
   const ledger = new ObjectLedger();
@@ -84,23 +86,23 @@ async function twoWriters(ground: StorageFixture): Promise<ScenarioOutcome> {
   expect(cutOff.getStats().conflicts).toBe(1);
   await cutOff.close();
   await wire.close();
-  return { verdict: await ledger.verdict(ground.supabase.direct) };
+  return { verdict: await ledger.verdict(fixture.supabase.direct) };
 }
 
 scenario(
   FAMILY,
   {
-    promise: 'a journal without room refuses by name, and delivers all that it accepted',
+    promise: 'a full journal rejects writes with a typed error, and delivers every accepted write',
     fault: 'Supabase down, journal of 4 KB',
   },
-  async (ground) => {
-    const directory = await ground.directory();
-    const storage = await ground.storage({
+  async (fixture) => {
+    const directory = await fixture.directory();
+    const storage = await fixture.storage({
       acknowledgeWithinMs: 0,
       journal: { directory, maxBytes: 4_096 },
     });
     await storage.ready();
-    ground.supabase.wire.faults.set('down');
+    fixture.supabase.wire.faults.set('down');
     const ledger = new ObjectLedger();
     const refusals: unknown[] = [];
     for (let write = 0; write < 60; write += 1) {
@@ -112,22 +114,22 @@ scenario(
     }
     expect(refusals.length).toBeGreaterThan(0);
     for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'STORAGE_FULL' });
-    await ground.supabase.wire.heal();
+    await fixture.supabase.wire.heal();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
-    return { verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]) };
+    return { verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]) };
   },
 );
 
 scenario(
   FAMILY,
   {
-    promise: 'a wall clock that steps changes no order and loses nothing',
+    promise: 'a step of the wall clock changes no order and loses no write',
     fault: 'the clock steps an hour back and two forward during an outage of 1 s',
   },
-  async (ground) => {
+  async (fixture) => {
     let offsetMs = 0;
     const clock: Clock = { ...systemClock, epochMs: () => systemClock.epochMs() + offsetMs };
-    return runObjectOutage(ground, {
+    return runObjectOutage(fixture, {
       inject: ({ supabase }) => {
         supabase.wire.faults.set('down');
         offsetMs = -3_600_000;
@@ -146,20 +148,19 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise:
-      'a long outage under load: every write is accepted, and none of them waits for the server',
+    promise: 'in a long outage under load every write is accepted without waiting for the server',
     fault: 'Supabase refuses connections for 5 s (a minute by HOLDFAST_OUTAGE_MS)',
   },
-  async (ground) => {
-    const storage = await ground.storage();
+  async (fixture) => {
+    const storage = await fixture.storage();
     await storage.ready();
     const ledger = new ObjectLedger();
-    ground.supabase.wire.faults.set('down');
+    fixture.supabase.wire.faults.set('down');
     const load = offerObjects(storage, ledger, seededRandom(11));
     await load.offered(20);
     const harmedAtMs = systemClock.now();
-    // What a file costs that is written and synced meanwhile, on the same disk of the same busy machine.
-    const file = await open(join(await ground.directory(), 'beside'), 'w');
+    // The cost of writing and syncing a file meanwhile, on the same disk of the same busy machine.
+    const file = await open(join(await fixture.directory(), 'beside'), 'w');
     const besideMs: number[] = [];
     while (systemClock.now() - harmedAtMs < OUTAGE_MS) {
       await load.offered(1);
@@ -172,24 +173,24 @@ scenario(
     const beside = timesOf(besideMs);
     const { refused, acceptedWithin } = await load.stop();
     expect(refused).toEqual([]);
-    // The keys that anything is asked of before the first of them is known to have arrived.
+    // The keys of all requests before the first of them is known to have been delivered.
     const canaries = new Set<string>();
     let isCounting = true;
-    ground.supabase.fault = ({ key }) => {
-      // A removal names its key in its body, after a look that names it in the address.
+    fixture.supabase.fault = ({ key }) => {
+      // A removal has its key in the body, after a lookup that has it in the URL.
       if (isCounting && key !== '') canaries.add(key);
       return undefined;
     };
     storage.on('settled', ({ backend }) => {
       if (backend === 'supabase') isCounting = false;
     });
-    await ground.supabase.wire.heal();
+    await fixture.supabase.wire.heal();
     const mendedAtMs = systemClock.now();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     expect(canaries.size).toBe(1);
     const { p50Ms, p99Ms, slowestMs } = acceptedWithin;
     return {
-      verdict: await compareBackends(ledger, [ground.supabase.direct, ground.s3.direct]),
+      verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]),
       lastedMs: mendedAtMs - harmedAtMs,
       recoveredAfterMs: systemClock.now() - mendedAtMs,
       note:

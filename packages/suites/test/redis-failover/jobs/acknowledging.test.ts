@@ -23,7 +23,7 @@ test('a job acknowledged as replicated is on the replicas when its enqueue resol
   }
 });
 
-test('while a replica is missing, jobs to be replicated wait in the fallback and say why', async () => {
+test('while a replica is missing, jobs to be replicated wait in the fallback and the queue reports why', async () => {
   const field = await openSentinelFixture({});
   try {
     const [one] = field.redis.replicas;
@@ -49,11 +49,11 @@ test('while a replica is missing, jobs to be replicated wait in the fallback and
   }
 });
 
-test('a Redis that cannot say what is on its disk is refused where that was asked for', async () => {
-  const arena = await openRedisFixture({ appendonly: 'yes' });
+test('the option to wait for the disk is rejected on a Redis that cannot report it', async () => {
+  const fixture = await openRedisFixture({ appendonly: 'yes' });
   try {
-    const version = await arena.admin((client) => client.info('server'));
-    const queue = arena.queue({
+    const version = await fixture.admin((client) => client.info('server'));
+    const queue = fixture.queue({
       fallback: 'memory',
       acknowledge: 'replicated',
       onDisk: true,
@@ -67,9 +67,9 @@ test('a Redis that cannot say what is on its disk is refused where that was aske
       canTell ? [{}, { value: { accepted: 'redis' } }] : [refused, refused],
     );
     expect(queue.state).toBe(canTell ? 'direct' : 'blocked');
-    const keys = await arena.admin((client) => client.dbsize());
+    const keys = await fixture.admin((client) => client.dbsize());
     expect(keys > 0).toBe(canTell);
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });

@@ -10,7 +10,7 @@ import { WRITTEN, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
 
-/** BullMQ keeps no marks and no keys, puts stalled jobs back by itself, and serves the most urgent strictly. */
+/** BullMQ has no sequence marks and no keys, requeues stalled jobs itself, and has strict priorities. */
 const without: readonly StoreGuarantee[] = ['deduplication', 'keys', 'takeover', 'fairness'];
 
 const silent = {
@@ -22,23 +22,23 @@ const silent = {
 describe('BullMQ as a backend', () => {
   honoursBackendContract(
     async () => {
-      const arena = await openRedisFixture({});
-      const backend = createBullmqBackend({ redis: arena.server });
+      const fixture = await openRedisFixture({});
+      const backend = createBullmqBackend({ redis: fixture.server });
       backend.open(silent);
       return {
         backend,
         async close() {
           await backend.close();
-          await arena.close();
+          await fixture.close();
         },
       };
     },
     { without },
   );
 
-  test('what is sent again while BullMQ remembers it is not added again', async () => {
-    const arena = await openRedisFixture({});
-    const backend = createBullmqBackend({ redis: arena.server });
+  test('a job sent again while BullMQ remembers its id is not added again', async () => {
+    const fixture = await openRedisFixture({});
+    const backend = createBullmqBackend({ redis: fixture.server });
     backend.open(silent);
     try {
       await backend.whenConnected(new AbortController().signal);
@@ -64,13 +64,13 @@ describe('BullMQ as a backend', () => {
       await consumer.close();
     } finally {
       await backend.close();
-      await arena.close();
+      await fixture.close();
     }
   });
 
-  test('the job of a silent consumer is fetched by another one', async () => {
-    const arena = await openRedisFixture({});
-    const backend = createBullmqBackend({ redis: arena.server });
+  test('another consumer fetches the job of a consumer that stopped responding', async () => {
+    const fixture = await openRedisFixture({});
+    const backend = createBullmqBackend({ redis: fixture.server });
     backend.open(silent);
     try {
       await backend.whenConnected(new AbortController().signal);
@@ -93,7 +93,7 @@ describe('BullMQ as a backend', () => {
       await living.close();
     } finally {
       await backend.close();
-      await arena.close();
+      await fixture.close();
     }
   });
 });
@@ -101,13 +101,13 @@ describe('BullMQ as a backend', () => {
 describe('the queue on BullMQ', () => {
   honoursQueueContract(
     async (options) => {
-      const arena = await openRedisFixture({});
-      const queue = createQueueOn(createBullmqBackend({ redis: arena.server }), options);
+      const fixture = await openRedisFixture({});
+      const queue = createQueueOn(createBullmqBackend({ redis: fixture.server }), options);
       return {
         queue,
         async close() {
           await queue.close({ deadlineMs: 1_000 }).catch(() => undefined);
-          await arena.close();
+          await fixture.close();
         },
       };
     },
@@ -115,11 +115,11 @@ describe('the queue on BullMQ', () => {
   );
 });
 
-test('through a killed Redis the queue on BullMQ accepts into its journal, and loses and doubles nothing', async () => {
-  const arena = await openRedisFixture(WRITTEN);
+test('while Redis is killed the queue on BullMQ accepts jobs into its journal, and loses and duplicates none', async () => {
+  const fixture = await openRedisFixture(WRITTEN);
   try {
-    const queue = createQueueOn(createBullmqBackend({ redis: arena.server }), {
-      fallback: { journal: { directory: await arena.directory() } },
+    const queue = createQueueOn(createBullmqBackend({ redis: fixture.server }), {
+      fallback: { journal: { directory: await fixture.directory() } },
     });
     const ledger = new Ledger();
     await queue.ready();
@@ -130,11 +130,11 @@ test('through a killed Redis the queue on BullMQ accepts into its journal, and l
       }
     };
     await offer(1, 50);
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await offer(51, 150);
     expect(ledger.acceptedBy('journal').length).toBeGreaterThanOrEqual(100);
     const direct = untilDirect(queue);
-    await arena.redis.start();
+    await fixture.redis.start();
     await direct;
     await offer(151, 200);
     await ledger.settled(60_000);
@@ -142,6 +142,6 @@ test('through a killed Redis the queue on BullMQ accepts into its journal, and l
     expect({ lost, duplicated }).toEqual({ lost: [], duplicated: [] });
     await queue.close({ deadlineMs: 1_000 });
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });

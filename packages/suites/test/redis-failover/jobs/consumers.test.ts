@@ -29,15 +29,15 @@ function publicationOf(sequences: readonly number[]): Publication {
   return { topic: TOPIC, producer: 'p', ...marks, jobs };
 }
 
-test('a consumer that died leaves the list of its group, and one that holds a job stays on it', async () => {
-  const arena = await openRedisFixture({});
-  const backend = createRedisBackend({ redis: arena.server });
+test('a dead consumer is removed from its group, and one that holds a job stays in it', async () => {
+  const fixture = await openRedisFixture({});
+  const backend = createRedisBackend({ redis: fixture.server });
   backend.open(silent);
   const subscription = backend.subscribe(TOPIC, LEASE_MS);
   try {
     await subscription.whenConnected(new AbortController().signal);
     await subscription.recover([], 1);
-    await arena.admin(async (client) => {
+    await fixture.admin(async (client) => {
       await client.xgroup('CREATECONSUMER', STREAM, GROUP, 'dead');
       const names = async (): Promise<string[]> => {
         const listed: unknown = await client.xinfo('CONSUMERS', STREAM, GROUP);
@@ -59,14 +59,14 @@ test('a consumer that died leaves the list of its group, and one that holds a jo
   } finally {
     await subscription.close();
     await backend.close();
-    await arena.close();
+    await fixture.close();
   }
 });
 
 test('a read on a connection that was given up takes nothing, however late it arrives', async () => {
-  const arena = await openRedisFixture({});
-  const proxy = await arena.proxy();
-  const { host, port } = arena.redis;
+  const fixture = await openRedisFixture({});
+  const proxy = await fixture.proxy();
+  const { host, port } = fixture.redis;
   let by = { host: proxy.host, port: proxy.port };
   const connect: RedisConnector = (required) => new Redis({ ...by, ...required });
   const backend = createRedisBackend({ redis: { connect }, commandTimeoutMs: 200 });
@@ -80,7 +80,7 @@ test('a read on a connection that was given up takes nothing, however late it ar
     await subscription.recover([], 1);
     await backend.publish(publicationOf([1]));
     expect(await fetched(1)).toEqual(['1']);
-    await arena.admin(async (client) => {
+    await fixture.admin(async (client) => {
       const connections = async (): Promise<string[]> =>
         [...String(await client.client('LIST')).matchAll(/^id=(\d+)/gmu)].map(([, id = '']) => id);
       const former = await connections();
@@ -88,7 +88,7 @@ test('a read on a connection that was given up takes nothing, however late it ar
       proxy.faults.set('blackhole', { direction: 'toServer' });
       by = { host, port };
       await expect(fetched(2)).rejects.toThrow('no answer within');
-      // Either link has a new connection.
+      // Both proxies have a new connection.
       await waitUntil(() =>
         backend.count(TOPIC).then(
           () => true,
@@ -98,13 +98,13 @@ test('a read on a connection that was given up takes nothing, however late it ar
       await subscription.whenConnected(signal);
       await backend.publish(publicationOf([2, 3, 4]));
       await proxy.heal();
-      // What the proxy kept has arrived, and the end of the connections behind it. The asking one stays.
+      // The bytes that the proxy held have arrived, and then the end of those connections. The connection that asks stays.
       await waitUntil(async () => (await connections()).filter(isLeft).length === 1);
     });
     expect(await fetched(3)).toEqual(['2', '3', '4']);
   } finally {
     await subscription.close();
     await backend.close();
-    await arena.close();
+    await fixture.close();
   }
 });

@@ -8,8 +8,8 @@ import { openRedisFixture } from '../../../src/redis-fixture.ts';
 
 describe('Redis as a backend', () => {
   honoursBackendContract(async () => {
-    const arena = await openRedisFixture({});
-    const backend = createRedisBackend({ redis: { url: arena.redis.url } });
+    const fixture = await openRedisFixture({});
+    const backend = createRedisBackend({ redis: { url: fixture.redis.url } });
     backend.open({
       connected: () => undefined,
       attemptFailed: () => undefined,
@@ -19,7 +19,7 @@ describe('Redis as a backend', () => {
       backend,
       async close() {
         await backend.close();
-        await arena.close();
+        await fixture.close();
       },
     };
   });
@@ -27,8 +27,8 @@ describe('Redis as a backend', () => {
 
 describe('the queue on Redis', () => {
   honoursQueueContract(async (options) => {
-    const arena = await openRedisFixture({});
-    const queue = arena.queue({ ...options, directory: await arena.directory() });
-    return { queue, close: () => arena.close() };
+    const fixture = await openRedisFixture({});
+    const queue = fixture.queue({ ...options, directory: await fixture.directory() });
+    return { queue, close: () => fixture.close() };
   });
 });

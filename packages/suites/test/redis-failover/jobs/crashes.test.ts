@@ -11,21 +11,21 @@ import { TOPIC } from '../../../src/outage.ts';
 
 const FAMILY = 'redis-failover';
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
-/** A tenth of what was asked for once; the rest by the flag. */
+/** The flag sets the number of rounds; without it only a tenth of the full run is made. */
 const PRODUCER_ROUNDS = Number(process.env['HOLDFAST_RUNS'] ?? 20);
 const CONSUMER_ROUNDS = Number(process.env['HOLDFAST_RUNS'] ?? 10);
 const LEASE_MS = 500;
-/** Each round starts a process, which takes its time on a busy machine; the rounds of the flag are many. */
+/** Each round starts a process, which is slow on a busy machine, and the flag may ask for many rounds. */
 const ROUNDS_WITHIN_MS = 3_600_000;
 /**
- * Without a rest they would accept, over hundreds of rounds, what one consumer with a database handles in an
- * hour. Eight rest at different times: the kill finds some of them amid a job.
+ * Without a pause they would accept, over hundreds of rounds, more than one consumer with a database handles in
+ * an hour. Eight pause at different times, so that the kill hits some of them during a job.
  */
 const PRODUCER_PAUSE_MS = 5;
-/** Each producer numbers its jobs from here on. */
+/** The first job number of each producer. */
 const JOBS_A_ROUND = 1_000_000;
 
-/** A database with the inbox and a table of effects, and what tells how often each job had its effect. */
+/** A database with the inbox and a table of effects, and a function that counts the effects of each job. */
 async function openEffects(): Promise<{
   url: string;
   pool: Pool;
@@ -61,14 +61,14 @@ function judge(accepted: readonly number[], counts: ReadonlyMap<number, number>)
 }
 
 test(
-  `over ${PRODUCER_ROUNDS} producers killed at random moments, with Redis there, away and coming back, every accepted job has its effect once (seed ${SEED})`,
+  `with ${PRODUCER_ROUNDS} producers killed at random moments while Redis stops and restarts, every accepted job has its effect once (seed ${SEED})`,
   async () => {
     const random = seededRandom(SEED);
-    const [arena, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
+    const [fixture, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
     try {
-      const directory = await arena.directory();
+      const directory = await fixture.directory();
       const ledger = new Ledger();
-      const worker = createQueueAdapter({ redis: arena.server });
+      const worker = createQueueAdapter({ redis: fixture.server });
       worker.process(
         TOPIC,
         async ({ payload }, { transaction }) => {
@@ -81,8 +81,8 @@ test(
       for (let round = 0; round < PRODUCER_ROUNDS; round += 1) {
         const from = round * JOBS_A_ROUND + 1;
         const acknowledge = random() < 0.5 ? 'local' : 'redis';
-        const { url } = arena.redis;
-        const isUp = arena.redis.state === 'running';
+        const { url } = fixture.redis;
+        const isUp = fixture.redis.state === 'running';
         const producer = runProducer({
           url,
           directory,
@@ -96,18 +96,18 @@ test(
           ledger.accepted(job, accepted);
           break;
         }
-        if (isUp && random() < 0.5) await arena.redis.kill();
-        else if (!isUp) await arena.redis.start();
+        if (isUp && random() < 0.5) await fixture.redis.kill();
+        else if (!isUp) await fixture.redis.start();
         await sleep(systemClock, Math.floor(random() * 150));
         await producer.kill();
-        for (const { job, accepted } of producer.heard()) ledger.accepted(job, accepted);
+        for (const { job, accepted } of producer.takeAccepted()) ledger.accepted(job, accepted);
       }
-      if (arena.redis.state !== 'running') await arena.redis.start();
-      // What the last one left is brought over by its successor.
-      const last = arena.queue({ directory });
+      if (fixture.redis.state !== 'running') await fixture.redis.start();
+      // The next producer drains the journal that the last one left.
+      const last = fixture.queue({ directory });
       await last.ready();
       await ledger.settled(60_000);
-      await arena.untilHandled(TOPIC);
+      await fixture.untilHandled(TOPIC);
       await worker.close();
       const accepted = ledger.acceptedJobs();
       expect(accepted.length).toBeGreaterThan(PRODUCER_ROUNDS);
@@ -115,9 +115,9 @@ test(
       expect(judge(accepted, counts)).toEqual({ lost: [], twice: [] });
       record({
         family: FAMILY,
-        scenario: 'whatever kills a producer, each job it had accepted has its effect once',
+        scenario: 'every job that a killed producer accepted has its effect exactly once',
         fault: `${PRODUCER_ROUNDS} x kill -9 of the producer at random moments, Redis up and down`,
-        stage: arena.mode,
+        stage: fixture.mode,
         accepted: accepted.length,
         delivered: counts.size,
         lost: 0,
@@ -127,7 +127,7 @@ test(
         lastedMs: systemClock.now() - startedMs,
       });
     } finally {
-      await arena.close();
+      await fixture.close();
       await effects.close();
     }
   },
@@ -135,15 +135,15 @@ test(
 );
 
 test(
-  `over ${CONSUMER_ROUNDS} consumers killed amid their jobs, every job has its effect once (seed ${SEED})`,
+  `with ${CONSUMER_ROUNDS} consumers killed during their jobs, every job has its effect once (seed ${SEED})`,
   async () => {
     const random = seededRandom(SEED);
-    const [arena, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
+    const [fixture, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
     try {
-      const queue = arena.queue({ fallback: 'memory' });
+      const queue = fixture.queue({ fallback: 'memory' });
       await queue.ready();
       const order = {
-        url: arena.redis.url,
+        url: fixture.redis.url,
         postgresUrl: effects.url,
         topic: TOPIC,
         leaseMs: LEASE_MS,
@@ -158,16 +158,16 @@ test(
         await consumer.kill();
       }
       const last = runConsumer(order);
-      await arena.untilHandled(TOPIC);
+      await fixture.untilHandled(TOPIC);
       await last.kill();
       const accepted = Array.from({ length: job }, (_, index) => index + 1);
       const counts = await effects.counts();
       expect(judge(accepted, counts)).toEqual({ lost: [], twice: [] });
       record({
         family: FAMILY,
-        scenario: 'whatever kills a consumer, each job has its effect once',
-        fault: `${CONSUMER_ROUNDS} x kill -9 of the consumer amid its jobs; Postgres ledger`,
-        stage: arena.mode,
+        scenario: 'every job of a killed consumer has its effect exactly once',
+        fault: `${CONSUMER_ROUNDS} x kill -9 of the consumer during its jobs; Postgres ledger`,
+        stage: fixture.mode,
         accepted: job,
         delivered: counts.size,
         lost: 0,
@@ -176,7 +176,7 @@ test(
         outOfOrder: 0,
       });
     } finally {
-      await arena.close();
+      await fixture.close();
       await effects.close();
     }
   },

@@ -17,10 +17,10 @@ interface Forgetting {
   readonly forgets: readonly QueueEvents['server-lost-jobs'][];
 }
 
-/** A Redis that keeps nothing is killed with a backlog, and jobs go on being offered while it is away. */
-async function playForgetting(arena: RedisFixture, retainMs: number): Promise<Forgetting> {
+/** Kills a Redis without persistence that holds a backlog, and keeps offering jobs during the outage. */
+async function runForgetting(fixture: RedisFixture, retainMs: number): Promise<Forgetting> {
   const ledger = new Ledger();
-  const queue = arena.queue({ directory: await arena.directory(), retainMs });
+  const queue = fixture.queue({ directory: await fixture.directory(), retainMs });
   await queue.ready();
   const enqueue = async (job: number): Promise<void> => {
     const { accepted } = await queue.enqueue(TOPIC, job);
@@ -34,16 +34,16 @@ async function playForgetting(arena: RedisFixture, retainMs: number): Promise<Fo
   await inOrder(1, BACKLOG);
   const detected = nextEvent(queue, 'state');
   const harmedAtMs = systemClock.now();
-  await arena.redis.kill();
+  await fixture.redis.kill();
   const { atMs } = await detected;
   await inOrder(BACKLOG + 1, DURING);
   const direct = untilDirect(queue);
-  await arena.redis.start();
+  await fixture.redis.start();
   const mendedAtMs = systemClock.now();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
   const handledAtMs = await ledger.nextDelivery();
   await direct;
-  await arena.untilHandled(TOPIC);
+  await fixture.untilHandled(TOPIC);
   const outcome = {
     verdict: ledger.verdict(),
     detectedAfterMs: atMs - harmedAtMs,
@@ -58,11 +58,12 @@ const RETAIN_MS = 60_000;
 scenario(
   FAMILY,
   {
-    promise: 'what a Redis without persistence forgets is sent again, as far as it is retained',
+    promise:
+      'jobs that a Redis without persistence forgets are sent again, as far as they are retained',
     fault: 'kill -9 with a backlog, appendonly off, start',
   },
-  async (arena) => {
-    const { outcome, forgets } = await playForgetting(arena, RETAIN_MS);
+  async (fixture) => {
+    const { outcome, forgets } = await runForgetting(fixture, RETAIN_MS);
     expect(forgets).toMatchObject([{ topic: TOPIC, jobs: BACKLOG, resent: BACKLOG }]);
     return outcome;
   },
@@ -72,14 +73,14 @@ scenario(
   FAMILY,
   {
     promise:
-      'what a Redis without persistence forgets is counted as forgotten by Redis, and nothing else is lost',
+      'jobs that a Redis without persistence forgets are counted as lost by the server, and no other job is lost',
     fault: 'kill -9 with a backlog, appendonly off, start; retainMs 0',
     mayForget: true,
   },
-  async (arena) => {
-    const { outcome, ledger, forgets } = await playForgetting(arena, 0);
+  async (fixture) => {
+    const { outcome, ledger, forgets } = await runForgetting(fixture, 0);
     const { lost } = outcome.verdict;
-    // All that Redis had, and nothing that it had not.
+    // Exactly the jobs that Redis held.
     expect(lost).toEqual(ledger.acceptedBy('redis'));
     expect(forgets).toMatchObject([{ topic: TOPIC, jobs: lost.length, resent: 0 }]);
     return { ...outcome, forgotten: lost };
@@ -92,12 +93,12 @@ scenario(
   FAMILY,
   {
     promise:
-      'what a Redis that syncs every second forgets is sent again, and handled work is not run again',
+      'jobs that a Redis with a sync every second forgets are sent again, and no handled job runs again',
     fault: '5 x kill -9 and start under load; appendonly everysec',
     settings: EVERY_SECOND,
   },
-  async (arena) => {
-    const { ledger, recoveredAfterMs } = await runFlapping(arena, KILLS);
+  async (fixture) => {
+    const { ledger, recoveredAfterMs } = await runFlapping(fixture, KILLS);
     return { verdict: ledger.verdict(), recoveredAfterMs };
   },
 );

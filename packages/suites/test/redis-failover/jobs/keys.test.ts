@@ -13,20 +13,19 @@ const topics = { [TOPIC]: { partitions: 4 } };
 scenario(
   FAMILY,
   {
-    promise:
-      'the jobs of a key are handled once and in their order, by several consumers, through an outage',
-    fault: `kill -9 amid ${KEYS} keys in 4 partitions, start after 1 s; two consumers`,
+    promise: 'several consumers handle the jobs of a key once and in order through an outage',
+    fault: `kill -9 under load on ${KEYS} keys in 4 partitions, start after 1 s; two consumers`,
     settings: WRITTEN,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledgers = Array.from({ length: KEYS }, () => new Ledger());
-    const queue = arena.queue({ directory: await arena.directory(), topics });
+    const queue = fixture.queue({ directory: await fixture.directory(), topics });
     await queue.ready();
     for (let consumer = 0; consumer < 2; consumer += 1) {
-      const worker = arena.queue({ fallback: 'memory' });
+      const worker = fixture.queue({ fallback: 'memory' });
       worker.process(TOPIC, async ({ payload }) => {
         const { key, job } = Object(payload);
-        // Long enough for another to overtake it, if it could.
+        // Long enough for another job to overtake it, if that were possible.
         await new Promise((resolve) => setImmediate(resolve));
         ledgers[key]?.delivered(job);
       });
@@ -43,11 +42,11 @@ scenario(
     await enqueue(1, JOBS_A_KEY / 3);
     const detected = nextEvent(queue, 'state');
     const harmedAtMs = systemClock.now();
-    await arena.redis.kill();
+    await fixture.redis.kill();
     const { atMs } = await detected;
     await enqueue(JOBS_A_KEY / 3 + 1, (JOBS_A_KEY * 2) / 3);
     const direct = untilDirect(queue);
-    await arena.redis.start();
+    await fixture.redis.start();
     const mendedAtMs = systemClock.now();
     await enqueue((JOBS_A_KEY * 2) / 3 + 1, JOBS_A_KEY);
     await direct;

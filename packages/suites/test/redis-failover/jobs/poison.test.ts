@@ -7,12 +7,12 @@ import { TOPIC, untilDirect } from '../../../src/outage.ts';
 const KEYS = `holdfast:{${TOPIC}}`;
 const LATER_MS = 3_600_000;
 
-test('jobs whose key is of another type are set apart, and those around them accepted', async () => {
-  const arena = await openRedisFixture({});
+test('jobs whose key has another type become poison, and the jobs around them are accepted', async () => {
+  const fixture = await openRedisFixture({});
   try {
-    const queue = arena.queue({ directory: await arena.directory() });
+    const queue = fixture.queue({ directory: await fixture.directory() });
     await queue.ready();
-    await arena.admin((client) => client.set(`${KEYS}:delayed`, 'no sorted set'));
+    await fixture.admin((client) => client.set(`${KEYS}:delayed`, 'no sorted set'));
     const answers = await Promise.allSettled([
       queue.enqueue(TOPIC, 1),
       queue.enqueue(TOPIC, 2, { jobId: 'later', delayMs: LATER_MS }),
@@ -25,37 +25,37 @@ test('jobs whose key is of another type are set apart, and those around them acc
     ]);
     expect(queue.state).toBe('direct');
 
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await queue.enqueue(TOPIC, 4);
     await queue.enqueue(TOPIC, 5, { jobId: 'later', delayMs: LATER_MS });
     await queue.enqueue(TOPIC, 6);
-    await arena.redis.start();
-    await arena.admin((client) => client.set(`${KEYS}:delayed`, 'no sorted set'));
+    await fixture.redis.start();
+    await fixture.admin((client) => client.set(`${KEYS}:delayed`, 'no sorted set'));
     await untilDirect(queue);
     expect(await queue.poisonJobs(TOPIC).list()).toMatchObject([
       { id: 'later', payload: 5, reason: expect.stringMatching(/^WRONGTYPE/u) },
     ]);
     const handled: unknown[] = [];
     queue.process(TOPIC, ({ payload }) => void handled.push(payload), { concurrency: 1 });
-    await arena.admin((client) => client.del(`${KEYS}:delayed`));
+    await fixture.admin((client) => client.del(`${KEYS}:delayed`));
     await queue.poisonJobs(TOPIC).redrive();
     await waitUntil(async () => handled.includes(6));
-    // What Redis had taken before its death, and not kept, it was given again.
+    // Jobs that Redis accepted before it was killed, and did not keep, were sent again.
     expect(handled).toEqual([1, 3, 4, 6]);
-    expect(await arena.admin((client) => client.zrange(`${KEYS}:delayed`, '0', '-1'))).toEqual([
+    expect(await fixture.admin((client) => client.zrange(`${KEYS}:delayed`, '0', '-1'))).toEqual([
       expect.stringMatching(/^later\n/u),
     ]);
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });
 
-test('where the topic’s own key is of another type nothing is set apart: all wait, with an alarm', async () => {
-  const arena = await openRedisFixture({});
+test('when the key of the topic has another type no job becomes poison: all wait, with an alarm', async () => {
+  const fixture = await openRedisFixture({});
   try {
-    const queue = arena.queue({ directory: await arena.directory() });
+    const queue = fixture.queue({ directory: await fixture.directory() });
     await queue.ready();
-    await arena.admin((client) => client.set(`${KEYS}:jobs`, 'no stream'));
+    await fixture.admin((client) => client.set(`${KEYS}:jobs`, 'no stream'));
     await queue.enqueueMany(TOPIC, [{ payload: 1 }, { payload: 2 }, { payload: 3 }]);
     expect(queue.getStats()).toMatchObject({
       state: 'blocked',
@@ -67,20 +67,20 @@ test('where the topic’s own key is of another type nothing is set apart: all w
     const handled: unknown[] = [];
     queue.process(TOPIC, ({ payload }) => void handled.push(payload), { concurrency: 1 });
     const drained = nextEvent(queue, 'drained');
-    await arena.admin((client) => client.del(`${KEYS}:jobs`));
+    await fixture.admin((client) => client.del(`${KEYS}:jobs`));
     await drained;
     await waitUntil(async () => handled.length === 3);
     expect(handled).toEqual([1, 2, 3]);
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });
 
-test('a payload larger than the server takes is set apart before it costs the connection', async () => {
-  const arena = await openRedisFixture({ 'proto-max-bulk-len': '1mb' });
+test('a payload larger than the server accepts becomes poison before it breaks the connection', async () => {
+  const fixture = await openRedisFixture({ 'proto-max-bulk-len': '1mb' });
   try {
-    const queue = arena.queue({
-      directory: await arena.directory(),
+    const queue = fixture.queue({
+      directory: await fixture.directory(),
       maxPayloadBytes: 4_000_000,
     });
     await queue.ready();
@@ -97,21 +97,21 @@ test('a payload larger than the server takes is set apart before it costs the co
       },
       { value: { accepted: 'redis' } },
     ]);
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await queue.enqueue(TOPIC, 4);
     await queue.enqueue(TOPIC, large, { jobId: 'large' });
     await queue.enqueue(TOPIC, 6);
-    await arena.redis.start();
+    await fixture.redis.start();
     await untilDirect(queue);
     expect(await queue.poisonJobs(TOPIC).list()).toMatchObject([{ id: 'large' }]);
     const handled: unknown[] = [];
     queue.process(TOPIC, ({ payload }) => void handled.push(payload), { concurrency: 1 });
     await waitUntil(async () => handled.includes(6));
     expect(handled).toEqual([1, 3, 4, 6]);
-    await arena.admin((client) => client.config('SET', 'proto-max-bulk-len', '4mb'));
+    await fixture.admin((client) => client.config('SET', 'proto-max-bulk-len', '4mb'));
     await queue.poisonJobs(TOPIC).redrive();
     await waitUntil(async () => handled.includes(large));
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });

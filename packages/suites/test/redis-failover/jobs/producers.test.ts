@@ -9,22 +9,22 @@ import { scenario } from '../../../src/scenario.ts';
 
 const FAMILY = 'redis-failover';
 const BEFORE_THE_CRASH = 300;
-/** The next process numbers its own jobs from here. */
+/** The first job number of the next process. */
 const FROM_THE_NEXT = 1_000_000;
 
 scenario(
   FAMILY,
   {
     promise:
-      'what a crashed producer had accepted into its journal is delivered by the next process',
+      'jobs that a crashed producer accepted into its journal are delivered by the next process',
     fault: 'Redis down, then kill -9 of the producer with an undrained journal',
     settings: PERSISTENT,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledger = new Ledger();
-    const directory = await arena.directory();
-    await arena.redis.kill();
-    const producer = runProducer({ url: arena.redis.url, directory, topic: TOPIC });
+    const directory = await fixture.directory();
+    await fixture.redis.kill();
+    const producer = runProducer({ url: fixture.redis.url, directory, topic: TOPIC });
     for await (const { job, accepted } of producer.accepted) {
       ledger.accepted(job, accepted);
       if (job === BEFORE_THE_CRASH) break;
@@ -32,10 +32,10 @@ scenario(
     await producer.kill();
 
     expect(ledger.acceptedBy('journal')).toHaveLength(BEFORE_THE_CRASH);
-    await arena.redis.start();
+    await fixture.redis.start();
 
     const startedAtMs = systemClock.now();
-    const next = arena.queue({ directory });
+    const next = fixture.queue({ directory });
     next.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
     const handled = ledger.nextDelivery();
     const load = offerLoad(next, ledger, { topic: TOPIC, jobsPerSecond: 300, from: FROM_THE_NEXT });
@@ -43,7 +43,7 @@ scenario(
     await ledger.nextDelivery(FROM_THE_NEXT + 10);
     expect((await load.stop()).refused).toEqual([]);
     await ledger.settled(60_000);
-    await arena.untilHandled(TOPIC);
+    await fixture.untilHandled(TOPIC);
     return {
       verdict: ledger.verdict(),
       recoveredAfterMs: handledAtMs - startedAtMs,
@@ -58,17 +58,17 @@ const FIRST_OF = (producer: number): number => producer * 1_000_000;
 scenario(
   FAMILY,
   {
-    promise: 'two producers that drain at once keep their own order and lose nothing',
+    promise: 'two producers that drain at the same time each keep their order and lose no job',
     fault: `kill -9, start after 1.5 s, ${PRODUCERS} producers on one topic`,
     settings: PERSISTENT,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledgers = Array.from({ length: PRODUCERS }, () => new Ledger());
     const queues = [];
     for (let index = 0; index < PRODUCERS; index += 1) {
-      queues.push(arena.queue({ directory: await arena.directory() }));
+      queues.push(fixture.queue({ directory: await fixture.directory() }));
     }
-    const worker = arena.queue({ fallback: 'memory' });
+    const worker = fixture.queue({ fallback: 'memory' });
     worker.process(
       TOPIC,
       ({ payload }) => {
@@ -90,20 +90,20 @@ scenario(
       nextEvent(queue, 'state', { matches: ({ to }) => to === 'buffering' }),
     );
     const harmedAtMs = systemClock.now();
-    await arena.redis.kill();
+    await fixture.redis.kill();
     const seen = await Promise.all(detected);
     const [first] = queues;
     if (first === undefined) throw new Error('no producer');
     await nextEvent(first, 'reconnecting', { matches: ({ atMs }) => atMs - harmedAtMs > 1_500 });
     const handled = ledgers.map((ledger, index) => ledger.nextDelivery(loads[index]?.next));
     const direct = Promise.all(queues.map((queue) => untilDirect(queue)));
-    await arena.redis.start();
+    await fixture.redis.start();
     const mendedAtMs = systemClock.now();
     const handledAtMs = Math.max(...(await Promise.all(handled)));
     await direct;
     for (const load of loads) expect((await load.stop()).refused).toEqual([]);
     await Promise.all(ledgers.map((ledger) => ledger.settled(60_000)));
-    await arena.untilHandled(TOPIC);
+    await fixture.untilHandled(TOPIC);
     const verdicts = ledgers.map((ledger) => ledger.verdict());
     return {
       verdict: {

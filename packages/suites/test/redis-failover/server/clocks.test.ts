@@ -17,20 +17,20 @@ scenario(
   FAMILY,
   {
     promise:
-      'a wall clock that jumps under the producer costs no job, doubles none and keeps their order',
+      'a jump of the producer’s wall clock loses no job, duplicates none and keeps their order',
     fault:
       'kill -9; the producer’s clock an hour ahead, then an hour behind; start; and right again',
     settings: WRITTEN,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledger = new Ledger();
     const order: ProducerOptions = {
-      url: arena.redis.url,
-      directory: await arena.directory(),
+      url: fixture.redis.url,
+      directory: await fixture.directory(),
       topic: TOPIC,
       pauseMs: 2,
     };
-    const worker = arena.queue({ fallback: 'memory' });
+    const worker = fixture.queue({ fallback: 'memory' });
     worker.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
     const producer = createResourceFaults({ module: MODULE, args: [JSON.stringify(order)] });
     let last = { job: 0, accepted: '' };
@@ -48,18 +48,18 @@ scenario(
       await producer.faults.set('clock', { stepMs: HOUR_MS, forMs: LONG_MS });
       await jobsMore(30, 'redis');
       const harmedAtMs = systemClock.now();
-      await arena.redis.kill();
+      await fixture.redis.kill();
       await jobsMore(30, 'journal');
       await producer.faults.set('clock', { stepMs: -HOUR_MS, forMs: LONG_MS });
       await jobsMore(30, 'journal');
-      await arena.redis.start();
+      await fixture.redis.start();
       const mendedAtMs = systemClock.now();
       await jobsMore(30, 'redis');
       await producer.faults.clear('clock');
       await jobsMore(30, 'redis');
       await producer.close();
       await ledger.settled(60_000);
-      await arena.untilHandled(TOPIC);
+      await fixture.untilHandled(TOPIC);
       return { verdict: ledger.verdict(), lastedMs: mendedAtMs - harmedAtMs };
     } finally {
       await producer.close();

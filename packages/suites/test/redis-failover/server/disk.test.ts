@@ -9,25 +9,24 @@ import { openSmallDisk } from '../../../src/small-disk.ts';
 
 const FAMILY = 'redis-failover';
 const DISK_BYTES = 24 * 2 ** 20;
-/** The disk holds a few hundred of them. */
+/** The disk holds a few hundred such jobs. */
 const PAYLOAD = 'x'.repeat(50_000);
 const MAX_OFFERED = 2_000;
 
 scenario(
   FAMILY,
   {
-    promise:
-      'what a full disk refuses is refused by its type, and all that was accepted is delivered',
+    promise: 'a full disk rejects jobs with a typed error, and every accepted job is delivered',
     fault: 'kill -9, then the disk under the journal full (24 MiB tmpfs), start',
     settings: WRITTEN,
   },
-  async (arena) => {
-    const disk = await openSmallDisk(join(await arena.directory(), 'disk'), DISK_BYTES);
-    // Where nothing may be mounted the journal's own bound stands for the disk's, in the same words.
+  async (fixture) => {
+    const disk = await openSmallDisk(join(await fixture.directory(), 'disk'), DISK_BYTES);
+    // Without the right to mount, the size limit of the journal stands in for the disk, with the same error.
     const isMounted = 'directory' in disk;
-    const directory = isMounted ? disk.directory : await arena.directory();
+    const directory = isMounted ? disk.directory : await fixture.directory();
     const ledger = new Ledger();
-    const queue = arena.queue({
+    const queue = fixture.queue({
       directory,
       ...(!isMounted && { maxBacklogBytes: DISK_BYTES }),
     });
@@ -35,7 +34,7 @@ scenario(
       await queue.ready();
       const detected = nextEvent(queue, 'state');
       const harmedAtMs = systemClock.now();
-      await arena.redis.kill();
+      await fixture.redis.kill();
       const { atMs } = await detected;
       const refused: unknown[] = [];
       for (let job = 1; job <= MAX_OFFERED && refused.length < 5; job += 1) {
@@ -52,7 +51,7 @@ scenario(
       }
       expect(ledger.acceptedJobs().length).toBeGreaterThan(100);
       const direct = untilDirect(queue);
-      await arena.redis.start();
+      await fixture.redis.start();
       const mendedAtMs = systemClock.now();
       queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(Object(payload).job)), {
         concurrency: 1,
@@ -61,7 +60,7 @@ scenario(
       await queue.enqueue(TOPIC, { job: MAX_OFFERED + 1 });
       ledger.accepted(MAX_OFFERED + 1, 'redis');
       await ledger.settled(60_000);
-      await arena.untilHandled(TOPIC);
+      await fixture.untilHandled(TOPIC);
       return {
         verdict: ledger.verdict(),
         detectedAfterMs: atMs - harmedAtMs,

@@ -13,7 +13,7 @@ const COMMAND_TIMEOUT_MS = 500;
 const kill = ({ redis }: RedisFixture): Promise<void> => redis.kill();
 const start = ({ redis }: RedisFixture): Promise<void> => redis.start();
 
-/** While it lasts, jobs go to the journal and the queue says why. */
+/** During the outage jobs go to the journal, and the queue reports why. */
 function showing(
   state: Queue['state'],
   errorClass: string,
@@ -33,12 +33,12 @@ function showing(
 scenario(
   FAMILY,
   {
-    promise: 'a Redis killed under load loses no job, doubles none and keeps their order',
+    promise: 'a Redis killed under load loses no job, duplicates none and keeps their order',
     fault: 'kill -9, start after 3 s; appendonly, sync always',
     settings: PERSISTENT,
   },
-  (arena) =>
-    runOutage(arena, {
+  (fixture) =>
+    runOutage(fixture, {
       inject: kill,
       lastsMs: 3_000,
       recover: start,
@@ -49,24 +49,24 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a Redis stopped in an orderly way is no different from a killed one',
+    promise: 'a Redis stopped by SIGTERM loses no job, duplicates none and keeps their order',
     fault: 'SIGTERM, start after 1 s; appendonly, sync always',
     settings: PERSISTENT,
   },
-  (arena) =>
-    runOutage(arena, { inject: ({ redis }) => redis.stop(), lastsMs: 1_000, recover: start }),
+  (fixture) =>
+    runOutage(fixture, { inject: ({ redis }) => redis.stop(), lastsMs: 1_000, recover: start }),
 );
 
 scenario(
   FAMILY,
   {
     promise:
-      'a frozen Redis is noticed within the command deadline, and what it executes late is not doubled',
+      'a frozen Redis is detected within the command deadline, and jobs that it stores late are not duplicated',
     fault: 'SIGSTOP for 3 s',
     settings: PERSISTENT,
   },
-  async (arena) => {
-    const outcome = await runOutage(arena, {
+  async (fixture) => {
+    const outcome = await runOutage(fixture, {
       inject: ({ redis }) => redis.freeze(),
       lastsMs: 3_000,
       recover: ({ redis }) => redis.thaw(),
@@ -85,11 +85,12 @@ scenario(
     fault: 'READONLY for 1.5 s (REPLICAOF a primary that is not there)',
     settings: PERSISTENT,
   },
-  (arena) =>
-    runOutage(arena, {
-      inject: () => arena.admin((client) => client.replicaof('127.0.0.1', 1)).then(() => undefined),
+  (fixture) =>
+    runOutage(fixture, {
+      inject: () =>
+        fixture.admin((client) => client.replicaof('127.0.0.1', 1)).then(() => undefined),
       lastsMs: 1_500,
-      recover: () => arena.admin((client) => client.replicaof('NO', 'ONE')).then(() => undefined),
+      recover: () => fixture.admin((client) => client.replicaof('NO', 'ONE')).then(() => undefined),
       during: showing('buffering', 'unreachable', /READONLY|closed/u),
     }),
 );
@@ -101,13 +102,13 @@ scenario(
     fault: 'OOM for 1.5 s (maxmemory 1, noeviction)',
     settings: { ...PERSISTENT, 'maxmemory-policy': 'noeviction' },
   },
-  (arena) =>
-    runOutage(arena, {
+  (fixture) =>
+    runOutage(fixture, {
       inject: () =>
-        arena.admin((client) => client.config('SET', 'maxmemory', '1')).then(() => undefined),
+        fixture.admin((client) => client.config('SET', 'maxmemory', '1')).then(() => undefined),
       lastsMs: 1_500,
       recover: () =>
-        arena.admin((client) => client.config('SET', 'maxmemory', '0')).then(() => undefined),
+        fixture.admin((client) => client.config('SET', 'maxmemory', '0')).then(() => undefined),
       during: showing('buffering', 'busy', /OOM/u),
     }),
 );
@@ -118,27 +119,27 @@ scenario(
   FAMILY,
   {
     promise:
-      'jobs offered to a Redis that asks for a password wait, with an alarm, until it lets us in',
+      'jobs offered to a Redis that asks for a password wait, with an alarm, until it accepts the client',
     fault: 'NOAUTH for 1.5 s (requirepass set, clients dropped)',
     settings: PERSISTENT,
   },
-  (arena) =>
-    runOutage(arena, {
+  (fixture) =>
+    runOutage(fixture, {
       inject: () =>
-        arena.admin(async (client) => {
+        fixture.admin(async (client) => {
           await client.config('SET', 'requirepass', PASSWORD);
           await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
         }),
       lastsMs: 1_500,
       recover: () =>
-        arena.admin(async (client) => {
+        fixture.admin(async (client) => {
           await client.config('SET', 'requirepass', '');
         }, PASSWORD),
       during: showing('blocked', 'denied', /NOAUTH/u),
     }),
 );
 
-/** Redis loads slowly enough to be seen at it, and answers LOADING meanwhile, whatever the disk. */
+/** Redis loads slowly enough to answer LOADING for a while, however fast the disk is. */
 const SLOW_LOADING = { 'key-load-delay': '2000', 'loading-process-events-interval-bytes': '1024' };
 const BALLAST_KEYS = 1_000;
 
@@ -158,9 +159,9 @@ scenario(
     fault: 'kill -9, start at once, LOADING for about 2 s',
     settings: { ...PERSISTENT, ...SLOW_LOADING },
   },
-  async (arena) => {
-    await arena.admin(addBallast);
-    return runOutage(arena, {
+  async (fixture) => {
+    await fixture.admin(addBallast);
+    return runOutage(fixture, {
       inject: async ({ redis }, queue) => {
         const loading = nextEvent(queue, 'reconnecting', {
           matches: ({ errorClass, error }) => errorClass === 'busy' && /LOADING/u.test(error),

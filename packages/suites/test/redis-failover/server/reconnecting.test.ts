@@ -10,18 +10,18 @@ import { scenario } from '../../../src/scenario.ts';
 
 const FAMILY = 'redis-failover';
 const ATTEMPTS = 8;
-/** Delays double from 25 ms to 500 ms, each spread by a quarter. */
+/** Delays double from 25 ms to 500 ms, with a jitter of a quarter. */
 const NOMINAL_MS = [25, 50, 100, 200, 400, 500, 500, 500];
 const SPREAD = 0.25;
 
 test('attempts to reach a killed Redis are spaced by an exponential backoff with a ceiling', async () => {
-  const arena = await openRedisFixture({});
+  const fixture = await openRedisFixture({});
   try {
-    const queue = arena.queue({ fallback: 'memory' });
+    const queue = fixture.queue({ fallback: 'memory' });
     await queue.ready();
     const attempts: QueueEvents['reconnecting'][] = [];
     queue.on('reconnecting', (event) => attempts.push(event));
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await nextEvent(queue, 'reconnecting', { matches: ({ attempt }) => attempt === ATTEMPTS });
     expect(attempts.map(({ attempt }) => attempt)).toEqual(NOMINAL_MS.map((_, index) => index + 1));
     for (const [index, { delayMs, atMs, errorClass }] of attempts.entries()) {
@@ -33,28 +33,28 @@ test('attempts to reach a killed Redis are spaced by an exponential backoff with
       expect(nextAtMs - atMs).toBeGreaterThanOrEqual(delayMs - 1);
     }
     const back = nextEvent(queue, 'connected');
-    await arena.redis.start();
+    await fixture.redis.start();
     await expect(back).resolves.toMatchObject({ attempt: expect.any(Number) });
     const again = nextEvent(queue, 'reconnecting');
-    await arena.redis.kill();
+    await fixture.redis.kill();
     await expect(again).resolves.toMatchObject({ attempt: 1 });
   } finally {
-    await arena.close();
+    await fixture.close();
   }
 });
 
 scenario(
   FAMILY,
   {
-    promise: 'jobs offered before Redis was ever there are accepted, and delivered once it is',
+    promise: 'jobs offered before the first start of Redis are accepted, and delivered after it',
     fault: 'down at the start, for 1.5 s',
     settings: PERSISTENT,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledger = new Ledger();
-    await arena.redis.kill();
+    await fixture.redis.kill();
     const startedAtMs = systemClock.now();
-    const queue = arena.queue({ directory: await arena.directory() });
+    const queue = fixture.queue({ directory: await fixture.directory() });
     queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
     const detected = nextEvent(queue, 'state');
     const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
@@ -62,14 +62,14 @@ scenario(
     await nextEvent(queue, 'reconnecting', { matches: (event) => event.atMs - atMs > 1_500 });
     const handled = ledger.nextDelivery();
     const direct = untilDirect(queue);
-    await arena.redis.start();
+    await fixture.redis.start();
     const mendedAtMs = systemClock.now();
     const handledAtMs = await handled;
     await direct;
     const { refused } = await load.stop();
     expect(refused).toEqual([]);
     await ledger.settled(60_000);
-    await arena.untilHandled(TOPIC);
+    await fixture.untilHandled(TOPIC);
     return {
       verdict: ledger.verdict(),
       detectedAfterMs: atMs - startedAtMs,
@@ -83,12 +83,12 @@ const KILLS = 10;
 scenario(
   FAMILY,
   {
-    promise: 'a flapping Redis leaves order and counts right',
+    promise: 'a flapping Redis loses no job, duplicates none and keeps their order',
     fault: '10 x kill -9 and start under load; appendonly, sync always',
     settings: PERSISTENT,
   },
-  async (arena) => {
-    const { ledger, recoveredAfterMs } = await runFlapping(arena, KILLS);
+  async (fixture) => {
+    const { ledger, recoveredAfterMs } = await runFlapping(fixture, KILLS);
     return { verdict: ledger.verdict(), recoveredAfterMs };
   },
 );

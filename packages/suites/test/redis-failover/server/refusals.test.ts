@@ -14,19 +14,19 @@ scenario(
   {
     promise: 'jobs offered to a Redis that cannot save its data wait until it can',
     fault: 'MISCONF for 1.5 s (its snapshot cannot be written)',
-    // A folder stands where the snapshot would be written to.
+    // A folder occupies the path of the snapshot file.
     settings: { ...WRITTEN, appenddirname: 'taken', dbfilename: 'taken' },
   },
-  (arena) =>
-    runOutage(arena, {
+  (fixture) =>
+    runOutage(fixture, {
       inject: () =>
-        arena.admin(async (client) => {
+        fixture.admin(async (client) => {
           await client.config('SET', 'save', '1 1');
           await client.bgsave();
         }),
       lastsMs: 1_500,
       recover: () =>
-        arena.admin((client) => client.config('SET', 'save', '')).then(() => undefined),
+        fixture.admin((client) => client.config('SET', 'save', '')).then(() => undefined),
       during: (queue) =>
         expect(queue.health()).toMatchObject({
           level: 'degraded',
@@ -40,13 +40,13 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a Redis wiped under load is given again what it had taken, and nothing is run again',
+    promise: 'jobs that FLUSHALL removes under load are sent again, and no handled job runs again',
     fault: 'FLUSHALL under load, within retainMs',
     settings: WRITTEN,
   },
-  (arena) =>
-    runOutage(arena, {
-      inject: () => arena.admin((client) => client.flushall()).then(() => undefined),
+  (fixture) =>
+    runOutage(fixture, {
+      inject: () => fixture.admin((client) => client.flushall()).then(() => undefined),
       lastsMs: 0,
       recover: () => Promise.resolve(),
       after: (queue) => expect(queue.health().dataLossCount).toBeGreaterThan(0),
@@ -56,13 +56,13 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a batch cut off amid its bytes is sent again whole',
-    fault: 'every connection cut after 20 kB, 1 s long',
+    promise: 'a batch cut off in the middle of its bytes is sent again completely',
+    fault: 'every connection cut after 20 kB, for 1 s',
     settings: PERSISTENT,
   },
-  async (arena) => {
-    const proxy = await arena.proxy();
-    return runOutage(arena, {
+  async (fixture) => {
+    const proxy = await fixture.proxy();
+    return runOutage(fixture, {
       inject: async (_, queue) => {
         const spilled = nextEvent(queue, 'spilled');
         proxy.faults.set('limitData', { maxBytes: 20_000, direction: 'toServer' });
@@ -80,26 +80,26 @@ const ROOM = 200;
 scenario(
   FAMILY,
   {
-    promise: 'what a full journal refuses is refused by its type, and all it accepted is delivered',
+    promise: 'a full journal rejects jobs with a typed error, and every accepted job is delivered',
     fault: `kill -9, journal full after ${ROOM} jobs, start`,
     settings: WRITTEN,
   },
-  async (arena) => {
+  async (fixture) => {
     const ledger = new Ledger();
-    const queue = arena.queue({ directory: await arena.directory(), maxBacklogJobs: ROOM });
+    const queue = fixture.queue({ directory: await fixture.directory(), maxBacklogJobs: ROOM });
     queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
     await queue.ready();
     const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
     await ledger.nextDelivery(30);
     const detected = nextEvent(queue, 'state');
     const harmedAtMs = systemClock.now();
-    await arena.redis.kill();
+    await fixture.redis.kill();
     const { atMs } = await detected;
     const at = load.next;
     await nextEvent(queue, 'reconnecting', { matches: () => load.next > at + 2 * ROOM });
     expect(queue.health()).toMatchObject({ level: 'critical', depth: ROOM });
     const direct = untilDirect(queue);
-    await arena.redis.start();
+    await fixture.redis.start();
     const mendedAtMs = systemClock.now();
     await direct;
     const { refused } = await load.stop();
@@ -109,7 +109,7 @@ scenario(
       expect(error).toMatchObject({ limit: 'fallback', retryAfterMs: expect.any(Number) });
     }
     await ledger.settled(60_000);
-    await arena.untilHandled(TOPIC);
+    await fixture.untilHandled(TOPIC);
     return {
       verdict: ledger.verdict(),
       detectedAfterMs: atMs - harmedAtMs,

@@ -15,7 +15,7 @@ const JOBS_A_PRODUCER = 1_000_000;
 scenario(
   FAMILY,
   {
-    promise: 'a failover under a hundred producers and twenty consumers costs none of them a job',
+    promise: 'a failover under a hundred producers and twenty consumers loses no job',
     fault: `Sentinel: kill -9 of the primary, ${PRODUCERS} producers, ${CONSUMERS} consumers`,
   },
   async (field) => {
@@ -48,7 +48,7 @@ scenario(
     await field.untilHandled(TOPIC);
     const { accepted, delivered, lost, duplicated } = ledger.verdict();
     return {
-      // Many consumers at once keep no common order.
+      // Concurrent consumers have no common order.
       verdict: { accepted, delivered, lost, duplicated, outOfOrder: [] },
       lastedMs: mendedAtMs - harmedAtMs,
     };

@@ -9,13 +9,13 @@ const COMMAND_TIMEOUT_MS = 500;
 scenario(
   FAMILY,
   {
-    promise: 'a network that swallows everything is noticed within the command deadline',
-    fault: 'black hole both ways for 3 s',
+    promise: 'a network that drops everything is detected within the command deadline',
+    fault: 'black hole in both directions for 3 s',
     settings: PERSISTENT,
   },
-  async (arena) => {
-    const proxy = await arena.proxy();
-    const outcome = await runOutage(arena, {
+  async (fixture) => {
+    const proxy = await fixture.proxy();
+    const outcome = await runOutage(fixture, {
       inject: async () => proxy.faults.set('blackhole'),
       lastsMs: 3_000,
       recover: () => proxy.heal(),
@@ -32,14 +32,14 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'what Redis did although its replies were lost is not done again',
-    fault: 'replies swallowed until the deadline, then every connection reset for 1 s',
+    promise: 'a job that Redis stored before its reply was lost is not stored again',
+    fault: 'replies dropped until the deadline, then every connection reset for 1 s',
     settings: PERSISTENT,
   },
-  async (arena) => {
-    const proxy = await arena.proxy();
-    const outcome = await runOutage(arena, {
-      inject: async (_arena, queue) => {
+  async (fixture) => {
+    const proxy = await fixture.proxy();
+    const outcome = await runOutage(fixture, {
+      inject: async (_fixture, queue) => {
         const noticed = new Promise<void>((resolve) => {
           queue.on('spilled', () => resolve());
         });
@@ -54,7 +54,7 @@ scenario(
         redis: { url: `redis://${proxy.host}:${proxy.port}` },
         commandTimeoutMs: COMMAND_TIMEOUT_MS,
       },
-      // The batch whose reply was lost is in Redis already, and in the journal as well.
+      // The batch whose reply was lost is both in Redis and in the journal.
       after: (queue) => expect(queue.getStats().alreadyApplied).toBeGreaterThan(0),
     });
     return outcome;

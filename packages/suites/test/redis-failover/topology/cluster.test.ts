@@ -18,7 +18,7 @@ scenario(
   FAMILY,
   {
     promise:
-      'a cluster whose primary of the topic’s slot is killed keeps every job and their order',
+      'a Cluster keeps every job and their order when the primary of the topic’s slot is killed',
     fault: 'Cluster: kill -9 of the slot’s primary under load',
   },
   async (field) => {

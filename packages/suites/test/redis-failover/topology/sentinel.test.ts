@@ -9,7 +9,7 @@ import { type SentinelFixture, openSentinelFixture } from '../../../src/topologi
 const FAMILY = 'redis-failover';
 const BEHIND_MS = 1_500;
 
-/** Kills the primary; the mending is the Sentinels' own. */
+/** Kills the primary; the Sentinels do the failover. */
 async function failOver({ redis }: SentinelFixture): Promise<void> {
   await redis.primary.kill();
 }
@@ -21,14 +21,14 @@ async function untilFailedOver({ redis }: SentinelFixture): Promise<void> {
 scenario(
   FAMILY,
   {
-    promise: 'a failover to a current replica costs no job, doubles none and keeps their order',
+    promise: 'a failover to a current replica loses no job, duplicates none and keeps their order',
     fault: 'Sentinel: kill -9 of the primary under load',
   },
   (field) => runOutage(field, { inject: failOver, lastsMs: 0, recover: untilFailedOver }),
   openSentinelFixture,
 );
 
-/** The replicas stay where they are: they lose their primary and may not log in to it again. */
+/** Cuts the replicas off: they lose their primary and may not log in to it again. */
 async function holdReplicasBack({ redis }: SentinelFixture): Promise<void> {
   for (const replica of redis.replicas) {
     await withClient(directClient(replica.url), async (client) => {
@@ -42,7 +42,7 @@ scenario(
   FAMILY,
   {
     promise:
-      'what a primary had acknowledged and its successor never saw is sent again, and handled work is not run again',
+      'jobs that a primary acknowledged and its successor never received are sent again, and no handled job runs again',
     fault: `Sentinel: replicas cut off, kill -9 of the primary ${BEHIND_MS} ms later under load`,
   },
   async (field) => {
@@ -68,7 +68,8 @@ scenario(
 scenario(
   FAMILY,
   {
-    promise: 'a primary replaced while it stands is left for its successor, and loses nothing',
+    promise:
+      'the queue leaves a running primary that was replaced for its successor, and loses no job',
     fault: 'Sentinel: the operator orders a failover under load',
   },
   (field) =>

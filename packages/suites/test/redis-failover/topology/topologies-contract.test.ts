@@ -21,7 +21,7 @@ describe.each(topologies)('%s', (_, open) => {
   });
   afterAll(() => field.close());
 
-  /** One server for all tests, and for each of them keys of its own. */
+  /** One server for all tests, with a separate key prefix for each. */
   const own = (): { redis: RedisServerOptions; prefix: string } => ({
     redis: field.server,
     prefix: randomUUID(),
