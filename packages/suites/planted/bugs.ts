@@ -1,12 +1,12 @@
-/** A mistake somebody could make, and the test that has to notice it. */
+/** A possible mistake, and the tests that have to detect it. */
 export interface PlantedBug {
   readonly name: string;
-  /** From the repository's root. */
+  /** Path from the repository's root. */
   readonly file: string;
-  /** Stands exactly once in the file. */
+  /** The correct code, which occurs exactly once in the file. */
   readonly sound: string;
   readonly broken: string;
-  /** Path and name of the tests that are run. */
+  /** Patterns for the path and the name of the tests that have to fail. */
   readonly tests: { readonly path: string; readonly name: string };
 }
 
@@ -27,7 +27,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
-    name: 'the drain releases a window before Redis has taken it',
+    name: 'the drain releases a window before Redis has accepted it',
     file: 'packages/queue/src/recovery/drainer.ts',
     sound: 'for (const publication of this.#publicationsOf(jobs)) {\n      const { jobs: published',
     broken:
@@ -35,14 +35,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: MODEL,
   },
   {
-    name: 'the journal lets go at once of what Redis has taken',
+    name: 'the journal releases records as soon as Redis has accepted them',
     file: 'packages/queue/src/fallback/backlog.ts',
     sound: 'if (retainMs === 0) return journal.release(through);',
     broken: 'if (retainMs >= 0) return journal.release(through);',
     tests: NEXT_OWNER,
   },
   {
-    name: 'what an earlier owner had brought over is not sent again',
+    name: 'jobs that an earlier owner had drained are not sent again',
     file: 'packages/queue/src/recovery/drainer.ts',
     sound:
       'for (const publication of this.#publicationsOf(jobs)) await this.#publish(publication);',
@@ -57,7 +57,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/jobs/contract', name: 'sent again adds only what is new' },
   },
   {
-    name: 'a batch that failed goes behind those that waited for it',
+    name: 'a failed batch is placed behind the jobs that waited for it',
     file: 'packages/queue/src/state/topic-buffer.ts',
     sound: '[...this.#waiting, ...batch].toSorted(bySequence)',
     broken: '[...this.#waiting, ...batch]',
@@ -71,7 +71,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: OUTAGES, name: 'frozen' },
   },
   {
-    name: 'the queue goes back to Redis while jobs are still on their way to the journal',
+    name: 'the queue returns to Redis while appends to the journal are pending',
     file: 'packages/queue/src/recovery/connection-monitor.ts',
     sound: 'if (pendingAppends.size > 0) await',
     broken: 'if (pendingAppends.size < 0) await',
@@ -85,21 +85,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/server/reconnecting', name: 'exponential backoff' },
   },
   {
-    name: 'what Redis forgot is not told',
+    name: 'jobs that Redis lost are not reported',
     file: 'packages/queue/src/state/producer-state.ts',
     sound: 'if (jobs <= 0) return [];',
     broken: 'if (jobs <= Number.MAX_VALUE) return [];',
     tests: { path: 'redis-failover/jobs/forgetting', name: '' },
   },
   {
-    name: 'what Redis forgot is told, but not sent again',
+    name: 'jobs that Redis lost are reported, but not sent again',
     file: 'packages/queue/src/state/producer-state.ts',
     sound: 'return inBatches(again).map(',
     broken: 'return inBatches([]).map(',
     tests: MODEL,
   },
   {
-    name: 'the mark is raised past what may still have to be sent again',
+    name: 'the sequence mark is raised past jobs that may have to be sent again',
     file: 'packages/queue/src/state/producer-state.ts',
     sound: 'const floor = oldest === undefined ? confirmedSequence : oldest - 1;',
     broken:
@@ -114,21 +114,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'packages/queue/test/model/enqueue-model', name: 'loses during their drain' },
   },
   {
-    name: 'jobs may overtake those that Redis has forgotten',
+    name: 'jobs may overtake those that Redis has lost',
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'if not passed and sequence < tonumber(ARGV[4]) then',
     broken: 'if false then',
     tests: { path: 'redis-failover/jobs/contract', name: 'has lost are rejected' },
   },
   {
-    name: 'a job that Redis hands out again is run again',
+    name: 'a job that Redis delivers again is run again',
     file: 'packages/queue/src/consumer/consumer.ts',
     sound: 'if (wasConfirmed || this.#isKnown(delivery)) {',
     broken: 'if (delivery.handle === "") {',
     tests: { path: 'packages/queue/test/consumer/consumer', name: 'the server has lost does' },
   },
   {
-    name: 'new jobs are taken before all whose deliveries were cut off',
+    name: 'new jobs are fetched before all interrupted deliveries',
     file: 'packages/queue/src/consumer/consumer.ts',
     sound: 'if (isComplete) this.#lastRecoveryMs',
     broken: 'if (isComplete || wanted > 0) this.#lastRecoveryMs',
@@ -138,14 +138,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
   {
-    name: 'a connection that was given up may still take jobs',
+    name: 'an abandoned connection may still fetch jobs',
     file: 'packages/queue/src/redis/connection/client-id.ts',
     sound: 'if (former.server !== present.server) return;',
     broken: 'if (former.server !== present.connection.toString()) return;',
     tests: { path: 'redis-failover/jobs/consumers', name: 'given up takes nothing' },
   },
   {
-    name: 'the next owner of a journal starts behind what the last one left',
+    name: 'the next owner of a journal skips the jobs of the previous one',
     file: 'packages/queue/src/recovery/connection-monitor.ts',
     sound: "while (machine.state !== 'direct') {",
     broken:
@@ -153,14 +153,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'redis-failover/jobs/producers', name: 'crashed producer' },
   },
   {
-    name: 'a job has no number of its own',
+    name: 'every job has the same sequence number',
     file: 'packages/queue/src/producer/producer.ts',
     sound: 'sequence: buffer.nextSequence()',
     broken: 'sequence: 1',
     tests: { path: OUTAGES, name: 'killed under load' },
   },
   {
-    name: 'a server that is a replica is taken for the primary',
+    name: 'a replica is accepted as the primary',
     file: 'packages/queue/src/redis/resolver/sentinel-resolver.ts',
     sound: "if (role === 'master') return;",
     broken: "if (role !== '') return;",
@@ -188,21 +188,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'packages/queue/test/consumer/ledger', name: 'whose entry exists' },
   },
   {
-    name: 'a redriven job has forgotten why it had failed',
+    name: 'a redriven job loses the reason of its failure',
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'history[#history + 1] = of.reason',
     broken: 'history = {of.reason}',
     tests: { path: 'redis-failover/jobs/contract', name: 'dead letters are listed' },
   },
   {
-    name: 'a full topic takes jobs all the same',
+    name: 'a full topic still accepts jobs',
     file: 'packages/queue/src/redis/scripts/topic-scripts.ts',
     sound: 'elseif most > 0 and room <= 0 then',
     broken: 'elseif false then',
     tests: { path: 'redis-failover/jobs/contract', name: 'as many jobs as maxJobs' },
   },
   {
-    name: 'an idempotent call that was lost is called not applied',
+    name: 'an idempotent call with an unknown outcome is reported as not applied',
     file: 'packages/database/src/calls/queries.ts',
     sound: 'throw replayExhausted(lost.failure, lost.host, error);',
     broken: 'throw error;',
@@ -212,7 +212,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
   {
-    name: 'a new primary is written to before its timeline is stored',
+    name: 'a new primary receives writes before its timeline is stored',
     file: 'packages/database/src/hosts/timeline-fence.ts',
     sound: 'timeline <= this.#attempted',
     broken: 'timeline <= this.#timeline',
@@ -222,14 +222,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
   {
-    name: 'the job behind one that is poison is left out',
+    name: 'the job after a poison job is skipped',
     file: 'packages/queue/src/publish.ts',
     sound: 'left = left.slice(at + 1);',
     broken: 'left = left.slice(at + 2);',
     tests: { path: 'packages/queue/test/fallback/poison', name: '' },
   },
   {
-    name: 'a partition hands out its next job while one is being handled',
+    name: 'a partition delivers its next job while one is being handled',
     file: 'packages/queue/src/redis/scripts/subqueue-scripts.ts',
     sound: '[1] == 0 then take(subqueue, 1)',
     broken: '[1] >= 0 then take(subqueue, 1)',
@@ -243,7 +243,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: { path: 'packages/storage/test/reading', name: 'not restored by their repair' },
   },
   {
-    name: 'the next process knows nothing of a write that may still be applied',
+    name: 'the next process ignores a write that may still be applied',
     file: 'packages/storage/src/replication/replicator.ts',
     sound:
       'if (mayStillApply(writes, operation, this.#deps.clock.now())) writes.inDoubt.push(operation);',

@@ -1,6 +1,6 @@
 /**
- * Proves that the suites can fail: plants one bug after the other in a copy of the workspace and runs the
- * tests that have to notice it. `node packages/suites/planted/plant.ts [words of a bug's name]`
+ * Proves that the suites can fail: plants one bug after the other in a copy of the workspace and runs the tests
+ * that have to detect it. `node packages/suites/planted/plant.ts [part of a bug's name]`
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,19 +19,19 @@ import { join, sep } from 'node:path';
 import { type PlantedBug, plantedBugs } from './bugs.ts';
 
 const root = join(import.meta.dirname, '../../..');
-/** Copies of the workspace that are worked in side by side: most tests wait more than they compute. */
+/** How many copies of the workspace are used concurrently: most tests wait more than they compute. */
 const COPIES = 2;
-/** A bug that makes a suite hang is noticed as well: no test that passes takes nearly so long. */
+/** A bug that makes a test hang counts as detected: a passing test is much faster. */
 const TEST_WITHIN_MS = 45_000;
 const RUN_WITHIN_MS = 180_000;
 const COPIED = ['packages', 'jest.config.ts', 'package.json', 'pnpm-workspace.yaml'];
 const LEFT_OUT = new Set(['dist', 'reports']);
 
-/** A copy of the workspace, in a folder that goes with all that its tests leave behind when a bug ends them. */
+/** Copies the workspace into a folder; removing the folder removes all temporary files of its tests as well. */
 function copyWorkspace(folder: string): string {
   const copy = join(folder, 'workspace');
   for (const part of [copy, temporaryBeside(copy)]) mkdirSync(part);
-  // Servers with a user of their own find their way through.
+  // Servers that run as another user have to pass through.
   for (const part of [folder, temporaryBeside(copy)]) chmodSync(part, 0o711);
   for (const entry of COPIED) {
     cpSync(join(root, entry), join(copy, entry), {
@@ -48,13 +48,13 @@ function temporaryBeside(copy: string): string {
   return join(copy, '../tmp');
 }
 
-/** Whether the tests noticed the bug; they have to pass without it, or the answer means nothing. */
+/** Whether the tests detected the bug. The answer is valid only if they pass without it. */
 async function isNoticed(copy: string, bug: PlantedBug): Promise<boolean> {
   const path = join(copy, bug.file);
   const sound = readFileSync(path, 'utf8');
   if (sound.split(bug.sound).length !== 2) {
     throw new Error(
-      `${bug.file} does not hold exactly one "${bug.sound}"; bring ${bug.name} up to date`,
+      `${bug.file} does not contain exactly one "${bug.sound}"; update the bug "${bug.name}"`,
     );
   }
   writeFileSync(
@@ -83,10 +83,10 @@ async function passes(copy: string, { tests }: PlantedBug): Promise<boolean> {
   return status === 0;
 }
 
-/** Works off the tasks in as many copies of the workspace at once as there are; one that throws ends it. */
+/** Runs the tasks concurrently, one in each copy of the workspace; a task that throws stops the rest. */
 async function inCopies(tasks: readonly ((copy: string) => Promise<void>)[]): Promise<void> {
   const queue = [...tasks];
-  const lanes = await Promise.allSettled(
+  const workers = await Promise.allSettled(
     copies.map(async (copy) => {
       try {
         for (let task = queue.shift(); task !== undefined; task = queue.shift()) await task(copy);
@@ -95,11 +95,11 @@ async function inCopies(tasks: readonly ((copy: string) => Promise<void>)[]): Pr
       }
     }),
   );
-  for (const worker of lanes) if (worker.status === 'rejected') throw worker.reason;
+  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason;
 }
 
-const words = process.argv.slice(2).join(' ');
-const chosen = plantedBugs.filter(({ name }) => name.includes(words));
+const pattern = process.argv.slice(2).join(' ');
+const chosen = plantedBugs.filter(({ name }) => name.includes(pattern));
 const judges = [...new Map(chosen.map((bug) => [JSON.stringify(bug.tests), bug])).values()];
 const folders: string[] = [];
 const copies: string[] = [];
@@ -113,7 +113,7 @@ try {
   await inCopies(
     judges.map((bug) => async (copy) => {
       if (await passes(copy, bug)) return;
-      throw new Error(`the tests at ${bug.tests.path} are red without any planted bug`);
+      throw new Error(`the tests at ${bug.tests.path} fail without a planted bug`);
     }),
   );
   await inCopies(

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-/** What a producer in a process of its own is told, as JSON in its argument. */
+/** Options of a producer in a child process, passed as JSON in its argument. */
 export interface ProducerOptions {
   readonly url: string;
   readonly directory: string;
@@ -13,11 +13,11 @@ export interface ProducerOptions {
   readonly acknowledge?: 'local' | 'redis';
   /** How many jobs it may wait for at a time. Default 1. */
   readonly inFlight?: number;
-  /** How long it rests after each answer. Default not at all. */
+  /** Pause after each accepted job. Default none. */
   readonly pauseMs?: number;
 }
 
-/** What a consumer in a process of its own is told. */
+/** Options of a consumer in a child process. */
 export interface ConsumerChildOptions {
   readonly url: string;
   readonly postgresUrl: string;
@@ -25,7 +25,7 @@ export interface ConsumerChildOptions {
   readonly leaseMs: number;
 }
 
-/** What a producer is told whose costs are measured. */
+/** Options of a producer that measures its own costs. */
 export interface SteadyProducerOptions {
   readonly url: string;
   readonly directory: string;
@@ -33,35 +33,35 @@ export interface SteadyProducerOptions {
   readonly jobsPerSecond: number;
 }
 
-/** `mark`: measure from here. `stop`: offer no more. `direct`: answer when Redis has everything. */
+/** `mark` starts the measurement, `stop` ends the load, `direct` is answered once Redis has every job. */
 export type SteadyProducerRequest = 'mark' | 'stop' | 'direct';
 
-/** What a producer has measured of itself since its mark; what it accepted, since its start. */
+/** What a producer has measured since its mark. The accepted jobs count from its start. */
 export interface EnduranceResult {
   readonly accepted: { readonly journal: number; readonly redis: number };
   readonly refused: readonly string[];
-  /** What waits in the journal. */
+  /** Jobs in the journal. */
   readonly depth: number;
-  /** By how much its resident memory was larger than at the mark, at its largest. */
+  /** The largest growth of resident memory since the mark. */
   readonly grownBytes: number;
   readonly loopDelayP99Ms: number;
 }
 
 export interface Child {
-  /** SIGKILL; resolves once it is gone. */
+  /** Sends SIGKILL; resolves once the process has exited. */
   kill(): Promise<void>;
 }
 
 interface ProducerChild extends Child {
-  /** What the producer was told its queue had accepted, in the order it was told. */
+  /** The accepted jobs that the producer reported, in the order of its reports. */
   readonly accepted: AsyncIterable<{ job: number; accepted: string }>;
-  /** What it has said so far, and nobody has read yet. */
+  /** Takes the reports that have arrived and were not read yet. */
   takeAccepted(): { job: number; accepted: string }[];
 }
 
 /** Starts a process that enqueues numbered jobs until it is killed. */
-export function runProducer(order: ProducerOptions): ProducerChild {
-  const process = run('producer-main.ts', order);
+export function runProducer(options: ProducerOptions): ProducerChild {
+  const process = run('producer-main.ts', options);
   const { child, exited } = process;
   const arrived: { job: number; accepted: string }[] = [];
   let wake: () => void = () => undefined;
@@ -80,7 +80,7 @@ export function runProducer(order: ProducerOptions): ProducerChild {
         while (true) {
           const next = arrived.shift();
           if (next !== undefined) yield next;
-          else if (hasEnded) throw new Error('the producer ended by itself');
+          else if (hasEnded) throw new Error('the producer exited without being killed');
           else await new Promise<void>((resolve) => (wake = resolve));
         }
       },
@@ -90,9 +90,9 @@ export function runProducer(order: ProducerOptions): ProducerChild {
   };
 }
 
-/** Starts a process that handles jobs until it is killed. `handling` resolves at its next handler. */
-export function runConsumer(order: ConsumerChildOptions): Child & { handling(): Promise<void> } {
-  const process = run('consumer-main.ts', order);
+/** Starts a process that handles jobs until it is killed. `handling` resolves when its next handler starts. */
+export function runConsumer(options: ConsumerChildOptions): Child & { handling(): Promise<void> } {
+  const process = run('consumer-main.ts', options);
   return {
     kill: () => process.kill(),
     async handling() {
@@ -101,11 +101,11 @@ export function runConsumer(order: ConsumerChildOptions): Child & { handling(): 
   };
 }
 
-/** Starts a process that offers jobs numbered from 1 at a steady rate, and measures what that costs it. */
+/** Starts a process that offers jobs numbered from 1 at a steady rate, and measures its memory and event loop. */
 export function runSteadyProducer(
-  order: SteadyProducerOptions,
+  options: SteadyProducerOptions,
 ): Child & { ask(question: SteadyProducerRequest): Promise<EnduranceResult> } {
-  const process = run('steady-main.ts', order);
+  const process = run('steady-main.ts', options);
   const { child, exited } = process;
   return {
     kill: () => process.kill(),
@@ -113,7 +113,7 @@ export function runSteadyProducer(
       const answered = once(child, 'message');
       child.send(question);
       const [answer]: EnduranceResult[] = await Promise.race([answered, exited.then(() => [])]);
-      if (answer === undefined) throw new Error('the producer ended by itself');
+      if (answer === undefined) throw new Error('the producer exited without being killed');
       return answer;
     },
   };
@@ -121,13 +121,13 @@ export function runSteadyProducer(
 
 function run(
   main: string,
-  order: object,
+  options: object,
 ): { child: ChildProcess; exited: Promise<unknown>; kill(): Promise<void> } {
-  const child = fork(join(import.meta.dirname, main), [JSON.stringify(order)], {
+  const child = fork(join(import.meta.dirname, main), [JSON.stringify(options)], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  // What it said last may still be on its way when it has exited; not when the channel is closed.
+  // The last messages may arrive after the exit, but not after the channel is closed.
   const exited = Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
   return {
     child,

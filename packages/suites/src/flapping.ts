@@ -8,13 +8,13 @@ import { TOPIC, untilDirect } from './outage.ts';
 interface FlappingSpec {
   readonly ledger: Ledger;
   readonly queue: Queue;
-  /** The longest time from a start of Redis to the first job handled after it. */
+  /** The longest time from a start of Redis to the first job handled after it, in milliseconds. */
   readonly recoveredAfterMs: number;
 }
 
 /**
- * Kills Redis again and again under load, each time as soon as jobs are handled again; resolves once Redis
- * holds no job any more.
+ * Kills Redis repeatedly under load, each time as soon as jobs are handled again; resolves once Redis
+ * holds no jobs.
  */
 export async function runFlapping(fixture: RedisFixture, kills: number): Promise<FlappingSpec> {
   const ledger = new Ledger();

@@ -1,23 +1,23 @@
 import { systemClock } from '@holdfast/foundation';
 
-/** What became of the jobs of one scenario. */
+/** The results of the jobs of one scenario. */
 export interface LedgerResult {
   readonly accepted: number;
   readonly delivered: number;
-  /** Accepted, and never delivered. */
+  /** Accepted jobs that were never delivered. */
   readonly lost: readonly number[];
-  /** Delivered more than once. */
+  /** Jobs delivered more than once. */
   readonly duplicated: readonly number[];
-  /** First delivered after a job of the same producer that was enqueued later. */
+  /** Jobs first delivered after a later job of the same producer. */
   readonly outOfOrder: readonly number[];
 }
 
-/** Counts, job by job, what was accepted and what was delivered. Jobs are numbered by their producer. */
+/** Records which jobs were accepted and which were delivered. Jobs are numbered by their producer. */
 export class Ledger {
   readonly #accepted = new Map<number, string>();
   readonly #deliveries: number[] = [];
   readonly #delivered = new Set<number>();
-  /** Accepted and not delivered: kept, as looking for them among all would make a long load slow. */
+  /** Accepted jobs without a delivery, as an index: a search among all jobs would make a long load slow. */
   readonly #awaited = new Set<number>();
   #lastDeliveryMs = -Infinity;
   readonly #onDelivery = new Set<(job: number) => void>();
@@ -35,12 +35,12 @@ export class Ledger {
     for (const listener of this.#onDelivery) listener(job);
   }
 
-  /** The jobs that were accepted, by whatever store. */
+  /** The jobs that any store accepted. */
   acceptedJobs(): number[] {
     return [...this.#accepted.keys()];
   }
 
-  /** The jobs that were accepted by that store. */
+  /** The jobs that this store accepted. */
   acceptedBy(store: string): number[] {
     return [...this.#accepted].filter(([, by]) => by === store).map(([job]) => job);
   }
@@ -57,7 +57,7 @@ export class Ledger {
     });
   }
 
-  /** Resolves once every accepted job was delivered, or when none has been for `quietMs`. */
+  /** Resolves once every accepted job was delivered, or after `quietMs` without a delivery. */
   async settled(quietMs: number): Promise<void> {
     const sinceMs = systemClock.now();
     while (this.#awaited.size > 0) {
@@ -68,7 +68,7 @@ export class Ledger {
     }
   }
 
-  /** Resolves with the delivery that was awaited last, or after `withinMs`. */
+  /** Resolves at the next delivery, or after `withinMs`. */
   #untilSettled(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       const stop = (): void => {

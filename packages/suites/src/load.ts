@@ -2,19 +2,19 @@ import { sleep, systemClock } from '@holdfast/foundation';
 import type { Queue } from '@holdfast/queue';
 
 interface OfferedLoad {
-  /** The number the next job gets. */
+  /** The number of the next job. */
   readonly next: number;
-  /** Stops offering jobs; resolves once each offered one was accepted or refused. */
+  /** Stops offering jobs; resolves once each offered job was accepted or rejected. */
   stop(): Promise<OfferedLoadResult>;
 }
 
 interface OfferedLoadResult {
   readonly refused: readonly unknown[];
-  /** The longest time one `enqueue` took, in milliseconds. */
+  /** The longest duration of an `enqueue`, in milliseconds. */
   readonly slowestMs: number;
 }
 
-/** Hears of each job that was accepted, and by what. */
+/** Called for each accepted job with the store that accepted it. */
 interface LoadLedger {
   accepted(job: number, by: string): void;
 }
@@ -29,8 +29,8 @@ interface OfferedLoadOptions {
 const TICK_MS = 5;
 
 /**
- * Offers numbered jobs at a steady rate, whether or not earlier ones have been accepted yet (an open
- * model), and enters the accepted ones in the ledger.
+ * Offers numbered jobs at a steady rate, without waiting for earlier ones to be accepted (an open
+ * model), and enters the accepted jobs in the ledger.
  */
 export function offerLoad(
   queue: Queue,
@@ -40,7 +40,7 @@ export function offerLoad(
   const { topic, jobsPerSecond, from = 1 } = options;
   const stopping = new AbortController();
   const refused: unknown[] = [];
-  /** Those not settled yet: a long load is not to be a large one. */
+  /** Only the pending calls, so that a long load needs no more memory. */
   const underWay = new Set<Promise<void>>();
   let slowestMs = 0;
   let next = from;

@@ -9,28 +9,28 @@ import { waitUntilDone } from './wait-until.ts';
 import { recordTimeline } from './timeline-recorder.ts';
 
 interface OutageSpec<F extends QueueFixture = RedisFixture> {
-  /** Does the harm. */
+  /** Injects the fault. */
   readonly inject: (field: F, queue: Queue) => Promise<void>;
-  /** How long the harm lasts, in milliseconds. */
+  /** The length of the fault, in milliseconds. */
   readonly lastsMs: number;
-  /** Undoes it; resolves when the server is whole. */
+  /** Removes the fault; resolves when the server has recovered. */
   readonly recover: (field: F) => Promise<void>;
   readonly queue?: Partial<QueueOptions>;
-  /** Looks at the queue while the harm lasts. */
+  /** Checks the queue during the fault. */
   readonly during?: (queue: Queue) => void;
-  /** Looks at it when everything is handled. */
+  /** Checks the queue when all jobs are handled. */
   readonly after?: (queue: Queue) => void;
 }
 
 export const TOPIC = 'jobs';
 const JOBS_PER_SECOND = 300;
-/** Handled before the harm is done, and offered after it is mended; a load without end may outrun the consumer. */
+/** Jobs handled before the fault, and jobs offered after it; an endless load may outrun the consumer. */
 const JOBS_AROUND = 60;
 const SETTLED_WITHIN_MS = 60_000;
 
 /**
- * One outage under a steady load with one consumer: jobs before it, through it and after it. Every job is
- * offered to a queue that nobody tells about the outage.
+ * Runs one outage under a steady load with one consumer: jobs are offered before, during and after it, to a
+ * queue that has to detect the outage itself.
  */
 export async function runOutage<F extends QueueFixture>(
   fixture: F,
@@ -49,7 +49,7 @@ export async function runOutage<F extends QueueFixture>(
   await options.inject(fixture, queue);
   const faultEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
-  // From here on jobs go to the journal: none of them is handled before Redis is back.
+  // Jobs offered from here on go to the journal, and are handled only after the recovery of Redis.
   const firstBuffered = load.next;
   await sleep(systemClock, Math.max(0, faultEndsMs - systemClock.now()));
   options.during?.(queue);
@@ -82,8 +82,8 @@ export async function runOutage<F extends QueueFixture>(
 }
 
 /**
- * Resolves once the queue gives its jobs to Redis directly.
- * @throws Error when it does not, and nothing was drained for a minute
+ * Resolves once the queue sends its jobs to Redis directly.
+ * @throws Error when no job was drained for a minute
  */
 export function untilDirect(queue: Queue): Promise<void> {
   return waitUntilDone(

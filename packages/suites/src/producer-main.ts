@@ -1,23 +1,23 @@
-/** A producer in a process of its own, so that it can be killed: `node producer-main.ts <order as JSON>`. */
+/** A producer in a child process, so that it can be killed: `node producer-main.ts <options as JSON>`. */
 import { createQueueAdapter } from '@holdfast/queue';
 import { sleep, systemClock } from '@holdfast/foundation';
 import type { ProducerOptions } from './child.ts';
 
-const order: ProducerOptions = JSON.parse(process.argv[2] ?? '');
+const options: ProducerOptions = JSON.parse(process.argv[2] ?? '');
 const queue = createQueueAdapter({
-  redis: { url: order.url },
-  fallback: { journal: { directory: order.directory } },
-  acknowledge: order.acknowledge ?? 'redis',
+  redis: { url: options.url },
+  fallback: { journal: { directory: options.directory } },
+  acknowledge: options.acknowledge ?? 'redis',
 });
-let next = order.from ?? 1;
+let next = options.from ?? 1;
 const produce = async (): Promise<void> => {
   while (process.connected) {
     const job = next;
     next += 1;
-    const { accepted } = await queue.enqueue(order.topic, job);
+    const { accepted } = await queue.enqueue(options.topic, job);
     if (process.connected) process.send?.({ job, accepted });
-    if (order.pauseMs !== undefined) await sleep(systemClock, order.pauseMs);
+    if (options.pauseMs !== undefined) await sleep(systemClock, options.pauseMs);
   }
 };
-await Promise.all(Array.from({ length: order.inFlight ?? 1 }, produce));
+await Promise.all(Array.from({ length: options.inFlight ?? 1 }, produce));
 await queue.close();

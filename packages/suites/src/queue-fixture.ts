@@ -11,28 +11,28 @@ import type { StageMode } from '@holdfast/stage';
 import { Cluster, Redis } from 'ioredis';
 import { type WaitProgress, waitUntilDone } from './wait-until.ts';
 
-/** What a scenario stands on, whatever form its Redis has: queues and folders of its own. */
+/** The queues and folders of a scenario, for every topology of Redis. */
 export interface QueueFixture {
   readonly mode: StageMode;
-  /** How a queue reaches the Redis. */
+  /** How a queue reaches Redis. */
   readonly server: RedisServerOptions;
-  /** A queue with its journal in `directory`, or with the fallback the options name. */
+  /** Opens a queue with its journal in `directory`, or with the fallback in the options. */
   queue(options?: Partial<QueueOptions> & { directory?: string }): Queue;
-  /** A new temporary folder. */
+  /** Makes a temporary folder. */
   directory(): Promise<string>;
   /**
-   * Resolves once Redis holds no job of the topic any more.
-   * @throws Error when some are left, and none of them was handled for a minute
+   * Resolves once Redis holds no jobs of the topic.
+   * @throws Error when jobs are left and none was handled for a minute
    */
   untilHandled(topic: string): Promise<void>;
-  /** Ends the queues, then the servers, then removes the folders. */
+  /** Closes the queues, then the servers, then removes the folders. */
   close(): Promise<void>;
 }
 
 interface QueueFixtureDeps {
   readonly stage: { readonly mode: StageMode; close(): Promise<void> };
   readonly server: RedisServerOptions;
-  /** A client that finds the server by itself. */
+  /** A client that locates the server itself. */
   readonly client: () => Redis | Cluster;
   readonly closeFirst?: () => Promise<unknown>;
 }
@@ -55,7 +55,7 @@ export function openQueueFixture({
     },
     queue({ directory: given, ...options } = {}) {
       if (given === undefined && options.fallback === undefined) {
-        throw new TypeError('a scenario says where its jobs wait');
+        throw new TypeError('a scenario needs a directory or a fallback');
       }
       const fallback = given === undefined ? {} : { fallback: { journal: { directory: given } } };
       const queue = createQueueAdapter({ redis: server, ...fallback, ...options });
@@ -78,7 +78,7 @@ export function openQueueFixture({
   };
 }
 
-/** Says something to a server beside the queue. */
+/** Runs commands on a server with a client of its own. */
 export async function withClient<C extends Redis | Cluster, T>(
   client: C,
   say: (client: C) => Promise<T>,
@@ -91,7 +91,7 @@ export async function withClient<C extends Redis | Cluster, T>(
   }
 }
 
-/** How many jobs a stream has ever given up, which is how many were handled, and whether it has any left. */
+/** How many jobs a stream has removed, which is how many were handled, and whether it holds any. */
 async function handling(client: Redis | Cluster, stream: string): Promise<WaitProgress> {
   try {
     if ((await client.xlen(stream)) === 0) return { isDone: true, mark: 'empty' };
@@ -104,7 +104,7 @@ async function handling(client: Redis | Cluster, stream: string): Promise<WaitPr
   }
 }
 
-/** What is left in a stream, and with whom. */
+/** Describes the entries left in a stream and the consumers that hold them. */
 async function leftIn(client: Redis | Cluster, stream: string): Promise<string> {
   const [left, groups] = await Promise.all([
     client.xlen(stream),

@@ -3,24 +3,24 @@ import { type ServerHandle, openStage } from '@holdfast/stage';
 import { Redis } from 'ioredis';
 import { type QueueFixture, openQueueFixture, withClient } from './queue-fixture.ts';
 
-/** A Redis of its own, and everything a scenario opens around it; closing it leaves nothing. */
+/** A separate Redis and everything that a scenario opens for it; closing removes all of it. */
 export interface RedisFixture extends QueueFixture {
   readonly redis: ServerHandle;
   /** A fault proxy in front of Redis. */
   proxy(): Promise<FaultProxy>;
-  /** Says something to Redis beside the queue. */
+  /** Runs commands on Redis with a client of its own. */
   readonly admin: <T>(say: (client: Redis) => Promise<T>, password?: string) => Promise<T>;
 }
 
-/** A Redis that has on its disk whatever it acknowledged. */
+/** A Redis that syncs to its disk before it acknowledges. */
 export const PERSISTENT = { appendonly: 'yes', appendfsync: 'always' } as const;
 
-/** A Redis that outlives the death of its process, though not that of the machine: nothing waits for a disk. */
+/** A Redis that survives a crash of its process, but not of the machine: it does not wait for the disk. */
 export const WRITTEN = { appendonly: 'yes', appendfsync: 'no' } as const;
 
 /**
- * A Redis that may forget the last second or two even when only its process is killed: while one sync is
- * under way it answers first and writes later.
+ * A Redis that may lose the last second or two even when only its process is killed: while a sync is
+ * running it answers first and writes later.
  */
 export const EVERY_SECOND = { appendonly: 'yes', appendfsync: 'everysec' } as const;
 
@@ -49,7 +49,7 @@ export async function openRedisFixture(
   };
 }
 
-/** A client of exactly this server, that neither waits nor tries again. */
+/** A client of exactly this server that neither queues commands nor retries. */
 export function directClient(url: string, password?: string): Redis {
   return new Redis(url, {
     lazyConnect: true,

@@ -5,24 +5,24 @@ import type { QueueFixture } from './queue-fixture.ts';
 import type { LedgerResult } from './ledger.ts';
 
 interface ScenarioSpec {
-  /** A promise, as a sentence: it names the test and the row of the report. */
+  /** The promise as a sentence: the name of the test and of the row in the report. */
   readonly promise: string;
   readonly fault: string;
   /** redis.conf settings. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** How many jobs the server itself is allowed to lose: none, unless it keeps nothing. */
+  /** Whether the server itself may lose jobs, because it has no persistence. */
   readonly mayForget?: boolean;
 }
 
 export interface ScenarioOutcome {
   readonly verdict: LedgerResult;
-  /** From the fault to the moment the queue knew. */
+  /** Time from the fault until the queue detected it. */
   readonly detectedAfterMs?: number;
-  /** From the moment the server was whole again to the first job handled after that. */
+  /** Time from the server's recovery to the first job handled after it. */
   readonly recoveredAfterMs?: number;
-  /** Jobs the server acknowledged and forgot, as the queue reported it. */
+  /** Jobs that the server acknowledged and lost, as reported by the queue. */
   readonly forgotten?: readonly number[];
-  /** From the fault to the moment the server was whole again. */
+  /** Time from the fault to the server's recovery. */
   readonly lastedMs?: number;
   readonly note?: string;
   readonly timeline?: readonly Moment[];
@@ -31,15 +31,15 @@ export interface ScenarioOutcome {
 type Open<F> = (settings: Readonly<Record<string, string>>) => Promise<F>;
 
 /**
- * One row of the family's table: plays the scenario on a server of its own, holds it to the promise every
- * scenario has in common, and records what was measured.
+ * Runs one row of the family's table on a separate server, checks the promise that all scenarios have in
+ * common, and records the measurements.
  */
 export function scenario(
   family: string,
   plan: ScenarioSpec,
   run: (fixture: RedisFixture) => Promise<ScenarioOutcome>,
 ): void;
-/** As above, on servers of another form. */
+/** The same on another topology. */
 export function scenario<F extends QueueFixture>(
   family: string,
   plan: ScenarioSpec,

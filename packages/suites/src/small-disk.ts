@@ -4,15 +4,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A folder that is a disk of its own, in memory, of that size. */
+/** A folder that is a separate disk of that size, in memory. */
 export interface SmallDisk {
   readonly directory: string;
   close(): Promise<void>;
 }
 
 /**
- * Mounts it at `directory`, which is made.
- * @returns why not, where this user may not mount.
+ * Creates `directory` and mounts the disk there.
+ * @returns the reason when this user may not mount.
  */
 export async function openSmallDisk(
   directory: string,
@@ -22,7 +22,7 @@ export async function openSmallDisk(
   try {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
   } catch (error) {
-    return { whyNot: `a disk of its own could not be mounted: ${String(error)}` };
+    return { whyNot: `a separate disk could not be mounted: ${String(error)}` };
   }
   return {
     directory,

@@ -1,6 +1,6 @@
 /**
- * A producer under a steady load in a process of its own, so that what it costs is measured without what the
- * test keeps: `node steady-main.ts <order as JSON>`. Answers one question at a time.
+ * A producer under a steady load in a child process, so that the measurement excludes the memory of the
+ * test: `node steady-main.ts <options as JSON>`. Answers one request at a time.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createQueueAdapter } from '@holdfast/queue';
@@ -12,21 +12,21 @@ import { untilDirect } from './outage.ts';
 const RESOLUTION_MS = 5;
 const SAMPLED_EVERY_MS = 100;
 
-const order: SteadyProducerOptions = JSON.parse(process.argv[2] ?? '');
+const options: SteadyProducerOptions = JSON.parse(process.argv[2] ?? '');
 const queue = createQueueAdapter({
-  redis: { url: order.url },
-  fallback: { journal: { directory: order.directory } },
+  redis: { url: options.url },
+  fallback: { journal: { directory: options.directory } },
 });
 await queue.ready();
 
-// Nothing is kept of a job that was accepted: the test finds out by itself what became of each.
+// Accepted jobs are not kept: the test follows each of them itself.
 const accepted = { journal: 0, redis: 0 };
 const counting = {
   accepted(_job: number, by: string): void {
     accepted[by === 'journal' ? 'journal' : 'redis'] += 1;
   },
 };
-const { topic, jobsPerSecond } = order;
+const { topic, jobsPerSecond } = options;
 const load = offerLoad(queue, counting, { topic, jobsPerSecond });
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });

@@ -3,7 +3,7 @@ import type { Moment } from '@holdfast/report';
 
 const MAX_MOMENTS = 100;
 
-/** Writes down what a queue announces, for the timeline of a scenario. */
+/** Records the events of a queue for the timeline of a scenario. */
 export function recordTimeline(queue: Queue): { momentsSince(originMs: number): Moment[] } {
   const seen: Moment[] = [];
   const note = (atMs: number, event: string): void => {

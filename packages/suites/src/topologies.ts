@@ -12,7 +12,7 @@ export interface ClusterFixture extends QueueFixture {
 
 type Settings = Readonly<Record<string, string>>;
 
-/** A primary with two replicas, and three Sentinels that watch it. */
+/** A primary with two replicas, and three Sentinels that monitor it. */
 export async function openSentinelFixture(settings: Settings): Promise<SentinelFixture> {
   const stage = await openStage({ redis: { topology: 'sentinel', settings } });
   const { redis } = stage;
@@ -26,7 +26,7 @@ export async function openSentinelFixture(settings: Settings): Promise<SentinelF
   return { ...field, redis };
 }
 
-/** Three primaries with a replica each. */
+/** Three primaries with one replica each. */
 export async function openClusterFixture(settings: Settings): Promise<ClusterFixture> {
   const stage = await openStage({ redis: { topology: 'cluster', settings } });
   const { redis } = stage;

@@ -1,19 +1,19 @@
 import { sleep, systemClock } from '@holdfast/foundation';
 
 const POLL_MS = 10;
-/** A busy machine holds everything up for a while; nothing at all for so long is a fault of somebody's. */
+/** A busy machine delays everything, but no progress for this long is a failure. */
 const STALLED_MS = 60_000;
 
-/** What a wait sees when it looks. */
+/** The progress that a wait observes. */
 export interface WaitProgress {
   readonly isDone: boolean;
-  /** Changes with each step towards the end: what is far away may take as long as it needs. */
+  /** A value that changes with each step of progress. */
   readonly mark: number | string;
 }
 
 /**
- * Looks again and again until it is done, however long that takes, as long as there is progress.
- * @param describe says where it stands, when it stands still.
+ * Polls until the work is done, for as long as there is progress.
+ * @param describe describes the state, for the error of a stalled wait.
  * @throws Error when the mark did not change for `stalledMs`, by default a minute.
  */
 export async function waitUntilDone(
@@ -37,7 +37,7 @@ export async function waitUntilDone(
   }
 }
 
-/** Asks again and again until the answer is yes, for a bounded time: by default a minute. */
+/** Polls until the answer is yes, for a bounded time: by default a minute. */
 export function waitUntil(ask: () => Promise<boolean> | boolean, withinMs?: number): Promise<void> {
   return waitUntilDone(
     async () => ({ isDone: await ask(), mark: 'not yet' }),

@@ -2,12 +2,12 @@ import type { FaultProxy } from '@holdfast/faults';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { type RedisFixture, WRITTEN } from '../redis-fixture.ts';
 
-/** What is done to the Redis of a scored queue. */
+/** A fault of the Redis of a scored queue. */
 export interface ScoredFault {
   readonly name: string;
   readonly settings?: Readonly<Record<string, string>>;
   readonly lastsMs: number;
-  /** Jobs are handled while the load runs; without it, only when the fault is over. */
+  /** Whether jobs are handled while the load runs; otherwise only after the fault. */
   readonly hasBacklog?: true;
   inject(fixture: RedisFixture, proxy: FaultProxy): Promise<unknown>;
   recover(fixture: RedisFixture, proxy: FaultProxy): Promise<unknown>;

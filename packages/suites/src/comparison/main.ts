@@ -1,8 +1,8 @@
 /**
- * Scores queues by what they do through faults of a real Redis:
- * `node packages/suites/src/comparison/main.ts [--module path] [words of a fault's name]`
+ * Scores queues by their results under faults of a real Redis:
+ * `node packages/suites/src/comparison/main.ts [--module path] [part of a fault's name]`
  *
- * Without `--module`, ours and BullMQ side by side. A module exports `name` and `open`, as `QueueModule` has it.
+ * Without `--module`, scores Holdfast and BullMQ. A module exports `name` and `open`, as declared in `QueueModule`.
  */
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -4,7 +4,7 @@ import type { QueueModule } from './queue-module.ts';
 
 const TOPIC = 'scored';
 
-/** Ours, with the options it has by default and a journal. */
+/** Holdfast with its default options and a journal. */
 export const holdfast: QueueModule = {
   name: 'Holdfast',
   async open({ host, port, directory }) {
@@ -23,7 +23,7 @@ export const holdfast: QueueModule = {
   },
 };
 
-/** BullMQ with the options it has by default. */
+/** BullMQ with its default options. */
 export const bullmq: QueueModule = {
   name: 'BullMQ',
   async open({ host, port }) {

@@ -1,16 +1,16 @@
-/** A queue as the score sees it: whatever can take numbered jobs and hand them to a worker. */
+/** A scored queue: it accepts numbered jobs and passes them to a worker. */
 interface ScoredQueue {
   /** Resolves once the job is accepted. */
   add(job: number): Promise<unknown>;
-  /** Has one worker, one job at a time, do what is given. */
+  /** Starts one worker that runs the given handler, one job at a time. */
   work(handler: (job: number) => void): void;
-  /** May be cut short by the score when it takes too long. */
+  /** The score abandons a close that takes too long. */
   close(): Promise<unknown>;
 }
 
-/** What a module has to export to be scored. */
+/** The exports of a module that can be scored. */
 export interface QueueModule {
   readonly name: string;
-  /** @param options.directory a folder of its own, for what it wants to keep. */
+  /** @param options.directory an empty folder for the queue's files. */
   open(options: { host: string; port: number; directory: string }): Promise<ScoredQueue>;
 }

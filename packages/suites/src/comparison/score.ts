@@ -4,11 +4,11 @@ import { Ledger } from '../ledger.ts';
 import type { ScoredFault } from './faults.ts';
 import type { QueueModule } from './queue-module.ts';
 
-/** What became of the jobs that were offered to one queue through one fault. */
+/** The results of the jobs that were offered to one queue under one fault. */
 export interface Score {
   /**
-   * Of those offered during the fault, how many were accepted before its end, in percent; without those of its
-   * last moment, which no disk could have kept by then.
+   * The share of the jobs offered during the fault that were accepted before its end, in percent. Excludes the
+   * jobs of its last moment, which no disk could have stored in time.
    */
   readonly acceptedDuring: number;
   readonly rejected: number;
@@ -17,17 +17,17 @@ export interface Score {
   readonly lost: number;
   readonly duplicated: number;
   readonly outOfOrder: number;
-  /** From the moment the server was whole to the first job handled after it; NaN for never. */
+  /** Time from the server's recovery to the first job handled after it; NaN for never. */
   readonly backAfterMs: number;
 }
 
 const JOBS_PER_SECOND = 200;
 const TICK_MS = 5;
-/** What a job has at least, during the fault, to be accepted in: a sync of a busy disk. */
+/** The least time for accepting a job before the fault ends: the sync of a busy disk. */
 const ANSWERED_WITHIN_MS = 50;
 const BEFORE_MS = 1_000;
 const AFTER_MS = 2_000;
-/** How long after the load's end a job may come without counting as lost. */
+/** How long after the end of the load a delivered job does not count as lost. */
 const SETTLES_WITHIN_MS = 15_000;
 const CLOSES_WITHIN_MS = 3_000;
 
@@ -38,7 +38,7 @@ interface Offer {
   isRejected?: true;
 }
 
-/** Leads one queue through one fault, under a load that does not wait for answers. */
+/** Runs one queue through one fault, under a load that does not wait for answers. */
 export async function score(module: QueueModule, fault: ScoredFault): Promise<Score> {
   const fixture = await openRedisFixture(fault.settings ?? {});
   try {

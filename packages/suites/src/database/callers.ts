@@ -3,20 +3,20 @@ import { systemClock } from '@holdfast/foundation';
 export interface CallersResult {
   readonly calls: number;
   readonly failures: readonly unknown[];
-  /** The longest a call took, in milliseconds. */
+  /** The longest duration of a call, in milliseconds. */
   readonly slowestMs: number;
 }
 
-/** Callers that call again as soon as they have an answer, whatever it is. */
+/** Callers that call again as soon as their call has settled. */
 interface Callers {
-  /** Made so far. */
+  /** Calls made so far. */
   readonly calls: number;
   /** Resolves with the clock's `now()` for each caller's first success of a call that ends after that. */
   servedSince(atMs: number): Promise<number[]>;
   stop(): Promise<CallersResult>;
 }
 
-/** Keeps so many callers calling; a failed call lets its caller pause for a turn, not longer. */
+/** Runs that many callers; after a failed call a caller pauses for one turn of the event loop. */
 export function keepCalling(callers: number, call: () => Promise<unknown>): Callers {
   const failures: unknown[] = [];
   const served = Array.from({ length: callers }, (): ((atMs: number) => void)[] => []);
@@ -66,7 +66,7 @@ export function keepCalling(callers: number, call: () => Promise<unknown>): Call
   };
 }
 
-/** The value below which the given share of the values lies, 0 to 1. */
+/** The quantile of the values for a share of 0 to 1. */
 export function percentile(values: readonly number[], share: number): number {
   const inOrder = values.toSorted((left, right) => left - right);
   return inOrder[Math.min(inOrder.length - 1, Math.floor(inOrder.length * share))] ?? 0;

@@ -8,7 +8,7 @@ import type { DatabaseOutcome } from './scenario.ts';
 const SEED = Number(environment['HOLDFAST_SEED'] ?? 20_261_122);
 export const WRITERS = 10;
 
-/** Kills Postgres again and again at random moments; each entry has to be there as its writer was told. */
+/** Kills Postgres repeatedly at random moments; the table has to match the outcome that each writer received. */
 export async function runKills(fixture: PostgresFixture, kills: number): Promise<DatabaseOutcome> {
   const random = seededRandom(SEED);
   await fixture.ask(LEDGER_SQL);

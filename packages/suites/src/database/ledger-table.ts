@@ -1,21 +1,21 @@
 import type { Queryable } from '@holdfast/database';
 
-/** No key on it, so that a write that is done twice is there twice. */
+/** The table has no key, so that a write applied twice shows up as two rows. */
 export const LEDGER_SQL = 'create table ledger (entry int not null)';
 
 interface Audit {
   readonly acknowledged: number;
-  /** Acknowledged, and not there. */
+  /** Acknowledged entries that are missing. */
   readonly lost: readonly number[];
-  /** There more than once. */
+  /** Entries stored more than once. */
   readonly duplicated: readonly number[];
-  /** Said not to have been applied, and there. */
+  /** Stored entries that were reported as not applied. */
   readonly denied: readonly number[];
-  /** Written with an unknown outcome, and how many of them are there. */
+  /** Entries written with an unknown outcome, and how many of them are stored. */
   readonly unknown: { readonly written: number; readonly there: number };
 }
 
-/** What became of entries, by what their writers were told; compared with the table at the end. */
+/** Records the outcome that each writer received, and compares it with the table at the end. */
 export class LedgerTable {
   readonly #acknowledged = new Set<number>();
   readonly #unknown = new Set<number>();
@@ -26,7 +26,7 @@ export class LedgerTable {
     return (this.#last += 1);
   }
 
-  /** Writes the next entry and notes what its writer was told. */
+  /** Writes the next entry and records the outcome. */
   async write(insert: (entry: number) => Promise<unknown>): Promise<'done' | 'failed'> {
     const entry = this.next();
     try {

@@ -6,11 +6,11 @@ import type { DatabaseOutcome } from './scenario.ts';
 
 export const CALLERS = 20;
 export const AWAY_MS = 500;
-/** Made before the harm is done. */
+/** Calls made before the fault. */
 const CALLS_BEFORE = 1_000;
-/** The promise is 250; a busy machine is forgiven an order of magnitude. */
+/** The documented bound is 250; the test allows ten times as much on a busy machine. */
 export const SERVED_WITHIN_MS = 2_500;
-/** A server that is away is asked no more often than that, by one host's pool. */
+/** The most connection attempts that one host's pool may make to a server that is down. */
 const ATTEMPTS_PER_SECOND = 10;
 
 interface DatabaseOutageSpec {
@@ -19,7 +19,7 @@ interface DatabaseOutageSpec {
   readonly lastsMs?: number;
 }
 
-/** Idempotent reads through an outage: none fails, and all are served soon after it. */
+/** Runs idempotent reads through an outage: none fails, and all are served soon after it. */
 export async function runDatabaseOutage(
   fixture: PostgresFixture,
   { inject, recover, lastsMs = AWAY_MS }: DatabaseOutageSpec,
@@ -48,7 +48,7 @@ export async function runDatabaseOutage(
     detectedAfterMs: Math.max(0, detectedAtMs - harmedAtMs),
     lastedMs: mendedAtMs - harmedAtMs,
     recoveredAfterMs: Math.max(...waits),
-    note: `served after it accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms; ${attempts} attempts to connect meanwhile`,
+    note: `served after the server accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms; ${attempts} connection attempts during the outage`,
   });
 }
 

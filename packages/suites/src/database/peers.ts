@@ -3,7 +3,7 @@ import type { OpenPool } from '@holdfast/database/probes';
 import { Pool } from 'pg';
 import postgres from 'postgres';
 
-/** pg.Pool with every timeout it has, used as its documentation shows. */
+/** pg.Pool with all its timeouts set, used as its documentation shows. */
 const pgPool: OpenPool = ({ url, max, timeoutMs, listens }) => {
   const pool = new Pool({
     connectionString: url,
@@ -42,7 +42,7 @@ const pgPool: OpenPool = ({ url, max, timeoutMs, listens }) => {
   };
 };
 
-/** postgres.js; it has a timeout for connecting only. */
+/** postgres.js, which has a timeout for connecting only. */
 const postgresJs: OpenPool = ({ url, max, timeoutMs }) => {
   const sql = postgres(url, { max, connect_timeout: timeoutMs / 1_000, onnotice: () => undefined });
   const ask = async (
@@ -62,7 +62,7 @@ const postgresJs: OpenPool = ({ url, max, timeoutMs }) => {
   };
 };
 
-/** Ours, with nothing but what the others are told too. */
+/** Our pool, with only the options that the others get too. */
 const holdfast: OpenPool = ({ url, max, timeoutMs }) => {
   const database = createDatabase({
     hosts: url,
@@ -86,7 +86,7 @@ const holdfast: OpenPool = ({ url, max, timeoutMs }) => {
   };
 };
 
-/** The pools that are compared, by name. */
+/** The compared pools, by name. */
 export const pools: Readonly<Record<string, OpenPool>> = {
   holdfast,
   'pg.Pool': pgPool,
@@ -102,5 +102,5 @@ function asParameter(value: unknown): string | number | boolean | null {
     return value;
   }
   if (value === null) return null;
-  throw new TypeError('the probes bind no such value');
+  throw new TypeError('the probes do not bind a value of this type');
 }

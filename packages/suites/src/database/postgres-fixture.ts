@@ -6,18 +6,18 @@ import { type ServerHandle, type StageMode, openStage } from '@holdfast/stage';
 import { Client } from 'pg';
 import { waitUntil as untilYes } from '../wait-until.ts';
 
-/** What a proxy may stand in front of. */
+/** A server that a proxy can forward to. */
 export type PostgresTarget = Pick<ServerHandle, 'host' | 'port' | 'url'>;
 
-/** A Postgres of its own, and everything a scenario opens around it; closing it leaves nothing. */
+/** A separate Postgres and everything that a scenario opens for it; closing removes all of it. */
 export interface PostgresFixture {
   readonly mode: StageMode;
   readonly primary: ServerHandle;
   /** A database on the primary, or on the hosts that the options name. */
   database(options?: Partial<DatabaseOptions>): Database;
-  /** A fault proxy in front of a server, the primary by default, and the URL that leads through it. */
+  /** A fault proxy in front of a server, by default the primary, and the URL through that proxy. */
   proxy(server?: PostgresTarget): Promise<{ proxy: FaultProxy; url: string }>;
-  /** Asks a server, the primary by default, beside the pool; one connection for one statement. */
+  /** Queries a server, by default the primary, without the pool; one connection per statement. */
   readonly ask: (
     sql: string,
     values?: readonly unknown[],
@@ -28,24 +28,24 @@ export interface PostgresFixture {
 
 export interface ReplicatedPostgresFixture extends PostgresFixture {
   readonly replica: ServerHandle;
-  /** Makes the replica a primary of its own. */
+  /** Promotes the replica to a primary. */
   promote(): Promise<void>;
 }
 
 interface PostgresFixtureOptions {
   /** Parameters of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** The major version; by default that of the run. */
+  /** The major version. Default: that of the run. */
   readonly version?: number;
-  /** A disk of its own, of that size, that can be filled. */
+  /** The size of a separate disk that can be filled. */
   readonly diskMaxBytes?: number;
 }
 
-/** The major version that the suite stands on; left out, the stage's own choice. */
+/** The major version that the suite uses. Default: the stage's choice. */
 const VERSION = environment['HOLDFAST_POSTGRES_VERSION'];
 const version = VERSION === undefined ? {} : { version: Number(VERSION) };
 
-/** Scenarios put proxies of their own where they want one; a killed server is to refuse by itself. */
+/** No proxy: scenarios open their own, and a killed server has to refuse connections itself. */
 const BARE = { link: false } as const;
 
 const END_WITHIN_MS = 2_000;
@@ -108,7 +108,7 @@ function around(
   };
 }
 
-/** What hangs at the end of a scenario is to be known by its name. */
+/** Names the step that hangs at the end of a scenario. */
 function named<T>(name: string, work: Promise<T>): Promise<T> {
   return withTimeout(() => work, { name, timeoutMs: CLOSE_WITHIN_MS });
 }
@@ -129,7 +129,7 @@ async function askOnce(
   }
 }
 
-/** Asks again and again until the answer is yes, for as long as anything here may take. */
+/** Polls until the answer is yes, for as long as a scenario may take. */
 export function untilTrue(ask: () => Promise<boolean> | boolean): Promise<void> {
   return untilYes(ask, TRUE_WITHIN_MS);
 }

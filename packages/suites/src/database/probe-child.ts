@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import type { ProbeRow } from '@holdfast/database/probes';
 
-/** Longer than a probe is watched for, with its servers started and ended. */
+/** Longer than the observation time of a probe, including the start and end of its servers. */
 const LIMIT_MS = 60_000;
 
-/** Runs a probe in a process of its own, so that one which ends the process is a verdict as well. */
+/** Runs a probe in a child process, so that a pool that ends the process gets a verdict as well. */
 export function probeInChild(pool: string, probe: string): Promise<ProbeRow> {
   const main = join(import.meta.dirname, 'probe-main.ts');
   const options = { encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' } as const;
@@ -23,7 +23,7 @@ function rowIn(printed: string): ProbeRow | undefined {
   return line.startsWith('{') ? JSON.parse(line) : undefined;
 }
 
-/** The line of an uncaught error that says what it was. */
+/** The line of stderr that names the uncaught error. */
 function lastWords(stderr: string): string {
   const errorLine = stderr.split('\n').find((line) => /^(?:\w*Error\b|error:)/.test(line.trim()));
   return (errorLine ?? 'no output').trim().slice(0, 100);

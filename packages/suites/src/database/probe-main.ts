@@ -1,4 +1,4 @@
-/** One probe of one pool, in a process that may be ended by it: `node probe-main.ts <pool> <probe>`. */
+/** One probe of one pool, in a process that the pool may end: `node probe-main.ts <pool> <probe>`. */
 import { writeSync } from 'node:fs';
 import { probes, runProbe } from '@holdfast/database/probes';
 import { openPostgresFixture } from './postgres-fixture.ts';
@@ -30,8 +30,8 @@ const row = await runProbe(probe, {
   },
 });
 writeSync(1, `${JSON.stringify(row)}\n`);
-// The verdict stands; what dies of the server's end now is another matter.
+// The verdict is final: errors from the server's shutdown do not change it.
 process.on('uncaughtException', () => undefined);
 await fixture.close();
-// What the probe left hanging must not keep the process.
+// Pending work of the probe must not keep the process alive.
 process.exit(0);

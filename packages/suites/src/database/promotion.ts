@@ -13,7 +13,7 @@ import {
 import { LEDGER_SQL, LedgerTable, insertEntry } from './ledger-table.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
-/** Nothing that was acknowledged may be lost by the promotion: the replica has it before it is. */
+/** The promotion may not lose an acknowledged write, so the replica has to confirm each write first. */
 export function openSynchronous(
   options: { readonly version?: number } = {},
 ): Promise<ReplicatedPostgresFixture> {
@@ -24,8 +24,8 @@ export function openSynchronous(
 }
 
 /**
- * The primary is killed, its replica promoted, and the old primary comes back as one; then the service starts
- * anew while the new primary is away.
+ * Kills the primary, promotes its replica, and restarts the old primary as a primary; then restarts the service
+ * while the new primary is down.
  */
 export async function runPromotion(fixture: ReplicatedPostgresFixture): Promise<DatabaseOutcome> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-fence-'));
@@ -65,7 +65,7 @@ async function runBetween(
   expect(recoveredAfterMs).toBeLessThan(2_500);
 
   await primary.start();
-  // Whatever it accepted would be there at once.
+  // A write that it accepted would be visible at once.
   await standAlone(fixture, primary);
   const fenced = database.health().hosts.find(({ host }) => host.endsWith(`:${primary.port}`));
   await untilTrue(async () => {
@@ -102,7 +102,7 @@ async function runBetween(
   };
 }
 
-/** A primary that nobody follows. */
+/** Lets a primary run without a standby. */
 async function standAlone(fixture: ReplicatedPostgresFixture, server: ServerHandle): Promise<void> {
   await fixture.ask(`alter system set synchronous_standby_names = ''`, [], server);
   await fixture.ask('select pg_reload_conf()', [], server);

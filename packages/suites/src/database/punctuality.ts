@@ -1,23 +1,23 @@
 import { systemClock } from '@holdfast/foundation';
 
-/** How late a call was, and how much of it was its own doing. */
+/** How late a call was, and how much of that the host does not explain. */
 interface Lateness {
   readonly lateMs: number;
-  /** After a timer of the same length, started with the call, had fired: what the host's load explains is over by then. */
+  /** Delay after a timer of the same length, started with the call, had fired: the rest is due to the host's load. */
   readonly behindMs: number;
   /** Turns of the event loop from that timer to the end of the call. */
   readonly turns: number;
 }
 
-/** What the promise allows, on a host that has time. */
+/** The documented bound, on an idle host. */
 const ALLOWED_MS = 50;
-/** A call that ends in the same few turns as its timer is held up by the host, however long those took. */
+/** A call that ends within these turns of its timer was delayed by the host, however long the turns took. */
 const ALLOWED_TURNS = 20;
 
 /**
- * Watches calls against their deadlines: how late each one settled, and which have not at all. Beside each a
- * witness runs, a timer of the same length: on a busy machine both are late, and what a call is later than its
- * witness it has to answer for itself.
+ * Compares calls with their deadlines: how late each one settled, and which are still pending. Each call has a
+ * witness, a timer of the same length. On a busy machine both are late; only the delay after the witness is
+ * due to the call itself.
  */
 export class Punctuality {
   readonly #open = new Set<Watched>();
@@ -26,7 +26,7 @@ export class Punctuality {
   #furthestBehindMs = 0;
   #guilty: Lateness[] = [];
 
-  /** Settles like the call. @param timeoutMs when it is to have settled at the latest. */
+  /** Settles like the call. @param timeoutMs the latest time for the call to settle. */
   async watch<T>(timeoutMs: number, call: () => Promise<T>): Promise<T> {
     this.#calls += 1;
     const watched = new Watched(timeoutMs);
@@ -43,18 +43,18 @@ export class Punctuality {
     return this.#calls;
   }
 
-  /** The longest that a call has settled, or is still pending, after its deadline. */
+  /** The longest time from a deadline until its call settled, or until now. */
   latestMs(): number {
     return Math.max(this.#latestMs, ...[...this.#open].map((each) => each.lateness().lateMs));
   }
 
-  /** The longest that a call has settled, or is still pending, after its witness. */
+  /** The longest time from a witness until its call settled, or until now. */
   furthestBehindMs(): number {
     const pending = [...this.#open].map((each) => each.lateness().behindMs);
     return Math.max(this.#furthestBehindMs, ...pending);
   }
 
-  /** Calls that were late although the host had time for them, those still pending too. */
+  /** Calls that were late although the host had time for them, including pending ones. */
   guilty(): readonly Lateness[] {
     return [...this.#guilty, ...[...this.#open].map((each) => each.lateness()).filter(isGuilty)];
   }
@@ -70,7 +70,7 @@ function isGuilty({ behindMs, turns }: Lateness): boolean {
   return behindMs > ALLOWED_MS && turns > ALLOWED_TURNS;
 }
 
-/** A call under way, with its witness. */
+/** A pending call with its witness. */
 class Watched {
   readonly #dueMs: number;
   readonly #witness: { cancel(): void };

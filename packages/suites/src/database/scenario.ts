@@ -6,15 +6,15 @@ import type { StageMode } from '@holdfast/stage';
 export const FAMILY = 'database-recovery';
 
 interface DatabaseScenarioSpec {
-  /** A promise, as a sentence: it names the test and the row of the report. */
+  /** The promise as a sentence: the name of the test and of the row in the report. */
   readonly promise: string;
   readonly fault: string;
   /**
-   * Also played where only a part is, in containers: what is done to the server itself. Left out are what is a
-   * matter of the pool or of the wire alone, and second ways to the same harm.
+   * Whether a partial run, in containers, includes the scenario: set for faults of the server itself, not for
+   * faults of the pool or of the wire, nor for a second cause of the same failure.
    */
   readonly inContainers?: boolean;
-  /** How long it may take at the most, in milliseconds, where a flag may ask for much. Default: as long as any test. */
+  /** The time limit in milliseconds, where a flag may ask for many repetitions. Default: that of every test. */
   readonly withinMs?: number;
 }
 
@@ -27,35 +27,35 @@ export interface DatabaseOutcome {
   readonly duplicated?: number;
   readonly detectedAfterMs?: number;
   readonly lastedMs?: number;
-  /** From the moment the server accepts again to the last caller that was served. */
+  /** Time from the server accepting again until the last caller was served. */
   readonly recoveredAfterMs?: number;
   readonly seed?: number;
   readonly note?: string;
 }
 
 /**
- * In containers only those are played that ask for it: so a run is told that has local processes beside it. What a
- * pool does is the same whatever the server runs in.
+ * Whether only the scenarios marked for containers run: the same job runs all of them on local processes, and the
+ * behavior of the pool does not depend on where the server runs.
  */
 export const isPart: boolean =
   environment['HOLDFAST_STAGE'] === 'docker' && environment['HOLDFAST_DOCKER_PART'] === '1';
 
 const TEST_TIMEOUT_MS = 120_000;
 
-/** For a scenario that plays something as often as an environment variable says. @param onceMs how long once may take. */
+/** The time limit of a scenario whose repetitions an environment variable sets. @param onceMs limit of one repetition. */
 export function withinMsOf(runs: number, onceMs: number): number {
   return TEST_TIMEOUT_MS + runs * onceMs;
 }
 
-/** What a scenario stands on. */
+/** What every fixture of a scenario has. */
 interface ScenarioFixture {
   readonly mode: StageMode;
   close(): Promise<void>;
 }
 
 /**
- * One row of the family's table: plays the scenario on servers of its own and records what was measured.
- * Nothing accepted is missing and nothing is there twice, in all of them.
+ * Runs one row of the family's table on separate servers and records the measurements. Requires of every scenario
+ * that no accepted work is lost and none is duplicated.
  */
 export function scenario<Fixture extends ScenarioFixture>(
   plan: DatabaseScenarioSpec,
@@ -81,7 +81,7 @@ export function scenario<Fixture extends ScenarioFixture>(
       await fixture.close();
     }
   };
-  // Left out where only a part is asked for, and this is not of it.
+  // A partial run skips the scenarios that are not marked for it.
   const meant = isPart && plan.inContainers !== true ? test.skip : test;
   meant(plan.promise, runAndRecord, plan.withinMs);
 }

@@ -12,7 +12,7 @@ const CALLS_EACH = 3;
 const STEP_MS = 30_000;
 
 /**
- * Plays one random schedule of the proxy's faults against callers with deadlines of 10 to 160 ms.
+ * Runs one random schedule of the proxy's faults against callers with deadlines of 10 to 160 ms.
  * @returns how many calls were served.
  */
 export async function runSchedule(
@@ -21,7 +21,7 @@ export async function runSchedule(
   seed: number,
   punctuality: Punctuality,
 ): Promise<number> {
-  /** A step that has no deadline of its own; one that hangs is named with its seed. */
+  /** Runs a step that has no deadline of its own; a step that hangs is reported with its seed. */
   const step = <T>(name: string, work: Promise<T>): Promise<T> =>
     withTimeout(() => work, { name: `${name}, seed ${seed}`, timeoutMs: STEP_MS });
   const random = seededRandom(seed);
@@ -35,7 +35,7 @@ export async function runSchedule(
     cancelGraceMs: 20,
     random,
   });
-  // The links stand before the storm, so that it meets calls and not only attempts to connect.
+  // The connections are open before the storm, so that it hits calls and not only connection attempts.
   await step('first calls', Promise.all([connected(database), connected(database)]));
   const stormy = playStorm(proxy, storm(seed, { durationMs: DURATION_MS, maxFaults: 4 }));
   const callers = Array.from({ length: CALLERS }, async () => {
@@ -58,7 +58,7 @@ export async function runSchedule(
   await step('callers', Promise.all(callers));
   await step('storm', stormy);
   await step('heal', proxy.heal());
-  // Whatever has happened, it serves again, and its end is an end.
+  // After the storm the pool serves again, and its close resolves.
   const options = { timeoutMs: STEP_MS, idempotent: true };
   const after = await step(
     'query afterwards',

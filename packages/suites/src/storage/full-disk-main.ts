@@ -6,13 +6,13 @@ import type { LedgerResult } from '../ledger.ts';
 import { openStorageFixture } from './storage-fixture.ts';
 import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
-/** What became of it. */
+/** The result of the run. */
 export interface FullDiskReport {
   readonly verdict: LedgerResult;
-  /** The codes of what was refused, each once. */
+  /** The distinct error codes of rejected writes. */
   readonly refusals: readonly string[];
   readonly refused: number;
-  /** Writes that were accepted and not delivered in the end. */
+  /** Accepted writes that were not delivered by the end. */
   readonly left: number;
 }
 
@@ -33,7 +33,7 @@ fixture.s3.wire.faults.set('down');
 const ledger = new ObjectLedger();
 const codes: string[] = [];
 
-/** Small ones stand in the journal, large ones in a file each. */
+/** Small objects are stored in the journal, large ones in a file each. */
 async function write(number: number): Promise<void> {
   const key = `k${number}`;
   const text = `${number} `.padEnd(number % 3 === 0 ? LARGE : SMALL, 'x');
@@ -52,7 +52,7 @@ for (let number = 0; codes.length < REFUSALS && number < MAX_WRITES; number += 1
 await Promise.all([fixture.supabase.wire.heal(), fixture.s3.wire.heal()]);
 let left = await storage.flush({ deadlineMs: 60_000 });
 const refused = codes.length;
-// There is room again.
+// The disk has room again.
 for (let number = MAX_WRITES; number < MAX_WRITES + 10; number += 1) await write(number);
 left += await storage.flush({ deadlineMs: 60_000 });
 const verdict = await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-/** Where a large object goes. */
+/** The target of a large object. */
 export type LargeTarget =
   | { readonly kind: 'disk' }
   | {
@@ -20,62 +20,65 @@ export type LargeTarget =
     };
 
 export interface LargeTransferOptions {
-  /** `accept` ends only by being killed; `go on` is the next process. */
+  /** `accept` runs until the process is killed; `go on` is the next process. */
   readonly task: 'measure' | 'accept' | 'go on';
   readonly to: LargeTarget;
   readonly path: string;
   readonly bytes: number;
-  /** For journal, local copies, and what a disk backend keeps. */
+  /** The folder for the journal, the local copies and the disk backend. */
   readonly directory: string;
 }
 
 export interface LargeTransferReport {
   /** Writes that were not delivered. */
   readonly left: number;
-  /** Of what was read back. */
+  /** Digest of the bytes read back. */
   readonly sha256: string;
-  /** Most memory beyond what a small object needs, while it was accepted, delivered, read back. */
+  /** Peak memory beyond that of a small object, while the object was accepted, delivered and read back. */
   readonly spooledBytes: number;
   readonly drainedBytes: number;
   readonly readBytes: number;
-  /** The same while nothing but Node handed out such a body in chunks of their own. */
+  /** The same while only Node provided such a body in newly allocated chunks. */
   readonly bareBytes: number;
 }
 
-/** What a socket hands out at once, at most. */
+/** The largest chunk that a socket provides. */
 export const CHUNK_BYTES: number = 65_536;
 
-/** The bytes at `from` of an object of that length, in the place given. */
+/** Fills the given buffer with the bytes at `from` of an object of that length. */
 export function largeChunk(from: number, bytes: number, into: Buffer): Buffer {
   return into.subarray(0, bytes - from).fill(`${from} `);
 }
 
-function start(order: LargeTransferOptions) {
-  const child = fork(join(import.meta.dirname, 'large-main.ts'), [JSON.stringify(order)], {
+function start(options: LargeTransferOptions) {
+  const child = fork(join(import.meta.dirname, 'large-main.ts'), [JSON.stringify(options)], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   return { child, exited: once(child, 'exit') };
 }
 
-/** Lets a process of its own do it, to its end. */
-export async function transferLarge(order: LargeTransferOptions): Promise<LargeTransferReport> {
-  const { child, exited } = start(order);
+/** Runs the transfer in a child process until it exits. */
+export async function transferLarge(options: LargeTransferOptions): Promise<LargeTransferReport> {
+  const { child, exited } = start(options);
   let report: LargeTransferReport | undefined;
   child.on('message', (message: LargeTransferReport) => (report = message));
   await exited;
-  if (report === undefined) throw new Error(`the process of ${order.task} ended without a word`);
+  if (report === undefined)
+    throw new Error(`the process of ${options.task} exited without a report`);
   return report;
 }
 
-/** Lets a process of its own begin, and kills it (SIGKILL) once that is wanted. */
+/** Starts the transfer in a child process, and kills it (SIGKILL) once `wanted` resolves. */
 export async function killWhile(
-  order: LargeTransferOptions,
+  options: LargeTransferOptions,
   wanted: () => Promise<void>,
 ): Promise<void> {
-  const { child, exited } = start(order);
+  const { child, exited } = start(options);
   try {
-    const early = exited.then(() => Promise.reject(new Error('the process ended by itself')));
+    const early = exited.then(() =>
+      Promise.reject(new Error('the process exited without being killed')),
+    );
     await Promise.race([wanted(), early]);
   } finally {
     child.kill('SIGKILL');
@@ -83,7 +86,7 @@ export async function killWhile(
   }
 }
 
-/** Of the body that the process makes. */
+/** The digest of the body that the child process generates. */
 export function sha256OfLarge(bytes: number): string {
   const hash = createHash('sha256');
   const chunk = Buffer.alloc(CHUNK_BYTES);

@@ -1,7 +1,7 @@
 import type { StorageBackend } from '@holdfast/storage';
 import type { LedgerResult } from '../ledger.ts';
 
-/** What a caller was told is accepted, key by key, and what a server has to show for it. */
+/** Records the accepted writes of each key, and compares them with a server. */
 export class ObjectLedger {
   readonly #writes: {
     readonly key: string;
@@ -9,7 +9,7 @@ export class ObjectLedger {
     accepted: boolean;
   }[] = [];
 
-  /** A write is offered; the returned function says that it was accepted. `undefined`: a removal. */
+  /** Records an offered write, or a removal for `undefined`; call the returned function once it is accepted. */
   offered(key: string, text: string | undefined): () => void {
     const write = { key, text, accepted: false };
     this.#writes.push(write);
@@ -23,8 +23,8 @@ export class ObjectLedger {
   }
 
   /**
-   * Held against a server: each key has what was accepted last, or what was offered after it and whose
-   * acceptance nobody was told of. Anything later than an accepted write is in order; anything earlier is not.
+   * Compares with a server: each key has the last accepted write, or a later one that was offered and whose
+   * acceptance is unknown. An earlier write than the last accepted one is a loss.
    */
   async verdict(server: StorageBackend): Promise<LedgerResult> {
     const lost: number[] = [];
@@ -59,7 +59,7 @@ async function read(server: StorageBackend, key: string): Promise<string | undef
   return Buffer.concat(chunks).toString();
 }
 
-/** What both servers have to show, as one verdict. */
+/** Compares both servers, in one verdict. */
 export async function compareBackends(
   ledger: ObjectLedger,
   servers: readonly StorageBackend[],

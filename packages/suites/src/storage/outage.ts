@@ -6,17 +6,17 @@ import type { StorageFixture, StorageFixtureOptions } from './storage-fixture.ts
 import { ObjectLedger, compareBackends } from './object-ledger.ts';
 
 interface ObjectOutageSpec {
-  /** Does the harm. */
+  /** Injects the fault. */
   readonly inject: (fixture: StorageFixture, storage: Storage) => Promise<void> | void;
   /** How long it lasts, in milliseconds. */
   readonly lastsMs: number;
   readonly recover: (fixture: StorageFixture) => Promise<void> | void;
-  /** A backend is expected to leave `up`; without it nobody is. */
+  /** The backend that is expected to leave `up`; without it neither is. */
   readonly notices?: 'supabase' | 's3';
   readonly storage?: StorageFixtureOptions;
-  /** Looks at the storage while the harm lasts. */
+  /** Checks the storage during the fault. */
   readonly during?: (storage: Storage) => Promise<void> | void;
-  /** Looks at it when both servers have everything. */
+  /** Checks it when both servers have every write. */
   readonly after?: (storage: Storage, ledger: ObjectLedger) => void;
 }
 
@@ -27,8 +27,8 @@ const WRITES_AROUND = 20;
 const FLUSH_WITHIN_MS = 60_000;
 
 /**
- * One outage under a steady load of writes, overwrites and removals: before it, through it and after it.
- * Afterwards each server must have of each key what was accepted last.
+ * Runs one outage under a steady load of writes, overwrites and removals: before, during and after it.
+ * Afterwards each server must have the last accepted write of each key.
  */
 export async function runObjectOutage(
   fixture: StorageFixture,
@@ -82,9 +82,9 @@ export async function runObjectOutage(
 }
 
 interface ObjectLoad {
-  /** Resolves when so many more have been offered. */
+  /** Resolves when that many more writes have been offered. */
   offered(more: number): Promise<void>;
-  /** Resolves once each offered one was accepted or refused. */
+  /** Stops the load; resolves once each offered write was accepted or rejected. */
   stop(): Promise<{ refused: readonly unknown[]; acceptedWithin: AcceptanceTimes }>;
 }
 
@@ -95,7 +95,7 @@ interface AcceptanceTimes {
   readonly slowestMs: number;
 }
 
-/** Offers a write in each tick, whether or not earlier ones have been accepted. */
+/** Offers a write in each tick, without waiting for earlier ones. */
 export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Random): ObjectLoad {
   const stopping = new AbortController();
   const refused: unknown[] = [];
@@ -139,7 +139,7 @@ export function offerObjects(storage: Storage, ledger: ObjectLedger, random: Ran
   };
 }
 
-/** What was waited for at most by half of them, by all but one in a hundred, and by all. */
+/** The median, the 99th percentile and the maximum of the waits. */
 export function timesOf(waitedMs: readonly number[]): AcceptanceTimes {
   const sorted = waitedMs.toSorted((left, right) => left - right);
   const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
@@ -148,7 +148,7 @@ export function timesOf(waitedMs: readonly number[]): AcceptanceTimes {
 
 const MAX_MOMENTS = 100;
 
-/** Writes down what a storage announces, by the clock. */
+/** Records the events of a storage with their times. */
 function recordStorageTimeline(storage: Storage): Moment[] {
   const seen: Moment[] = [];
   const note = (atMs: number, event: string): void => {

@@ -4,7 +4,7 @@ import type { ScenarioOutcome } from '../scenario.ts';
 import { type Clock, systemClock } from '@holdfast/foundation';
 import { type StorageFixture, openStorageFixture } from './storage-fixture.ts';
 
-/** One row of the family's table, on servers of its own: nothing accepted is lost, nothing old comes back. */
+/** Runs one row of the family's table on separate servers: no accepted write is lost, and none is undone. */
 export function scenario(
   family: string,
   plan: {

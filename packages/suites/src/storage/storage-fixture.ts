@@ -28,24 +28,24 @@ import { createClient } from '@supabase/supabase-js';
 
 export const BUCKET = 'objects';
 
-/** One server, what stands before it, and the way past all that. */
+/** One server, the proxies in front of it, and a direct connection. */
 export interface Remote {
-  /** Breaks connections. */
+  /** Injects faults into connections. */
   readonly wire: FaultProxy;
-  /** Breaks answers. */
+  /** Injects faults into HTTP answers. */
   readonly answers: HttpFaultProxy;
-  /** Breaks requests inside the server. */
+  /** Injects faults into requests inside the server. */
   fault: FaultHook;
-  /** Straight to the server, for whoever judges. */
+  /** A backend without proxies, for the checks. */
   readonly direct: StorageBackend;
 }
 
-/** A Supabase Storage and an S3 of their own behind fault proxies, and storages on them. */
+/** A separate Supabase Storage and S3 behind fault proxies, and storages on them. */
 export interface StorageFixture {
   readonly mode: 'local';
   readonly supabase: Remote & { readonly server: SupabaseStorageServer };
   readonly s3: Remote & { readonly server: S3Server; setPolicy(policy: object): Promise<void> };
-  /** What a process elsewhere needs to make the same backends. */
+  /** The data with which a child process opens the same backends. */
   readonly addresses: Addresses;
   storage(options?: StorageFixtureOptions): Promise<Storage>;
   directory(): Promise<string>;
@@ -54,11 +54,11 @@ export interface StorageFixture {
 
 export type StorageFixtureOptions = Partial<StorageOptions> & {
   directory?: string;
-  /** Default long: shorter where a server is frozen on purpose. */
+  /** Long by default; shorter where a scenario freezes a server. */
   requestTimeoutMs?: number;
 };
 
-/** How the servers are reached through what stands before them; plain data. */
+/** The addresses of the servers through their proxies, as plain data. */
 export interface Addresses {
   readonly supabase: { readonly url: string; readonly key: string };
   readonly s3: {
@@ -68,10 +68,10 @@ export interface Addresses {
   };
 }
 
-/** How long a server gets for one answer, in milliseconds: a busy machine must not look like a dead server. */
+/** The timeout of one request, in milliseconds: long enough that a busy machine does not look like a dead server. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Short enough for a suite, in the proportions of the defaults. */
+/** Times short enough for a suite, in the proportions of the defaults. */
 export const tuning: Omit<StorageOptions, 'backends' | 'journal'> = {
   acknowledgeWithinMs: 1_000,
   lateWriteMs: 1_500,
@@ -81,10 +81,10 @@ export const tuning: Omit<StorageOptions, 'backends' | 'journal'> = {
   retry: { initialDelayMs: 20, maxDelayMs: 200 },
 };
 
-/** The account that is bound by the bucket's policy, as everybody but its owner is. */
+/** An account that the bucket's policy applies to, as to all accounts except the owner's. */
 const GUEST = { accessKeyId: 'guest', secretAccessKey: 'guest-secret' } as const;
 
-/** Backends on both servers, and the end of what they hold open. */
+/** Backends on both servers, and a function that closes their connections. */
 export function backendsAt(
   { supabase, s3 }: Addresses,
   requestTimeoutMs: number = REQUEST_TIMEOUT_MS,
@@ -100,7 +100,7 @@ export function backendsAt(
   };
 }
 
-/** The two servers, and what decides which of their answers fail. */
+/** The two servers, and the hooks that decide which requests fail. */
 interface StorageServers {
   readonly supabase: SupabaseStorageServer;
   readonly s3: S3Server;
@@ -136,7 +136,7 @@ async function setBucketPolicy(owner: S3Client, policy: object): Promise<void> {
   await owner.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }));
 }
 
-/** What a fixture has opened, to be closed in this order. */
+/** The resources that a fixture has opened, to be closed in this order. */
 class OpenedStorages {
   readonly storages: Storage[] = [];
   readonly clients: (() => void)[] = [];
@@ -156,7 +156,7 @@ class OpenedStorages {
   }
 }
 
-/** @param serverClock what the servers take the time from; the clients have this machine's. */
+/** @param serverClock the clock of the servers; the clients use the system clock. */
 export async function openStorageFixture(
   serverClock: Clock = systemClock,
 ): Promise<StorageFixture> {
@@ -164,7 +164,7 @@ export async function openStorageFixture(
   const { supabase, s3, hooks } = servers;
   const owner = s3ClientAt(s3.url, { ...s3.credentials });
   await createBuckets(servers, owner);
-  const [supabaseWay, s3Way] = await Promise.all([wayTo(supabase), wayTo(s3)]);
+  const [supabaseWay, s3Way] = await Promise.all([openProxies(supabase), openProxies(s3)]);
   const addresses: Addresses = {
     supabase: { url: supabaseWay.url, key: supabase.serviceRoleKey },
     s3: { url: s3Way.url, ...GUEST },
@@ -215,7 +215,7 @@ export async function openStorageFixture(
   };
 }
 
-/** A bucket policy that lets the guest in, or shuts everybody but the owner's own policy calls out. */
+/** A bucket policy that allows the guest, or denies everyone everything except the owner's policy calls. */
 export function guestPolicy(effect: 'Allow' | 'Deny'): object {
   return {
     Version: '2012-10-17',
@@ -237,8 +237,8 @@ function s3ClientAt(
   return new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 }
 
-/** A client's way to a server: first what breaks connections, then what breaks answers. */
-async function wayTo({ host, port }: { host: string; port: number }) {
+/** The proxies between a client and a server: first the one for connections, then the one for answers. */
+async function openProxies({ host, port }: { host: string; port: number }) {
   const answers = await createHttpFaultProxy({ target: { host, port } });
   const wire = await createFaultProxy({ target: { host: answers.host, port: answers.port } });
   return {

@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import type { Addresses } from './storage-fixture.ts';
 import type { ObjectLedger } from './object-ledger.ts';
 
-/** More than a process writes between its last word that was heard and its end. */
+/** More objects than a process writes between its last received report and its exit. */
 const UNTOLD_WRITES = 10_000;
 
 /**
- * Lets a process of its own write numbered objects into a journal of its own, and kills it (SIGKILL) when it
- * was told that so many were accepted. The ledger knows of those, and of as many that may have been.
+ * Lets a child process write numbered objects into its own journal, and kills it (SIGKILL) once it has reported
+ * that many accepted writes. The ledger gets those, and as possibly accepted the ones that may have followed.
  */
 export async function writeUntilKilled(
-  order: { addresses: Addresses; directory: string },
+  options: { addresses: Addresses; directory: string },
   ledger: ObjectLedger,
   writes: number,
 ): Promise<void> {
-  const child = fork(join(import.meta.dirname, 'writer-main.ts'), [JSON.stringify(order)], {
+  const child = fork(join(import.meta.dirname, 'writer-main.ts'), [JSON.stringify(options)], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -27,12 +27,12 @@ export async function writeUntilKilled(
       accepted = message.write;
       if (accepted + 1 >= writes) resolve();
     });
-    void exited.then(() => reject(new Error('the writer ended by itself')));
+    void exited.then(() => reject(new Error('the writer exited without being killed')));
   });
   child.kill('SIGKILL');
   await exited;
   for (let write = 0; write <= accepted; write += 1) ledger.offered(...written(write))();
-  // Accepted, perhaps, and nobody was told.
+  // These may have been accepted without a report.
   for (let write = accepted + 1; write < accepted + UNTOLD_WRITES; write += 1)
     ledger.offered(...written(write));
 }

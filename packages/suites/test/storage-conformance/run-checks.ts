@@ -1,14 +1,14 @@
-/** A promise of a server, and what it has to come to, in a word or two. */
+/** A check of a server, with its expected result in a word or two. */
 export interface Check<World> {
   readonly name: string;
   readonly expected: string;
-  /** What it came to; what it throws is part of no verdict. */
+  /** Resolves with the result; an exception is not a result. */
   run(world: World): Promise<string>;
 }
 
-/** A check that comes to something else on one server, and why that is so. */
+/** A check with another result on one server, and the reason. */
 export interface Divergence {
-  /** As the suite names the server. */
+  /** The name of the server in the suite. */
   readonly server: string;
   readonly check: string;
   readonly verdict: string;
@@ -16,8 +16,8 @@ export interface Divergence {
 }
 
 /**
- * What a verdict has to be: the expected one, or, for a listed divergence, exactly the one that is listed.
- * A divergence that is no more is wrong as well, and so none outlives its reason.
+ * The result that a check requires: the expected one, or for a listed divergence exactly the listed one.
+ * A divergence that no longer occurs fails as well, so that none outlives its reason.
  */
 export function wantedFor(
   { name, expected }: Pick<Check<never>, 'name' | 'expected'>,
@@ -28,7 +28,7 @@ export function wantedFor(
   return listed?.verdict ?? expected;
 }
 
-/** Divergences that no check has, or that say what is expected anyway. */
+/** Divergences without a check, or with the result that the check expects anyway. */
 export function idleDivergences(
   checks: readonly Pick<Check<never>, 'name' | 'expected'>[],
   divergences: readonly Divergence[],
