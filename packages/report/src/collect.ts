@@ -6,10 +6,10 @@ import { redact } from './redact.ts';
 import type { RunReport, ScenarioRecord, StageName, TestRecord, Totals } from './report.ts';
 import { parseScenario, worstFirst } from './scenario.ts';
 
-/** No failure is kept at greater length: beyond it, a diff of two large values says no more. */
+/** The maximum length of a failure message: a longer diff of two large values is of no use. */
 const MAX_FAILURE_CHARACTERS = 20_000;
 
-/** What the report takes from Jest's results. */
+/** The parts of Jest's results that the report uses. */
 export type JestRun = Pick<AggregatedResult, 'startTime' | 'wasInterrupted' | 'runExecError'> & {
   testResults: JestFile[];
 };
@@ -21,7 +21,7 @@ export type JestTest = Pick<
   'fullName' | 'status' | 'duration' | 'failureMessages' | 'invocations'
 >;
 
-/** The scenarios written into `directory` by the run's processes. */
+/** Reads the scenarios that the run's processes wrote into `directory`. */
 export function collectRecords(directory: string): {
   scenarios: ScenarioRecord[];
   unreadable: number;
@@ -41,7 +41,7 @@ export function collectRecords(directory: string): {
   return { scenarios, unreadable };
 }
 
-/** One run as a value, from what Jest saw and what the scenarios wrote down. */
+/** Builds a run from Jest's results and the recorded scenarios. */
 export function collectRun(
   results: JestRun,
   context: {
@@ -111,7 +111,7 @@ function statusOf(status: JestTest['status']): TestRecord['status'] {
   return status === 'passed' || status === 'failed' ? status : 'skipped';
 }
 
-/** Redacts before it cuts: half a URL would no longer be recognised as one. */
+/** Redacts before it cuts, because half a URL is not recognized as one. */
 function readable(text: string): string {
   const clean = redact(stripVTControlCharacters(text)).trim();
   if (clean.length <= MAX_FAILURE_CHARACTERS) return clean;

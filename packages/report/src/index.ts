@@ -1,4 +1,4 @@
-/** Shows what a run showed, and refuses to show it better than it was: what could not run has failed. */
+/** Reports a test run. Tests that could not run count as failed. */
 export { RecordNotWrittenError, ReportNotWrittenError, RunNotReadableError } from './errors.ts';
 export { renderPage } from './render/html.ts';
 export { renderJunit } from './render/junit.ts';

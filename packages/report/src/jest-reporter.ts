@@ -17,11 +17,11 @@ import type { RunReport } from './report.ts';
 import { renderScenarios, renderTotals } from './render/terminal.ts';
 
 interface JestReporterOptions {
-  /** Where the report is written, from Jest's root; made when it is missing. Default `reports`. */
+  /** The folder of the report, relative to Jest's root; created if missing. Default `reports`. */
   outputDirectory?: string;
 }
 
-/** The scenarios of the run, or why they could not be read. */
+/** The scenarios of the run, or the error of reading them. */
 interface Gathered {
   records?: ReturnType<typeof collectRecords> | undefined;
   cause?: unknown;
@@ -37,16 +37,17 @@ const FORMS = {
 const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Writes `index.html`, `junit.xml` and `run.json`, and prints the scenarios and the totals to the
- * standard output. A signal that ends the run finds the same done with what had run by then, marked as interrupted. For Jest's configuration: `['@holdfast/report/jest', { outputDirectory }]`.
+ * Writes `index.html`, `junit.xml` and `run.json`, and prints the scenarios and the totals to the standard
+ * output. When a signal ends the run, it does the same for the tests that had run, and marks the run as
+ * interrupted. For Jest's configuration: `['@holdfast/report/jest', { outputDirectory }]`.
  */
 export default class HoldfastReporter implements Reporter {
   readonly #directory: string;
   readonly #rootDirectory: string;
   readonly #records: string;
-  /** What Jest has seen so far, which it keeps up to date itself: a file when it ends. */
+  /** Jest's results so far; Jest adds each file when it ends. */
   #seen: JestRun | undefined;
-  /** The tests that have ended in files that have not, by path. */
+  /** The finished tests of unfinished files, by path. */
   readonly #underWay = new Map<string, JestFile>();
   readonly #stop = (signal: NodeJS.Signals): void => this.#onStop(signal);
 
@@ -58,10 +59,10 @@ export default class HoldfastReporter implements Reporter {
     this.#records = join(this.#directory, `${RECORDS_PREFIX}${process.pid}`);
   }
 
-  /** Jest calls this before it starts a test process: they inherit the variable. */
+  /** Jest calls this before it starts a test process; the processes inherit the variable. */
   onRunStart(results: AggregatedResult): void {
     mkdirSync(this.#directory, { recursive: true });
-    // What the run before has shown is not what this one does.
+    // Removes the files of the previous run.
     for (const name of Object.keys(FORMS)) rmSync(join(this.#directory, name), { force: true });
     removeAbandonedRecords(this.#directory);
     rmSync(this.#records, { recursive: true, force: true });
@@ -88,14 +89,14 @@ export default class HoldfastReporter implements Reporter {
     this.#underWay.delete(path);
   }
 
-  /** @throws ReportNotWrittenError after the result was printed all the same */
+  /** @throws ReportNotWrittenError after the result was printed */
   onRunComplete(_contexts: Set<TestContext>, results: AggregatedResult): void {
     delete environment[RECORDS_VARIABLE];
     for (const signal of STOPS) process.off(signal, this.#stop);
     const { run, records, cause, failure } = this.#conclude(results);
     const isSound = failure === undefined && records !== undefined;
     const print = (): void => this.#print(run, failure === undefined);
-    // Last of all, behind Jest's own summary; when this throws, Jest ends without one and prints no more.
+    // Runs last, after Jest's own summary. If this throws, Jest ends without its summary and prints nothing more.
     if (isSound) process.once('exit', print);
     else print();
     if (failure !== undefined) throw failure;
@@ -107,7 +108,7 @@ export default class HoldfastReporter implements Reporter {
     }
   }
 
-  /** Reports what has run, then ends by the signal as if nobody had listened. */
+  /** Reports the tests that have run, then ends the process by the signal, as without a listener. */
   #onStop(signal: NodeJS.Signals): void {
     for (const each of STOPS) process.off(each, this.#stop);
     if (this.#seen !== undefined) {
@@ -182,7 +183,7 @@ function renderJson(run: RunReport): string {
   return `${JSON.stringify(run, null, 2)}\n`;
 }
 
-/** Removes what a run that was killed left behind; a run that is still going on keeps its own. */
+/** Removes the records of killed runs, but not those of a run that is still alive. */
 function removeAbandonedRecords(directory: string): void {
   for (const name of readdirSync(directory)) {
     if (!name.startsWith(RECORDS_PREFIX) || isAlive(Number(name.slice(RECORDS_PREFIX.length)))) {

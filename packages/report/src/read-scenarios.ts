@@ -3,7 +3,7 @@ import { InvalidOptionError } from '@holdfast/foundation';
 import type { ScenarioRecord } from './report.ts';
 import { parseScenario } from './scenario.ts';
 
-/** Whether the run of a run.json was stopped before its end. */
+/** Whether the run of a `run.json` was stopped before its end. */
 export function wasInterrupted(path: string): boolean {
   const run: unknown = JSON.parse(readFileSync(path, 'utf8'));
   return (
@@ -12,8 +12,8 @@ export function wasInterrupted(path: string): boolean {
 }
 
 /**
- * The scenarios that a run wrote into its run.json.
- * @throws InvalidOptionError when the file is something else.
+ * Reads the scenarios from a `run.json`.
+ * @throws InvalidOptionError when the file is not a `run.json`
  */
 export function parseScenarios(owner: string, path: string): ScenarioRecord[] {
   const run: unknown = JSON.parse(readFileSync(path, 'utf8'));

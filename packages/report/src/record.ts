@@ -5,15 +5,15 @@ import { RecordNotWrittenError } from './errors.ts';
 import type { ScenarioRecord } from './report.ts';
 import { parseScenario } from './scenario.ts';
 
-/** Names the folder that the reporter set up for this run, in the environment of every test process. */
+/** The environment variable that names the folder of this run's records, set for every test process. */
 export const RECORDS_VARIABLE = 'HOLDFAST_RECORDS_DIRECTORY';
 
-/** What one process may write down in one run. */
+/** The maximum size of the records of one process in one run. */
 const MAX_RECORDS_BYTES = 16 * 1024 * 1024;
 
 /**
- * Hands a scenario to the run's report; outside a run with the reporter it only validates. It reaches
- * the disk before this returns: a process that is killed afterwards takes no record with it.
+ * Adds a scenario to the run's report; outside a run with the reporter it only validates. The record reaches
+ * the disk before this returns, so a process that is killed afterwards loses no record.
  * @throws InvalidOptionError naming the field
  * @throws RecordNotWrittenError
  */
@@ -21,15 +21,15 @@ export function record(scenario: ScenarioRecord): void {
   const valid = parseScenario('record', scenario);
   const directory = environment[RECORDS_VARIABLE];
   if (directory === undefined || directory === '') return;
-  // One file a process, so that no two writers share a line. The line break comes first as well: what
-  // follows a line cut short by a full disk still stands on its own.
+  // One file per process, so that no two writers share a line. Each record also starts with a line break, so
+  // that a record after a line cut short by a full disk is still on its own line.
   const path = join(directory, `${process.pid}.jsonl`);
   const line = Buffer.from(`\n${JSON.stringify(valid)}\n`);
   try {
     append(path, line);
   } catch (error) {
     throw new RecordNotWrittenError(
-      `record: '${valid.scenario}' could not be appended to ${path}; the report will miss it`,
+      `record: '${valid.scenario}' could not be appended to ${path}; the report will lack it`,
       { cause: error, outcome: 'not-applied' },
     );
   }

@@ -7,19 +7,19 @@ const scheme = String.raw`\b([a-z][a-z0-9+.-]{0,30}:\/\/)`;
 const userInfo = new RegExp(String.raw`${scheme}[^\s/?#"'<>]{0,1024}@`, 'gi');
 
 /**
- * `scheme://name:secret@` whose secret holds an unencoded slash, question mark or hash: what follows the
- * colon is no port, so everything up to the last @ is taken for the secret.
+ * `scheme://name:secret@` with an unencoded slash, question mark or hash in the secret: the text after the
+ * colon is not a port, so everything up to the last @ is treated as the secret.
  */
 const brokenUserInfo = new RegExp(
   String.raw`${scheme}[^\s/?#:"'<>[]{0,256}:(?!\d{1,5}(?![^\s/?#"'<>),;\]]))[^\s"'<>]{0,1024}@`,
   'gi',
 );
 
-/** A store's URL has no @ behind its host: even a secret that looks like a port and a path is one. */
+/** The URL of a store has no @ after its host, so a text before an @ is a secret even if it looks like a port and path. */
 const storeUserInfo =
   /\b((?:redis|valkey|postgres|mysql|mariadb|mongodb|amqp|nats)[a-z+]{0,10}:\/\/)[^\s"'<>]{0,1024}@/gi;
 
-/** Secrets that travel as a query's parameter, as in signed and Postgres URLs. */
+/** Secrets in query parameters, as in signed URLs and Postgres URLs. */
 const queryParameter =
   /([?&](?:password|passwd|pwd|secret|token|access_token|api_?key|sig|signature|x-amz-signature|x-amz-credential|x-amz-security-token)=)[^&\s"'<>#]+/gi;
 

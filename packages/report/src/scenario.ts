@@ -12,7 +12,7 @@ import { redact } from './redact.ts';
 import type { Moment, ScenarioRecord, StageName } from './report.ts';
 
 const MAX_MOMENTS = 200;
-/** A year: any time longer than that is a mistake in the unit. */
+/** One year: a longer time is a mistake in the unit. */
 const MAX_MS = 31_536_000_000;
 
 const count = optional(integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
@@ -59,7 +59,7 @@ const scenarioShape = {
 };
 
 /**
- * A scenario as it may be shown: validated, and without credentials.
+ * Validates a scenario and removes its credentials.
  * @throws InvalidOptionError naming the field
  */
 export function parseScenario(owner: string, given: unknown): ScenarioRecord {
@@ -73,7 +73,7 @@ export function parseScenario(owner: string, given: unknown): ScenarioRecord {
   };
 }
 
-/** The order of reading: what lost most, then what broke its promise otherwise, then the slowest. */
+/** Display order: the greatest loss first, then other broken promises, then the slowest. */
 export function worstFirst(a: ScenarioRecord, b: ScenarioRecord): number {
   for (const measure of badness) {
     const difference = measure(b) - measure(a);

@@ -5,18 +5,18 @@ import { parseScenarios, wasInterrupted } from './read-scenarios.ts';
 import type { ScenarioRecord, Totals } from './report.ts';
 import { oneLine, renderTotals } from './render/terminal.ts';
 
-/** Several runs as one. */
+/** The sum of several runs. */
 export interface Summary {
-  /** A run that cannot be read, or was stopped, counts as one failure: it is not known to have passed. */
+  /** The sum of the counts. A run that is unreadable or was stopped counts as one failure. */
   readonly totals: Totals;
-  /** A line for each run, then the line with the sum, which stands alone. */
+  /** A line for each run, then the line with the sum. */
   readonly lines: readonly string[];
 }
 
 const count = integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const totalsShape = { passed: count, failed: count, skipped: count };
 
-/** Adds up the runs whose `run.json` files stand at `paths`. */
+/** Adds up the runs whose `run.json` files are at `paths`. */
 export function summarize(paths: readonly string[]): Summary {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const played: ScenarioRecord[] = [];
@@ -55,7 +55,7 @@ function readRun(path: string): {
     return {
       totals: parseOptions('summarise', totalsShape, run.totals, 'totals'),
       interrupted: wasInterrupted(path),
-      // A run that plays none may say nothing of them.
+      // A run without scenarios may omit them.
       scenarios: 'scenarios' in run ? parseScenarios('summarise', path) : [],
     };
   } catch (error) {

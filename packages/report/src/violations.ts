@@ -1,12 +1,12 @@
 import type { RunReport, ScenarioRecord } from './report.ts';
 
-/** Work that should not have come out as it did. */
+/** A kind of violation, such as lost work. */
 interface ScenarioViolation {
   readonly title: string;
   readonly count: number;
 }
 
-/** What no scenario may end with; what a server forgets within its promise (`lostByServer`) is none of it. */
+/** The violations of a scenario. Work that a server loses within its guarantees (`lostByServer`) is not one. */
 const violations: readonly {
   title: string;
   read: (scenario: ScenarioRecord) => number | undefined;
@@ -16,7 +16,7 @@ const violations: readonly {
   { title: 'out of order', read: ({ outOfOrder }) => outOfOrder },
 ];
 
-/** What became of the work of all scenarios together that should not have; empty when nothing did. */
+/** The total violations of all scenarios; empty when there are none. */
 export function violationsIn(scenarios: readonly ScenarioRecord[]): ScenarioViolation[] {
   return violations
     .map(({ title, read }) => ({
@@ -26,14 +26,14 @@ export function violationsIn(scenarios: readonly ScenarioRecord[]): ScenarioViol
     .filter(({ count }) => count > 0);
 }
 
-/** Such as `3 lost, 1 duplicated`; empty when nothing was. */
+/** Formats violations as `3 lost, 1 duplicated`; empty without violations. */
 export function renderViolations(scenarios: readonly ScenarioRecord[]): string {
   return violationsIn(scenarios)
     .map(({ title, count }) => `${count} ${title}`)
     .join(', ');
 }
 
-/** The title of a run. That its tests passed is said only when nothing else is to be said. */
+/** The title of a run. It states that all tests passed only when there is nothing else to report. */
 export function renderTitle({ interrupted, totals, scenarios }: RunReport): string {
   const pieces = [
     interrupted ? 'interrupted' : '',

@@ -42,7 +42,7 @@ function gather(
   );
 }
 
-test('every test is in the report, with its file relative to the root', () => {
+test('the report has every test, with its file relative to the root', () => {
   const run = gather([
     jestFile({
       displayName: { name: 'unit', color: 'white' },
@@ -84,7 +84,7 @@ test('a file that cannot be loaded counts as one failure', () => {
   expect(run.tests[1]).toMatchObject({ name: 'the file loads', failure: message });
 });
 
-test('a file whose tests pass and whose end does not counts as a failure', () => {
+test('a file whose tests pass and that fails at its end counts as a failure', () => {
   const run = gather([jestFile({ testExecError: { message: 'afterAll threw', stack: '' } })]);
   expect(run.totals).toEqual({ passed: 1, failed: 1, skipped: 0 });
 });
@@ -95,7 +95,7 @@ test('an error of the run itself counts as a failure', () => {
   expect(run.tests[0]?.failure).toBe('worker died');
 });
 
-test('a failure message is shown without credentials, colours or endless diffs', () => {
+test('a failure message is shown without credentials, colors or endless diffs', () => {
   const failure = `\u001B[31mconnect redis://u:hunter2@h\u001B[39m ${'x'.repeat(30_000)}`;
   const run = gather([
     jestFile({ testResults: [{ ...passing, status: 'failed', failureMessages: [failure] }] }),
@@ -105,7 +105,7 @@ test('a failure message is shown without credentials, colours or endless diffs',
   expect(shown).toMatch(/\n… \d+ more characters$/);
 });
 
-test('a credential at the place of the cut is not cut in half', () => {
+test('a credential where the message is cut is still redacted', () => {
   const failure = `${'x'.repeat(19_985)} redis://user:hunter2@h ${'y'.repeat(100)}`;
   const run = gather([
     jestFile({ testResults: [{ ...passing, status: 'failed', failureMessages: [failure] }] }),
@@ -113,7 +113,7 @@ test('a credential at the place of the cut is not cut in half', () => {
   expect(run.tests[0]?.failure).not.toContain('user');
 });
 
-test('scenarios stand worst first: losses, then broken promises, then the slowest', () => {
+test('scenarios are sorted worst first: losses, then broken promises, then the slowest', () => {
   const named = (scenario: string, fields: object): typeof killedRedis => ({
     ...killedRedis,
     lostByServer: 0,

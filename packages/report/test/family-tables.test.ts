@@ -5,7 +5,7 @@ import { killedRedis } from './sample.ts';
 const readme = (rows: string): string =>
   `before\n<!-- scenarios: redis-failover -->\n${rows}\n<!-- /scenarios -->\nafter\n`;
 
-test('a table is replaced by the rows of its family, and what stands around it stays', () => {
+test('a table is replaced by the rows of its family, and the text around it is kept', () => {
   const filled = fillTables(readme('| an old row |'), [killedRedis]);
   expect(filled).toMatch(/^before\n<!-- scenarios: redis-failover -->\n\n\| Promise \|/);
   expect(filled).toContain(`| ${killedRedis.scenario} | ${killedRedis.fault} |`);
@@ -14,7 +14,7 @@ test('a table is replaced by the rows of its family, and what stands around it s
   expect(fillTables(filled, [killedRedis])).toBe(filled);
 });
 
-test('a table whose family was not played stays as it is', () => {
+test('a table whose family did not run is kept', () => {
   const other = { ...killedRedis, family: 'database-recovery' };
   expect(fillTables(readme('| a row |'), [other])).toBe(readme('| a row |'));
 });

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { type RunReport, renderPage } from '@holdfast/report';
 import { killedRedis, sampleRun, sampleTest } from './sample.ts';
 
-/** The elements and attributes of a page, without what stands in them. */
+/** The elements and attributes of a page, without their contents. */
 function skeleton(page: string): string[] {
   return [...page.matchAll(/<[^>]*>/g)].map(([tag]) => tag.replaceAll(/"[^"]*"/g, '""'));
 }
@@ -50,7 +50,7 @@ test('no text of a run can add an element or an attribute to the page', () => {
   );
 });
 
-test('what was said is shown as it was said', () => {
+test('text is shown as it was recorded', () => {
   expect(renderPage(runSaying('a < b & "c"'))).toContain('a &lt; b &amp; &quot;c&quot;');
 });
 
@@ -73,7 +73,7 @@ test('a run without scenarios has no empty table', () => {
   expect(renderPage(sampleRun())).not.toContain('<table');
 });
 
-test('an interrupted run and lost records are said at the top', () => {
+test('an interrupted run and lost records are reported at the top', () => {
   const page = renderPage(sampleRun({ interrupted: true, unreadableRecords: 2 }));
   expect(page).toContain('stopped before its end');
   expect(page).toContain('2 scenario records could not be read');
@@ -94,7 +94,7 @@ test('a thousand tests, sixty scenarios and fifty long failures fit into 300 KB 
   expect(Buffer.byteLength(page)).toBeLessThanOrEqual(300_000);
 });
 
-test('a run whose tests all passed is not titled so when a scenario lost, doubled or reordered anything', () => {
+test('the title does not state that all tests passed when a scenario lost, duplicated or reordered work', () => {
   const titleOf = (fields: Partial<RunReport>): string =>
     /<title>(.*) · Holdfast<\/title>/.exec(renderPage(sampleRun(fields)))?.[1] ?? '';
   expect(titleOf({ scenarios: [killedRedis] })).toBe('all passed');

@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Node's arguments that run Jest with the reporter over the given test files, as a user would. */
+/** The arguments of Node that run Jest with the reporter on the given test files, as a user would. */
 function jestArguments(files: Record<string, string>, flags: readonly string[]): string[] {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   const config = {
@@ -56,7 +56,7 @@ import { record } from ${JSON.stringify(join(source, 'index.ts'))};
 test('it is recorded', () => record(${JSON.stringify(scenario)}));
 `;
 
-test('what test processes record is in the report, on the terminal and in all three files', () => {
+test('records of test processes are in the report, on the terminal and in all three files', () => {
   mkdirSync(join(directory, 'out', 'records-999999999'), { recursive: true });
   const { status, lines } = runJest(
     {
@@ -94,7 +94,7 @@ test('what test processes record is in the report, on the terminal and in all th
   });
 }, 60_000);
 
-test('in one process it is the same, and without a scenario there is no table', () => {
+test('a run in one process has the same report, and without a scenario no table', () => {
   const { status, lines } = runJest({ 'a.test.ts': `test('quiet', () => {});` }, '--runInBand');
   expect(status).toBe(0);
   expect(lines).toEqual([`report: ${join('out', 'index.html')}`, '1 passed, 0 failed']);
@@ -102,7 +102,7 @@ test('in one process it is the same, and without a scenario there is no table', 
   expect(recorded.lines.some((line) => line.includes('appendonly everysec'))).toBe(true);
 }, 60_000);
 
-test('a run whose records were taken away prints its totals and fails', () => {
+test('a run whose records were removed prints its totals and fails', () => {
   const removing = `
 import { rmSync } from 'node:fs';
 test('it tidies too much', () => rmSync(process.env.HOLDFAST_RECORDS_DIRECTORY, { recursive: true }));
@@ -112,7 +112,7 @@ test('it tidies too much', () => rmSync(process.env.HOLDFAST_RECORDS_DIRECTORY, 
   expect(status).not.toBe(0);
 }, 60_000);
 
-/** A test that tells by a file that it has begun, and does not end by itself. */
+/** A test that creates a file when it starts, and does not end. */
 const endless = `
 import { writeFileSync } from 'node:fs';
 test('it is under way', () => { writeFileSync('begun', ''); return new Promise((end) => setTimeout(end, 120_000)); }, 120_000);
@@ -122,7 +122,7 @@ test.each([
   ['SIGINT', ['--runInBand']],
   ['SIGTERM', ['--maxWorkers=2']],
 ] as const)(
-  'a run stopped by %s has its report of what had run by then, marked as interrupted',
+  'a run stopped by %s reports the tests that had run, marked as interrupted',
   async (signal, flags) => {
     mkdirSync(join(directory, 'out'));
     for (const name of ['index.html', 'junit.xml', 'run.json']) {

@@ -33,7 +33,7 @@ test('suites are files, and the counts agree with the cases', () => {
   });
 });
 
-test('the name of all tells what was lost, and a run that was stopped is an error', () => {
+test('the name of all suites states what was lost, and a run that was stopped is an error', () => {
   const scenarios = [{ ...killedRedis, lost: 3 }];
   expect(parseXml(renderJunit(sampleRun({ scenarios }))).attributes['name']).toBe(
     'holdfast: 3 lost',
@@ -46,7 +46,7 @@ test('the name of all tells what was lost, and a run that was stopped is an erro
   });
 });
 
-test('any text in a name or a failure leaves the document well-formed and comes back as it was', () => {
+test('any text in a name or a failure keeps the document well-formed and is read back unchanged', () => {
   const anyText = fc.string({ unit: 'binary', maxLength: 40 });
   fc.assert(
     fc.property(anyText, anyText, anyText, (file, name, failure) => {
@@ -60,7 +60,7 @@ test('any text in a name or a failure leaves the document well-formed and comes 
   );
 });
 
-/** XML has no way to say a control character; it is shown as one that could not be shown. */
+/** XML cannot represent a control character; it is replaced by the replacement character. */
 function asXmlCarriesIt(text: string): string {
   return text.replaceAll(
     /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu,

@@ -14,7 +14,7 @@ test('a run without scenarios has no table', () => {
   expect(renderMarkdown({ scenarios: [] })).toBe('');
 });
 
-test('above the table stands what was lost, and that the run was stopped', () => {
+test('losses and an interruption are reported above the table', () => {
   const run = { scenarios: [{ ...scenario, lost: 3, duplicated: 1 }], interrupted: true };
   expect(renderMarkdown(run).split('\n').slice(0, 4)).toEqual([
     '**The run was stopped before its end. 3 lost, 1 duplicated.**',
@@ -27,7 +27,7 @@ test('above the table stands what was lost, and that the run was stopped', () =>
   );
 });
 
-test('each scenario is a row with the measures that were taken, and foreign marks stay text', () => {
+test('each scenario is a row with its measures, and foreign Markdown is escaped', () => {
   expect(renderMarkdown({ scenarios: [scenario] }).split('\n')).toEqual([
     '| Promise | Fault | Detected after | Lost |',
     '| --- | --- | ---: | ---: |',

@@ -15,7 +15,7 @@ const characters: Readonly<Record<string, string>> = {
 };
 
 /**
- * As much of XML as JUnit files use; throws where the text is not well-formed, and on characters that
+ * Parses the part of XML that JUnit files use; throws where the text is not well-formed, and on characters that
  * XML 1.0 does not permit.
  */
 export function parseXml(xml: string): Element {

@@ -28,12 +28,12 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('what a scenario recorded is what the run gathers', () => {
+test('the run collects exactly the recorded scenarios', () => {
   record(killedRedis);
   expect(collectRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 0 });
 });
 
-test('outside a run with the reporter nothing is written, yet a mistake is still refused', () => {
+test('outside a run with the reporter nothing is written, but a mistake is still rejected', () => {
   delete process.env[RECORDS_VARIABLE];
   record(killedRedis);
   expect(readdirSync(directory)).toEqual([]);
@@ -49,7 +49,7 @@ test.each<[string, Partial<Record<keyof ScenarioRecord | 'color', unknown>>]>([
   ['timeline', { timeline: Array.from({ length: 201 }, () => ({ atMs: 0, event: 'again' })) }],
   ['note', { note: 'x'.repeat(1_001) }],
   ['color', { color: 'red' }],
-])('a bad %s is refused by name, and nothing is written', (field, fields) => {
+])('a bad %s is rejected by name, and nothing is written', (field, fields) => {
   expect(() => record(Object.assign({ ...killedRedis }, fields))).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field }),
   );
@@ -71,7 +71,7 @@ test('no credential of a record reaches the disk', () => {
   expect(written.join('')).not.toContain('hunter2');
 });
 
-test('a line cut short costs only itself', () => {
+test('a line cut short loses no other record', () => {
   record(killedRedis);
   const [name = ''] = readdirSync(directory);
   const path = join(directory, name);
@@ -80,7 +80,7 @@ test('a line cut short costs only itself', () => {
   expect(collectRecords(directory)).toEqual({ scenarios: [killedRedis], unreadable: 1 });
 });
 
-test('a record that cannot be written is an error with its cause, not a gap in the report', () => {
+test('a record that cannot be written rejects with its cause', () => {
   process.env[RECORDS_VARIABLE] = join(directory, 'missing');
   expect(() => record(killedRedis)).toThrow(
     expect.objectContaining({
@@ -90,7 +90,7 @@ test('a record that cannot be written is an error with its cause, not a gap in t
   );
 });
 
-test('what one process may write in one run is bounded', () => {
+test('the size of the records of one process is bounded', () => {
   writeFileSync(join(directory, `${process.pid}.jsonl`), Buffer.alloc(16 * 1024 * 1024));
   expect(() => record(killedRedis)).toThrow(
     expect.objectContaining({ code: 'REPORT_RECORD_NOT_WRITTEN' }),

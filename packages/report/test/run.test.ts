@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** What `npm start` and the like run, with temporary files and a report of its own. */
+/** Runs a script of package.json with a separate temporary folder and report. */
 function start(...words: string[]): ChildProcessByStdio<null, null, Readable> {
   return spawn(process.execPath, [RUN, ...words], {
     env: { ...process.env, TMPDIR: directory, HOLDFAST_REPORT: join(directory, 'report') },
@@ -25,7 +25,7 @@ function start(...words: string[]): ChildProcessByStdio<null, null, Readable> {
   });
 }
 
-/** The processes that the run has started and that are still there; where the system tells of none, none. */
+/** The running processes that the run has started; empty where the system has no /proc. */
 function processesLeft(): string[] {
   if (!existsSync('/proc/self/environ')) return [];
   return readdirSync('/proc').filter((pid) => {
@@ -44,7 +44,7 @@ test.each([
   ['unit', 'redis-failover'],
   ['test', 'nonsense'],
 ])(
-  'a pattern that no test matches is refused before anything is run: %s %s %s',
+  'a pattern that no test matches is rejected before a test is run: %s %s %s',
   async (...words) => {
     const child = start(...words.filter((word) => word !== undefined));
     const ended = once(child, 'exit');
@@ -55,7 +55,7 @@ test.each([
   },
 );
 
-test('a run stopped amid large objects writes its report, and leaves neither files nor processes', async () => {
+test('a run stopped during the transfer of large objects writes its report, and leaves neither files nor processes', async () => {
   const child = start('infrastructure', '--', 'supabase-fallback/large-objects');
   const ended = once(child, 'exit');
   const hasBegun = (): boolean =>

@@ -1,6 +1,6 @@
 import type { RunReport, ScenarioRecord, TestRecord } from '@holdfast/report';
 
-/** A scenario with everything measured. */
+/** A scenario with all measures. */
 export const killedRedis: ScenarioRecord = {
   family: 'redis-failover',
   scenario: 'killed for 3 s under load, appendonly everysec',

@@ -18,7 +18,7 @@ function written(name: string, content: unknown): string {
   return path;
 }
 
-test('several runs add up to one line that stands alone', () => {
+test('several runs add up to one separate line', () => {
   const a = written('a.json', sampleRun({ totals: { passed: 3, failed: 0, skipped: 1 } }));
   const b = written('b.json', sampleRun({ totals: { passed: 4, failed: 0, skipped: 0 } }));
   expect(summarize([a, b]).lines).toEqual([
@@ -28,7 +28,7 @@ test('several runs add up to one line that stands alone', () => {
   ]);
 });
 
-test('a run that was stopped counts as one failure, and what was lost is told', () => {
+test('a run that was stopped counts as one failure, and its losses are reported', () => {
   const stopped = written('a.json', sampleRun({ interrupted: true }));
   const lossy = written('b.json', sampleRun({ scenarios: [{ ...killedRedis, lost: 3 }] }));
   const { totals, lines } = summarize([stopped, lossy]);

@@ -13,7 +13,7 @@ const run = sampleRun({
   ],
 });
 
-test('every column of the table ends, or begins, at the same place in each line', () => {
+test('every column of the table is aligned in all lines', () => {
   const [header = '', ...rows] = renderScenarios(run, plain);
   expect(header).toMatch(/^Scenario +Fault +Detected +Recovered +Accepted .* Lost +By server/);
   const endOf = (line: string, piece: string): number =>
@@ -24,19 +24,19 @@ test('every column of the table ends, or begins, at the same place in each line'
   expect(endOf(rows[1] ?? '', ' 77')).toBe(endOf(header, ' Lost'));
 });
 
-test('what no scenario measured has no column, what one did not measure is a dash', () => {
+test('a measure that no scenario has gets no column, and one that a scenario lacks is a dash', () => {
   const lines = renderScenarios(run, plain);
   expect(lines[0]).not.toContain('Unordered');
   expect(lines[2]).toContain('–');
 });
 
-test('on a screen no line is wider than the screen', () => {
+test('no line is wider than the screen', () => {
   const lines = renderScenarios(run, { columns: 120, color: false });
   expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(120);
   expect(lines[1]).toContain('…');
 });
 
-test('colours change no letter', () => {
+test('colors change no letter', () => {
   const coloured = renderScenarios(run, { columns: 120, color: true });
   expect(coloured.join('\n')).toContain('\u001B[31m');
   expect(coloured.map((line) => stripVTControlCharacters(line).trimEnd())).toEqual(
@@ -44,7 +44,7 @@ test('colours change no letter', () => {
   );
 });
 
-test('foreign text can neither break the line nor move the cursor', () => {
+test('foreign text cannot break the line or move the cursor', () => {
   const hostile = { ...killedRedis, scenario: 'a\nb\r\u001B[2Jc\u2028d\u0007' };
   const [, row] = renderScenarios(sampleRun({ scenarios: [hostile] }), plain);
   expect(row).toMatch(/^redis-failover: a b c d /);
@@ -54,7 +54,7 @@ test('without a scenario there is no table', () => {
   expect(renderScenarios(sampleRun(), plain)).toEqual([]);
 });
 
-test('the totals say what was lost, doubled or reordered, and not what a server may forget', () => {
+test('the totals report lost, duplicated and reordered work, without losses that the server may have', () => {
   const totals = { passed: 12, failed: 0, skipped: 0 };
   expect(renderTotals(totals, [killedRedis])).toBe('12 passed, 0 failed');
   const harmed = { ...killedRedis, lost: 3, duplicated: 2, outOfOrder: 1 };
@@ -78,6 +78,6 @@ test.each([
   [59_960, '1 min'],
   [125_000, '2 min 5 s'],
   [-800, '-800 ms'],
-])('%d ms is told as %s', (durationMs, printed) => {
+])('%d ms is formatted as %s', (durationMs, printed) => {
   expect(formatDuration(durationMs)).toBe(printed);
 });

@@ -9,15 +9,15 @@ interface Export {
   readonly name: string;
   readonly file: string;
   readonly local: string;
-  /** Declared by the package `file`. */
+  /** The file of the package that declares it. */
   readonly isForeign?: boolean;
 }
 
 /**
- * The types that a package publishes, entry point by entry point, as declarations without comments: a change
- * of what users can write shows up as a change of this text.
+ * Lists the published types of a package by entry point, as declarations without comments: a change
+ * of the public API is a change of this text.
  * @param directory of the package
- * @throws an Error that names the file when a re-export leads nowhere
+ * @throws Error that names the file when a re-export cannot be resolved
  */
 export function apiSurfaceOf(directory: string): string {
   const manifest = objectIn(JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')));
@@ -72,13 +72,13 @@ function exportsOf(file: string): Export[] {
   return [...lists, ...[...ownNames].map((name) => ({ name, file, local: name }))];
 }
 
-/** Follows re-exports to the file that declares. */
+/** Follows re-exports to the declaring file. */
 function declarationOf(found: Export): Export {
   const next = exportsOf(found.file).find(({ name }) => name === found.local);
   return next === undefined ? found : { ...next, name: found.name };
 }
 
-/** The declarations of a file by their names; the overloads of a function stand together. */
+/** The declarations of a file by name; the overloads of a function are kept together. */
 function declarationsIn(file: string): Map<string, string> {
   const { code } = isolatedDeclarationSync(file, readFileSync(file, 'utf8'), {
     stripInternal: false,

@@ -3,7 +3,7 @@ import { type Dirent, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { maskedCode } from './source-text.ts';
 
-/** What the rules judge: the files that are, or would be, committed. */
+/** The input of the rules: the files that are, or would be, committed. */
 export interface Repository {
   readonly files: readonly RepositoryFile[];
   readonly packages: readonly Package[];
@@ -19,13 +19,13 @@ export interface RepositoryFile {
 }
 
 export interface Package {
-  /** The folder's name, which is the package's name without its scope. */
+  /** The name of the folder, which is the package name without its scope. */
   readonly name: string;
   readonly path: string;
   readonly manifest: Readonly<Record<string, unknown>>;
 }
 
-/** One place that breaks a rule. */
+/** One violation of a rule, with its position. */
 export interface Violation {
   readonly path: string;
   readonly line: number;
@@ -37,7 +37,7 @@ export type Rule = (repository: Repository) => Violation[];
 const MAX_BYTES = 5_000_000;
 const notCommitted = new Set(['.git', 'node_modules', 'dist', 'coverage', 'reports']);
 
-/** A repository of the given files; a rule's own test plants its violators with this. */
+/** Makes a repository of the given files, for the tests of the rules. */
 export function repositoryOf(texts: Readonly<Record<string, string>>): Repository {
   const files = Object.entries(texts).map(([path, text]) => fileOf(path, text));
   const byPath = new Map(files.map((file) => [file.path, file]));
@@ -48,7 +48,7 @@ export function repositoryOf(texts: Readonly<Record<string, string>>): Repositor
   return { files, packages, find: (path) => byPath.get(path) };
 }
 
-/** The repository at `root`, as git sees it; without git, every file but what is never committed. */
+/** The repository at `root`: the files that git does not ignore, or without git all except those never committed. */
 export function readRepository(root: string): Repository {
   const texts: Record<string, string> = {};
   for (const path of pathsOf(root)) {
@@ -61,7 +61,7 @@ export function readRepository(root: string): Repository {
   return repositoryOf(texts);
 }
 
-/** The packages that are published: all that are not private. */
+/** The published packages: all except private ones. */
 export function publishedPackagesIn({ packages }: Repository): Package[] {
   return packages.filter(({ manifest }) => manifest['private'] !== true);
 }
@@ -70,7 +70,7 @@ export function violationAt(file: RepositoryFile, index: number, message: string
   return { path: file.path, line: file.text.slice(0, index).split('\n').length, message };
 }
 
-/** Every place where `pattern` (global) holds in the file's code, or in its whole text. */
+/** A violation for every match of `pattern` (global) in the code of the file, or in its full text. */
 export function matchesIn(
   file: RepositoryFile,
   pattern: RegExp,
@@ -80,7 +80,7 @@ export function matchesIn(
   return [...file[where].matchAll(pattern)].map(({ index }) => violationAt(file, index, message));
 }
 
-/** The value as an object, an empty one when it is none. */
+/** The value if it is an object, else an empty object. */
 export function objectIn(value: unknown): Readonly<Record<string, unknown>> {
   return isObject(value) ? value : {};
 }

@@ -1,20 +1,20 @@
-/** After one of these words a slash begins a regular expression, not a division. */
+/** After one of these words a slash starts a regular expression, not a division. */
 const beforeExpression =
   /(?:^|[^\w$.])(?:await|case|delete|do|else|in|instanceof|new|of|return|throw|typeof|void|yield)$/;
 
 /**
- * The source with the content of comments, strings, templates and regular expressions blanked: same
- * length, same lines, delimiters of strings kept. What is left is code, so that a rule can look for a
- * call without being fooled by a sentence about it.
+ * Blanks the content of comments, strings, templates and regular expressions in a source. The result has the same
+ * length and lines, and keeps the delimiters of strings. Only code is left, so that a rule can look for a
+ * call without matching a sentence about it.
  */
 export function maskedCode(text: string): string {
   const out = text.split('');
   const blank = (from: number, to: number): void => {
     for (let at = from; at < to; at += 1) if (out[at] !== '\n') out[at] = ' ';
   };
-  /** Depth of braces inside each template's `${…}` that is open. */
+  /** The brace depth inside each open `${…}` of a template. */
   const templates: number[] = [];
-  /** Where the last piece of code ended; decides what a slash means. */
+  /** The end of the last code token, which decides the meaning of a slash. */
   let codeEnd = 0;
   let at = 0;
   while (at < text.length) {
@@ -56,7 +56,7 @@ export function maskedCode(text: string): string {
   return out.join('');
 }
 
-/** The specifiers of a source's imports and re-exports, dynamic ones too, and where they stand. */
+/** The specifiers of the imports and re-exports of a source, including dynamic ones, with their positions. */
 export function importsOf(text: string, code: string): { specifier: string; index: number }[] {
   const openings = code.matchAll(/\b(?:from|import|require|export)\s*\(?\s*(['"])/g);
   return [...openings].map((opening) => {
@@ -66,7 +66,7 @@ export function importsOf(text: string, code: string): { specifier: string; inde
   });
 }
 
-/** From the bracket at `index` to the one that closes it, both included. */
+/** The text from the bracket at `index` to its closing bracket, including both. */
 export function bracketed(code: string, index: number): string {
   let depth = 0;
   for (let at = index; at < code.length; at += 1) {

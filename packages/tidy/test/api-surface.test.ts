@@ -16,7 +16,7 @@ test.each(published)(
   },
 );
 
-test('a surface follows re-exports, keeps overloads together, and has no comments and no bodies', () => {
+test('the published types follow re-exports, keep overloads together, and have no comments or bodies', () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-surface-'));
   const write = (path: string, text: string): void => writeFileSync(join(directory, path), text);
   try {

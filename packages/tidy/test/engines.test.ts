@@ -4,7 +4,7 @@ import { everyFileParses, oldestNode } from '../src/rules/engines.ts';
 
 const source = 'packages/queue/src/queue.ts';
 
-test('what no Node parses is caught at its line, and what only looks like it is not', () => {
+test('code that no Node parses is reported with its line, and text that only looks like it is not', () => {
   const violations = everyFileParses(
     repositoryOf({
       [source]: 'const a: number = 1;\nconst b = ;\n',
@@ -21,7 +21,7 @@ test('what no Node parses is caught at its line, and what only looks like it is 
 });
 
 if (oldestNode !== undefined) {
-  test('what a newer Node parses is caught, in a test and in a source', () => {
+  test('code that only a newer Node parses is reported, in a test and in a source', () => {
     const violations = everyFileParses(
       repositoryOf({
         [source]: 'export async function a(): Promise<void> {\n  await using b = c();\n}\n',
@@ -35,7 +35,7 @@ if (oldestNode !== undefined) {
     ]);
   });
 
-  test('an oldest Node that engines do not admit is caught', () => {
+  test('an oldest Node that engines do not allow is reported', () => {
     const repository = repositoryOf({
       'package.json': JSON.stringify({ engines: { node: '>=18.0' } }),
       [source]: '',

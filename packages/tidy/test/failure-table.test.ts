@@ -22,11 +22,11 @@ function violationsOf(readme: string): string[] {
   );
 }
 
-test('a table with the rows of its family passes, in whichever result page it stands', () => {
+test('a table with the rows of its family passes in any result page', () => {
   expect(violationsOf(table('family', '| nothing is lost | kill |'))).toEqual([]);
 });
 
-test('a scenario without a row, and a row without a scenario, are caught', () => {
+test('a scenario without a row and a row without a scenario are reported', () => {
   expect(violationsOf(table('family', '| nothing is doubled | kill |'))).toEqual([
     'packages/suites/test/family/a.test.ts is not a row of the table of its family',
     'docs/results/family.md "nothing is doubled" is a row without a scenario',

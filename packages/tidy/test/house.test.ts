@@ -19,7 +19,7 @@ function violationsOf(rule: Rule, files: Readonly<Record<string, string>>): stri
 }
 
 describe('folders', () => {
-  test('a folder of sixteen files is caught, one of fifteen passes', () => {
+  test('a folder of sixteen files is reported, and one of fifteen passes', () => {
     const files = (count: number): Record<string, string> =>
       Object.fromEntries(
         Array.from({ length: count }, (_, at) => [`packages/a/src/f${at}.ts`, '']),
@@ -28,7 +28,7 @@ describe('folders', () => {
     expect(violationsOf(foldersAreSmall, files(16))).toEqual(['packages/a/src:1']);
   });
 
-  test('siblings that import each other are caught once, a folder and its parent are not', () => {
+  test('sibling folders that import each other are reported once, and a folder and its parent are not', () => {
     const both = {
       'packages/a/src/one/x.ts': "import { y } from '../two/y.ts';",
       'packages/a/src/two/y.ts': "import type { X } from '../one/z.ts';",
@@ -43,7 +43,7 @@ describe('folders', () => {
 });
 
 describe('exports', () => {
-  test('a name that no other file has is caught, one that an index lists passes', () => {
+  test('an export that no other file imports is reported, and one in an index passes', () => {
     const file = { [source]: 'export const used = 1;\nexport function unused(): void {}' };
     const index = { 'packages/queue/src/index.ts': "export { used } from './queue.ts';" };
     expect(violationsOf(exportsAreUsed, { ...file, ...index })).toEqual([`${source}:2`]);
@@ -53,7 +53,7 @@ describe('exports', () => {
     expect(violationsOf(exportsAreUsed, { ...file, ...index, ...manifest })).toEqual([]);
   });
 
-  test('two exported types of one name are caught at the second', () => {
+  test('two exported types of one name are reported at the second', () => {
     const files = {
       'packages/a/src/a.ts': 'export interface Lease {}\ninterface Entry {}',
       'packages/b/src/b.ts': 'export type Lease = string;\nexport interface Entry {}',
@@ -81,21 +81,21 @@ test.each<[string, Rule, string, string[], string[]]>([
     ['// a lane', 'const planet = 1;', "const text = 'lane';"],
   ],
   [
-    'a label that refers to a list elsewhere',
+    'a label in a test name',
     testNamesAreSentences,
     'packages/queue/test/a.test.ts',
     [["test('", "13: it waits', run);"].join('H')],
     ["test('it waits for H13', run);"],
   ],
   [
-    'the environment past its door',
+    'a direct read of the environment',
     environmentHasOneDoor,
     source,
     ["const path = process.env['PATH'];"],
     ['const { PATH } = environment;'],
   ],
   [
-    'a table that no screen holds',
+    'a table that is too wide',
     tablesFitOnAScreen,
     'packages/queue/README.md',
     ['| a | b | c | d | e |', `| ${'x'.repeat(61)} |`],
@@ -106,7 +106,7 @@ test.each<[string, Rule, string, string[], string[]]>([
     ],
   ],
   [
-    'a README that nobody reads to its end',
+    'a README that is too long',
     readmesAreShort,
     'README.md',
     ['\n'.repeat(90) + 'end'],
@@ -119,7 +119,7 @@ test.each<[string, Rule, string, string[], string[]]>([
     ['see @holdfast/ghost', 'see packages/ghost/src'],
     ['see packages and holdfast'],
   ],
-])('%s is caught, and what only looks like it is not', (_, rule, path, caught, passed) => {
+])('%s is reported, and text that only looks like it is not', (_, rule, path, caught, passed) => {
   for (const text of caught) {
     const violations = violationsOf(rule, { [path]: text });
     expect({ text, violations: violations.length }).toEqual({ text, violations: 1 });
@@ -132,7 +132,7 @@ test.each<[string, Rule, string, string[], string[]]>([
   }
 });
 
-test('a file named by a private word is caught', () => {
+test('a file with a private word in its name is reported', () => {
   expect(violationsOf(namesAreStandardTerms, { 'packages/queue/src/lane.ts': '' })).toHaveLength(1);
   expect(Object.keys(privateWords)).toContain('lane');
 });

@@ -54,7 +54,7 @@ test.each([
 
 const manifestOf = (manifest: object): string => JSON.stringify(manifest, null, 2);
 
-test('a manifest that climbs is caught at the line that does', () => {
+test('a dependency on a higher layer is reported with its line', () => {
   const repository = repositoryOf({
     'packages/journal/package.json': manifestOf({
       dependencies: { '@holdfast/queue': 'workspace:^' },
@@ -69,7 +69,7 @@ test('a manifest that climbs is caught at the line that does', () => {
   ]);
 });
 
-test('a proof among the dependencies that ship is caught, and a package without a place', () => {
+test('a test package among production dependencies is reported, and a package without a layer', () => {
   const repository = repositoryOf({
     'packages/queue/package.json': manifestOf({ peerDependencies: { '@holdfast/faults': '*' } }),
     'packages/novelty/package.json': '{}',
@@ -80,7 +80,7 @@ test('a proof among the dependencies that ship is caught, and a package without 
   ]);
 });
 
-test('a reference too few, one too many, and one in a comment are told apart', () => {
+test('a missing reference, an extra one, and one in a comment are distinguished', () => {
   const repository = repositoryOf({
     'tsconfig.json': '{ "references": [{ "path": "packages/queue" }] }',
     'packages/queue/package.json': manifestOf({

@@ -42,7 +42,7 @@ test.each([
   expect(violations(rule, fields)).toHaveLength(1);
 });
 
-test('a missing README and an entry point without its source are caught', () => {
+test('a missing README and an entry point without its source are reported', () => {
   expect(violations(packagesLookAlike, {}, 'packages/queue/README.md')).toEqual([
     'README.md is missing',
   ]);

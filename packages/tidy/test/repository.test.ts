@@ -26,11 +26,11 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 const committed = ['.gitignore', 'packages/queue/package.json', 'packages/queue/src/queue.ts'];
 
 const hasGit = spawnSync('git', ['--version']).status === 0;
-// Without git nothing is ignored by it.
+// Without git no file is ignored.
 const withGit = hasGit ? test : test.skip;
 const reason = hasGit ? '' : " (there is no git on PATH: 'apt-get install git')";
 
-withGit(`what git does not ignore is judged, committed or not${reason}`, () => {
+withGit(`the rules cover every file that git does not ignore, committed or not${reason}`, () => {
   execFileSync('git', ['init', '--quiet'], { cwd: root });
   execFileSync('git', ['add', 'packages/queue/src/queue.ts'], { cwd: root });
   const { files, packages } = readRepository(root);
@@ -38,7 +38,7 @@ withGit(`what git does not ignore is judged, committed or not${reason}`, () => {
   expect(packages.map(({ name }) => name)).toEqual(['queue']);
 });
 
-test('without git everything is judged but what is never committed', () => {
+test('without git the rules cover all files except those never committed', () => {
   expect(
     readRepository(root)
       .files.map(({ path }) => path)
@@ -55,6 +55,6 @@ test.each([
   ['a / b / c', 'a / b / c'],
   ['return /[/"]/g.test(a)', 'return /     g.test(a)'],
   ['f(/\\//, "x")', 'f(/   , " ")'],
-])('of %s only the code is left', (text, code) => {
+])('only the code of %s is left', (text, code) => {
   expect(maskedCode(text)).toBe(code);
 });

@@ -20,7 +20,7 @@ import {
 } from '../src/rules/modules.ts';
 import { omissionsHaveAReason, testsAssert, testsImportWhatTheyJudge } from '../src/rules/tests.ts';
 
-/** A rule, the path a text stands at, texts that it must catch, and texts that it must let pass. */
+/** A rule, the path of the texts, texts that it must report, and texts that must pass. */
 type Planted = [string, Rule, string, string[], string[]];
 
 const source = 'packages/queue/src/queue.ts';
@@ -28,7 +28,7 @@ const suite = 'packages/queue/test/queue.test.ts';
 
 test.each<Planted>([
   [
-    'time or chance past the doors',
+    'a direct read of time or random numbers',
     timeAndRandomHaveOneDoor,
     source,
     [
@@ -107,7 +107,7 @@ test.each<Planted>([
   ],
   ['a long file', filesAreShort, source, ['\n'.repeat(400) + 'end'], ['\n'.repeat(399) + 'end\n']],
   [
-    'a test that imports nothing of ours',
+    'a test that imports no code of this repository',
     testsImportWhatTheyJudge,
     suite,
     ["import { expect, test } from '@jest/globals';"],
@@ -177,7 +177,7 @@ test.each<Planted>([
       'class A extends Map<string, number> {}',
     ],
   ],
-])('%s is caught, and what only looks like it is not', (_, rule, path, caught, passed) => {
+])('%s is reported, and text that only looks like it is not', (_, rule, path, caught, passed) => {
   for (const text of caught) {
     expect({ text, violations: rule(repositoryOf({ [path]: text })).length }).toEqual({
       text,
@@ -192,14 +192,14 @@ test.each<Planted>([
   }
 });
 
-test('an violation tells its line', () => {
+test('a violation has its line', () => {
   const repository = repositoryOf({
     [source]: "import 'a';\n/* two\nlines */\nsetInterval(a, b);\n",
   });
   expect(timeAndRandomHaveOneDoor(repository)).toMatchObject([{ path: source, line: 4 }]);
 });
 
-test('the doors themselves may read time and chance', () => {
+test('the files of Clock and Random may read time and random numbers', () => {
   const repository = repositoryOf({
     'packages/foundation/src/clock.ts': 'Date.now();',
     'packages/foundation/src/random.ts': 'Math.random();',
@@ -213,18 +213,18 @@ test.each([
   'packages/common/package.json',
   'packages/queue/src/types.test.ts',
   'bench/lib/a.ts',
-])('%s is a drawer', (path) => {
+])('%s is a catch-all name', (path) => {
   expect(noCatchAllNames(repositoryOf({ [path]: '{}' }))).toHaveLength(1);
 });
 
 test.each(['packages/queue/src/library.ts', 'packages/queue/src/event-types.ts'])(
-  '%s is no drawer',
+  '%s is not a catch-all name',
   (path) => {
     expect(noCatchAllNames(repositoryOf({ [path]: '' }))).toEqual([]);
   },
 );
 
-test('an image that only one side names is caught on that side', () => {
+test('an image that only one side names is reported on that side', () => {
   const stage = 'packages/stage/src/images.ts';
   const compose = 'docker-compose.test.yml';
   const named = (inStage: string, inCompose: string): string[] =>

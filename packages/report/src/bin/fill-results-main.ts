@@ -1,5 +1,5 @@
 /**
- * Brings the tables of result pages up to date with a run:
+ * Updates the tables of result pages from a run:
  * `node packages/report/src/bin/fill-results-main.ts reports/infrastructure/run.json docs/results/*.md`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Scenarios of runs as Markdown: `node packages/report/src/bin/summary-main.ts reports/infrastructure/run.json …`. */
+/** Prints the scenarios of runs as Markdown: `node packages/report/src/bin/summary-main.ts reports/infrastructure/run.json …`. */
 import { renderMarkdown } from '../render/markdown.ts';
 import { parseScenarios, wasInterrupted } from '../read-scenarios.ts';
 

@@ -1,4 +1,4 @@
-/** The one result of several runs: `node packages/report/src/bin/total-main.ts reports/a/run.json …`. */
+/** Prints the combined result of several runs: `node packages/report/src/bin/total-main.ts reports/a/run.json …`. */
 import { summarize } from '../summarize.ts';
 
 const paths = process.argv.slice(2);

@@ -1,4 +1,4 @@
-/** A time as people say it: `412 ms`, `3.2 s`, `2 min 5 s`. */
+/** Formats a duration for readers: `412 ms`, `3.2 s`, `2 min 5 s`. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 0) return `-${formatDuration(-durationMs)}`;
   const wholeMs = Math.round(durationMs);

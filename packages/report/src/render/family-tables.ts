@@ -2,8 +2,8 @@ import { renderTable } from './markdown.ts';
 import type { ScenarioRecord } from '../report.ts';
 
 /**
- * A text whose tables have the rows of these scenarios: each stands between `<!-- scenarios: family -->` and
- * `<!-- /scenarios -->`. A table of a family that was not played stays as it is.
+ * Replaces the tables of a text by the rows of these scenarios: each is between `<!-- scenarios: family -->` and
+ * `<!-- /scenarios -->`. The table of a family that did not run is kept.
  */
 export function fillTables(text: string, scenarios: readonly ScenarioRecord[]): string {
   return text.replaceAll(

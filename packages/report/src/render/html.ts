@@ -8,12 +8,12 @@ import type { RunReport, ScenarioRecord, TestRecord } from '../report.ts';
 import { momentsOf, renderTimeline } from './timeline.ts';
 import { violationsIn, renderTitle } from '../violations.ts';
 
-/** One failure message, and all of them together: the page stays small enough to send by mail. */
+/** The limits of one failure message and of all together, which keep the page small enough to mail. */
 const MAX_FAILURE_CHARACTERS = 6_000;
 const MAX_FAILURES_CHARACTERS = 50_000;
 
 /**
- * The run as one self-contained page. It loads nothing, and its policy forbids the browser to run any
+ * Renders the run as one self-contained page. It loads nothing, and its policy forbids the browser to run any
  * script or style but its own two.
  */
 export function renderPage(run: RunReport): string {
@@ -57,7 +57,7 @@ function header(run: RunReport): string {
       : []),
   ];
   return [
-    '<header><p class="brand">Holdfast</p><h1>What the run showed</h1>',
+    '<header><p class="brand">Holdfast</p><h1>Results of the run</h1>',
     `<ul class="totals">${figure('passed', passed)}${figure('failed', failed)}${figure('skipped', skipped)}${losses.join('')}</ul>`,
     `<p class="facts">${facts.map(escapeMarkup).join(' · ')}</p>`,
     ...warnings.map((warning) => `<p class="warning">${warning}</p>`),

@@ -2,7 +2,7 @@ import { escapeMarkup } from './escape.ts';
 import type { RunReport, TestRecord } from '../report.ts';
 import { renderViolations } from '../violations.ts';
 
-/** The run as JUnit XML: one testsuite a file, times in seconds. */
+/** Renders the run as JUnit XML: one testsuite per file, times in seconds. */
 export function renderJunit(run: RunReport): string {
   const files = Map.groupBy(run.tests, ({ project, file }) => `${project ?? ''} ${file}`.trim());
   const suites = [...files].map(([name, tests]) => {
@@ -15,7 +15,7 @@ export function renderJunit(run: RunReport): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${attributes}>\n${suites.join('')}</testsuites>\n`;
 }
 
-/** The counts tell of tests that failed; only the name can tell what no count does. */
+/** The counts cover only failed tests; the name carries losses and interruptions. */
 function nameOf({ interrupted, scenarios }: RunReport): string {
   const pieces = [interrupted ? 'interrupted' : '', renderViolations(scenarios)];
   return ['holdfast', pieces.filter((piece) => piece !== '').join(', ')]
@@ -23,7 +23,7 @@ function nameOf({ interrupted, scenarios }: RunReport): string {
     .join(': ');
 }
 
-/** A reader that counts cases must not take what did not run for what passed. */
+/** A reader that counts cases must not count an interrupted run as passed. */
 const stoppedSuite = `  <testsuite name="holdfast" tests="1" failures="0" errors="1" skipped="0" time="0.000">
     <testcase classname="holdfast" name="the run ends" time="0.000"><error message="the run was stopped before its end"/></testcase>
   </testsuite>

@@ -3,7 +3,7 @@ import type { RunReport, ScenarioRecord } from '../report.ts';
 import { oneLine } from './terminal.ts';
 import { renderViolations } from '../violations.ts';
 
-/** What a run must not keep to itself, then its scenarios; empty when there is neither. */
+/** Renders the warnings of a run, then its scenarios; empty when there is neither. */
 export function renderMarkdown({
   scenarios,
   interrupted = false,
@@ -17,7 +17,7 @@ export function renderMarkdown({
   return [head === '' ? '' : `**${head}**\n`, table].filter((piece) => piece !== '').join('\n');
 }
 
-/** The scenario table as Markdown, for a README or the summary of a CI job; empty without scenarios. */
+/** Renders the scenario table as Markdown, for a page or the summary of a CI job; empty without scenarios. */
 export function renderTable(scenarios: readonly ScenarioRecord[]): string {
   if (scenarios.length === 0) return '';
   const measures = measuresOf(scenarios);

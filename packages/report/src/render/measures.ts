@@ -1,20 +1,20 @@
 import { formatDuration } from './duration.ts';
 import type { ScenarioRecord } from '../report.ts';
 
-/** How much a value should worry the reader. */
+/** The severity of a value. */
 export type Tone = 'plain' | 'good' | 'doubtful' | 'bad';
 
 /** One measured column of the scenario table, the same in the terminal and on the page. */
 export interface Measure {
   readonly title: string;
-  /** The same for a terminal, where every column counts. */
+  /** The short title, for terminals. */
   readonly short: string;
-  /** The value as it is shown; undefined when the scenario did not measure it. */
+  /** The formatted value; undefined when the scenario did not measure it. */
   readonly read: (scenario: ScenarioRecord) => string | undefined;
   readonly tone: (scenario: ScenarioRecord) => Tone;
 }
 
-/** In the order of reading. */
+/** All measures, in display order. */
 export const measures: readonly Measure[] = [
   time('Detected after', 'Detected', ({ detectedAfterMs }) => detectedAfterMs),
   time('Lasted', 'Lasted', ({ lastedMs }) => lastedMs),

@@ -1,6 +1,6 @@
 /**
- * The page's only script: opens a scenario's detail, and filters. Without it the page shows everything.
- * A query is words that must all occur; `s:failed` asks for a test's status; it lives in the address, so
+ * The page's only script: opens the detail of a scenario, and filters. Without it the page shows everything.
+ * A query consists of words that must all occur; `s:failed` selects a status. The query is part of the URL, so
  * that a filtered page can be linked to.
  */
 export const script = `

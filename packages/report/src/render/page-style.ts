@@ -1,4 +1,4 @@
-/** The page's only style sheet; light or dark as the reader's system is. */
+/** The page's only style sheet; light or dark as set by the reader's system. */
 export const style = `
 :root{color-scheme:light dark;--ground:#fbfbfa;--card:#fff;--ink:#1d2429;--soft:#66727a;--line:#e4e7e8;--hover:#f3f6f6;--accent:#0f766e;--good:#15803d;--doubtful:#a16207;--bad:#c02626;--outage:#c0262618}
 @media(prefers-color-scheme:dark){:root{--ground:#12171a;--card:#181f23;--ink:#e4e9eb;--soft:#93a1a9;--line:#2a343a;--hover:#1f282d;--accent:#5eead4;--good:#4ade80;--doubtful:#facc15;--bad:#f87171;--outage:#f8717126}}

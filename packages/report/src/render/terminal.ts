@@ -4,7 +4,7 @@ import type { RunReport, ScenarioRecord, Totals } from '../report.ts';
 import { renderViolations } from '../violations.ts';
 
 export interface TerminalOptions {
-  /** How wide a line of the table may become; `Infinity` cuts nothing. */
+  /** The maximum width of a line of the table; `Infinity` cuts nothing. */
   readonly columns: number;
   readonly color: boolean;
 }
@@ -20,10 +20,10 @@ interface Column {
 }
 
 const GAP = '  ';
-/** Prose columns are cut to fit the screen, but never below this. */
+/** The minimum width of a text column that is cut to fit the screen. */
 const NARROWEST = 16;
 
-/** The scenario table, worst first; empty when there is no scenario. Lines end without a line break. */
+/** Renders the scenario table, worst first; empty without scenarios. Lines have no line break. */
 export function renderScenarios(run: RunReport, options: TerminalOptions): string[] {
   const { scenarios } = run;
   if (scenarios.length === 0) return [];
@@ -58,8 +58,8 @@ export function renderScenarios(run: RunReport, options: TerminalOptions): strin
 }
 
 /**
- * The one line that scripts read, such as `12 passed, 0 failed, 1 skipped`; never coloured. What the
- * scenarios lost, doubled or reordered stands at its end.
+ * Renders the line that scripts read, such as `12 passed, 0 failed, 1 skipped`; never colored. Lost, duplicated
+ * and reordered work of the scenarios is appended.
  */
 export function renderTotals(
   { passed, failed, skipped }: Totals,
@@ -72,14 +72,14 @@ export function renderTotals(
   );
 }
 
-/** Foreign text must not move the cursor or break the line. */
+/** Replaces characters of foreign text that move the cursor or break the line. */
 export function oneLine(text: string): string {
   return stripVTControlCharacters(text)
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim();
 }
 
-/** How many terminal cells a text takes. */
+/** The number of terminal cells of a text. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
@@ -90,7 +90,7 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const wide =
   /\p{Emoji_Presentation}|\uFE0F|[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]/u;
 
-/** Each column as wide as its widest cell, the two of prose cut when the line would not fit. */
+/** Makes each column as wide as its widest cell; cuts the two text columns when the line would not fit. */
 function fit(columns: readonly Column[], available: number): number[] {
   const widths = columns.map(({ title, cells }) =>
     cells.reduce((widest, { text }) => Math.max(widest, displayWidth(text)), displayWidth(title)),

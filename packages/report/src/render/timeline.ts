@@ -6,18 +6,18 @@ const MARGIN = 24;
 const AXIS_Y = 72;
 const HEIGHT = 104;
 const RADIUS = 8;
-/** Moments closer than this stand above one another, in as many rows as there is room for. */
+/** Moments closer than this are stacked, in as many rows as fit. */
 const CROWDED = 2 * RADIUS + 2;
 const ROWS = 3;
 
-/** A scenario's moments in the order they happened. */
+/** The moments of a scenario in order of time. */
 export function momentsOf({ timeline }: ScenarioRecord): readonly Moment[] {
   return (timeline ?? []).toSorted((a, b) => a.atMs - b.atMs);
 }
 
 /**
- * The moments of a scenario on one line of time: the outage shaded from the fault to the recovery, the
- * detection marked, each moment a number that the list below explains. Empty without any moment.
+ * Renders the moments of a scenario on a time axis: the outage shaded from the fault to the recovery, the
+ * detection marked, each moment as a number that the list below explains. Empty without moments.
  */
 export function renderTimeline(scenario: ScenarioRecord): string {
   const moments = momentsOf(scenario);
@@ -47,13 +47,13 @@ export function renderTimeline(scenario: ScenarioRecord): string {
     );
   }
   if (recoveredAtMs !== undefined) {
-    // Too close to the fault's own label, the shading alone tells.
+    // Too close to the label of the fault: the shading has no label.
     const roomy = x(recoveredAtMs) - x(0) > 170;
     const label = roomy ? `recovered at ${formatDuration(recoveredAtMs)}` : '';
     parts.push(tick('recovered', x(recoveredAtMs), label));
   }
   parts.push(...dots(moments, x));
-  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="What happened when">${parts.join('')}</svg>`;
+  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Timeline of the scenario">${parts.join('')}</svg>`;
 }
 
 function tick(kind: string, x: number, label: string): string {

@@ -12,7 +12,7 @@ const MAX_CELL = 60;
 const MAX_LINES = 120;
 const MAX_ROOT_LINES = 90;
 
-/** A table of a README fits on a screen. */
+/** Tables of READMEs fit on a screen. */
 export function tablesFitOnAScreen({ files }: Repository): Violation[] {
   return files
     .filter(({ path }) => README.test(path))
@@ -29,7 +29,7 @@ export function tablesFitOnAScreen({ files }: Repository): Violation[] {
     );
 }
 
-/** A README is read at one sitting; what was measured and decided stands in `docs`. */
+/** READMEs are short; measurements and decisions belong in `docs`. */
 export function readmesAreShort({ files }: Repository): Violation[] {
   return files
     .filter(({ path }) => README.test(path))
@@ -95,7 +95,7 @@ function rowsIn(file: RepositoryFile): { index: number; cells: string[] }[] {
   return rows;
 }
 
-/** A link is as long as its text. */
+/** A link counts as its text. */
 function shownLength(cell: string): number {
   return cell.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll('`', '').length;
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Violation, type Repository, type RepositoryFile, objectIn } from '../repository.ts';
 
-/** The oldest Node that `engines` admits, where the lockfile has one for this machine. */
+/** The oldest Node that `engines` allows, where the lockfile has it for this machine. */
 export const oldestNode: string | undefined = [
   join(
     import.meta.dirname,
@@ -13,14 +13,14 @@ export const oldestNode: string | undefined = [
   ),
 ].find((path) => existsSync(path));
 
-/** Reads files as JSON, and answers with the version of Node and what does not parse there. */
+/** Reads paths as JSON, and prints the version of Node and the files that it does not parse. */
 const PARSER = `
 import { spawnSync } from 'node:child_process';
 import { stripTypeScriptTypes } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { SourceTextModule } from 'node:vm';
 const failures = [];
-// Of a module's syntax error only the one that ends a process tells the line.
+// Node reports the line of a module's syntax error only when the error ends the process.
 const told = (input) =>
   spawnSync(process.execPath, ['--check', '--input-type=module', '-'], { input, encoding: 'utf8' }).stderr;
 for (const { path, text } of JSON.parse(readFileSync(0, 'utf8'))) {
@@ -45,7 +45,7 @@ const FLAGS = [
 ];
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Every source, test and script parses on the oldest Node; without that one, on the Node that runs this. */
+/** Every source, test and script parses on the oldest Node, or without it on the Node that runs this. */
 export function everyFileParses(repository: Repository): Violation[] {
   const files = repository.files.filter(({ path }) => /\.(?:[mc]?ts|mjs)$/.test(path));
   if (files.length === 0) return [];
@@ -56,7 +56,7 @@ export function everyFileParses(repository: Repository): Violation[] {
     message: `does not parse on Node ${version}: ${message}`,
   }));
   if (oldestNode === undefined || !isNewer(version, floorOf(repository))) return found;
-  const message = `the oldest Node in the lockfile is ${version}, newer than engines admit`;
+  const message = `the oldest Node in the lockfile is ${version}, newer than engines allow`;
   return [...found, { path: 'packages/tidy/package.json', line: 1, message }];
 }
 

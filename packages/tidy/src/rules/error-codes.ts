@@ -17,7 +17,7 @@ interface ErrorClass {
 
 const ROOT = 'HoldfastError';
 
-/** Every error class has a code of its own, as a literal that callers can switch on. */
+/** Every error class has a distinct code, as a literal that callers can switch on. */
 export function errorsHaveACodeOfTheirOwn(repository: Repository): Violation[] {
   const classes = repository.files
     .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path))
@@ -54,7 +54,7 @@ function classesIn(file: RepositoryFile): ErrorClass[] {
   });
 }
 
-/** The literal is read from the text, the place from the code, where a comment cannot pose as a field. */
+/** Takes the literal from the text and its position from the code, where a comment cannot look like a field. */
 function codeIn(file: RepositoryFile, start: number, length: number): string | undefined {
   const body = file.code.slice(start, start + length);
   const field = /\breadonly\s+code\b[^;=\n]*=\s*(['"])/.exec(body);

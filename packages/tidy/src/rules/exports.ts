@@ -12,7 +12,7 @@ const DECLARATION =
 const MEANING = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|enum) (\w+)/gm;
 const SOURCE = /^packages\/[^/]+\/src\/.*\.ts$/;
 
-/** What is exported is imported somewhere, or by the users of an entry point. */
+/** Every export is imported by another file, or is part of an entry point. */
 export function exportsAreUsed(repository: Repository): Violation[] {
   const entryPoints = entryPointsIn(repository);
   const users = repository.files.filter(({ path }) => /\.[mc]?[jt]s$/.test(path));
@@ -34,7 +34,7 @@ export function exportsAreUsed(repository: Repository): Violation[] {
     );
 }
 
-/** An exported type has one meaning in the whole repository. */
+/** An exported type has one meaning in the repository. */
 export function exportedTypesHaveOneMeaning(repository: Repository): Violation[] {
   const owners = new Map<string, RepositoryFile>();
   return repository.files

@@ -9,7 +9,7 @@ const SUITES = /^packages\/suites\/test\/([\w-]+)\/.*\.test\.ts$/;
 const RESULTS = /^docs\/results\/[\w-]+\.md$/;
 const TABLE = /<!-- scenarios: ([\w-]+) -->(.*?)<!-- \/scenarios -->/gs;
 
-/** Each family of suites has a table in `docs/results`, with a row for each of its scenarios and no other. */
+/** Each family of suites has a table in `docs/results`, with exactly one row for each of its scenarios. */
 export function failureTablesHaveTheSuitesRows({ files }: Repository): Violation[] {
   const suites = Map.groupBy(
     files.filter(({ path }) => SUITES.test(path)),

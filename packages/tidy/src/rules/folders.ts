@@ -10,7 +10,7 @@ import { importsOf } from '../source-text.ts';
 const MAX_FILES = 15;
 const CODE = /^(?:bench|packages\/[^/]+)\/.*\.[mc]?ts$/;
 
-/** A folder can be read at one glance. */
+/** A folder has at most 15 files. */
 export function foldersAreSmall(repository: Repository): Violation[] {
   const files = repository.files.filter(({ path }) => CODE.test(path));
   const byFolder = Map.groupBy(files, ({ path }) => posix.dirname(path));
@@ -21,7 +21,7 @@ export function foldersAreSmall(repository: Repository): Violation[] {
   );
 }
 
-/** Between two folders of a package that are not inside each other, imports run one way. */
+/** Between two folders of a package that are not nested, imports run in one direction. */
 export function siblingFoldersImportOneWay(repository: Repository): Violation[] {
   const edges = new Map<
     string,

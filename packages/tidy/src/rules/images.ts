@@ -13,7 +13,7 @@ interface Image {
   readonly index: number;
 }
 
-/** The images that the stage starts are those that compose holds open for a debugger. */
+/** The stage and the compose file name the same images. */
 export function imagesAreNamedAlike(repository: Repository): Violation[] {
   const source = repository.find(SOURCE);
   const compose = repository.find(COMPOSE);
@@ -40,7 +40,7 @@ export function imagesAreNamedAlike(repository: Repository): Violation[] {
   ];
 }
 
-/** Every string that reads like `name:tag`, wherever it stands in the file's code. */
+/** Every string of the form `name:tag` in the code of the file. */
 function imagesInSource(file: RepositoryFile): Image[] {
   const strings = file.text.matchAll(
     /(['"`])([a-z0-9][\w./-]*:[\w][\w.-]*(?:@sha256:[0-9a-f]{64})?)\1/g,

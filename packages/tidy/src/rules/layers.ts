@@ -9,15 +9,15 @@ import {
 } from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
-/** What ships to production, from the ground up: a package imports only from the lines above its own. */
+/** The production packages, lowest layer first: a package imports only from the lines above its own. */
 const layers: readonly (readonly string[])[] = [
   ['foundation'],
   ['resilience', 'journal'],
   ['queue', 'storage', 'database'],
 ];
 
-/** What breaks and proves, and what each may import; nothing of the layers may import these. */
-const beside: Readonly<Record<string, readonly string[]>> = {
+/** The packages for testing, and the packages that each may import. No production package may import them. */
+const testPackages: Readonly<Record<string, readonly string[]>> = {
   protocols: ['foundation'],
   faults: ['foundation', 'protocols', 'resilience'],
   emulators: ['foundation', 'protocols', 'resilience', 'faults'],
@@ -27,13 +27,13 @@ const beside: Readonly<Record<string, readonly string[]>> = {
   tidy: [],
 };
 
-/** What the tests of any package may use as well. */
+/** The packages that the tests of every package may import as well. */
 const forTests: readonly string[] = ['protocols', 'faults', 'emulators', 'stage', 'report'];
 
 const SCOPE = '@holdfast/';
 const shippedDependencies = ['dependencies', 'peerDependencies', 'optionalDependencies'];
 
-/** A source imports only packages below its own, and never a file of another package. */
+/** A source imports only packages of lower layers, and never a file of another package. */
 export function importsRunDown(repository: Repository): Violation[] {
   return repository.files.flatMap((file) => {
     const [, own, part] = /^packages\/([^/]+)\/(\w+)\/.*\.[mc]?ts$/.exec(file.path) ?? [];
@@ -45,7 +45,7 @@ export function importsRunDown(repository: Repository): Violation[] {
   });
 }
 
-/** A benchmark imports packages by name; like a test, it may reach into the package that it is named for. */
+/** A benchmark imports packages by name; like a test, it may import files of the package that it is named after. */
 export function benchmarksImportByName(repository: Repository): Violation[] {
   return repository.files.flatMap((file) => {
     const own = /^bench\/([\w-]+)[./]/.exec(file.path)?.[1];
@@ -61,18 +61,18 @@ export function benchmarksImportByName(repository: Repository): Violation[] {
   });
 }
 
-/** A manifest depends only on packages below its own. */
+/** A manifest depends only on packages of lower layers. */
 export function dependenciesRunDown(repository: Repository): Violation[] {
   return repository.packages.flatMap((unit) => {
     if (permitted(unit.name, true) === undefined) {
-      return [{ path: unit.path, line: 1, message: `${unit.name} has no place in the layers` }];
+      return [{ path: unit.path, line: 1, message: `${unit.name} is not in the list of layers` }];
     }
     return [...shippedDependencies, 'devDependencies'].flatMap((kind) => {
       const allowed = permitted(unit.name, kind !== 'devDependencies') ?? [];
       return workspaceNames(unit, [kind])
         .filter((name) => !allowed.includes(name))
         .map((name) => {
-          const message = `${kind} name ${SCOPE}${name}, which does not stand below ${unit.name}`;
+          const message = `${kind} name ${SCOPE}${name}, which is not in a layer below ${unit.name}`;
           return inManifest(repository, unit, `"${SCOPE}${name}"`, message);
         });
     });
@@ -80,8 +80,8 @@ export function dependenciesRunDown(repository: Repository): Violation[] {
 }
 
 /**
- * The compiler is told of exactly the packages that a manifest names, and the root of every package that
- * is built; a private one is not.
+ * The project references of a package are exactly the dependencies in its manifest. The references of the root are
+ * the packages that are built, without private ones.
  */
 export function referencesAreDependencies(repository: Repository): Violation[] {
   const withSource = repository.packages.filter(
@@ -119,13 +119,13 @@ function misstep(
   const name = nameIn(specifier);
   if (name === undefined || name === own) return undefined;
   if (permitted(own, isShipped)?.includes(name) === true) return undefined;
-  return `'${specifier}' does not stand below ${own}`;
+  return `'${specifier}' is not in a layer below ${own}`;
 }
 
-/** What a package may import; undefined for one that the layers do not know. */
+/** The packages that a package may import; undefined for a package that is not in the list. */
 function permitted(name: string, isShipped: boolean): readonly string[] | undefined {
   const level = layers.findIndex((layer) => layer.includes(name));
-  const ground = level === -1 ? beside[name] : layers.slice(0, level).flat();
+  const ground = level === -1 ? testPackages[name] : layers.slice(0, level).flat();
   if (ground === undefined) return undefined;
   return isShipped ? ground : [...ground, ...forTests];
 }

@@ -6,7 +6,7 @@ import {
   violationAt,
 } from '../repository.ts';
 
-/** Name, licence, engines and README are the same everywhere. */
+/** Name, license, engines and README are consistent in all packages. */
 export function packagesLookAlike(repository: Repository): Violation[] {
   const root = objectIn(JSON.parse(repository.find('package.json')?.text ?? '{}'));
   const node = objectIn(root['engines'])['node'];
@@ -27,7 +27,7 @@ export function packagesLookAlike(repository: Repository): Violation[] {
   });
 }
 
-/** Each entry point is a source in the workspace, and the same file's build when published. */
+/** Each entry point is a source in the workspace, and the build of the same file when published. */
 export function entryPointsAgree(repository: Repository): Violation[] {
   return repository.packages
     .filter(({ manifest }) => manifest['private'] !== true)

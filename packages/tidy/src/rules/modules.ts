@@ -8,19 +8,19 @@ import {
 } from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
-/** Where a tool demands a default export. */
+/** Files whose tool requires a default export. */
 const defaultExporters = new Set(['jest.config.ts', 'packages/report/src/jest-reporter.ts']);
 const MAX_LINES = 400;
-const drawer = /^(?:utils?|helpers?|common|misc|shared|lib|interfaces|types)$/;
+const catchAll = /^(?:utils?|helpers?|common|misc|shared|lib|interfaces|types)$/;
 
-/** Nothing is exported without being named. */
+/** Every export is named. */
 export function exportsAreNamed(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) =>
-    matchesIn(file, /\bexport\s+(?:type\s+)?\*|\bexport\s*\*/g, 'name what is exported'),
+    matchesIn(file, /\bexport\s+(?:type\s+)?\*|\bexport\s*\*/g, 'name the exports'),
   );
 }
 
-/** No default exports, but for the tools that demand one. */
+/** No default exports, except for tools that require one. */
 export function nothingIsExportedByDefault(repository: Repository): Violation[] {
   return typescriptIn(repository)
     .filter(({ path }) => !defaultExporters.has(path))
@@ -29,14 +29,14 @@ export function nothingIsExportedByDefault(repository: Repository): Violation[] 
     );
 }
 
-/** An index opens with a comment that says what the package is for. */
+/** An index starts with a comment that states the purpose of the package. */
 export function indexesOpenWithAComment(repository: Repository): Violation[] {
   return typescriptIn(repository)
     .filter(({ path, text }) => posix.basename(path) === 'index.ts' && !/^\s*\/[*/]/.test(text))
-    .map((file) => violationAt(file, 0, 'open with one sentence about the package'));
+    .map((file) => violationAt(file, 0, 'start with one sentence about the package'));
 }
 
-/** Inside a package its own index is not imported: that is how cycles begin. */
+/** A package does not import its own index, because that causes import cycles. */
 export function indexesAreForOthers(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) => {
     const own = /^packages\/([^/]+)\/src\//.exec(file.path)?.[1];
@@ -49,16 +49,16 @@ export function indexesAreForOthers(repository: Repository): Violation[] {
   });
 }
 
-/** No file or folder is a drawer for what was left over. */
+/** No file or folder has a catch-all name. */
 export function noCatchAllNames(repository: Repository): Violation[] {
   return repository.files
     .filter(({ path }) =>
-      path.split('/').some((segment) => drawer.test(segment.split('.')[0] ?? '')),
+      path.split('/').some((segment) => catchAll.test(segment.split('.')[0] ?? '')),
     )
-    .map((file) => violationAt(file, 0, 'name it for what it holds'));
+    .map((file) => violationAt(file, 0, 'name it after its contents'));
 }
 
-/** A source fits in the head. */
+/** A source has at most 400 lines. */
 export function filesAreShort(repository: Repository): Violation[] {
   return typescriptIn(repository).flatMap((file) => {
     const lines = file.text.trimEnd().split('\n').length;

@@ -6,16 +6,16 @@ import {
 } from '../repository.ts';
 import { importsOf } from '../source-text.ts';
 
-/** A test that imports nothing of ours judges only itself. */
+/** A test imports the code that it tests. */
 export function testsImportWhatTheyJudge(repository: Repository): Violation[] {
   return testsIn(repository)
     .filter(({ text, code }) =>
       importsOf(text, code).every(({ specifier }) => !/^(?:@holdfast\/|\.)/.test(specifier)),
     )
-    .map((file) => violationAt(file, 0, 'imports nothing of ours'));
+    .map((file) => violationAt(file, 0, 'imports no code of this repository'));
 }
 
-/** A test that asserts nothing cannot fail; a scenario of the suites is held to its promise by its kind. */
+/** A test asserts something, or it cannot fail. The scenario functions of the suites assert by themselves. */
 export function testsAssert(repository: Repository): Violation[] {
   return testsIn(repository)
     .filter(
@@ -25,7 +25,7 @@ export function testsAssert(repository: Repository): Violation[] {
     .map((file) => violationAt(file, 0, 'asserts nothing'));
 }
 
-/** A test that is left out, or leaves the others out, says why in a comment beside it. */
+/** A skipped or exclusive test has a comment next to it with the reason. */
 export function omissionsHaveAReason(repository: Repository): Violation[] {
   const omission =
     /\b(?:test|it|describe)(?:\.\w+)*\.(?:only|skip)\b|(?<![\w$.])(?:xtest|xit|xdescribe|fit|fdescribe)\s*\(/g;
@@ -44,7 +44,7 @@ function testsIn({ files }: Repository): RepositoryFile[] {
   return files.filter(({ path }) => path.endsWith('.test.ts'));
 }
 
-/** Whether a line (from 1) carries a comment, or is nothing but one. */
+/** Whether a line (from 1) has a comment, or is only a comment. */
 function hasComment(file: RepositoryFile, line: number, whole = false): boolean {
   const text = file.text.split('\n')[line - 1] ?? '';
   const code = file.code.split('\n')[line - 1] ?? '';

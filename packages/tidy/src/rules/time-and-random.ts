@@ -7,8 +7,11 @@ import {
 } from '../repository.ts';
 import { bracketed, importsOf } from '../source-text.ts';
 
-/** The doors: what lets time and chance in, so that everything else can be given a fake. */
-const doors = new Set(['packages/foundation/src/clock.ts', 'packages/foundation/src/random.ts']);
+/** The only files that read the clock and random numbers, so that all other code can use fakes. */
+const clockFiles = new Set([
+  'packages/foundation/src/clock.ts',
+  'packages/foundation/src/random.ts',
+]);
 
 const apart = String.raw`(?<![\w$.])`;
 const global = String.raw`(?<![\w$.]|globalThis\.)(?:globalThis\.)?`;
@@ -22,13 +25,13 @@ const readings: readonly (readonly [RegExp, string])[] = [
   [new RegExp(String.raw`\bMath\.random\b`, 'g'), 'take a Random instead of Math.random'],
 ];
 
-/** Where the servers are real, a real deadline may guard a wait. */
+/** A real deadline may guard a wait on a real server. */
 const deadline = /\bAbortSignal\.timeout\b/g;
 
-/** A package's code reads time and chance only through the doors. */
+/** The code of a package takes time and random numbers only from `Clock` and `Random`. */
 export function timeAndRandomHaveOneDoor(repository: Repository): Violation[] {
   return repository.files
-    .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && !doors.has(path))
+    .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && !clockFiles.has(path))
     .flatMap((file) => {
       const isSuite = file.path.startsWith('packages/suites/');
       const found = readings.flatMap(([pattern, advice]) => matchesIn(file, pattern, advice));
@@ -40,7 +43,7 @@ export function timeAndRandomHaveOneDoor(repository: Repository): Violation[] {
     });
 }
 
-/** A test awaits a condition or moves a fake clock; it never waits a fixed time. */
+/** A test awaits a condition or advances a fake clock; it never waits for a fixed time. */
 export function testsDoNotSleep(repository: Repository): Violation[] {
   return repository.files
     .filter(({ path }) => /^packages\/(?:[^/]+\/test|suites)\/.*\.ts$/.test(path))
@@ -65,7 +68,7 @@ function takesTimer(clause: string): boolean {
   return /\b(?:setTimeout|setInterval|scheduler)\b/.test(clause);
 }
 
-/** `setTimeout` whose delay is written down; one computed from a deadline may guard a wait. */
+/** Finds `setTimeout` with a literal delay; a delay computed from a deadline may guard a wait. */
 function fixedTimers(file: RepositoryFile): Violation[] {
   const calls = file.code.matchAll(/(?<![\w$.]|globalThis\.)(?:globalThis\.)?setTimeout\s*\(/g);
   return [...calls].flatMap(({ index, 0: opening }) => {
@@ -77,7 +80,7 @@ function fixedTimers(file: RepositoryFile): Violation[] {
 
 const ENVIRONMENT = 'packages/foundation/src/environment.ts';
 
-/** The environment of the process comes in by one door, so that a test can give another one. */
+/** Only one file reads the environment of the process, so that a test can replace it. */
 export function environmentHasOneDoor({ files }: Repository): Violation[] {
   return files
     .filter(({ path }) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && path !== ENVIRONMENT)

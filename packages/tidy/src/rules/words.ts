@@ -39,7 +39,7 @@ const CODE = /^(?:bench|packages)\/.*\.[mc]?ts$/;
 const IDENTIFIER = /[A-Za-z_$#][\w$]*/g;
 const words: Readonly<Record<string, string>> = { ...privateWords, ...british };
 
-/** Identifiers and file names are made of the field's words, in American spelling. */
+/** Identifiers and file names consist of standard terms in American spelling. */
 export function namesAreStandardTerms({ files }: Repository): Violation[] {
   return files
     .filter(({ path }) => CODE.test(path) && !path.endsWith('/rules/words.ts'))
@@ -56,16 +56,21 @@ export function namesAreStandardTerms({ files }: Repository): Violation[] {
     });
 }
 
-/** A label such as `H13:` refers to a list that no reader has. */
+/** Test names have no labels such as `H13:`, whose list no reader has. */
 export function testNamesAreSentences({ files }: Repository): Violation[] {
   return files
     .filter(({ path }) => path.endsWith('.test.ts'))
     .flatMap((file) =>
-      matchesIn(file, /(?<=['"`])[A-Z]{1,2}\d{1,3}: /g, 'say it in a sentence', 'text'),
+      matchesIn(
+        file,
+        /(?<=['"`])[A-Z]{1,2}\d{1,3}: /g,
+        'write a sentence instead of a label',
+        'text',
+      ),
     );
 }
 
-/** `nextLaneOf` consists of next, lane, of. */
+/** Splits `nextLaneOf` into next, lane and of. */
 function wordsIn(name: string): string[] {
   return name
     .split(/[^A-Za-z]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/)
@@ -73,5 +78,5 @@ function wordsIn(name: string): string[] {
 }
 
 function adviceOn(word: string): string {
-  return `instead of "${word}" take ${words[word] ?? 'a standard term'}`;
+  return `instead of "${word}" use ${words[word] ?? 'a standard term'}`;
 }
