@@ -180,7 +180,9 @@ onPartition(
       expect(await start(ASK)).toBe('answer');
     }
     // Its directory is on the disk of the machine.
-    await expect(sandbox.fillDisk()).rejects.toMatchObject({ code: 'HOST_FAULT_UNAVAILABLE' });
+    await expect(sandbox.fillDisk()).rejects.toMatchObject({
+      code: 'FAULTS_HOST_FAULT_UNAVAILABLE',
+    });
     await expect(sandbox.partition({ port: 0 })).rejects.toMatchObject({ field: 'port' });
   },
 );
