@@ -7,7 +7,7 @@ import {
 import type { Address } from './address.ts';
 import { createCallCounts } from './calls/call-counts.ts';
 import { CallGuard } from './calls/call-guard.ts';
-import { Queries } from './calls/queries.ts';
+import { StatementRunner } from './calls/queries.ts';
 import type { Connect } from './connection/connection.ts';
 import { connectPg } from './connection/pg-connection.ts';
 import type { Database } from './database.ts';
@@ -41,7 +41,7 @@ export function createDatabase(given: DatabaseOptions): Database {
     options,
     events,
     router,
-    queries: new Queries(router, counts),
+    queries: new StatementRunner(router, counts),
     counts,
     guard: new CallGuard(),
     leaks: new LeakDetector(clock, events, leakReportMs),

@@ -140,10 +140,11 @@ test.each([
     let printed = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
     const ended = once(child, 'close');
-    const records = () =>
-      readdirSync(join(directory, 'out')).filter((name) => name.startsWith('records-'));
+    // A file of records exists before its first line is complete.
     const hasRecorded = (): boolean =>
-      records().some((name) => readdirSync(join(directory, 'out', name)).length > 0);
+      readdirSync(join(directory, 'out'), { recursive: true, encoding: 'utf8' })
+        .filter((path) => /^records-[^/]*\/./.test(path))
+        .some((path) => readFileSync(join(directory, 'out', path), 'utf8').endsWith('\n'));
     while (!existsSync(join(directory, 'begun')) || !hasRecorded()) await nextTurn();
     expect(existsSync(join(directory, 'out', 'index.html'))).toBe(false);
     child.kill(signal);
@@ -158,7 +159,9 @@ test.each([
     const run: { interrupted: boolean; tests: { name: string }[] } = JSON.parse(read('run.json'));
     expect(run).toMatchObject({ interrupted: true, totals: { failed: 0 } });
     expect(run.tests.map(({ name }) => name)).toContain('it had ended');
-    expect(records()).toEqual([]);
+    expect(
+      readdirSync(join(directory, 'out')).filter((name) => name.startsWith('records-')),
+    ).toEqual([]);
   },
   60_000,
 );

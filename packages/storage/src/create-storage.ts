@@ -277,7 +277,7 @@ class DurableStorage implements Storage {
       return replicaOf(writes, primary).settledGeneration >= operation.generation;
     };
     const { key: path, id: operationId } = operation;
-    if (!isSettled() && withinMs > 0 && primary?.isUpFor(operation) === true) {
+    if (!isSettled() && withinMs > 0 && primary?.acceptsImmediately(operation) === true) {
       const result = await this.#primaryWaits.wait(operation, withinMs, signal);
       if (result.kind === 'refused') {
         replicator.withdraw(operation);

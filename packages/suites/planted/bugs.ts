@@ -204,7 +204,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'an idempotent call with an unknown outcome is reported as not applied',
     file: 'packages/database/src/calls/queries.ts',
-    sound: 'throw replayExhausted(lost.failure, lost.host, error);',
+    sound: 'throw replayFailedError(lost.failure, lost.host, error);',
     broken: 'throw error;',
     tests: {
       path: 'packages/database/test/calls/lost-calls',

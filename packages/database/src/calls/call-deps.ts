@@ -5,14 +5,14 @@ import type { LeakDetector } from '../pool/leak-detector.ts';
 import type { ResolvedDatabaseOptions } from '../options.ts';
 import type { CallCounts } from './call-counts.ts';
 import type { CallGuard } from './call-guard.ts';
-import type { Queries } from './queries.ts';
+import type { StatementRunner } from './queries.ts';
 
 /** What all calls of one database share. */
 export interface CallDeps {
   readonly options: ResolvedDatabaseOptions;
   readonly events: Emitter<DatabaseEvents>;
   readonly router: HostRouter;
-  readonly queries: Queries;
+  readonly queries: StatementRunner;
   readonly counts: CallCounts;
   readonly guard: CallGuard;
   readonly leaks: LeakDetector;

@@ -8,13 +8,13 @@ import { CURRENT_LSN, tokenFrom } from '../lsn.ts';
 import { QueryInterrupted } from '../pool/in-flight-query.ts';
 import { PooledConnection } from '../pool/pooled-connection.ts';
 import type { CallCounts } from './call-counts.ts';
-import { replayExhausted, toDatabaseError } from './to-database-error.ts';
+import { replayFailedError, toDatabaseError } from './to-database-error.ts';
 
 /** How often a write goes to another host because the one it reached is a standby. */
 const MAX_REDIRECTIONS = 3;
 
 /** Runs single statements, each on its own connection. */
-export class Queries {
+export class StatementRunner {
   readonly #router: HostRouter;
   readonly #counts: CallCounts;
   readonly #acquirePrimary: AcquireConnection;
@@ -77,7 +77,7 @@ export class Queries {
         pooled = acquired instanceof PooledConnection ? acquired : await acquired;
       } catch (error) {
         if (lost === undefined || deadline.cancellation?.kind === 'signal') throw error;
-        throw replayExhausted(lost.failure, lost.host, error);
+        throw replayFailedError(lost.failure, lost.host, error);
       }
       const { host } = pooled;
       try {

@@ -28,7 +28,7 @@ export function toDatabaseError(error: unknown, context: FailureContext): unknow
 }
 
 /** A statement was lost and could not be sent again, so its first sending may still have taken effect. */
-export function replayExhausted(
+export function replayFailedError(
   { cause }: ConnectionFailure,
   host: string,
   obstacle: unknown,

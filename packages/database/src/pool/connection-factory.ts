@@ -75,13 +75,13 @@ export class ConnectionFactory {
   }
 
   /** No connection is needed at this time. */
-  rest(): void {
+  cancelPendingAttempt(): void {
     this.#attemptTimer?.cancel();
     this.#attemptTimer = undefined;
   }
 
   end(reason: Error): void {
-    this.rest();
+    this.cancelPendingAttempt();
     this.#ending.abort(reason);
   }
 

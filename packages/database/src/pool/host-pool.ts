@@ -219,7 +219,7 @@ export class HostPool {
     }
     this.#factory.fill(this.#waiters.size - this.#factory.connecting - this.#checking, nowMs);
     if (this.#waiters.size > 0) return;
-    this.#factory.rest();
+    this.#factory.cancelPendingAttempt();
     if (!this.#isClosing || this.#connections.size + this.#factory.connecting > 0) return;
     this.#sweepTimer?.cancel();
     this.#onEmpty?.();

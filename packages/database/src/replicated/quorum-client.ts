@@ -70,7 +70,7 @@ export class QuorumClient {
         initialCount: regions.length,
         hedgeDelayMs: this.#hedgeDelayMs,
         isEnough: (answers) => answers.size >= needed,
-        ...(trails ? { trailUntil: call.deadline.signal } : {}),
+        ...(trails ? { continueUntil: call.deadline.signal } : {}),
       },
       call,
       (table, signal) => table.write(key, register, signal),
@@ -109,7 +109,7 @@ export class QuorumClient {
     const elapsedMs = (): number => this.#clock.now() - sentMs;
     // The answer to an aborted request reaches nobody, so its duration is recorded here.
     const onAbort = (): void => {
-      if (signal.reason === ENOUGH) this.order.notAwaited(region, elapsedMs());
+      if (signal.reason === ENOUGH) this.order.recordAbandoned(region, elapsedMs());
       else if (deadline.cancellation?.kind === 'deadline') this.order.failed(region);
     };
     signal.addEventListener('abort', onAbort, { once: true });

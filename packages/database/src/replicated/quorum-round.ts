@@ -10,7 +10,7 @@ export interface QuorumPlan<T> {
   readonly request: (region: string, signal: AbortSignal) => Promise<T>;
   readonly isEnough: (answers: ReadonlyMap<string, T>) => boolean;
   /** When enough have answered, the other requests go on until this aborts; without it they are aborted. */
-  readonly trailUntil?: AbortSignal;
+  readonly continueUntil?: AbortSignal;
 }
 
 export interface RoundResult<T> {
@@ -20,7 +20,7 @@ export interface RoundResult<T> {
   /** Regions asked because the earlier ones were slow. */
   readonly hedges: number;
   /** If requests go on: resolves when each has been answered, failed or aborted. Never rejects. */
-  readonly rest: Promise<void> | undefined;
+  readonly remainingRequests: Promise<void> | undefined;
 }
 
 /** The abort reason of a request that is not needed any more. */
@@ -82,16 +82,18 @@ class QuorumRound<T> {
     this.#isOver = true;
     this.#hedgeTimer?.cancel();
     for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
-    const { regions, isEnough, trailUntil } = this.#plan;
+    const { regions, isEnough, continueUntil } = this.#plan;
     const isPending = this.#settledCount() < this.#requests.length;
     const rest =
-      !isAborted && trailUntil !== undefined && isPending ? this.#trail(trailUntil) : undefined;
+      !isAborted && continueUntil !== undefined && isPending
+        ? this.#trail(continueUntil)
+        : undefined;
     this.#resolve({
       isEnough: isEnough(this.#answers),
       answers: new Map(this.#answers),
       outcomes: regions.map((region, index) => this.#outcomeOf(region, index)),
       hedges: this.#hedges,
-      rest,
+      remainingRequests: rest,
     });
     if (rest === undefined) this.#requesting.abort(this.#aborted()?.reason ?? ENOUGH);
   }

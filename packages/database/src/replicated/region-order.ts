@@ -44,7 +44,7 @@ export class RegionOrder {
   }
 
   /** The request was abandoned after `waitedMs`, so the region is at least that slow. */
-  notAwaited(region: string, waitedMs: number): void {
+  recordAbandoned(region: string, waitedMs: number): void {
     const state = this.#states.get(region);
     if (state === undefined || waitedMs <= (state.latencyMs ?? 0)) return;
     const average = state.latencyMs ?? waitedMs;

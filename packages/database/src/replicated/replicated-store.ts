@@ -105,7 +105,7 @@ export function createReplicatedStore(options: ReplicatedStoreOptions): Replicat
 }
 
 /** Collects the requests that a call leaves behind. */
-type Trail = (round: RoundResult<unknown>) => void;
+type TrackRound = (round: RoundResult<unknown>) => void;
 
 class QuorumStore implements ReplicatedStore {
   readonly on: Subscribe<ReplicatedStoreEvents>;
@@ -133,10 +133,10 @@ class QuorumStore implements ReplicatedStore {
     const text = encode('write', value, maxValueBytes);
     return this.#run(signal, async (call, trail) => {
       const known = await this.#client.versions(key, call);
-      if (!known.isEnough) throw this.#noQuorum('write', key, readQuorum, known, signal);
+      if (!known.isEnough) throw this.#noQuorumError('write', key, readQuorum, known, signal);
       const version = this.#nextVersion(known.answers.values());
       const regions = this.#client.order.nearestFirst();
-      const target = { regions, needed: writeQuorum, trails: this.#mayTrail() };
+      const target = { regions, needed: writeQuorum, trails: this.#mayRunInBackground() };
       const written = await this.#client.write(key, { version, text }, target, call);
       trail(written);
       if (written.isEnough) {
@@ -147,7 +147,7 @@ class QuorumStore implements ReplicatedStore {
       const isRuledOut = written.outcomes.every(
         ({ status, error }) => status === 'failed' && !mayHaveWritten(error),
       );
-      if (isRuledOut) throw this.#noQuorum('write', key, writeQuorum, written, signal);
+      if (isRuledOut) throw this.#noQuorumError('write', key, writeQuorum, written, signal);
       this.#counts.unknownWrites += 1;
       throw new WriteUnknownError(key, writeQuorum, written.outcomes);
     });
@@ -158,7 +158,7 @@ class QuorumStore implements ReplicatedStore {
     checkKey('read', key);
     return this.#run(signal, async (call, trail) => {
       const round = await this.#client.registers(key, readQuorum, call);
-      if (!round.isEnough) throw this.#noQuorum('read', key, readQuorum, round, signal);
+      if (!round.isEnough) throw this.#noQuorumError('read', key, readQuorum, round, signal);
       this.#counts.reads += 1;
       const newest = newestOf(round.answers.values());
       if (newest === undefined) return undefined;
@@ -211,21 +211,21 @@ class QuorumStore implements ReplicatedStore {
   /** Runs a call within its deadline, which is released once the last region that it asked has settled. */
   async #run<T>(
     signal: AbortSignal | undefined,
-    work: (call: QuorumCall, trail: Trail) => Promise<T>,
+    work: (call: QuorumCall, trail: TrackRound) => Promise<T>,
   ): Promise<T> {
     this.#throwIfEnded(signal);
     const { clock, timeoutMs } = this.#options;
     const deadline = new CallDeadline(clock, timeoutMs, [this.#closing.signal]);
     let rest: Promise<void> | undefined;
     try {
-      return await work({ deadline, signal }, (round) => (rest = round.rest));
+      return await work({ deadline, signal }, (round) => (rest = round.remainingRequests));
     } finally {
       if (rest === undefined) deadline.release();
-      else this.#keepTrailing(rest, deadline);
+      else this.#trackBackgroundRequests(rest, deadline);
     }
   }
 
-  #keepTrailing(rest: Promise<void>, deadline: CallDeadline): void {
+  #trackBackgroundRequests(rest: Promise<void>, deadline: CallDeadline): void {
     const trailing: Promise<void> = rest.then(() => {
       deadline.release();
       this.#trailing.delete(trailing);
@@ -233,7 +233,7 @@ class QuorumStore implements ReplicatedStore {
     this.#trailing.add(trailing);
   }
 
-  #mayTrail(): boolean {
+  #mayRunInBackground(): boolean {
     return this.#trailing.size < this.#options.maxTrailing;
   }
 
@@ -247,7 +247,7 @@ class QuorumStore implements ReplicatedStore {
   }
 
   /** @throws as {@link QuorumStore.#throwIfEnded} */
-  #noQuorum(
+  #noQuorumError(
     operation: 'read' | 'write',
     key: string,
     needed: number,
@@ -285,9 +285,10 @@ class QuorumStore implements ReplicatedStore {
     const regions = candidates.filter((region) => !holds(region));
     if (regions.length === 0) return undefined;
     if (needed > 0) this.#counts.writeBacks += 1;
-    const target = { regions, needed, trails: this.#mayTrail() };
+    const target = { regions, needed, trails: this.#mayRunInBackground() };
     const written = await this.#client.write(key, newest, target, call);
-    if (!written.isEnough) throw this.#noQuorum('read', key, holdersNeeded, written, call.signal);
+    if (!written.isEnough)
+      throw this.#noQuorumError('read', key, holdersNeeded, written, call.signal);
     this.#events.emit('repaired', { key, regions, atMs: this.#options.clock.now() });
     return written;
   }

@@ -70,7 +70,7 @@ export interface ObjectStore {
   /** Replaces or deletes a record, and removes the bytes of the previous one. */
   replace<T>(table: RecordTable<T>, key: string, record: T | undefined): Promise<void>;
   /** Deletes the record of a part whose bytes now belong to an object. */
-  handOver(part: string): void;
+  releaseBytes(part: string): void;
   close(): void;
 }
 
@@ -168,7 +168,7 @@ function storeOf(records: RecordFile, blobs: Blobs): ObjectStore {
       storedBytes += sizeOf(after) - sizeOf(before);
       await removePieces(blobs, before, after);
     },
-    handOver(part) {
+    releaseBytes(part) {
       storedBytes -= parts.get(part)?.size ?? 0;
       parts.delete(part);
     },

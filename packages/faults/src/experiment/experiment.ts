@@ -15,7 +15,7 @@ import {
 } from '@holdfast/foundation';
 import { withTimeout } from '@holdfast/resilience';
 import { SteadyStateError } from '../errors.ts';
-import { lessonsOf } from './lessons.ts';
+import { findingsOf } from './lessons.ts';
 import {
   type PhaseStats,
   createSampleCounter,
@@ -264,7 +264,7 @@ function resultOf(
     resolutionMs: intervalMs,
     blastRadius: { share: impact.badShare, endpoints },
     ...(verifyError === undefined ? {} : { verifyError }),
-    lessons: lessonsOf({
+    lessons: findingsOf({
       impact,
       detectionMs,
       outageMs,

@@ -13,7 +13,7 @@ interface Observations {
 }
 
 /** Returns the findings of an experiment as sentences; the numbers are in its result. */
-export function lessonsOf(observed: Observations): readonly string[] {
+export function findingsOf(observed: Observations): readonly string[] {
   const { impact, detectionMs, outageMs, endpoints } = observed;
   const lessons: string[] = [];
   if (observed.isAborted) lessons.push('The experiment was aborted before its time.');

@@ -4,7 +4,7 @@ import { Server, type Socket, connect } from 'node:net';
 import { requireHostFault } from './host-capabilities.ts';
 
 /** With a backlog of one, Linux queues this many connections; a further SYN is not answered. */
-const BALLAST = 2;
+const BACKLOG_FILLERS = 2;
 
 /** A listening socket that was returned, and the exit of the process that held it. */
 export interface HeldServer {
@@ -36,7 +36,7 @@ export async function hangConnects(server: Server): Promise<() => Promise<HeldSe
   server.close();
   keeper.kill('SIGSTOP');
   const ballast: Socket[] = [];
-  for (let index = 0; index < BALLAST; index += 1) {
+  for (let index = 0; index < BACKLOG_FILLERS; index += 1) {
     const socket = connect({ host: address.address, port: address.port });
     socket.on('error', () => {});
     socket.unref();

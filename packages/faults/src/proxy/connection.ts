@@ -65,7 +65,7 @@ export class ProxiedConnection implements FaultableConnection {
     this.#deps = deps;
     if (!deps.holdsProcess) client.unref();
     client.on('error', () => {
-      if (this.#state.kind === 'open') this.#state.pipes.toServer.carryReset();
+      if (this.#state.kind === 'open') this.#state.pipes.toServer.forwardReset();
       else this.reset();
     });
     client.on('close', this.#finish);
@@ -192,7 +192,7 @@ export class ProxiedConnection implements FaultableConnection {
       if (this.#state.kind === 'dialing') this.#open(server);
     });
     server.on('error', (error) => {
-      if (this.#state.kind === 'open') this.#state.pipes.toClient.carryReset();
+      if (this.#state.kind === 'open') this.#state.pipes.toClient.forwardReset();
       else if (this.#state.kind === 'dialing') {
         this.#deps.onRefused(error);
         this.reset();

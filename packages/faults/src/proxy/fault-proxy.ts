@@ -310,7 +310,7 @@ class ProxyCore {
       this.#opening.catch(() => {});
       return;
     }
-    this.listener.shut();
+    this.listener.refuseConnections();
     if (refusal === undefined || refusal === 'keep') return;
     for (const connection of this.#connections) connection[refusal]();
   }

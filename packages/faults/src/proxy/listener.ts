@@ -30,7 +30,7 @@ export class Listener {
   /** Listening, or about to. */
   #server: Server | undefined;
   /** Keeps the port while nothing listens. */
-  #keeper: Socket | undefined;
+  #portHolder: Socket | undefined;
   #opening = Promise.resolve();
   /** Takes the listening socket back from the process that lets connects hang. */
   #takeBack: (() => Promise<HeldServer>) | undefined;
@@ -70,7 +70,7 @@ export class Listener {
   }
 
   /** Refuses connections at once; open ones continue. */
-  shut(): void {
+  refuseConnections(): void {
     if (this.#wanted !== 'open') return;
     this.#wanted = 'shut';
     const held = this.#takeHeldServer();
@@ -124,15 +124,20 @@ export class Listener {
     // A socket connected to itself keeps the port: connections are refused, since nothing listens, and the system
     // assigns the port to nobody who asks for a free one. Where the host forbids this, it may.
     const { host } = this;
-    this.#keeper = connect({ host, port: this.#port, localAddress: host, localPort: this.#port });
-    this.#keeper.on('error', () => {});
-    this.#keeper.unref();
+    this.#portHolder = connect({
+      host,
+      port: this.#port,
+      localAddress: host,
+      localPort: this.#port,
+    });
+    this.#portHolder.on('error', () => {});
+    this.#portHolder.unref();
   }
 
   #releaseKeeper(): void {
     // Closed in order, it would keep the port in TIME_WAIT for a minute.
-    if (this.#keeper !== undefined) resetSocket(this.#keeper);
-    this.#keeper = undefined;
+    if (this.#portHolder !== undefined) resetSocket(this.#portHolder);
+    this.#portHolder = undefined;
   }
 
   #takeHeldServer(): Promise<HeldServer> | undefined {

@@ -78,7 +78,7 @@ export class Pipe {
   }
 
   /** Passes a reset of the source on, in order with its bytes. */
-  carryReset(): void {
+  forwardReset(): void {
     this.#enqueue({ kind: 'reset', dueMs: this.#clock.now() });
   }
 

@@ -5,7 +5,7 @@
 import { type Timer, systemClock } from '@holdfast/foundation';
 import { isAgentRequest } from './agent-protocol.ts';
 import { stressors } from './stressors.ts';
-import { takeWallClock } from './wall-clock.ts';
+import { installAdjustableDate } from './wall-clock.ts';
 
 const active = new Map<string, { readonly undo: () => Promise<void>; readonly timer: Timer }>();
 
@@ -34,7 +34,7 @@ async function handle(request: unknown): Promise<void> {
   process.send?.({ holdfastResponse: number, failure });
 }
 
-takeWallClock();
+installAdjustableDate();
 /** Requests are handled one after the other, so that a fault is complete before the next one. */
 let last = Promise.resolve();
 process.on('message', (message) => {

@@ -3,7 +3,7 @@ const RealDate = globalThis.Date;
 const now = (): number => RealDate.now() + aheadMs;
 
 /** Replaces `Date` by one that can be moved; to be called before other code holds a reference to it. */
-export function takeWallClock(): void {
+export function installAdjustableDate(): void {
   globalThis.Date = new Proxy(RealDate, {
     construct: (real, args: unknown[], newTarget): object =>
       Reflect.construct(real, args.length === 0 ? [now()] : args, newTarget),

@@ -77,7 +77,7 @@ class Claim {
       while (true) {
         signal?.throwIfAborted();
         const incumbent = await findIncumbent(files, directory);
-        if (incumbent !== undefined) await this.#removeSparesOfTheDead(incumbent);
+        if (incumbent !== undefined) await this.#removeStaleSegments(incumbent);
         await writeComplete(files, this.#path, this.#self);
         if (incumbent !== undefined && !(await this.#isDead(incumbent, deadlineMs))) continue;
         this.#watched = undefined;
@@ -141,7 +141,7 @@ class Claim {
   }
 
   /** On a full disk, megabytes of prepared zeros must not keep the next owner out. */
-  async #removeSparesOfTheDead({ record, epoch }: Incumbent): Promise<void> {
+  async #removeStaleSegments({ record, epoch }: Incumbent): Promise<void> {
     if (record === undefined || (await ownerLiveness(record, this.#self)) !== 'dead') return;
     const { files, directory } = this.#options;
     for (const name of await files.list(directory)) {

@@ -70,7 +70,7 @@ export class SegmentLog {
     let target =
       active !== undefined && (active.isEmpty || batch.bytes <= this.#roomIn(active))
         ? active
-        : await this.#openFirstTry();
+        : await this.#rotateBeforeWrite();
     const failure = await this.#write(target, batch);
     if (failure !== undefined) target = await this.#writeToNewSegment(target, batch);
     this.commits += 1;
@@ -168,7 +168,7 @@ export class SegmentLog {
     return this.#active;
   }
 
-  async #openFirstTry(): Promise<ActiveSegment> {
+  async #rotateBeforeWrite(): Promise<ActiveSegment> {
     try {
       return await this.#rotate();
     } catch (cause) {

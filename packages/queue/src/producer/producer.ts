@@ -84,7 +84,7 @@ export class Producer {
 
   /** Rejects the pending jobs and stops draining. */
   async close(): Promise<void> {
-    this.state.machine.move({ kind: 'closed' });
+    this.state.machine.dispatch({ kind: 'closed' });
     this.#pumpAll();
     this.state.progress.notifyAll();
     await this.monitor.close();

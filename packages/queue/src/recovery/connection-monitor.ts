@@ -115,10 +115,11 @@ export class ConnectionMonitor {
       jobs += taken;
       // Where every job passes the backlog, it need not be empty: a small rest is forwarded afterwards.
       const isLast = isJournalFirst && taken > 0 && backlog.size < MAX_BATCH_JOBS;
-      if (isLast && !this.#isOutdated) machine.move({ kind: 'backlog-drained' });
-      else if (taken > 0) machine.move({ kind: 'batch-accepted' });
+      if (isLast && !this.#isOutdated) machine.dispatch({ kind: 'backlog-drained' });
+      else if (taken > 0) machine.dispatch({ kind: 'batch-accepted' });
       else if (pendingAppends.size > 0) await Promise.all(pendingAppends);
-      else if (backlog.size === 0 && !this.#isOutdated) machine.move({ kind: 'backlog-drained' });
+      else if (backlog.size === 0 && !this.#isOutdated)
+        machine.dispatch({ kind: 'backlog-drained' });
     }
     this.#state.throttleNewJobs(false);
     this.forward();

@@ -24,7 +24,7 @@ export class Subqueues {
   readonly #roundRobin = new WeightedRoundRobin();
   #begin = 0;
   /** A blocking read, which may outlast the fetch that started it. */
-  #news: Promise<unknown> | undefined;
+  #notification: Promise<unknown> | undefined;
   #onJobDone: () => void = () => undefined;
 
   constructor(deps: SubqueuesDeps) {
@@ -38,7 +38,7 @@ export class Subqueues {
     if (deliveries.length > 0) return deliveries;
     const over = new AbortController();
     const late = sleep(this.#deps.clock, waitMs, over.signal).catch(() => undefined);
-    await Promise.race([this.#untilNews(notified, newest), jobDone, late]);
+    await Promise.race([this.#waitForNotification(notified, newest), jobDone, late]);
     over.abort();
     return (await this.#take(max)).deliveries;
   }
@@ -62,12 +62,12 @@ export class Subqueues {
   }
 
   /** Resolves when a job has been added to one of the streams, or after `blockMs`. */
-  #untilNews(notified: string, newest: string): Promise<unknown> {
+  #waitForNotification(notified: string, newest: string): Promise<unknown> {
     const { blocking, stream, blockMs } = this.#deps;
     const streams = ['STREAMS', `${stream}:notify`, stream, notified, newest];
-    this.#news ??= blocking
+    this.#notification ??= blocking
       .call((client) => client.call('XREAD', 'COUNT', 1, 'BLOCK', blockMs, ...streams), blockMs)
-      .finally(() => (this.#news = undefined));
-    return this.#news;
+      .finally(() => (this.#notification = undefined));
+    return this.#notification;
   }
 }

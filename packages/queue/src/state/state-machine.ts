@@ -26,10 +26,10 @@ export class QueueStateMachine {
 
   fail(failure: BackendFailure): void {
     this.#failure = failure;
-    this.move({ kind: 'failed', errorClass: failure.errorClass });
+    this.dispatch({ kind: 'failed', errorClass: failure.errorClass });
   }
 
-  move(event: QueueStateEvent): void {
+  dispatch(event: QueueStateEvent): void {
     const from = this.#state;
     const to = transition(from, event);
     if (to === from) return;

@@ -71,16 +71,16 @@ export abstract class Circuit {
     return generation === this.#generation;
   }
 
-  succeeded(generation: number, durationMs = 0): void {
+  recordSuccess(generation: number, durationMs = 0): void {
     this.#count(generation, false, durationMs, undefined);
   }
 
-  failed(generation: number, error: unknown, durationMs = 0): void {
+  recordFailure(generation: number, error: unknown, durationMs = 0): void {
     this.#count(generation, true, durationMs, error);
   }
 
   /** The call says nothing about the dependency. */
-  released(generation: number): void {
+  recordRelease(generation: number): void {
     if (generation !== this.#generation) {
       this.#late += 1;
       return;
@@ -90,11 +90,11 @@ export abstract class Circuit {
   }
 
   /** Counts an error by its class. */
-  rejected(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
+  recordRejection(generation: number, error: unknown, durationMs: number, aborted: boolean): void {
     const result = aborted ? 'neutral' : this.#rules.classifyResult(error);
-    if (result === 'neutral') this.released(generation);
-    else if (result === 'success') this.succeeded(generation, durationMs);
-    else this.failed(generation, error, durationMs);
+    if (result === 'neutral') this.recordRelease(generation);
+    else if (result === 'success') this.recordSuccess(generation, durationMs);
+    else this.recordFailure(generation, error, durationMs);
   }
 
   /** The start of a call; the clock is read only if calls can be slow. */
@@ -115,7 +115,7 @@ export abstract class Circuit {
   }
 
   /** The outcome of a call that `admit` refused. */
-  refused(): Refused {
+  refusedOutcome(): Refused {
     const { retryAfterMs } = this.refusal();
     return retryAfterMs === undefined
       ? { kind: 'refused', policy: 'circuit-breaker' }

@@ -76,10 +76,10 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     try {
       value = await (signal === undefined ? work() : work(signal));
     } catch (error) {
-      this.rejected(generation, error, this.elapsedMs(startMs), hasAborted(signal));
+      this.recordRejection(generation, error, this.elapsedMs(startMs), hasAborted(signal));
       throw error;
     }
-    this.succeeded(generation, this.elapsedMs(startMs));
+    this.recordSuccess(generation, this.elapsedMs(startMs));
     return value;
   }
 
@@ -98,18 +98,18 @@ export class ExecutingCircuit extends Circuit implements CircuitBreaker, ListNod
     const signal = options?.signal;
     if (signal?.aborted === true) return { kind: 'aborted', reason: signal.reason };
     const generation = this.admit();
-    if (generation === REFUSED) return this.refused();
+    if (generation === REFUSED) return this.refusedOutcome();
     const startMs = this.startMs();
     let value: T;
     try {
       value = await (signal === undefined ? work() : work(signal));
     } catch (error) {
-      this.rejected(generation, error, this.elapsedMs(startMs), hasAborted(signal));
+      this.recordRejection(generation, error, this.elapsedMs(startMs), hasAborted(signal));
       return hasAborted(signal)
         ? { kind: 'aborted', reason: signal?.reason }
         : { kind: 'failure', error };
     }
-    this.succeeded(generation, this.elapsedMs(startMs));
+    this.recordSuccess(generation, this.elapsedMs(startMs));
     return { kind: 'value', value };
   }
 
@@ -135,15 +135,15 @@ class Permit implements CircuitPermit {
   }
 
   success(durationMs?: number): void {
-    if (this.#settle()) this.#circuit.succeeded(this.#generation, durationMs);
+    if (this.#settle()) this.#circuit.recordSuccess(this.#generation, durationMs);
   }
 
   failure(error: unknown, durationMs?: number): void {
-    if (this.#settle()) this.#circuit.failed(this.#generation, error, durationMs);
+    if (this.#settle()) this.#circuit.recordFailure(this.#generation, error, durationMs);
   }
 
   release(): void {
-    if (this.#settle()) this.#circuit.released(this.#generation);
+    if (this.#settle()) this.#circuit.recordRelease(this.#generation);
   }
 
   #settle(): boolean {

@@ -36,11 +36,11 @@ export class KeyLabels {
         if (former === undefined) break;
         this.#labels.delete(former);
       }
-      this.#give(key);
+      this.#assignLabel(key);
     }
     for (const key of closed) {
       if (this.#isFull()) break;
-      if (this.#lacks(key)) this.#give(key);
+      if (this.#lacks(key)) this.#assignLabel(key);
     }
     this.#readAsClosed = [...this.#labels.keys()].filter((key) => !notClosed.has(key));
     return this.#labels;
@@ -54,7 +54,7 @@ export class KeyLabels {
     return !this.#labels.has(key) && key.length <= MAX_KEY_LENGTH;
   }
 
-  #give(key: string): void {
+  #assignLabel(key: string): void {
     this.#labels.set(key, { name: this.#name, key });
   }
 }

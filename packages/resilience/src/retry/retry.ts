@@ -1,5 +1,5 @@
 import { createEmitter, DeadlineQueue, type Subscribe, sleep } from '@holdfast/foundation';
-import { type DeadlineKeeper, ownDeadline, runGuarded } from '../timeout/guarded-call.ts';
+import { type DeadlineKeeper, ownDeadline, runWithDeadline } from '../timeout/guarded-call.ts';
 import { RetryState, type RetryEvents, RetryCounters, type RetryStats } from './retry-state.ts';
 import {
   type RetryOptions,
@@ -71,7 +71,7 @@ class RetryPolicy implements Retry {
   ): Promise<T> {
     const { clock, timeoutMs } = this.#counters.options;
     const state = new RetryState(this.#counters, clock.now() + timeoutMs);
-    return runGuarded((signal) => this.#attempts(work, signal, state), {
+    return runWithDeadline((signal) => this.#attempts(work, signal, state), {
       signal: options?.signal,
       deadlines: this.#total,
       timedOut: () => state.timedOut(),
@@ -108,7 +108,7 @@ class RetryPolicy implements Retry {
   ): T | PromiseLike<T> {
     const { name, attemptTimeoutMs } = this.#counters.options;
     if (attemptTimeoutMs === undefined) return work(signal, attemptNumber);
-    return runGuarded((guarded) => work(guarded, attemptNumber), {
+    return runWithDeadline((guarded) => work(guarded, attemptNumber), {
       signal,
       deadlines: this.#perAttempt,
       timedOut: () => new TimeoutError(name, attemptTimeoutMs),

@@ -4,7 +4,7 @@ import type { KeyedCircuitBreakers } from '../breaker/keyed-circuit-breakers.ts'
 import { InvalidOptionError, sleep } from '@holdfast/foundation';
 import type { Aborted, CallOutcome, Failed, Refused } from '../call-outcome.ts';
 import type { FallbackCallOptions } from '../fallback/fallback.ts';
-import type { CallContext } from '../timeout/guarded-call.ts';
+import type { DeferredAbort } from '../timeout/guarded-call.ts';
 import type { RateLimiter } from '../rate-limiter/rate-limiter.ts';
 import { RetryState, type RetryCounters } from '../retry/retry-state.ts';
 import type { ResilienceStack, StackOutcome, StackStats, StackWork } from './resilience-stack.ts';
@@ -151,7 +151,7 @@ class PolicyStack implements ResilienceStack {
   ): StackCall<T> {
     const work = workOf(first, second);
     const circuit = this.#deps.circuits?.get(typeof first === 'string' ? first : NO_KEY);
-    return { circuit, work, signal, endMs: undefined, stopWork: undefined };
+    return { circuit, work, signal, endMs: undefined, abortWork: undefined };
   }
 
   /** The first attempt. Synchronous where possible: a refusal costs no promise. */
@@ -254,9 +254,9 @@ class PolicyStack implements ResilienceStack {
 }
 
 /** Aborts work whose deadline has expired, in the async context of its own call. */
-function abortIfLate(call: CallContext): void {
-  call.stopWork?.();
-  call.stopWork = undefined;
+function abortIfLate(call: DeferredAbort): void {
+  call.abortWork?.();
+  call.abortWork = undefined;
 }
 
 /** The outcome, if another attempt may follow; a refusal by the rate limiter, outside the retry, is final. */

@@ -4,17 +4,17 @@ import type { Bulkhead, Release } from '../bulkhead/bulkhead.ts';
 import { DeadlineQueue, isHoldfastError } from '@holdfast/foundation';
 import type { Aborted, CallOutcome, Refused, RefusingPolicy } from '../call-outcome.ts';
 import {
-  type GuardOptions,
-  type CallContext,
+  type DeadlineCallOptions,
+  type DeferredAbort,
   ownDeadline,
-  startGuarded,
+  startWithDeadline,
 } from '../timeout/guarded-call.ts';
 import { TimeoutError } from '../timeout/timeout.ts';
 import type { StackWork } from './resilience-stack.ts';
 import type { StackDeps } from './stack-options.ts';
 
 /** One call of a stack, through all of its attempts. */
-export interface StackCall<T> extends CallContext {
+export interface StackCall<T> extends DeferredAbort {
   readonly circuit: ExecutingCircuit | undefined;
   readonly work: StackWork<T>;
   readonly signal: AbortSignal | undefined;
@@ -44,7 +44,7 @@ export class StackAttempts {
   run<T>(call: StackCall<T>): CallOutcome<T> | Promise<CallOutcome<T>> {
     const { circuit } = call;
     const generation = circuit === undefined ? 0 : circuit.admit();
-    if (circuit !== undefined && generation === REFUSED) return circuit.refused();
+    if (circuit !== undefined && generation === REFUSED) return circuit.refusedOutcome();
     const { bulkhead } = this.#deps;
     if (bulkhead === undefined) return this.#start(call, generation, undefined);
     const release = bulkhead.tryAcquire();
@@ -64,16 +64,16 @@ export class StackAttempts {
     try {
       release = await bulkhead.acquire({ signal });
     } catch (error) {
-      circuit?.released(generation);
+      circuit?.recordRelease(generation);
       return notStarted('bulkhead', error, signal);
     }
     if (circuit?.isCurrent(generation) === false) {
       // The circuit has changed its state while the call was queued: ask it again.
-      circuit.released(generation);
+      circuit.recordRelease(generation);
       generation = circuit.admit();
       if (generation === REFUSED) {
         release();
-        return circuit.refused();
+        return circuit.refusedOutcome();
       }
     }
     return this.#start(call, generation, release);
@@ -87,16 +87,16 @@ export class StackAttempts {
     const { circuit, signal } = call;
     const startMs = circuit === undefined ? 0 : circuit.startMs();
     return new Promise((resolve) => {
-      startGuarded(
+      startWithDeadline(
         call.work,
         this.#guard(call, release),
         (value) => {
-          circuit?.succeeded(generation, circuit.elapsedMs(startMs));
+          circuit?.recordSuccess(generation, circuit.elapsedMs(startMs));
           resolve({ kind: 'value', value });
         },
         (error) => {
           const aborted = signal?.aborted === true;
-          circuit?.rejected(generation, error, circuit.elapsedMs(startMs), aborted);
+          circuit?.recordRejection(generation, error, circuit.elapsedMs(startMs), aborted);
           resolve(
             aborted ? { kind: 'aborted', reason: signal.reason } : { kind: 'failure', error },
           );
@@ -106,7 +106,7 @@ export class StackAttempts {
   }
 
   /** The attempt's own timeout, or the rest of the call's total time if less. */
-  #guard(call: StackCall<unknown>, onSettled: Release | undefined): GuardOptions {
+  #guard(call: StackCall<unknown>, onSettled: Release | undefined): DeadlineCallOptions {
     const { name, clock, timeoutMs } = this.#deps;
     const nowMs = clock.now();
     const leftMs = Math.max(1, Math.ceil(this.#endMs(call, nowMs) - nowMs));
@@ -118,7 +118,7 @@ export class StackAttempts {
         timedOut: this.#timedOut,
         onSettled,
         nowMs,
-        context: call,
+        deferredAbort: call,
       };
     }
     return {
@@ -126,7 +126,7 @@ export class StackAttempts {
       deadlines: ownDeadline(clock, leftMs),
       timedOut: () => this.#timeout(name, leftMs),
       onSettled,
-      context: call,
+      deferredAbort: call,
     };
   }
 

@@ -6,7 +6,7 @@ export interface DeadlineKeeper {
   remove(deadline: QueuedDeadline): void;
 }
 
-export interface GuardOptions {
+export interface DeadlineCallOptions {
   /** The caller's own signal. */
   readonly signal: AbortSignal | undefined;
   /** Absent: the call has no deadline. */
@@ -17,17 +17,17 @@ export interface GuardOptions {
   readonly onSettled: (() => void) | undefined;
   /** The current reading of the clock, if the caller has just taken it. */
   readonly nowMs?: number;
-  /** See {@link CallContext}; absent: the call restores its own async context. */
-  readonly context?: CallContext;
+  /** See {@link DeferredAbort}; absent: the call restores its own async context. */
+  readonly deferredAbort?: DeferredAbort;
 }
 
 /**
  * Brings a deadline back into the async context of its call: a shared timer fires in the context of the call that
  * armed it. A caller that awaits the call anyway runs `stopWork` afterwards, which saves a promise for each call.
  */
-export interface CallContext {
+export interface DeferredAbort {
   /** Aborts the work of a call whose deadline has expired. */
-  stopWork: (() => void) | undefined;
+  abortWork: (() => void) | undefined;
 }
 
 /**
@@ -35,17 +35,17 @@ export interface CallContext {
  * two are released. The work gets a signal of its own, so that the end of one call never reaches another and
  * nothing is aborted after success.
  */
-export function runGuarded<T>(
+export function runWithDeadline<T>(
   work: (signal: AbortSignal) => T | PromiseLike<T>,
-  options: GuardOptions,
+  options: DeadlineCallOptions,
 ): Promise<T> {
-  return new Promise((resolve, reject) => startGuarded(work, options, resolve, reject));
+  return new Promise((resolve, reject) => startWithDeadline(work, options, resolve, reject));
 }
 
-/** As {@link runGuarded}, for a caller that creates the promise itself. */
-export function startGuarded<T>(
+/** As {@link runWithDeadline}, for a caller that creates the promise itself. */
+export function startWithDeadline<T>(
   work: (signal: AbortSignal) => T | PromiseLike<T>,
-  options: GuardOptions,
+  options: DeadlineCallOptions,
   resolve: (value: T) => void,
   reject: (error: unknown) => void,
 ): void {
@@ -75,14 +75,14 @@ class GuardedCall<T> implements QueuedDeadline {
   next: this | undefined = undefined;
 
   readonly #controller = new AbortController();
-  readonly #options: GuardOptions;
+  readonly #options: DeadlineCallOptions;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   #onExpired: (() => void) | undefined;
   #waiting = true;
 
   constructor(
-    options: GuardOptions,
+    options: DeadlineCallOptions,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
@@ -92,10 +92,10 @@ class GuardedCall<T> implements QueuedDeadline {
   }
 
   start(work: (signal: AbortSignal) => T | PromiseLike<T>): void {
-    const { signal, deadlines, context, nowMs } = this.#options;
+    const { signal, deadlines, deferredAbort, nowMs } = this.#options;
     signal?.addEventListener('abort', this, { once: true });
     if (deadlines !== undefined) {
-      if (context === undefined) this.#expireInContext();
+      if (deferredAbort === undefined) this.#expireInContext();
       deadlines.add(this, nowMs);
     }
     let pending: T | PromiseLike<T>;
@@ -112,12 +112,12 @@ class GuardedCall<T> implements QueuedDeadline {
   }
 
   expire(): void {
-    const { context, timedOut } = this.#options;
-    if (context === undefined) {
+    const { deferredAbort, timedOut } = this.#options;
+    if (deferredAbort === undefined) {
       this.#onExpired?.();
     } else if (this.#release()) {
       const reason = timedOut();
-      context.stopWork = () => this.#controller.abort(reason);
+      deferredAbort.abortWork = () => this.#controller.abort(reason);
       this.#reject(reason);
     }
   }

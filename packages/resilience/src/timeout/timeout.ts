@@ -8,7 +8,7 @@ import {
   systemClock,
   string,
 } from '@holdfast/foundation';
-import { ownDeadline, runGuarded } from './guarded-call.ts';
+import { ownDeadline, runWithDeadline } from './guarded-call.ts';
 
 export interface TimeoutOptions {
   /** How long the work may take, in milliseconds. */
@@ -71,7 +71,12 @@ export function createTimeout(options: TimeoutOptions): Timeout {
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
   return {
     execute: (work, call) =>
-      runGuarded(work, { deadlines, timedOut, signal: call?.signal, onSettled: call?.onSettled }),
+      runWithDeadline(work, {
+        deadlines,
+        timedOut,
+        signal: call?.signal,
+        onSettled: call?.onSettled,
+      }),
   };
 }
 
@@ -88,5 +93,5 @@ export async function withTimeout<T>(
   const { timeoutMs, name, clock } = parseOptions('withTimeout', schema, given);
   const deadlines = ownDeadline(clock, timeoutMs);
   const timedOut = (): TimeoutError => new TimeoutError(name, timeoutMs);
-  return runGuarded(work, { deadlines, timedOut, signal, onSettled });
+  return runWithDeadline(work, { deadlines, timedOut, signal, onSettled });
 }

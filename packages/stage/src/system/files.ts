@@ -9,7 +9,7 @@ export async function exists(path: string, mode: number = constants.F_OK): Promi
 }
 
 /** Moves a finished folder to its final path. A folder that another process has put there first is kept. */
-export async function publish(from: string, to: string): Promise<void> {
+export async function moveIntoPlace(from: string, to: string): Promise<void> {
   await rename(from, to).catch(ignoreExisting);
 }
 

@@ -73,7 +73,7 @@ export function bufferedDownload(from: string, head: ObjectHead, bytes: Uint8Arr
 }
 
 /** A download whose bytes are read as they arrive. */
-export function streamedDownload(
+export function toDownload(
   from: string,
   head: ObjectHead,
   body: AsyncIterable<Uint8Array>,

@@ -19,7 +19,7 @@ import {
   bufferedDownload,
   infoOf,
   resumingBody,
-  streamedDownload,
+  toDownload,
   verifiedBody,
 } from './download-body.ts';
 import type { CopyHead, LocalCopies } from './local-copies.ts';
@@ -249,7 +249,7 @@ export class ObjectReader {
       const source = await this.#deps.log.body(newest);
       const head = { key, size, contentType, metadata };
       if (source.bytes !== undefined) return bufferedDownload('pending', head, source.bytes);
-      return streamedDownload('pending', head, verifiedBody(key, source.open(), sha256));
+      return toDownload('pending', head, verifiedBody(key, source.open(), sha256));
     } catch {
       // It was settled and dropped meanwhile: a backend has it now.
       return undefined;
@@ -266,7 +266,7 @@ export class ObjectReader {
     const { sha256, operationId = '' } = head.stamp ?? {};
     if (head.size > this.#deps.verifyWholeBytes) {
       const resuming = resumingBody(writer.backend, { head, body }, signal);
-      const download = streamedDownload(from, head, resuming);
+      const download = toDownload(from, head, resuming);
       return { kind: 'ok', download, bytes: undefined, operationId };
     }
     let bytes: Uint8Array;

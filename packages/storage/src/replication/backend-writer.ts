@@ -77,7 +77,7 @@ export class BackendWriter {
   }
 
   /** Whether writes of this size are sent without delay. */
-  isUpFor(operation: Operation): boolean {
+  acceptsImmediately(operation: Operation): boolean {
     return this.#queueFor(operation).state === 'up';
   }
 

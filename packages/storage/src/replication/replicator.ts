@@ -243,7 +243,7 @@ export class Replicator {
     this.#deps.log.settle(operation, name, this.#inFlight === 0, () => {
       replica.keptGeneration = Math.max(replica.keptGeneration, operation.generation);
       this.#retire(writes);
-      this.#becomeLessBusy();
+      this.#decrementBusy();
     });
   }
 
@@ -284,10 +284,10 @@ export class Replicator {
     const wasBusy = replica.state === 'waiting' || replica.state === 'running';
     replica.state = state;
     if (isBusy && !wasBusy) this.#busy += 1;
-    else if (wasBusy && !isBusy) this.#becomeLessBusy();
+    else if (wasBusy && !isBusy) this.#decrementBusy();
   }
 
-  #becomeLessBusy(): void {
+  #decrementBusy(): void {
     this.#busy -= 1;
     if (this.#busy > 0) return;
     for (const done of this.#onIdle) done();

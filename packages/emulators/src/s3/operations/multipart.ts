@@ -238,7 +238,7 @@ export async function completeMultipartUpload(call: S3Call): Promise<HttpRespons
   await store.replace(store.objects, path, object);
   const used = new Set(chosen);
   for (const each of known.values()) {
-    if (used.has(each)) store.handOver(each.path);
+    if (used.has(each)) store.releaseBytes(each.path);
     else await store.replace(store.parts, each.path, undefined);
   }
   const checksumElement: XmlElement[] =

@@ -48,12 +48,12 @@ export class SentinelResolver implements ServerResolver {
 
   async isCurrent(client: Redis): Promise<boolean> {
     const { host = '', port = 0 } = client.options;
-    const named = await this.#askSparingly().catch(() => undefined);
+    const named = await this.#queryThrottled().catch(() => undefined);
     return named === undefined || named === addressText({ host, port });
   }
 
   /** At most once per ping interval for all connections together. */
-  #askSparingly(): Promise<string> {
+  #queryThrottled(): Promise<string> {
     const { clock, pingIntervalMs } = this.#options;
     const isFresh = this.#asked !== undefined && clock.now() - this.#asked.atMs < pingIntervalMs;
     if (this.#asked === undefined || !isFresh) {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { withDeadline } from '@holdfast/foundation';
 import type { Environment, Executable } from '../../system/executable.ts';
-import { exists, publish } from '../../system/files.ts';
+import { exists, moveIntoPlace } from '../../system/files.ts';
 import type { StageContext } from '../../topology/stage-context.ts';
 import { aptConf, libraryDependencies, missingLibraries } from './apt.ts';
 
@@ -67,7 +67,7 @@ export async function fetchedTree(
     const release = watchdog.guard({ kind: 'directory', path: work });
     try {
       const tree = await unpack(work, wanted, env, limit);
-      await publish(tree, folder);
+      await moveIntoPlace(tree, folder);
       return await inspectTree(folder, wanted);
     } finally {
       await rm(work, { recursive: true, force: true, maxRetries: 3 });

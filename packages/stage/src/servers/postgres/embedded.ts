@@ -2,7 +2,7 @@ import { chmod, copyFile, mkdir, readFile, readdir, symlink } from 'node:fs/prom
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { textFieldOf } from '../../system/fields.ts';
-import { exists, ignoreExisting, publish } from '../../system/files.ts';
+import { exists, ignoreExisting, moveIntoPlace } from '../../system/files.ts';
 import { sharedCacheFolder } from '../../system/path.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
 import type { LocateOptions } from '../executables/fetch.ts';
@@ -45,7 +45,7 @@ export async function embeddedFolder(
       await copyTree(join(installed, 'native'), join(work, 'native'));
       await createLinks(work);
       await chmod(work, 0o755);
-      await publish(work, folder);
+      await moveIntoPlace(work, folder);
     } finally {
       await directory.remove();
     }

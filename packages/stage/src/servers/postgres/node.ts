@@ -10,7 +10,7 @@ import type { PostgresSettings } from './options.ts';
 import { POSTGRES_DATABASE, POSTGRES_USER, askPostgres } from './query.ts';
 
 /** The Postgres that a stage has found. */
-export interface PostgresInstallation {
+export interface PostgresRuntime {
   /** The initial data folder of every server. */
   readonly template: string;
   readonly user: ProcessUser | undefined;
@@ -43,7 +43,7 @@ export function postgresNode(
     readonly name: string;
     readonly settings: PostgresSettings;
     readonly follows?: Endpoint;
-    readonly installation: () => PostgresInstallation;
+    readonly installation: () => PostgresRuntime;
     readonly image: string;
     /** The endpoint of its container in the machine's network; absent for a standalone server. */
     readonly listen: Endpoint | undefined;

@@ -10,7 +10,7 @@ import {
   localOnly,
   serverAt,
 } from '../../topology/topology.ts';
-import { type PostgresInstallation, databaseUrl, postgresNode } from './node.ts';
+import { type PostgresRuntime, databaseUrl, postgresNode } from './node.ts';
 import type { ResolvedPostgresOptions } from './options.ts';
 import { locatePostgres } from './program.ts';
 import { type PostgresReply, askPostgres } from './query.ts';
@@ -68,11 +68,11 @@ export function postgresTopology(
   env: Environment,
 ): ServerTopology<Postgres | PostgresWithReplica> {
   const { version, replica, settings } = options;
-  let installation: PostgresInstallation | undefined;
+  let installation: PostgresRuntime | undefined;
   const imageMajor = containerMajor(version, env);
   let major = imageMajor ?? 0;
   const image = imageMajor === undefined ? '' : imageOf(`postgres-${imageMajor}`, env);
-  const located = (): PostgresInstallation => {
+  const located = (): PostgresRuntime => {
     if (installation === undefined) throw new TypeError('locate() was not called');
     return installation;
   };

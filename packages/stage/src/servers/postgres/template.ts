@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { withDeadline } from '@holdfast/foundation';
 import { PostgresTemplateError } from '../../errors.ts';
 import type { Environment, Executable } from '../../system/executable.ts';
-import { exists, publish } from '../../system/files.ts';
+import { exists, moveIntoPlace } from '../../system/files.ts';
 import { cacheFolder } from '../../system/path.ts';
 import type { StageContext } from '../../topology/stage-context.ts';
 import { createTempDirectory } from '../../watchdog/temp-directory.ts';
@@ -70,7 +70,7 @@ export async function templateDirectory(
     await withTempDirectory(`${folder}.making-`, context, async (beside) => {
       const copy = join(beside, 'data');
       copyDataDirectory(data, copy, undefined);
-      await publish(copy, folder);
+      await moveIntoPlace(copy, folder);
     });
   });
   return folder;
