@@ -1,12 +1,12 @@
 /**
- * What the scripts of package.json run, each step after the other until one fails:
+ * Runs the steps of the scripts in package.json, one after the other until one fails:
  *
  *   node run.mjs check | unit | infrastructure | test  [pattern …] [flags of Jest]
  *
- * Patterns choose among the infrastructure suites (of `unit`: among the unit tests), by a part of the path:
+ * Patterns select infrastructure suites (for `unit`: unit tests) by a part of the path:
  * a family such as `redis-failover`, or a file of it such as `redis-failover/keys`. SIGINT and SIGTERM are
- * handed on, so that the report of what had run is written; whatever becomes of a step, its processes are
- * ended and its temporary files removed.
+ * forwarded, so that the report of the tests that had run is written. After each step its remaining processes are
+ * ended and its temporary files are removed.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -18,12 +18,12 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(fileURLToPath(import.meta.url));
 const USAGE_STATUS = 2;
 const STOP_TIMEOUT_MS = 20_000;
-/** What guards the servers of a stage ends them within this time after its runner is gone. */
+/** The watchdog of a stage ends its servers within this time after the runner has exited. */
 const SERVERS_TIMEOUT_MS = 10_000;
 const REMOVAL_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
-/** The tests that a word may choose among: of the suites, or all others. */
+/** The tests that a pattern selects from: those of the suites, or all others. */
 const kinds = {
   infrastructure: { project: ['infrastructure'], flags: ['--runInBand'], isOf: isOfSuites },
   unit: {
@@ -47,19 +47,19 @@ function testFiles({ isOf }) {
   });
 }
 
-/** The words before the first flag are patterns; what follows is Jest's. */
-function readWords(words, kind) {
-  const given = words.filter((word, at) => word !== '--' || at > 0);
-  const firstFlag = given.findIndex((word) => word.startsWith('-'));
+/** Arguments before the first flag are patterns; the rest goes to Jest. */
+function parsePatterns(argv, kind) {
+  const given = argv.filter((argument, at) => argument !== '--' || at > 0);
+  const firstFlag = given.findIndex((argument) => argument.startsWith('-'));
   const patterns = firstFlag === -1 ? given : given.slice(0, firstFlag);
   const files = testFiles(kinds[kind]);
   for (const pattern of patterns) {
-    if (!files.some((path) => matches(pattern, path))) refuseWord(pattern, kind, files);
+    if (!files.some((path) => matches(pattern, path))) rejectPattern(pattern, kind, files);
   }
   return { patterns, flags: firstFlag === -1 ? [] : given.slice(firstFlag) };
 }
 
-/** A file may lie in a folder of its family: `redis-failover/keys` chooses `redis-failover/jobs/keys`. */
+/** A file may be in a folder of its family: `redis-failover/keys` selects `redis-failover/jobs/keys`. */
 function pathPattern(pattern) {
   return pattern.replaceAll('/', '/(?:.*/)?');
 }
@@ -72,7 +72,7 @@ function matches(pattern, path) {
   }
 }
 
-function refuseWord(pattern, kind, files) {
+function rejectPattern(pattern, kind, files) {
   const folders = files.map((path) =>
     kind === 'infrastructure' ? path.split('/')[3] : path.split('/')[1],
   );
@@ -83,7 +83,7 @@ function refuseWord(pattern, kind, files) {
   process.exit(USAGE_STATUS);
 }
 
-/** @param report where the report is written, from the root. */
+/** @param report the folder of the report, relative to the root. */
 function jest(kind, { patterns, flags }, report = `reports/${kind}`) {
   const { project, flags: own } = kinds[kind];
   return {
@@ -121,14 +121,16 @@ const total = () =>
     'reports/infrastructure/run.json',
   );
 
-/** Where the report of the one kind of tests that is run shall stand, if not in its usual place. */
-const asked = process.env['HOLDFAST_REPORT'] || undefined;
+/** The folder of the report when only one kind of tests runs, instead of the default. */
+const reportFolder = process.env['HOLDFAST_REPORT'] || undefined;
 const plans = {
-  check: () => check(asked),
-  unit: (words) => [jest('unit', readWords(words, 'unit'), asked)],
-  infrastructure: (words) => [jest('infrastructure', readWords(words, 'infrastructure'), asked)],
-  test(words) {
-    const chosen = readWords(words, 'infrastructure');
+  check: () => check(reportFolder),
+  unit: (argv) => [jest('unit', parsePatterns(argv, 'unit'), reportFolder)],
+  infrastructure: (argv) => [
+    jest('infrastructure', parsePatterns(argv, 'infrastructure'), reportFolder),
+  ],
+  test(argv) {
+    const chosen = parsePatterns(argv, 'infrastructure');
     return [...check(), jest('infrastructure', chosen), total()];
   },
 };
@@ -145,7 +147,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** Ends what a step started and left in its group. */
+/** Ends the remaining processes in the group of a step. */
 function endGroup({ pid }) {
   try {
     process.kill(-pid, 'SIGKILL');
@@ -154,20 +156,20 @@ function endGroup({ pid }) {
   }
 }
 
-/** Runs a step in a process group and a temporary folder of its own; resolves with its exit status. */
+/** Runs a step in a separate process group and temporary folder; resolves with its exit status. */
 async function run({ command, args, env }) {
   const folder = mkdtempSync(join(tmpdir(), 'hf-'));
-  // As the folder around it: servers run as other users write into theirs.
+  // World-writable like the folder above it, because servers that run as other users write into it.
   chmodSync(folder, 0o1777);
   try {
     const child = spawn(command, args, {
       cwd: root,
       stdio: 'inherit',
-      // A signal of the terminal reaches it by this process alone, once.
+      // A signal of the terminal reaches the step once, through this process only.
       detached: true,
       env: {
         ...process.env,
-        // A test that starts `node` means the one that runs it.
+        // A test that starts `node` gets the Node that runs it.
         PATH: [
           dirname(process.execPath),
           join(root, 'node_modules', '.bin'),
@@ -191,7 +193,7 @@ async function run({ command, args, env }) {
   }
 }
 
-/** The folders of servers go with these: what guards them removes both. */
+/** Waits for the folders of servers, which their watchdog removes, then removes the folder. */
 async function removeFolder(folder) {
   const hasServers = () => readdirSync(folder).some((name) => name.startsWith('holdfast-stage-'));
   for (let leftMs = SERVERS_TIMEOUT_MS; leftMs > 0 && hasServers(); leftMs -= POLL_MS) {
@@ -218,19 +220,19 @@ function checkNode() {
   if (major > needed[0] || (major === needed[0] && minor >= needed[1])) return;
   process.stderr.write(
     `holdfast: this is Node ${process.versions.node}, and Node ${engines.node} is needed; nothing was ` +
-      `run. 'npm test' and 'npm start' bring one on Linux\n`,
+      `run. 'npm test' and 'npm start' install one on Linux\n`,
   );
   process.exit(1);
 }
 
 checkNode();
-const [name, ...words] = process.argv.slice(2);
+const [name, ...argv] = process.argv.slice(2);
 if (name === undefined || !Object.hasOwn(plans, name)) {
   process.stderr.write(`usage: node run.mjs ${Object.keys(plans).join('|')} [pattern …]\n`);
   process.exit(USAGE_STATUS);
 }
 let status = 0;
-for (const each of plans[name](words)) {
+for (const each of plans[name](argv)) {
   status = await run(each);
   if (status !== 0 || stopped !== undefined) break;
 }

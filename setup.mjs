@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone ready: installs what the lockfile names when it is not there yet. Everything else
- * (the workspace's own Node included) comes from that. Runs before `npm start` and `npm test` on any
+ * Prepares a fresh clone: installs the dependencies in the lockfile if they are missing. Everything else
+ * (including the workspace's own Node) comes from those. Runs before `npm start` and `npm test` on any
  * Node >= 20 and takes a few milliseconds when there is nothing to do.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const NODE_FLOOR = [22, 22];
 const root = dirname(fileURLToPath(import.meta.url));
 const stamp = join(root, 'node_modules', '.holdfast-setup');
 
-/** What the installed tree depends on; any change to it makes the next run install again. */
+/** A digest of the inputs of the installation; a change makes the next run install again. */
 function fingerprint() {
   const packages = readdirSync(join(root, 'packages')).map(
     (name) => `packages/${name}/package.json`,
@@ -34,7 +34,7 @@ function isInstalled(wanted) {
 }
 
 function install() {
-  process.stderr.write('holdfast: installing what the lockfile names…\n');
+  process.stderr.write('holdfast: installing the dependencies in the lockfile…\n');
   const args = ['--yes', PNPM, 'install', '--frozen-lockfile'];
   const { status, error } = spawnSync('npx', args, {
     cwd: root,
@@ -50,13 +50,13 @@ function install() {
   }
 }
 
-/** The workspace's own Node serves on Linux; elsewhere the machine's must be new enough. */
+/** On Linux the workspace has its own Node; elsewhere the installed Node must be new enough. */
 function checkNode() {
   if (existsSync(join(root, 'node_modules', '.bin', 'node'))) return;
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > NODE_FLOOR[0] || (major === NODE_FLOOR[0] && minor >= NODE_FLOOR[1])) return;
   process.stderr.write(
-    `holdfast: this platform brings no Node of its own; install Node >= ${NODE_FLOOR.join('.')} ` +
+    `holdfast: the workspace has no Node for this platform; install Node >= ${NODE_FLOOR.join('.')} ` +
       `(this is ${process.versions.node})\n`,
   );
   process.exit(1);

@@ -1,6 +1,6 @@
 /**
- * Queries, batches, session reads, and the way back after kill -9, beside pg.Pool and postgres.js on the same
- * server, all in turns in one run. Needs the development dependencies `pg` and `postgres`.
+ * Measures queries, batches, session reads, and the recovery after kill -9, next to pg.Pool and postgres.js on
+ * the same server, alternating in one run. Needs the development dependencies `pg` and `postgres`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'pg';
@@ -36,7 +36,7 @@ try {
 } finally {
   await stage.close();
 }
-// Peers may still hold a link that they believe in.
+// Peers may still hold a dead connection.
 process.exit();
 
 interface Peers {
@@ -45,7 +45,7 @@ interface Peers {
   readonly sql: postgres.Sql;
 }
 
-/** Rates are taken without the stage's proxy, which would be a part of this process and of its CPU time. */
+/** Rates are measured without the stage's proxy, which would add to this process's CPU time. */
 function straight(server: ServerHandle): string {
   const url = new URL(server.url);
   url.hostname = server.direct.host;
@@ -56,7 +56,7 @@ function straight(server: ServerHandle): string {
 async function withPeers(url: string, work: (peers: Peers) => Promise<void>): Promise<void> {
   const ours = createDatabase({ hosts: url, max: MAX, ...BOUNDS });
   const pool = new Pool({ connectionString: url, max: MAX });
-  // Without it the process ends with the first idle link that is lost.
+  // Without a listener the first lost idle connection ends the process.
   pool.on('error', () => undefined);
   const sql = postgres(url, { max: MAX });
   try {
@@ -91,7 +91,7 @@ async function batches({ ours, pool, sql }: Peers): Promise<void> {
   ]);
 }
 
-/** What it costs that a session reads its own writes, once the replica has them; nothing is checked by others. */
+/** Measures the cost of reading one's own writes once the replica has them; the peers do not check that. */
 async function reads(): Promise<void> {
   const hosts = [straight(primary), straight(replica)];
   const ours = createDatabase({ hosts, max: MAX, ...BOUNDS });

@@ -1,9 +1,9 @@
 /**
- * What the fault proxy costs while no fault is set: in a worker, beside a direct connection, a proxy of
- * `pipe`, and HAProxy when it is installed; and how near the delay that is achieved comes to the one that is
- * asked for. The server answers `+PONG` to `PING`, as Redis does, in a process of its own; the other proxies
- * do too, or they would share a core with the client they are measured by. What is told is the median over
- * short rounds of what each round showed beside the others of the same moment.
+ * Measures the cost of the fault proxy without a fault: in a worker, next to a direct connection, a proxy of
+ * `pipe`, and HAProxy if it is installed; and how close the achieved delay is to the requested one.
+ * The server answers `+PONG` to `PING`, as Redis does, in a separate process; the other proxies also run in
+ * separate processes, or they would share a core with the measuring client. The result is the median over
+ * short rounds, each compared with the others of the same time.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ const PING = Buffer.from('*1\r\n$4\r\nPING\r\n');
 const PONG = Buffer.from('+PONG\r\n');
 const PIPELINE = 16;
 const CONNECTIONS = 50;
-/** Odd, so that the median is a round that was measured; short, so that its neighbours are near. */
+/** Odd, so that the median is a measured round; short, so that the compared rounds are close in time. */
 const ROUNDS = 25;
 const ROUND_MS = 100;
 const OURS = 'fault proxy in a worker, no fault';
@@ -49,7 +49,7 @@ async function measureAll(): Promise<void> {
     ]);
     const balanced = await startHaproxy(directory, server);
     if (balanced === undefined)
-      process.stdout.write('HAProxy is not installed; its row is left out.\n');
+      process.stdout.write('HAProxy is not installed; its row is omitted.\n');
     else ports.set('HAProxy', balanced);
     await round(ports, { connections: 1, pipeline: 1 });
     await round(ports, { connections: CONNECTIONS, pipeline: 1 });
@@ -71,7 +71,7 @@ async function round(
   );
   const rounds: Measured[][] = [];
   for (let turn = 0; turn < ROUNDS; turn += 1) {
-    // In turns of who begins; what a busy machine does to one, it does to its neighbours of the round.
+    // Each round starts with another contender; a busy machine affects all contenders of a round alike.
     const order = contenders.map((_, at) => contenders[(at + turn) % contenders.length]);
     const inTurn = order.filter((contender) => contender !== undefined);
     rounds.push(
@@ -109,7 +109,7 @@ async function round(
   process.stdout.write('\n');
 }
 
-/** How much later than it was told bytes leave a proxy that delays them. */
+/** Measures how much later than requested bytes leave a delaying proxy. */
 async function accuracy(target: number): Promise<void> {
   for (const latencyMs of [5, 20, 100]) {
     const proxy = await ours(target);
@@ -124,7 +124,7 @@ async function accuracy(target: number): Promise<void> {
   }
 }
 
-/** Takes a free connection for each operation: one batch of pings, answered whole. */
+/** Uses a free connection for each operation: one batch of pings and all its answers. */
 async function client(
   name: string,
   port: number,
@@ -245,13 +245,14 @@ async function announce(server: Server): Promise<void> {
   process.stdout.write(`${portOf(server)}\n`);
 }
 
-/** Of the rounds, each compared in itself. */
+/** The median of the ratios of each round. */
 function median(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 }
 
 function portOf(server: Server): number {
   const address: AddressInfo | string | null = server.address();
-  if (typeof address !== 'object' || address === null) throw new RangeError('it does not listen');
+  if (typeof address !== 'object' || address === null)
+    throw new RangeError('the server does not listen');
   return address.port;
 }

@@ -1,4 +1,4 @@
-/** The price of being notified "kept": one record of 200 bytes, durable before the caller goes on. */
+/** Measures the cost of durability: one record of 200 bytes, durable before the caller continues. */
 import * as fs from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ async function journal(durability: 'commit' | 'os'): Promise<Contender> {
   };
 }
 
-/** fdatasync after each append to one file; at more than one in flight, each append for itself. */
+/** fdatasync after each append to one file; concurrent appends are not grouped. */
 async function appendAndSync(): Promise<Contender> {
   const write = promisify(fs.write);
   const sync = promisify(fs.fdatasync);
@@ -44,7 +44,7 @@ async function appendAndSync(): Promise<Contender> {
   };
 }
 
-/** One file per record, written and not synced: what a spool directory usually does. */
+/** One file per record, written and not synced, as a spool directory usually does. */
 async function filePerRecord(): Promise<Contender> {
   await fs.promises.mkdir(join(directory, 'files'));
   let files = 0;
@@ -66,7 +66,7 @@ async function filePerRecordSynced(): Promise<Contender> {
   };
 }
 
-/** Callers of one turn share a transaction: the best that a synchronous interface can do for them. */
+/** Callers of one turn share a transaction: the best that a synchronous interface allows. */
 async function sqlite(grouped: boolean): Promise<Contender> {
   const database = new DatabaseSync(join(directory, `${grouped ? 'grouped' : 'single'}.sqlite`));
   database.exec('pragma journal_mode = wal; pragma synchronous = full');

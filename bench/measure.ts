@@ -1,4 +1,4 @@
-/** Measures contenders side by side, so that a noisy machine is noisy for all of them alike. */
+/** Measures contenders alternately, so that a noisy machine affects all of them alike. */
 
 export interface Contender {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Measured {
   readonly p99Ms: number;
 }
 
-/** Runs the contenders in turns, round after round; gives each one's median round. */
+/** Runs the contenders alternately, round after round; returns the median round of each. */
 export async function compare(
   contenders: readonly Contender[],
   options: { inFlight: number; rounds: number; roundMs: number },
@@ -59,7 +59,7 @@ function median(rounds: readonly Measured[]): Measured {
   return middle;
 }
 
-/** A Markdown table; the first contender is ours, the ratio is ours to each. */
+/** A Markdown table; the first contender is ours, and the ratios are ours to each. */
 export function table(title: string, measured: readonly Measured[]): string {
   const ours = measured[0]?.perSecond ?? Number.NaN;
   const rows = measured.map(({ name, perSecond, p50Ms, p99Ms }) =>
@@ -80,7 +80,7 @@ export function table(title: string, measured: readonly Measured[]): string {
   ].join('\n');
 }
 
-/** Not every measurement is one of single operations. */
+/** Some measurements are not of single operations. */
 function shown(latencyMs: number): string {
   return Number.isNaN(latencyMs) ? '–' : latencyMs.toFixed(2);
 }

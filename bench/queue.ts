@@ -1,6 +1,6 @@
 /**
- * Enqueueing and handling, beside BullMQ and a bare XADD on the same Redis, in turns in one run. Jobs carry 200
- * bytes; Redis keeps nothing, so that its disk is not what is measured. Needs the development dependency `bullmq`.
+ * Measures enqueueing and handling, next to BullMQ and a bare XADD on the same Redis, alternating in one run. Jobs
+ * carry 200 bytes; Redis has no persistence, which excludes the disk. Needs the development dependency `bullmq`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,21 +13,21 @@ import { type Contender, type Round, inTurns, roundsTable } from './rounds.ts';
 
 const PAYLOAD = { text: 'x'.repeat(190) };
 const TOPIC = 'bench';
-/** Odd, so that the median is a round that was measured. */
+/** Odd, so that the median is a measured round. */
 const ROUNDS = 9;
 const ROUND_MS = 400;
 const HANDLED_JOBS = 20_000;
 const CONCURRENCY = 50;
-/** One round of each before it counts. */
+/** One warm-up round of each. */
 const WARM_UP_ROUNDS = 1;
 
 const stage = await openStage({ mode: 'local', redis: true });
-// Without the stage's proxy, which would be a part of this process, and of its CPU time.
+// Without the stage's proxy, which would add to this process's CPU time.
 const { url } = stage.redis.direct;
 const closers: (() => Promise<unknown>)[] = [];
 const server = new Redis(url);
 
-/** As BullMQ wants its clients. */
+/** A client with the options that BullMQ requires. */
 function connection(): Redis {
   const client = new Redis(url, { maxRetriesPerRequest: null });
   closers.push(async () => client.disconnect());
@@ -40,7 +40,7 @@ async function freshDirectory(): Promise<string> {
   return directory;
 }
 
-/** Processor time that the server has used so far, in microseconds. */
+/** The CPU time that the server has used so far, in microseconds. */
 async function serverMicroseconds(): Promise<number> {
   const printed = await server.info('cpu');
   const seconds = (field: string): number =>
@@ -48,7 +48,7 @@ async function serverMicroseconds(): Promise<number> {
   return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1_000_000;
 }
 
-/** Measures the work, which gives how many operations it was and how long each took, where that is known. */
+/** Measures the work, which returns its number of operations and, if known, their durations. */
 async function measured(
   work: () => Promise<{ operations: number; tookMs: number; latenciesMs: readonly number[] }>,
 ): Promise<Round> {
@@ -66,13 +66,13 @@ async function measured(
   };
 }
 
-/** A way to enqueue. */
+/** A method of enqueueing. */
 interface Enqueuing {
   readonly name: string;
   readonly run: () => Promise<unknown>;
-  /** Resolves once Redis has all that was enqueued; its CPU time counts, its duration does not. */
+  /** Resolves once Redis has all enqueued jobs; its CPU time counts, its duration does not. */
   readonly settled?: () => Promise<void>;
-  /** What a round leaves in Redis. */
+  /** The Redis stream that holds the jobs of a round. */
   readonly leaves?: string;
 }
 
@@ -148,7 +148,7 @@ async function enqueueing(): Promise<void> {
   }
 }
 
-/** How fast a backlog is worked off by one worker whose handler does nothing. */
+/** Measures how fast one worker with an empty handler processes a backlog. */
 async function handling(): Promise<void> {
   const queue = createQueueAdapter({ redis: { url }, maxPendingJobs: HANDLED_JOBS });
   await queue.ready();
@@ -192,7 +192,7 @@ async function handling(): Promise<void> {
   ]);
 }
 
-/** @param start begins to handle, and calls `done` for each job. */
+/** @param start starts handling, and calls `done` for each job. */
 function handled(start: (done: () => void) => Promise<void>): Promise<Round> {
   return measured(async () => {
     const startMs = performance.now();
@@ -210,8 +210,8 @@ function handled(start: (done: () => void) => Promise<void>): Promise<Round> {
 
 async function print(title: string, contenders: readonly Contender[]): Promise<void> {
   await inTurns(contenders, WARM_UP_ROUNDS);
-  const played = await inTurns(contenders, ROUNDS);
-  process.stdout.write(`${roundsTable(title, contenders, played)}\n`);
+  const results = await inTurns(contenders, ROUNDS);
+  process.stdout.write(`${roundsTable(title, contenders, results)}\n`);
 }
 
 try {

@@ -1,6 +1,6 @@
 /**
- * What each policy costs, beside what its peers cost: CPU time in units of a bare `await`, and bytes
- * allocated by each operation. `BENCH_CASES` picks the cases whose group or name contains it.
+ * Measures the cost of each policy next to its peers: CPU time in units of a bare `await`, and bytes
+ * allocated per operation. `BENCH_CASES` selects the cases whose group or name contains it.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ interface Result {
 
 const run = promisify(execFile);
 
-/** A process for each case: what one peer makes the compiler believe is not the next one's affair. */
+/** One process per case, so that the type feedback of one peer does not affect the next. */
 async function measured(what: 'cpu' | 'bytes', group: string, name: string): Promise<Result> {
   const script = join(import.meta.dirname, 'resilience', 'one-case.ts');
   const flags = ['--expose-gc', '--disable-warning=ExperimentalWarning'];
-  // Room enough that no collection falls into the counting.
+  // Large enough that no collection happens during the count.
   if (what === 'bytes') flags.push('--min-semi-space-size=256', '--max-semi-space-size=256');
   const { stdout } = await run(process.execPath, [...flags, script, what, group, name]);
   const result: Result = JSON.parse(stdout);

@@ -1,53 +1,53 @@
-/** Rounds that contenders play in turns, each with its CPU time: what a busy machine leaves comparable. */
+/** Runs contenders alternately in rounds, with CPU times, which stay comparable on a busy machine. */
 
 export interface Round {
   readonly perSecond: number;
   /** User and system time of this process for one operation. */
   readonly cpuUs: number;
-  /** The server's, where it was asked for. */
+  /** The same for the server, where it is measured. */
   readonly serverUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-export interface Contender<Played = Round> {
+export interface Contender<Result = Round> {
   readonly name: string;
-  readonly round: () => Promise<Played>;
+  readonly round: () => Promise<Result>;
 }
 
 /**
- * Everybody plays each round, in turns of who begins. What is compared is a round with the others' of the same
- * moment, because a busy machine changes from round to round more than they differ.
+ * Runs every contender in each round, each round starting with another one. Only results of the same round are
+ * compared, because a busy machine changes more between rounds than the contenders differ.
  */
-export async function inTurns<Played>(
-  contenders: readonly Contender<Played>[],
+export async function inTurns<Result>(
+  contenders: readonly Contender<Result>[],
   rounds: number,
-): Promise<ReadonlyMap<string, Played>[]> {
-  const played: ReadonlyMap<string, Played>[] = [];
+): Promise<ReadonlyMap<string, Result>[]> {
+  const finished: ReadonlyMap<string, Result>[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const begins = round % contenders.length;
     const order = [...contenders.slice(begins), ...contenders.slice(0, begins)];
-    // With three the one behind would always be the same one.
+    // Every second round in reverse: with three contenders each would otherwise always follow the same one.
     if (round % 2 === 1) order.reverse();
-    const results = new Map<string, Played>();
-    for (const { name, round: play } of order) results.set(name, await play());
-    played.push(results);
+    const results = new Map<string, Result>();
+    for (const { name, round: runRound } of order) results.set(name, await runRound());
+    finished.push(results);
   }
-  return played;
+  return finished;
 }
 
-/** A Markdown table of medians; ratios are each one's to the last contender's, round by round. */
+/** A Markdown table of medians; the ratios are to the last contender, round by round. */
 export function roundsTable(
   title: string,
   contenders: readonly Contender[],
-  played: readonly ReadonlyMap<string, Round>[],
+  finished: readonly ReadonlyMap<string, Round>[],
 ): string {
   const against = contenders.at(-1)?.name ?? '';
   const rows = contenders.map(({ name }) => {
     const of = (read: (round: Round) => number): number[] =>
-      played.map((results) => readOf(results, name, read));
+      finished.map((results) => readOf(results, name, read));
     const rates = of(({ perSecond }) => perSecond);
-    const ratios = played.map(
+    const ratios = finished.map(
       (results, at) =>
         (rates[at] ?? Number.NaN) / readOf(results, against, ({ perSecond }) => perSecond),
     );
@@ -86,7 +86,7 @@ function quartiles(values: readonly number[]): readonly [number, number, number]
   return [at(0.25), at(0.5), at(0.75)];
 }
 
-/** Not every round is one of single operations. */
+/** Some rounds are not of single operations. */
 function shown(latencyMs: number): string {
   return Number.isNaN(latencyMs) ? '–' : latencyMs.toFixed(2);
 }

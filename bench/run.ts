@@ -1,4 +1,4 @@
-/** Runs one topic's benchmark, or all: `pnpm bench journal`. */
+/** Runs the benchmark of one topic, or all: `pnpm bench journal`. */
 import { readdir } from 'node:fs/promises';
 
 const topics = (await readdir(import.meta.dirname))

@@ -1,6 +1,6 @@
 /**
- * How long a stage on local processes takes to its first answers, and to heal what was broken; where an
- * engine answers, how much sooner that is than with Testcontainers; then whether an address moves over 200
+ * Measures the time of a stage on local processes until its first answers and for its recovery from faults; with
+ * a Docker engine, the comparison with Testcontainers; then whether an address changes over 200
  * kills and restarts (of containers: `BENCH_CONTAINER_KILLS`, 20). `BENCH_ROUNDS` sets the rounds, 7.
  */
 import {
@@ -19,9 +19,9 @@ import { GenericContainer } from 'testcontainers';
 
 interface Case {
   readonly name: string;
-  /** What its median must not exceed on a quiet machine, in milliseconds. */
+  /** The maximum median on a quiet machine, in milliseconds. */
   readonly barMs?: number;
-  /** Times what is to be timed by `timed`, and undoes the rest untimed. */
+  /** Measures only the work inside `timed`; setup and cleanup are not measured. */
   run(timed: Timed): Promise<void>;
 }
 
@@ -156,7 +156,7 @@ async function killAndStart(server: ServerHandle): Promise<void> {
   await server.start();
 }
 
-/** From asking for a lease to the first answer of what was leased. */
+/** Time from the request for a lease to the first answer of the leased server. */
 async function leaseOnce<O extends StageOptions>(
   open: () => Promise<StagePool<O>>,
   answer: (stage: Stage<O>) => Promise<unknown>,
@@ -170,7 +170,7 @@ async function leaseOnce<O extends StageOptions>(
 const patience = (): AbortSignal => AbortSignal.timeout(30_000);
 const ping = (at: Endpoint): Promise<unknown> => askRedis(at, ['PING'], patience());
 
-/** The same servers as containers, by the stage and by Testcontainers with its default wait. */
+/** The same servers as containers, of the stage and of Testcontainers with its default wait. */
 const inContainers: readonly Case[] = [
   {
     name: 'redis, docker, ready',
@@ -206,14 +206,14 @@ const inContainers: readonly Case[] = [
   },
 ];
 
-/** Whether an engine answers that has the images; says why not. */
+/** Whether a Docker engine with the images is available; prints the reason if not. */
 async function haveContainers(): Promise<boolean> {
   try {
     const stage = await openStage({ mode: 'docker', redis: true, postgres: { version: 15 } });
     await stage.close();
     return true;
   } catch (error) {
-    process.stdout.write(`containers are left out: ${String(error)}\n`);
+    process.stdout.write(`containers are omitted: ${String(error)}\n`);
     return false;
   }
 }
@@ -222,8 +222,8 @@ const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7);
 const hasContainers = await haveContainers();
 const measured = [...cases, ...(hasContainers ? inContainers : [])];
 const samples = new Map<string, number[]>(measured.map(({ name }) => [name, []]));
-// One round more than is counted: the first one fetches, initialises and fills the caches. In turns, so
-// that a noisy machine is noisy for all of them alike.
+// One extra round, the first: it fetches, initializes and fills the caches. Cases alternate, so
+// that a noisy machine affects all of them alike.
 for (let round = 0; round <= rounds; round += 1) {
   for (const each of measured) {
     await each.run(async (work) => {
@@ -255,7 +255,7 @@ for (const { name, barMs } of measured) {
   );
 }
 
-/** How much sooner a local server must be there than one by Testcontainers. */
+/** How much faster a local server must be ready than one of Testcontainers. */
 const SOONER = 10;
 for (const [server, own] of [
   ['redis', 'redis, ready'],

@@ -1,6 +1,6 @@
 /**
- * What it costs to keep a write before sending it: accepting, the healthy path beside bare supabase-js, and
- * the way back after an outage. Objects of 4 KB; the server is a process of its own on the same machine.
+ * Measures the cost of storing a write before sending it: accepting, the healthy path next to bare supabase-js,
+ * and the recovery after an outage. Objects have 4 KB; the server is a separate process on the same machine.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,12 +22,12 @@ const ROUNDS = 3;
 const HEALTHY_ROUNDS = 15;
 const HEALTHY_UPLOADS = 1_000;
 const HEALTHY_KEYS = 250;
-/** Of each contender; with fewer the compiler is still at work on both, and its threads are counted. */
+/** Warm-up of each contender; with less the threads of the compiler would still be counted. */
 const HEALTHY_WARM_UP = 5_000;
-/** One of `accepting`, `healthy`, `draining`; all of them without. */
+/** One of `accepting`, `healthy`, `draining`. Default: all. */
 const ROW = process.env['BENCH_ROW'];
 const DRAINS = 3;
-/** No drain begins after this long. */
+/** No drain starts after this time. */
 const DRAINS_WITHIN_MS = 30_000;
 const QUEUED_OBJECTS = Number(process.env['BENCH_QUEUED_OBJECTS'] ?? 10_000);
 const MAX_BYTES = 64 * 2 ** 30;
@@ -66,7 +66,7 @@ function connect(url: string, key: string) {
   return createClient(url, key, { auth: { persistSession: false, autoRefreshToken: false } });
 }
 
-/** A write that is durable, while no backend answers, beside a file that is not even synced. */
+/** Measures a durable write while no backend answers, next to a file that is not even synced. */
 async function accepting(_client: Client, directory: string): Promise<void> {
   const away = createMemoryBackend();
   away.intercept = () => ({ before: { kind: 'transient', message: 'away' } });
@@ -98,10 +98,10 @@ async function accepting(_client: Client, directory: string): Promise<void> {
 type Client = ReturnType<typeof connect>;
 
 /**
- * CPU of this process for each upload while everything is well. A round has both contenders twice, the one
- * that begins it also ends it. Each turn ends with a full collection, so that everybody pays for the garbage
- * that is theirs: left to itself the collector comes once in thousands of uploads, for tens of milliseconds,
- * at the cost of whoever has the turn. What a collection of nothing costs is taken off again.
+ * Measures CPU time of this process per upload on a healthy server. A round runs both contenders twice: the one
+ * that starts it also ends it. Each turn ends with a full collection, so that each contender pays for its own
+ * garbage: otherwise a collection would happen once in thousands of uploads, take tens of milliseconds,
+ * and be charged to an arbitrary contender. The cost of an empty collection is subtracted.
  */
 async function healthy(client: Client, directory: string): Promise<void> {
   const storage = createStorage({
@@ -157,7 +157,7 @@ async function healthy(client: Client, directory: string): Promise<void> {
   await storage.close();
 }
 
-/** Drains, each between the two halves of as many direct uploads. */
+/** Measures drains, each between the two halves of as many direct uploads. */
 async function draining(client: Client, directory: string): Promise<void> {
   const ratios: number[] = [];
   const costs: number[] = [];
@@ -192,7 +192,7 @@ async function spent(work: () => Promise<unknown>): Promise<Spent> {
   return { ms: performance.now() - beganMs, cpuMs: (user + system) / 1_000 };
 }
 
-/** Time until everything queued is delivered, and to upload as much directly. */
+/** Measures the time to deliver all queued writes, and to upload as many directly. */
 async function drain(
   client: Client,
   directory: string,

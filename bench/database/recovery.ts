@@ -1,4 +1,4 @@
-/** kill -9, a pause, start: how many calls fail, and when every caller is served again. */
+/** Measures kill -9, a pause and a start: how many calls fail, and when every caller is served again. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const CALLERS = 20;
@@ -8,11 +8,11 @@ const WATCHED_MS = 4_000;
 export interface Recovery {
   readonly name: string;
   readonly failed: number;
-  /** When each caller was served first after the server accepted again, sorted. */
+  /** The time until each caller's first success after the server accepts again, sorted. */
   readonly servedMs: readonly number[];
 }
 
-/** What is killed. */
+/** A server that can be killed and started. */
 interface Server {
   kill(): Promise<unknown>;
   start(): Promise<unknown>;

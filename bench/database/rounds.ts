@@ -1,4 +1,4 @@
-/** Rates and CPU time of contenders, side by side on a machine that does other things as well. */
+/** Compares rates and CPU times of contenders on a machine with other load. */
 import { inTurns } from '../rounds.ts';
 
 export interface Contender {
@@ -16,25 +16,25 @@ interface Round {
 type Rounds = readonly ReadonlyMap<string, Round>[];
 
 const IN_FLIGHT = 100;
-/** Odd, so that the median is a round that was measured. */
+/** Odd, so that the median is a measured round. */
 const ROUNDS = 75;
 const WARM_UP_ROUNDS = 5;
 
-/** Many short rounds: the moment that is compared is short then, and the median of the ratios sure. */
+/** Many short rounds: contenders are compared within a short time, and the median of the ratios is stable. */
 export async function sideBySide(
   title: string,
   operations: number,
   contenders: readonly Contender[],
 ): Promise<string> {
-  for (const contender of contenders) await played(contender, operations * WARM_UP_ROUNDS);
-  const playing = contenders.map((contender) => ({
+  for (const contender of contenders) await measureRound(contender, operations * WARM_UP_ROUNDS);
+  const runners = contenders.map((contender) => ({
     name: contender.name,
-    round: () => played(contender, operations),
+    round: () => measureRound(contender, operations),
   }));
-  return table(title, contenders, await inTurns(playing, ROUNDS));
+  return table(title, contenders, await inTurns(runners, ROUNDS));
 }
 
-async function played({ run }: Contender, operations: number): Promise<Round> {
+async function measureRound({ run }: Contender, operations: number): Promise<Round> {
   let left = operations;
   const loop = async (): Promise<void> => {
     while (left > 0) {
@@ -93,7 +93,7 @@ function ratios(
   return measured(rounds, first, read).map((value, at) => value / (theirs[at] ?? Number.NaN));
 }
 
-/** The median, and between which values it lies with a confidence of 95 %, by rank. */
+/** The median and its 95 % confidence interval, by rank. */
 function estimate(values: readonly number[]): { low: number; median: number; high: number } {
   const sorted = values.toSorted((left, right) => left - right);
   const middle = (sorted.length - 1) / 2;

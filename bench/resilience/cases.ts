@@ -21,9 +21,9 @@ import {
 export interface Case {
   readonly group: string;
   readonly name: string;
-  /** The most that ours may cost, in units of a bare await; peers have none. */
+  /** The maximum cost of ours, in units of a bare await; peers have none. */
   readonly bar?: number;
-  /** The most that ours may allocate. */
+  /** The maximum allocation of ours. */
   readonly barBytes?: number;
   make(): Operation | Promise<Operation>;
 }
@@ -279,7 +279,7 @@ for (const calls of [0, 100_000]) {
   const group = `failing call, ${calls.toLocaleString('en')} calls in the window`;
   add(group, 'holdfast', async () => {
     const breaker = createCircuitBreaker({ windowMs: 60_000 });
-    // It counts and judges as ever, and lets every call through.
+    // The breaker counts and evaluates as usual, and admits every call.
     breaker.observe();
     for (let call = 0; call < calls; call += 1) await breaker.execute(work);
     return { run: () => breaker.execute(failing) };
@@ -291,7 +291,7 @@ for (const calls of [0, 100_000]) {
       halfOpenAfter: HOUR_MS,
       breaker: sampling,
     });
-    // One success more keeps it closed.
+    // One more success keeps it closed.
     for (let call = 0; call < Math.max(100, calls); call += 1) await breaker.execute(work);
     return { run: () => breaker.execute(failing) };
   });

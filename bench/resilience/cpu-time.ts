@@ -1,6 +1,6 @@
 /**
- * CPU time and bytes of one operation, beside those of a bare `await` measured in alternation, so that
- * neither other processes nor a slow machine decide.
+ * Measures CPU time and bytes of one operation, alternating with a bare `await`, so that
+ * neither other processes nor a slow machine affect the ratio.
  */
 
 export interface Operation {
@@ -15,7 +15,7 @@ export interface Cost {
   readonly cpuNs: number;
 }
 
-/** CPU time of one round; long enough for the clock's grain and for the garbage it makes. */
+/** CPU time of one round: long against the resolution of the clock and the collection of garbage. */
 const ROUND_NS = 20_000_000;
 const ROUNDS = 15;
 const WARM_UP_NS = 300_000_000;
@@ -37,7 +37,7 @@ export async function costOf(operation: Operation): Promise<Cost> {
   return { ratio: median(ratios), cpuNs: median(costs) };
 }
 
-/** Lets the compiler see the operation; tells how many runs fill a round. */
+/** Warms up the operation; returns how many runs fill a round. */
 async function warmUp(operation: Operation): Promise<number> {
   let runs = 1;
   let spentNs = 0;
@@ -59,7 +59,7 @@ async function cpuNsOf(operation: Operation, runs: number): Promise<number> {
 }
 
 /**
- * What one operation allocates, kept or not. Needs a new space that no collection empties meanwhile:
+ * Measures what one operation allocates, retained or not. Needs a new space large enough to avoid a collection:
  * `--min-semi-space-size`.
  */
 export async function bytesOf(operation: Operation): Promise<number> {
@@ -81,12 +81,12 @@ async function repeat(operation: Operation, runs: number): Promise<void> {
     try {
       await operation.run();
     } catch {
-      // Refusals are what some of the cases are about.
+      // Some cases measure rejections.
     }
   }
 }
 
-/** What one of `count` things still takes after a full collection. */
+/** Measures the retained size of one of `count` objects after a full collection. */
 export function retainedBytes(count: number, make: (index: number) => unknown): number {
   collectGarbage();
   const before = process.memoryUsage().heapUsed;

@@ -1,4 +1,4 @@
-/** Measures one case (`cpu` or `bytes`, group, name) in a process of its own; prints the result as JSON. */
+/** Measures one case (`cpu` or `bytes`, group, name) in a separate process; prints the result as JSON. */
 import { costCases, retainedCases } from './cases.ts';
 import { bytesOf, costOf } from './cpu-time.ts';
 import { PeerMissingError } from './peers.ts';
@@ -22,5 +22,5 @@ try {
   if (!(error instanceof PeerMissingError)) throw error;
   process.stdout.write(JSON.stringify({ missing: error.message }));
 }
-// Some peers keep intervals that would hold the process for ever.
+// Some peers keep intervals that would keep the process alive.
 process.exit();

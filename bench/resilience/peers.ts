@@ -1,4 +1,4 @@
-/** The libraries we measure ourselves against, loaded only when their turn comes. */
+/** The compared libraries, loaded on first use. */
 
 type Work = () => Promise<unknown>;
 
@@ -47,10 +47,10 @@ export interface RateLimiterFlexible {
   };
 }
 
-/** A peer that is not installed: the case is left out and the run says so. */
+/** A peer is not installed: the case is omitted and the run reports it. */
 export class PeerMissingError extends Error {
   constructor(name: string, cause: unknown) {
-    super(`${name} is not installed; it belongs to the root's devDependencies`, { cause });
+    super(`${name} is not installed; it is one of the root's devDependencies`, { cause });
   }
 }
 
@@ -71,7 +71,7 @@ async function peer<T>(name: string, members: readonly (keyof T)[]): Promise<T> 
     throw new PeerMissingError(name, error);
   }
   if (hasMembers(loaded, members)) return loaded;
-  throw new TypeError(`${name} has changed: ${members.join(', ')} are not all there`);
+  throw new TypeError(`${name} has changed: ${members.join(', ')} are expected`);
 }
 
 function hasMembers<T>(value: unknown, members: readonly (keyof T)[]): value is T {

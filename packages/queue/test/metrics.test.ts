@@ -55,7 +55,7 @@ test('OpenTelemetry reads the same statistics under the same names', async () =>
 
 test.each([
   ['an unknown option', { queue: {} }, 'queue'],
-  ['what is no queue', { queues: { mail: {} } }, 'queues'],
+  ['a value that is not a queue', { queues: { mail: {} } }, 'queues'],
 ])('%s is refused by name', (_, options, field) => {
   const all = { registry: new Registry(), ...options };
   expect(() => Reflect.apply(registerQueueMetrics, undefined, [all])).toThrow(

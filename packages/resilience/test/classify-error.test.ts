@@ -74,7 +74,7 @@ test('a circular chain of causes ends', () => {
   expect(classifyError(error)).toBe('unknown');
 });
 
-test('what fetch really throws for a refused connection and an early end is a network error', async () => {
+test('the errors that fetch throws for a refused connection and an early end are network errors', async () => {
   const server = createServer((socket) => socket.destroy());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

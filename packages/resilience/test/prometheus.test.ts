@@ -288,7 +288,7 @@ test.each([
   { field: 'hedges.reads', options: { hedges: { reads: null } } },
   { field: 'registry', options: { registry: {} } },
   { field: 'labels', options: { labels: {} } },
-])('what is no option is refused by its name: $options', ({ field, options }) => {
+])('an unknown or invalid option is rejected by its name: $options', ({ field, options }) => {
   const given = { registry: new Registry(), ...options };
   expect(() => Reflect.apply(registerPrometheusMetrics, undefined, [given])).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', field }),

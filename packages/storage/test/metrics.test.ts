@@ -63,7 +63,7 @@ test('OpenTelemetry reads the same numbers by the same names', async () => {
 
 test.each([
   ['an unknown option', { storage: {} }, 'storage'],
-  ['what is no storage', { storages: { avatars: {} } }, 'storages'],
+  ['a value that is not a storage', { storages: { avatars: {} } }, 'storages'],
 ])('%s is refused by name', (_, options, field) => {
   const all = { registry: new Registry(), ...options };
   expect(() => Reflect.apply(registerStorageMetrics, undefined, [all])).toThrow(

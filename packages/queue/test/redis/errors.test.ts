@@ -41,7 +41,7 @@ test.each([
   [Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })],
   [new Error('Connection is closed.')],
   ['not even an error'],
-])('what is not a reply (%s) is the failure of the link', (error) => {
+])('a value that is not a reply (%s) is a failure of the connection', (error) => {
   expect(classifyRedisError(error).errorClass).toBe('unreachable');
 });
 

@@ -125,9 +125,9 @@ function misstep(
 /** The packages that a package may import; undefined for a package that is not in the list. */
 function permitted(name: string, isShipped: boolean): readonly string[] | undefined {
   const level = layers.findIndex((layer) => layer.includes(name));
-  const ground = level === -1 ? testPackages[name] : layers.slice(0, level).flat();
-  if (ground === undefined) return undefined;
-  return isShipped ? ground : [...ground, ...forTests];
+  const names = level === -1 ? testPackages[name] : layers.slice(0, level).flat();
+  if (names === undefined) return undefined;
+  return isShipped ? names : [...names, ...forTests];
 }
 
 function nameIn(specifier: string): string | undefined {
