@@ -137,7 +137,7 @@ test('a file with a private word in its name is reported', () => {
   expect(Object.keys(privateWords)).toContain('lane');
 });
 
-test('a package that the architecture page lacks, or lists with other imports, is caught', () => {
+test('a package that the architecture page lacks, or lists with other imports, is reported', () => {
   const files = (row: string): Record<string, string> => ({
     'docs/architecture.md': `# Architecture\n\n${row}\n`,
     'packages/queue/package.json': JSON.stringify({

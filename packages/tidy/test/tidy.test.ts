@@ -88,7 +88,7 @@ test.each<[string, Rule]>([
   expect(violations).toEqual([]);
 });
 
-test('the rules have something to judge', () => {
+test('the rules have files to check', () => {
   expect(repository.packages.length).toBeGreaterThan(5);
   expect(repository.find('packages/foundation/src/clock.ts')?.code).toContain('setTimeout(');
 });

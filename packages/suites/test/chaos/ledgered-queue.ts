@@ -166,7 +166,7 @@ async function offer(
   await Promise.all(offers);
 }
 
-/** Whether Redis holds no job of any producer any more. */
+/** Whether Redis holds no jobs of any producer. */
 async function isEmpty(url: string): Promise<boolean> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: null });
   client.on('error', () => undefined);

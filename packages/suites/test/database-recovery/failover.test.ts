@@ -22,7 +22,7 @@ const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_122);
 scenario(
   {
     promise: 'a session reads its own writes, however far the replica lags behind',
-    fault: 'replay paused for up to a second again and again; each write read back by its session',
+    fault: 'replay paused repeatedly for up to a second; each write read back by its session',
     withinMs: withinMsOf(SESSION_READS, 10),
   },
   openReplicatedPostgresFixture,

@@ -63,7 +63,7 @@ export async function openS3World(place: S3Place, bucket: string): Promise<S3Wor
   };
 }
 
-/** `ok`, or the code and the status of the refusal. */
+/** `ok`, or the code and the status of the error. */
 export async function refusalOf(work: Promise<unknown>): Promise<string> {
   try {
     await work;

@@ -19,7 +19,7 @@ scenario(
     promise:
       'a jump of the producer’s wall clock loses no job, duplicates none and keeps their order',
     fault:
-      'kill -9; the producer’s clock an hour ahead, then an hour behind; start; and right again',
+      'kill -9; the producer’s clock an hour ahead, then an hour behind; start; the clock corrected',
     settings: WRITTEN,
   },
   async (fixture) => {

@@ -82,7 +82,7 @@ scenario(
   FAMILY,
   {
     promise: 'jobs offered to a read-only replica wait until it is a primary again',
-    fault: 'READONLY for 1.5 s (REPLICAOF a primary that is not there)',
+    fault: 'READONLY for 1.5 s (REPLICAOF an absent primary)',
     settings: PERSISTENT,
   },
   (fixture) =>
@@ -156,7 +156,7 @@ scenario(
   FAMILY,
   {
     promise: 'jobs offered while Redis loads its data wait until it has',
-    fault: 'kill -9, start at once, LOADING for about 2 s',
+    fault: 'kill -9, immediate start, LOADING for about 2 s',
     settings: { ...PERSISTENT, ...SLOW_LOADING },
   },
   async (fixture) => {
