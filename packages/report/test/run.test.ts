@@ -18,8 +18,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Runs a script of package.json with a separate temporary folder and report. */
-function start(...words: string[]): ChildProcessByStdio<null, null, Readable> {
-  return spawn(process.execPath, [RUN, ...words], {
+function start(...argv: string[]): ChildProcessByStdio<null, null, Readable> {
+  return spawn(process.execPath, [RUN, ...argv], {
     env: { ...process.env, TMPDIR: directory, HOLDFAST_REPORT: join(directory, 'report') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -43,17 +43,14 @@ test.each([
   ['infrastructure', '('],
   ['unit', 'redis-failover'],
   ['test', 'nonsense'],
-])(
-  'a pattern that no test matches is rejected before a test is run: %s %s %s',
-  async (...words) => {
-    const child = start(...words.filter((word) => word !== undefined));
-    const ended = once(child, 'exit');
-    const said = await text(child.stderr);
-    expect(said).toContain(`matches '${words.at(-1)}'; nothing was run`);
-    expect(await ended).toEqual([2, null]);
-    expect(readdirSync(directory)).toEqual([]);
-  },
-);
+])('a pattern that no test matches is rejected before a test is run: %s %s %s', async (...argv) => {
+  const child = start(...argv.filter((word) => word !== undefined));
+  const ended = once(child, 'exit');
+  const stderr = await text(child.stderr);
+  expect(stderr).toContain(`matches '${argv.at(-1)}'; nothing was run`);
+  expect(await ended).toEqual([2, null]);
+  expect(readdirSync(directory)).toEqual([]);
+});
 
 test('a run stopped during the transfer of large objects writes its report, and leaves neither files nor processes', async () => {
   const child = start('infrastructure', '--', 'supabase-fallback/large-objects');

@@ -153,11 +153,11 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
     expected: 'ok',
     async run({ client, bucket, put }) {
       const Metadata = { 'holdfast-op': '17' };
-      const said = { ContentType: 'text/x', CacheControl: 'max-age=60' };
-      await put('key', 'x', { ...said, Metadata });
+      const headers = { ContentType: 'text/x', CacheControl: 'max-age=60' };
+      await put('key', 'x', { ...headers, Metadata });
       const head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: 'key' }));
       const { ContentType, CacheControl } = head;
-      return same({ ContentType, CacheControl, Metadata: head.Metadata }, { ...said, Metadata });
+      return same({ ContentType, CacheControl, Metadata: head.Metadata }, { ...headers, Metadata });
     },
   },
   {
@@ -202,8 +202,8 @@ export const s3ObjectChecks: readonly Check<S3World>[] = [
       const creates = Array.from({ length: 10 }, (_, at) =>
         refusalOf(put('lock', String(at), { IfNoneMatch: '*' })),
       );
-      const said = await Promise.all(creates);
-      return `${said.filter((each) => each === 'ok').length} of ${said.length}`;
+      const results = await Promise.all(creates);
+      return `${results.filter((each) => each === 'ok').length} of ${results.length}`;
     },
   },
   {

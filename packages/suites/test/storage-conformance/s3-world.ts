@@ -69,11 +69,11 @@ export async function refusalOf(work: Promise<unknown>): Promise<string> {
     await work;
     return 'ok';
   } catch (error) {
-    return saidOf(error);
+    return errorTextOf(error);
   }
 }
 
-function saidOf(error: unknown): string {
+function errorTextOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('name' in error)) return 'no error';
   const metadata = '$metadata' in error ? error.$metadata : undefined;
   const isAnswer =

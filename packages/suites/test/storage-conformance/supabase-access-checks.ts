@@ -207,8 +207,8 @@ export const supabaseAccessChecks: readonly Check<SupabaseWorld>[] = [
     name: 'Storage also answers in the S3 protocol',
     expected: 'a refusal in XML',
     async run({ storageUrl }) {
-      const said = await (await fetch(`${storageUrl}/s3/bucket/key`)).text();
-      return said.trimStart().startsWith('<') ? 'a refusal in XML' : 'no such route';
+      const body = await (await fetch(`${storageUrl}/s3/bucket/key`)).text();
+      return body.trimStart().startsWith('<') ? 'a refusal in XML' : 'no such route';
     },
   },
 ];

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Check } from './run-checks.ts';
 import { same } from './s3-world.ts';
-import { type SupabaseWorld, answerOf, saidOf, textOf } from './supabase-world.ts';
+import { type SupabaseWorld, answerOf, errorTextOf, textOf } from './supabase-world.ts';
 
 /** Uploads, and reports whether the answer and the object are as expected. */
 async function upload(
@@ -10,7 +10,7 @@ async function upload(
 ): Promise<string> {
   const { bucket, files } = world;
   const { data, error } = await files.upload('dir/a b', body);
-  if (error !== null) return saidOf(error);
+  if (error !== null) return errorTextOf(error);
   const isWhole = data.fullPath === `${bucket}/dir/a b` && data.id.length === 36;
   return same([isWhole, await textOf(world, 'dir/a b')], [true, 'bytes']);
 }
@@ -96,8 +96,8 @@ export const supabaseObjectChecks: readonly Check<SupabaseWorld>[] = [
     expected: '1 of 10',
     async run({ files }) {
       const creates = Array.from({ length: 10 }, (_, at) => answerOf(files.upload('k', `${at}`)));
-      const said = await Promise.all(creates);
-      return `${said.filter((each) => each === 'ok').length} of ${said.length}`;
+      const results = await Promise.all(creates);
+      return `${results.filter((each) => each === 'ok').length} of ${results.length}`;
     },
   },
   {

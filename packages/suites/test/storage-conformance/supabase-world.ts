@@ -63,10 +63,10 @@ interface StorageFailure {
 export async function answerOf(
   work: PromiseLike<{ readonly error: StorageFailure | null }>,
 ): Promise<string> {
-  return saidOf((await work).error);
+  return errorTextOf((await work).error);
 }
 
-export function saidOf(error: StorageFailure | null): string {
+export function errorTextOf(error: StorageFailure | null): string {
   if (error === null) return 'ok';
   const { code, statusCode, status, message } = error;
   return status === undefined ? message : `${code} ${statusCode} in ${status}`;
@@ -75,5 +75,5 @@ export function saidOf(error: StorageFailure | null): string {
 /** The text of an object, or the error received instead. */
 export async function textOf({ files }: SupabaseWorld, key: string): Promise<string> {
   const { data, error } = await files.download(key);
-  return data === null ? saidOf(error) : data.text();
+  return data === null ? errorTextOf(error) : data.text();
 }

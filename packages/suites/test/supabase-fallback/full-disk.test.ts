@@ -26,8 +26,10 @@ if (obstacle === undefined) {
         { stdio: ['ignore', 'pipe', 'inherit'] },
       );
       if (child.stdout === null) throw new TypeError('the child has no stdout pipe');
-      const said: FullDiskReport & { refusedAfter: number } = JSON.parse(await text(child.stdout));
-      const { verdict, refusals, refused, refusedAfter, left } = said;
+      const report: FullDiskReport & { refusedAfter: number } = JSON.parse(
+        await text(child.stdout),
+      );
+      const { verdict, refusals, refused, refusedAfter, left } = report;
       record({
         ...ROW,
         accepted: verdict.accepted,
