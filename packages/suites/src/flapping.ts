@@ -30,8 +30,8 @@ export async function runFlapping(fixture: RedisFixture, kills: number): Promise
     await gone;
     const handled = ledger.nextDelivery();
     await fixture.redis.start();
-    const mendedAtMs = systemClock.now();
-    recoveredAfterMs = Math.max(recoveredAfterMs, (await handled) - mendedAtMs);
+    const recoveredAtMs = systemClock.now();
+    recoveredAfterMs = Math.max(recoveredAfterMs, (await handled) - recoveredAtMs);
     await untilDirect(queue);
   }
   const { refused } = await load.stop();

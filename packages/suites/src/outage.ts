@@ -45,7 +45,7 @@ export async function runOutage<F extends QueueFixture>(
   await ledger.nextDelivery(JOBS_AROUND);
 
   const detected = nextEvent(queue, 'state', { matches: ({ to }) => to !== 'direct' });
-  const harmedAtMs = systemClock.now();
+  const faultAtMs = systemClock.now();
   await options.inject(fixture, queue);
   const faultEndsMs = systemClock.now() + options.lastsMs;
   const { atMs: detectedAtMs } = await detected;
@@ -57,7 +57,7 @@ export async function runOutage<F extends QueueFixture>(
   const handledAgain = ledger.nextDelivery(firstBuffered);
   const direct = untilDirect(queue);
   await options.recover(fixture);
-  const mendedAtMs = systemClock.now();
+  const recoveredAtMs = systemClock.now();
   const handledAtMs = await handledAgain;
   await direct;
   const enough = load.next + JOBS_AROUND;
@@ -73,11 +73,11 @@ export async function runOutage<F extends QueueFixture>(
 
   return {
     verdict: ledger.verdict(),
-    detectedAfterMs: detectedAtMs - harmedAtMs,
-    lastedMs: mendedAtMs - harmedAtMs,
-    recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+    detectedAfterMs: detectedAtMs - faultAtMs,
+    lastedMs: recoveredAtMs - faultAtMs,
+    recoveredAfterMs: Math.max(0, handledAtMs - recoveredAtMs),
     note: noteOf(ledger, slowestMs),
-    timeline: watched.momentsSince(harmedAtMs),
+    timeline: watched.momentsSince(faultAtMs),
   };
 }
 

@@ -13,16 +13,16 @@ export interface RedisFixture extends QueueFixture {
 }
 
 /** A Redis that syncs to its disk before it acknowledges. */
-export const PERSISTENT = { appendonly: 'yes', appendfsync: 'always' } as const;
+export const AOF_ALWAYS = { appendonly: 'yes', appendfsync: 'always' } as const;
 
 /** A Redis that survives a crash of its process, but not of the machine: it does not wait for the disk. */
-export const WRITTEN = { appendonly: 'yes', appendfsync: 'no' } as const;
+export const AOF_NO_FSYNC = { appendonly: 'yes', appendfsync: 'no' } as const;
 
 /**
  * A Redis that may lose the last second or two even when only its process is killed: while a sync is
  * running it answers first and writes later.
  */
-export const EVERY_SECOND = { appendonly: 'yes', appendfsync: 'everysec' } as const;
+export const AOF_EVERYSEC = { appendonly: 'yes', appendfsync: 'everysec' } as const;
 
 export async function openRedisFixture(
   settings: Readonly<Record<string, string>>,

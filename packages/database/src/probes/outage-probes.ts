@@ -11,7 +11,7 @@ import {
 const CALLERS = 10;
 /** Longer than the reconnect backoff of every pool. */
 const WATCH_MS = 6_000;
-const AWAY_MS = 500;
+const DOWNTIME_MS = 500;
 
 /** Calls until aborted, with a short pause after each failure. */
 async function keepQuerying(
@@ -33,7 +33,7 @@ async function keepQuerying(
 /** Kills the server under load, and starts it again. */
 export const killedServer: Probe = {
   name: 'server killed, started again',
-  fault: `kill -9, ${AWAY_MS} ms away, ${CALLERS} callers of select 1`,
+  fault: `kill -9, ${DOWNTIME_MS} ms away, ${CALLERS} callers of select 1`,
   async run({ open, server, clock }) {
     const pool = await open({ max: CALLERS, timeoutMs: WATCH_MS });
     const until = new AbortController();
@@ -43,7 +43,7 @@ export const killedServer: Probe = {
     );
     await pool.query('select 1');
     await server.kill();
-    await sleep(clock, AWAY_MS);
+    await sleep(clock, DOWNTIME_MS);
     await server.start();
     const backMs = clock.now();
     until.abort();

@@ -1,6 +1,6 @@
 import type { FaultProxy } from '@holdfast/faults';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { type RedisFixture, WRITTEN } from '../redis-fixture.ts';
+import { type RedisFixture, AOF_NO_FSYNC } from '../redis-fixture.ts';
 
 /** A fault of the Redis of a scored queue. */
 export interface ScoredFault {
@@ -22,14 +22,14 @@ const configure = (fixture: RedisFixture, name: string, value: string): Promise<
 export const scoredFaults: readonly ScoredFault[] = [
   {
     name: 'killed, 3 s',
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
     lastsMs: 3 * SECOND_MS,
     inject: ({ redis }) => redis.kill(),
     recover: ({ redis }) => redis.start(),
   },
   {
     name: 'killed, 20 s',
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
     lastsMs: 20 * SECOND_MS,
     inject: ({ redis }) => redis.kill(),
     recover: ({ redis }) => redis.start(),
@@ -72,7 +72,7 @@ export const scoredFaults: readonly ScoredFault[] = [
   },
   {
     name: 'MISCONF, 2 s',
-    settings: { ...WRITTEN, appenddirname: 'taken', dbfilename: 'taken' },
+    settings: { ...AOF_NO_FSYNC, appenddirname: 'taken', dbfilename: 'taken' },
     lastsMs: 2 * SECOND_MS,
     inject: ({ admin }) =>
       admin(async (client) => {

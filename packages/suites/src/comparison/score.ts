@@ -51,7 +51,7 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
     const load = offer((job) => queue.add(job), ledger);
 
     await sleep(systemClock, BEFORE_MS);
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     await fault.inject(fixture, proxy);
     await sleep(systemClock, fault.lastsMs);
     const endsAtMs = systemClock.now();
@@ -66,7 +66,7 @@ export async function score(module: QueueModule, fault: ScoredFault): Promise<Sc
     await ledger.settled(SETTLES_WITHIN_MS);
     const backAtMs = await back;
     const untilMs = endsAtMs - ANSWERED_WITHIN_MS;
-    const during = offers.filter(({ atMs }) => atMs >= harmedAtMs && atMs < untilMs);
+    const during = offers.filter(({ atMs }) => atMs >= faultAtMs && atMs < untilMs);
     const inTime = during.filter(({ acceptedAtMs = Infinity }) => acceptedAtMs <= endsAtMs);
     const { lost, duplicated, outOfOrder } = ledger.verdict();
     const isPending = ({ acceptedAtMs, isRejected }: Offer): boolean =>

@@ -5,7 +5,7 @@ import { type PostgresFixture, untilTrue } from './postgres-fixture.ts';
 import type { DatabaseOutcome } from './scenario.ts';
 
 export const CALLERS = 20;
-export const AWAY_MS = 500;
+export const DOWNTIME_MS = 500;
 /** Calls made before the fault. */
 const CALLS_BEFORE = 1_000;
 /** The documented bound is 250; the test allows ten times as much on a busy machine. */
@@ -22,7 +22,7 @@ interface DatabaseOutageSpec {
 /** Runs idempotent reads through an outage: none fails, and all are served soon after it. */
 export async function runDatabaseOutage(
   fixture: PostgresFixture,
-  { inject, recover, lastsMs = AWAY_MS }: DatabaseOutageSpec,
+  { inject, recover, lastsMs = DOWNTIME_MS }: DatabaseOutageSpec,
 ): Promise<DatabaseOutcome> {
   const database = fixture.database({ max: 10, acquireTimeoutMs: 20_000, queryTimeoutMs: 20_000 });
   const callers = keepCalling(CALLERS, () => database.query('select 1', [], { idempotent: true }));
@@ -30,23 +30,23 @@ export async function runDatabaseOutage(
   const lost = nextEvent(database, 'lost', { signal: AbortSignal.timeout(20_000) });
   let attempts = 0;
   database.on('connect-failed', () => (attempts += 1));
-  const harmedAtMs = systemClock.now();
+  const faultAtMs = systemClock.now();
   await inject(fixture);
   const { atMs: detectedAtMs } = await lost;
-  await sleep(systemClock, Math.max(0, harmedAtMs + lastsMs - systemClock.now()));
+  await sleep(systemClock, Math.max(0, faultAtMs + lastsMs - systemClock.now()));
   const served = callers.servedSince(detectedAtMs);
   await recover(fixture);
-  const mendedAtMs = systemClock.now();
-  const waits = (await served).map((atMs) => Math.max(0, atMs - mendedAtMs));
+  const recoveredAtMs = systemClock.now();
+  const waits = (await served).map((atMs) => Math.max(0, atMs - recoveredAtMs));
   const result = await callers.stop();
   expect(result.failures).toEqual([]);
   expect(attempts).toBeLessThanOrEqual(
-    ATTEMPTS_PER_SECOND * Math.ceil((mendedAtMs - harmedAtMs) / 1_000),
+    ATTEMPTS_PER_SECOND * Math.ceil((recoveredAtMs - faultAtMs) / 1_000),
   );
   expect(Math.max(...waits)).toBeLessThan(SERVED_WITHIN_MS);
   return outcomeOf(result, {
-    detectedAfterMs: Math.max(0, detectedAtMs - harmedAtMs),
-    lastedMs: mendedAtMs - harmedAtMs,
+    detectedAfterMs: Math.max(0, detectedAtMs - faultAtMs),
+    lastedMs: recoveredAtMs - faultAtMs,
     recoveredAfterMs: Math.max(...waits),
     note: `served after the server accepts: half within ${Math.round(percentile(waits, 0.5))} ms; slowest call ${Math.round(result.slowestMs)} ms; ${attempts} connection attempts during the outage`,
   });

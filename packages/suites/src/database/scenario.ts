@@ -82,6 +82,6 @@ export function scenario<Fixture extends ScenarioFixture>(
     }
   };
   // A partial run skips the scenarios that are not marked for it.
-  const meant = isPart && plan.inContainers !== true ? test.skip : test;
-  meant(plan.promise, runAndRecord, plan.withinMs);
+  const testOrSkip = isPart && plan.inContainers !== true ? test.skip : test;
+  testOrSkip(plan.promise, runAndRecord, plan.withinMs);
 }

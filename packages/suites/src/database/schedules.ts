@@ -4,7 +4,7 @@ import { playStorm, storm } from '@holdfast/faults';
 import { seededRandom } from '@holdfast/foundation';
 import { withTimeout } from '@holdfast/resilience';
 import type { PostgresFixture, PostgresTarget } from './postgres-fixture.ts';
-import type { Punctuality } from './punctuality.ts';
+import type { DeadlineMonitor } from './deadline-monitor.ts';
 
 const DURATION_MS = 60;
 const CALLERS = 3;
@@ -19,7 +19,7 @@ export async function runSchedule(
   fixture: PostgresFixture,
   upstream: PostgresTarget,
   seed: number,
-  punctuality: Punctuality,
+  punctuality: DeadlineMonitor,
 ): Promise<number> {
   /** Runs a step that has no deadline of its own; a step that hangs is reported with its seed. */
   const step = <T>(name: string, work: Promise<T>): Promise<T> =>

@@ -47,10 +47,10 @@ export async function runObjectOutage(
       : nextEvent(storage, 'backend', {
           matches: ({ backend, to }) => backend === options.notices && to !== 'up',
         });
-  const harmedAtMs = systemClock.now();
+  const faultAtMs = systemClock.now();
   await options.inject(fixture, storage);
   const detectedAtMs = (await noticed)?.atMs;
-  await sleep(systemClock, Math.max(0, harmedAtMs + options.lastsMs - systemClock.now()));
+  await sleep(systemClock, Math.max(0, faultAtMs + options.lastsMs - systemClock.now()));
   await options.during?.(storage);
 
   const back =
@@ -63,7 +63,7 @@ export async function runObjectOutage(
             (to === 'recovering' || to === 'up'),
         });
   await options.recover(fixture);
-  const mendedAtMs = systemClock.now();
+  const recoveredAtMs = systemClock.now();
   const backAtMs = (await back)?.atMs;
   await load.offered(WRITES_AROUND);
   const { refused } = await load.stop();
@@ -74,10 +74,10 @@ export async function runObjectOutage(
   const verdict = await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]);
   return {
     verdict,
-    lastedMs: mendedAtMs - harmedAtMs,
-    ...(detectedAtMs !== undefined && { detectedAfterMs: detectedAtMs - harmedAtMs }),
-    ...(backAtMs !== undefined && { recoveredAfterMs: Math.max(0, backAtMs - mendedAtMs) }),
-    timeline: watched.map(({ atMs, event }) => ({ atMs: atMs - harmedAtMs, event })),
+    lastedMs: recoveredAtMs - faultAtMs,
+    ...(detectedAtMs !== undefined && { detectedAfterMs: detectedAtMs - faultAtMs }),
+    ...(backAtMs !== undefined && { recoveredAfterMs: Math.max(0, backAtMs - recoveredAtMs) }),
+    timeline: watched.map(({ atMs, event }) => ({ atMs: atMs - faultAtMs, event })),
   };
 }
 

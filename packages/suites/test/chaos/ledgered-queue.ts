@@ -7,7 +7,7 @@ import { sleep, systemClock } from '@holdfast/foundation';
 import { openStage } from '@holdfast/stage';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
-import { PERSISTENT } from '../../src/redis-fixture.ts';
+import { AOF_ALWAYS } from '../../src/redis-fixture.ts';
 
 /** The results of a run, job by job. Jobs are named `<producer>:<number>`. */
 export interface Balance {
@@ -67,7 +67,7 @@ async function runWithClosers(
 ): Promise<Balance> {
   const stage = await openStage({
     mode: 'local',
-    redis: { settings: PERSISTENT },
+    redis: { settings: AOF_ALWAYS },
     postgres: true,
   });
   leaving(() => stage.close());

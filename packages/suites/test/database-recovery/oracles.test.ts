@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { systemClock } from '@holdfast/foundation';
 import { LedgerTable } from '../../src/database/ledger-table.ts';
-import { Punctuality } from '../../src/database/punctuality.ts';
+import { DeadlineMonitor } from '../../src/database/deadline-monitor.ts';
 
 test('the audit of a ledger finds lost, duplicated and wrongly denied entries', async () => {
   const ledger = new LedgerTable();
@@ -31,20 +31,21 @@ test('the audit of a ledger finds lost, duplicated and wrongly denied entries', 
 });
 
 test('a call that is pending long after its deadline counts as late', async () => {
-  const punctuality = new Punctuality();
+  const punctuality = new DeadlineMonitor();
   const gate = Promise.withResolvers<undefined>();
   const calling = punctuality.watch(1, () => gate.promise);
-  while (punctuality.guilty().length === 0) await new Promise((resolve) => setImmediate(resolve));
-  expect(punctuality.guilty()).toHaveLength(1);
+  while (punctuality.violations().length === 0)
+    await new Promise((resolve) => setImmediate(resolve));
+  expect(punctuality.violations()).toHaveLength(1);
   gate.resolve(undefined);
   await calling;
-  expect(punctuality.guilty()).toHaveLength(1);
+  expect(punctuality.violations()).toHaveLength(1);
   // Timers may fire slightly early.
   expect(punctuality.latestMs()).toBeGreaterThan(40);
 });
 
 test('a call that is late because the whole process was late does not count as late', async () => {
-  const punctuality = new Punctuality();
+  const punctuality = new DeadlineMonitor();
   const calling = punctuality.watch(
     1,
     () => new Promise<void>((resolve) => systemClock.schedule(1, resolve)),
@@ -53,5 +54,5 @@ test('a call that is late because the whole process was late does not count as l
   while (systemClock.now() - beganMs < 80);
   await calling;
   expect(punctuality.latestMs()).toBeGreaterThan(50);
-  expect(punctuality.guilty()).toEqual([]);
+  expect(punctuality.violations()).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
 import { type PostgresFixture, openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import {
-  AWAY_MS,
+  DOWNTIME_MS,
   CALLERS,
   SERVED_WITHIN_MS,
   runDatabaseOutage,
@@ -12,7 +12,7 @@ import { scenario } from '../../src/database/scenario.ts';
 scenario(
   {
     promise: 'no idempotent call fails when Postgres is killed under load',
-    fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+    fault: `kill -9, start after ${DOWNTIME_MS} ms, ${CALLERS} callers`,
     inContainers: true,
   },
   openPostgresFixture,
@@ -26,7 +26,7 @@ scenario(
 scenario(
   {
     promise: 'no idempotent call fails when Postgres is shut down under load',
-    fault: `fast shutdown, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+    fault: `fast shutdown, start after ${DOWNTIME_MS} ms, ${CALLERS} callers`,
   },
   openPostgresFixture,
   (fixture) =>

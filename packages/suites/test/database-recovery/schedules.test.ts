@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { createFakePostgres } from '@holdfast/emulators/postgres';
 import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
-import { Punctuality } from '../../src/database/punctuality.ts';
+import { DeadlineMonitor } from '../../src/database/deadline-monitor.ts';
 import { scenario, withinMsOf } from '../../src/database/scenario.ts';
 import { runSchedule } from '../../src/database/schedules.ts';
 
@@ -25,7 +25,7 @@ scenario(
         [/^select/, { rows: [{ one: 1 }] }],
       ],
     });
-    const punctuality = new Punctuality();
+    const punctuality = new DeadlineMonitor();
     let started = 0;
     let served = 0;
     const runSchedules = async (): Promise<void> => {
@@ -35,7 +35,7 @@ scenario(
         const upstream = seed % REAL_EVERY === 0 ? fixture.primary : scripted;
         const calls = await runSchedule(fixture, upstream, seed, punctuality);
         served += calls;
-        expect({ seed, late: punctuality.guilty() }).toEqual({ seed, late: [] });
+        expect({ seed, late: punctuality.violations() }).toEqual({ seed, late: [] });
       }
     };
     try {

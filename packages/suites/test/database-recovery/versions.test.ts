@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { openPostgresFixture } from '../../src/database/postgres-fixture.ts';
 import { runKills } from '../../src/database/kills.ts';
-import { AWAY_MS, CALLERS, runDatabaseOutage } from '../../src/database/outage.ts';
+import { DOWNTIME_MS, CALLERS, runDatabaseOutage } from '../../src/database/outage.ts';
 import { openSynchronous, runPromotion } from '../../src/database/promotion.ts';
 import { scenario } from '../../src/database/scenario.ts';
 
@@ -12,7 +12,7 @@ const KILLS = 5;
 scenario(
   {
     promise: 'no idempotent call fails when Postgres 18 is killed under load',
-    fault: `kill -9, start after ${AWAY_MS} ms, ${CALLERS} callers`,
+    fault: `kill -9, start after ${DOWNTIME_MS} ms, ${CALLERS} callers`,
   },
   () => openPostgresFixture(NEWEST),
   (fixture) =>

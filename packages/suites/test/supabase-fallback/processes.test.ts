@@ -32,11 +32,11 @@ scenario(
     await storage.ready();
     expect(storage.pending().length).toBeGreaterThan(0);
     await fixture.supabase.wire.heal();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     return {
       verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]),
-      recoveredAfterMs: systemClock.now() - mendedAtMs,
+      recoveredAfterMs: systemClock.now() - recoveredAtMs,
     };
   },
 );
@@ -158,11 +158,11 @@ scenario(
     fixture.supabase.wire.faults.set('down');
     const load = offerObjects(storage, ledger, seededRandom(11));
     await load.offered(20);
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     // The cost of writing and syncing a file meanwhile, on the same disk of the same busy machine.
     const file = await open(join(await fixture.directory(), 'beside'), 'w');
     const besideMs: number[] = [];
-    while (systemClock.now() - harmedAtMs < OUTAGE_MS) {
+    while (systemClock.now() - faultAtMs < OUTAGE_MS) {
       await load.offered(1);
       const startedMs = systemClock.now();
       await file.write('x'.repeat(250), 0);
@@ -185,14 +185,14 @@ scenario(
       if (backend === 'supabase') isCounting = false;
     });
     await fixture.supabase.wire.heal();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     expect(await storage.flush({ deadlineMs: 60_000 })).toBe(0);
     expect(canaries.size).toBe(1);
     const { p50Ms, p99Ms, slowestMs } = acceptedWithin;
     return {
       verdict: await compareBackends(ledger, [fixture.supabase.direct, fixture.s3.direct]),
-      lastedMs: mendedAtMs - harmedAtMs,
-      recoveredAfterMs: systemClock.now() - mendedAtMs,
+      lastedMs: recoveredAtMs - faultAtMs,
+      recoveredAfterMs: systemClock.now() - recoveredAtMs,
       note:
         `Accepted within ${p50Ms.toFixed(1)} ms (p50), ${p99Ms.toFixed(1)} ms (p99), ` +
         `${slowestMs.toFixed(1)} ms (slowest); a file synced beside it ` +

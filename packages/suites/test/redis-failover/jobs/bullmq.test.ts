@@ -6,7 +6,7 @@ import {
   honoursBackendContract,
   honoursQueueContract,
 } from '@holdfast/queue/contract';
-import { WRITTEN, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
 
@@ -116,7 +116,7 @@ describe('the queue on BullMQ', () => {
 });
 
 test('while Redis is killed the queue on BullMQ accepts jobs into its journal, and loses and duplicates none', async () => {
-  const fixture = await openRedisFixture(WRITTEN);
+  const fixture = await openRedisFixture(AOF_NO_FSYNC);
   try {
     const queue = createQueueOn(createBullmqBackend({ redis: fixture.server }), {
       fallback: { journal: { directory: await fixture.directory() } },

@@ -4,7 +4,7 @@ import { seededRandom, sleep, systemClock } from '@holdfast/foundation';
 import { record } from '@holdfast/report';
 import { openStage } from '@holdfast/stage';
 import { Pool, type PoolClient } from 'pg';
-import { WRITTEN, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { runConsumer, runProducer } from '../../../src/child.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC } from '../../../src/outage.ts';
@@ -64,7 +64,7 @@ test(
   `with ${PRODUCER_ROUNDS} producers killed at random moments while Redis stops and restarts, every accepted job has its effect once (seed ${SEED})`,
   async () => {
     const random = seededRandom(SEED);
-    const [fixture, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
+    const [fixture, effects] = await Promise.all([openRedisFixture(AOF_NO_FSYNC), openEffects()]);
     try {
       const directory = await fixture.directory();
       const ledger = new Ledger();
@@ -138,7 +138,7 @@ test(
   `with ${CONSUMER_ROUNDS} consumers killed during their jobs, every job has its effect once (seed ${SEED})`,
   async () => {
     const random = seededRandom(SEED);
-    const [fixture, effects] = await Promise.all([openRedisFixture(WRITTEN), openEffects()]);
+    const [fixture, effects] = await Promise.all([openRedisFixture(AOF_NO_FSYNC), openEffects()]);
     try {
       const queue = fixture.queue({ fallback: 'memory' });
       await queue.ready();

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import type { QueueEvents } from '@holdfast/queue';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { type RedisFixture, EVERY_SECOND } from '../../../src/redis-fixture.ts';
+import { type RedisFixture, AOF_EVERYSEC } from '../../../src/redis-fixture.ts';
 import { runFlapping } from '../../../src/flapping.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
@@ -33,22 +33,22 @@ async function runForgetting(fixture: RedisFixture, retainMs: number): Promise<F
 
   await inOrder(1, BACKLOG);
   const detected = nextEvent(queue, 'state');
-  const harmedAtMs = systemClock.now();
+  const faultAtMs = systemClock.now();
   await fixture.redis.kill();
   const { atMs } = await detected;
   await inOrder(BACKLOG + 1, DURING);
   const direct = untilDirect(queue);
   await fixture.redis.start();
-  const mendedAtMs = systemClock.now();
+  const recoveredAtMs = systemClock.now();
   queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(payload)), { concurrency: 1 });
   const handledAtMs = await ledger.nextDelivery();
   await direct;
   await fixture.untilHandled(TOPIC);
   const outcome = {
     verdict: ledger.verdict(),
-    detectedAfterMs: atMs - harmedAtMs,
-    lastedMs: mendedAtMs - harmedAtMs,
-    recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+    detectedAfterMs: atMs - faultAtMs,
+    lastedMs: recoveredAtMs - faultAtMs,
+    recoveredAfterMs: Math.max(0, handledAtMs - recoveredAtMs),
   };
   return { outcome, ledger, forgets };
 }
@@ -95,7 +95,7 @@ scenario(
     promise:
       'jobs that a Redis with a sync every second forgets are sent again, and no handled job runs again',
     fault: '5 x kill -9 and start under load; appendonly everysec',
-    settings: EVERY_SECOND,
+    settings: AOF_EVERYSEC,
   },
   async (fixture) => {
     const { ledger, recoveredAfterMs } = await runFlapping(fixture, KILLS);

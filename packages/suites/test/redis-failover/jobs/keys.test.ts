@@ -1,5 +1,5 @@
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { WRITTEN } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { untilDirect } from '../../../src/outage.ts';
 import { scenario } from '../../../src/scenario.ts';
@@ -15,7 +15,7 @@ scenario(
   {
     promise: 'several consumers handle the jobs of a key once and in order through an outage',
     fault: `kill -9 under load on ${KEYS} keys in 4 partitions, start after 1 s; two consumers`,
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
   },
   async (fixture) => {
     const ledgers = Array.from({ length: KEYS }, () => new Ledger());
@@ -41,13 +41,13 @@ scenario(
     };
     await enqueue(1, JOBS_A_KEY / 3);
     const detected = nextEvent(queue, 'state');
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     await fixture.redis.kill();
     const { atMs } = await detected;
     await enqueue(JOBS_A_KEY / 3 + 1, (JOBS_A_KEY * 2) / 3);
     const direct = untilDirect(queue);
     await fixture.redis.start();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     await enqueue((JOBS_A_KEY * 2) / 3 + 1, JOBS_A_KEY);
     await direct;
     await Promise.all(ledgers.map((ledger) => ledger.settled(60_000)));
@@ -60,8 +60,8 @@ scenario(
         duplicated: verdicts.flatMap(({ duplicated }) => duplicated),
         outOfOrder: verdicts.flatMap(({ outOfOrder }) => outOfOrder),
       },
-      detectedAfterMs: atMs - harmedAtMs,
-      lastedMs: mendedAtMs - harmedAtMs,
+      detectedAfterMs: atMs - faultAtMs,
+      lastedMs: recoveredAtMs - faultAtMs,
     };
   },
 );

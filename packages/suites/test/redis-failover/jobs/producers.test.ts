@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { PERSISTENT } from '../../../src/redis-fixture.ts';
+import { AOF_ALWAYS } from '../../../src/redis-fixture.ts';
 import { runProducer } from '../../../src/child.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { offerLoad } from '../../../src/load.ts';
@@ -18,7 +18,7 @@ scenario(
     promise:
       'jobs that a crashed producer accepted into its journal are delivered by the next process',
     fault: 'Redis down, then kill -9 of the producer with an undrained journal',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const ledger = new Ledger();
@@ -60,7 +60,7 @@ scenario(
   {
     promise: 'two producers that drain at the same time each keep their order and lose no job',
     fault: `kill -9, start after 1.5 s, ${PRODUCERS} producers on one topic`,
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const ledgers = Array.from({ length: PRODUCERS }, () => new Ledger());
@@ -89,16 +89,16 @@ scenario(
     const detected = queues.map((queue) =>
       nextEvent(queue, 'state', { matches: ({ to }) => to === 'buffering' }),
     );
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     await fixture.redis.kill();
     const seen = await Promise.all(detected);
     const [first] = queues;
     if (first === undefined) throw new Error('no producer');
-    await nextEvent(first, 'reconnecting', { matches: ({ atMs }) => atMs - harmedAtMs > 1_500 });
+    await nextEvent(first, 'reconnecting', { matches: ({ atMs }) => atMs - faultAtMs > 1_500 });
     const handled = ledgers.map((ledger, index) => ledger.nextDelivery(loads[index]?.next));
     const direct = Promise.all(queues.map((queue) => untilDirect(queue)));
     await fixture.redis.start();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     const handledAtMs = Math.max(...(await Promise.all(handled)));
     await direct;
     for (const load of loads) expect((await load.stop()).refused).toEqual([]);
@@ -113,8 +113,8 @@ scenario(
         duplicated: verdicts.flatMap(({ duplicated }) => duplicated),
         outOfOrder: verdicts.flatMap(({ outOfOrder }) => outOfOrder),
       },
-      detectedAfterMs: Math.max(...seen.map(({ atMs }) => atMs)) - harmedAtMs,
-      recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+      detectedAfterMs: Math.max(...seen.map(({ atMs }) => atMs)) - faultAtMs,
+      recoveredAfterMs: Math.max(0, handledAtMs - recoveredAtMs),
     };
   },
 );

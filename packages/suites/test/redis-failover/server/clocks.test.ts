@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createResourceFaults } from '@holdfast/faults';
 import { systemClock } from '@holdfast/foundation';
-import { WRITTEN } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC } from '../../../src/redis-fixture.ts';
 import type { ProducerOptions } from '../../../src/child.ts';
 import { waitUntil } from '../../../src/wait-until.ts';
 import { Ledger } from '../../../src/ledger.ts';
@@ -20,7 +20,7 @@ scenario(
       'a jump of the producer’s wall clock loses no job, duplicates none and keeps their order',
     fault:
       'kill -9; the producer’s clock an hour ahead, then an hour behind; start; the clock corrected',
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
   },
   async (fixture) => {
     const ledger = new Ledger();
@@ -47,20 +47,20 @@ scenario(
       await jobsMore(30, 'redis');
       await producer.faults.set('clock', { stepMs: HOUR_MS, forMs: LONG_MS });
       await jobsMore(30, 'redis');
-      const harmedAtMs = systemClock.now();
+      const faultAtMs = systemClock.now();
       await fixture.redis.kill();
       await jobsMore(30, 'journal');
       await producer.faults.set('clock', { stepMs: -HOUR_MS, forMs: LONG_MS });
       await jobsMore(30, 'journal');
       await fixture.redis.start();
-      const mendedAtMs = systemClock.now();
+      const recoveredAtMs = systemClock.now();
       await jobsMore(30, 'redis');
       await producer.faults.clear('clock');
       await jobsMore(30, 'redis');
       await producer.close();
       await ledger.settled(60_000);
       await fixture.untilHandled(TOPIC);
-      return { verdict: ledger.verdict(), lastedMs: mendedAtMs - harmedAtMs };
+      return { verdict: ledger.verdict(), lastedMs: recoveredAtMs - faultAtMs };
     } finally {
       await producer.close();
     }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { isHoldfastError, nextEvent, systemClock } from '@holdfast/foundation';
-import { WRITTEN } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { TOPIC, untilDirect } from '../../../src/outage.ts';
 import { scenario } from '../../../src/scenario.ts';
@@ -18,7 +18,7 @@ scenario(
   {
     promise: 'a full disk rejects jobs with a typed error, and every accepted job is delivered',
     fault: 'kill -9, then the disk under the journal full (24 MiB tmpfs), start',
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
   },
   async (fixture) => {
     const disk = await openSmallDisk(join(await fixture.directory(), 'disk'), DISK_BYTES);
@@ -33,7 +33,7 @@ scenario(
     try {
       await queue.ready();
       const detected = nextEvent(queue, 'state');
-      const harmedAtMs = systemClock.now();
+      const faultAtMs = systemClock.now();
       await fixture.redis.kill();
       const { atMs } = await detected;
       const refused: unknown[] = [];
@@ -52,7 +52,7 @@ scenario(
       expect(ledger.acceptedJobs().length).toBeGreaterThan(100);
       const direct = untilDirect(queue);
       await fixture.redis.start();
-      const mendedAtMs = systemClock.now();
+      const recoveredAtMs = systemClock.now();
       queue.process(TOPIC, ({ payload }) => ledger.delivered(Number(Object(payload).job)), {
         concurrency: 1,
       });
@@ -63,8 +63,8 @@ scenario(
       await fixture.untilHandled(TOPIC);
       return {
         verdict: ledger.verdict(),
-        detectedAfterMs: atMs - harmedAtMs,
-        lastedMs: mendedAtMs - harmedAtMs,
+        detectedAfterMs: atMs - faultAtMs,
+        lastedMs: recoveredAtMs - faultAtMs,
         note: isMounted ? `${refused.length} jobs refused` : disk.whyNot,
       };
     } finally {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { sleep, systemClock } from '@holdfast/foundation';
-import { WRITTEN, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { AOF_NO_FSYNC, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { runSteadyProducer } from '../../../src/child.ts';
 import { TOPIC } from '../../../src/outage.ts';
 
@@ -22,7 +22,7 @@ const inMb = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`;
 test(
   `${OUTAGE_S} s without Redis under ${JOBS_PER_SECOND} jobs a second keep the memory and the event loop of the producer within bounds, and each job is handled once, in order`,
   async () => {
-    const fixture = await openRedisFixture(WRITTEN);
+    const fixture = await openRedisFixture(AOF_NO_FSYNC);
     const { url } = fixture.redis;
     const directory = await fixture.directory();
     const order = { url, directory, topic: TOPIC, jobsPerSecond: JOBS_PER_SECOND };

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import type { Queue } from '@holdfast/queue';
 import { nextEvent } from '@holdfast/foundation';
 import type { Redis } from 'ioredis';
-import { type RedisFixture, PERSISTENT } from '../../../src/redis-fixture.ts';
+import { type RedisFixture, AOF_ALWAYS } from '../../../src/redis-fixture.ts';
 import { waitUntil } from '../../../src/wait-until.ts';
 import { runOutage } from '../../../src/outage.ts';
 import { scenario } from '../../../src/scenario.ts';
@@ -35,7 +35,7 @@ scenario(
   {
     promise: 'a Redis killed under load loses no job, duplicates none and keeps their order',
     fault: 'kill -9, start after 3 s; appendonly, sync always',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   (fixture) =>
     runOutage(fixture, {
@@ -51,7 +51,7 @@ scenario(
   {
     promise: 'a Redis stopped by SIGTERM loses no job, duplicates none and keeps their order',
     fault: 'SIGTERM, start after 1 s; appendonly, sync always',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   (fixture) =>
     runOutage(fixture, { inject: ({ redis }) => redis.stop(), lastsMs: 1_000, recover: start }),
@@ -63,7 +63,7 @@ scenario(
     promise:
       'a frozen Redis is detected within the command deadline, and jobs that it stores late are not duplicated',
     fault: 'SIGSTOP for 3 s',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const outcome = await runOutage(fixture, {
@@ -83,7 +83,7 @@ scenario(
   {
     promise: 'jobs offered to a read-only replica wait until it is a primary again',
     fault: 'READONLY for 1.5 s (REPLICAOF an absent primary)',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   (fixture) =>
     runOutage(fixture, {
@@ -100,7 +100,7 @@ scenario(
   {
     promise: 'jobs offered to a Redis out of memory wait until it has room',
     fault: 'OOM for 1.5 s (maxmemory 1, noeviction)',
-    settings: { ...PERSISTENT, 'maxmemory-policy': 'noeviction' },
+    settings: { ...AOF_ALWAYS, 'maxmemory-policy': 'noeviction' },
   },
   (fixture) =>
     runOutage(fixture, {
@@ -121,7 +121,7 @@ scenario(
     promise:
       'jobs offered to a Redis that asks for a password wait, with an alarm, until it accepts the client',
     fault: 'NOAUTH for 1.5 s (requirepass set, clients dropped)',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   (fixture) =>
     runOutage(fixture, {
@@ -157,7 +157,7 @@ scenario(
   {
     promise: 'jobs offered while Redis loads its data wait until it has',
     fault: 'kill -9, immediate start, LOADING for about 2 s',
-    settings: { ...PERSISTENT, ...SLOW_LOADING },
+    settings: { ...AOF_ALWAYS, ...SLOW_LOADING },
   },
   async (fixture) => {
     await fixture.admin(addBallast);

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { QueueEvents } from '@holdfast/queue';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { PERSISTENT, openRedisFixture } from '../../../src/redis-fixture.ts';
+import { AOF_ALWAYS, openRedisFixture } from '../../../src/redis-fixture.ts';
 import { runFlapping } from '../../../src/flapping.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { offerLoad } from '../../../src/load.ts';
@@ -48,7 +48,7 @@ scenario(
   {
     promise: 'jobs offered before the first start of Redis are accepted, and delivered after it',
     fault: 'down at the start, for 1.5 s',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const ledger = new Ledger();
@@ -63,7 +63,7 @@ scenario(
     const handled = ledger.nextDelivery();
     const direct = untilDirect(queue);
     await fixture.redis.start();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     const handledAtMs = await handled;
     await direct;
     const { refused } = await load.stop();
@@ -73,7 +73,7 @@ scenario(
     return {
       verdict: ledger.verdict(),
       detectedAfterMs: atMs - startedAtMs,
-      recoveredAfterMs: Math.max(0, handledAtMs - mendedAtMs),
+      recoveredAfterMs: Math.max(0, handledAtMs - recoveredAtMs),
     };
   },
 );
@@ -85,7 +85,7 @@ scenario(
   {
     promise: 'a flapping Redis loses no job, duplicates none and keeps their order',
     fault: '10 x kill -9 and start under load; appendonly, sync always',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const { ledger, recoveredAfterMs } = await runFlapping(fixture, KILLS);

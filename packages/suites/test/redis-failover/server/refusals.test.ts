@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { QueueFullError } from '@holdfast/queue';
 import { nextEvent, systemClock } from '@holdfast/foundation';
-import { PERSISTENT, WRITTEN } from '../../../src/redis-fixture.ts';
+import { AOF_ALWAYS, AOF_NO_FSYNC } from '../../../src/redis-fixture.ts';
 import { Ledger } from '../../../src/ledger.ts';
 import { offerLoad } from '../../../src/load.ts';
 import { TOPIC, runOutage, untilDirect } from '../../../src/outage.ts';
@@ -15,7 +15,7 @@ scenario(
     promise: 'jobs offered to a Redis that cannot save its data wait until it can',
     fault: 'MISCONF for 1.5 s (its snapshot cannot be written)',
     // A folder occupies the path of the snapshot file.
-    settings: { ...WRITTEN, appenddirname: 'taken', dbfilename: 'taken' },
+    settings: { ...AOF_NO_FSYNC, appenddirname: 'taken', dbfilename: 'taken' },
   },
   (fixture) =>
     runOutage(fixture, {
@@ -42,7 +42,7 @@ scenario(
   {
     promise: 'jobs that FLUSHALL removes under load are sent again, and no handled job runs again',
     fault: 'FLUSHALL under load, within retainMs',
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
   },
   (fixture) =>
     runOutage(fixture, {
@@ -58,7 +58,7 @@ scenario(
   {
     promise: 'a batch cut off in the middle of its bytes is sent again completely',
     fault: 'every connection cut after 20 kB, for 1 s',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const proxy = await fixture.proxy();
@@ -82,7 +82,7 @@ scenario(
   {
     promise: 'a full journal rejects jobs with a typed error, and every accepted job is delivered',
     fault: `kill -9, journal full after ${ROOM} jobs, start`,
-    settings: WRITTEN,
+    settings: AOF_NO_FSYNC,
   },
   async (fixture) => {
     const ledger = new Ledger();
@@ -92,7 +92,7 @@ scenario(
     const load = offerLoad(queue, ledger, { topic: TOPIC, jobsPerSecond: 300 });
     await ledger.nextDelivery(30);
     const detected = nextEvent(queue, 'state');
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     await fixture.redis.kill();
     const { atMs } = await detected;
     const at = load.next;
@@ -100,7 +100,7 @@ scenario(
     expect(queue.health()).toMatchObject({ level: 'critical', depth: ROOM });
     const direct = untilDirect(queue);
     await fixture.redis.start();
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     await direct;
     const { refused } = await load.stop();
     expect(refused.length).toBeGreaterThan(0);
@@ -112,8 +112,8 @@ scenario(
     await fixture.untilHandled(TOPIC);
     return {
       verdict: ledger.verdict(),
-      detectedAfterMs: atMs - harmedAtMs,
-      lastedMs: mendedAtMs - harmedAtMs,
+      detectedAfterMs: atMs - faultAtMs,
+      lastedMs: recoveredAtMs - faultAtMs,
       note: `${refused.length} jobs refused`,
     };
   },

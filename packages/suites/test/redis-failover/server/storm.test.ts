@@ -37,10 +37,10 @@ scenario(
       }),
     );
     await ledger.nextDelivery((PRODUCERS - 1) * JOBS_A_PRODUCER);
-    const harmedAtMs = systemClock.now();
+    const faultAtMs = systemClock.now();
     await field.redis.primary.kill();
     await field.redis.primaryAfter(field.redis.primary);
-    const mendedAtMs = systemClock.now();
+    const recoveredAtMs = systemClock.now();
     await Promise.all(producers.map((queue) => untilDirect(queue)));
     const results = await Promise.all(loads.map((load) => load.stop()));
     expect(results.flatMap(({ refused }) => refused)).toEqual([]);
@@ -50,7 +50,7 @@ scenario(
     return {
       // Concurrent consumers have no common order.
       verdict: { accepted, delivered, lost, duplicated, outOfOrder: [] },
-      lastedMs: mendedAtMs - harmedAtMs,
+      lastedMs: recoveredAtMs - faultAtMs,
     };
   },
   openSentinelFixture,

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { PERSISTENT } from '../../../src/redis-fixture.ts';
+import { AOF_ALWAYS } from '../../../src/redis-fixture.ts';
 import { runOutage } from '../../../src/outage.ts';
 import { scenario } from '../../../src/scenario.ts';
 
@@ -11,7 +11,7 @@ scenario(
   {
     promise: 'a network that drops everything is detected within the command deadline',
     fault: 'black hole in both directions for 3 s',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const proxy = await fixture.proxy();
@@ -34,7 +34,7 @@ scenario(
   {
     promise: 'a job that Redis stored before its reply was lost is not stored again',
     fault: 'replies dropped until the deadline, then every connection reset for 1 s',
-    settings: PERSISTENT,
+    settings: AOF_ALWAYS,
   },
   async (fixture) => {
     const proxy = await fixture.proxy();

@@ -16,15 +16,15 @@ const ALLOWED_TURNS = 20;
 
 /**
  * Compares calls with their deadlines: how late each one settled, and which are still pending. Each call has a
- * witness, a timer of the same length. On a busy machine both are late; only the delay after the witness is
+ * control timer, a timer of the same length. On a busy machine both are late; only the delay after the control timer is
  * due to the call itself.
  */
-export class Punctuality {
+export class DeadlineMonitor {
   readonly #open = new Set<Watched>();
   #calls = 0;
   #latestMs = 0;
   #furthestBehindMs = 0;
-  #guilty: Lateness[] = [];
+  #violations: Lateness[] = [];
 
   /** Settles like the call. @param timeoutMs the latest time for the call to settle. */
   async watch<T>(timeoutMs: number, call: () => Promise<T>): Promise<T> {
@@ -35,7 +35,7 @@ export class Punctuality {
       return await call();
     } finally {
       this.#open.delete(watched);
-      this.#judge(watched.end());
+      this.#recordLateness(watched.end());
     }
   }
 
@@ -48,39 +48,42 @@ export class Punctuality {
     return Math.max(this.#latestMs, ...[...this.#open].map((each) => each.lateness().lateMs));
   }
 
-  /** The longest time from a witness until its call settled, or until now. */
+  /** The longest time from a control timer until its call settled, or until now. */
   furthestBehindMs(): number {
     const pending = [...this.#open].map((each) => each.lateness().behindMs);
     return Math.max(this.#furthestBehindMs, ...pending);
   }
 
   /** Calls that were late although the host had time for them, including pending ones. */
-  guilty(): readonly Lateness[] {
-    return [...this.#guilty, ...[...this.#open].map((each) => each.lateness()).filter(isGuilty)];
+  violations(): readonly Lateness[] {
+    return [
+      ...this.#violations,
+      ...[...this.#open].map((each) => each.lateness()).filter(isViolation),
+    ];
   }
 
-  #judge(lateness: Lateness): void {
+  #recordLateness(lateness: Lateness): void {
     this.#latestMs = Math.max(this.#latestMs, lateness.lateMs);
     this.#furthestBehindMs = Math.max(this.#furthestBehindMs, lateness.behindMs);
-    if (isGuilty(lateness)) this.#guilty.push(lateness);
+    if (isViolation(lateness)) this.#violations.push(lateness);
   }
 }
 
-function isGuilty({ behindMs, turns }: Lateness): boolean {
+function isViolation({ behindMs, turns }: Lateness): boolean {
   return behindMs > ALLOWED_MS && turns > ALLOWED_TURNS;
 }
 
-/** A pending call with its witness. */
+/** A pending call with its control timer. */
 class Watched {
   readonly #dueMs: number;
-  readonly #witness: { cancel(): void };
+  readonly #controlTimer: { cancel(): void };
   #witnessedMs = Infinity;
   #turns = 0;
   #counting: NodeJS.Immediate | undefined;
 
   constructor(timeoutMs: number) {
     this.#dueMs = systemClock.now() + timeoutMs;
-    this.#witness = systemClock.schedule(timeoutMs, () => {
+    this.#controlTimer = systemClock.schedule(timeoutMs, () => {
       this.#witnessedMs = systemClock.now();
       this.#count();
     });
@@ -93,7 +96,7 @@ class Watched {
   }
 
   end(): Lateness {
-    this.#witness.cancel();
+    this.#controlTimer.cancel();
     clearImmediate(this.#counting);
     return this.lateness();
   }
