@@ -4,16 +4,23 @@
  */
 import type { Meter } from '@opentelemetry/api';
 import { objectWith, parseOptions } from '@holdfast/foundation';
+import { metricPrefix } from '@holdfast/foundation/metrics';
 import { openTelemetryMeter, publishToOpenTelemetry } from '@holdfast/foundation/opentelemetry';
 import { type MeasuredDatabase, databaseCollectors } from './metrics.ts';
 
 interface DatabaseOpenTelemetryOptions {
   database: MeasuredDatabase;
   meter: Meter;
+  /** What the metrics' names begin with: for a second database of one meter. Default nothing. */
+  prefix?: string;
 }
 
 const OWNER = 'registerDatabaseMetrics';
-const schema = { database: objectWith<MeasuredDatabase>(['getStats']), meter: openTelemetryMeter };
+const schema = {
+  database: objectWith<MeasuredDatabase>(['getStats']),
+  meter: openTelemetryMeter,
+  prefix: metricPrefix,
+};
 
 /**
  * Makes an instrument for each metric; the returned function stops their being read. There is no histogram that
@@ -21,7 +28,7 @@ const schema = { database: objectWith<MeasuredDatabase>(['getStats']), meter: op
  * @throws InvalidOptionError, MetricsRegisteredError
  */
 export function registerDatabaseMetrics(options: DatabaseOpenTelemetryOptions): () => void {
-  const { database, meter } = parseOptions(OWNER, schema, options);
+  const { database, meter, prefix } = parseOptions(OWNER, schema, options);
   const collectors = databaseCollectors(database);
-  return publishToOpenTelemetry(OWNER, { meter, collectors, prefix: '' });
+  return publishToOpenTelemetry(OWNER, { meter, collectors, prefix });
 }

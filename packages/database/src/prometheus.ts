@@ -3,6 +3,7 @@
  * ever pays for a metric. Names are those of OpenTelemetry as Prometheus writes them.
  */
 import { objectWith, parseOptions } from '@holdfast/foundation';
+import { metricPrefix } from '@holdfast/foundation/metrics';
 import {
   type PrometheusRegistry,
   prometheusRegistry,
@@ -13,12 +14,15 @@ import { type MeasuredDatabase, databaseCollectors } from './metrics.ts';
 interface DatabasePrometheusOptions {
   database: MeasuredDatabase;
   registry: PrometheusRegistry;
+  /** What the metrics' names begin with: for a second database of one registry. Default nothing. */
+  prefix?: string;
 }
 
 const OWNER = 'registerDatabaseMetrics';
 const schema = {
   database: objectWith<MeasuredDatabase>(['getStats']),
   registry: prometheusRegistry,
+  prefix: metricPrefix,
 };
 
 /**
@@ -26,7 +30,7 @@ const schema = {
  * @throws InvalidOptionError, MetricsRegisteredError
  */
 export function registerDatabaseMetrics(options: DatabasePrometheusOptions): () => void {
-  const { database, registry } = parseOptions(OWNER, schema, options);
+  const { database, registry, prefix } = parseOptions(OWNER, schema, options);
   const collectors = databaseCollectors(database);
-  return publishToPrometheus(OWNER, { registry, collectors, prefix: '' });
+  return publishToPrometheus(OWNER, { registry, collectors, prefix });
 }

@@ -7,6 +7,7 @@ export {
   decodeMessage,
   encodeMessage,
   responseCodes,
+  DnsFormatError,
 } from './dns/message.ts';
 export {
   CLASS_INTERNET,

@@ -277,7 +277,8 @@ class DurableStorage implements Storage {
       return replicaOf(writes, primary).settledGeneration >= operation.generation;
     };
     const { key: path, id: operationId } = operation;
-    if (!isSettled() && withinMs > 0 && primary?.acceptsImmediately(operation) === true) {
+    const mayWait = withinMs > 0 && this.#closed === undefined;
+    if (!isSettled() && mayWait && primary?.acceptsImmediately(operation) === true) {
       const result = await this.#primaryWaits.wait(operation, withinMs, signal);
       if (result.kind === 'refused') {
         replicator.withdraw(operation);

@@ -46,3 +46,14 @@ test('after a crash before a settlement is recorded, the backend is read and no 
   expect(textAt(first.primary, 'quick')).toBe('y');
   hold();
 });
+
+test('an upload that is accepted while the storage closes does not wait for the primary', async () => {
+  const { storage, clock } = await openTestStorage({ acknowledgeWithinMs: 6_000 });
+  await clock.settle(storage.upload('warm', 'x'));
+  const startedMs = clock.now();
+  const upload = storage.upload('k', 'x');
+  await clock.settle(storage.close());
+  const { stored } = await clock.settle(upload);
+  expect(['primary', 'queued']).toContain(stored);
+  expect(clock.now() - startedMs).toBeLessThan(6_000);
+});

@@ -8,7 +8,7 @@ import {
 import {
   endWhileHeld,
   exhaustion,
-  cancelledQuery,
+  timedOutQuery,
   leakedConnection,
   tooManyConnections,
 } from './pool-probes.ts';
@@ -30,7 +30,7 @@ export const probes: readonly Probe[] = [
   exhaustion,
   tooManyConnections,
   leakedConnection,
-  cancelledQuery,
+  timedOutQuery,
   endWhileHeld,
   cutCommit,
   openTransactionReleased,

@@ -86,7 +86,7 @@ export const endWhileHeld: Probe = {
 };
 
 /** Releases a connection whose statement still runs on the server. */
-export const cancelledQuery: Probe = {
+export const timedOutQuery: Probe = {
   name: 'cancelled query, connection reused',
   fault: `select pg_sleep(3) with ${PROBE_TIMEOUT_MS} ms, then the next caller`,
   async run({ open, server, clock }) {

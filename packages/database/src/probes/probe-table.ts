@@ -1,4 +1,4 @@
-import type { ProbeRow, Verdict } from './probe.ts';
+import type { PoolProbeResult, Verdict } from './probe.ts';
 
 const marks: Readonly<Record<Verdict, string>> = {
   holds: '**holds**',
@@ -12,7 +12,7 @@ const marks: Readonly<Record<Verdict, string>> = {
 interface ProbedColumn {
   /** The pool's name. */
   readonly pool: string;
-  readonly rows: readonly ProbeRow[];
+  readonly rows: readonly PoolProbeResult[];
 }
 
 /** The verdicts as a Markdown table: a row for each probe, a column for each pool. */
@@ -29,7 +29,7 @@ export function probeTable(
   return [head, head.map(() => '---'), ...body].map(lineOf).join('\n');
 }
 
-function cellOf(row: ProbeRow | undefined): string {
+function cellOf(row: PoolProbeResult | undefined): string {
   return row === undefined ? 'not run' : `${marks[row.verdict]}: ${row.seen}`;
 }
 

@@ -56,7 +56,7 @@ export interface ProbedServer {
  */
 export type Verdict = 'holds' | 'degrades' | 'hangs' | 'lies' | 'dies';
 
-export interface ProbeRow {
+export interface PoolProbeResult {
   readonly probe: string;
   readonly verdict: Verdict;
   /** The observation, in a few words. */
@@ -74,14 +74,14 @@ export interface Probe {
   readonly name: string;
   /** The injected fault, in a few words. */
   readonly fault: string;
-  readonly run: (context: ProbeContext) => Promise<Omit<ProbeRow, 'probe'>>;
+  readonly run: (context: ProbeContext) => Promise<Omit<PoolProbeResult, 'probe'>>;
 }
 
 /** How long a call of a probed pool may take. */
 export const PROBE_TIMEOUT_MS = 1_000;
 
 /** `holds` if the condition is met, else `degrades`. */
-export function holdsIf(condition: boolean, seen: string): Omit<ProbeRow, 'probe'> {
+export function holdsIf(condition: boolean, seen: string): Omit<PoolProbeResult, 'probe'> {
   return { verdict: condition ? 'holds' : 'degrades', seen };
 }
 
@@ -97,7 +97,7 @@ export interface RunProbeOptions {
  * Injects one fault into one pool and reports the verdict. A pool that ends the process ends this one: run it in a
  * child process, and report that as `dies`. Hanging calls are not aborted, so end the child afterwards.
  */
-export async function runProbe(probe: Probe, options: RunProbeOptions): Promise<ProbeRow> {
+export async function runProbe(probe: Probe, options: RunProbeOptions): Promise<PoolProbeResult> {
   const { open, server, clock = systemClock, limitMs = 20_000 } = options;
   const defaults = { url: server.url, max: 1, timeoutMs: PROBE_TIMEOUT_MS, listens: true };
   const context: ProbeContext = {

@@ -5,7 +5,7 @@ export {
   type ProbedPoolOptions,
   type Probe,
   type ProbeContext,
-  type ProbeRow,
+  type PoolProbeResult,
   type ProbedConnection,
   type ProbedPool,
   type ProbedQuery,

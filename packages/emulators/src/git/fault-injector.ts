@@ -8,15 +8,15 @@ interface GitCall {
 }
 
 /** Chooses the faults of a request, and counts how often each was injected. */
-export interface GitFaultInjector {
+export interface GitFaultSelector {
   /** The faults of a request, in the order they were set. */
-  inject(call: GitCall): readonly GitFault[];
+  take(call: GitCall): readonly GitFault[];
 }
 
-export function createGitFaultInjector(faults: readonly GitFault[]): GitFaultInjector {
+export function createGitFaultInjector(faults: readonly GitFault[]): GitFaultSelector {
   const entries = faults.map((fault) => ({ fault, left: fault.times ?? Infinity }));
   return {
-    inject: (call) =>
+    take: (call) =>
       entries.flatMap((entry) => {
         if (entry.left === 0 || !applies(entry.fault, call)) return [];
         entry.left -= 1;

@@ -5,7 +5,7 @@ import type { RequestLog } from '../control/request-log.ts';
 import { runBackend } from './cgi.ts';
 import { REJECTION_VARIABLE } from './repositories.ts';
 import type { GitFault, GitFaultKind, GitService } from './settings.ts';
-import type { GitFaultInjector } from './fault-injector.ts';
+import type { GitFaultSelector } from './fault-injector.ts';
 
 /** One request to the remote; a push or a fetch makes two. */
 export interface GitRequest {
@@ -28,7 +28,7 @@ interface GitRequestDeps {
   /** The directory of all repositories. */
   readonly root: string;
   readonly rejectingHooks: string;
-  readonly faults: GitFaultInjector;
+  readonly faults: GitFaultSelector;
 }
 
 /** Handles a request of a git client. Rejects when the client disconnects. */
@@ -39,7 +39,7 @@ export async function handleGitRequest(
 ): Promise<void> {
   const { method = 'GET', url = '/' } = incoming;
   const service = serviceOf(url);
-  const injected = faults.inject({ service, isDelivery: service === 'push' && method === 'POST' });
+  const injected = faults.take({ service, isDelivery: service === 'push' && method === 'POST' });
   const entry: { -readonly [Key in keyof GitRequest]: GitRequest[Key] } = {
     method,
     path: url,

@@ -9,7 +9,7 @@ export class MetricsRegisteredError extends HoldfastError {
   /** @param owner the function that was called, such as `registerPrometheusMetrics`. */
   constructor(owner: string, metric: string) {
     super(
-      `${owner}: there is a metric ${metric} already; name all policies in one registration, ` +
+      `${owner}: there is a metric ${metric} already; name all in one registration, ` +
         'unregister the first before making a second, or give the second a prefix of its own',
       { outcome: 'not-applied' },
     );

@@ -41,7 +41,7 @@ export const responseCodes = {
 } as const;
 
 /** The bytes are not a DNS message. */
-class DnsFormatError extends Error {
+export class DnsFormatError extends Error {
   override readonly name = 'DnsFormatError';
 }
 

@@ -263,7 +263,7 @@ export class TopicConsumer implements Consumer {
     const { topic, events, clock } = this.#deps;
     const { id } = delivery;
     this.#counts.deadLettered += 1;
-    this.#acknowledger.deadLetter(delivery, reason);
+    this.#acknowledger.deadLetter({ ...delivery, deliveries: attempts }, reason);
     events.emit('dead-lettered', { topic, id, attempts, reason, atMs: clock.now() });
   }
 

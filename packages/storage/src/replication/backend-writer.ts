@@ -6,7 +6,7 @@ import {
   type DeliveryResult,
   DeliveryQueue,
   type DeliveryQueueOptions,
-  type DeliverySlot,
+  type QueuedDelivery,
 } from './delivery-queue.ts';
 
 export interface BackendWriterDeps extends Pick<
@@ -82,7 +82,7 @@ export class BackendWriter {
   }
 
   /** Starts `work` when the backend has a slot for the operation, after `delayMs` at the earliest. */
-  run(operation: Operation, work: () => Promise<DeliveryResult>, delayMs: number): DeliverySlot {
+  run(operation: Operation, work: () => Promise<DeliveryResult>, delayMs: number): QueuedDelivery {
     return this.#queueFor(operation).run(work, delayMs);
   }
 

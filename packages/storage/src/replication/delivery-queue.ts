@@ -44,7 +44,7 @@ export interface DeliveryQueueOptions {
 const ignore = (): void => undefined;
 
 /** The position of one delivery in a {@link DeliveryQueue}. */
-export class DeliverySlot extends ListNode {
+export class QueuedDelivery extends ListNode {
   readonly work: () => Promise<DeliveryResult>;
   /** Resolves with what the work returned; with `undefined` when the slot is canceled before it starts. */
   readonly delivery: Promise<DeliveryResult | undefined>;
@@ -81,8 +81,8 @@ export class DeliverySlot extends ListNode {
 export class DeliveryQueue {
   readonly #options: DeliveryQueueOptions;
   readonly #circuit: CircuitBreaker;
-  readonly #ready = new LinkedList<DeliverySlot>();
-  readonly #delayed = new LinkedList<DeliverySlot>();
+  readonly #ready = new LinkedList<QueuedDelivery>();
+  readonly #delayed = new LinkedList<QueuedDelivery>();
   #inFlight = 0;
   /** How many may be in flight now. */
   #limit: number;
@@ -121,15 +121,15 @@ export class DeliveryQueue {
    * Starts `work` when it is its turn, after `delayMs` at the earliest.
    * @param work never rejects.
    */
-  run(work: () => Promise<DeliveryResult>, delayMs: number): DeliverySlot {
-    const slot = new DeliverySlot(this, work);
+  run(work: () => Promise<DeliveryResult>, delayMs: number): QueuedDelivery {
+    const slot = new QueuedDelivery(this, work);
     if (this.#isClosed) slot.resolve(undefined);
     else if (delayMs > 0) this.#delay(slot, delayMs);
     else this.#append(slot);
     return slot;
   }
 
-  remove(slot: DeliverySlot): void {
+  remove(slot: QueuedDelivery): void {
     slot.timer?.cancel();
     if (this.#ready.remove(slot) || this.#delayed.remove(slot)) slot.resolve(undefined);
   }
@@ -141,12 +141,12 @@ export class DeliveryQueue {
     this.#wakeUp?.cancel();
   }
 
-  #append(slot: DeliverySlot): void {
+  #append(slot: QueuedDelivery): void {
     this.#ready.append(slot);
     this.#pump();
   }
 
-  #delay(slot: DeliverySlot, delayMs: number): void {
+  #delay(slot: QueuedDelivery, delayMs: number): void {
     this.#delayed.append(slot);
     const due = (): void => {
       this.#delayed.remove(slot);
@@ -175,7 +175,7 @@ export class DeliveryQueue {
     }
   }
 
-  async #start(slot: DeliverySlot, permit: CircuitPermit): Promise<void> {
+  async #start(slot: QueuedDelivery, permit: CircuitPermit): Promise<void> {
     this.#inFlight += 1;
     const delivery = await slot.work();
     this.#inFlight -= 1;

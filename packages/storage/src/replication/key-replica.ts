@@ -1,7 +1,7 @@
 import type { StorageFailure } from '../backend.ts';
 import type { Operation } from '../journal/operation.ts';
 import type { BackendWriter } from './backend-writer.ts';
-import type { DeliverySlot } from './delivery-queue.ts';
+import type { QueuedDelivery } from './delivery-queue.ts';
 import { InDoubtWrites } from './in-doubt-writes.ts';
 
 /**
@@ -37,7 +37,7 @@ export class KeyReplica {
   /** The operation that is being sent. */
   running: Operation | undefined;
   /** The position in a queue of the backend. */
-  slot: DeliverySlot | undefined;
+  slot: QueuedDelivery | undefined;
   /** The backend may have a write whose response was lost: read before sending. */
   isInDoubt = false;
   /** Not the first attempt, or accepted by another process: others may have written meanwhile. */

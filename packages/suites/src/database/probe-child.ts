@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import type { ProbeRow } from '@holdfast/database/probes';
+import type { PoolProbeResult } from '@holdfast/database/probes';
 
 /** Longer than the observation time of a probe, including the start and end of its servers. */
 const LIMIT_MS = 60_000;
 
 /** Runs a probe in a child process, so that a pool that ends the process gets a verdict as well. */
-export function probeInChild(pool: string, probe: string): Promise<ProbeRow> {
+export function probeInChild(pool: string, probe: string): Promise<PoolProbeResult> {
   const main = join(import.meta.dirname, 'probe-main.ts');
   const options = { encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' } as const;
   return new Promise((resolve) => {
@@ -18,7 +18,7 @@ export function probeInChild(pool: string, probe: string): Promise<ProbeRow> {
   });
 }
 
-function rowIn(printed: string): ProbeRow | undefined {
+function rowIn(printed: string): PoolProbeResult | undefined {
   const line = printed.trim().split('\n').at(-1) ?? '';
   return line.startsWith('{') ? JSON.parse(line) : undefined;
 }

@@ -1,7 +1,7 @@
 /** Runs every probe on every pool and writes the table between the markers of docs/results/database-probes.md. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ProbeRow, probeTable, probes } from '@holdfast/database/probes';
+import { type PoolProbeResult, probeTable, probes } from '@holdfast/database/probes';
 import { pools } from './peers.ts';
 import { probeInChild } from './probe-child.ts';
 
@@ -9,9 +9,9 @@ const PAGE = join(import.meta.dirname, '../../../../docs/results/database-probes
 const BEGIN = '<!-- probes -->';
 const END = '<!-- /probes -->';
 
-const columns: { pool: string; rows: ProbeRow[] }[] = [];
+const columns: { pool: string; rows: PoolProbeResult[] }[] = [];
 for (const pool of Object.keys(pools)) {
-  const rows: ProbeRow[] = [];
+  const rows: PoolProbeResult[] = [];
   for (const { name } of probes) {
     const row = await probeInChild(pool, name);
     process.stdout.write(`${pool}: ${name}: ${row.verdict} (${row.seen})\n`);
