@@ -149,7 +149,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: 'packages/queue/src/recovery/connection-monitor.ts',
     sound: "while (machine.state !== 'direct') {",
     broken:
-      "if (machine.state === 'opening') machine.move({ kind: 'backlog-drained' });\n    while (machine.state !== 'direct') {",
+      "if (machine.state === 'opening') machine.dispatch({ kind: 'backlog-drained' });\n    while (machine.state !== 'direct') {",
     tests: { path: 'redis-failover/jobs/producers', name: 'crashed producer' },
   },
   {

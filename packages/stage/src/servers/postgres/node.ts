@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { appendFile, chown, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Endpoint } from '../../system/endpoint.ts';
@@ -93,7 +93,11 @@ export function postgresNode(
         for (const folder of TEMPLATE_DATABASES) {
           const from = join(template, folder);
           // Before version 15 template0 has another folder, which was copied with the rest.
-          if (existsSync(from)) copyDataDirectory(from, join(directory, 'data', folder), user);
+          if (!existsSync(from)) continue;
+          // The server runs already: it must not meet a folder that it does not own yet.
+          const copy = join(directory, 'copy');
+          copyDataDirectory(from, copy, user);
+          renameSync(copy, join(directory, 'data', folder));
         }
       },
     },
