@@ -1,14 +1,13 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { assert, property, string } from 'fast-check';
 import { seededRandom } from '@holdfast/foundation';
-import type { PutOptions } from '../src/backend.ts';
 import { diskBackend } from '../src/backends/disk/backend.ts';
 import { supabaseBackend } from '../src/backends/supabase/backend.ts';
 import { bytesSource } from '../src/object/body.ts';
 import { safeFileName } from '../src/files/safe-file-name.ts';
 import { anyKeys, keyPath, refuseKey, supabaseKeys } from '../src/object/key.ts';
 import { freshDirectory } from './directory.ts';
+import { putOptions } from './backends/put-options.ts';
 import { openS3, openSupabase } from './backends/servers.ts';
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 100_000);
@@ -59,8 +58,8 @@ test('fuzzed keys are stored on every server byte for byte, and nowhere else', a
     const asked = new Set<string>();
     for (const key of fuzzedKeys(RUNS)) {
       if (asked.size === STORED_KEYS) break;
-      const body = bytesSource(Buffer.from(key));
-      const put = await backend.put(key, body, putOptions(key));
+      const bytes = Buffer.from(key);
+      const put = await backend.put(key, bytesSource(bytes), putOptions(bytes));
       if (backend.refuseKey(key) === undefined) asked.add(key);
       expect([key, put.kind]).toEqual([key, asked.has(key) ? 'ok' : 'invalid']);
     }
@@ -81,21 +80,6 @@ test('fuzzed keys are stored on every server byte for byte, and nowhere else', a
   ]);
   await Promise.all([supabase.close(), s3.close()]);
 });
-
-function putOptions(key: string): PutOptions {
-  return {
-    contentType: 'text/plain',
-    maxAgeSeconds: 60,
-    metadata: {},
-    condition: 'none',
-    signal: new AbortController().signal,
-    stamp: {
-      operationId: randomUUID(),
-      generation: 1,
-      sha256: createHash('sha256').update(key).digest('hex'),
-    },
-  };
-}
 
 test('a key that Supabase refuses is refused before anything is sent', async () => {
   const sent: string[] = [];

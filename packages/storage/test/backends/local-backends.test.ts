@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { bytesSource } from '../../src/object/body.ts';
 import { honoursStorageBackendContract } from '../../src/contract.ts';
 import { safeFileName } from '../../src/files/safe-file-name.ts';
 import { freshDirectory } from '../directory.ts';
+import { putOptions } from './put-options.ts';
 
 describe('the memory backend', () => {
   honoursStorageBackendContract(async () => ({
@@ -31,18 +31,7 @@ test('the files of writes that a crash has ended are deleted, and no others', as
   const directory = await freshDirectory();
   const bytes = Buffer.from('bytes');
   const put = (key: string, operationId: string) =>
-    diskBackend({ directory }).put(key, bytesSource(bytes), {
-      contentType: 'text/plain',
-      maxAgeSeconds: 60,
-      metadata: {},
-      condition: 'none',
-      signal: new AbortController().signal,
-      stamp: {
-        operationId,
-        generation: 1,
-        sha256: createHash('sha256').update(bytes).digest('hex'),
-      },
-    });
+    diskBackend({ directory }).put(key, bytesSource(bytes), putOptions(bytes, operationId));
   await put('kept', 'first');
   const kept = safeFileName('default', 'kept');
   const other = safeFileName('default', 'other');

@@ -1,11 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { type RequestListener, createServer } from 'node:http';
 import { once } from 'node:events';
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterEach, expect, test } from '@jest/globals';
-import type { PutOptions } from '../../src/backend.ts';
 import { s3Backend } from '../../src/backends/s3/backend.ts';
 import { bytesSource, collect } from '../../src/object/body.ts';
+import { putOptions } from './put-options.ts';
 import { s3Client } from './servers.ts';
 
 const BYTES = Buffer.from('content');
@@ -36,21 +35,6 @@ async function scripted(answer: RequestListener, requestTimeoutMs = 10_000) {
     server.close();
   });
   return { asked, backend: s3Backend({ client, bucket: 'b', requestTimeoutMs }) };
-}
-
-function putOptions(): PutOptions {
-  return {
-    contentType: 'text/plain',
-    maxAgeSeconds: 60,
-    metadata: {},
-    condition: 'none',
-    signal,
-    stamp: {
-      operationId: randomUUID(),
-      generation: 1,
-      sha256: createHash('sha256').update(BYTES).digest('hex'),
-    },
-  };
 }
 
 const xml =
@@ -103,7 +87,7 @@ test.each(table)('%s is classified, by one attempt', async (name, answer, put, g
   // The first call in a process takes long on a busy machine.
   const { backend, asked } = await scripted(answer, name === SILENT ? 300 : undefined);
   const results = [
-    await backend.put('k', bytesSource(BYTES), putOptions()),
+    await backend.put('k', bytesSource(BYTES), putOptions(BYTES)),
     await backend.get('k', { signal }),
   ];
   expect(results.map(({ kind }) => kind)).toEqual([put, get]);
@@ -114,7 +98,7 @@ test('a body that is a stream is sent by one attempt as well', async () => {
   const { backend, asked } = await scripted(xml(503, 'SlowDown'));
   const whole = bytesSource(BYTES);
   const stream = { size: whole.size, open: () => whole.open() };
-  expect((await backend.put('k', stream, putOptions())).kind).toBe('transient');
+  expect((await backend.put('k', stream, putOptions(BYTES))).kind).toBe('transient');
   expect(asked).toHaveLength(1);
 });
 
@@ -139,14 +123,14 @@ test('missing credentials are classified as denied, an unknown host as transient
       credentials,
     });
     const backend = s3Backend({ client, bucket: 'b' });
-    expect((await backend.put('k', bytesSource(BYTES), putOptions())).kind).toBe(kind);
+    expect((await backend.put('k', bytesSource(BYTES), putOptions(BYTES))).kind).toBe(kind);
     client.destroy();
   }
 });
 
 test('a success without an ETag does not count as a success', async () => {
   const { backend } = await scripted(html(200));
-  expect((await backend.put('k', bytesSource(BYTES), putOptions())).kind).toBe('unknown');
+  expect((await backend.put('k', bytesSource(BYTES), putOptions(BYTES))).kind).toBe('unknown');
   expect((await backend.head('k', { signal })).kind).toBe('transient');
 });
 
@@ -161,7 +145,7 @@ test('a refused connection is a write that was not made', async () => {
   const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
   const client = s3Client({ url: 'http://127.0.0.1:1', credentials });
   const backend = s3Backend({ client, bucket: 'b' });
-  expect(await backend.put('k', bytesSource(BYTES), putOptions())).toMatchObject({
+  expect(await backend.put('k', bytesSource(BYTES), putOptions(BYTES))).toMatchObject({
     kind: 'transient',
     code: 'ECONNREFUSED',
   });
@@ -197,7 +181,7 @@ test('Retry-After of a throttled S3 reaches the caller', async () => {
     response.writeHead(503, { 'retry-after': '3', 'content-type': 'application/xml' });
     response.end('<Error><Code>SlowDown</Code></Error>');
   });
-  expect(await backend.put('k', bytesSource(BYTES), putOptions())).toMatchObject({
+  expect(await backend.put('k', bytesSource(BYTES), putOptions(BYTES))).toMatchObject({
     kind: 'transient',
     retryAfterMs: 3_000,
   });

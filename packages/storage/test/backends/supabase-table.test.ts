@@ -1,12 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import { createClient } from '@supabase/supabase-js';
-import type { PutOptions } from '../../src/backend.ts';
 import { supabaseBackend } from '../../src/backends/supabase/backend.ts';
 import { bytesSource, collect } from '../../src/object/body.ts';
+import { putOptions } from './put-options.ts';
 
 /** A scripted server behind the `fetch` of a real supabase-js client. */
 type Reply = Response | Error | (() => Promise<Response>);
@@ -31,21 +30,6 @@ function backendOf(reply: Reply) {
     },
   });
   return { asked, backend: supabaseBackend({ client, bucket: 'b', verifyDownloads: false }) };
-}
-
-function putOptions(): PutOptions {
-  return {
-    contentType: 'text/plain',
-    maxAgeSeconds: 60,
-    metadata: {},
-    condition: 'none',
-    signal,
-    stamp: {
-      operationId: randomUUID(),
-      generation: 1,
-      sha256: createHash('sha256').update(BYTES).digest('hex'),
-    },
-  };
 }
 
 const json = (status: number, body: unknown, headers: Record<string, string> = {}): Response =>
@@ -121,7 +105,7 @@ test.each(table)(
   async (_, reply, put, head) => {
     const { backend } = backendOf(reply);
     const results = await Promise.all([
-      backend.put('k', bytesSource(BYTES), putOptions()),
+      backend.put('k', bytesSource(BYTES), putOptions(BYTES)),
       backend.head('k', { signal }),
     ]);
     expect(results.map(({ kind }) => kind)).toEqual([put, head]);
@@ -130,7 +114,7 @@ test.each(table)(
 
 test('Retry-After reaches the caller, in seconds and as a date', async () => {
   const seconds = backendOf(json(429, { code: 'SlowDown' }, { 'retry-after': '7' })).backend;
-  expect(await seconds.put('k', bytesSource(BYTES), putOptions())).toMatchObject({
+  expect(await seconds.put('k', bytesSource(BYTES), putOptions(BYTES))).toMatchObject({
     retryAfterMs: 7_000,
   });
   const date = backendOf(json(503, {}, { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' })).backend;
@@ -169,7 +153,7 @@ test('a removal that the response does not prove is verified', async () => {
 
 test('each segment of a key is percent-encoded, and the client’s own token is sent', async () => {
   const { backend, asked } = backendOf(json(200, { Id: 'i', Key: 'b/a?b/c d' }));
-  expect((await backend.put('a?b/c d', bytesSource(BYTES), putOptions())).kind).toBe('ok');
+  expect((await backend.put('a?b/c d', bytesSource(BYTES), putOptions(BYTES))).kind).toBe('ok');
   expect(asked[0]?.url).toBe('http://project.test/storage/v1/object/b/a%3Fb/c%20d');
   expect(asked[0]?.headers.get('apikey')).toBe('a-key');
   expect(asked[0]?.headers.get('x-upsert')).toBe('true');
